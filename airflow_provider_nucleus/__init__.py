@@ -1,0 +1,5 @@
+"""Apache Airflow provider for Scale Nucleus, with an embedded Nucleus for laptops, CI and air-gapped sites."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"
