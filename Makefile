@@ -1,0 +1,78 @@
+# The list of things one can do here. `make help` prints it.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+LANE ?= airflow-3.3
+VENV ?= .venv
+DEMO_DIR ?= .demo
+PORT ?= 8787
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+CONSTRAINTS := constraints/$(LANE).txt
+INSTALL := $(UV) pip install --python $(BIN)/python --constraints $(CONSTRAINTS) --build-constraints constraints/build.txt --quiet
+
+.PHONY: help
+help:  ## Print this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+# ---- what a newcomer runs ---------------------------------------------------------------------
+
+.PHONY: demo
+demo: $(VENV)/.package  ## Evaluate two detectors through real Airflow on the embedded Nucleus (DATA=<folder> for your own COCO data)
+	@exec $(BIN)/nucleus-local demo --work-dir "$(DEMO_DIR)" $(if $(DATA),--data "$(DATA)") $(if $(VERBOSE),--verbose)
+
+.PHONY: serve
+serve: $(VENV)/.package  ## Keep the embedded Nucleus running on what the last demo left (PORT=8787)
+	@exec $(BIN)/nucleus-local serve --data-dir "$(DEMO_DIR)/nucleus" --port $(PORT)
+
+.PHONY: test
+test: $(VENV)/.test  ## Unit tests, the local server, the official client, DAGs in real Airflow
+	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup $(if $(TESTS),$(TESTS),)
+
+# ---- what a developer adds --------------------------------------------------------------------
+
+.PHONY: check
+check: $(VENV)/.test  ## Lint, format, strict types, import contracts
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-timing
+
+.PHONY: format
+format: $(VENV)/.test  ## Apply the formatter and the safe fixes
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --fix-only --quiet .
+
+.PHONY: constraints
+constraints: $(VENV)/.bootstrap  ## Pin anew what the demo, the tests and CI install
+	@printf 'apache-airflow==3.3.2\n' > $(VENV)/lane.txt
+	@$(UV) pip compile --universal --python-version 3.11 --upgrade --quiet --no-header --no-annotate \
+	    --no-emit-index-url --no-emit-find-links --all-extras --group test --group check --group s3 --group bench \
+	    --constraints $(VENV)/lane.txt pyproject.toml | sed '/^airflow-provider-nucleus/d' > $(CONSTRAINTS)
+
+.PHONY: clean
+clean:  ## Remove the environment, caches and the demo's results
+	@rm -rf $(VENV) $(DEMO_DIR) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+# ---- environments -----------------------------------------------------------------------------
+
+$(VENV)/.bootstrap: constraints/build.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	    || { echo "Python 3.11 or newer is needed; '$(PYTHON)' is $$($(PYTHON) -V 2>&1). Try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@echo "==> Creating $(VENV) with $$($(PYTHON) -V)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/build.txt uv
+	@touch $@
+
+$(VENV)/.package: $(VENV)/.bootstrap pyproject.toml $(CONSTRAINTS)
+	@echo "==> Installing the package with its extras and Airflow ($$(wc -l < $(CONSTRAINTS)) pinned versions in $(CONSTRAINTS)); a minute on a cold cache"
+	@$(INSTALL) --editable '.[all]'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.package
+	@echo "==> Installing what the tests and checks need"
+	@$(INSTALL) --editable '.[all]' --group test --group check --group s3
+	@touch $@
