@@ -1,0 +1,72 @@
+"""What Airflow reads to learn about this provider, without importing any of its hooks or operators."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_nucleus import __version__
+from airflow_provider_nucleus.hooks.connection_form import (
+    CONN_FIELDS,
+    CONN_NAME,
+    CONN_TYPE,
+    UI_FIELD_BEHAVIOUR,
+)
+
+PACKAGE = "airflow-provider-nucleus"
+INTEGRATION = "Scale Nucleus"
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Return the provider's metadata in the shape of Airflow's ``provider_info.schema.json``."""
+    return {
+        "package-name": PACKAGE,
+        "name": INTEGRATION,
+        "description": (
+            "Upload ground truth and predictions to `Scale Nucleus <https://nucleus.scale.com/>`__ or to the "
+            "embedded Nucleus of this package, calculate metrics and compare models."
+        ),
+        "versions": [__version__],
+        "integrations": [
+            {
+                "integration-name": INTEGRATION,
+                "external-doc-url": "https://docs.nucleus.scale.com/",
+                "tags": ["service"],
+            }
+        ],
+        "connection-types": [
+            {
+                "connection-type": CONN_TYPE,
+                "hook-class-name": "airflow_provider_nucleus.hooks.nucleus.NucleusHook",
+                "hook-name": CONN_NAME,
+                "conn-fields": CONN_FIELDS,
+                "ui-field-behaviour": UI_FIELD_BEHAVIOUR,
+            }
+        ],
+        "hooks": [
+            {"integration-name": INTEGRATION, "python-modules": ["airflow_provider_nucleus.hooks.nucleus"]},
+        ],
+        "operators": [
+            {
+                "integration-name": INTEGRATION,
+                "python-modules": [
+                    "airflow_provider_nucleus.operators.datasets",
+                    "airflow_provider_nucleus.operators.items",
+                    "airflow_provider_nucleus.operators.metrics",
+                    "airflow_provider_nucleus.operators.models",
+                    "airflow_provider_nucleus.operators.uploads",
+                ],
+            }
+        ],
+        "sensors": [
+            {"integration-name": INTEGRATION, "python-modules": ["airflow_provider_nucleus.sensors.job"]},
+        ],
+        "triggers": [
+            {"integration-name": INTEGRATION, "python-modules": ["airflow_provider_nucleus.triggers.job"]},
+        ],
+        "extra-links": [
+            "airflow_provider_nucleus.links.nucleus.NucleusDatasetLink",
+            "airflow_provider_nucleus.links.nucleus.NucleusModelLink",
+            "airflow_provider_nucleus.links.nucleus.NucleusJobLink",
+            "airflow_provider_nucleus.links.nucleus.NucleusEvaluationLink",
+        ],
+    }

@@ -1,0 +1,87 @@
+"""The connection form of a Nucleus connection, written once.
+
+``get_provider_info`` hands this to Airflow 3.2 and later, which draws the form from it; ``NucleusHook``'s legacy
+form methods are generated from it for older ones. No Airflow import: Airflow reads this while it is being imported.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+CONN_TYPE: Final = "nucleus"
+CONN_NAME: Final = "Scale Nucleus"
+DEFAULT_CONN_ID: Final = "nucleus_default"
+CLOUD_ENDPOINT: Final = "https://api.scale.com/v1/nucleus"
+DEFAULT_TIMEOUT_SECONDS: Final = 120
+
+CONN_FIELDS: Final[dict[str, dict[str, Any]]] = {
+    "endpoint": {
+        "label": "Endpoint",
+        "description": (
+            "Base URL of the API, with its path. Scale's cloud when empty; an embedded Nucleus is usually "
+            "http://127.0.0.1:8787/v1/nucleus."
+        ),
+        "schema": {"type": ["string", "null"], "default": CLOUD_ENDPOINT},
+    },
+    "limited_access_key": {
+        "label": "Limited access key",
+        "description": "Sent instead of an API key; leave the API key empty when this is set.",
+        "schema": {"type": ["string", "null"], "format": "password"},
+    },
+    "verify_tls": {
+        "label": "Verify TLS certificate",
+        "description": "Switch off only for a test server whose certificate cannot be verified.",
+        "schema": {"type": ["boolean", "null"], "default": True},
+    },
+    "timeout": {
+        "label": "Timeout (seconds)",
+        "description": "Longest wait for one answer of the server, in seconds.",
+        "schema": {"type": ["number", "null"], "default": DEFAULT_TIMEOUT_SECONDS, "minimum": 1},
+    },
+}
+"""Fields stored in the connection's extra, by name, in the order the form shows them."""
+
+UI_FIELD_BEHAVIOUR: Final[dict[str, Any]] = {
+    "hidden-fields": ["host", "port", "login", "schema", "extra"],
+    "relabeling": {"password": "API key"},
+    "placeholders": {
+        "password": "live_... or the key printed by nucleus-local serve",
+        "endpoint": CLOUD_ENDPOINT,
+        "timeout": str(DEFAULT_TIMEOUT_SECONDS),
+    },
+}
+"""What the form does with Airflow's own connection fields."""
+
+
+def legacy_field_behaviour() -> dict[str, Any]:
+    """Return :data:`UI_FIELD_BEHAVIOUR` as ``get_ui_field_behaviour`` must answer it before Airflow 3.2."""
+    return {key.replace("-", "_"): value for key, value in UI_FIELD_BEHAVIOUR.items()}
+
+
+def legacy_form_widgets() -> dict[str, Any]:
+    """Return :data:`CONN_FIELDS` as WTForms fields, as ``get_connection_form_widgets`` must answer it before 3.2.
+
+    Raises ImportError where Flask-AppBuilder is not installed; only a webserver old enough to have it calls this.
+    """
+    from wtforms import BooleanField, FloatField, PasswordField, StringField
+    from wtforms.validators import Optional
+
+    def widget(field: dict[str, Any]) -> Any:
+        schema = field["schema"]
+        kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+        if schema.get("format") == "password":
+            make: Any = PasswordField
+        elif "boolean" in kinds:
+            make = BooleanField
+        elif "number" in kinds:
+            make = FloatField
+        else:
+            make = StringField
+        return make(
+            field["label"],
+            validators=[Optional()],
+            description=field["description"],
+            default=schema.get("default"),
+        )
+
+    return {name: widget(field) for name, field in CONN_FIELDS.items()}
