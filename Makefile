@@ -47,11 +47,15 @@ format: $(VENV)/.test  ## Apply the formatter and the safe fixes
 	@$(BIN)/ruff check --fix-only --quiet .
 
 .PHONY: constraints
-constraints: $(VENV)/.bootstrap  ## Pin anew what the demo, the tests and CI install
-	@printf 'apache-airflow==3.3.2\n' > $(VENV)/lane.txt
+constraints: constraints-airflow-3.3 constraints-airflow-2.11  ## Pin anew what the demo, the tests and CI install, one file per supported lane
+
+constraints-airflow-3.3: AIRFLOW := apache-airflow~=3.3.2
+constraints-airflow-2.11: AIRFLOW := apache-airflow~=2.11.2
+constraints-%: $(VENV)/.bootstrap
+	@printf '%s\n' '$(AIRFLOW)' > $(VENV)/lane.txt
 	@$(UV) pip compile --universal --python-version 3.11 --upgrade --quiet --no-header --no-annotate \
 	    --no-emit-index-url --no-emit-find-links --all-extras --group test --group check --group s3 --group bench \
-	    --constraints $(VENV)/lane.txt pyproject.toml | sed '/^airflow-provider-nucleus/d' > $(CONSTRAINTS)
+	    --constraints $(VENV)/lane.txt pyproject.toml | sed '/^airflow-provider-nucleus/d' > constraints/$*.txt
 
 .PHONY: clean
 clean:  ## Remove the environment, caches and the demo's results
