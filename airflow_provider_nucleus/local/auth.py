@@ -1,0 +1,36 @@
+"""Who may call: HTTP Basic with the key as user name, or the ``x-limited-access-key`` header."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from typing import TYPE_CHECKING
+
+from airflow_provider_nucleus.local.errors import UnauthorizedError
+
+if TYPE_CHECKING:
+    from starlette.datastructures import Headers
+
+__all__ = ["check_key"]
+
+
+def check_key(headers: Headers, key: str) -> None:
+    """Raise :class:`UnauthorizedError` unless the request carries the server's key."""
+    offered = headers.get("x-limited-access-key") or _basic_user(headers.get("authorization", ""))
+    if not offered:
+        raise UnauthorizedError(
+            "No API key: send it as the user name of HTTP Basic auth or as x-limited-access-key."
+        )
+    if not hmac.compare_digest(offered.encode(), key.encode()):
+        raise UnauthorizedError("Invalid API key.")
+
+
+def _basic_user(header: str) -> str:
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "basic":
+        return ""
+    try:
+        return base64.b64decode(token, validate=True).decode().partition(":")[0]
+    except (binascii.Error, UnicodeDecodeError):
+        return ""

@@ -1,0 +1,81 @@
+"""The command ``nucleus-local``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from airflow_provider_nucleus.local.errors import DataDirError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one sub-command and return the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="nucleus-local", description="A Nucleus of your own, on this machine."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    serve = commands.add_parser("serve", help="serve the REST API and the pages from a data directory")
+    serve.add_argument(
+        "--data-dir", type=Path, required=True, help="where everything is kept; created if missing"
+    )
+    serve.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: this machine only)"
+    )
+    serve.add_argument(
+        "--port", type=int, default=8787, help="port to listen on; 0 picks a free one and prints it"
+    )
+    serve.add_argument(
+        "--api-key", help="key that clients must send (default: NUCLEUS_LOCAL_API_KEY, else generated)"
+    )
+    serve.set_defaults(run=_serve)
+    options = parser.parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except DataDirError as error:
+        print(f"nucleus-local: {error}", file=sys.stderr)
+        return 2
+
+
+def _serve(options: argparse.Namespace) -> int:
+    # Imported here so that --help needs no extra.
+    import uvicorn  # noqa: PLC0415
+
+    from airflow_provider_nucleus.local.datadir import DataDir  # noqa: PLC0415
+    from airflow_provider_nucleus.local.server import API_PREFIX, create_app  # noqa: PLC0415
+    from airflow_provider_nucleus.local.settings import Settings  # noqa: PLC0415
+
+    folder = DataDir(options.data_dir)
+    key, fresh = options.api_key or os.environ.get("NUCLEUS_LOCAL_API_KEY"), False
+    if not key:
+        key, fresh = folder.stored_key()
+    try:
+        listener = socket.create_server((options.host, options.port), family=_family(options.host))
+    except OSError as error:
+        folder.close()
+        print(f"nucleus-local: cannot listen on {options.host}:{options.port}: {error}", file=sys.stderr)
+        return 2
+    app = create_app(folder, settings=Settings.from_environment(api_key=key))
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    print(f"Nucleus listens on http://{host}:{listener.getsockname()[1]}{API_PREFIX}", flush=True)
+    if fresh:
+        print(f"API key: {key} (kept in {folder.root / 'api-key'})", flush=True)
+    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=10)
+    uvicorn.Server(config).run(sockets=[listener])
+    return 0
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,107 @@
+"""The errors of the embedded server, each of which is one HTTP answer.
+
+ApiError                     base: a status and one sentence
+  BadRequestError       400  the request cannot be understood or breaks a rule
+  UnauthorizedError     401  no key, or the wrong one
+  NotFoundError         404  no such dataset, item, model, run, job ...
+  MethodNotAllowedError 405  the route exists, not with this method
+  ConflictError         409  the state of the object forbids the call
+  GoneError             410  a signed URL that has expired
+  TooLargeError         413  the body is larger than the server takes
+  NotImplementedRoute   501  a route of the contract that the embedded server does not have
+DataDirError                 not HTTP: the data directory cannot be used (locked, not writable, newer version)
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+__all__ = [
+    "ApiError",
+    "BadRequestError",
+    "ConflictError",
+    "DataDirError",
+    "GoneError",
+    "MethodNotAllowedError",
+    "NotFoundError",
+    "NotImplementedRoute",
+    "TooLargeError",
+    "UnauthorizedError",
+]
+
+
+class ApiError(Exception):
+    """An answer that is not a success; ``str()`` is the text the client sees under ``error``."""
+
+    status: ClassVar[int] = 500
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Extra response headers."""
+        return {}
+
+
+class BadRequestError(ApiError):
+    """The request cannot be understood or breaks a rule of the contract."""
+
+    status = 400
+
+
+class UnauthorizedError(ApiError):
+    """The key is missing or wrong."""
+
+    status = 401
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What a browser needs to ask for the key."""
+        return {"WWW-Authenticate": 'Basic realm="nucleus"'}
+
+
+class NotFoundError(ApiError):
+    """An id in the path or body names nothing."""
+
+    status = 404
+
+
+class MethodNotAllowedError(ApiError):
+    """The route exists, but not with this method."""
+
+    status = 405
+
+    def __init__(self, text: str, *, allowed: list[str]) -> None:
+        super().__init__(text)
+        self.allowed = allowed
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The methods that would work."""
+        return {"Allow": ", ".join(sorted(self.allowed))}
+
+
+class ConflictError(ApiError):
+    """The state of the object forbids the call."""
+
+    status = 409
+
+
+class GoneError(ApiError):
+    """A signed URL whose time has passed."""
+
+    status = 410
+
+
+class TooLargeError(ApiError):
+    """The body is larger than the server takes; nothing of it was kept."""
+
+    status = 413
+
+
+class NotImplementedRoute(ApiError):  # noqa: N818 - named after the HTTP status
+    """A route the embedded server does not have; the text names it."""
+
+    status = 501
+
+
+class DataDirError(Exception):
+    """The data directory cannot be used; the text says why and what to do."""

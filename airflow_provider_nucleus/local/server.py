@@ -1,0 +1,123 @@
+"""The application: the REST contract under one prefix, a health check beside it."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from anyio import to_thread
+from fastapi import FastAPI
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from airflow_provider_nucleus.local.auth import check_key
+from airflow_provider_nucleus.local.datadir import DataDir
+from airflow_provider_nucleus.local.errors import ApiError, MethodNotAllowedError, NotImplementedRoute
+from airflow_provider_nucleus.local.routes import all_routes
+from airflow_provider_nucleus.local.services import Services
+from airflow_provider_nucleus.local.settings import Settings
+from airflow_provider_nucleus.local.wire import Answer, Call, error_response, json_response, read_limited
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.types import Receive, Scope, Send
+
+    from airflow_provider_nucleus.local.routes.registry import Match, RouteTable
+
+__all__ = ["API_PREFIX", "create_app"]
+
+API_PREFIX: Final = "/v1/nucleus"
+_LOG = logging.getLogger(__name__)
+
+
+def create_app(data_dir: Path | str | DataDir, *, settings: Settings) -> FastAPI:
+    """Open the data directory and return the ASGI application.
+
+    ``app.state.services`` is the opened store; it is closed when the application shuts down.
+    Raises :class:`DataDirError` if the directory is in use or not writable.
+    """
+    folder = data_dir if isinstance(data_dir, DataDir) else DataDir(Path(data_dir))
+    services = Services.open(folder, settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        services.start()
+        try:
+            yield
+        finally:
+            await to_thread.run_sync(services.close)
+
+    app = FastAPI(
+        title="Nucleus (embedded)", openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan
+    )
+    app.state.services = services
+
+    @app.get("/health")
+    async def health() -> dict[str, str]:
+        """Answer when the server is ready for work."""
+        return {"status": "ok"}
+
+    app.mount(API_PREFIX, _Contract(services, all_routes()))
+    return app
+
+
+class _Contract:
+    """The routes of the contract as an ASGI application that answers nothing but JSON."""
+
+    def __init__(self, services: Services, routes: RouteTable) -> None:
+        self._services = services
+        self._routes = routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        try:
+            response = await self._answer(request)
+        except ApiError as error:
+            response = error_response(error)
+        except ClientDisconnect:
+            return
+        except Exception:
+            _LOG.exception("%s %s failed", request.method, request.url.path)
+            response = json_response(
+                {"error": "Internal server error; the server's log has the details."}, 500
+            )
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        raw = request.scope["raw_path"].partition(b"?")[0].decode("latin-1")
+        path = raw.partition(API_PREFIX)[2].lstrip("/")
+        match = self._routes.match(request.method, path)
+        if match is None or not match.route.public:
+            check_key(request.headers, self._services.settings.api_key)
+        if match is None:
+            raise self._missing(request.method, path)
+        return await self._run(match, request)
+
+    def _missing(self, method: str, path: str) -> ApiError:
+        if allowed := self._routes.methods(path):
+            return MethodNotAllowedError(
+                f"{method} is not allowed on {path}; use {' or '.join(allowed)}.", allowed=allowed
+            )
+        return NotImplementedRoute(f"Not implemented in the embedded Nucleus: {method} {path}.")
+
+    async def _run(self, match: Match, request: Request) -> Response:
+        route = match.route
+        form = request.headers.get("content-type", "").startswith("multipart/")
+        body = (
+            b"" if route.raw or form else await read_limited(request, self._services.settings.json_body_limit)
+        )
+        call = Call(self._services, match.params, request.query_params, request, body)
+        if route.raw:
+            return _response(await route.handler(call))
+        return await to_thread.run_sync(lambda: _response(route.handler(call)))
+
+
+def _response(value: Any) -> Response:
+    if isinstance(value, Response):
+        return value
+    if isinstance(value, Answer):
+        return json_response(value.value, value.status)
+    return json_response(value)

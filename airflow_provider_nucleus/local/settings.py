@@ -1,0 +1,50 @@
+"""What can be tuned in the embedded server, in one frozen value."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Final, Self
+
+__all__ = ["ASYNC_UPLOAD_LIMIT", "Settings"]
+
+ASYNC_UPLOAD_LIMIT: Final = 0x1FFFFFE8
+"""Bytes of one NDJSON upload: the limit the official client checks before it sends."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Limits and switches; every default is what ``nucleus-local serve`` uses.
+
+    Sizes are bytes, times are seconds.
+    """
+
+    api_key: str = field(repr=False)
+    """The key of Basic auth (user name) and of the ``x-limited-access-key`` header."""
+    json_body_limit: int = 64 * 1024 * 1024
+    """Largest JSON request body."""
+    form_body_limit: int = 1024 * 1024 * 1024
+    """Largest multipart request body (ten images or masks)."""
+    upload_limit: int = ASYNC_UPLOAD_LIMIT
+    """Largest NDJSON body sent to a signed URL."""
+    signed_url_lifetime: float = 3600.0
+    """How long a signed URL takes an upload."""
+    chunk_bytes: int = 32 * 1024 * 1024
+    """NDJSON read, checked and committed in one piece by a job: what bounds its memory and what a crash can repeat."""
+    job_workers: int = 2
+    """Jobs that run at the same time."""
+    memory_limit: str = "2GB"
+    """What DuckDB may hold in memory before it spills to the data directory."""
+    fetch_images: bool = False
+    """Whether an appended remote image is fetched, and its row refused if it cannot be."""
+
+    @classmethod
+    def from_environment(cls, *, api_key: str) -> Self:
+        """Return the settings with ``NUCLEUS_LOCAL_CHUNK_BYTES`` and ``NUCLEUS_LOCAL_MEMORY_LIMIT`` applied."""
+        environment = os.environ
+        return cls(
+            api_key=api_key,
+            chunk_bytes=int(environment.get("NUCLEUS_LOCAL_CHUNK_BYTES", cls.chunk_bytes)),
+            memory_limit=environment.get("NUCLEUS_LOCAL_MEMORY_LIMIT", cls.memory_limit),
+            fetch_images=environment.get("NUCLEUS_LOCAL_FETCH_IMAGES", "") in {"1", "true"},
+        )

@@ -1,0 +1,124 @@
+"""Access to the DuckDB file: many readers on their own snapshots, one writer at a time."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from airflow_provider_nucleus.local.errors import DataDirError
+from airflow_provider_nucleus.local.store.tables import SCHEMA_VERSION, TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+__all__ = ["Cursor", "Database", "one", "rows"]
+
+Cursor = duckdb.DuckDBPyConnection
+
+
+class Database:
+    """The embedded store. Safe to use from any thread.
+
+    Readers get a snapshot and are never blocked by a writer; writers take turns, because DuckDB would
+    otherwise abort one of two transactions that touch the same rows.
+    """
+
+    def __init__(self, path: Path, *, memory_limit: str, spill: Path) -> None:
+        config = {
+            "memory_limit": memory_limit,
+            "temp_directory": str(spill),
+            "preserve_insertion_order": "true",
+        }
+        self._root = duckdb.connect(str(path), config=config)
+        self._writer = threading.RLock()
+        self._idle: queue.LifoQueue[Cursor] = queue.LifoQueue()
+        self._migrate()
+
+    def _migrate(self) -> None:
+        self._root.execute("CREATE TABLE IF NOT EXISTS store_version (version INTEGER)")
+        found = self._root.execute("SELECT max(version) FROM store_version").fetchone()
+        version = found[0] if found and found[0] is not None else 0
+        if version > SCHEMA_VERSION:
+            raise DataDirError(
+                f"the store was written by a newer version (layout {version}, this one knows {SCHEMA_VERSION}). "
+                "Upgrade airflow-provider-nucleus or choose another --data-dir."
+            )
+        self._root.execute("BEGIN")
+        for statement in TABLES:
+            self._root.execute(statement)
+        if version < SCHEMA_VERSION:
+            self._root.execute("INSERT INTO store_version VALUES (?)", [SCHEMA_VERSION])
+        self._root.execute("COMMIT")
+
+    @contextmanager
+    def cursor(self) -> Iterator[Cursor]:
+        """Lend a connection of its own, outside any transaction."""
+        try:
+            cursor = self._idle.get_nowait()
+        except queue.Empty:
+            cursor = self._root.cursor()
+        try:
+            yield cursor
+        except BaseException:
+            cursor.close()
+            raise
+        self._idle.put(cursor)
+
+    @contextmanager
+    def read(self) -> Iterator[Cursor]:
+        """Lend a connection inside one snapshot: every query in the block sees the same rows."""
+        with self.cursor() as cursor:
+            cursor.execute("BEGIN")
+            try:
+                yield cursor
+            finally:
+                cursor.execute("ROLLBACK")
+
+    @contextmanager
+    def write(self, cursor: Cursor | None = None) -> Iterator[Cursor]:
+        """Run the block as the only writer: committed (durably) when it ends, undone if it raises."""
+        with self._writer:
+            if cursor is None:
+                with self.cursor() as fresh, _transaction(fresh):
+                    yield fresh
+            else:
+                with _transaction(cursor):
+                    yield cursor
+
+    def close(self) -> None:
+        """Wait for the writer, then write everything into the file and close it."""
+        with self._writer:
+            while not self._idle.empty():
+                self._idle.get().close()
+            self._root.close()
+
+
+@contextmanager
+def _transaction(cursor: Cursor) -> Iterator[None]:
+    cursor.execute("BEGIN")
+    try:
+        yield
+    except BaseException:
+        cursor.execute("ROLLBACK")
+        raise
+    cursor.execute("COMMIT")
+
+
+def rows(cursor: Cursor, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+    """Return every row of a query as a dictionary."""
+    result = cursor.execute(sql, parameters)
+    names = [column[0] for column in result.description]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+def one(cursor: Cursor, sql: str, parameters: Sequence[Any] = ()) -> dict[str, Any] | None:
+    """Return the first row of a query as a dictionary, or None."""
+    result = cursor.execute(sql, parameters)
+    names = [column[0] for column in result.description]
+    row = result.fetchone()
+    return None if row is None else dict(zip(names, row, strict=True))

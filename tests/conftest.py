@@ -1,0 +1,19 @@
+"""Fixtures for every test: a real embedded Nucleus, started once per test process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from airflow_provider_nucleus.local.testing import LocalNucleus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session")
+def nucleus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalNucleus]:
+    """A running embedded Nucleus on an empty data directory; it is shared, so tests make datasets of their own."""
+    with LocalNucleus(tmp_path_factory.mktemp("nucleus") / "data") as server:
+        yield server
