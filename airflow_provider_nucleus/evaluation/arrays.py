@@ -1,0 +1,79 @@
+"""The array types the engine speaks, and the few vectorised steps it is built on."""
+
+from __future__ import annotations
+
+from typing import TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+IntArray: TypeAlias = NDArray[np.int32]
+IndexArray: TypeAlias = NDArray[np.int64]
+FloatArray: TypeAlias = NDArray[np.float64]
+BoolArray: TypeAlias = NDArray[np.bool_]
+
+NONE = -1
+"""The row number that means "no such row" in every index column."""
+
+Element = TypeVar("Element", bound=np.generic)
+
+
+def frozen(array: NDArray[Element]) -> NDArray[Element]:
+    """Return a read-only view, so that a result can be shared without being copied."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def ranges(starts: IndexArray, lengths: IndexArray) -> IndexArray:
+    """Concatenate `arange(start, start + length)` for every pair, without a loop."""
+    total = int(lengths.sum())
+    ends = np.cumsum(lengths)
+    shift: IndexArray = np.repeat(starts - (ends - lengths), lengths)
+    shift += np.arange(total, dtype=np.int64)
+    return shift
+
+
+def group_starts(keys: NDArray[np.generic]) -> IndexArray:
+    """Return the positions where a new group begins in an array whose equal keys lie together."""
+    if keys.size == 0:
+        return np.zeros(0, dtype=np.int64)
+    changed = np.empty(keys.size, dtype=np.bool_)
+    changed[0] = True
+    np.not_equal(keys[1:], keys[:-1], out=changed[1:])
+    return np.flatnonzero(changed)
+
+
+def descending(values: FloatArray) -> IndexArray:
+    """Order by value, largest first, equal values in the order they come.
+
+    The quick unstable sort is several times faster than the stable one, so it runs first and only the runs of
+    equal values are put right afterwards. NaN is not allowed.
+    """
+    order = np.argsort(-values)
+    ranked = values[order]
+    equal = ranked[1:] == ranked[:-1]
+    if equal.any():
+        tied = np.zeros(values.size, dtype=np.bool_)
+        tied[1:] |= equal
+        tied[:-1] |= equal
+        places = np.flatnonzero(tied)
+        run = np.cumsum(np.concatenate(([True], ~equal)))[places]
+        rows = order[places]
+        order[places] = rows[np.lexsort((rows, run))]
+    return order
+
+
+def segment_best(values: FloatArray, keys: NDArray[np.integer]) -> tuple[IndexArray, IndexArray]:
+    """Find, for each run of equal keys, the position of its largest value (the first one on ties).
+
+    Returns the position at which each run begins and the position of its best element.
+    """
+    starts = group_starts(keys)
+    if starts.size == 0:
+        return starts, starts
+    lengths = np.diff(np.append(starts, keys.size))
+    peak = np.repeat(np.maximum.reduceat(values, starts), lengths)
+    hits = np.flatnonzero(values == peak)
+    run_of_hit = np.repeat(np.arange(starts.size), lengths)[hits]
+    return starts, hits[group_starts(run_of_hit)]

@@ -1,0 +1,83 @@
+"""The one greedy kernel: walk edges in a given order and take each whose two ends are still free.
+
+The order is the caller's business (Nucleus: highest overlap first; COCO: most confident prediction first). The
+walk itself is done in rounds over all images at once: an edge that is the first one left for its prediction and
+the first one left for its ground truth would be taken by the sequential walk whatever happens elsewhere, so all
+such edges are taken together, the edges they block are dropped, and the rest goes into the next round.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.evaluation.arrays import BoolArray, IndexArray
+
+MAX_ROUNDS = 24
+"""Real data needs four to eight rounds; a long chain of ever smaller overlaps needs one each, so it is walked."""
+
+
+def resolve(
+    ground_truth: IndexArray,
+    prediction: IndexArray,
+    *,
+    ground_truths: int,
+    predictions: int,
+    reusable: BoolArray | None = None,
+) -> IndexArray:
+    """Return the positions of the edges taken by the greedy walk, ascending.
+
+    *ground_truth* and *prediction* name the two ends of each edge (row numbers below *ground_truths* and
+    *predictions*), in walking order. A ground truth marked *reusable* (a crowd) is never used up.
+    """
+    taken: list[IndexArray] = []
+    first_of_truth = np.empty(ground_truths, dtype=np.int64)
+    first_of_prediction = np.empty(predictions, dtype=np.int64)
+    truth_used = np.zeros(ground_truths, dtype=np.bool_)
+    prediction_used = np.zeros(predictions, dtype=np.bool_)
+    left = np.arange(prediction.size, dtype=np.int64)
+    truth, predicted = ground_truth, prediction
+    for _ in range(MAX_ROUNDS):
+        if left.size == 0:
+            break
+        place = np.arange(left.size, dtype=np.int64)
+        # Written backwards, the last write to a slot is the first edge of that row.
+        first_of_prediction[predicted[::-1]] = place[::-1]
+        first_of_truth[truth[::-1]] = place[::-1]
+        free = first_of_truth[truth] == place
+        if reusable is not None:
+            free |= reusable[truth]
+        free &= first_of_prediction[predicted] == place
+        accepted = np.flatnonzero(free)
+        taken.append(left[accepted])
+        prediction_used[predicted[accepted]] = True
+        used_up = truth[accepted]
+        if reusable is not None:
+            used_up = used_up[~reusable[used_up]]
+        truth_used[used_up] = True
+        keep = np.flatnonzero(~(prediction_used[predicted] | truth_used[truth]))
+        left, truth, predicted = left[keep], truth[keep], predicted[keep]
+    if left.size:
+        taken.append(_walk(left, truth, predicted, reusable=reusable))
+    if not taken:
+        return np.zeros(0, dtype=np.int64)
+    return np.sort(np.concatenate(taken))
+
+
+def _walk(
+    left: IndexArray, truth: IndexArray, predicted: IndexArray, *, reusable: BoolArray | None
+) -> IndexArray:
+    """Do the sequential walk over what the rounds left, all of whose ends are free."""
+    truth_used: set[int] = set()
+    prediction_used: set[int] = set()
+    taken: list[int] = []
+    for position, truth_row, prediction_row in zip(left.tolist(), truth.tolist(), predicted.tolist()):
+        if prediction_row in prediction_used or truth_row in truth_used:
+            continue
+        taken.append(position)
+        prediction_used.add(prediction_row)
+        if reusable is None or not reusable[truth_row]:
+            truth_used.add(truth_row)
+    return np.array(taken, dtype=np.int64)

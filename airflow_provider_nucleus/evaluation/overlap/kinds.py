@@ -1,0 +1,34 @@
+"""The one function that chooses the overlap kernel for two kinds of geometry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_nucleus.evaluation.overlap.boxes import Boxes, box_overlap
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray
+    from airflow_provider_nucleus.evaluation.columns import Geometry
+
+
+def overlap(
+    ground_truth: Geometry,
+    prediction: Geometry,
+    *,
+    rows: NDArray[np.integer],
+    other_rows: NDArray[np.integer],
+    over_second: BoolArray | None = None,
+) -> FloatArray:
+    """Overlap of `ground_truth[rows[k]]` with `prediction[other_rows[k]]` for every k, 0 to 1.
+
+    *over_second* marks pairs whose intersection is divided by the prediction alone (COCO crowds). Raises TypeError
+    when the two kinds of geometry cannot be compared.
+    """
+    if isinstance(ground_truth, Boxes) and isinstance(prediction, Boxes):
+        return box_overlap(
+            ground_truth, prediction, rows=rows, other_rows=other_rows, over_second=over_second
+        )
+    raise TypeError(f"{type(ground_truth).__name__} cannot be compared with {type(prediction).__name__}")
