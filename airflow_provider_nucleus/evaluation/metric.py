@@ -8,6 +8,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from airflow_provider_nucleus.evaluation.arrays import FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +27,11 @@ class Metric:
 
     def __post_init__(self) -> None:
         if (self.value is None) == (self.reason is None):
-            message = f"a metric has either a value or a reason, not value={self.value!r} and reason={self.reason!r}"
-            raise ValueError(message)
+            raise ValueError(
+                f"a metric has either a value or a reason, not {self.value!r} and {self.reason!r}"
+            )
         if self.value is not None and not math.isfinite(self.value):
-            message = f"a metric is finite; {self.value!r} must be reported as undefined with its reason"
-            raise ValueError(message)
+            raise ValueError(f"a metric is finite; report {self.value!r} as undefined, with its reason")
 
     @property
     def defined(self) -> bool:
@@ -63,3 +71,10 @@ def mean(metrics: list[Metric], *, reason: str) -> Metric:
     if not values:
         return undefined(reason)
     return Metric(math.fsum(values) / len(values))
+
+
+def zero_when_undefined(numerator: NDArray[Any], denominator: NDArray[Any]) -> FloatArray:
+    """Return the quotient per element, 0 where the denominator is 0 (the convention ``zero_division=0``)."""
+    result = np.zeros(np.broadcast_shapes(np.shape(numerator), np.shape(denominator)), dtype=np.float64)
+    np.divide(numerator, denominator, out=result, where=np.asarray(denominator) != 0)
+    return result
