@@ -1,0 +1,192 @@
+"""Counts, precision, recall, F1 and mean IoU, overall and per label, from the matches the server made.
+
+The server's stored matches know no IoU threshold: a pair counts as associated however small its overlap. The summary
+applies one, stated with the result:
+
+==================================  =========================================================================
+row                                 counts as
+==================================  =========================================================================
+true positive, IoU >= threshold     one TP, under the ground truth's label
+true positive, IoU < threshold      one FP under the prediction's label and one FN under the ground truth's
+pair with labels that do not match  the same FP and FN, and one ``mislabelled`` under the ground truth's label
+prediction without ground truth     one FP under its label
+ground truth without prediction     one FN under its label
+==================================  =========================================================================
+
+So TP + FN is the number of ground-truth objects and TP + FP the number of predictions, whatever the threshold. A pair is
+a true positive when the server says so or its two labels are equal, as in the official client. F1 is
+``2 TP / (2 TP + FP + FN)``; mean IoU is over the true positives. A number whose denominator is zero is None, with the
+reason beside it, never 0 and never NaN.
+
+Memory follows the number of labels, plus the ids of pairs with labels that do not match.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["MatchRow", "MatchSummary", "Tally", "summarize_matches"]
+
+
+class MatchRow(Protocol):
+    """One evaluation match as the server lists it; the absent side of an unmatched object is None."""
+
+    model_prediction_id: str | None
+    model_prediction_label: str | None
+    ground_truth_annotation_id: str | None
+    ground_truth_annotation_label: str | None
+    iou: float
+    true_positive: bool
+
+
+@dataclass(slots=True)
+class Tally:
+    """The counts of one label, or of all of them."""
+
+    tp: int = 0
+    fp: int = 0
+    fn: int = 0
+    mislabelled: int = 0
+    iou_sum: float = 0.0
+    """Sum of the overlaps of the true positives."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return counts and ratios as JSON-ready values; ``undefined`` says why a number is None."""
+        predictions, ground_truth = self.tp + self.fp, self.tp + self.fn
+        undefined: dict[str, str] = {}
+        if not predictions:
+            undefined["precision"] = "no predictions"
+        if not ground_truth:
+            undefined["recall"] = "no ground truth"
+        if not predictions and not ground_truth:
+            undefined["f1"] = "no predictions and no ground truth"
+        if not self.tp:
+            undefined["mean_iou"] = "no true positives"
+        result: dict[str, Any] = {
+            "tp": self.tp,
+            "fp": self.fp,
+            "fn": self.fn,
+            "mislabelled": self.mislabelled,
+            "predictions": predictions,
+            "ground_truth": ground_truth,
+            "precision": self.tp / predictions if predictions else None,
+            "recall": self.tp / ground_truth if ground_truth else None,
+            "f1": 2 * self.tp / (predictions + ground_truth) if predictions + ground_truth else None,
+            "mean_iou": self.iou_sum / self.tp if self.tp else None,
+        }
+        if undefined:
+            result["undefined"] = undefined
+        return result
+
+
+@dataclass(slots=True)
+class MatchSummary:
+    """What :func:`summarize_matches` found at one IoU threshold."""
+
+    iou_threshold: float
+    overall: Tally = field(default_factory=Tally)
+    per_label: dict[str, Tally] = field(default_factory=dict)
+
+    def to_dict(self, *, max_labels: int | None = None) -> dict[str, Any]:
+        """Return the summary as JSON-ready values.
+
+        At most *max_labels* labels are kept, those with the most objects first; ``labels`` says how many there are in
+        all. Labels come in alphabetical order.
+        """
+        names = sorted(self.per_label)
+        if max_labels is not None and len(names) > max_labels:
+            busiest = sorted(names, key=lambda name: (-_objects(self.per_label[name]), name))[:max_labels]
+            names = sorted(busiest)
+        return {
+            "iou_threshold": self.iou_threshold,
+            "overall": self.overall.to_dict(),
+            "labels": len(self.per_label),
+            "per_label": {name: self.per_label[name].to_dict() for name in names},
+        }
+
+
+def summarize_matches(
+    matched: Iterable[MatchRow],
+    *,
+    false_positives: Iterable[MatchRow],
+    false_negatives: Iterable[MatchRow],
+    iou_threshold: float,
+) -> MatchSummary:
+    """Summarize the rows of the modes ``iou``, ``false_positive`` and ``false_negative`` at *iou_threshold* (0-1).
+
+    A server may list a pair with labels that do not match among the pairs and again among the false positives or
+    negatives; it is counted once. Raises ValueError when the threshold is outside 0-1.
+    """
+    if not 0 <= iou_threshold <= 1:
+        raise ValueError(f"iou_threshold must lie between 0 and 1, not {iou_threshold!r}")
+    summary = MatchSummary(iou_threshold=iou_threshold)
+    counter = _Counter(summary)
+    for row in matched:
+        counter.pair(row)
+    for row in false_positives:
+        counter.unmatched(row)
+    for row in false_negatives:
+        counter.unmatched(row)
+    return summary
+
+
+class _Counter:
+    """Applies the table of the module docstring, row by row."""
+
+    def __init__(self, summary: MatchSummary) -> None:
+        self._summary = summary
+        self._seen_pairs: set[tuple[str | None, str | None]] = set()
+
+    def pair(self, row: MatchRow) -> None:
+        truth, predicted = row.ground_truth_annotation_label, row.model_prediction_label
+        if not _agrees(row):
+            self._seen_pairs.add(_pair_id(row))
+            self._miss(truth, predicted, mislabelled=True)
+        elif row.iou < self._summary.iou_threshold:
+            self._miss(truth, predicted)
+        else:
+            for tally in self._tallies(truth if truth is not None else predicted):
+                tally.tp += 1
+                tally.iou_sum += row.iou
+
+    def unmatched(self, row: MatchRow) -> None:
+        truth, predicted = row.ground_truth_annotation_label, row.model_prediction_label
+        if truth is not None and predicted is not None:
+            if not _agrees(row) and _pair_id(row) not in self._seen_pairs:
+                self.pair(row)
+        elif predicted is not None:
+            self._add(predicted, fp=1)
+        else:
+            self._add(truth, fn=1)
+
+    def _miss(self, truth: str | None, predicted: str | None, *, mislabelled: bool = False) -> None:
+        self._add(predicted, fp=1)
+        self._add(truth, fn=1, mislabelled=int(mislabelled))
+
+    def _add(self, label: str | None, *, fp: int = 0, fn: int = 0, mislabelled: int = 0) -> None:
+        for tally in self._tallies(label):
+            tally.fp += fp
+            tally.fn += fn
+            tally.mislabelled += mislabelled
+
+    def _tallies(self, label: str | None) -> tuple[Tally, Tally]:
+        # A row without any label still is an object; it must not vanish from the totals.
+        name = "" if label is None else label
+        return self._summary.overall, self._summary.per_label.setdefault(name, Tally())
+
+
+def _agrees(row: MatchRow) -> bool:
+    label = row.ground_truth_annotation_label
+    return row.true_positive or (label is not None and label == row.model_prediction_label)
+
+
+def _pair_id(row: MatchRow) -> tuple[str | None, str | None]:
+    return row.model_prediction_id, row.ground_truth_annotation_id
+
+
+def _objects(tally: Tally) -> int:
+    return 2 * tally.tp + tally.fp + tally.fn

@@ -1,0 +1,166 @@
+"""An Airflow connection read into a :class:`NucleusConfig`: the one place where this happens.
+
+Precedence, per value:
+
+=====================  ====================================================================================
+endpoint               extra ``endpoint``; else host (a full URL, or host + port with ``schema`` as protocol);
+                       else Scale's cloud
+API key                password (and nowhere else: a login is shown in clear text)
+limited access key     extra ``limited_access_key``; excludes an API key
+TLS verification       extra ``verify_tls``; else on
+timeout                extra ``timeout``, in seconds; else 120
+=====================  ====================================================================================
+
+Forms store a blank as ``""`` and URIs carry every extra as a string, so blanks, ``None``, ``"None"`` and ``"null"`` all
+mean "not set", and ``"true"``, ``"0"`` or ``"30"`` mean what they say.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
+
+from airflow_provider_nucleus.client.config import NucleusConfig
+from airflow_provider_nucleus.exceptions import NucleusConfigError
+from airflow_provider_nucleus.hooks.connection_form import CLOUD_ENDPOINT, DEFAULT_TIMEOUT_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["AirflowConnection", "parse_connection"]
+
+_TRUE = frozenset({"true", "yes", "on", "1", "t", "y"})
+_FALSE = frozenset({"false", "no", "off", "0", "f", "n"})
+_BLANK = frozenset({"", "none", "null"})
+
+
+class AirflowConnection(Protocol):
+    """What is read of a connection; both the Task SDK's and Airflow 2's class have it."""
+
+    conn_id: str
+    host: str | None
+    schema: str | None
+    login: str | None
+    password: str | None
+    port: int | None
+
+
+def parse_connection(conn: AirflowConnection, extra: Mapping[str, Any]) -> NucleusConfig:
+    """Return the configuration that *conn* describes, *extra* being its decoded extra.
+
+    Raises NucleusConfigError naming the field and the connection id; never with a key in its text.
+    """
+    reader = _Reader(conn.conn_id, extra)
+    api_key = _text(conn.password)
+    limited_access_key = reader.text("limited_access_key")
+    if api_key and limited_access_key:
+        raise reader.error(
+            "limited_access_key",
+            "is set together with an API key, and a request can carry only one of them",
+            hint="Empty one of the two fields.",
+        )
+    if not api_key and not limited_access_key:
+        if _text(conn.login):
+            raise reader.error(
+                "password",
+                "is empty while the login is filled in",
+                hint="Put the API key into the password field (labelled 'API key'): a login is shown in clear text.",
+            )
+        raise reader.error(
+            "password",
+            "holds no API key, and limited_access_key is empty too",
+            hint="Fill in the API key of your Nucleus account, or the key that `nucleus-local serve` printed.",
+        )
+    return NucleusConfig(
+        endpoint=_endpoint(conn, reader),
+        api_key=api_key,
+        limited_access_key=limited_access_key,
+        verify_tls=reader.flag("verify_tls", default=True),
+        timeout=reader.seconds("timeout", default=DEFAULT_TIMEOUT_SECONDS),
+        conn_id=conn.conn_id,
+    )
+
+
+def _endpoint(conn: AirflowConnection, reader: _Reader) -> str:
+    from_extra, host = reader.text("endpoint"), _text(conn.host)
+    if from_extra:
+        return _checked_url(from_extra, reader=reader, field="endpoint")
+    if not host:
+        return CLOUD_ENDPOINT
+    if "://" not in host:
+        port = f":{conn.port}" if conn.port else ""
+        name, slash, path = host.partition("/")
+        host = f"{_text(conn.schema) or 'https'}://{name}{port}{slash}{path}"
+        if not path:
+            host = f"{host.rstrip('/')}/v1/nucleus"
+    return _checked_url(host, reader=reader, field="host")
+
+
+def _checked_url(url: str, *, reader: _Reader, field: str) -> str:
+    example = f"Give the full base URL, for example {CLOUD_ENDPOINT} or http://127.0.0.1:8787/v1/nucleus."
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise reader.error(field, f"is not a URL ({error})", hint=example) from None
+    if parts.username is not None or parts.password is not None:
+        raise reader.error(
+            field, "holds credentials", hint="Put the API key into the password field instead."
+        )
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise reader.error(field, f"is {url!r}, which is not an http(s) URL", hint=example)
+    if parts.query or parts.fragment:
+        raise reader.error(field, f"is {url!r}, which has a query or fragment", hint=example)
+    return url.rstrip("/")
+
+
+class _Reader:
+    """Coerces the values of one connection's extra and words its complaints."""
+
+    def __init__(self, conn_id: str, extra: Mapping[str, Any]) -> None:
+        self._conn_id = conn_id
+        self._extra = extra
+
+    def error(self, field: str, problem: str, *, hint: str | None = None) -> NucleusConfigError:
+        return NucleusConfigError(
+            f"Connection {self._conn_id!r}: {field} {problem}.", conn_id=self._conn_id, field=field, hint=hint
+        )
+
+    def text(self, field: str) -> str | None:
+        value = self._extra.get(field)
+        if value is not None and not isinstance(value, str):
+            raise self.error(field, f"must be text, not {type(value).__name__}")
+        return _text(value)
+
+    def flag(self, field: str, *, default: bool) -> bool:
+        value = self._extra.get(field)
+        if isinstance(value, bool):
+            return value
+        word = str(value).strip().lower()
+        if word in _BLANK:
+            return default
+        if word in _TRUE:
+            return True
+        if word in _FALSE:
+            return False
+        raise self.error(field, f"must be true or false, not {value!r}")
+
+    def seconds(self, field: str, *, default: float) -> float:
+        value = self._extra.get(field)
+        if str(value).strip().lower() in _BLANK:
+            return default
+        try:
+            seconds = float("nan") if value is None or isinstance(value, bool) else float(value)
+        except (TypeError, ValueError):
+            seconds = float("nan")
+        if not math.isfinite(seconds) or seconds <= 0:
+            raise self.error(field, f"must be a positive number of seconds, not {value!r}")
+        return seconds
+
+
+def _text(value: str | None) -> str | None:
+    """Return *value* stripped, None when it is one of the ways a form or URI writes "nothing"."""
+    if value is None or value.strip().lower() in _BLANK:
+        return None
+    return value.strip()

@@ -1,0 +1,55 @@
+"""Where a person finds an object of Nucleus in a browser.
+
+On Scale's cloud these are dashboard addresses; on an embedded Nucleus they are pages of the same server, whose scheme is
+``<root>/dataset/<id>``, ``<root>/model/<id>``, ``<root>/job/<id>`` and ``<root>/dataset/<id>/model/<id>/evaluation``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit
+
+__all__ = ["PageUrls", "page_urls"]
+
+_CLOUD_HOST = "api.scale.com"
+_CLOUD_DASHBOARD = "https://dashboard.scale.com/nucleus"
+_API_PATH = "/v1/nucleus"
+
+
+@dataclass(frozen=True, slots=True)
+class PageUrls:
+    """Builds the addresses of one Nucleus; `root` has no trailing slash."""
+
+    root: str
+    cloud: bool
+
+    def dataset(self, dataset_id: str) -> str:
+        """Address of a dataset."""
+        return f"{self.root}/{_id(dataset_id)}" if self.cloud else f"{self.root}/dataset/{_id(dataset_id)}"
+
+    def model(self, model_id: str) -> str:
+        """Address of a model."""
+        return f"{self.root}/{_id(model_id)}" if self.cloud else f"{self.root}/model/{_id(model_id)}"
+
+    def job(self, job_id: str) -> str:
+        """Address of a job; the cloud's dashboard has a page for all jobs only."""
+        return f"{self.root}/jobs" if self.cloud else f"{self.root}/job/{_id(job_id)}"
+
+    def evaluation(self, dataset_id: str, model_id: str) -> str:
+        """Address of a model's evaluation on a dataset; the cloud shows it with the dataset."""
+        if self.cloud:
+            return self.dataset(dataset_id)
+        return f"{self.root}/dataset/{_id(dataset_id)}/model/{_id(model_id)}/evaluation"
+
+
+def page_urls(endpoint: str) -> PageUrls:
+    """Return the page addresses that belong to the API at *endpoint*."""
+    parts = urlsplit(endpoint)
+    if parts.hostname == _CLOUD_HOST:
+        return PageUrls(root=_CLOUD_DASHBOARD, cloud=True)
+    path = parts.path.rstrip("/").removesuffix(_API_PATH)
+    return PageUrls(root=f"{parts.scheme}://{parts.netloc}{path}", cloud=False)
+
+
+def _id(value: str) -> str:
+    return quote(value, safe="")

@@ -1,0 +1,64 @@
+"""What a task remembers between its tries, and how a retry is told from a clear.
+
+Airflow 3.3 gives each task instance a small store that survives retries and clears (AIP-103). Below 3.3 there is none:
+recovery then rests on idempotent ids alone, and the operators say so in the log.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["TaskState", "generation", "task_identity", "task_state"]
+
+
+class TaskState:
+    """Airflow's task state store with the shape that the upload engine asks for.
+
+    A failing store raises: "could not read" must never be taken for "no record", or a job would be started twice. Records
+    never expire by age, because a run may be retried after the store's default thirty days.
+    """
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+
+    def get(self, key: str) -> Any | None:
+        """Return the value under *key*, None when there is none."""
+        return self._store.get(key)
+
+    def set(self, key: str, value: Any) -> None:
+        """Store JSON-ready *value*, which is not None."""
+        from airflow.sdk import NEVER_EXPIRE
+
+        self._store.set(key, value, retention=NEVER_EXPIRE)
+
+    def delete(self, key: str) -> None:
+        """Forget *key*; nothing happens when it is not there."""
+        self._store.delete(key)
+
+
+def task_state(context: Mapping[str, Any]) -> TaskState | None:
+    """Return the running task's store, None below Airflow 3.3."""
+    store = context.get("task_state_store")
+    return None if store is None else TaskState(store)
+
+
+def task_identity(context: Mapping[str, Any]) -> str:
+    """Return 32 hex digits that name this task instance, equal in every try of it and after a clear.
+
+    The id of the task instance itself would not do: it changes with every try.
+    """
+    ti = context["ti"]
+    parts = (ti.dag_id, ti.run_id, ti.task_id, str(getattr(ti, "map_index", -1)))
+    return hashlib.sha256("\x00".join(parts).encode()).hexdigest()[:32]
+
+
+def generation(context: Mapping[str, Any]) -> int:
+    """Return a number that is the same for all tries between two clears and another after a clear.
+
+    Airflow raises ``max_tries`` when a user clears a finished task, and only then.
+    """
+    return int(getattr(context["ti"], "max_tries", 0) or 0)

@@ -1,0 +1,80 @@
+"""What a trigger of ours tells the task it wakes: one event, checked at both ends.
+
+Events cross two processes and a database. Nothing outside the event reaches the resumed task for certain, so it carries
+all the task needs (`carry`), and an event that is not exactly what a trigger of ours sends is refused: an unknown status
+must never fall through to success.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, cast, get_args
+
+from airflow_provider_nucleus.exceptions import NucleusError
+
+__all__ = ["EVENT_VERSION", "EventStatus", "NucleusEventError", "WaitEvent"]
+
+EVENT_VERSION: Final = 1
+
+EventStatus = Literal["finished", "timeout", "unreachable"]
+_STATUSES: Final = get_args(EventStatus)
+
+
+class NucleusEventError(NucleusError):
+    """An event came back from the triggerer that no trigger of this package sends; the task fails rather than guess."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitEvent:
+    """How a wait for jobs ended.
+
+    ``finished``: every job is terminal, whatever its outcome. ``timeout``: the deadline passed. ``unreachable``: the
+    jobs' statuses could not be read for too long, or the server refused to tell; the jobs were left as they are.
+    `jobs` holds the last known status object of each job (empty when none was ever read), `carry` what the task gave the
+    trigger, `message` a sentence for the log.
+    """
+
+    status: EventStatus
+    jobs: dict[str, dict[str, Any]]
+    carry: dict[str, Any] = field(default_factory=dict)
+    message: str = ""
+
+    def to_payload(self) -> dict[str, Any]:
+        """Return the event as the JSON-ready dict that travels."""
+        return {
+            "version": EVENT_VERSION,
+            "status": self.status,
+            "jobs": self.jobs,
+            "carry": self.carry,
+            "message": self.message,
+        }
+
+    @classmethod
+    def from_payload(cls, payload: Any) -> WaitEvent:
+        """Read an event back; raises NucleusEventError when anything about it is not as :meth:`to_payload` makes it."""
+        if not isinstance(payload, dict):
+            raise _refused(f"it is {type(payload).__name__}, not a dict")
+        if payload.get("version") != EVENT_VERSION:
+            raise _refused(f"its version is {payload.get('version')!r}, not {EVENT_VERSION}")
+        status = payload.get("status")
+        if status not in _STATUSES:
+            raise _refused(f"its status is {status!r}, not one of {', '.join(_STATUSES)}")
+        jobs, carry = payload.get("jobs"), payload.get("carry")
+        if not isinstance(jobs, dict) or not all(isinstance(job, dict) for job in jobs.values()):
+            raise _refused("its jobs are not a dict of dicts")
+        if not isinstance(carry, dict):
+            raise _refused("its carry is not a dict")
+        return cls(
+            status=cast("EventStatus", status),
+            jobs=jobs,
+            carry=carry,
+            message=str(payload.get("message") or ""),
+        )
+
+
+def _refused(problem: str) -> NucleusEventError:
+    return NucleusEventError(
+        f"The event from the triggerer is not one of ours: {problem}.",
+        hint="Do worker and triggerer run the same version of airflow-provider-nucleus? The task's jobs were left as "
+        "they are; a retry looks at them again.",
+    )

@@ -1,0 +1,39 @@
+"""Addresses of pages, on the cloud and on an embedded Nucleus."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_nucleus.links.urls import page_urls
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "root"),
+    [
+        ("http://127.0.0.1:8787/v1/nucleus", "http://127.0.0.1:8787"),
+        ("https://ml.example.com/tools/nucleus/v1/nucleus/", "https://ml.example.com/tools/nucleus"),
+    ],
+)
+def test_embedded_pages_live_beside_the_api(endpoint, root):
+    """The pages of an embedded Nucleus share the API's root, under any mount prefix."""
+    urls = page_urls(endpoint)
+
+    assert f"{root}/dataset/ds_1" == urls.dataset("ds_1")
+    assert f"{root}/model/prj_1" == urls.model("prj_1")
+    assert f"{root}/job/job_1" == urls.job("job_1")
+    assert f"{root}/dataset/ds_1/model/prj_1/evaluation" == urls.evaluation("ds_1", "prj_1")
+
+
+def test_cloud_pages_are_on_the_dashboard():
+    """The cloud's API host has no pages; its dashboard has."""
+    urls = page_urls("https://api.scale.com/v1/nucleus")
+
+    assert urls.dataset("ds_1") == "https://dashboard.scale.com/nucleus/ds_1"
+    assert urls.model("prj_1") == "https://dashboard.scale.com/nucleus/prj_1"
+    assert urls.job("job_1") == "https://dashboard.scale.com/nucleus/jobs"
+    assert urls.evaluation("ds_1", "prj_1") == "https://dashboard.scale.com/nucleus/ds_1"
+
+
+def test_ids_cannot_break_out_of_their_segment():
+    """An id with a slash or a query stays one path segment."""
+    assert page_urls("http://h/v1/nucleus").dataset("a/b?c").endswith("/dataset/a%2Fb%3Fc")
