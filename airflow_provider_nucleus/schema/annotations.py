@@ -1,0 +1,283 @@
+"""Ground truth: every annotation type of Nucleus, with the arguments of the official client in the same order.
+
+``parse_annotation`` turns a row on its way to Nucleus into one of these, validating everything; ``read_annotation`` reads
+what a server returned.
+"""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from airflow_provider_nucleus.exceptions import NucleusValidationError
+from airflow_provider_nucleus.schema import fast, shapes
+from airflow_provider_nucleus.schema.base import (
+    Coordinate,
+    Embedding,
+    Extent,
+    Metadata,
+    NullableMetadata,
+    OptionalText,
+    Text,
+    require_object,
+    wire_object,
+)
+from airflow_provider_nucleus.schema.checks import shown
+from airflow_provider_nucleus.schema.geometry import Keypoint, Point, Point3D, Segment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = [
+    "ANNOTATION_TYPES",
+    "Annotation",
+    "AnyAnnotation",
+    "BoxAnnotation",
+    "CategoryAnnotation",
+    "CuboidAnnotation",
+    "KeypointsAnnotation",
+    "LineAnnotation",
+    "MultiCategoryAnnotation",
+    "PolygonAnnotation",
+    "SceneCategoryAnnotation",
+    "SegmentationAnnotation",
+    "parse_annotation",
+    "read_annotation",
+]
+
+_COMMON = ("reference_id", "metadata", "track_reference_id", "task_id", "dataset_item_id")
+
+
+def _keys(*names: str) -> dict[str, str]:
+    return {name: name for name in names}
+
+
+class Annotation(shapes.Shape):
+    """Base of the ground-truth types."""
+
+    @classmethod
+    def described(cls) -> str:
+        """Name the kind of object for a message."""
+        return f"a {cls.type} annotation"
+
+    @classmethod
+    def _read(cls, members: Mapping[str, Any]) -> dict[str, Any]:
+        values = super()._read(members)
+        if values.get("reference_id") is None:
+            raise NucleusValidationError("reference_id", "is missing")
+        return values
+
+
+@wire_object
+class BoxAnnotation(shapes.Box, Annotation):
+    """A box: top left corner `x`, `y`, `width` and `height` in pixels.
+
+    Without `annotation_id` the id is made from label, numbers and reference id, so that the same box is one box.
+    """
+
+    wire_keys = _keys("label", "annotation_id", "embedding_vector", *_COMMON)
+
+    label: Text
+    x: Coordinate
+    y: Coordinate
+    width: Extent
+    height: Extent
+    reference_id: Text
+    annotation_id: OptionalText = None
+    metadata: Metadata = field(default_factory=dict)
+    embedding_vector: Embedding = None
+    track_reference_id: OptionalText = None
+    task_id: OptionalText = field(default=None, repr=False)
+    dataset_item_id: OptionalText = field(default=None, repr=False, compare=False, kw_only=True)
+
+
+@wire_object
+class LineAnnotation(shapes.Line, Annotation):
+    """An open chain of at least two vertices (Points or ``{"x": .., "y": ..}``), in pixels."""
+
+    wire_keys = _keys("label", "annotation_id", *_COMMON)
+
+    label: Text
+    vertices: list[Point]
+    reference_id: Text
+    annotation_id: OptionalText = None
+    metadata: Metadata = field(default_factory=dict)
+    track_reference_id: OptionalText = None
+    task_id: OptionalText = field(default=None, repr=False)
+    dataset_item_id: OptionalText = field(default=None, repr=False, compare=False, kw_only=True)
+
+
+@wire_object
+class PolygonAnnotation(shapes.Polygon, Annotation):
+    """A closed region of at least three vertices (Points or ``{"x": .., "y": ..}``), in pixels."""
+
+    wire_keys = _keys("label", "annotation_id", "embedding_vector", *_COMMON)
+
+    label: Text
+    vertices: list[Point]
+    reference_id: Text
+    annotation_id: OptionalText = None
+    metadata: Metadata = field(default_factory=dict)
+    embedding_vector: Embedding = None
+    track_reference_id: OptionalText = None
+    task_id: OptionalText = field(default=None, repr=False)
+    dataset_item_id: OptionalText = field(default=None, repr=False, compare=False, kw_only=True)
+
+
+@wire_object
+class KeypointsAnnotation(shapes.Keypoints, Annotation):
+    """Named keypoints, in pixels, and the pairs of positions that the skeleton joins."""
+
+    wire_keys = _keys("label", "annotation_id", *_COMMON)
+
+    label: Text
+    keypoints: list[Keypoint]
+    names: list[Text]
+    reference_id: Text
+    skeleton: list[list[int]] | None = None
+    annotation_id: OptionalText = None
+    metadata: Metadata = field(default_factory=dict)
+    track_reference_id: OptionalText = None
+    task_id: OptionalText = field(default=None, repr=False)
+    dataset_item_id: OptionalText = field(default=None, repr=False, compare=False, kw_only=True)
+
+
+@wire_object
+class CuboidAnnotation(shapes.Cuboid, Annotation):
+    """A 3D box: centre, length-width-height in metres, `yaw` in radians about z."""
+
+    wire_keys = _keys("label", "annotation_id", *_COMMON)
+
+    label: Text
+    position: Point3D
+    dimensions: Point3D
+    yaw: Coordinate
+    reference_id: Text
+    annotation_id: OptionalText = None
+    metadata: Metadata = field(default_factory=dict)
+    track_reference_id: OptionalText = None
+    task_id: OptionalText = field(default=None, repr=False)
+    dataset_item_id: OptionalText = field(default=None, repr=False, compare=False, kw_only=True)
+
+
+@wire_object
+class SegmentationAnnotation(shapes.Mask, Annotation):
+    """A mask PNG (URL or local path) and what its pixel values stand for; an item has at most one."""
+
+    wire_keys = _keys("mask_url", "annotations", "annotation_id", "reference_id", "dataset_item_id")
+
+    mask_url: Text
+    annotations: list[Segment]
+    reference_id: Text
+    annotation_id: OptionalText = None
+    dataset_item_id: OptionalText = field(default=None, repr=False, compare=False, kw_only=True)
+
+
+@wire_object
+class CategoryAnnotation(shapes.Category, Annotation):
+    """A label for the whole item; without `taxonomy_name` it belongs to the default taxonomy."""
+
+    wire_keys = _keys("label", "taxonomy_name", *_COMMON)
+
+    label: Text
+    reference_id: Text
+    taxonomy_name: OptionalText = None
+    metadata: Metadata = field(default_factory=dict)
+    track_reference_id: OptionalText = None
+    task_id: OptionalText = field(default=None, repr=False)
+    dataset_item_id: OptionalText = field(default=None, repr=False, compare=False, kw_only=True)
+
+
+@wire_object
+class MultiCategoryAnnotation(shapes.MultiCategory, Annotation):
+    """Several labels for the whole item."""
+
+    wire_keys = _keys("labels", "taxonomy_name", *_COMMON)
+
+    labels: list[Text]
+    reference_id: Text
+    taxonomy_name: OptionalText = None
+    metadata: Metadata = field(default_factory=dict)
+    track_reference_id: OptionalText = None
+    task_id: OptionalText = field(default=None, repr=False)
+    dataset_item_id: OptionalText = field(default=None, repr=False, compare=False, kw_only=True)
+
+
+@wire_object
+class SceneCategoryAnnotation(shapes.SceneCategory, Annotation):
+    """A label for a whole scene of a scene dataset; `reference_id` is the scene's."""
+
+    wire_keys = _keys("label", "taxonomy_name", "reference_id", "metadata", "task_id", "dataset_item_id")
+
+    label: Text
+    reference_id: Text
+    taxonomy_name: OptionalText = None
+    metadata: NullableMetadata = field(default_factory=dict)
+    task_id: OptionalText = field(default=None, repr=False)
+    dataset_item_id: OptionalText = field(default=None, repr=False, compare=False, kw_only=True)
+
+
+AnyAnnotation: TypeAlias = (
+    BoxAnnotation
+    | LineAnnotation
+    | PolygonAnnotation
+    | KeypointsAnnotation
+    | CuboidAnnotation
+    | SegmentationAnnotation
+    | CategoryAnnotation
+    | MultiCategoryAnnotation
+    | SceneCategoryAnnotation
+)
+
+ANNOTATION_TYPES: Mapping[str, type[Any]] = {
+    "box": BoxAnnotation,
+    "line": LineAnnotation,
+    "polygon": PolygonAnnotation,
+    "keypoints": KeypointsAnnotation,
+    "cuboid": CuboidAnnotation,
+    "mask": SegmentationAnnotation,
+    # Older servers and exports call a mask by the key of the list it stands in.
+    "segmentation": SegmentationAnnotation,
+    "category": CategoryAnnotation,
+    "multicategory": MultiCategoryAnnotation,
+}
+
+_FAST: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
+    "box": fast.box_builder(BoxAnnotation),
+    "line": fast.chain_builder(LineAnnotation, least_vertices=2),
+    "polygon": fast.chain_builder(PolygonAnnotation, least_vertices=3),
+}
+
+
+def parse_annotation(payload: Mapping[str, Any], *, ignore_unknown: bool = False) -> AnyAnnotation:
+    """Validate one ground-truth row and build it, by its ``type``.
+
+    The object may share its metadata and lists with the row. Raises NucleusValidationError naming the key; unknown keys
+    are an error, because a misspelt key would be lost in silence, unless `ignore_unknown`.
+    """
+    kind = pick_type(payload, ANNOTATION_TYPES, "annotation")
+    build = _FAST.get(payload["type"])
+    if build is not None:
+        built = build(payload)
+        if built is not None:
+            return built  # type: ignore[no-any-return]
+    return kind.parse(payload, ignore_unknown=ignore_unknown)  # type: ignore[no-any-return]
+
+
+def read_annotation(payload: object) -> AnyAnnotation:
+    """Read one annotation a server returned; a type nobody knows is read as a mask, as the official client does."""
+    members = require_object(payload, "an annotation")
+    kind = ANNOTATION_TYPES.get(str(members.get("type")), SegmentationAnnotation)
+    return kind.from_wire(members)  # type: ignore[no-any-return]
+
+
+def pick_type(payload: object, types: Mapping[str, type[Any]], what: str) -> type[Any]:
+    """Return the class for the ``type`` of a row, or complain about it."""
+    members = require_object(payload, f"a row of {what}s")
+    name = members.get("type")
+    if name is None:
+        raise NucleusValidationError("type", f"is missing; it is one of {', '.join(types)}")
+    kind = types.get(name) if isinstance(name, str) else None
+    if kind is None:
+        raise NucleusValidationError("type", f"must be one of {', '.join(types)}, got {shown(name)}")
+    return kind

@@ -1,0 +1,164 @@
+"""The short way through validation for the rows that come by the million: boxes, lines and polygons.
+
+A builder answers with a finished object when the row is plainly good: the expected keys, plain Python types, values in
+range. On the slightest doubt it answers None, and the caller takes the pydantic way, which alone accepts odd spellings and
+phrases complaints. Hence a builder may be timid but never wrong; a property test compares both ways.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from airflow_provider_nucleus.schema.checks import (
+    COORDINATE_LIMIT,
+    check_class_pdf,
+    check_confidence,
+    check_metadata,
+)
+from airflow_provider_nucleus.schema.geometry import Point
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["box_builder", "chain_builder"]
+
+T = TypeVar("T")
+
+_LOW, _HIGH = -COORDINATE_LIMIT, COORDINATE_LIMIT
+_NUMBERS = frozenset({int, float})
+_OPTIONAL_TEXTS = (
+    "reference_id",
+    "annotation_id",
+    "track_reference_id",
+    "task_id",
+    "dataset_item_id",
+    "dataset_id",
+)
+_TYPE_AND_GEOMETRY = frozenset({"type", "geometry"})
+
+
+def _plain(value: Any) -> bool:
+    """Say whether a value is text nobody can object to."""
+    return type(value) is str and value.isascii() and not value.isspace() and value != ""
+
+
+def _tail_builder(cls: type[Any]) -> Callable[[Mapping[str, Any], dict[str, Any]], bool]:
+    """Return a function that fills in everything but label and geometry, and says whether all of it was plain."""
+    names = {field.name for field in dataclasses.fields(cls)}
+    is_prediction = "confidence" in names
+    optional = tuple(name for name in _OPTIONAL_TEXTS if name in names)
+    # An embedding or a second spelling of the item id is rare: the slow way reads them.
+    known = (frozenset(cls.wire_keys) | _TYPE_AND_GEOMETRY | cls.read_only_keys) - {"item_id"}
+
+    def fill(row: Mapping[str, Any], values: dict[str, Any]) -> bool:
+        if not known.issuperset(row) or row.get("embedding_vector") is not None:
+            return False
+        for name in optional:
+            value = row.get(name)
+            if value is not None:
+                if not _plain(value):
+                    return False
+                values[name] = value
+        if values["reference_id"] is None and not (is_prediction and values["dataset_item_id"] is not None):
+            return False
+        metadata = row.get("metadata")
+        if metadata is None:
+            metadata = {}
+        try:
+            values["metadata"] = check_metadata(metadata) if metadata else {}
+            if is_prediction:
+                values["class_pdf"] = check_class_pdf(row.get("class_pdf"))
+                values["confidence"] = check_confidence(row.get("confidence"))
+        except ValueError:
+            return False
+        return type(metadata) is dict
+
+    return fill
+
+
+def _blank(cls: type[Any]) -> dict[str, Any]:
+    """Return every field unset, in the order of the fields."""
+    return {field.name: None for field in dataclasses.fields(cls)}
+
+
+def box_builder(cls: type[T]) -> Callable[[Mapping[str, Any]], T | None]:
+    """Return a builder of boxes for one class."""
+    blank = _blank(cls)
+    fill = _tail_builder(cls)
+    new = object.__new__
+
+    def build(row: Mapping[str, Any]) -> T | None:
+        geometry = row.get("geometry")
+        if type(geometry) is not dict or len(geometry) != 4:
+            return None
+        label: Any = row.get("label")
+        x: Any = geometry.get("x")
+        y: Any = geometry.get("y")
+        width: Any = geometry.get("width")
+        height: Any = geometry.get("height")
+        if not (
+            type(x) in _NUMBERS
+            and type(y) in _NUMBERS
+            and type(width) in _NUMBERS
+            and type(height) in _NUMBERS
+            and _LOW <= x <= _HIGH
+            and _LOW <= y <= _HIGH
+            and 0 <= width <= _HIGH
+            and 0 <= height <= _HIGH
+            and _plain(label)
+        ):
+            return None
+        values = blank.copy()
+        if not fill(row, values):
+            return None
+        values["label"] = label
+        values["x"] = x
+        values["y"] = y
+        values["width"] = width
+        values["height"] = height
+        if values["annotation_id"] is None:
+            values["annotation_id"] = f"{label}-{x}-{y}-{width}-{height}-{values['reference_id']}"
+        made = new(cls)
+        made.__dict__.update(values)
+        return made
+
+    return build
+
+
+def chain_builder(cls: type[T], *, least_vertices: int) -> Callable[[Mapping[str, Any]], T | None]:
+    """Return a builder of lines or polygons for one class."""
+    blank = _blank(cls)
+    fill = _tail_builder(cls)
+    new = object.__new__
+
+    def build(row: Mapping[str, Any]) -> T | None:
+        geometry = row.get("geometry")
+        label: Any = row.get("label")
+        if type(geometry) is not dict or len(geometry) != 1 or type(geometry.get("vertices")) is not list:
+            return None
+        points = []
+        for vertex in geometry["vertices"]:
+            if type(vertex) is not dict or len(vertex) != 2:
+                return None
+            x: Any = vertex.get("x")
+            y: Any = vertex.get("y")
+            if not (
+                type(x) in _NUMBERS and type(y) in _NUMBERS and _LOW <= x <= _HIGH and _LOW <= y <= _HIGH
+            ):
+                return None
+            point = new(Point)
+            point.__dict__.update(vertex)
+            points.append(point)
+        if len(points) < least_vertices or not _plain(label):
+            return None
+        values = blank.copy()
+        if not fill(row, values):
+            return None
+        values["label"] = label
+        values["vertices"] = points
+        made = new(cls)
+        made.__dict__.update(values)
+        return made
+
+    return build

@@ -1,0 +1,309 @@
+"""What a model says: every prediction type, with the arguments of the official client in the same order.
+
+A prediction names its item by `reference_id` or, for uploads that span datasets, by `dataset_item_id` or by `dataset_id` and
+`reference_id`. ``parse_prediction`` validates a row on its way to Nucleus; ``read_prediction`` reads what a server returned.
+"""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from airflow_provider_nucleus.exceptions import NucleusValidationError
+from airflow_provider_nucleus.schema import fast, shapes
+from airflow_provider_nucleus.schema.annotations import pick_type
+from airflow_provider_nucleus.schema.base import (
+    ClassPdf,
+    Confidence,
+    Coordinate,
+    Embedding,
+    Extent,
+    Metadata,
+    NullableMetadata,
+    OptionalText,
+    Text,
+    require_object,
+    wire_object,
+)
+from airflow_provider_nucleus.schema.geometry import Keypoint, Point, Point3D, Segment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = [
+    "PREDICTION_TYPES",
+    "AnyPrediction",
+    "BoxPrediction",
+    "CategoryPrediction",
+    "CuboidPrediction",
+    "KeypointsPrediction",
+    "LinePrediction",
+    "PolygonPrediction",
+    "Prediction",
+    "SceneCategoryPrediction",
+    "SegmentationPrediction",
+    "parse_prediction",
+    "read_prediction",
+]
+
+_TARGET = {
+    "reference_id": "reference_id",
+    # Sent as item_id, returned as dataset_item_id; a row may carry either.
+    "item_id": "dataset_item_id",
+    "dataset_item_id": "dataset_item_id",
+    "dataset_id": "dataset_id",
+}
+
+
+def _keys(*names: str) -> dict[str, str]:
+    return {name: name for name in ("metadata", "confidence", *names)} | _TARGET
+
+
+class Prediction(shapes.Shape):
+    """Base of the prediction types: adds confidence, class distribution and the target ids to a shape."""
+
+    # The official client sends a null task id with predictions and never anything else.
+    read_only_keys = frozenset({"task_id"})
+
+    if TYPE_CHECKING:
+        confidence: Any
+        class_pdf: Any
+        dataset_item_id: Any
+        dataset_id: Any
+    else:
+        task_id = None
+
+    def __post_init__(self) -> None:
+        if self.reference_id is None and self.dataset_item_id is None:
+            raise NucleusValidationError(
+                "reference_id", "is missing, and so is dataset_item_id: name the item by one"
+            )
+        super_check = getattr(super(), "__post_init__", None)
+        if super_check is not None:
+            super_check()
+
+    def to_wire(self) -> dict[str, Any]:
+        """Spell the prediction exactly as the official client sends it; keys only predictions have come last, if set."""
+        wire = super().to_wire()
+        for key in ("confidence", "class_pdf"):
+            value = getattr(self, key, None)
+            if value is not None:
+                wire[key] = value
+        if self.dataset_item_id is not None:
+            wire["item_id"] = self.dataset_item_id
+        if self.dataset_id is not None:
+            wire["dataset_id"] = self.dataset_id
+        return wire
+
+    @classmethod
+    def described(cls) -> str:
+        """Name the kind of object for a message."""
+        return f"a {cls.type} prediction"
+
+    @classmethod
+    def _read(cls, members: Mapping[str, Any]) -> dict[str, Any]:
+        values = super()._read(members)
+        if values.get("reference_id") is None and values.get("dataset_item_id") is None:
+            raise NucleusValidationError("reference_id", "is missing, and so is dataset_item_id")
+        return values
+
+
+@wire_object
+class BoxPrediction(Prediction, shapes.Box):
+    """A predicted box: top left corner, width and height in pixels; confidence 0 to 1."""
+
+    wire_keys = _keys("label", "annotation_id", "class_pdf", "embedding_vector", "track_reference_id")
+
+    label: Text
+    x: Coordinate
+    y: Coordinate
+    width: Extent
+    height: Extent
+    reference_id: OptionalText = None
+    confidence: Confidence = None
+    annotation_id: OptionalText = None
+    metadata: Metadata = field(default_factory=dict)
+    class_pdf: ClassPdf = None
+    embedding_vector: Embedding = None
+    track_reference_id: OptionalText = None
+    dataset_item_id: OptionalText = field(default=None, kw_only=True)
+    dataset_id: OptionalText = field(default=None, kw_only=True)
+
+
+@wire_object
+class LinePrediction(Prediction, shapes.Line):
+    """A predicted open chain of at least two vertices, in pixels."""
+
+    wire_keys = _keys("label", "annotation_id", "class_pdf", "track_reference_id")
+
+    label: Text
+    vertices: list[Point]
+    reference_id: OptionalText = None
+    confidence: Confidence = None
+    annotation_id: OptionalText = None
+    metadata: Metadata = field(default_factory=dict)
+    class_pdf: ClassPdf = None
+    track_reference_id: OptionalText = None
+    dataset_item_id: OptionalText = field(default=None, kw_only=True)
+    dataset_id: OptionalText = field(default=None, kw_only=True)
+
+
+@wire_object
+class PolygonPrediction(Prediction, shapes.Polygon):
+    """A predicted closed region of at least three vertices, in pixels."""
+
+    wire_keys = _keys("label", "annotation_id", "class_pdf", "embedding_vector", "track_reference_id")
+
+    label: Text
+    vertices: list[Point]
+    reference_id: OptionalText = None
+    confidence: Confidence = None
+    annotation_id: OptionalText = None
+    metadata: Metadata = field(default_factory=dict)
+    class_pdf: ClassPdf = None
+    embedding_vector: Embedding = None
+    track_reference_id: OptionalText = None
+    dataset_item_id: OptionalText = field(default=None, kw_only=True)
+    dataset_id: OptionalText = field(default=None, kw_only=True)
+
+
+@wire_object
+class KeypointsPrediction(Prediction, shapes.Keypoints):
+    """Predicted named keypoints, in pixels, and their skeleton."""
+
+    wire_keys = _keys("label", "annotation_id", "class_pdf", "track_reference_id")
+
+    label: Text
+    keypoints: list[Keypoint]
+    names: list[Text]
+    skeleton: list[list[int]] | None
+    reference_id: OptionalText = None
+    confidence: Confidence = None
+    annotation_id: OptionalText = None
+    metadata: Metadata = field(default_factory=dict)
+    class_pdf: ClassPdf = None
+    track_reference_id: OptionalText = None
+    dataset_item_id: OptionalText = field(default=None, kw_only=True)
+    dataset_id: OptionalText = field(default=None, kw_only=True)
+
+
+@wire_object
+class CuboidPrediction(Prediction, shapes.Cuboid):
+    """A predicted 3D box: centre, length-width-height in metres, yaw in radians about z."""
+
+    wire_keys = _keys("label", "annotation_id", "class_pdf", "track_reference_id")
+
+    label: Text
+    position: Point3D
+    dimensions: Point3D
+    yaw: Coordinate
+    reference_id: OptionalText = None
+    confidence: Confidence = None
+    annotation_id: OptionalText = None
+    metadata: Metadata = field(default_factory=dict)
+    class_pdf: ClassPdf = None
+    track_reference_id: OptionalText = None
+    dataset_item_id: OptionalText = field(default=None, kw_only=True)
+    dataset_id: OptionalText = field(default=None, kw_only=True)
+
+
+@wire_object
+class SegmentationPrediction(Prediction, shapes.Mask):
+    """A predicted mask; its confidences, if any, are metadata of the segments."""
+
+    wire_keys = {
+        "mask_url": "mask_url",
+        "annotations": "annotations",
+        "annotation_id": "annotation_id",
+    } | _TARGET
+
+    mask_url: Text
+    annotations: list[Segment]
+    reference_id: OptionalText = None
+    annotation_id: OptionalText = None
+    dataset_item_id: OptionalText = None
+    dataset_id: OptionalText = field(default=None, kw_only=True)
+
+
+@wire_object
+class CategoryPrediction(Prediction, shapes.Category):
+    """A predicted label for the whole item."""
+
+    wire_keys = _keys("label", "taxonomy_name", "class_pdf", "track_reference_id")
+
+    label: Text
+    reference_id: OptionalText = None
+    taxonomy_name: OptionalText = None
+    confidence: Confidence = None
+    metadata: Metadata = field(default_factory=dict)
+    class_pdf: ClassPdf = None
+    track_reference_id: OptionalText = None
+    dataset_item_id: OptionalText = field(default=None, kw_only=True)
+    dataset_id: OptionalText = field(default=None, kw_only=True)
+
+
+@wire_object
+class SceneCategoryPrediction(Prediction, shapes.SceneCategory):
+    """A predicted label for a whole scene; `reference_id` is the scene's."""
+
+    type = "category"
+    wire_keys = _keys("label", "taxonomy_name")
+
+    label: Text
+    reference_id: OptionalText = None
+    taxonomy_name: OptionalText = None
+    confidence: Confidence = None
+    metadata: NullableMetadata = None
+    dataset_item_id: OptionalText = field(default=None, kw_only=True)
+    dataset_id: OptionalText = field(default=None, kw_only=True)
+
+
+AnyPrediction: TypeAlias = (
+    BoxPrediction
+    | LinePrediction
+    | PolygonPrediction
+    | KeypointsPrediction
+    | CuboidPrediction
+    | SegmentationPrediction
+    | CategoryPrediction
+    | SceneCategoryPrediction
+)
+
+PREDICTION_TYPES: Mapping[str, type[Any]] = {
+    "box": BoxPrediction,
+    "line": LinePrediction,
+    "polygon": PolygonPrediction,
+    "keypoints": KeypointsPrediction,
+    "cuboid": CuboidPrediction,
+    "mask": SegmentationPrediction,
+    "segmentation": SegmentationPrediction,
+    "category": CategoryPrediction,
+}
+
+_FAST: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
+    "box": fast.box_builder(BoxPrediction),
+    "line": fast.chain_builder(LinePrediction, least_vertices=2),
+    "polygon": fast.chain_builder(PolygonPrediction, least_vertices=3),
+}
+
+
+def parse_prediction(payload: Mapping[str, Any], *, ignore_unknown: bool = False) -> AnyPrediction:
+    """Validate one prediction row and build it, by its ``type``.
+
+    The object may share its metadata and lists with the row. Raises NucleusValidationError naming the key; unknown keys
+    are an error, because a misspelt key would be lost in silence, unless `ignore_unknown`.
+    """
+    kind = pick_type(payload, PREDICTION_TYPES, "prediction")
+    build = _FAST.get(payload["type"])
+    if build is not None:
+        built = build(payload)
+        if built is not None:
+            return built  # type: ignore[no-any-return]
+    return kind.parse(payload, ignore_unknown=ignore_unknown)  # type: ignore[no-any-return]
+
+
+def read_prediction(payload: object) -> AnyPrediction:
+    """Read one prediction a server returned; a type nobody knows is read as a mask, as the official client does."""
+    members = require_object(payload, "a prediction")
+    kind = PREDICTION_TYPES.get(str(members.get("type")), SegmentationPrediction)
+    return kind.from_wire(members)  # type: ignore[no-any-return]
