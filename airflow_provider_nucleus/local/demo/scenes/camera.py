@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating[Any]]
+"""Numbers of either precision: pictures are float32, geometry is float64."""
 
 NEAR = 0.5
 """Points closer than this many metres in front of the camera are not drawn."""
@@ -66,19 +68,19 @@ class Camera:
         return centre + self.focal * view[:, :2] / depth[:, None], view[:, 2]
 
     @cached_property
-    def rays(self) -> NDArray[np.float32]:
+    def rays(self) -> Array:
         """Per pixel, the world vector that advances one metre along the view axis: (height, width, 3)."""
         u = (np.arange(self.width) + 0.5 - self.width / 2) / self.focal
         v = (np.arange(self.height_px) + 0.5 - self.height_px / 2) / self.focal
         right, down, forward = self.axes
-        rays = u[None, :, None] * right + v[:, None, None] * down + forward
-        return rays.astype(np.float32)
+        rays: Array = u[None, :, None] * right + v[:, None, None] * down + forward
+        return np.asarray(rays, dtype=np.float32)
 
     @cached_property
-    def ground_inverse_depth(self) -> NDArray[np.float32]:
+    def ground_inverse_depth(self) -> Array:
         """Per pixel, 1 / distance along the view axis of the ground; 0 from the horizon upwards."""
         down = -self.rays[:, :, 2] / np.float32(self.height)
-        return np.maximum(down, 0).astype(np.float32)
+        return np.asarray(np.maximum(down, 0), dtype=np.float32)
 
     @property
     def horizon(self) -> float:

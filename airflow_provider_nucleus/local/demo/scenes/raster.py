@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from airflow_provider_nucleus.local.demo.scenes.camera import NEAR, Camera
-from airflow_provider_nucleus.local.demo.scenes.geometry import Face
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from airflow_provider_nucleus.local.demo.scenes.geometry import Face
 
 SKY = -1
 GROUND = 0
@@ -39,41 +44,45 @@ class Buffer:
 
 def draw(buffer: Buffer, faces: Sequence[Face], camera: Camera, *, first: int) -> None:
     """Draw the faces into the buffer, numbered from *first*; faces seen from behind do not show."""
-    for number, face in enumerate(faces, start=first):
-        view = camera.to_view(face.points)
-        if view[:, 2].min() < NEAR:
-            continue
-        normal = camera.axes @ face.normal()
-        offset = float(normal @ view[0])
-        if offset >= -1e-9:
-            continue
-        corners = camera.focal * view[:, :2] / view[:, 2:] + [camera.width / 2, camera.height_px / 2]
-        _fill(buffer, corners, normal / offset, camera, number)
+    if not faces:
+        return
+    view = camera.to_view(np.concatenate([face.points for face in faces]))
+    starts = np.cumsum([0, *(len(face.points) for face in faces)])
+    normals = np.array([face.normal for face in faces]) @ camera.axes.T
+    offsets = (normals * view[starts[:-1]]).sum(axis=1)
+    nearest = np.minimum.reduceat(view[:, 2], starts[:-1])
+    flat = view[:, :2] / np.maximum(view[:, 2:], NEAR)
+    corners = camera.focal * flat + [camera.width / 2, camera.height_px / 2]
+    low = np.maximum(np.floor(np.minimum.reduceat(corners, starts[:-1])), 0).astype(int)
+    size = np.array([camera.width, camera.height_px])
+    high = np.minimum(np.ceil(np.maximum.reduceat(corners, starts[:-1])), size).astype(int)
+    shows = (nearest >= NEAR) & (offsets < -1e-9) & (low < high).all(axis=1)
+    for i in np.flatnonzero(shows):
+        outline = corners[starts[i] : starts[i + 1]] - low[i]
+        box = (int(low[i, 0]), int(low[i, 1]), int(high[i, 0]), int(high[i, 1]))
+        _fill(buffer, outline, box, normals[i] / offsets[i], camera=camera, number=first + int(i))
 
 
 def _fill(
     buffer: Buffer,
-    corners: NDArray[np.float64],
+    outline: NDArray[np.float64],
+    box: tuple[int, int, int, int],
     plane: NDArray[np.float64],
+    *,
     camera: Camera,
     number: int,
 ) -> None:
-    left, top = np.floor(corners.min(axis=0)).astype(int)
-    right, bottom = np.ceil(corners.max(axis=0)).astype(int)
-    left, top = max(left, 0), max(top, 0)
-    right, bottom = min(right, camera.width), min(bottom, camera.height_px)
-    if left >= right or top >= bottom:
-        return
+    """Draw one polygon, given relative to the top left corner of its *box* (left, top, right, bottom)."""
+    left, top, right, bottom = box
+    stencil = Image.new("1", (right - left, bottom - top))
     # Pillow counts pixel centres, we count pixel corners: half a pixel between the two.
-    outline = [(x - left - 0.5, y - top - 0.5) for x, y in corners]
-    stencil = Image.new("L", (int(right - left), int(bottom - top)))
-    ImageDraw.Draw(stencil).polygon(outline, fill=255)
-    inside = np.asarray(stencil) > 0
+    ImageDraw.Draw(stencil).polygon((outline - 0.5).ravel().tolist(), fill=1)
+    inside = np.asarray(stencil)
     # On a plane n.P = d the inverse depth is linear in the picture: (n.ray) / d.
     u = (np.arange(left, right) + 0.5 - camera.width / 2) / camera.focal
     v = (np.arange(top, bottom) + 0.5 - camera.height_px / 2) / camera.focal
-    inverse = (plane[0] * u[None, :] + plane[1] * v[:, None] + plane[2]).astype(np.float32)
+    inverse = ((plane[0] * u + plane[2])[None, :] + (plane[1] * v)[:, None]).astype(np.float32)
     window = (slice(top, bottom), slice(left, right))
     nearer = inside & (inverse > buffer.inverse_depth[window])
-    buffer.inverse_depth[window][nearer] = inverse[nearer]
-    buffer.face[window][nearer] = number
+    np.copyto(buffer.inverse_depth[window], inverse, where=nearer)
+    np.copyto(buffer.face[window], number, where=nearer)

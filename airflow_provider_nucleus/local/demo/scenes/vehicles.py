@@ -165,17 +165,21 @@ def _cabin_glass(
     tx0, ty0, tx1, ty1 = roof
     ring = [(bx0, by0, low), (bx1, by0, low), (bx1, by1, low), (bx0, by1, low)]
     cap = [(tx0, ty0, high), (tx1, ty0, high), (tx1, ty1, high), (tx0, ty1, high)]
-    faces = []
+    faces: list[Face] = []
     for i in range(4):
         j = (i + 1) % 4
         side = [ring[i], ring[j], cap[j], cap[i]]
         if i % 2:
-            faces.append(patch(side, albedo=_GLASS, inset=(0.08, 0.92, 0.1, 0.9)))
-            faces.append(patch(side, albedo=_SHINE, inset=(0.14, 0.45, 0.55, 0.88)))
+            faces.extend((
+                patch(side, albedo=_GLASS, inset=(0.08, 0.92, 0.1, 0.9)),
+                patch(side, albedo=_SHINE, inset=(0.14, 0.45, 0.55, 0.88)),
+            ))
         else:
-            faces.append(patch(side, albedo=_GLASS, inset=(0.1, 0.47, 0.14, 0.88)))
-            faces.append(patch(side, albedo=_GLASS, inset=(0.52, 0.86, 0.14, 0.88)))
-            faces.append(patch(side, albedo=_SHINE, inset=(0.56, 0.7, 0.6, 0.86)))
+            faces.extend((
+                patch(side, albedo=_GLASS, inset=(0.1, 0.47, 0.14, 0.88)),
+                patch(side, albedo=_GLASS, inset=(0.52, 0.86, 0.14, 0.88)),
+                patch(side, albedo=_SHINE, inset=(0.56, 0.7, 0.6, 0.86)),
+            ))
     return faces
 
 
