@@ -24,23 +24,14 @@ Memory follows the number of labels, plus the ids of pairs with labels that do n
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["MatchRow", "MatchSummary", "Tally", "summarize_matches"]
+    from airflow_provider_nucleus.schema.matches import EvaluationMatch
 
-
-class MatchRow(Protocol):
-    """One evaluation match as the server lists it; the absent side of an unmatched object is None."""
-
-    model_prediction_id: str | None
-    model_prediction_label: str | None
-    ground_truth_annotation_id: str | None
-    ground_truth_annotation_label: str | None
-    iou: float
-    true_positive: bool
+__all__ = ["MatchSummary", "Tally", "summarize_matches"]
 
 
 @dataclass(slots=True)
@@ -110,10 +101,10 @@ class MatchSummary:
 
 
 def summarize_matches(
-    matched: Iterable[MatchRow],
+    matched: Iterable[EvaluationMatch],
     *,
-    false_positives: Iterable[MatchRow],
-    false_negatives: Iterable[MatchRow],
+    false_positives: Iterable[EvaluationMatch],
+    false_negatives: Iterable[EvaluationMatch],
     iou_threshold: float,
 ) -> MatchSummary:
     """Summarize the rows of the modes ``iou``, ``false_positive`` and ``false_negative`` at *iou_threshold* (0-1).
@@ -141,7 +132,7 @@ class _Counter:
         self._summary = summary
         self._seen_pairs: set[tuple[str | None, str | None]] = set()
 
-    def pair(self, row: MatchRow) -> None:
+    def pair(self, row: EvaluationMatch) -> None:
         truth, predicted = row.ground_truth_annotation_label, row.model_prediction_label
         if not _agrees(row):
             self._seen_pairs.add(_pair_id(row))
@@ -153,7 +144,7 @@ class _Counter:
                 tally.tp += 1
                 tally.iou_sum += row.iou
 
-    def unmatched(self, row: MatchRow) -> None:
+    def unmatched(self, row: EvaluationMatch) -> None:
         truth, predicted = row.ground_truth_annotation_label, row.model_prediction_label
         if truth is not None and predicted is not None:
             if not _agrees(row) and _pair_id(row) not in self._seen_pairs:
@@ -179,12 +170,12 @@ class _Counter:
         return self._summary.overall, self._summary.per_label.setdefault(name, Tally())
 
 
-def _agrees(row: MatchRow) -> bool:
+def _agrees(row: EvaluationMatch) -> bool:
     label = row.ground_truth_annotation_label
-    return row.true_positive or (label is not None and label == row.model_prediction_label)
+    return bool(row.true_positive) or (label is not None and label == row.model_prediction_label)
 
 
-def _pair_id(row: MatchRow) -> tuple[str | None, str | None]:
+def _pair_id(row: EvaluationMatch) -> tuple[str | None, str | None]:
     return row.model_prediction_id, row.ground_truth_annotation_id
 
 
