@@ -1,0 +1,195 @@
+"""Where the bytes of a source are: one file, a folder, a glob or a list of them, on a disk or in an object store.
+
+A path is anything with ``open()``: `pathlib.Path`, a UPath, Airflow's ObjectStoragePath. Text with a scheme
+(``s3://bucket/rows.jsonl``) is opened through universal-pathlib, which Airflow 3 brings along.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import io
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, cast
+
+from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusValidationError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+
+__all__ = ["Part", "find_parts", "open_path", "open_plain", "to_path"]
+
+_COMPRESSIONS = (".gz", ".zst")
+_ROW_SUFFIXES = frozenset({".jsonl", ".ndjson", ".json", ".parquet", ".pq"})
+_GZIP_MAGIC = b"\x1f\x8b"
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One file of a source: `path` to open and the `name` messages use for it."""
+
+    path: Any
+    name: str
+
+    @property
+    def suffix(self) -> str:
+        """The lower-case suffix below any compression suffix: ``.jsonl`` for ``rows.jsonl.gz``."""
+        suffixes = [suffix.lower() for suffix in Path(self.name).suffixes]
+        while suffixes and suffixes[-1] in _COMPRESSIONS:
+            suffixes.pop()
+        return suffixes[-1] if suffixes else ""
+
+
+def to_path(source: Any) -> Any:
+    """Return an object with ``open()`` for a path given as text, `os.PathLike` or already such an object."""
+    if hasattr(source, "open"):
+        return source
+    text = str(source)
+    if "://" not in text:
+        return Path(text)
+    scheme, _, rest = text.partition("://")
+    if scheme == "file":
+        return Path(rest if rest.startswith("/") else f"/{rest}")
+    try:
+        from upath import UPath
+    except ImportError:
+        raise NucleusConfigError(
+            f"Cannot open {_shown(text)}: addresses with a scheme need universal-pathlib.",
+            hint="Pass an ObjectStoragePath, or install universal-pathlib and the file system for this scheme.",
+        ) from None
+    return UPath(text)
+
+
+def find_parts(source: Any) -> list[Part]:
+    """List the files of a source in a stable order (by name).
+
+    A folder stands for every row file below it, hidden files and those starting with ``_`` excepted; a name with ``*``, ``?``
+    or ``[`` that is not itself a file is a glob. Raises NucleusValidationError when there is nothing to read.
+    """
+    if isinstance(source, (list, tuple)):
+        return [part for member in source for part in find_parts(member)]
+    path = to_path(source)
+    name = _shown(path)
+    if _asks(path, "is_dir"):
+        found = [child for child in path.rglob("*") if _is_row_file(child, path)]
+        what = f"holds no row files ({', '.join(sorted(_ROW_SUFFIXES))}, also with .gz or .zst)"
+    elif any(sign in name for sign in "*?[") and not _asks(path, "is_file"):
+        found = [child for child in _glob(path) if _asks(child, "is_file")]
+        what = "matches no file"
+    else:
+        if hasattr(path, "is_file") and not _asks(path, "is_file"):
+            raise NucleusValidationError("", "does not exist or is not a file", source=name)
+        return [Part(path, name)]
+    if not found:
+        raise NucleusValidationError("", what, source=name)
+    return sorted((Part(child, _shown(child)) for child in found), key=lambda part: part.name)
+
+
+def open_path(path: Any) -> IO[bytes]:
+    """Open any path for reading bytes as they lie there."""
+    opened: IO[bytes] = to_path(path).open("rb")
+    return opened
+
+
+@contextlib.contextmanager
+def open_plain(part: Part) -> Generator[IO[bytes]]:
+    """Open a file for reading its decompressed bytes; gzip and zstd are recognised by their first bytes, not their names.
+
+    What breaks while decompressing surfaces as NucleusValidationError naming the file: nothing after that point can be
+    trusted, so it is not one bad row.
+    """
+    with contextlib.ExitStack() as stack:
+        raw = stack.enter_context(open_path(part.path))
+        head, raw = _peek(raw, 4)
+        if head.startswith(_GZIP_MAGIC):
+            plain: IO[bytes] = cast("IO[bytes]", stack.enter_context(gzip.GzipFile(fileobj=raw, mode="rb")))
+        elif head.startswith(_ZSTD_MAGIC):
+            plain = stack.enter_context(_open_zstd(raw, part.name))
+        else:
+            plain = raw
+        try:
+            yield plain
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise NucleusValidationError(
+                "", f"the compressed file is damaged or cut off: {error}", source=part.name
+            ) from error
+
+
+def _open_zstd(raw: IO[bytes], name: str) -> IO[bytes]:
+    try:
+        import pyarrow as pa
+    except ImportError:
+        raise NucleusConfigError(
+            f"{name} is compressed with zstd, which needs pyarrow.",
+            hint="Install airflow-provider-nucleus[parquet].",
+        ) from None
+    return io.BufferedReader(
+        _ZstdReader(pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd"), name), 1 << 20
+    )
+
+
+class _ZstdReader(io.RawIOBase):
+    """pyarrow's decompressing stream with the errors of our own tree."""
+
+    def __init__(self, stream: Any, name: str) -> None:
+        self._stream = stream
+        self._name = name
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            block = self._stream.read(len(buffer))
+        except OSError as error:
+            raise NucleusValidationError(
+                "", f"the compressed file is damaged or cut off: {error}", source=self._name
+            ) from error
+        buffer[: len(block)] = block
+        return len(block)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._stream.close()
+        super().close()
+
+
+def _peek(raw: IO[bytes], size: int) -> tuple[bytes, IO[bytes]]:
+    """Return the first bytes and a stream that still begins with them."""
+    if raw.seekable():
+        head = raw.read(size)
+        raw.seek(0)
+        return head, raw
+    buffered = io.BufferedReader(raw)  # type: ignore[type-var]
+    return buffered.peek(size)[:size], buffered
+
+
+def _glob(path: Any) -> Iterable[Any]:
+    """Expand the glob in a path-like object from its first component without wildcards."""
+    base = path
+    pattern: list[str] = []
+    while any(sign in _shown(base) for sign in "*?["):
+        pattern.insert(0, base.name)
+        base = base.parent
+    found: Iterable[Any] = base.glob("/".join(pattern))
+    return found
+
+
+def _is_row_file(path: Any, folder: Any) -> bool:
+    inside = _shown(path)[len(_shown(folder)) :].strip("/\\").replace("\\", "/").split("/")
+    if any(name.startswith((".", "_")) for name in inside):
+        return False
+    return Part(path, path.name).suffix in _ROW_SUFFIXES and _asks(path, "is_file")
+
+
+def _asks(path: Any, question: str) -> bool:
+    return bool(getattr(path, question)()) if hasattr(path, question) else False
+
+
+def _shown(path: Any) -> str:
+    """Spell a path without the query of a signed address, which is a credential."""
+    text = str(path)
+    return text.partition("?")[0] if "://" in text and "&" in text else text

@@ -1,0 +1,107 @@
+"""The streaming JSON reader against the whole-document decoder."""
+
+from __future__ import annotations
+
+import io
+import json
+import tracemalloc
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_nucleus.exceptions import NucleusValidationError
+from airflow_provider_nucleus.sources import elements
+from airflow_provider_nucleus.sources.elements import JsonFile
+
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**60), 2**60),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.sampled_from(["}, {", '"},{"', "é\\", "\U0001f600"]),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
+)
+VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("abé", max_size=3), inner, max_size=4))
+ROWS = st.lists(st.dictionaries(st.text("ab", max_size=2), VALUES, max_size=3), max_size=12)
+
+
+@pytest.fixture
+def tiny_window(monkeypatch: pytest.MonkeyPatch):
+    """Return a function that sets the window, so that every boundary falls inside something."""
+    return lambda size: monkeypatch.setattr(elements, "WINDOW", size)
+
+
+def read_array(raw: bytes) -> list[object]:
+    return [element for batch in JsonFile(io.BytesIO(raw), "f.json").batches() for element in batch]
+
+
+@given(rows=st.one_of(ROWS, st.lists(VALUES, max_size=12)), window=st.sampled_from([3, 16, 100, 1 << 20]), indent=st.sampled_from([None, 1]), ascii_only=st.booleans())
+@settings(max_examples=150, deadline=None)
+def test_elements_equal_those_of_the_whole_document(rows, window, indent, ascii_only):
+    """Whatever the window cuts through, the elements are those json.loads finds."""
+    raw = json.dumps(rows, indent=indent, ensure_ascii=ascii_only).encode()
+    before, elements.WINDOW = elements.WINDOW, window
+    try:
+        assert rows == read_array(raw)
+    finally:
+        elements.WINDOW = before
+
+
+@given(rows=ROWS, cut=st.integers(0, 10_000), window=st.sampled_from([5, 64, 1 << 20]))
+@settings(max_examples=100, deadline=None)
+def test_a_cut_document_is_refused(rows, cut, window):
+    """A document that ends too early raises instead of looking shorter than it is."""
+    raw = json.dumps({"a": rows, "b": 1}).encode()
+    before, elements.WINDOW = elements.WINDOW, window
+    try:
+        with pytest.raises(NucleusValidationError, match=r"f\.json: is not valid JSON near byte"):
+            document = JsonFile(io.BytesIO(raw[: cut % len(raw)]), "f.json")
+            for _ in document.keys():
+                document.skip()
+    finally:
+        elements.WINDOW = before
+
+
+def test_members_are_read_one_by_one(tiny_window):
+    """An object's arrays stream while its other members are read or skipped."""
+    tiny_window(7)
+    document = JsonFile(io.BytesIO(b'{"info": {"v": [1]}, "rows": [{"a": 1}, {"a": 2}], "end": -1.5e3}'), "f.json")
+    found: dict[str, object] = {}
+    for key in document.keys():
+        found[key] = [row for batch in document.batches() for row in batch] if key == "rows" else document.value()
+
+    assert {"info": {"v": [1]}, "rows": [{"a": 1}, {"a": 2}], "end": -1500.0} == found
+
+
+def test_a_byte_order_mark_is_ignored():
+    """Files written by Windows tools begin with a byte order mark."""
+    assert [{"a": 1}] == read_array(b'\xef\xbb\xbf[{"a":1}]')
+
+
+@pytest.mark.parametrize("raw", [b"[1 2]", b"[1,]", b'[{"a":}]', b"{", b"", b"[\xff]", b'["\xc3'])
+def test_nonsense_names_the_byte(raw: bytes):
+    """Text that is not JSON raises with its place in the file."""
+    with pytest.raises(NucleusValidationError, match="near byte"):
+        read_array(raw)
+
+
+def test_depth_is_bounded():
+    """A hostile document of nothing but brackets raises instead of exhausting the stack."""
+    with pytest.raises(NucleusValidationError, match="nested too deeply|not valid JSON"):
+        read_array(b"[" * 200_000)
+
+
+def test_memory_is_set_by_the_window(tmp_path):
+    """Reading an array does not hold it: the peak stays far under the size of the document."""
+    row = json.dumps({"image_id": 1, "bbox": [1.5, 2.5, 3.5, 4.5], "pad": "x" * 200}).encode()
+    path = tmp_path / "rows.json"
+    path.write_bytes(b"[" + b",".join([row] * 100_000) + b"]")
+    with path.open("rb") as stream:
+        tracemalloc.start()
+        count = sum(len(batch) for batch in JsonFile(stream, "rows.json").batches())
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+
+    assert 100_000 == count
+    assert peak < path.stat().st_size / 4
