@@ -34,7 +34,8 @@ def test_hand_computed_case():
 @settings(max_examples=100, deadline=None)
 def test_buckets_equal_numpy_with_exact_bounds(values, bins):
     """The fast arithmetic finds the same bucket as a search in the exact bounds."""
-    values = np.array([*values, *bounds_of(bins)])
+    bounds = bounds_of(bins)
+    values = np.array([*values, *bounds, *np.nextafter(bounds, 0)])
 
     expected, _ = np.histogram(values, bins=bounds_of(bins))
     assert expected.tolist() == np.bincount(bucket_of(values, bins), minlength=bins).tolist()

@@ -57,6 +57,7 @@ def test_scores_equal_hotcoco(truth, predicted, ignoring):
     expected = reference.mean_iou(matrix)
 
     assert matrix.tolist() == counts.matrix[:, :classes].tolist()
+    assert np.count_nonzero(truth == 255) == counts.left_out
     if scores.pixels:
         assert expected["mIoU"] == pytest.approx(scores.mean_iou.value, abs=1e-12)
         assert expected["fwIoU"] == pytest.approx(scores.frequency_weighted_iou.value, abs=1e-12)
