@@ -1,0 +1,184 @@
+"""One poll for all deferred tasks of a connection.
+
+A triggerer holds thousands of deferred tasks. If each asked for its own job, the server would answer thousands of requests
+every few seconds. So the triggers of one connection in one process subscribe to one poller: it asks for a few jobs one by one,
+and for many with one listing, and then only for the jobs that ended or are not in the listing.
+
+The poller decides nothing. It hands each subscriber what a round saw of its jobs, a status or the error met, and the
+subscriber applies its own deadline and failure budget (:mod:`airflow_provider_nucleus.client.polling`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import weakref
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from airflow_provider_nucleus.exceptions import NucleusError
+from airflow_provider_nucleus.schema.jobs import Job, JobStatus
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+__all__ = ["JobPoller", "JobReader", "Observation", "shared_poller"]
+
+LIST_FROM = 4
+"""From this many watched jobs on, a listing replaces single requests."""
+
+_LISTING_MARGIN = 200
+"""Jobs listed beyond the watched ones, for other people's jobs among them."""
+
+_CONCURRENCY = 8
+"""Single requests under way at a time."""
+
+Observation = JobStatus | NucleusError
+"""What one round saw of one job."""
+
+
+class JobReader(Protocol):
+    """Where statuses come from."""
+
+    async def status(self, job_id: str) -> JobStatus:
+        """Return the status of one job."""
+        ...
+
+    async def recent(self, limit: int) -> list[Job]:
+        """Return the newest *limit* jobs, completed ones included."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class _Subscriber:
+    """One trigger: the jobs it still waits for, and the latest round it has not looked at."""
+
+    waiting: set[str]
+    interval: float
+    due: float
+    """When to ask next, on the event loop's clock."""
+    round: dict[str, Observation] = field(default_factory=dict)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class JobPoller:
+    """Polls the jobs of all subscribers until the last one leaves."""
+
+    def __init__(self, connect: Callable[[], AbstractAsyncContextManager[JobReader]]) -> None:
+        self._connect = connect
+        self._subscribers: set[_Subscriber] = set()
+        self._woken = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def observe(
+        self, job_ids: Sequence[str], *, interval: float
+    ) -> AsyncIterator[dict[str, Observation]]:
+        """Yield what each round saw of *job_ids* that are not terminal yet, until the caller stops (``aclosing``).
+
+        The first round comes at once, the others after *interval* seconds, or earlier by up to half of it when another
+        subscriber's round is due.
+        """
+        subscriber = _Subscriber(set(job_ids), interval, due=asyncio.get_running_loop().time())
+        self._subscribers.add(subscriber)
+        self._woken.set()
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run(), name="nucleus-job-poller")
+        try:
+            while subscriber.waiting:
+                await self._news(subscriber)
+                seen, subscriber.round = subscriber.round, {}
+                subscriber.news.clear()
+                subscriber.waiting -= {job for job, what in seen.items() if _ended(what)}
+                yield seen
+        finally:
+            self._subscribers.discard(subscriber)
+            if not self._subscribers:
+                await self._stop()
+
+    async def _news(self, subscriber: _Subscriber) -> None:
+        """Wait for the next round; raises what ended the poller, if something did."""
+        assert self._task is not None
+        news = asyncio.ensure_future(subscriber.news.wait())
+        try:
+            await asyncio.wait({news, self._task}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            news.cancel()
+        if not subscriber.news.is_set():
+            self._task.result()
+
+    async def _stop(self) -> None:
+        task, self._task = self._task, None
+        if task is not None and not task.done():
+            task.cancel()
+            await asyncio.wait({task})
+
+    async def _run(self) -> None:
+        clock = asyncio.get_running_loop().time
+        async with self._connect() as reader:
+            while True:
+                self._woken.clear()
+                now = clock()
+                asking = [one for one in self._subscribers if one.due <= now + one.interval / 2]
+                if any(one.due <= now for one in asking):
+                    await self._round(reader, asking)
+                    for one in asking:
+                        one.due = clock() + one.interval
+                pause = min((one.due for one in self._subscribers), default=now) - clock()
+                # A newcomer does not wait for the pause of the others.
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._woken.wait(), timeout=max(pause, 0))
+
+    async def _round(self, reader: JobReader, asking: Sequence[_Subscriber]) -> None:
+        wanted = sorted({job for subscriber in asking for job in subscriber.waiting})
+        seen: dict[str, Observation] = {}
+        if len(wanted) >= LIST_FROM:
+            seen = await self._listed(reader, wanted)
+        gate = asyncio.Semaphore(_CONCURRENCY)
+
+        async def single(job_id: str) -> None:
+            async with gate:
+                try:
+                    seen[job_id] = await reader.status(job_id)
+                except NucleusError as error:
+                    seen[job_id] = error
+
+        await asyncio.gather(*(single(job_id) for job_id in wanted if job_id not in seen))
+        for subscriber in asking:
+            subscriber.round = {job: seen[job] for job in subscriber.waiting if job in seen}
+            if subscriber.round:
+                subscriber.news.set()
+
+    @staticmethod
+    async def _listed(reader: JobReader, wanted: Sequence[str]) -> dict[str, Observation]:
+        """Return the jobs that the listing shows as still running; the others are looked at one by one.
+
+        A listing that fails is an observation of every job: asking for each of them would not be kinder to the server.
+        """
+        try:
+            jobs = await reader.recent(2 * len(wanted) + _LISTING_MARGIN)
+        except NucleusError as error:
+            return dict.fromkeys(wanted, error)
+        running = {job.job_id: job for job in jobs if not job.state.terminal}
+        return {
+            job_id: JobStatus(
+                status=running[job_id].job_last_known_status, job_id=job_id, job_type=running[job_id].job_type
+            )
+            for job_id in wanted
+            if job_id in running
+        }
+
+
+def _ended(what: Observation) -> bool:
+    return isinstance(what, JobStatus) and what.state.terminal
+
+
+_pollers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, JobPoller]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def shared_poller(key: str, *, connect: Callable[[], AbstractAsyncContextManager[JobReader]]) -> JobPoller:
+    """Return the poller that everyone with the same *key* shares in the running event loop."""
+    pollers = _pollers.setdefault(asyncio.get_running_loop(), {})
+    return pollers.setdefault(key, JobPoller(connect))

@@ -1,0 +1,135 @@
+"""Many waiting triggers, one poll: who is told what, and how often the server is asked."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+
+import pytest
+
+from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusConnectionError
+from airflow_provider_nucleus.schema.jobs import Job, JobStatus
+from airflow_provider_nucleus.triggers.poller import shared_poller
+
+
+class Server:
+    """Jobs that end after so many rounds of being asked about."""
+
+    def __init__(self, ends_after: dict[str, int], *, fails: int = 0) -> None:
+        self.left = dict(ends_after)
+        self.fails = fails
+        self.calls: Counter[str] = Counter()
+        self.open = 0
+
+    @contextlib.asynccontextmanager
+    async def connect(self):
+        self.open += 1
+        try:
+            yield self
+        finally:
+            self.open -= 1
+
+    def _look(self, job_id):
+        self.left[job_id] -= 1
+        return "Completed" if self.left[job_id] < 0 else "Running"
+
+    async def status(self, job_id):
+        self.calls["status"] += 1
+        if self.fails:
+            self.fails -= 1
+            raise NucleusConnectionError("away")
+        return JobStatus(status=self._look(job_id), job_id=job_id)
+
+    async def recent(self, limit):
+        self.calls["recent"] += 1
+        if self.fails:
+            self.fails -= 1
+            raise NucleusConnectionError("away")
+        return [Job(job_id=job, job_last_known_status=self._look(job)) for job in self.left]
+
+
+async def wait(server: Server, *job_ids: str, key: str = "conn"):
+    """Follow jobs to their end; return every round."""
+    poller = shared_poller(key, connect=server.connect)
+    async with contextlib.aclosing(poller.observe(job_ids, interval=0)) as rounds:
+        return [{job: getattr(what, "status", what) for job, what in seen.items()} async for seen in rounds]
+
+
+def test_jobs_are_followed_to_their_end():
+    """Each round reports the jobs that still run; the rounds stop when all have ended."""
+    server = Server({"a": 1, "b": 0})
+
+    rounds = asyncio.run(wait(server, "a", "b"))
+
+    assert rounds == [{"a": "Running", "b": "Completed"}, {"a": "Completed"}]
+    assert server.open == 0
+
+
+def test_many_jobs_cost_one_listing_a_round():
+    """A hundred deferred tasks ask the server once a round, and once more for each job that ended."""
+    server = Server({f"job_{n}": 5 for n in range(100)})
+
+    async def all_of_them():
+        await asyncio.gather(*(wait(server, job) for job in server.left))
+
+    asyncio.run(all_of_them())
+
+    assert server.calls["status"] == 100
+    assert server.calls["recent"] <= 7
+
+
+def test_connections_do_not_share_a_poll():
+    """Two connections are two servers."""
+    one, two = Server({"a": 0}), Server({"a": 0})
+
+    async def both():
+        await asyncio.gather(wait(one, "a", key="one"), wait(two, "a", key="two"))
+
+    asyncio.run(both())
+
+    assert (one.calls["status"], two.calls["status"]) == (1, 1)
+
+
+@pytest.mark.parametrize("jobs", [["a"], [f"job_{n}" for n in range(9)]])
+def test_an_error_is_an_observation(jobs):
+    """A failed request is reported to those who wait, who decide; the poll goes on."""
+    server = Server(dict.fromkeys(jobs, 0), fails=1)
+
+    rounds = asyncio.run(wait(server, *jobs))
+
+    assert isinstance(rounds[0][jobs[0]], NucleusConnectionError)
+    assert rounds[-1][jobs[0]] == "Completed"
+
+
+def test_what_ends_the_poller_reaches_every_subscriber():
+    """A connection that cannot be read fails all who wait for it, instead of leaving them waiting."""
+
+    @contextlib.asynccontextmanager
+    async def connect():
+        raise NucleusConfigError("no key")
+        yield
+
+    async def both():
+        return await asyncio.gather(
+            *(anext(shared_poller("conn", connect=connect).observe([job], interval=0)) for job in "ab"),
+            return_exceptions=True,
+        )
+
+    assert [NucleusConfigError] * 2 == [type(error) for error in asyncio.run(both())]
+
+
+def test_last_subscriber_closes_the_client():
+    """A trigger that is cancelled mid-wait leaves no client behind, and another can start anew."""
+    server = Server({"a": 10**9, "b": 0})
+
+    async def scenario():
+        task = asyncio.create_task(wait(server, "a"))
+        while not server.calls["status"]:
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait({task})
+        assert server.open == 0
+        return await wait(server, "b")
+
+    assert asyncio.run(scenario()) == [{"b": "Completed"}]
