@@ -22,7 +22,12 @@ SCALARS = st.one_of(
     st.sampled_from(["}, {", '"},{"', "é\\", "\U0001f600"]),
     st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
 )
-VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("abé", max_size=3), inner, max_size=4))
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text("abé", max_size=3), inner, max_size=4)
+    ),
+)
 ROWS = st.lists(st.dictionaries(st.text("ab", max_size=2), VALUES, max_size=3), max_size=12)
 
 
@@ -36,7 +41,12 @@ def read_array(raw: bytes) -> list[object]:
     return [element for batch in JsonFile(io.BytesIO(raw), "f.json").batches() for element in batch]
 
 
-@given(rows=st.one_of(ROWS, st.lists(VALUES, max_size=12)), window=st.sampled_from([3, 16, 100, 1 << 20]), indent=st.sampled_from([None, 1]), ascii_only=st.booleans())
+@given(
+    rows=st.one_of(ROWS, st.lists(VALUES, max_size=12)),
+    window=st.sampled_from([3, 16, 100, 1 << 20]),
+    indent=st.sampled_from([None, 1]),
+    ascii_only=st.booleans(),
+)
 @settings(max_examples=150, deadline=None)
 def test_elements_equal_those_of_the_whole_document(rows, window, indent, ascii_only):
     """Whatever the window cuts through, the elements are those json.loads finds."""
@@ -66,10 +76,14 @@ def test_a_cut_document_is_refused(rows, cut, window):
 def test_members_are_read_one_by_one(tiny_window):
     """An object's arrays stream while its other members are read or skipped."""
     tiny_window(7)
-    document = JsonFile(io.BytesIO(b'{"info": {"v": [1]}, "rows": [{"a": 1}, {"a": 2}], "end": -1.5e3}'), "f.json")
+    document = JsonFile(
+        io.BytesIO(b'{"info": {"v": [1]}, "rows": [{"a": 1}, {"a": 2}], "end": -1.5e3}'), "f.json"
+    )
     found: dict[str, object] = {}
     for key in document.keys():
-        found[key] = [row for batch in document.batches() for row in batch] if key == "rows" else document.value()
+        found[key] = (
+            [row for batch in document.batches() for row in batch] if key == "rows" else document.value()
+        )
 
     assert {"info": {"v": [1]}, "rows": [{"a": 1}, {"a": 2}], "end": -1500.0} == found
 

@@ -1,0 +1,257 @@
+"""COCO ground truth and results as wire rows."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusValidationError
+from airflow_provider_nucleus.sources import RowMapping, open_rows
+from tests.shared_data import shared_data
+
+TRUTH = {
+    "annotations": [
+        {"id": 7, "image_id": 1, "category_id": 3, "bbox": [1, 2, 3.5, 4], "area": 14, "iscrowd": 0, "segmentation": [[0, 0, 4, 0, 4, 4]]},
+        {"id": 8, "image_id": 2, "category_id": 3, "bbox": [0, 0, 2, 1], "area": 2, "iscrowd": 1, "segmentation": {"size": [2, 3], "counts": [0, 1, 1, 1, 3]}},
+        {"id": 9, "image_id": 2, "category_id": 4, "segmentation": [[0, 0, 4, 0, 4, 4], [10, 10, 12, 10, 12, 13]]},
+    ],
+    "images": [
+        {"id": 1, "file_name": "a/one.jpg", "width": 10, "height": 20},
+        {"id": 2, "file_name": "a/two.jpg", "coco_url": "http://images/two.jpg", "metadata": {"light": "dusk"}},
+    ],
+    "categories": [{"id": 3, "name": "car"}, {"id": 4, "name": "van", "keypoints": ["nose", "tail"], "skeleton": [[1, 2]]}],
+}  # fmt: skip
+
+
+@pytest.fixture
+def truth(tmp_path: Path) -> Path:
+    path = tmp_path / "truth.json"
+    path.write_text(json.dumps(TRUTH))
+    return path
+
+
+def write(tmp_path: Path, results: list[dict]) -> Path:
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(results))
+    return path
+
+
+def test_ground_truth_becomes_boxes(truth: Path):
+    """Boxes keep their numbers; ids, labels, crowd flag and area come along; the images may stand behind the annotations."""
+    first, crowd, rings = open_rows(truth, kind="annotations")
+
+    assert first.data == {
+        "label": "car",
+        "type": "box",
+        "geometry": {"x": 1, "y": 2, "width": 3.5, "height": 4},
+        "reference_id": "a/one.jpg",
+        "annotation_id": "coco-7",
+        "metadata": {"iscrowd": 0, "area": 14},
+    }
+    assert {"iscrowd": 1, "area": 2} == crowd.data["metadata"]
+    assert {"x": 0, "y": 0, "width": 12, "height": 13} == rings.data["geometry"]
+    assert [1, 2, 3] == [first.number, crowd.number, rings.number]
+
+
+def test_polygons_split_rings_and_keep_crowds_as_boxes(truth: Path):
+    """One polygon per ring; a crowd's run-length mask, which is no polygon, becomes its box with the crowd flag."""
+    rows = list(open_rows(truth, kind="annotations", geometry="polygon"))
+
+    assert ["polygon", "box", "polygon", "polygon"] == [row.data["type"] for row in rows]
+    assert [1, 2, 3, 3] == [row.number for row in rows]
+    assert ["coco-9-1", "coco-9-2"] == [row.data["annotation_id"] for row in rows[2:]]
+    assert {"part": 2, "parts": 2} == rows[3].data["metadata"]
+    assert [{"x": 10, "y": 10}, {"x": 12, "y": 10}, {"x": 12, "y": 13}] == rows[3].data["geometry"][
+        "vertices"
+    ]
+
+
+def test_a_run_length_mask_that_is_no_crowd_is_not_sent_as_a_box(tmp_path: Path, truth: Path):
+    """Replacing a shape by its box would change what is measured, so the row is a problem."""
+    results = write(
+        tmp_path,
+        [{"image_id": 1, "category_id": 3, "score": 0.5, "segmentation": {"size": [2, 3], "counts": [0, 6]}}],
+    )
+    (row,) = open_rows(results, kind="predictions", categories=truth, geometry="polygon")
+
+    assert "run-length mask cannot be sent as polygon" in (row.problem or "")
+    (box,) = open_rows(results, kind="predictions", categories=truth)
+    assert {"x": 0, "y": 0, "width": 3, "height": 2} == box.data["geometry"]
+
+
+def test_results_take_names_from_the_ground_truth(tmp_path: Path, truth: Path):
+    """Result rows are labelled, referenced, scored, and numbered per image."""
+    results = write(
+        tmp_path,
+        [
+            {"image_id": 2, "category_id": 3, "bbox": [0, 0, 1, 1], "score": 0.25},
+            {"image_id": 1, "category_id": 4, "bbox": [0, 0, 1, 1], "score": 0.5},
+            {"image_id": 2, "category_id": 3, "bbox": [0, 0, 1, 1], "score": 0.75},
+        ],
+    )
+    rows = [row.data for row in open_rows(results, kind="predictions", categories=truth)]
+
+    assert ["coco-2-1", "coco-1-1", "coco-2-2"] == [row["annotation_id"] for row in rows]
+    assert ["car", "van", "car"] == [row["label"] for row in rows]
+    assert [0.25, 0.5, 0.75] == [row["confidence"] for row in rows]
+    assert "a/two.jpg" == rows[0]["reference_id"]
+
+
+def test_numbering_per_image_goes_on_over_parts(tmp_path: Path, truth: Path):
+    """Two parts with results of one image do not make the same id twice."""
+    for name in ("a", "b"):
+        (tmp_path / f"part-{name}.json").write_text(
+            json.dumps([{"image_id": 1, "category_id": 3, "bbox": [0, 0, 1, 1], "score": 1}])
+        )
+    rows = list(open_rows(str(tmp_path / "part-*.json"), kind="predictions", images=truth))
+
+    assert ["coco-1-1", "coco-1-2"] == [row.data["annotation_id"] for row in rows]
+
+
+def test_bad_elements_are_problems_with_reasons(tmp_path: Path, truth: Path):
+    """Unknown ids, missing members and things that are no objects are each named; the good rows stay."""
+    results = write(
+        tmp_path,
+        [
+            {"image_id": 99, "category_id": 3, "bbox": [0, 0, 1, 1]},
+            {"image_id": 1, "category_id": 99, "bbox": [0, 0, 1, 1]},
+            {"image_id": 1, "category_id": 3},
+            {"category_id": 3, "bbox": [0, 0, 1, 1]},
+            {"image_id": [1], "category_id": 3, "bbox": [0, 0, 1, 1]},
+            {"image_id": 1, "category_id": 3, "bbox": [0, 0, 1]},
+            "what",
+            {"image_id": 1, "category_id": 3, "bbox": [0, 0, 1, 1]},
+        ],
+    )  # fmt: skip
+    rows = list(open_rows(results, kind="predictions", categories=truth))
+
+    assert list(range(1, 9)) == [row.number for row in rows]
+    assert [7] == [at for at, row in enumerate(rows) if row.problem is None]
+    for row, reason in zip(
+        rows,
+        [
+            "image_id 99",
+            "category_id 99",
+            "neither bbox",
+            "lacks 'image_id'",
+            "image_id [1]",
+            "4 numbers",
+            "malformed",
+        ],
+    ):
+        assert reason in row.problem
+
+
+def test_results_without_ground_truth_say_what_is_missing(tmp_path: Path):
+    """A result file alone has no names, and the error says which argument brings them."""
+    with pytest.raises(NucleusConfigError, match="categories="):
+        list(open_rows(write(tmp_path, [{"image_id": 1, "category_id": 1}]), kind="predictions"))
+
+
+def test_keypoints_keep_their_flags(tmp_path: Path, truth: Path):
+    """Truth flags 0, 1, 2 are unlabelled, hidden, visible; a result's score above zero is visible; pairs count from 0."""
+    element = {"image_id": 1, "category_id": 4, "keypoints": [1.5, 2, 1, 3, 4, 2]}
+    (shown,) = open_rows(
+        write(tmp_path, [element | {"score": 0.5}]),
+        kind="predictions",
+        categories=truth,
+        geometry="keypoints",
+    )
+    (hidden,) = open_rows(
+        write(tmp_path, [element | {"keypoints": [0, 0, 0, 3, 4, 1]}]),
+        kind="annotations",
+        categories=truth,
+        geometry="keypoints",
+    )
+
+    assert {"names": ["nose", "tail"], "skeleton": [[0, 1]]} == {
+        k: shown.data["geometry"][k] for k in ("names", "skeleton")
+    }
+    assert [{"x": 1.5, "y": 2, "visible": True}, {"x": 3, "y": 4, "visible": True}] == shown.data["geometry"][
+        "keypoints"
+    ]
+    assert [{"x": None, "y": None, "visible": False}, {"x": 3, "y": 4, "visible": False}] == hidden.data[
+        "geometry"
+    ]["keypoints"]
+
+
+def test_images_become_items(truth: Path):
+    """Items carry size, metadata and address: below the image folder, or where COCO says they are."""
+    first, second = (row.data for row in open_rows(truth, kind="items", image_folder="/images/"))
+
+    assert {
+        "reference_id": "a/one.jpg",
+        "image_url": "/images/a/one.jpg",
+        "metadata": {},
+        "width": 10,
+        "height": 20,
+    } == first
+    assert {"light": "dusk"} == second["metadata"]
+    missing, remote = open_rows(truth, kind="items")
+    assert "image folder" in (missing.problem or "")
+    assert "http://images/two.jpg" == remote.data["image_url"]
+
+
+def test_reference_ids_follow_the_template(truth: Path):
+    """The template sees the image entry, with name and stem of its file, for items and annotations alike."""
+    mapping = RowMapping(reference_id="{stem}-{id:04d}", labels={"car": "vehicle"})
+
+    assert (
+        "one-0001"
+        == next(open_rows(truth, kind="items", mapping=mapping, image_folder="x")).data["reference_id"]
+    )
+    row = next(open_rows(truth, kind="annotations", mapping=mapping))
+    assert ("one-0001", "vehicle") == (row.data["reference_id"], row.data["label"])
+
+
+def test_fields_cannot_be_mapped(truth: Path):
+    """COCO fields are known; mapping them is refused instead of ignored."""
+    with pytest.raises(NucleusConfigError, match="only labels, scores and reference_id"):
+        list(open_rows(truth, kind="annotations", mapping={"label": "category_id"}))
+
+
+def test_a_cut_file_is_an_error_not_a_shorter_one(truth: Path):
+    """Half a download must not look like a small data set."""
+    truth.write_bytes(truth.read_bytes()[:-200])
+    with pytest.raises(NucleusValidationError, match=r"truth\.json: .*not valid JSON"):
+        list(open_rows(truth, kind="annotations"))
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "count"),
+    [
+        ("home-objects", "yolo", 494),
+        ("coco-val2014-100", "fakebbox", 734),
+        ("coco-val2014-100", "fakesegm", 734),
+    ],
+)
+def test_real_results_are_all_read(name: str, model: str, count: int):
+    """Every row of the real files comes through once, with ids that are unique per image."""
+    folder = shared_data(name)
+    rows = list(
+        open_rows(
+            folder / f"predictions_{model}.json", kind="predictions", categories=folder / "ground_truth.json"
+        )
+    )
+
+    assert count == len(rows)
+    assert not [row for row in rows if row.problem]
+    assert 1 == max(Counter((row.data["reference_id"], row.data["annotation_id"]) for row in rows).values())
+
+
+def test_real_ground_truth_is_all_read():
+    """839 objects, 9 of them crowds, whose masks are the only thing that cannot be a polygon."""
+    folder = shared_data("coco-val2014-100")
+    boxes = list(open_rows(folder / "ground_truth.json", kind="annotations"))
+    polygons = list(open_rows(folder / "ground_truth.json", kind="annotations", geometry="polygon"))
+
+    assert 839 == len(boxes) == len({row.number for row in polygons})
+    assert not [row for row in polygons if row.problem]
+    assert (
+        9
+        == sum(row.data["metadata"]["iscrowd"] for row in boxes)
+        == sum(row.data["type"] == "box" for row in polygons)
+    )

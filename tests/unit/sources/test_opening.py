@@ -1,0 +1,138 @@
+"""Finding files, rows in memory, fingerprints."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusValidationError
+from airflow_provider_nucleus.schema.batches import batches_of
+from airflow_provider_nucleus.schema.rows import SourceRow
+from airflow_provider_nucleus.sources import fingerprint, open_rows
+from airflow_provider_nucleus.sources.files import find_parts
+
+
+def lay(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(json.dumps({"label": name}) + "\n")
+
+
+def labels(source: object) -> list[str]:
+    return [row.data["label"] for row in open_rows(source, kind="predictions")]
+
+
+def test_a_folder_stands_for_its_row_files_in_order(tmp_path: Path):
+    """Markers, hidden files and other formats are passed over; sub-folders are not."""
+    lay(
+        tmp_path,
+        "b.jsonl",
+        "a.jsonl",
+        "sub/c.ndjson",
+        "_SUCCESS",
+        ".hidden.jsonl",
+        "_temporary/x.jsonl",
+        "notes.txt",
+    )
+
+    assert ["a.jsonl", "b.jsonl", "sub/c.ndjson"] == labels(tmp_path) == labels(str(tmp_path))
+
+
+def test_a_glob_stands_for_its_matches(tmp_path: Path):
+    """Also over folders; a file whose name merely looks like a glob is itself."""
+    lay(tmp_path, "day=1/a.jsonl", "day=2/b.jsonl", "day=2/c.json", "odd[1].jsonl")
+
+    assert ["day=1/a.jsonl", "day=2/b.jsonl"] == labels(f"{tmp_path}/day=*/*.jsonl")
+    assert ["odd[1].jsonl"] == labels(tmp_path / "odd[1].jsonl")
+
+
+def test_a_list_of_paths_is_read_in_its_order(tmp_path: Path):
+    """The user's order wins over the alphabet."""
+    lay(tmp_path, "a.jsonl", "b.jsonl")
+
+    assert ["b.jsonl", "a.jsonl"] == labels([str(tmp_path / "b.jsonl"), tmp_path / "a.jsonl"])
+    assert ["a.jsonl"] == labels(f"file://{tmp_path}/a.jsonl")
+
+
+@pytest.mark.parametrize("name", ["missing.jsonl", "*.jsonl", "empty"])
+def test_nothing_to_read_is_an_error_at_once(tmp_path: Path, name: str):
+    """An empty folder or a mistyped path must not look like an empty data set."""
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(NucleusValidationError, match=name.replace("*", r"\*")):
+        open_rows(tmp_path / name, kind="predictions")
+
+
+def test_credentials_in_addresses_stay_out_of_names():
+    """The query of a signed address is a secret; names appear in logs and quarantine files."""
+
+    class Signed:
+        def __str__(self) -> str:
+            return "https://host/rows.jsonl?X-Signature=secret&X-Expires=9"
+
+        def open(self, mode: str) -> None: ...
+
+    assert "https://host/rows.jsonl" == find_parts(Signed())[0].name
+
+
+def test_rows_in_memory_may_be_anything_that_knows_its_wire_form():
+    """Dicts and objects with to_wire; the rest are problems."""
+
+    class Thing:
+        def to_wire(self) -> dict:
+            return {"label": "thing", "type": "box", "geometry": {}}
+
+    rows = list(open_rows([{"label": "dict"}, Thing(), 7], kind="predictions"))
+
+    assert ["dict", "thing"] == [row.data["label"] for row in rows[:2]]
+    assert "int" in rows[2].problem
+    assert [] == list(open_rows([], kind="items"))
+    assert 5_000 == len(list(open_rows(({"n": n} for n in range(5_000)), kind="items")))
+
+
+def test_arguments_that_do_not_fit_are_refused():
+    """A number is no source, and format names are checked."""
+    with pytest.raises(NucleusConfigError, match="int"):
+        open_rows(7, kind="items")
+    with pytest.raises(NucleusConfigError, match="csv"):
+        open_rows([], kind="items", format="csv")
+    with pytest.raises(NucleusConfigError, match="geometry"):
+        open_rows("x.json", kind="annotations", geometry="circle")
+
+
+def test_the_fingerprint_follows_the_files(tmp_path: Path):
+    """Same files, same settings: same fingerprint. Content, size, number of files or settings changed: another."""
+    lay(tmp_path, "a.jsonl")
+    before = fingerprint(tmp_path, {"labels": {}})
+
+    assert before == fingerprint(tmp_path, {"labels": {}})
+    assert before != fingerprint(tmp_path, {"labels": {"a": "b"}})
+    os.utime(tmp_path / "a.jsonl", ns=(1, 1))
+    touched = fingerprint(tmp_path, {"labels": {}})
+    assert before != touched
+    lay(tmp_path, "b.jsonl")
+    assert touched != fingerprint(tmp_path, {"labels": {}})
+
+
+def test_the_fingerprint_of_rows_in_memory_is_their_content():
+    """A list has one; an iterator, which can be read once only, has none."""
+    assert fingerprint([{"a": 1, "b": 2}]) == fingerprint([{"b": 2, "a": 1}]) != fingerprint([{"a": 2}])
+    assert fingerprint(iter([])) is None
+
+
+def test_single_rows_are_gathered_into_batches_without_loss():
+    """Any iterator of rows can be drained in batches: order within a source, problems included."""
+    rows = [
+        SourceRow("a", 1, {"n": 1}),
+        SourceRow("a", 2, {}, "bad"),
+        SourceRow("a", 3, {"n": 3}),
+        SourceRow("b", 1, {"n": 4}),
+    ]
+    batches = list(batches_of(iter(rows), size=2))
+
+    assert [("a", [1, 3], [2]), ("b", [1], [])] == [
+        (one.source, list(one.numbers), [bad.number for bad in one.problems]) for one in batches
+    ]
+    assert [] == list(batches_of(iter([])))

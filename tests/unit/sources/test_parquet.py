@@ -1,0 +1,179 @@
+"""Parquet files in the layouts people have."""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import json
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusValidationError
+from airflow_provider_nucleus.sources import RowMapping, open_rows
+
+WIRE = [
+    {
+        "reference_id": f"i{n // 3}",
+        "annotation_id": f"a{n}",
+        "label": "car",
+        "type": "box",
+        "geometry": {"x": n + 0.5, "y": 1.0, "width": 2.0, "height": 3.0},
+        "confidence": n / 12_000,
+    }
+    for n in range(12_000)
+]
+
+
+def read(path: Path, **options) -> list:
+    return list(open_rows(path, kind="predictions", **options))
+
+
+def write(tmp_path: Path, table: pa.Table, name: str = "rows.parquet", **options) -> Path:
+    pq.write_table(table, tmp_path / name, **options)
+    return tmp_path / name
+
+
+def test_nested_wire_columns_read_back_as_written(tmp_path: Path):
+    """Struct columns become objects; rows are numbered over all row groups."""
+    rows = read(write(tmp_path, pa.Table.from_pylist(WIRE), row_group_size=3_500))
+
+    assert WIRE == [row.data for row in rows]
+    assert list(range(1, 12_001)) == [row.number for row in rows]
+
+
+def test_flat_columns_need_no_mapping(tmp_path: Path):
+    """x, y, width, height or dotted names are enough for boxes."""
+    flat = [
+        {**{k: v for k, v in row.items() if k not in {"geometry", "type"}}, **row["geometry"]}
+        for row in WIRE[:10]
+    ]
+    dotted = [
+        {
+            **{k: v for k, v in row.items() if k not in {"geometry", "type"}},
+            **{f"geometry.{k}": v for k, v in row["geometry"].items()},
+        }
+        for row in WIRE[:10]
+    ]
+
+    assert WIRE[:10] == [row.data for row in read(write(tmp_path, pa.Table.from_pylist(flat)))]
+    assert WIRE[:10] == [row.data for row in read(write(tmp_path, pa.Table.from_pylist(dotted)))]
+
+
+def test_foreign_columns_are_mapped_column_wise(tmp_path: Path):
+    """Names, nested sources, constants, labels and scores; other columns are not even read."""
+    table = pa.Table.from_pylist([
+        {
+            "img": {"name": "a.jpg", "w": 3},
+            "cls": "auto",
+            "l": 1,
+            "t": 2,
+            "w": 3,
+            "h": 4,
+            "p": 50,
+            "junk": b"x" * 9,
+            "site": "north",
+        }
+    ])
+    mapping = RowMapping(
+        fields={"reference_id": "img.name", "label": "cls", "geometry.x": "l", "geometry.y": "t", "geometry.width": "w", "geometry.height": "h", "confidence": "p", "metadata.site": "site", "annotation_id": "=only"},
+        labels={"auto": "car"},
+        scores=(0, 100),
+    )  # fmt: skip
+    (row,) = read(write(tmp_path, table), mapping=mapping)
+
+    assert row.data == {
+        "reference_id": "a.jpg",
+        "label": "car",
+        "geometry": {"x": 1, "y": 2, "width": 3, "height": 4},
+        "confidence": 0.5,
+        "metadata": {"site": "north"},
+        "annotation_id": "only",
+        "type": "box",
+    }
+
+
+def test_templates_see_the_columns_of_the_file(tmp_path: Path):
+    """A template may read columns that are not sent."""
+    table = pa.Table.from_pylist([
+        {"cam": "left", "frame": 7, "label": "car", "x": 1, "y": 2, "width": 3, "height": 4}
+    ])
+    (row,) = read(write(tmp_path, table), mapping=RowMapping(reference_id="{cam}/{frame:06d}.jpg"))
+
+    assert row.data == {
+        "label": "car",
+        "type": "box",
+        "geometry": {"x": 1, "y": 2, "width": 3, "height": 4},
+        "reference_id": "left/000007.jpg",
+    }
+
+
+def test_types_json_lacks_are_spelled(tmp_path: Path):
+    """Times, decimals, bytes, maps and dictionary columns arrive as JSON can carry them; nulls are absent keys."""
+    table = pa.table({
+        "label": pa.array(["car", "van"]).dictionary_encode(),
+        "metadata": pa.array([
+            {"at": dt.datetime(2026, 1, 2, 3, 4), "price": decimal.Decimal("1.5"), "raw": b"\x00", "none": None},
+            None,
+        ]),
+        "class_pdf": pa.array([[("car", 0.75), ("van", 0.25)], None], pa.map_(pa.string(), pa.float64())),
+        "geometry": pa.array([{"vertices": [{"x": 1.0, "y": 2.0}]}, None]),
+    })  # fmt: skip
+    first, second = (row.data for row in read(write(tmp_path, table)))
+
+    assert {"at": "2026-01-02T03:04:00", "price": 1.5, "raw": "AA=="} == first["metadata"]
+    assert {"car": 0.75, "van": 0.25} == first["class_pdf"]
+    assert {"vertices": [{"x": 1.0, "y": 2.0}]} == first["geometry"]
+    assert {"label": "van"} == second
+
+
+def test_json_text_in_columns_is_decoded(tmp_path: Path):
+    """Tools that know no nesting write JSON text; a bad cell is that row's problem alone."""
+    table = pa.table({
+        "label": ["a", "b", "c"],
+        "geometry": [json.dumps(WIRE[0]["geometry"]), "{broken", None],
+        "class_pdf": [json.dumps({"a": 1.0}), None, ""],
+    })
+    rows = read(write(tmp_path, table))
+
+    assert [None, True, None] == [
+        row.problem and row.problem.startswith("geometry is not JSON")
+        for row in sorted(rows, key=lambda row: row.number)
+    ]
+    assert {"label": "b", "geometry": "{broken"} == rows[1].data
+    assert ({"a": 1.0}, WIRE[0]["geometry"]) == (rows[0].data["class_pdf"], rows[0].data["geometry"])
+    assert {"label": "c"} == rows[2].data
+
+
+def test_a_file_without_usable_columns_says_which_it_has(tmp_path: Path):
+    """Rather than a million invalid rows, one error that names the columns."""
+    with pytest.raises(NucleusValidationError, match=r"none of its columns \(a, b\)"):
+        read(write(tmp_path, pa.table({"a": [1], "b": [2]})))
+
+
+def test_damaged_files_are_errors(tmp_path: Path):
+    """A cut file names itself."""
+    path = write(tmp_path, pa.Table.from_pylist(WIRE[:10]))
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(NucleusValidationError, match=r"rows\.parquet: cannot be read as Parquet"):
+        read(path)
+
+
+def test_parquet_is_recognised_without_its_suffix(tmp_path: Path):
+    """By its first bytes."""
+    assert 10 == len(read(write(tmp_path, pa.Table.from_pylist(WIRE[:10]), name="part-0000")))
+
+
+def test_the_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Without pyarrow the error says what to install, for Parquet and for zstd."""
+    parquet = write(tmp_path, pa.Table.from_pylist(WIRE[:1]))
+    packed = tmp_path / "rows.jsonl.zst"
+    packed.write_bytes(pa.compress(b'{"a":1}', codec="zstd", asbytes=True))
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    for path in (parquet, packed):
+        with pytest.raises(NucleusConfigError, match=r"needs pyarrow.*\[parquet\]"):
+            read(path)
