@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_nucleus.evaluation.overlap.boxes import Boxes, box_overlap
+from airflow_provider_nucleus.evaluation.overlap.keypoints import Keypoints, keypoint_similarity
+from airflow_provider_nucleus.evaluation.overlap.rle import Runs, mask_overlap
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,11 +26,18 @@ def overlap(
 ) -> FloatArray:
     """Overlap of `ground_truth[rows[k]]` with `prediction[other_rows[k]]` for every k, 0 to 1.
 
-    *over_second* marks pairs whose intersection is divided by the prediction alone (COCO crowds). Raises TypeError
+    *over_second* marks pairs whose intersection is divided by the prediction alone (COCO crowds; keypoints have no
+    such rule and take no notice). Raises TypeError
     when the two kinds of geometry cannot be compared.
     """
     if isinstance(ground_truth, Boxes) and isinstance(prediction, Boxes):
         return box_overlap(
             ground_truth, prediction, rows=rows, other_rows=other_rows, over_second=over_second
         )
+    if isinstance(ground_truth, Runs) and isinstance(prediction, Runs):
+        return mask_overlap(
+            ground_truth, prediction, rows=rows, other_rows=other_rows, over_second=over_second
+        )
+    if isinstance(ground_truth, Keypoints) and isinstance(prediction, Keypoints):
+        return keypoint_similarity(ground_truth, prediction, rows=rows, other_rows=other_rows)
     raise TypeError(f"{type(ground_truth).__name__} cannot be compared with {type(prediction).__name__}")

@@ -1,0 +1,236 @@
+"""COCO matching: per image and label, the most confident prediction chooses first, at every threshold anew.
+
+A prediction takes the best free ground truth at or above the threshold; one that is not ignored wins over one that
+is, and of equally good ones the later wins. A crowd can be taken any number of times. A prediction matched to an
+ignored ground truth is ignored, and so is an unmatched one whose own area lies outside the size range.
+
+That is a greedy walk over the overlapping pairs in the order (confidence rank, ignored last, overlap descending,
+position descending), so the kernel is the one of :mod:`.greedy`. Size ranges only change which ground truths are
+ignored: unless a prediction has pairs with both kinds, the walk has the same outcome in every range, and only the
+(image, label) groups of such predictions are walked again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from airflow_provider_nucleus.evaluation.areas import COCO_AREAS, KEYPOINT_AREAS, AreaRange
+from airflow_provider_nucleus.evaluation.arrays import descending, group_starts
+from airflow_provider_nucleus.evaluation.greedy import resolve
+from airflow_provider_nucleus.evaluation.pairs import Edges, group_keys, overlapping_pairs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray, IndexArray
+    from airflow_provider_nucleus.evaluation.columns import Columns
+
+Bits = NDArray[np.uint16]
+
+COCO_THRESHOLDS = tuple(np.linspace(0.5, 0.95, 10).tolist())
+"""linspace, not arange: arange(.5, 1, .05)[9] is .9500000000000004."""
+
+MAX_THRESHOLDS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class CocoOptions:
+    """What is evaluated: overlap thresholds, size ranges (the first one is the main one), detections per image.
+
+    *max_detections* are cut-offs per (image, label) by confidence, ascending; the last one is the one AP uses.
+    """
+
+    thresholds: tuple[float, ...] = COCO_THRESHOLDS
+    areas: tuple[AreaRange, ...] = COCO_AREAS
+    max_detections: tuple[int, ...] = (1, 10, 100)
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.thresholds) <= MAX_THRESHOLDS:
+            raise ValueError(
+                f"{len(self.thresholds)} thresholds given, between 1 and {MAX_THRESHOLDS} are possible"
+            )
+        if any(not 0.0 < threshold <= 1.0 for threshold in self.thresholds):
+            raise ValueError(f"thresholds {self.thresholds} must lie in (0, 1]")
+        if list(self.thresholds) != sorted(set(self.thresholds)):
+            raise ValueError(f"thresholds {self.thresholds} must ascend")
+        if not self.max_detections or list(self.max_detections) != sorted(set(self.max_detections)):
+            raise ValueError(f"max_detections {self.max_detections} must ascend")
+        if self.max_detections[0] < 1:
+            raise ValueError(f"max_detections {self.max_detections} must be positive")
+        if not self.areas:
+            raise ValueError("at least one size range is needed")
+
+
+BOX_OPTIONS = CocoOptions()
+KEYPOINT_OPTIONS = CocoOptions(areas=KEYPOINT_AREAS, max_detections=(20,))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CocoRows:
+    """What is left of the predictions after matching: all that curves need, and mergeable by concatenation.
+
+    One entry per kept prediction, in the order (image, label, confidence descending): its *label*, *confidence*, its
+    *rank* by confidence within (image, label), and per size range (second axis) one bit per threshold:
+    *hit* (true positive) and *ignored*. *positives* counts the ground truths to be found, per label and size range.
+    *excluded* counts the predictions that were left out because they have no confidence.
+    """
+
+    label: NDArray[np.int32]
+    confidence: FloatArray
+    rank: NDArray[np.int32]
+    hit: Bits
+    ignored: Bits
+    positives: IndexArray
+    excluded: int
+
+    def __len__(self) -> int:
+        return int(self.label.size)
+
+
+def match_coco(
+    ground_truth: Columns, predictions: Columns, *, labels: int, options: CocoOptions = BOX_OPTIONS
+) -> CocoRows:
+    """Match all images of both sides at every threshold and size range; *labels* is the number of label codes."""
+    rows, ranks = ranked_predictions(predictions, limit=options.max_detections[-1])
+    edges = overlapping_pairs(
+        ground_truth,
+        predictions,
+        ground_truth_rows=truth_in_groups(ground_truth),
+        prediction_rows=rows,
+        same_label=True,
+        minimum=float(np.nextafter(_passing(options.thresholds[0]), 0.0)),
+        crowds=True,
+    )
+    flags = [~ground_truth.counted | area.outside(ground_truth.area) for area in options.areas]
+    hit, ignored = _outcomes(edges, ground_truth, predictions, flags=flags, thresholds=options.thresholds)
+    every = np.uint16((1 << len(options.thresholds)) - 1)
+    for column, area in enumerate(options.areas):
+        # An unmatched prediction that is itself out of range is neither right nor wrong.
+        outside = np.flatnonzero(area.outside(predictions.area))
+        ignored[outside, column] |= every & ~hit[outside, column]
+    positives = [np.bincount(ground_truth.label[~ignore], minlength=labels) for ignore in flags]
+    return CocoRows(
+        label=predictions.label[rows],
+        confidence=predictions.confidence[rows],
+        rank=ranks.astype(np.int32),
+        hit=hit[rows],
+        ignored=ignored[rows],
+        positives=np.stack(positives, axis=1).astype(np.int64),
+        excluded=int(np.isnan(predictions.confidence).sum()),
+    )
+
+
+def merge_rows(parts: Iterable[CocoRows]) -> CocoRows:
+    """Put the rows of partitions behind one another; the partitions must come in the order of their images."""
+    given = list(parts)
+    if not given:
+        raise ValueError("there is no partition to merge")
+    return CocoRows(
+        label=np.concatenate([part.label for part in given]),
+        confidence=np.concatenate([part.confidence for part in given]),
+        rank=np.concatenate([part.rank for part in given]),
+        hit=np.concatenate([part.hit for part in given]),
+        ignored=np.concatenate([part.ignored for part in given]),
+        positives=np.sum([part.positives for part in given], axis=0),
+        excluded=sum(part.excluded for part in given),
+    )
+
+
+def ranked_predictions(predictions: Columns, *, limit: int) -> tuple[IndexArray, IndexArray]:
+    """Order predictions by (image, label, confidence descending, row) and keep *limit* per image and label.
+
+    Returns the rows and the rank of each within its group from 0. Predictions without confidence are left out.
+    """
+    rows = np.flatnonzero(~np.isnan(predictions.confidence) & predictions.counted)
+    rows = rows[descending(predictions.confidence[rows])]
+    keys = group_keys(predictions, rows, same_label=True)
+    order = np.argsort(keys, kind="stable")
+    rows, keys = rows[order], keys[order]
+    starts = group_starts(keys)
+    sizes = np.diff(np.append(starts, keys.size))
+    ranks = np.arange(keys.size) - np.repeat(starts, sizes)
+    kept = np.flatnonzero(ranks < limit)
+    return rows[kept], ranks[kept]
+
+
+def truth_in_groups(ground_truth: Columns) -> IndexArray:
+    """Order the ground truth by (image, label, row)."""
+    rows = np.arange(len(ground_truth), dtype=np.int64)
+    return np.argsort(group_keys(ground_truth, rows, same_label=True), kind="stable")
+
+
+def _passing(threshold: float) -> float:
+    """Return the overlap that passes a threshold, as pycocotools compares it."""
+    return min(threshold, 1 - 1e-10)
+
+
+def _outcomes(
+    edges: Edges,
+    ground_truth: Columns,
+    predictions: Columns,
+    *,
+    flags: list[BoolArray],
+    thresholds: tuple[float, ...],
+) -> tuple[Bits, Bits]:
+    """Walk the pairs at every threshold; set a bit per prediction and size range for a hit or an ignored match."""
+    hit = np.zeros((len(predictions), len(flags)), dtype=np.uint16)
+    ignored = np.zeros_like(hit)
+    edges = edges.take(_walking_order(edges, ~ground_truth.counted))
+    reusable = ground_truth.crowd if ground_truth.crowd.any() else None
+
+    def walk(order: IndexArray, threshold: float) -> IndexArray:
+        passing = order[edges.overlap[order] >= _passing(threshold)]
+        taken = resolve(
+            edges.ground_truth[passing],
+            edges.prediction[passing],
+            ground_truths=len(ground_truth),
+            predictions=len(predictions),
+            reusable=reusable,
+        )
+        return passing[taken]
+
+    plain = np.arange(len(edges), dtype=np.int64)
+    shared = [walk(plain, threshold) for threshold in thresholds]
+    for column, flag in enumerate(flags):
+        again = _disturbed(edges, predictions, flag)
+        redo = np.flatnonzero(again)
+        redo = redo[_walking_order(edges.take(redo), flag)]
+        for bit, threshold in enumerate(thresholds):
+            taken = shared[bit]
+            if redo.size:
+                taken = np.concatenate((taken[~again[taken]], walk(redo, threshold)))
+            lost = flag[edges.ground_truth[taken]]
+            hit[edges.prediction[taken[~lost]], column] |= np.uint16(1 << bit)
+            ignored[edges.prediction[taken[lost]], column] |= np.uint16(1 << bit)
+    return hit, ignored
+
+
+def _walking_order(edges: Edges, ignored: BoolArray) -> IndexArray:
+    """Order the pairs of each prediction: ignored ground truth last, best overlap first, the later one on ties."""
+    order = np.arange(len(edges), dtype=np.int64)
+    starts = group_starts(edges.prediction)
+    sizes = np.diff(np.append(starts, edges.prediction.size))
+    several = np.flatnonzero(np.repeat(sizes > 1, sizes))
+    if several.size:
+        run = np.repeat(np.arange(starts.size), sizes)[several]
+        truth = edges.ground_truth[several]
+        order[several] = several[np.lexsort((-truth, -edges.overlap[several], ignored[truth], run))]
+    return order
+
+
+def _disturbed(edges: Edges, predictions: Columns, ignored: BoolArray) -> BoolArray:
+    """Mark the pairs of every (image, label) in which some prediction meets an ignored ground truth before another."""
+    last = ignored[edges.ground_truth]
+    meets = last[:-1] & ~last[1:] & (edges.prediction[:-1] == edges.prediction[1:])
+    if not meets.any():
+        return np.zeros(len(edges), dtype=np.bool_)
+    keys = group_keys(predictions, edges.prediction, same_label=True)
+    group = np.cumsum(np.concatenate(([True], keys[1:] != keys[:-1]))) - 1
+    marked = np.zeros(int(group[-1]) + 1, dtype=np.bool_)
+    marked[group[:-1][meets]] = True
+    spread: BoolArray = marked[group]
+    return spread

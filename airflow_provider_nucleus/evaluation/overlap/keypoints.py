@@ -1,0 +1,114 @@
+"""Object keypoint similarity (OKS), COCO's overlap for keypoints.
+
+OKS = mean over the labelled keypoints of exp(-d^2 / (2 s^2 k^2)), where d is the distance in pixels, s^2 the area
+of the ground truth and k = 2 sigma the tolerance of the keypoint. A ground truth without a labelled keypoint is
+compared by the distance of every keypoint to its box, grown by its own size on every side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray
+
+PERSON_SIGMAS = (
+    0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089,
+    0.089,
+)  # fmt: skip
+"""The published sigmas of COCO's 17 person keypoints, from nose to right ankle."""
+
+UNIFORM_SIGMA = 0.05
+"""Tolerance of every keypoint when none is published (Nucleus keypoints carry none): about COCO's mean."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Keypoints:
+    """Keypoints in pixels: [row, keypoint] of *x*, *y* and *labelled*, and per row the box and area they belong to.
+
+    *scale* is the area that distances are measured against (the object's area for ground truth, unused for
+    predictions); box columns are x, y, width, height. *sigmas* has one tolerance per keypoint.
+    """
+
+    x: FloatArray
+    y: FloatArray
+    labelled: BoolArray
+    box: FloatArray
+    scale: FloatArray
+    sigmas: FloatArray
+
+    def __len__(self) -> int:
+        return int(self.scale.size)
+
+    @property
+    def area(self) -> FloatArray:
+        """Area of each row: the scale."""
+        return self.scale
+
+    def take(self, rows: NDArray[np.integer] | slice) -> Self:
+        """Return the chosen rows, in the order asked for."""
+        return type(self)(
+            x=self.x[rows],
+            y=self.y[rows],
+            labelled=self.labelled[rows],
+            box=self.box[rows],
+            scale=self.scale[rows],
+            sigmas=self.sigmas,
+        )
+
+    def problem(self) -> tuple[int, str] | None:
+        """Return the first row with a coordinate, box or area that is not finite or a negative size."""
+        wrong = ~(np.isfinite(self.x).all(axis=1) & np.isfinite(self.y).all(axis=1))
+        wrong |= ~np.isfinite(self.box).all(axis=1) | (self.box[:, 2:] < 0).any(axis=1)
+        wrong |= ~np.isfinite(self.scale) | (self.scale < 0)
+        if not wrong.any():
+            return None
+        return int(np.argmax(wrong)), "keypoints, box and area must be finite, sizes >= 0"
+
+
+def sigmas_for(keypoints: int) -> FloatArray:
+    """Return COCO's sigmas for 17 keypoints and the uniform default for any other number."""
+    if keypoints == len(PERSON_SIGMAS):
+        return np.array(PERSON_SIGMAS)
+    return np.full(keypoints, UNIFORM_SIGMA)
+
+
+def keypoint_similarity(
+    ground_truth: Keypoints,
+    prediction: Keypoints,
+    *,
+    rows: NDArray[np.integer],
+    other_rows: NDArray[np.integer],
+) -> FloatArray:
+    """OKS of `ground_truth[rows[k]]` and `prediction[other_rows[k]]`, for every k.
+
+    Raises ValueError when the two sides have different numbers of keypoints.
+    """
+    if ground_truth.x.shape[1] != prediction.x.shape[1]:
+        raise ValueError(
+            f"ground truth has {ground_truth.x.shape[1]} keypoints a row and predictions {prediction.x.shape[1]}"
+        )
+    labelled = ground_truth.labelled[rows]
+    nothing = ~labelled.any(axis=1)
+    across = prediction.x[other_rows] - ground_truth.x[rows]
+    down = prediction.y[other_rows] - ground_truth.y[rows]
+    if nothing.any():
+        x, y, width, height = (ground_truth.box[rows[nothing], column][:, None] for column in range(4))
+        across[nothing] = _beyond(prediction.x[other_rows[nothing]], x - width, x + width * 2)
+        down[nothing] = _beyond(prediction.y[other_rows[nothing]], y - height, y + height * 2)
+        labelled[nothing] = True
+    variance = (ground_truth.sigmas * 2) ** 2
+    scale = ground_truth.scale[rows][:, None] + np.spacing(1)
+    error = (across**2 + down**2) / variance / scale / 2
+    near = np.where(labelled, np.exp(-error), 0.0)
+    return np.asarray(near.sum(axis=1) / labelled.sum(axis=1), dtype=np.float64)
+
+
+def _beyond(value: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
+    """Distance outside of an interval, 0 inside."""
+    return np.asarray(np.maximum(0.0, low - value) + np.maximum(0.0, value - high), dtype=np.float64)

@@ -1,0 +1,231 @@
+"""COCO numbers against pycocotools, on real sets, on random small ones, and at the edges."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_nucleus.evaluation.coco import evaluate_coco
+from airflow_provider_nucleus.evaluation.coco_match import BOX_OPTIONS, KEYPOINT_OPTIONS, CocoOptions
+from airflow_provider_nucleus.evaluation.cocojson import read_results, read_truth
+from tests.shared_data import shared_data
+from tests.unit.evaluation import oracle
+
+TOLERANCE = 1e-12
+
+
+def evaluate(document, results, iou_type="bbox", options=None):
+    """Evaluate documents given as bytes or objects the way the command does."""
+    truth = read_truth(_bytes(document), iou_type=iou_type)
+    predictions = read_results(_bytes(results), truth)
+    chosen = options or (KEYPOINT_OPTIONS if iou_type == "keypoints" else BOX_OPTIONS)
+    return truth, evaluate_coco(
+        truth.columns, predictions.columns, labels=len(truth.vocabulary), options=chosen
+    )
+
+
+def _bytes(value):
+    return value if isinstance(value, bytes) else orjson.dumps(value)
+
+
+def assert_agrees(document, results, iou_type="bbox"):
+    """Compare the named numbers and every precision and recall of the tables."""
+    expected = oracle.reference(document, results, iou_type)
+    _, result = evaluate(document, results, iou_type)
+    ours = {name: metric.value for name, metric in result.numbers.items()}
+    assert ours == {
+        name: None if value is None else pytest.approx(value, abs=TOLERANCE)
+        for name, value in oracle.numbers(expected, iou_type).items()
+    }
+    np.testing.assert_allclose(result.tables.precision, oracle.precision(expected), rtol=0, atol=TOLERANCE)
+    recall = np.where(expected.eval["recall"] == -1, np.nan, expected.eval["recall"])
+    np.testing.assert_allclose(result.tables.recall, recall, rtol=0, atol=TOLERANCE)
+
+
+REAL = [
+    ("home-objects", "ground_truth.json", "predictions_yolo.json", "bbox"),
+    ("home-objects", "ground_truth.json", "predictions_centernet.json", "bbox"),
+    ("coco-val2014-100", "ground_truth.json", "predictions_fakebbox.json", "bbox"),
+    ("coco-val2014-100", "ground_truth.json", "predictions_fakesegm.json", "segm"),
+    ("coco-val2014-100", "ground_truth.json", "predictions_fakesegm.json", "bbox"),
+    ("shapes-polygons", "ground_truth.json", "predictions.json", "bbox"),
+    ("shapes-polygons", "ground_truth.json", "predictions.json", "segm"),
+    ("spacenet-buildings", "ground_truth.json", "predictions.json", "bbox"),
+    ("spacenet-buildings", "ground_truth.json", "predictions.json", "segm"),
+    ("coco-keypoints-4", "ground_truth.json", "predictions_pose.json", "keypoints"),
+    ("coco-keypoints-4", "ground_truth.json", "predictions_wholebody.json", "keypoints"),
+    ("coco-keypoints-4", "ground_truth.json", "detections_person.json", "bbox"),
+    ("kitti-cuboids", "boxes2d_ground_truth.json", "boxes2d_rrc.json", "bbox"),
+    ("kitti-cuboids", "boxes2d_ground_truth.json", "boxes2d_pointrcnn.json", "bbox"),
+]
+
+
+@pytest.mark.parametrize(("name", "truth", "predictions", "iou_type"), REAL)
+def test_real_sets_agree_with_pycocotools(name, truth, predictions, iou_type):
+    """All named numbers and every point of every curve, to 1e-12."""
+    folder = shared_data(name)
+
+    assert_agrees(
+        json.loads((folder / truth).read_bytes()), json.loads((folder / predictions).read_bytes()), iou_type
+    )
+
+
+# --- random small sets -----------------------------------------------------------------------------------------
+
+corner = st.sampled_from([0, 10, 20, 35])
+side = st.sampled_from([0, 10, 20, 32, 64, 100])
+box = st.tuples(corner, corner, side, side).map(list)
+truth_row = st.fixed_dictionaries({
+    "image_id": st.sampled_from([3, 1, 7]),
+    "category_id": st.sampled_from([2, 5]),
+    "bbox": box,
+    "iscrowd": st.sampled_from([0, 0, 0, 1]),
+    "area": st.sampled_from([0, 100, 1024, 4000, 9216, 10000]),
+})
+result_row = st.fixed_dictionaries({
+    "image_id": st.sampled_from([3, 1, 7]),
+    "category_id": st.sampled_from([2, 5]),
+    "bbox": box,
+    "score": st.sampled_from([0.1, 0.5, 0.5, 0.9]),
+})
+
+
+def document_of(rows, width=200, height=200):
+    """Complete random annotations to a document; ids begin at 1 because pycocotools takes id 0 for "no match"."""
+    return {
+        "images": [{"id": k, "width": width, "height": height} for k in (7, 1, 3, 9)],
+        "categories": [{"id": 5, "name": "five"}, {"id": 2, "name": "two"}],
+        "annotations": [row | {"id": k + 1} for k, row in enumerate(rows)],
+    }
+
+
+@settings(max_examples=120, deadline=None)
+@given(truths=st.lists(truth_row, max_size=12), guesses=st.lists(result_row, max_size=16))
+def test_random_boxes_agree_with_pycocotools(truths, guesses):
+    """Ties, crowds, empty sides, zero sizes, areas on the edge of a range."""
+    assert_agrees(document_of(truths), guesses)
+
+
+@st.composite
+def polygon_row(draw, prediction):
+    points = draw(st.lists(st.tuples(st.integers(-3, 45), st.integers(-3, 35)), min_size=3, max_size=6))
+    ring = [float(value) / draw(st.sampled_from([1, 2, 3])) for point in points for value in point]
+    row = {"image_id": draw(st.sampled_from([1, 3])), "category_id": 2, "segmentation": [ring]}
+    if draw(st.booleans()):
+        row["segmentation"].append([1, 1, 1, 12, 12.5, 12, 12, 1.25])
+    if prediction:
+        return row | {"score": draw(st.sampled_from([0.2, 0.6]))}
+    return row | {"area": draw(st.sampled_from([50, 1024, 2000])), "iscrowd": 0, "bbox": [0, 0, 1, 1]}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    truths=st.lists(polygon_row(prediction=False), max_size=5),
+    guesses=st.lists(polygon_row(prediction=True), max_size=5),
+)
+def test_random_polygons_agree_with_pycocotools(truths, guesses):
+    """Rasterised outlines, also outside of the image, self-crossing and overlapping in one object."""
+    from pycocotools import mask
+
+    document = document_of(truths, width=40, height=30)
+    # pycocotools takes results as run lengths only when it is given areas, so give it those.
+    rows = []
+    for row in guesses:
+        packed = mask.merge(mask.frPyObjects(row["segmentation"], 30, 40))
+        rows.append(row | {"segmentation": {"size": [30, 40], "counts": packed["counts"].decode()}})
+    expected = oracle.reference(document, rows, "segm")
+
+    _, from_runs = evaluate(document, rows, "segm")
+    _, from_polygons = evaluate(document, guesses, "segm")
+
+    for result in (from_runs, from_polygons):
+        np.testing.assert_allclose(
+            result.tables.precision, oracle.precision(expected), rtol=0, atol=TOLERANCE
+        )
+
+
+# --- by hand ---------------------------------------------------------------------------------------------------
+
+
+def test_hand_computed_average_precision():
+    """Two objects, hits at .9 and .7 with a miss between: 51 levels at 1, 50 at 2/3."""
+    truths = [
+        {"image_id": 1, "category_id": 2, "bbox": [0, 0, 10, 10], "area": 100},
+        {"image_id": 1, "category_id": 2, "bbox": [50, 50, 10, 10], "area": 100},
+    ]
+    guesses = [
+        {"image_id": 1, "category_id": 2, "bbox": [0, 0, 10, 10], "score": 0.9},
+        {"image_id": 1, "category_id": 2, "bbox": [100, 100, 10, 10], "score": 0.8},
+        {"image_id": 1, "category_id": 2, "bbox": [50, 50, 10, 10], "score": 0.7},
+    ]
+
+    truth, result = evaluate(document_of(truths), guesses)
+
+    assert pytest.approx(result.numbers["AP"].value, abs=1e-12) == (51 + 50 * 2 / 3) / 101
+    assert result.numbers["AR1"].value == 0.5
+    curve = result.curve(truth.vocabulary.codes["two"])
+    assert curve.confidence[[0, 50, 51, 100]].tolist() == [0.9, 0.9, 0.7, 0.7]
+    assert result.curve(truth.vocabulary.codes["five"]) is None
+
+
+def test_undefined_numbers_have_a_reason_and_no_value():
+    """No medium ground truth: APm is None with words, not -1 and not 0."""
+    truths = [{"image_id": 1, "category_id": 2, "bbox": [0, 0, 10, 10], "area": 100}]
+
+    truth, result = evaluate(document_of(truths), [])
+
+    assert result.numbers["APm"].value is None
+    assert "medium" in result.numbers["APm"].reason
+    assert result.numbers["AP"].value == 0.0
+    assert result.label_ap(truth.vocabulary.codes["five"]).value is None
+
+
+def test_two_empty_sides_are_undefined_everywhere():
+    """Nothing against nothing is no score."""
+    _, result = evaluate(document_of([]), [])
+
+    assert {None} == {metric.value for metric in result.numbers.values()}
+
+
+def test_predictions_without_confidence_are_left_out_and_counted():
+    """A row without a score cannot be ranked; it is excluded with a count."""
+    truths = [{"image_id": 1, "category_id": 2, "bbox": [0, 0, 10, 10], "area": 100}]
+    guesses = [{"image_id": 1, "category_id": 2, "bbox": [0, 0, 10, 10]}]
+
+    _, result = evaluate(document_of(truths), guesses)
+
+    assert result.excluded == 1
+    assert result.numbers["AP"].value == 0.0
+
+
+def test_an_annotation_with_id_0_is_found_like_any_other():
+    """pycocotools loses matches with id 0, because 0 is its mark for "unmatched"; we do not."""
+    document = document_of([{"image_id": 1, "category_id": 2, "bbox": [0, 0, 10, 10], "area": 100}])
+    document["annotations"][0]["id"] = 0
+    guesses = [{"image_id": 1, "category_id": 2, "bbox": [0, 0, 10, 10], "score": 0.5}]
+
+    _, result = evaluate(document, guesses)
+
+    assert pytest.approx(result.numbers["AP"].value) == 1.0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"thresholds": ()},
+        {"thresholds": (0.0,)},
+        {"thresholds": (0.6, 0.5)},
+        {"max_detections": (10, 1)},
+        {"max_detections": (0,)},
+        {"areas": ()},
+    ],
+)
+def test_options_that_make_no_sense_are_refused(wrong):
+    """Bad options fail when they are made, not as a strange number."""
+    with pytest.raises(ValueError):
+        CocoOptions(**wrong)
