@@ -149,6 +149,22 @@ def test_random_polygons_agree_with_pycocotools(truths, guesses):
         )
 
 
+def test_of_two_equal_overlaps_the_later_ground_truth_wins():
+    """The first prediction takes the second object, so the next finds its own object taken: COCO's rule."""
+    truths = [
+        {"image_id": 1, "category_id": 2, "bbox": [0, 0, 10, 10], "area": 100, "iscrowd": 0},
+        {"image_id": 1, "category_id": 2, "bbox": [4, 0, 10, 10], "area": 100, "iscrowd": 0},
+    ]
+    guesses = [
+        {"image_id": 1, "category_id": 2, "bbox": [2, 0, 10, 10], "score": 0.9},
+        {"image_id": 1, "category_id": 2, "bbox": [4, 0, 10, 10], "score": 0.8},
+    ]
+
+    assert_agrees(document_of(truths), guesses)
+    _, result = evaluate(document_of(truths), guesses)
+    assert 0.5 == result.tables.recall[0, 0, 0, -1]
+
+
 # --- by hand ---------------------------------------------------------------------------------------------------
 
 
