@@ -19,11 +19,10 @@ from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urlsplit
 
-from airflow_provider_nucleus.client.config import NucleusConfig
+from airflow_provider_nucleus.client.config import CLOUD_ENDPOINT, NucleusConfig
 from airflow_provider_nucleus.exceptions import NucleusConfigError
-from airflow_provider_nucleus.hooks.connection_form import CLOUD_ENDPOINT, DEFAULT_TIMEOUT_SECONDS
+from airflow_provider_nucleus.hooks.connection_form import DEFAULT_TIMEOUT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,36 +82,15 @@ def parse_connection(conn: AirflowConnection, extra: Mapping[str, Any]) -> Nucle
 
 
 def _endpoint(conn: AirflowConnection, reader: _Reader) -> str:
-    from_extra, host = reader.text("endpoint"), _text(conn.host)
-    if from_extra:
-        return _checked_url(from_extra, reader=reader, field="endpoint")
-    if not host:
-        return CLOUD_ENDPOINT
-    if "://" not in host:
-        port = f":{conn.port}" if conn.port else ""
-        name, slash, path = host.partition("/")
-        host = f"{_text(conn.schema) or 'https'}://{name}{port}{slash}{path}"
-        if not path:
-            host = f"{host.rstrip('/')}/v1/nucleus"
-    return _checked_url(host, reader=reader, field="host")
-
-
-def _checked_url(url: str, *, reader: _Reader, field: str) -> str:
-    example = f"Give the full base URL, for example {CLOUD_ENDPOINT} or http://127.0.0.1:8787/v1/nucleus."
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError as error:
-        raise reader.error(field, f"is not a URL ({error})", hint=example) from None
-    if parts.username is not None or parts.password is not None:
-        raise reader.error(
-            field, "holds credentials", hint="Put the API key into the password field instead."
-        )
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise reader.error(field, f"is {url!r}, which is not an http(s) URL", hint=example)
-    if parts.query or parts.fragment:
-        raise reader.error(field, f"is {url!r}, which has a query or fragment", hint=example)
-    return url.rstrip("/")
+    """Return the endpoint as it stands; whether it is a usable URL is for NucleusConfig to say."""
+    host = _text(conn.host)
+    if (from_extra := reader.text("endpoint")) is not None or host is None:
+        return from_extra or CLOUD_ENDPOINT
+    if "://" in host:
+        return host
+    name, _, path = host.partition("/")
+    port = f":{conn.port}" if conn.port else ""
+    return f"{_text(conn.schema) or 'https'}://{name}{port}/{path or 'v1/nucleus'}"
 
 
 class _Reader:

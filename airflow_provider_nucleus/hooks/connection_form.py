@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from airflow_provider_nucleus.client.config import CLOUD_ENDPOINT
+
 CONN_TYPE: Final = "nucleus"
 CONN_NAME: Final = "Scale Nucleus"
 DEFAULT_CONN_ID: Final = "nucleus_default"
-CLOUD_ENDPOINT: Final = "https://api.scale.com/v1/nucleus"
 DEFAULT_TIMEOUT_SECONDS: Final = 120
 
 CONN_FIELDS: Final[dict[str, dict[str, Any]]] = {
@@ -63,7 +64,7 @@ def legacy_form_widgets() -> dict[str, Any]:
 
     Raises ImportError where Flask-AppBuilder is not installed; only a webserver old enough to have it calls this.
     """
-    from wtforms import BooleanField, FloatField, PasswordField, StringField
+    from wtforms import BooleanField, IntegerField, PasswordField, StringField
     from wtforms.validators import Optional
 
     def widget(field: dict[str, Any]) -> Any:
@@ -74,7 +75,7 @@ def legacy_form_widgets() -> dict[str, Any]:
         elif "boolean" in kinds:
             make = BooleanField
         elif "number" in kinds:
-            make = FloatField
+            make = IntegerField  # the only number these forms may hold
         else:
             make = StringField
         return make(

@@ -125,7 +125,7 @@ def test_last_subscriber_closes_the_client():
 
     async def scenario():
         task = asyncio.create_task(wait(server, "a"))
-        while not server.calls["status"]:
+        while not server.calls["status"]:  # ruff: ignore[async-busy-wait] - the fake server has no event
             await asyncio.sleep(0)
         task.cancel()
         await asyncio.wait({task})
