@@ -1,24 +1,26 @@
-"""Average precision of many classes at once, from detections in order of confidence.
+"""Average precision of many labels and thresholds at once, from predictions in order of confidence.
 
-The precision curve of a class only needs its true positives: between two of them precision falls, so the envelope
-(the highest precision at this recall or beyond) is decided at true positives, and a recall level takes the envelope
-of the first true positive that reaches it. That turns the 101-point sum into one weight per true positive: how many
-recall levels it is the first to reach.
+Between two true positives precision only falls, so the envelope (the highest precision at this recall or beyond) is
+decided at true positives, and a recall level reads it at the true positive whose number first reaches the level.
+Everything that is not a true positive at some threshold is only ever counted: one running sum for all thresholds.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from airflow_provider_nucleus.evaluation.arrays import group_starts
-from airflow_provider_nucleus.evaluation.metric import zero_when_undefined
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Iterator
 
-    from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray, IndexArray
+    from airflow_provider_nucleus.evaluation.arrays import FloatArray, IndexArray
+
+Bits = NDArray[np.uint16]
 
 COCO_RECALLS: FloatArray = np.linspace(0.0, 1.0, 101)
 """The recall levels of COCO; they differ in the last bit from :data:`EXACT_RECALLS`, which decides at equality."""
@@ -27,34 +29,120 @@ EXACT_RECALLS: FloatArray = np.arange(101) / 100
 """The recall levels of tidecv, hundredths as exact as they can be."""
 
 
-def average_precisions(
-    label: NDArray[np.integer],
-    hit: BoolArray,
-    *,
-    positives: IndexArray,
-    recalls: FloatArray = COCO_RECALLS,
-) -> FloatArray:
-    """Return the average precision of every class, 0 to 1; 0 for a class without a true positive.
+@dataclass(frozen=True, slots=True, eq=False)
+class RankedRows:
+    """Predictions sorted by (label, confidence descending), with one bit per overlap threshold.
 
-    *label* and *hit* (is it a true positive?) list the detections of all classes from the most confident to the
-    least. *positives* counts the ground truths per class code; whether a class without any is "undefined" or "0" is
-    for the caller to say.
+    *hit* marks the thresholds at which the row is a true positive, *ignored* those at which it is not counted at
+    all (None: never). A row that is neither is a false positive. *positives* counts the ground truths per label.
     """
-    classes = len(positives)
-    codes = label.astype(np.uint16) if classes <= np.iinfo(np.uint16).max else label
-    order = np.argsort(codes, kind="stable")  # a radix sort for 16-bit codes
-    starts = np.searchsorted(codes[order], np.arange(classes, dtype=codes.dtype))
-    places = np.flatnonzero(hit[order])
-    labels = label[order[places]].astype(np.int64)
-    runs = group_starts(labels)
-    lengths = np.diff(np.append(runs, labels.size))
-    found = np.arange(labels.size, dtype=np.int64) - np.repeat(runs, lengths) + 1
-    envelope = found / (places - starts[labels] + 1)
-    for begin, end in zip(runs.tolist(), (runs + lengths).tolist(), strict=True):
-        part = envelope[begin:end][::-1]
-        np.maximum.accumulate(part, out=part)
-    reached = np.searchsorted(recalls, zero_when_undefined(found, positives[labels]), side="right")
-    first = np.diff(reached, prepend=0)
-    first[runs] = reached[runs]
-    sums = np.bincount(labels, weights=first * envelope, minlength=classes)
-    return np.asarray(sums / len(recalls), dtype=np.float64)
+
+    label: NDArray[np.integer]
+    confidence: FloatArray
+    hit: Bits
+    ignored: Bits | None
+    positives: IndexArray
+    thresholds: tuple[float, ...]
+
+    def __len__(self) -> int:
+        return int(self.label.size)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Envelopes:
+    """The curves of one threshold, for the labels that have a true positive, read at the recall levels.
+
+    *precision* is [label, level], 0 where the level is not *reached*; *row* is the row that first reaches it.
+    """
+
+    labels: IndexArray
+    precision: FloatArray
+    reached: NDArray[np.bool_]
+    row: IndexArray
+
+
+def average_precisions(rows: RankedRows, *, recalls: FloatArray = COCO_RECALLS) -> FloatArray:
+    """Return the average precision per [threshold, label], 0 to 1; 0 for a label without a true positive.
+
+    Whether a label without ground truth is "undefined" or "0" is for the caller to say.
+    """
+    result = np.zeros((len(rows.thresholds), len(rows.positives)), dtype=np.float64)
+    for at, curve in enumerate(envelopes(rows, recalls=recalls)):
+        result[at, curve.labels] = curve.precision.sum(axis=1) / len(recalls)
+    return result
+
+
+def envelopes(
+    rows: RankedRows, *, recalls: FloatArray = COCO_RECALLS, thresholds: tuple[int, ...] | None = None
+) -> Iterator[Envelopes]:
+    """Yield the curves of every threshold, or of the ones at the given positions."""
+    needed = true_positives_needed(rows.positives, recalls)
+    active = _Active(rows)
+    for bit in range(len(rows.thresholds)) if thresholds is None else thresholds:
+        hits, seen = active.at(np.uint16(1 << bit))
+        labels = active.label[hits]
+        starts = group_starts(labels)
+        sizes = np.diff(np.append(starts, labels.size))
+        number = np.arange(1, labels.size + 1) - np.repeat(starts, sizes)
+        precision = number / seen
+        present = labels[starts].astype(np.int64)
+        last = needed[present]
+        reached = last <= sizes[:, None]
+        places = (starts[:, None] + last - 1)[reached]
+        # The points between two levels belong to the lower one; those after the last level, to that.
+        peaks = np.zeros(last.shape)
+        if places.size:
+            peaks[reached] = np.maximum.reduceat(precision, places)
+        row = np.full(last.shape, -1, dtype=np.int64)
+        row[reached] = active.row[hits[places]]
+        yield Envelopes(
+            labels=present,
+            precision=np.maximum.accumulate(peaks[:, ::-1], axis=1)[:, ::-1],
+            reached=reached,
+            row=row,
+        )
+
+
+def true_positives_needed(positives: IndexArray, recalls: FloatArray) -> IndexArray:
+    """Return per [label, level] how many true positives make recall reach the level, 1 at least."""
+    total = np.maximum(positives, 1)[:, None].astype(np.float64)
+    needed = np.ceil(recalls[None, :] * total)
+    # The product rounds; recall is the quotient number / positives, and that is what is compared.
+    needed -= (needed - 1) / total >= recalls
+    needed += needed / total < recalls
+    return np.maximum(needed, 1).astype(np.int64)
+
+
+class _Active:
+    """The rows whose role depends on the threshold, and how many counted rows of their label precede each."""
+
+    def __init__(self, rows: RankedRows) -> None:
+        every = np.uint16((1 << len(rows.thresholds)) - 1)
+        self.ignored: Bits | None = None
+        changing = rows.hit != 0
+        if rows.ignored is None:
+            self.row = np.flatnonzero(changing)
+            first = np.searchsorted(rows.label, rows.label[self.row], side="left")
+            self.before = self.row - first
+        else:
+            changing |= (rows.ignored != 0) & (rows.ignored != every)
+            self.row = np.flatnonzero(changing)
+            first = np.searchsorted(rows.label, rows.label[self.row], side="left")
+            steady = np.zeros(len(rows) + 1, dtype=np.int32)
+            np.cumsum(~changing & (rows.ignored == 0), out=steady[1:])
+            self.before = (steady[self.row] - steady[first]).astype(np.int64)
+            self.ignored = rows.ignored[self.row]
+        self.label = rows.label[self.row]
+        self.hit = rows.hit[self.row]
+        runs = group_starts(self.label)
+        self.run_start = np.repeat(runs, np.diff(np.append(runs, self.label.size)))
+
+    def at(self, mask: np.uint16) -> tuple[IndexArray, IndexArray]:
+        """Return the true positives at one threshold (positions here) and the rows counted up to each."""
+        hits = np.flatnonzero(self.hit & mask)
+        if self.ignored is None:
+            # Every row counts: what precedes a row, changing or not, is its place within the label.
+            return hits, self.before[hits] + 1
+        kept = np.zeros(self.hit.size + 1, dtype=np.int64)
+        np.cumsum((self.ignored & mask) == 0, out=kept[1:])
+        return hits, self.before[hits] + kept[hits + 1] - kept[self.run_start[hits]]

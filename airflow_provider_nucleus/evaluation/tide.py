@@ -33,10 +33,15 @@ import numpy as np
 
 from airflow_provider_nucleus.evaluation.arrays import NONE, descending, frozen, group_starts, segment_best
 from airflow_provider_nucleus.evaluation.attribution import Attribution, ErrorKind, Overlaps, attribute
-from airflow_provider_nucleus.evaluation.average_precision import EXACT_RECALLS, average_precisions
+from airflow_provider_nucleus.evaluation.average_precision import (
+    EXACT_RECALLS,
+    RankedRows,
+    average_precisions,
+    true_positives_needed,
+)
 from airflow_provider_nucleus.evaluation.greedy import resolve
 from airflow_provider_nucleus.evaluation.matching import prediction_order, truth_order
-from airflow_provider_nucleus.evaluation.metric import Metric, undefined, zero_when_undefined
+from airflow_provider_nucleus.evaluation.metric import Metric, undefined
 from airflow_provider_nucleus.evaluation.pairs import Edges, overlapping_pairs
 
 if TYPE_CHECKING:
@@ -232,7 +237,9 @@ class _Prices:
             int(ground_truth.label.max(initial=-1)), int(predictions.label.max(initial=-1))
         )
         self.positives = self._per_class(self.counted)
-        confidence = predictions.confidence
+        # NumPy sorts 16-bit codes by radix, in linear time.
+        self.code = np.uint16 if self.classes <= np.iinfo(np.uint16).max else np.int32
+        self.confidence = confidence = predictions.confidence
         scored = rows[~np.isnan(confidence[rows])]
         self.order = scored[descending(confidence[scored])]
         # tidecv lists the errors before the true positives once it corrects: that decides between equal confidences.
@@ -293,17 +300,23 @@ class _Prices:
     def _hits_first(self) -> Metric:
         listed = self.order[self.in_ap[self.order]]
         found = np.bincount(self.label[listed[self.hit[listed]]], minlength=self.classes)
-        reached = np.searchsorted(EXACT_RECALLS, zero_when_undefined(found, self.positives), side="right")
-        return self._mean_over(
-            np.where(found > 0, reached, 0) / len(EXACT_RECALLS), self.label[listed], self.positives
-        )
+        reached = (true_positives_needed(self.positives, EXACT_RECALLS) <= found[:, None]).sum(axis=1)
+        return self._mean_over(reached / len(EXACT_RECALLS), self.label[listed], self.positives)
 
     def _mean(
         self, order: IndexArray, label: IntArray, hit: BoolArray, kept: BoolArray, positives: IndexArray
     ) -> Metric:
         listed = order[kept[order]]
-        aps = average_precisions(label[listed], hit[listed], positives=positives, recalls=EXACT_RECALLS)
-        return self._mean_over(aps, label[listed], positives)
+        listed = listed[np.argsort(label[listed].astype(self.code), kind="stable")]
+        rows = RankedRows(
+            label=label[listed],
+            confidence=self.confidence[listed],
+            hit=hit[listed].astype(np.uint16),
+            ignored=None,
+            positives=positives,
+            thresholds=(0.5,),
+        )
+        return self._mean_over(average_precisions(rows, recalls=EXACT_RECALLS)[0], label[listed], positives)
 
     def _mean_over(self, aps: FloatArray, label: IntArray, positives: IndexArray) -> Metric:
         there = (positives > 0) | (np.bincount(label, minlength=self.classes) > 0)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from airflow_provider_nucleus.evaluation.average_precision import (
     COCO_RECALLS,
     EXACT_RECALLS,
+    RankedRows,
     average_precisions,
 )
 
@@ -24,49 +25,65 @@ def literally(hits, positives, recalls):
     return sum(precision[place] for place in places if place < len(hits)) / len(recalls)
 
 
-def test_hand_computed_case():
-    """Hit, miss, hit of two positives: precision 1 up to recall .5 (51 levels), then 2/3 (50 levels)."""
-    result = average_precisions(
-        np.array([0, 0, 0]), np.array([True, False, True]), positives=np.array([2, 3])
+def ranked(label, hit, positives, *, ignored=None, thresholds=(0.5,)):
+    order = np.argsort(label, kind="stable")
+    return RankedRows(
+        label=np.asarray(label, dtype=np.int32)[order],
+        confidence=-np.arange(len(label), dtype=float)[order],
+        hit=np.asarray(hit, dtype=np.uint16)[order],
+        ignored=None if ignored is None else np.asarray(ignored, dtype=np.uint16)[order],
+        positives=np.asarray(positives, dtype=np.int64),
+        thresholds=thresholds,
     )
 
-    assert pytest.approx(result.tolist()) == [(51 + 50 * 2 / 3) / 101, 0.0]
+
+def test_hand_computed_case():
+    """Hit, miss, hit of two positives: precision 1 up to recall .5 (51 levels), then 2/3 (50 levels)."""
+    result = average_precisions(ranked([0, 0, 0], [1, 0, 1], [2, 3]))
+
+    assert pytest.approx(result[0].tolist()) == [(51 + 50 * 2 / 3) / 101, 0.0]
 
 
-rows = st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=80)
+rows = st.lists(
+    st.tuples(st.integers(0, 3), st.integers(0, 7), st.sampled_from([0, 0, 0, 1, 3, 5, 7])), max_size=80
+)
 
 
 @given(
-    rows, st.lists(st.integers(0, 5), min_size=4, max_size=4), st.sampled_from([COCO_RECALLS, EXACT_RECALLS])
+    rows,
+    st.lists(st.integers(0, 5), min_size=4, max_size=4),
+    st.sampled_from([COCO_RECALLS, EXACT_RECALLS]),
+    st.booleans(),
 )
 @settings(max_examples=150, deadline=None)
-def test_every_class_equals_the_literal_loop(detections, more, recalls):
-    """All classes at once give what each alone gives, for both grids of recall levels."""
-    label = np.array([row[0] for row in detections], dtype=np.int32)
-    hit = np.array([row[1] for row in detections], dtype=bool)
-    positives = np.bincount(label[hit], minlength=4) + np.array(more)
-    result = average_precisions(label, hit, positives=positives, recalls=recalls)
+def test_every_label_and_threshold_equals_the_literal_loop(detections, more, recalls, ignoring):
+    """All at once give what each alone gives: ignored rows are passed over at their thresholds only."""
+    label, hit, ignored = (np.array([row[n] for row in detections], dtype=np.int32) for n in range(3))
+    ignored = ignored & ~hit if ignoring else np.zeros_like(ignored)
+    positives = np.bincount(label[hit > 0], minlength=4) + np.array(more)
+    result = average_precisions(
+        ranked(label, hit, positives, ignored=ignored if ignoring else None, thresholds=(0.5, 0.6, 0.7)),
+        recalls=recalls,
+    )
 
-    for code in range(4):
-        expected = literally(hit[label == code], positives[code], recalls) if positives[code] else 0.0
-        assert expected == pytest.approx(result[code], abs=1e-12)
+    for bit in range(3):
+        counted = ((ignored >> bit) & 1) == 0
+        for code in range(4):
+            hits = ((hit >> bit) & 1)[(label == code) & counted]
+            expected = literally(hits, positives[code], recalls) if positives[code] else 0.0
+            assert expected == pytest.approx(result[bit, code], abs=1e-12)
 
 
 def test_equality_with_a_recall_level_follows_the_grid():
     """57 of 100 found reaches the exact level 0.57, but not linspace's, which is one bit larger."""
-    hit = np.ones(57, dtype=bool)
-    label = np.zeros(57, dtype=np.int32)
+    rows = ranked(np.zeros(57), np.ones(57), [100])
 
-    assert average_precisions(label, hit, positives=np.array([100]), recalls=EXACT_RECALLS)[0] == 58 / 101
-    assert average_precisions(label, hit, positives=np.array([100]), recalls=COCO_RECALLS)[0] == 57 / 101
+    assert average_precisions(rows, recalls=EXACT_RECALLS)[0, 0] == 58 / 101
+    assert average_precisions(rows, recalls=COCO_RECALLS)[0, 0] == 57 / 101
 
 
-def test_no_detections_and_no_classes():
+def test_no_detections_and_no_labels():
     """Nothing in, zeros out."""
-    nothing = np.zeros(0, dtype=np.int32)
-
-    assert average_precisions(nothing, nothing.astype(bool), positives=np.array([1, 0])).tolist() == [
-        0.0,
-        0.0,
-    ]
-    assert average_precisions(nothing, nothing.astype(bool), positives=np.zeros(0, np.int64)).tolist() == []
+    assert average_precisions(ranked([], [], [1, 0])).tolist() == [[0.0, 0.0]]
+    assert average_precisions(ranked([], [], [])).tolist() == [[]]
+    assert average_precisions(ranked([0], [0], [0], ignored=[1])).tolist() == [[0.0]]
