@@ -141,7 +141,7 @@ def _render(frame: int, view: _View, weather: Weather, *, rng: np.random.Generat
 def _populate(place: Place, weather: Weather, rng: np.random.Generator) -> list[_Mover]:
     """Return objects that do not touch each other."""
     weights = np.array([zone.weight for zone in place.zones])
-    wanted = int(rng.integers(7, 12))
+    wanted = int(rng.integers(5, 10))
     movers: list[_Mover] = []
     for _ in range(wanted * 12):
         if len(movers) >= wanted:
