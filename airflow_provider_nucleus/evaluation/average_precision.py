@@ -103,6 +103,14 @@ def envelopes(
         )
 
 
+def threshold_place(thresholds: tuple[float, ...], threshold: float) -> int:
+    """Find a threshold among those evaluated; any other raises ValueError."""
+    for place, known in enumerate(thresholds):
+        if abs(known - threshold) <= 1e-9:
+            return place
+    raise ValueError(f"threshold {threshold} was not evaluated, only {thresholds}")
+
+
 def true_positives_needed(positives: IndexArray, recalls: FloatArray) -> IndexArray:
     """Return per [label, level] how many true positives make recall reach the level, 1 at least."""
     total = np.maximum(positives, 1)[:, None].astype(np.float64)

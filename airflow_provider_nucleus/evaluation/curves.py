@@ -1,0 +1,141 @@
+"""Curves over confidence at one overlap threshold: precision against recall, and F1 with its best threshold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from airflow_provider_nucleus.evaluation.arrays import descending
+from airflow_provider_nucleus.evaluation.average_precision import COCO_RECALLS, envelopes, threshold_place
+from airflow_provider_nucleus.evaluation.metric import Metric, ratio, undefined
+
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray
+    from airflow_provider_nucleus.evaluation.average_precision import RankedRows
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PrecisionRecallCurve:
+    """One label's curve at the recall levels it reaches; beyond the last one precision is 0.
+
+    *precision* is the highest at this recall or beyond, *confidence* that of the prediction which reaches it. The
+    curve of a label with ground truth and no true positive has no points and AP 0.
+    """
+
+    label: int
+    positives: int
+    recall: FloatArray
+    precision: FloatArray
+    confidence: FloatArray
+    average_precision: Metric
+
+
+def precision_recall_curves(rows: RankedRows, *, threshold: float) -> list[PrecisionRecallCurve]:
+    """Return the curve of every label that has ground truth, at one of the thresholds of *rows*.
+
+    Raises ValueError when the threshold is not among them.
+    """
+    (curve,) = envelopes(rows, thresholds=(threshold_place(rows.thresholds, threshold),))
+    place = {int(label): number for number, label in enumerate(curve.labels)}
+    curves = []
+    nothing = np.zeros(0, dtype=np.float64)
+    for label in np.flatnonzero(rows.positives).tolist():
+        number = place.get(label)
+        reached = None if number is None else curve.reached[number]
+        curves.append(
+            PrecisionRecallCurve(
+                label=label,
+                positives=int(rows.positives[label]),
+                recall=nothing if reached is None else COCO_RECALLS[reached],
+                precision=nothing if reached is None else curve.precision[number, reached],
+                confidence=nothing if reached is None else rows.confidence[curve.row[number, reached]],
+                average_precision=Metric(
+                    0.0 if number is None else float(curve.precision[number].sum()) / len(COCO_RECALLS)
+                ),
+            )
+        )
+    return curves
+
+
+@dataclass(frozen=True, slots=True)
+class ConfidencePoint:
+    """What keeping predictions of *confidence* or more gives; precision is undefined when none is kept."""
+
+    confidence: float
+    true_positives: int
+    predictions: int
+    precision: Metric
+    recall: Metric
+    f1: Metric
+
+
+@dataclass(frozen=True, slots=True)
+class F1Curve:
+    """F1 over a regular grid of confidences, and the best confidence over all distinct ones (the highest on ties)."""
+
+    points: tuple[ConfidencePoint, ...]
+    best: ConfidencePoint | None
+    positives: int
+    without_confidence: int
+    reason: str | None
+    """Why there is no best point."""
+
+
+def f1_curve(rows: RankedRows, *, threshold: float, steps: int = 100, without_confidence: int = 0) -> F1Curve:
+    """Read F1 against confidence over all labels of *rows* at one of their thresholds.
+
+    The match is read, not done again: a ground truth whose prediction falls below the confidence is missed. The grid
+    has ``steps + 1`` points over 0..1. Raises ValueError when the threshold is not among those of the rows.
+    """
+    bit = np.uint16(1 << threshold_place(rows.thresholds, threshold))
+    counted = np.ones(len(rows), dtype=np.bool_) if rows.ignored is None else (rows.ignored & bit) == 0
+    hit = (rows.hit & bit) != 0
+    return f1_of(
+        rows.confidence[counted],
+        hit[counted],
+        positives=int(rows.positives.sum()),
+        steps=steps,
+        without_confidence=without_confidence,
+    )
+
+
+def f1_of(
+    confidence: FloatArray, hit: BoolArray, *, positives: int, steps: int = 100, without_confidence: int = 0
+) -> F1Curve:
+    """Read F1 against confidence from one true-positive flag per prediction, in any order."""
+    order = descending(confidence)
+    score = confidence[order]
+    found = np.concatenate(([0], np.cumsum(hit[order])))
+
+    def point(level: float) -> ConfidencePoint:
+        kept = int(np.searchsorted(-score, -level, side="right"))
+        return _point(level, int(found[kept]), kept, positives=positives)
+
+    points = tuple(point(step / steps) for step in range(steps + 1))
+    reason = None
+    if positives == 0:
+        reason = "no ground truth"
+    elif score.size == 0:
+        reason = "no prediction has a confidence" if without_confidence else "no predictions"
+    if reason is not None:
+        return F1Curve(points, None, positives, without_confidence, reason)
+    # A confidence can only be cut below the last of its equals.
+    last = np.flatnonzero(np.append(score[1:] != score[:-1], [True]))
+    f1 = 2 * found[last + 1] / (last + 1 + positives)
+    best = int(last[np.argmax(f1)])
+    return F1Curve(points, point(float(score[best])), positives, without_confidence, None)
+
+
+def _point(level: float, found: int, kept: int, *, positives: int) -> ConfidencePoint:
+    return ConfidencePoint(
+        confidence=level,
+        true_positives=found,
+        predictions=kept,
+        precision=ratio(found, kept, reason="no prediction at this confidence"),
+        recall=ratio(found, positives, reason="no ground truth"),
+        f1=ratio(2 * found, kept + positives, reason="no prediction at this confidence and no ground truth")
+        if positives
+        else undefined("no ground truth"),
+    )

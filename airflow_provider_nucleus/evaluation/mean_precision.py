@@ -1,0 +1,83 @@
+"""AP per label, its mean over labels, and AP by size, as metrics, from ranked rows of either family.
+
+Read from a :class:`~.ranked.RankedMatch` these are the numbers of Nucleus charts: its matching goes by overlap and
+not by confidence, so they are NOT COCO's AP and must not be published as mAP. Read from a
+:class:`~.ranked.RankedCoco` they are COCO's. A label without ground truth has no AP and enters no mean.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from airflow_provider_nucleus.evaluation.areas import LARGE, MEDIUM, SMALL
+from airflow_provider_nucleus.evaluation.average_precision import average_precisions, threshold_place
+from airflow_provider_nucleus.evaluation.metric import Metric, undefined
+
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray, IndexArray
+    from airflow_provider_nucleus.evaluation.average_precision import RankedRows
+    from airflow_provider_nucleus.evaluation.ranked import RankedCoco, RankedMatch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Precisions:
+    """AP per [threshold, label] and the ground truths per label it rests on."""
+
+    values: FloatArray
+    positives: IndexArray
+    thresholds: tuple[float, ...]
+    unscored: bool = False
+    """Whether there were no predictions with a confidence at all although predictions exist."""
+
+    def of_label(self, label: int, *, threshold: float | None = None) -> Metric:
+        """Return one label's AP, the mean over all thresholds or at one of them."""
+        if self.positives[label] == 0:
+            return undefined("no ground truth of this label")
+        if self.unscored:
+            return undefined("no prediction has a confidence")
+        return Metric(float(self.values[self._at(threshold), label].mean()))
+
+    def mean(self, *, threshold: float | None = None) -> Metric:
+        """Return the mean over labels with ground truth, and over all thresholds or at one of them."""
+        there = self.positives > 0
+        if not there.any():
+            return undefined("no ground truth")
+        if self.unscored:
+            return undefined("no prediction has a confidence")
+        return Metric(float(self.values[self._at(threshold)][:, there].mean()))
+
+    def _at(self, threshold: float | None) -> slice:
+        if threshold is None:
+            return slice(None)
+        place = threshold_place(self.thresholds, threshold)
+        return slice(place, place + 1)
+
+
+def precisions(rows: RankedRows, *, without_confidence: int = 0) -> Precisions:
+    """Compute AP for every threshold and label; *without_confidence* counts predictions that no curve can hold."""
+    return Precisions(
+        values=average_precisions(rows),
+        positives=rows.positives,
+        thresholds=rows.thresholds,
+        unscored=len(rows) == 0 and without_confidence > 0,
+    )
+
+
+def precision_by_size(
+    ranked: RankedMatch | RankedCoco,
+    *,
+    predictions: BoolArray | None = None,
+    ground_truth: BoolArray | None = None,
+) -> dict[str, Metric]:
+    """Return mean AP over thresholds and labels for small, medium and large ground truth (COCO's closed ranges)."""
+    sizes = {}
+    for area in (SMALL, MEDIUM, LARGE):
+        rows = ranked.rows(predictions=predictions, ground_truth=ground_truth, area=area)
+        value = precisions(rows, without_confidence=ranked.without_confidence).mean()
+        sizes[area.name] = (
+            undefined(f"no ground truth of {area.name} size") if not np.any(rows.positives) else value
+        )
+    return sizes

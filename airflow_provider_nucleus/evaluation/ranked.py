@@ -1,0 +1,208 @@
+"""Matched predictions sorted once, so that any choice of rows gives curves without sorting or matching again.
+
+Two sources, two families of numbers that never share a name: :class:`RankedMatch` reads the Nucleus match (one match,
+ten thresholds from its overlap), :class:`RankedCoco` the confidence-first matches of COCO. Both hand out
+:class:`~.average_precision.RankedRows` for the rows chosen by masks and for one size range.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from airflow_provider_nucleus.evaluation.areas import ALL, AreaRange
+from airflow_provider_nucleus.evaluation.arrays import NONE, descending
+from airflow_provider_nucleus.evaluation.average_precision import RankedRows
+from airflow_provider_nucleus.evaluation.coco_match import (
+    BOX_OPTIONS,
+    COCO_THRESHOLDS,
+    MAX_THRESHOLDS,
+    CocoOptions,
+    CocoRows,
+    ranked_predictions,
+)
+from airflow_provider_nucleus.evaluation.matching import prediction_order
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray, IndexArray, IntArray
+    from airflow_provider_nucleus.evaluation.average_precision import Bits
+    from airflow_provider_nucleus.evaluation.columns import Columns
+    from airflow_provider_nucleus.evaluation.matching import Matches
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RankedMatch:
+    """The predictions of a Nucleus match that have a confidence, by (label, confidence, image, ordinal).
+
+    *row* is the prediction's row number, *truth* the ground truth it is rightly matched to (-1: none), *hit* one bit
+    per threshold its overlap reaches. A prediction rightly matched to another, listed label is ranked under the
+    ground truth's label, so that recall stays below 1.
+    """
+
+    ground_truth: Columns
+    row: IndexArray
+    truth: IntArray
+    label: IntArray
+    confidence: FloatArray
+    hit: Bits
+    own_area: FloatArray
+    thresholds: tuple[float, ...]
+    labels: int
+    without_confidence: int
+
+    def rows(
+        self,
+        *,
+        predictions: BoolArray | None = None,
+        ground_truth: BoolArray | None = None,
+        area: AreaRange = ALL,
+    ) -> RankedRows:
+        """Choose rows by masks over predictions and ground truth, and a size range.
+
+        A true positive follows its ground truth: when that is masked out or out of range, the prediction is not
+        counted at the thresholds where it is one. A false positive follows its own area.
+        """
+        chosen: NDArray[np.bool_] | slice = slice(None) if predictions is None else predictions[self.row]
+        hit, truth = self.hit[chosen], self.truth[chosen]
+        wanted = self.ground_truth.counted
+        if ground_truth is not None:
+            wanted = wanted & ground_truth
+        ignored = None
+        if area is not ALL:
+            wanted = wanted & ~area.outside(self.ground_truth.area)
+            every = np.uint16((1 << len(self.thresholds)) - 1)
+            ignored = np.where(area.outside(self.own_area[chosen]), every & ~hit, np.uint16(0))
+        if ground_truth is not None or area is not ALL:
+            right = np.flatnonzero(hit)
+            unwanted = right[~wanted[truth[right]]]
+            if ignored is None:
+                ignored = np.zeros(hit.size, dtype=np.uint16)
+            ignored[unwanted] |= hit[unwanted]
+            hit = hit.copy()
+            hit[unwanted] = 0
+        return RankedRows(
+            label=self.label[chosen],
+            confidence=self.confidence[chosen],
+            hit=hit,
+            ignored=ignored,
+            positives=np.bincount(self.ground_truth.label[wanted], minlength=self.labels),
+            thresholds=self.thresholds,
+        )
+
+
+def rank_match(
+    matches: Matches, *, labels: int, thresholds: tuple[float, ...] = COCO_THRESHOLDS
+) -> RankedMatch:
+    """Sort the predictions of a Nucleus match; *labels* is the number of label codes.
+
+    Raises ValueError unless there are 1 to 16 ascending thresholds.
+    """
+    if not 1 <= len(thresholds) <= MAX_THRESHOLDS or list(thresholds) != sorted(set(thresholds)):
+        raise ValueError(f"thresholds {thresholds} must be 1 to {MAX_THRESHOLDS} ascending numbers")
+    predictions, truths = matches.predictions, matches.ground_truth
+    order = prediction_order(predictions)
+    scored = order[~np.isnan(predictions.confidence[order])]
+    ranked = scored[descending(predictions.confidence[scored])]
+    truth = np.where(matches.right[ranked], matches.match[ranked], np.int32(NONE))
+    label = predictions.label[ranked].copy()
+    matched = np.flatnonzero(truth != NONE)
+    label[matched] = truths.label[truth[matched]]
+    # NumPy sorts 16-bit codes by radix, in linear time.
+    by_label = np.argsort(label.astype(np.uint16) if labels <= 1 << 16 else label, kind="stable")
+    ranked, truth, label = ranked[by_label], truth[by_label], label[by_label]
+    return RankedMatch(
+        ground_truth=truths,
+        row=ranked,
+        truth=truth,
+        label=label,
+        confidence=predictions.confidence[ranked],
+        hit=_bits(np.where(truth != NONE, matches.overlap[ranked], -1.0), thresholds),
+        own_area=predictions.area[ranked],
+        thresholds=thresholds,
+        labels=labels,
+        without_confidence=int(order.size - scored.size),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RankedCoco:
+    """The predictions of a COCO evaluation by (label, confidence, image), with the outcome in every size range.
+
+    *row* is the prediction's row number; *hit* and *ignored* hold one bit per threshold, [row, size range].
+    """
+
+    ground_truth: Columns
+    row: IndexArray
+    label: IntArray
+    confidence: FloatArray
+    hit: Bits
+    ignored: Bits
+    options: CocoOptions
+    labels: int
+    without_confidence: int
+
+    def rows(
+        self,
+        *,
+        predictions: BoolArray | None = None,
+        ground_truth: BoolArray | None = None,
+        area: AreaRange | None = None,
+    ) -> RankedRows:
+        """Choose rows by masks over predictions and ground truth, and one of the size ranges evaluated.
+
+        The numbers are those of an evaluation of the chosen rows alone when the masks keep or drop whole images or
+        labels. COCO matches by confidence, so leaving out the least confident predictions is exact as well; for
+        any other choice match again.
+        """
+        column = 0 if area is None else self.options.areas.index(area)
+        chosen: NDArray[np.bool_] | slice = slice(None) if predictions is None else predictions[self.row]
+        wanted = self.ground_truth.counted & ~self.options.areas[column].outside(self.ground_truth.area)
+        if ground_truth is not None:
+            wanted &= ground_truth
+        ignored = self.ignored[chosen, column]
+        return RankedRows(
+            label=self.label[chosen],
+            confidence=self.confidence[chosen],
+            hit=self.hit[chosen, column],
+            ignored=ignored if ignored.any() else None,
+            positives=np.bincount(self.ground_truth.label[wanted], minlength=self.labels),
+            thresholds=self.options.thresholds,
+        )
+
+
+def rank_coco(
+    rows: CocoRows, ground_truth: Columns, predictions: Columns, *, options: CocoOptions = BOX_OPTIONS
+) -> RankedCoco:
+    """Sort the matched rows of :func:`~.coco_match.match_coco`, made from the same two sides with the same options."""
+    row, _ = ranked_predictions(predictions, limit=options.max_detections[-1])
+    if row.size != len(rows):
+        raise ValueError(
+            f"{len(rows)} matched rows do not come from these predictions, which give {row.size}"
+        )
+    order = descending(rows.confidence)
+    labels = rows.positives.shape[0]
+    codes = rows.label[order]
+    order = order[np.argsort(codes.astype(np.uint16) if labels <= 1 << 16 else codes, kind="stable")]
+    return RankedCoco(
+        ground_truth=ground_truth,
+        row=row[order],
+        label=rows.label[order],
+        confidence=rows.confidence[order],
+        # Column by column in memory: a reader looks at one size range at a time.
+        hit=np.asfortranarray(rows.hit[order]),
+        ignored=np.asfortranarray(rows.ignored[order]),
+        options=options,
+        labels=labels,
+        without_confidence=rows.excluded,
+    )
+
+
+def _bits(overlap: FloatArray, thresholds: tuple[float, ...]) -> Bits:
+    bits = np.zeros(overlap.size, dtype=np.uint16)
+    for bit, threshold in enumerate(thresholds):
+        bits |= (overlap >= threshold).astype(np.uint16) << np.uint16(bit)
+    return bits

@@ -1,0 +1,191 @@
+"""Ranked rows: any subset of images gives the numbers of evaluating that subset alone, for both families."""
+
+from __future__ import annotations
+
+import operator
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_nucleus.evaluation.areas import COCO_AREAS, AreaRange
+from airflow_provider_nucleus.evaluation.coco import coco_result, evaluate_coco
+from airflow_provider_nucleus.evaluation.coco_match import COCO_THRESHOLDS, CocoOptions, match_coco
+from airflow_provider_nucleus.evaluation.labels import LabelRule
+from airflow_provider_nucleus.evaluation.matching import match
+from airflow_provider_nucleus.evaluation.mean_precision import precision_by_size, precisions
+from airflow_provider_nucleus.evaluation.metric import Metric, undefined
+from airflow_provider_nucleus.evaluation.ranked import rank_coco, rank_match
+from tests.shared_data import shared_data
+from tests.unit.evaluation.sides import BOX, coco_rows, prediction_side, random_rows, truth_side
+
+CAT, DOG = 0, 1
+SMALL_BOXES = (COCO_AREAS[0], AreaRange("small", 0.0, 20.0), AreaRange("large", 20.0, 1e10))
+
+
+def ranked_coco(truth, predictions, *, labels, options=None):
+    options = options or CocoOptions()
+    rows = match_coco(truth, predictions, labels=labels, options=options)
+    return rank_coco(rows, truth, predictions, options=options), rows
+
+
+@pytest.mark.parametrize(
+    ("folder", "model"),
+    [("home-objects", "yolo"), ("home-objects", "centernet"), ("coco-val2014-100", "fakebbox")],
+)
+def test_real_sets_give_the_coco_numbers(folder, model):
+    """AP, AP50, AP75 and AP by size of the published sets, through the fast path."""
+    truths, found = coco_rows(shared_data(folder), model)
+    truth, predictions = truth_side(truths), prediction_side(found)
+    labels = 1 + max(row[1] for row in truths + found)
+    ranked, rows = ranked_coco(truth, predictions, labels=labels)
+    expected = coco_result(rows).numbers
+    ours = precisions(ranked.rows())
+    sizes = precision_by_size(ranked)
+
+    assert expected["AP"].value == pytest.approx(ours.mean().value, abs=1e-12)
+    assert expected["AP50"].value == pytest.approx(ours.mean(threshold=0.5).value, abs=1e-12)
+    assert expected["AP75"].value == pytest.approx(ours.mean(threshold=0.75).value, abs=1e-12)
+    for name in ("small", "medium", "large"):
+        assert expected[f"AP{name[0]}"].value == pytest.approx(sizes[name].value, abs=1e-12)
+
+
+@given(st.integers(0, 100_000), st.lists(st.booleans(), min_size=4, max_size=4))
+@settings(max_examples=60, deadline=None)
+def test_a_choice_of_images_equals_evaluating_them_alone_for_coco(seed, kept):
+    """Masks over whole images are exact in every size range, crowds and ties included."""
+    truths, found = random_rows(seed)
+    truth, predictions = truth_side(truths), prediction_side(found)
+    options = CocoOptions(areas=SMALL_BOXES)
+    ranked, _ = ranked_coco(truth, predictions, labels=3, options=options)
+    masks = [np.array([kept[row[0]] for row in side], dtype=bool) for side in (truths, found)]
+    alone = evaluate_coco(
+        truth.take(np.flatnonzero(masks[0])),
+        predictions.take(np.flatnonzero(masks[1])),
+        labels=3,
+        options=options,
+    )
+
+    for column, area in enumerate(SMALL_BOXES):
+        ours = precisions(ranked.rows(predictions=masks[1], ground_truth=masks[0], area=area))
+        for label in range(3):
+            expected = alone.label_ap(label, area=column).value
+            assert expected == pytest.approx(ours.of_label(label).value, abs=1e-12)
+
+
+@given(st.integers(0, 100_000), st.integers(1, 5))
+@settings(max_examples=40, deadline=None)
+def test_a_confidence_cut_equals_evaluating_what_is_left_for_coco(seed, least):
+    """COCO matches by confidence, so the less confident never decide about the more confident."""
+    truths, found = random_rows(seed)
+    truth, predictions = truth_side(truths), prediction_side(found)
+    mask = np.array([row[3] >= least / 5 for row in found], dtype=bool)
+    ranked, _ = ranked_coco(truth, predictions, labels=3)
+    alone = evaluate_coco(truth, predictions.take(np.flatnonzero(mask)), labels=3)
+
+    ours = precisions(ranked.rows(predictions=mask))
+    assert alone.numbers["AP"].value == pytest.approx(ours.mean().value, abs=1e-12)
+
+
+def literal_ap(entries, positives):
+    """AP of (confidence rank, hit) entries by the definition, 101 levels."""
+    if not positives:
+        return None
+    hits = np.cumsum([hit for _, hit in sorted(entries, key=operator.itemgetter(0))])
+    total = 0.0
+    for level in np.linspace(0, 1, 101):
+        reachable = [found / (n + 1) for n, found in enumerate(hits) if found / positives >= level]
+        total += max(reachable, default=0.0)
+    return total / 101
+
+
+@given(st.integers(0, 100_000), st.lists(st.booleans(), min_size=4, max_size=4), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_nucleus_ap_equals_its_definition_on_any_choice_of_images(seed, kept, listed):
+    """TP follows the ground truth's size and label, FP its own; every threshold from the one stored overlap."""
+    truths, found = random_rows(seed)
+    truth, predictions = truth_side(truths), prediction_side(found)
+    rule = LabelRule(allowed=frozenset({(0, 1)})) if listed else LabelRule()
+    matches = match(truth, predictions, rule=rule)
+    ranked = rank_match(matches, labels=3)
+    masks = [np.array([kept[row[0]] for row in side], dtype=bool) for side in (truths, found)]
+    order = np.lexsort((predictions.ordinal, predictions.image, -predictions.confidence)).tolist()
+
+    for area in SMALL_BOXES:
+        ours = precisions(ranked.rows(predictions=masks[1], ground_truth=masks[0], area=area))
+        fits = [area.low <= row[2][2] * row[2][3] <= area.high for row in truths]
+        for label in range(3):
+            positives = sum(
+                kept[row[0]] and row[1] == label and not row[3] and fits[n] for n, row in enumerate(truths)
+            )
+            values = []
+            for threshold in COCO_THRESHOLDS:
+                entries = []
+                for n, row in enumerate(found):
+                    partner = int(matches.match[n]) if matches.right[n] else -1
+                    ranked_under = truths[partner][1] if partner >= 0 else row[1]
+                    if not kept[row[0]] or ranked_under != label:
+                        continue
+                    if partner >= 0 and matches.overlap[n] >= threshold:
+                        if fits[partner]:
+                            entries.append((order.index(n), True))
+                    elif area.low <= row[2][2] * row[2][3] <= area.high:
+                        entries.append((order.index(n), False))
+                values.append(literal_ap(entries, positives))
+            expected = None if values[0] is None else np.mean(values)
+            assert expected == pytest.approx(ours.of_label(label).value, abs=1e-12)
+
+
+def test_overlap_first_matching_is_not_cocos_ap():
+    """A confident near-duplicate beside the best fit: COCO's AP50 is 1, the Nucleus chart's .5 (precision 1/2)."""
+    truth = truth_side([(0, CAT, BOX)])
+    predictions = prediction_side([(0, CAT, (0, 0, 10, 9), 0.9), (0, CAT, BOX, 0.5)])
+    coco, _ = ranked_coco(truth, predictions, labels=1)
+    nucleus = rank_match(match(truth, predictions), labels=1)
+
+    assert Metric(1.0) == precisions(coco.rows()).mean(threshold=0.5)
+    assert Metric(0.5) == precisions(nucleus.rows()).mean(threshold=0.5)
+
+
+def test_a_masked_out_ground_truth_takes_its_true_positive_along():
+    """The prediction that found it is neither right nor wrong; one that found nothing stays wrong."""
+    truth = truth_side([(0, CAT, BOX), (0, CAT, (50, 50, 10, 10))])
+    predictions = prediction_side([
+        (0, CAT, BOX, 0.9),
+        (0, CAT, (50, 50, 10, 10), 0.8),
+        (0, CAT, (80, 80, 5, 5), 0.7),
+    ])
+    ranked = rank_match(match(truth, predictions), labels=1)
+    rows = ranked.rows(ground_truth=np.array([False, True]))
+
+    assert rows.positives.tolist() == [1]
+    assert Metric(1.0) == precisions(rows).mean()
+
+
+def test_degenerate_sides_say_why_there_is_no_number():
+    """No ground truth, no predictions, no confidence: null with a reason, except that finding nothing is 0."""
+    no_truth = rank_match(match(truth_side([]), prediction_side([(0, CAT, BOX, 0.9)])), labels=2)
+    nothing = rank_match(match(truth_side([(0, CAT, BOX)]), prediction_side([])), labels=2)
+    silent = rank_match(match(truth_side([(0, CAT, BOX)]), prediction_side([(0, CAT, BOX)])), labels=2)
+
+    assert undefined("no ground truth") == precisions(no_truth.rows()).mean()
+    assert undefined("no ground truth of this label") == precisions(nothing.rows()).of_label(DOG)
+    assert Metric(0.0) == precisions(nothing.rows()).mean() == precisions(nothing.rows()).of_label(CAT)
+    assert silent.without_confidence == 1
+    table = precisions(silent.rows(), without_confidence=silent.without_confidence)
+    assert undefined("no prediction has a confidence") == table.mean() == table.of_label(CAT)
+    assert undefined("no ground truth of medium size") == precision_by_size(nothing)["medium"]
+
+
+def test_thresholds_and_rows_that_do_not_fit_are_refused():
+    """A threshold that was not evaluated, thresholds out of order, rows of other predictions."""
+    truth, predictions = truth_side([(0, CAT, BOX)]), prediction_side([(0, CAT, BOX, 0.9)])
+    matches = match(truth, predictions)
+    with pytest.raises(ValueError, match=r"0\.6 was not evaluated"):
+        precisions(rank_match(matches, labels=1, thresholds=(0.5,)).rows()).mean(threshold=0.6)
+    with pytest.raises(ValueError, match="ascending"):
+        rank_match(matches, labels=1, thresholds=(0.75, 0.5))
+    _, rows = ranked_coco(truth, predictions, labels=1)
+    with pytest.raises(ValueError, match="do not come from these predictions"):
+        rank_coco(rows, truth, prediction_side([]))
