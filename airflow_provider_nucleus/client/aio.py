@@ -1,0 +1,168 @@
+"""The transport of triggers: httpx, in the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import ssl
+import time
+from typing import TYPE_CHECKING, Self, TypeVar
+
+import httpx
+
+from airflow_provider_nucleus.client.exchange import (
+    ERROR_BODY_LIMIT,
+    Failure,
+    Pause,
+    Reply,
+    Request,
+    Response,
+    exchange,
+)
+from airflow_provider_nucleus.client.paging import Page, walk_pages
+from airflow_provider_nucleus.client.retry import NoAnswer, RetryPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from airflow_provider_nucleus.client.call import Call
+    from airflow_provider_nucleus.client.config import NucleusConfig
+    from airflow_provider_nucleus.client.content import Content
+
+__all__ = ["AsyncNucleusClient"]
+
+T = TypeVar("T")
+
+
+class AsyncNucleusClient:
+    """The asynchronous twin of `NucleusClient`; use it as ``async with``, one per event loop."""
+
+    def __init__(
+        self,
+        config: NucleusConfig,
+        *,
+        retry: RetryPolicy | None = None,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        clock: Callable[[], float] = time.time,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.config = config
+        self.sleep = sleep
+        self.clock = clock
+        self._retry = retry or RetryPolicy()
+        self._rng = rng or random.Random()  # ruff: ignore[suspicious-non-cryptographic-random-usage] - jitter
+        self._http: httpx.AsyncClient | None = None
+
+    async def send(self, call: Call[T], *, retry: RetryPolicy | None = None) -> T:
+        """Send a call and return its result.
+
+        Raises NucleusConnectionError or a NucleusAPIError once retrying is over.
+        """
+        steps = exchange(call, self.config, retry or self._retry, rng=self._rng, clock=self.clock)
+        reply: Reply = None
+        while True:
+            try:
+                step = steps.send(reply)
+            except StopIteration as finished:
+                return finished.value  # type: ignore[no-any-return]
+            if isinstance(step, Pause):
+                await self.sleep(step.seconds)
+                reply = None
+            else:
+                reply = await self._perform(step)
+
+    async def pages(self, call_for: Callable[[str | None], Call[Page[T]]]) -> AsyncIterator[T]:
+        """Yield the members of every page, fetching each page when it is needed."""
+        steps = walk_pages(call_for)
+        page: Page[T] | None = None
+        while True:
+            try:
+                call = steps.send(page)
+            except StopIteration:
+                return
+            page = await self.send(call)
+            for member in page.members:
+                yield member
+
+    async def _perform(self, request: Request) -> Response | Failure:
+        http = await self._opened()
+        headers = dict(request.headers)
+        if request.content is not None:
+            headers["Content-Length"] = str(request.content.size)
+        try:
+            async with http.stream(
+                request.method,
+                request.url,
+                headers=headers,
+                content=None if request.content is None else _pieces(request.content),
+                timeout=request.timeout,
+                auth=_leave_alone,
+            ) as answer:
+                found = {name.lower(): value for name, value in answer.headers.items()}
+                body = await answer.aread() if answer.status_code < 300 else await _start_of(answer)
+                return Response(answer.status_code, found, body)
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
+            return Failure(_outcome(error), error)
+
+    async def _opened(self) -> httpx.AsyncClient:
+        if self._http is None:
+            verify: ssl.SSLContext | bool = bool(self.config.verify_tls)
+            if isinstance(self.config.verify_tls, str):
+                # Reading certificates blocks; the loop is shared with every other trigger.
+                verify = await asyncio.to_thread(ssl.create_default_context, cafile=self.config.verify_tls)
+            elif verify:
+                verify = await asyncio.to_thread(httpx.create_ssl_context)
+            self._http = httpx.AsyncClient(verify=verify, follow_redirects=False)
+        return self._http
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._http is not None:
+            await self._http.aclose()
+            self._http = None
+
+    async def __aenter__(self) -> Self:
+        await self._opened()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+def _leave_alone(request: httpx.Request) -> httpx.Request:
+    """Stand in for an authentication, so that httpx does not take one for the host from .netrc."""
+    return request
+
+
+async def _pieces(content: Content) -> AsyncIterator[bytes]:
+    pieces = content.chunks()
+    while True:
+        # Pieces may come from disk.
+        piece = await asyncio.to_thread(next, pieces, None)
+        if piece is None:
+            return
+        yield piece
+
+
+async def _start_of(answer: httpx.Response) -> bytes:
+    found = b""
+    async for piece in answer.aiter_bytes():
+        found += piece
+        if len(found) >= ERROR_BODY_LIMIT:
+            break
+    return found[:ERROR_BODY_LIMIT]
+
+
+def _outcome(error: Exception) -> NoAnswer:
+    if isinstance(error, httpx.ConnectError):
+        inner: BaseException | None = error
+        while inner is not None:
+            if isinstance(inner, ssl.SSLError):
+                return NoAnswer.HOPELESS
+            inner = inner.__cause__ or inner.__context__
+        return NoAnswer.NOT_SENT
+    if isinstance(error, (httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)):
+        return NoAnswer.NOT_SENT
+    if isinstance(error, (httpx.UnsupportedProtocol, httpx.InvalidURL)):
+        return NoAnswer.HOPELESS
+    return NoAnswer.LOST

@@ -1,0 +1,72 @@
+"""One request to Nucleus as a value: what to send and how to read the answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from urllib.parse import quote, urlencode
+
+from airflow_provider_nucleus.exceptions import NucleusValidationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from airflow_provider_nucleus.client.content import Content
+
+__all__ = ["Call", "Refused", "encoded", "tail"]
+
+T = TypeVar("T")
+
+
+class Refused(Exception):  # ruff: ignore[error-suffix-on-exception-name] - it never leaves the client
+    """Raised by a `parse` when a 2xx answer says that the request was refused, with the server's text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """A request that a client can send.
+
+    `path` follows the endpoint and is percent-encoded already. `parse` turns the decoded JSON of a 2xx answer into the result;
+    with `reads_body` off it gets None and the body is ignored. `name` completes "Could not ..." in messages. `repeatable` says
+    whether a request that may have been processed can be sent again blindly. `signed_url` replaces endpoint and path, and
+    goes without credentials.
+    """
+
+    method: str
+    path: str
+    parse: Callable[[Any], T]
+    name: str
+    body: Any = None
+    params: Mapping[str, str] | None = None
+    repeatable: bool = True
+    reads_body: bool = True
+    content: Content | None = None
+    content_type: str | None = None
+    signed_url: str | None = None
+
+    @property
+    def target(self) -> str:
+        """Path and query."""
+        return f"{self.path}?{urlencode(self.params)}" if self.params else self.path
+
+
+def encoded(value: str, what: str = "id") -> str:
+    """Return an id as one segment of a path: a slash becomes ``%2F``."""
+    return quote(_addressable(value, what), safe="")
+
+
+def tail(value: str, what: str = "id") -> str:
+    """Return an id for the routes that do not encode slashes: each adds a segment, everything else is encoded."""
+    return quote(_addressable(value, what), safe="/")
+
+
+def _addressable(value: str, what: str) -> str:
+    """Refuse what HTTP libraries would silently turn into another address.
+
+    They remove dot segments, so that deleting the item ".." of a dataset would delete the dataset.
+    """
+    if not isinstance(value, str) or not value:
+        raise NucleusValidationError(what, "is missing")
+    if any(part in {".", ".."} for part in value.split("/")):
+        raise NucleusValidationError(what, f"cannot be part of a URL: {value!r} contains a dot segment")
+    return value

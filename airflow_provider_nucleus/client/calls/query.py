@@ -1,0 +1,88 @@
+"""Routes that select items and objects by query."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from airflow_provider_nucleus.client.call import Call, encoded
+from airflow_provider_nucleus.client.paging import Page, read_page
+from airflow_provider_nucleus.exceptions import NucleusValidationError
+from airflow_provider_nucleus.schema.annotations import read_annotation
+from airflow_provider_nucleus.schema.items import DatasetItem
+from airflow_provider_nucleus.schema.matches import EvaluationMatch
+from airflow_provider_nucleus.schema.predictions import read_prediction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["PatchMode", "query_items_page", "query_matches_page", "query_objects_page"]
+
+PatchMode: TypeAlias = Literal[
+    "iou", "false_positive", "false_negative", "predictions_only", "ground_truth_only"
+]
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "iou": EvaluationMatch.from_wire,
+    "false_positive": EvaluationMatch.from_wire,
+    "false_negative": EvaluationMatch.from_wire,
+    "predictions_only": read_prediction,
+    "ground_truth_only": read_annotation,
+}
+
+
+def query_items_page(
+    dataset_id: str, query: str, token: str | None = None, *, page_size: int = 10_000
+) -> Call[Page[DatasetItem]]:
+    """Return one page of the items a query selects; NucleusRequestError if it is malformed."""
+    return Call(
+        "POST",
+        f"dataset/{encoded(dataset_id)}/queryItemsPage",
+        lambda payload: read_page(payload, "items", DatasetItem.from_wire),
+        f"query the items of dataset {dataset_id}",
+        body={"pageToken": token, "pageSize": page_size, "query": query},
+    )
+
+
+def query_objects_page(
+    dataset_id: str,
+    query: str,
+    token: str | None = None,
+    *,
+    mode: PatchMode,
+    model_run_id: str | None = None,
+    page_size: int = 10_000,
+) -> Call[Page[Any]]:
+    """Return one page of objects: matches, predictions or annotations, by `mode`.
+
+    The query selects items; every object of the kind on them is returned. Matches and predictions need a model run.
+    """
+    if model_run_id is None and mode != "ground_truth_only":
+        raise NucleusValidationError("model_run_id", f"is missing, and mode {mode!r} needs it")
+    return Call(
+        "POST",
+        f"dataset/{encoded(dataset_id)}/queryObjectsPage",
+        lambda payload: read_page(payload, "items", _READERS[mode]),
+        f"query the objects of dataset {dataset_id} ({mode})",
+        body={
+            "pageToken": token,
+            "pageSize": page_size,
+            "query": query,
+            "patch_mode": mode,
+            "model_run_id": model_run_id,
+        },
+    )
+
+
+def query_matches_page(
+    dataset_id: str,
+    model_run_id: str,
+    token: str | None = None,
+    *,
+    mode: Literal["iou", "false_positive", "false_negative"] = "iou",
+    query: str = "",
+    page_size: int = 10_000,
+) -> Call[Page[EvaluationMatch]]:
+    """Return one page of matches: pairs (``iou``) or the unmatched of one side."""
+    return query_objects_page(
+        dataset_id, query, token, mode=mode, model_run_id=model_run_id, page_size=page_size
+    )

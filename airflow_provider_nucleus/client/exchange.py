@@ -1,0 +1,216 @@
+"""The protocol, written once: a generator that asks for requests and pauses and returns the result of a call.
+
+Transports drive it: they perform each `Request`, sleep each `Pause`, and send back a `Response` or a `Failure`. Credentials,
+redirects, retries, parsing and errors are decided here, so that both transports behave alike.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from urllib.parse import urljoin
+
+from airflow_provider_nucleus import __version__
+from airflow_provider_nucleus.client.call import Call, Refused
+from airflow_provider_nucleus.client.config import NucleusConfig, origin_of
+from airflow_provider_nucleus.client.content import BytesContent, Content, json_bytes
+from airflow_provider_nucleus.client.failures import (
+    answer_error,
+    api_error,
+    connection_error,
+    refused_error,
+    shown_url,
+)
+from airflow_provider_nucleus.client.retry import NoAnswer, RetryPolicy, retry_delay
+from airflow_provider_nucleus.exceptions import NucleusValidationError
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable, Generator, Mapping
+
+__all__ = ["ERROR_BODY_LIMIT", "Failure", "Pause", "Request", "Response", "exchange"]
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+ERROR_BODY_LIMIT = 65_536
+"""Bytes of an error's body that transports need to read."""
+
+_MAX_REDIRECTS = 5
+
+_UPLOAD_TIMEOUT = 600.0
+"""Seconds to wait for a store to acknowledge a large file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request to perform; redirects must not be followed by the transport, nor headers be added."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    content: Content | None
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One HTTP answer; header names are lower-case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A request without an answer."""
+
+    outcome: NoAnswer
+    cause: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Seconds to sleep."""
+
+    seconds: float
+
+
+Step: TypeAlias = Request | Pause
+Reply: TypeAlias = Response | Failure | None
+
+
+def exchange(
+    call: Call[T],
+    config: NucleusConfig,
+    policy: RetryPolicy,
+    *,
+    rng: random.Random,
+    clock: Callable[[], float],
+) -> Generator[Step, Reply, T]:
+    """Carry a call through; `clock` counts seconds and only its differences matter.
+
+    Returns what the call's `parse` makes of the answer. Raises NucleusConnectionError or a NucleusAPIError.
+    """
+    started = clock()
+    attempt = 0
+    while True:
+        attempt += 1
+        url, reply = yield from _follow(call, config)
+        if isinstance(reply, Response) and 200 <= reply.status < 300:
+            if attempt > 1:
+                log.info("Could %s after %d attempts", call.name, attempt)
+            return _read(call, config, url, reply, attempt)  # ruff: ignore[return-in-generator]
+        outcome = reply.outcome if isinstance(reply, Failure) else reply.status
+        delay = retry_delay(
+            attempt,
+            outcome,
+            reply.headers if isinstance(reply, Response) else {},
+            policy,
+            rng,
+            repeatable=call.repeatable,
+            elapsed=clock() - started,
+        )
+        error: Exception
+        if isinstance(reply, Failure):
+            error = connection_error(
+                call, config, url=url, cause=reply.cause, outcome=reply.outcome, attempts=attempt
+            )
+        else:
+            error = api_error(
+                call,
+                config,
+                url=url,
+                status=reply.status,
+                headers=reply.headers,
+                body=reply.body,
+                attempts=attempt,
+            )
+        if delay is None:
+            raise error
+        # The first failure is news; its repetitions are not.
+        level = logging.WARNING if attempt == 1 else logging.DEBUG
+        log.log(
+            level, "%s Trying again in %.1f s (attempt %d of %d)", error, delay, attempt + 1, policy.attempts
+        )
+        yield Pause(delay)
+
+
+def _follow(call: Call[Any], config: NucleusConfig) -> Generator[Step, Reply, tuple[str, Response | Failure]]:
+    """Perform the request and the redirects that are safe; return the last address and its reply."""
+    url = call.signed_url or config.url(call.target)
+    hops = 0
+    while True:
+        reply = yield _request(call, config, url)
+        assert isinstance(reply, Response | Failure)
+        if isinstance(reply, Failure) or reply.status not in {301, 302, 303, 307, 308}:
+            return url, reply  # ruff: ignore[return-in-generator]
+        target = urljoin(url, reply.headers.get("location", ""))
+        if hops == _MAX_REDIRECTS or not _may_follow(call, reply.status, url, target):
+            return url, reply
+        hops += 1
+        log.debug("%s redirects to %s", call.name, shown_url(target, signed=True))
+        url = target
+
+
+def _may_follow(call: Call[Any], status: int, url: str, target: str) -> bool:
+    """Follow where neither credentials nor the method can change hands.
+
+    Ours go to our own origin, or from http to https of the same host. A signed address carries no credentials of ours, so
+    the store may pass it on, but not from https to http.
+    """
+    if call.method != "GET" and status not in {307, 308}:
+        return False
+    source_scheme, source_host, _ = origin_of(url)
+    scheme, host, _ = origin_of(target)
+    if scheme not in {"http", "https"} or (source_scheme == "https" and scheme == "http"):
+        return False
+    if call.signed_url is not None:
+        return True
+    return origin_of(target) == origin_of(url) or (
+        host == source_host and (source_scheme, scheme) == ("http", "https")
+    )
+
+
+def _request(call: Call[Any], config: NucleusConfig, url: str) -> Request:
+    headers = {"User-Agent": f"airflow-provider-nucleus/{__version__}", "Accept": "application/json"}
+    content = call.content
+    if content is None and call.body is not None:
+        content = BytesContent(json_bytes(call.body))
+        headers["Content-Type"] = "application/json"
+    elif call.content_type is not None:
+        headers["Content-Type"] = call.content_type
+    if call.signed_url is not None:
+        headers["Accept"] = "*/*"
+        return Request(call.method, url, headers, content, max(config.timeout, _UPLOAD_TIMEOUT))
+    headers |= config.auth_headers()
+    return Request(call.method, url, headers, content, config.timeout)
+
+
+def _read(call: Call[T], config: NucleusConfig, url: str, reply: Response, attempts: int) -> T:
+    if not call.reads_body:
+        return call.parse(None)
+
+    def unusable(problem: str) -> Exception:
+        return answer_error(
+            call, config, url=url, status=reply.status, body=reply.body, problem=problem, attempts=attempts
+        )
+
+    try:
+        decoded = json.loads(reply.body)
+    except (ValueError, RecursionError):
+        raise unusable("not in JSON" if reply.body.strip() else "without a body") from None
+    try:
+        return call.parse(decoded)
+    except Refused as refused:
+        raise refused_error(
+            call, config, url=url, status=reply.status, text=str(refused), attempts=attempts
+        ) from None
+    except NucleusValidationError as error:
+        raise unusable(f"not with what was expected ({error})") from None
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise unusable(f"not with what was expected ({type(error).__name__}: {error})") from error

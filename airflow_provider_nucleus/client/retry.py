@@ -1,0 +1,100 @@
+"""When to send a request again, and after how many seconds: a pure function of what happened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Mapping
+
+__all__ = ["NO_RETRY", "NoAnswer", "RetryPolicy", "retry_after_seconds", "retry_delay"]
+
+TRANSIENT_STATUSES = frozenset({429, 502, 503, 504, 520, 524})
+
+
+class NoAnswer(StrEnum):
+    """Why there is no answer."""
+
+    NOT_SENT = "not sent"
+    """No connection came about, so the server cannot have seen the request."""
+    LOST = "lost"
+    """The connection broke or timed out after the request left: the server may have acted on it."""
+    HOPELESS = "hopeless"
+    """Trying again cannot help, such as a certificate that does not match."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How long to keep trying.
+
+    `attempts` counts requests in all; the delay before attempt n is drawn between 0 and ``base * 2**(n-1)`` seconds, at most
+    `cap`; no attempt starts later than `deadline` seconds after the first.
+    """
+
+    attempts: int = 8
+    base: float = 1.0
+    cap: float = 60.0
+    deadline: float = 300.0
+
+
+NO_RETRY = RetryPolicy(attempts=1)
+
+
+def retry_after_seconds(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+    """Read Retry-After, given in seconds or as an HTTP date; None when absent or senseless.
+
+    `headers` must have lower-case names. A date in the past reads as 0.
+    """
+    text = headers.get("retry-after", "").strip()
+    if not text:
+        return None
+    if text.isascii() and text.replace(".", "", 1).isdigit():
+        return float(text)
+    try:
+        when = parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return None
+    if when.tzinfo is None:
+        when = when.replace(tzinfo=UTC)
+    return max(0.0, (when - (now or datetime.now(UTC))).total_seconds())
+
+
+def retry_delay(
+    attempt: int,
+    outcome: int | NoAnswer,
+    headers: Mapping[str, str],
+    policy: RetryPolicy,
+    rng: random.Random,
+    *,
+    repeatable: bool = True,
+    elapsed: float = 0.0,
+    now: datetime | None = None,
+) -> float | None:
+    """Return the seconds to wait before sending the request again, or None to give up.
+
+    `attempt` is the number of requests made so far, `outcome` the status of the last answer or why there was none, `elapsed`
+    the seconds since the first request. A request that is not `repeatable` is sent again only if the server certainly did not
+    act on it: it was never sent, it was rate limited, or a 503 says when to come back. Retry-After is a lower bound; one
+    beyond the deadline means giving up now instead of holding a worker.
+    """
+    if attempt >= policy.attempts:
+        return None
+    asked = None
+    if isinstance(outcome, NoAnswer):
+        if outcome is NoAnswer.HOPELESS or (outcome is NoAnswer.LOST and not repeatable):
+            return None
+    else:
+        if outcome not in TRANSIENT_STATUSES:
+            return None
+        asked = retry_after_seconds(headers, now)
+        refused = outcome == 429 or (outcome == 503 and asked is not None)
+        if not repeatable and not refused:
+            return None
+    jittered = rng.uniform(0.0, min(policy.cap, policy.base * 2.0 ** (attempt - 1)))
+    delay = jittered if asked is None else asked + min(jittered, policy.base)
+    return None if elapsed + delay > policy.deadline else delay

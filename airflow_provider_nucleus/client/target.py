@@ -1,0 +1,45 @@
+"""Which Nucleus is at the other end of a connection: what "test connection" tells the user."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airflow_provider_nucleus.client.calls.datasets import list_datasets
+from airflow_provider_nucleus.client.config import origin_of
+from airflow_provider_nucleus.client.retry import NO_RETRY
+
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.client.config import NucleusConfig
+    from airflow_provider_nucleus.client.sync import NucleusClient
+
+__all__ = ["Target", "check_target", "describe_target"]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A Nucleus that answered."""
+
+    description: str
+    datasets: int
+
+    def __str__(self) -> str:
+        seen = "1 dataset" if self.datasets == 1 else f"{self.datasets} datasets"
+        return f"Connected to {self.description}: {seen} visible with this key."
+
+
+def describe_target(config: NucleusConfig) -> str:
+    """Name the Nucleus a configuration points to, without asking it."""
+    _, host, port = origin_of(config.endpoint)
+    if host == "scale.com" or host.endswith(".scale.com"):
+        return f"Scale Nucleus at {host}"
+    return f"the Nucleus at {host}:{port}"
+
+
+def check_target(client: NucleusClient) -> Target:
+    """Ask for the datasets, once: a short answer that needs a reachable endpoint, the right path and a valid key.
+
+    Raises what sending raises, with the next action in the message.
+    """
+    found = client.send(list_datasets(), retry=NO_RETRY)
+    return Target(describe_target(client.config), len(found))
