@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
-from airflow_provider_nucleus.local.demo.scenes.scene import LABELS, RenderedScene, TruthBox, render_scenes
+from airflow_provider_nucleus.local.demo.scenes.scene import (
+    LABELS,
+    RenderedScene,
+    TruthBox,
+    render_scene,
+    render_scenes,
+)
 
-__all__ = ["LABELS", "RenderedScene", "TruthBox", "render_scenes"]
+__all__ = ["LABELS", "RenderedScene", "TruthBox", "render_scene", "render_scenes"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -68,15 +69,20 @@ class RenderedScene:
         return f"{self.camera}-{self.frame:03d}-{self.weather}"
 
 
-def render_scenes(count: int, *, seed: int) -> Iterator[RenderedScene]:
-    """Yield *count* scenes: the cameras in turn, the four kinds of weather one after the other.
+def render_scene(frame: int, *, of: int, seed: int) -> RenderedScene:
+    """Return scene number *frame* (from 0) *of* so many.
 
-    The same *count* and *seed* give the same pictures and boxes.
+    The cameras take turns, and the four kinds of weather follow one another in equal blocks. The same arguments give
+    the same picture and boxes.
     """
     views = _views()
-    for frame in range(count):
-        weather = WEATHERS[frame * len(WEATHERS) // count]
-        yield _render(frame, views[frame % len(views)], weather, rng=np.random.default_rng([seed, frame]))
+    weather = WEATHERS[frame * len(WEATHERS) // of]
+    return _render(frame, views[frame % len(views)], weather, rng=np.random.default_rng([seed, frame]))
+
+
+def render_scenes(count: int, *, seed: int) -> Iterator[RenderedScene]:
+    """Yield all *count* scenes of a batch."""
+    return (render_scene(frame, of=count, seed=seed) for frame in range(count))
 
 
 @dataclass(frozen=True)
@@ -103,8 +109,16 @@ class _Mover:
         return float(np.hypot(self.body.length, self.body.width)) / 2
 
 
-@cache
+_building = Lock()
+
+
 def _views() -> tuple[_View, ...]:
+    with _building:  # two threads that start together would otherwise both draw the places
+        return _drawn_views()
+
+
+@cache
+def _drawn_views() -> tuple[_View, ...]:
     views = []
     for place in places():
         fine = place.camera.scaled(OVERSAMPLE)

@@ -1,0 +1,56 @@
+"""An inference batch as files: what the example DAG is given for each model."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What one model said about the batch."""
+
+    name: str
+    reference_id: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images, ground truth and the predictions of one or more models; *facts* are sentences about where it is from.
+
+    *images* is the folder that the items' file names are relative to, None when the items have addresses of their own.
+    """
+
+    dataset_name: str
+    items: Path
+    ground_truth: Path
+    images: Path | None
+    models: tuple[Predictions, ...]
+    facts: tuple[str, ...] = ()
+
+    def conf(self, model: Predictions, *, iou_threshold: float, report: Path) -> dict[str, Any]:
+        """Return the parameters of the example DAG for one of the models; paths are absolute."""
+        return {
+            "dataset_name": self.dataset_name,
+            "model_name": model.name,
+            "model_reference_id": model.reference_id,
+            "items": str(self.items.resolve()),
+            "ground_truth": str(self.ground_truth.resolve()),
+            "predictions": str(model.path.resolve()),
+            "images": str(self.images.resolve()) if self.images else "",
+            "iou_threshold": iou_threshold,
+            "report": str(report.resolve()),
+        }
+
+
+def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> Path:
+    """Write one object a line and return the path."""
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(row, separators=(",", ":")) + "\n" for row in rows)
+    return path

@@ -1,0 +1,94 @@
+"""The comparison of models as aligned plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Metrics = Mapping[str, Any]
+"""What the example DAG reports: `iou_threshold`, `overall` and `per_label` with counts and ratios (None = undefined)."""
+
+_COLUMNS = (
+    ("TP", "tp"),
+    ("FP", "fp"),
+    ("FN", "fn"),
+    ("precision", "precision"),
+    ("recall", "recall"),
+    ("F1", "f1"),
+    ("mean IoU", "mean_iou"),
+)
+
+MOST_CLASSES = 20
+
+
+def comparison(models: Mapping[str, Metrics], *, most_classes: int = MOST_CLASSES) -> str:
+    """Return overall and per-class tables of all models; the best F1 of several is marked with ``*``.
+
+    Classes come with the most ground truth first; what does not fit into *most_classes* is counted in a last line.
+    """
+    threshold = next(iter(models.values()))["iou_threshold"]
+    lines = [f"All classes, one-to-one matches of equal label, IoU >= {threshold:g}", ""]
+    lines += _table("model", [(name, name, metrics["overall"]) for name, metrics in models.items()])
+    labels = _labels(models)
+    rows = [
+        (label if first else "", name, metrics["per_label"].get(label, {}))
+        for label in labels[:most_classes]
+        for first, (name, metrics) in zip([True] + [False] * len(models), models.items(), strict=False)
+    ]
+    lines += ["", "By class", "", *_table("class", rows, group=len(models))]
+    hidden = _hidden(models, shown=min(len(labels), most_classes))
+    if hidden:
+        lines += ["", f"{hidden} more class{'es' if hidden > 1 else ''} in the result files."]
+    if len(models) > 1:
+        lines += ["", "* best F1.  TP FP FN: true positives, false positives, false negatives.  n/a: nothing to divide by."]
+    return "\n".join(lines)
+
+
+def _labels(models: Mapping[str, Metrics]) -> list[str]:
+    truth: dict[str, int] = {}
+    for metrics in models.values():
+        for label, tally in metrics["per_label"].items():
+            truth[label] = max(truth.get(label, 0), int(tally["tp"]) + int(tally["fn"]))
+    return sorted(truth, key=lambda label: (-truth[label], label))
+
+
+def _hidden(models: Mapping[str, Metrics], *, shown: int) -> int:
+    known = max(len(_labels(models)), *(int(metrics.get("labels", 0)) for metrics in models.values()))
+    return known - shown
+
+
+def _table(first: str, rows: Sequence[tuple[str, str, Mapping[str, Any]]], *, group: int = 0) -> list[str]:
+    """Return aligned lines; *group* rows at a time are compared with each other (0 = all of them)."""
+    by_class = first == "class"
+    titles = [first, "model"] if by_class else [first]
+    cells = []
+    for start in range(0, len(rows), group or max(len(rows), 1)):
+        together = rows[start : start + (group or len(rows))]
+        best = max((tally.get("f1") or 0.0 for _, _, tally in together), default=0.0)
+        for head, name, tally in together:
+            names = [head, name] if by_class else [head]
+            marked = len(together) > 1 and best > 0 and (tally.get("f1") or 0.0) >= best
+            cells.append((names, [_cell(tally, key) + (_mark(marked=marked) if key == "f1" else "") for _, key in _COLUMNS]))
+    heads = [title + (" " if key == "f1" else "") for title, key in _COLUMNS]
+    left = [max(len(titles[i]), *(len(names[i]) for names, _ in cells)) for i in range(len(titles))]
+    right = [max(len(heads[i]), *(len(values[i]) for _, values in cells)) for i in range(len(heads))]
+    lines = [_line(titles, heads, left, right)]
+    lines.append("  " + "-" * (len(lines[0]) - 2))
+    return lines + [_line(names, values, left, right) for names, values in cells]
+
+
+def _line(names: Sequence[str], values: Sequence[str], left: Sequence[int], right: Sequence[int]) -> str:
+    text = [name.ljust(width) for name, width in zip(names, left, strict=True)]
+    text += [value.rjust(width) for value, width in zip(values, right, strict=True)]
+    return "  " + "  ".join(text).rstrip()
+
+
+def _mark(*, marked: bool) -> str:
+    return "*" if marked else " "
+
+
+def _cell(tally: Mapping[str, Any], key: str) -> str:
+    value = tally.get(key, 0 if key in {"tp", "fp", "fn"} else None)
+    if value is None:
+        return "n/a"
+    return str(value) if isinstance(value, int) else f"{value:.3f}"
