@@ -155,6 +155,28 @@ def match_edges(ground_truth: Columns, predictions: Columns, *, edges: Edges, ru
     )
 
 
+def match_pairs(
+    ground_truth: Columns,
+    predictions: Columns,
+    *,
+    ground_truth_rows: IndexArray,
+    prediction_rows: IndexArray,
+    overlap: FloatArray,
+    rule: LabelRule,
+) -> Matches:
+    """Match two sides from pairs of rows and their overlaps, in any order; pairs of rows not counted are left out."""
+    usable = ground_truth.counted[ground_truth_rows] & predictions.counted[prediction_rows] & (overlap > 0)
+    truth_rank = np.zeros(len(ground_truth), dtype=np.int64)
+    truths = truth_order(ground_truth)
+    truth_rank[truths] = np.arange(truths.size)
+    prediction_rank = np.zeros(len(predictions), dtype=np.int64)
+    ordered = prediction_order(predictions)
+    prediction_rank[ordered] = np.arange(ordered.size)
+    edges = Edges(ground_truth_rows, prediction_rows, overlap).take(np.flatnonzero(usable))
+    order = np.lexsort((truth_rank[edges.ground_truth], prediction_rank[edges.prediction]))
+    return match_edges(ground_truth, predictions, edges=edges.take(order), rule=rule)
+
+
 def _associable(edges: Edges, right: BoolArray, rule: LabelRule) -> BoolArray:
     """Tell which overlapping pairs the label rule lets associate."""
     if not rule.class_agnostic:

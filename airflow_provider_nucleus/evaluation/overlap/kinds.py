@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_nucleus.evaluation.overlap.boxes import Boxes, box_overlap
+from airflow_provider_nucleus.evaluation.overlap.cuboids import Cuboids, cuboid_overlap
 from airflow_provider_nucleus.evaluation.overlap.keypoints import Keypoints, keypoint_similarity
+from airflow_provider_nucleus.evaluation.overlap.polygons import Polygons, polygon_overlap
 from airflow_provider_nucleus.evaluation.overlap.rle import Runs, mask_overlap
 
 if TYPE_CHECKING:
@@ -40,4 +42,20 @@ def overlap(
         )
     if isinstance(ground_truth, Keypoints) and isinstance(prediction, Keypoints):
         return keypoint_similarity(ground_truth, prediction, rows=rows, other_rows=other_rows)
+    if isinstance(ground_truth, Cuboids) and isinstance(prediction, Cuboids):
+        if over_second is not None:
+            raise TypeError("cuboids have no crowd regions")
+        return cuboid_overlap(ground_truth, prediction, rows=rows, other_rows=other_rows)
+    if isinstance(ground_truth, Boxes | Polygons) and isinstance(prediction, Boxes | Polygons):
+        return polygon_overlap(
+            _as_polygons(ground_truth),
+            _as_polygons(prediction),
+            rows=rows,
+            other_rows=other_rows,
+            over_second=over_second,
+        )
     raise TypeError(f"{type(ground_truth).__name__} cannot be compared with {type(prediction).__name__}")
+
+
+def _as_polygons(shapes: Boxes | Polygons) -> Polygons:
+    return Polygons.from_boxes(shapes) if isinstance(shapes, Boxes) else shapes
