@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.client.call import Call, encoded
-from airflow_provider_nucleus.client.calls._read import list_of, text_list
+from airflow_provider_nucleus.client.calls._read import as_is, list_of, text_list
 from airflow_provider_nucleus.schema.jobs import Job, JobStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["get_job", "job_errors", "job_status", "list_jobs"]
+__all__ = ["cancel_job", "get_job", "job_errors", "job_status", "list_jobs"]
 
 
 def list_jobs(
@@ -53,3 +53,8 @@ def get_job(job_id: str) -> Call[Job]:
 def job_errors(job_id: str) -> Call[list[str]]:
     """Return the latest errors of a job, at most 10,000, one text per row that was refused."""
     return Call("GET", f"job/{encoded(job_id)}/errors", text_list, f"read the errors of job {job_id}")
+
+
+def cancel_job(job_id: str) -> Call[Any]:
+    """Ask for a running job to be cancelled: an extension of the embedded Nucleus, which the cloud answers with 404 or 501."""
+    return Call("POST", f"job/{encoded(job_id)}/cancel", as_is, f"cancel job {job_id}", body={})
