@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from airflow_provider_nucleus.evaluation.arrays import descending
+from airflow_provider_nucleus.evaluation.arrays import descending, group_starts
 from airflow_provider_nucleus.evaluation.average_precision import COCO_RECALLS, envelopes, threshold_place
+from airflow_provider_nucleus.evaluation.histograms import bucket_of
 from airflow_provider_nucleus.evaluation.metric import Metric, ratio, undefined
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray
+    from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray, IndexArray
     from airflow_provider_nucleus.evaluation.average_precision import RankedRows
+
+
+_FINE = 4096
+"""Buckets of confidence that bound where the best F1 can lie."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,27 +110,65 @@ def f1_of(
     confidence: FloatArray, hit: BoolArray, *, positives: int, steps: int = 100, without_confidence: int = 0
 ) -> F1Curve:
     """Read F1 against confidence from one true-positive flag per prediction, in any order."""
-    order = descending(confidence)
-    score = confidence[order]
-    found = np.concatenate(([0], np.cumsum(hit[order])))
-
-    def point(level: float) -> ConfidencePoint:
-        kept = int(np.searchsorted(-score, -level, side="right"))
-        return _point(level, int(found[kept]), kept, positives=positives)
-
-    points = tuple(point(step / steps) for step in range(steps + 1))
+    bins = steps * (1 + _FINE // steps)
+    bucket = bucket_of(np.clip(confidence, 0.0, 1.0), bins)
+    kept = _from_above(np.bincount(bucket, minlength=bins))
+    found = _from_above(np.bincount(bucket[hit], minlength=bins))
+    top = confidence >= 1.0
+    kept[-1], found[-1] = np.count_nonzero(top), np.count_nonzero(top & hit)
+    stride = bins // steps
+    points = tuple(
+        _point(step / steps, int(found[step * stride]), int(kept[step * stride]), positives=positives)
+        for step in range(steps + 1)
+    )
+    kept[-1] = found[-1] = 0
     reason = None
     if positives == 0:
         reason = "no ground truth"
-    elif score.size == 0:
+    elif confidence.size == 0:
         reason = "no prediction has a confidence" if without_confidence else "no predictions"
     if reason is not None:
         return F1Curve(points, None, positives, without_confidence, reason)
-    # A confidence can only be cut below the last of its equals.
+    best = _best_point(confidence, hit, bucket=bucket, kept=kept, found=found, positives=positives)
+    return F1Curve(points, best, positives, without_confidence, None)
+
+
+def _from_above(counts: IndexArray) -> IndexArray:
+    """Sum from each bucket to the last; one entry more, for what lies above all of them."""
+    return np.append(np.cumsum(counts[::-1])[::-1], 0).astype(np.int64)
+
+
+def _best_point(
+    confidence: FloatArray,
+    hit: BoolArray,
+    *,
+    bucket: IndexArray,
+    kept: IndexArray,
+    found: IndexArray,
+    positives: int,
+) -> ConfidencePoint:
+    """Find the best cut exactly, sorting only the buckets in which it can lie.
+
+    *kept* and *found* count predictions and true positives from each bucket upwards.
+    """
+    inside = found[:-1] - found[1:]
+    reached = np.where(kept[:-1] > kept[1:], 2 * found[:-1] / (kept[:-1] + positives), -1.0)
+    # At best all true positives of the bucket come before its first error; without any, one error at least is kept.
+    possible = 2 * found[:-1] / (kept[1:] + np.maximum(inside, 1) + positives)
+    candidates = (possible >= reached.max()) & (reached >= 0.0)
+    rows = np.flatnonzero(candidates[bucket])
+    rows = rows[descending(confidence[rows])]
+    score, place = confidence[rows], bucket[rows]
+    starts = group_starts(place)
+    lengths = np.diff(np.append(starts, rows.size))
+    hits = np.cumsum(hit[rows])
+    before: IndexArray = np.repeat(hits[starts] - hit[rows[starts]], lengths)
+    number = np.arange(1, rows.size + 1) - np.repeat(starts, lengths) + kept[place + 1]
+    found_here = hits - before + found[place + 1]
+    # A cut falls below the last of equal confidences.
     last = np.flatnonzero(np.append(score[1:] != score[:-1], [True]))
-    f1 = 2 * found[last + 1] / (last + 1 + positives)
-    best = int(last[np.argmax(f1)])
-    return F1Curve(points, point(float(score[best])), positives, without_confidence, None)
+    best = int(last[np.argmax(2 * found_here[last] / (number[last] + positives))])
+    return _point(float(score[best]), int(found_here[best]), int(number[best]), positives=positives)
 
 
 def _point(level: float, found: int, kept: int, *, positives: int) -> ConfidencePoint:

@@ -26,8 +26,6 @@ from airflow_provider_nucleus.evaluation.coco_match import (
 from airflow_provider_nucleus.evaluation.matching import prediction_order
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray, IndexArray, IntArray
     from airflow_provider_nucleus.evaluation.average_precision import Bits
     from airflow_provider_nucleus.evaluation.columns import Columns
@@ -66,24 +64,33 @@ class RankedMatch:
         A true positive follows its ground truth: when that is masked out or out of range, the prediction is not
         counted at the thresholds where it is one. A false positive follows its own area.
         """
-        chosen: NDArray[np.bool_] | slice = slice(None) if predictions is None else predictions[self.row]
-        hit, truth = self.hit[chosen], self.truth[chosen]
         wanted = self.ground_truth.counted
         if ground_truth is not None:
             wanted = wanted & ground_truth
-        ignored = None
+        kept: BoolArray | None = None if predictions is None else predictions[self.row]
         if area is not ALL:
             wanted = wanted & ~area.outside(self.ground_truth.area)
-            every = np.uint16((1 << len(self.thresholds)) - 1)
-            ignored = np.where(area.outside(self.own_area[chosen]), every & ~hit, np.uint16(0))
+            # A row that is never a true positive and out of range is never counted: leave it out at once.
+            in_play = (self.hit != 0) | ~area.outside(self.own_area)
+            kept = in_play if kept is None else kept & in_play
+        # Positions are gathered several times faster than a mask is applied several times.
+        chosen: IndexArray | slice = slice(None) if kept is None else np.flatnonzero(kept)
+        hit, ignored = self.hit[chosen], None
         if ground_truth is not None or area is not ALL:
+            every = np.uint16((1 << len(self.thresholds)) - 1)
             right = np.flatnonzero(hit)
-            unwanted = right[~wanted[truth[right]]]
-            if ignored is None:
-                ignored = np.zeros(hit.size, dtype=np.uint16)
-            ignored[unwanted] |= hit[unwanted]
+            source = right if isinstance(chosen, slice) else chosen[right]
+            overlapping = hit[right]
+            unwanted = ~wanted[self.truth[source]]
+            not_counted = np.where(unwanted, overlapping, np.uint16(0))
+            if area is not ALL:
+                not_counted |= np.where(
+                    area.outside(self.own_area[source]), every & ~overlapping, np.uint16(0)
+                )
+            ignored = np.zeros(hit.size, dtype=np.uint16)
+            ignored[right] = not_counted
             hit = hit.copy()
-            hit[unwanted] = 0
+            hit[right[unwanted]] = 0
         return RankedRows(
             label=self.label[chosen],
             confidence=self.confidence[chosen],
@@ -159,7 +166,9 @@ class RankedCoco:
         any other choice match again.
         """
         column = 0 if area is None else self.options.areas.index(area)
-        chosen: NDArray[np.bool_] | slice = slice(None) if predictions is None else predictions[self.row]
+        chosen: IndexArray | slice = (
+            slice(None) if predictions is None else np.flatnonzero(predictions[self.row])
+        )
         wanted = self.ground_truth.counted & ~self.options.areas[column].outside(self.ground_truth.area)
         if ground_truth is not None:
             wanted &= ground_truth
