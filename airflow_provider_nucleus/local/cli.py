@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from airflow_provider_nucleus.local import cli_demo
 from airflow_provider_nucleus.local.errors import DataDirError
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--api-key", help="key that clients must send (default: NUCLEUS_LOCAL_API_KEY, else generated)"
     )
     serve.set_defaults(run=_serve)
+    cli_demo.add_parser(commands)
     options = parser.parse_args(arguments)
     try:
         return int(options.run(options))
@@ -47,11 +49,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _serve(options: argparse.Namespace) -> int:
     # Imported here so that --help needs no extra.
-    import uvicorn  # noqa: PLC0415
+    import uvicorn
 
-    from airflow_provider_nucleus.local.datadir import DataDir  # noqa: PLC0415
-    from airflow_provider_nucleus.local.server import API_PREFIX, create_app  # noqa: PLC0415
-    from airflow_provider_nucleus.local.settings import Settings  # noqa: PLC0415
+    from airflow_provider_nucleus.local.datadir import DataDir
+    from airflow_provider_nucleus.local.server import API_PREFIX, create_app
+    from airflow_provider_nucleus.local.settings import Settings
 
     folder = DataDir(options.data_dir)
     key, fresh = options.api_key or os.environ.get("NUCLEUS_LOCAL_API_KEY"), False

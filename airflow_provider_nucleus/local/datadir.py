@@ -5,12 +5,12 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from airflow_provider_nucleus.local.errors import DataDirError
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import TracebackType
 
 __all__ = ["DataDir"]

@@ -97,7 +97,7 @@ class TooLargeError(ApiError):
     status = 413
 
 
-class NotImplementedRoute(ApiError):  # noqa: N818 - named after the HTTP status
+class NotImplementedRoute(ApiError):  # ruff: ignore[error-suffix-on-exception-name] - named after the HTTP status
     """A route the embedded server does not have; the text names it."""
 
     status = 501

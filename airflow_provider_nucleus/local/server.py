@@ -15,17 +15,24 @@ from starlette.responses import Response
 from airflow_provider_nucleus.local.auth import check_key
 from airflow_provider_nucleus.local.datadir import DataDir
 from airflow_provider_nucleus.local.errors import ApiError, MethodNotAllowedError, NotImplementedRoute
-from airflow_provider_nucleus.local.routes import all_routes
+from airflow_provider_nucleus.local.routes.collection import all_routes
 from airflow_provider_nucleus.local.services import Services
-from airflow_provider_nucleus.local.settings import Settings
-from airflow_provider_nucleus.local.wire import Answer, Call, error_response, json_response, read_limited
+from airflow_provider_nucleus.local.wire import (
+    Answer,
+    Call,
+    error_response,
+    json_response,
+    read_form,
+    read_limited,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from starlette.types import Receive, Scope, Send
 
     from airflow_provider_nucleus.local.routes.registry import Match, RouteTable
+    from airflow_provider_nucleus.local.settings import Settings
 
 __all__ = ["API_PREFIX", "create_app"]
 
@@ -43,7 +50,7 @@ def create_app(data_dir: Path | str | DataDir, *, settings: Settings) -> FastAPI
     services = Services.open(folder, settings)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
         services.start()
         try:
             yield
@@ -79,7 +86,7 @@ class _Contract:
             response = error_response(error)
         except ClientDisconnect:
             return
-        except Exception:
+        except Exception:  # ruff: ignore[blind-except] - the boundary: log it, answer in JSON
             _LOG.exception("%s %s failed", request.method, request.url.path)
             response = json_response(
                 {"error": "Internal server error; the server's log has the details."}, 500
@@ -104,15 +111,23 @@ class _Contract:
         return NotImplementedRoute(f"Not implemented in the embedded Nucleus: {method} {path}.")
 
     async def _run(self, match: Match, request: Request) -> Response:
-        route = match.route
-        form = request.headers.get("content-type", "").startswith("multipart/")
-        body = (
-            b"" if route.raw or form else await read_limited(request, self._services.settings.json_body_limit)
-        )
-        call = Call(self._services, match.params, request.query_params, request, body)
-        if route.raw:
-            return _response(await route.handler(call))
-        return await to_thread.run_sync(lambda: _response(route.handler(call)))
+        route, settings = match.route, self._services.settings
+        body, form = b"", None
+        if not route.raw:
+            if request.headers.get("content-type", "").startswith("multipart/"):
+                form = await read_form(
+                    request, settings.form_body_limit, field_limit=settings.json_body_limit
+                )
+            else:
+                body = await read_limited(request, settings.json_body_limit)
+        call = Call(self._services, match.params, request.query_params, request, body, form)
+        try:
+            if route.raw:
+                return _response(await route.handler(call))
+            return await to_thread.run_sync(lambda: _response(route.handler(call)))
+        finally:
+            for part in form.files if form is not None else ():
+                part.file.close()
 
 
 def _response(value: Any) -> Response:

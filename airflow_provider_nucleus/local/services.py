@@ -1,15 +1,20 @@
-"""What every handler can reach: the store, the files, the settings."""
+"""What every handler can reach: the store, the files, the jobs, the settings."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from airflow_provider_nucleus.local.blobs import BlobFiles
+from airflow_provider_nucleus.local.jobs.pool import JobPool
+from airflow_provider_nucleus.local.jobs.runners import RUNNERS
+from airflow_provider_nucleus.local.store import jobs, spool
 from airflow_provider_nucleus.local.store.database import Database
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.datadir import DataDir
     from airflow_provider_nucleus.local.settings import Settings
+    from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["Services"]
 
@@ -21,17 +26,45 @@ class Services:
     settings: Settings
     folder: DataDir
     db: Database
+    blobs: BlobFiles
+    pool: JobPool
 
     @classmethod
     def open(cls, folder: DataDir, settings: Settings) -> Services:
         """Open the store of a locked data directory."""
         db = Database(folder.database, memory_limit=settings.memory_limit, spill=folder.spool / "spill")
-        return cls(settings, folder, db)
+        return cls(
+            settings, folder, db, BlobFiles(folder.blobs), JobPool(RUNNERS, workers=settings.job_workers)
+        )
 
     def start(self) -> None:
-        """Resume unfinished work; called once the server is about to answer."""
+        """Resume unfinished jobs; called once the server is about to answer."""
+        self.pool.start(self)
+
+    def start_job(
+        self,
+        cursor: Cursor,
+        job_type: str,
+        *,
+        dataset_no: int | None,
+        request: dict[str, Any],
+        total_steps: int = 1,
+    ) -> jobs.Job:
+        """Add a job inside the caller's transaction; it is run once that is committed."""
+        job = jobs.create(cursor, job_type, dataset_no=dataset_no, request=request, total_steps=total_steps)
+        self.db.after_commit(lambda: self.pool.submit(job.id))
+        return job
+
+    def forget_input(self, job: jobs.Job) -> None:
+        """Delete the uploaded file that an ended job has read."""
+        token = job.request.get("token")
+        if token is not None:
+            with self.db.write() as cursor:
+                spool.remove(cursor, token)
+            spool.spool_path(self.folder.spool, token).unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Finish what is running, write everything to disk and release the directory."""
+        """Let jobs finish their step, write everything to disk and release the directory."""
+        self.pool.stop()
         self.db.close()
         self.folder.close()

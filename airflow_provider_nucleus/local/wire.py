@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import orjson
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.responses import Response
 
 from airflow_provider_nucleus.local.errors import ApiError, BadRequestError, TooLargeError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from starlette.requests import Request
 
     from airflow_provider_nucleus.local.services import Services
     from airflow_provider_nucleus.local.store.database import Database
 
-__all__ = ["Answer", "Call", "error_response", "json_response", "limited_stream", "read_limited"]
+__all__ = [
+    "Answer", "Call", "Form", "FormFile", "dump_json", "error_response", "json_response", "limited_stream", "parse_json",
+    "read_form", "read_limited",
+]  # fmt: skip
+
+_LONG_NUMBER: Final = re.compile(rb"\d{19}")
+_FILES_LIMIT: Final = 10
+"""Files and fields of one multipart request: the hard limit of the official client."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +41,27 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class FormFile:
+    """One file of a multipart request, spooled to disk if it is large."""
+
+    field: str
+    content_type: str
+    file: BinaryIO
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A multipart request: text fields by name, files in the order sent."""
+
+    fields: Mapping[str, str]
+    files: Sequence[FormFile]
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """One authenticated request: decoded path parameters, query, body.
 
-    ``body`` is empty for raw routes and for multipart requests; those read ``request``.
+    ``body`` is empty for raw routes, which read ``request``, and for multipart requests, which have a ``form``.
     """
 
     services: Services
@@ -41,20 +69,28 @@ class Call:
     query: Mapping[str, str]
     request: Request
     body: bytes = field(default=b"", repr=False)
+    form: Form | None = field(default=None, repr=False)
 
     @property
     def db(self) -> Database:
         """The store."""
         return self.services.db
 
+    @property
+    def is_async(self) -> bool:
+        """Whether the client asked for a job (``?async=1``)."""
+        return self.query.get("async", "0") in {"1", "true"}
+
+    def url(self, path: str) -> str:
+        """Return the absolute URL of a path below the API prefix, as this client reaches the server."""
+        address = self.request.url
+        return f"{address.scheme}://{address.netloc}{self.request.scope['root_path']}/{path}"
+
     def json(self) -> dict[str, Any]:
         """Return the JSON object of the body, ``{}`` if there is none; raises :class:`BadRequestError` otherwise."""
         if not self.body.strip():
             return {}
-        try:
-            value = orjson.loads(self.body)
-        except orjson.JSONDecodeError as error:
-            raise BadRequestError(f"The request body is not valid JSON: {error}.") from error
+        value = parse_json(self.body, what="The request body")
         if not isinstance(value, dict):
             raise BadRequestError("The request body must be a JSON object.")
         return value
@@ -68,7 +104,7 @@ class Call:
         return {name: body[name] for name in names if name in body}
 
 
-async def limited_stream(request: Request, limit: int) -> AsyncIterator[bytes]:
+async def limited_stream(request: Request, limit: int) -> AsyncGenerator[bytes]:
     """Yield the body piece by piece; raises :class:`TooLargeError` as soon as it exceeds ``limit`` bytes."""
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limit:
@@ -84,6 +120,51 @@ async def limited_stream(request: Request, limit: int) -> AsyncIterator[bytes]:
 async def read_limited(request: Request, limit: int) -> bytes:
     """Return the whole body, at most ``limit`` bytes of it."""
     return b"".join([piece async for piece in limited_stream(request, limit)])
+
+
+def parse_json(text: bytes | str, *, what: str) -> Any:
+    """Parse JSON without losing a digit; raises :class:`BadRequestError` naming ``what`` if it is not JSON."""
+    try:
+        # orjson reads integers beyond 64 bits as floats.
+        long_number = _LONG_NUMBER.search(text if isinstance(text, bytes) else text.encode())
+        return json.loads(text, parse_constant=_refuse) if long_number else orjson.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BadRequestError(f"{what} is not valid JSON: {error}.") from error
+
+
+def _refuse(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
+def dump_json(value: Any) -> bytes:
+    """Serialise what :func:`parse_json` has read."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+async def read_form(request: Request, limit: int, *, field_limit: int) -> Form:
+    """Read a multipart body of at most ``limit`` bytes; large files go to disk, not to memory."""
+    parser = MultiPartParser(
+        request.headers,
+        limited_stream(request, limit),
+        max_files=_FILES_LIMIT,
+        max_fields=_FILES_LIMIT,
+        max_part_size=field_limit,
+    )
+    try:
+        data = await parser.parse()
+    except MultiPartException as error:
+        raise BadRequestError(f"The multipart body cannot be read: {error.message}") from error
+    fields: dict[str, str] = {}
+    files: list[FormFile] = []
+    for name, value in data.multi_items():
+        if isinstance(value, UploadFile):
+            files.append(FormFile(name, value.content_type or "application/octet-stream", value.file))
+        else:
+            fields[name] = value
+    return Form(fields, files)
 
 
 def json_response(value: Any, status: int = 200) -> Response:

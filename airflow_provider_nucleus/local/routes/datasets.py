@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_provider_nucleus.local.routes.bodies import strings
 from airflow_provider_nucleus.local.routes.registry import RouteTable
 from airflow_provider_nucleus.local.store import datasets
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow_provider_nucleus.local.wire import Call
 
 __all__ = ["ROUTES"]
@@ -36,3 +39,101 @@ def info(call: Call) -> Any:
     """Summarise a dataset."""
     with call.db.read() as cursor:
         return datasets.info(cursor, datasets.find(cursor, call.params["ds"]))
+
+
+@ROUTES.get("dataset/")
+def ids(call: Call) -> Any:
+    """List the ids of all datasets (deprecated by ``dataset/details``)."""
+    with call.db.read() as cursor:
+        return [entry["id"] for entry in datasets.listing(cursor)]
+
+
+@ROUTES.delete("dataset/{ds}")
+def delete(call: Call) -> Any:
+    """Delete a dataset with everything in it."""
+    with call.db.write() as cursor:
+        datasets.delete(cursor, datasets.find(cursor, call.params["ds"]))
+    return {"message": "Beginning dataset deletion..."}
+
+
+def _read(call: Call) -> datasets.Dataset:
+    with call.db.read() as cursor:
+        return datasets.find(cursor, call.params["ds"])
+
+
+@ROUTES.get("dataset/{ds}/name")
+def name(call: Call) -> Any:
+    """Return the name of a dataset."""
+    return {"name": _read(call).name}
+
+
+@ROUTES.get("dataset/{ds}/is_scene")
+def is_scene(call: Call) -> Any:
+    """Say whether a dataset holds scenes."""
+    return {"is_scene": _read(call).is_scene}
+
+
+@ROUTES.get("dataset/{ds}/use_privacy_mode")
+def use_privacy_mode(call: Call) -> Any:
+    """Say whether a dataset is in privacy mode."""
+    return {"use_privacy_mode": _read(call).use_privacy_mode}
+
+
+@ROUTES.get("dataset/{ds}/size")
+def size(call: Call) -> Any:
+    """Count the items of a dataset."""
+    with call.db.read() as cursor:
+        return {"count": datasets.size(cursor, datasets.find(cursor, call.params["ds"]))}
+
+
+@ROUTES.get("dataset/{ds}/model_runs")
+def model_runs(call: Call) -> Any:
+    """List the ids of the runs on a dataset."""
+    with call.db.read() as cursor:
+        return datasets.info(cursor, datasets.find(cursor, call.params["ds"]))["model_run_ids"]
+
+
+@ROUTES.get("dataset/{ds}/labelSchema")
+def label_schema(call: Call) -> Any:
+    """List the labels in use."""
+    with call.db.read() as cursor:
+        dataset = datasets.find(cursor, call.params["ds"])
+        return {
+            "gt_labels": datasets.labels(cursor, dataset, "truth"),
+            "prediction_labels": datasets.labels(cursor, dataset, "run"),
+        }
+
+
+@ROUTES.get("dataset/{ds}/class_labels")
+def class_labels(call: Call) -> Any:
+    """List the labels of the ground truth."""
+    with call.db.read() as cursor:
+        return {"data": datasets.labels(cursor, datasets.find(cursor, call.params["ds"]), "truth")}
+
+
+@ROUTES.get("dataset/{ds}/tags")
+def tags(call: Call) -> Any:
+    """List the tags of a dataset."""
+    with call.db.read() as cursor:
+        return {"tags": datasets.tags(cursor, datasets.find(cursor, call.params["ds"]))}
+
+
+@ROUTES.post("dataset/{ds}/tags")
+def add_tags(call: Call) -> Any:
+    """Add tags; those that are there already stay."""
+    return _change_tags(call, lambda old, given: list(dict.fromkeys([*old, *given])))
+
+
+@ROUTES.delete("dataset/{ds}/tags")
+def remove_tags(call: Call) -> Any:
+    """Remove tags; those that are not there are no error."""
+    return _change_tags(call, lambda old, given: [tag for tag in old if tag not in given])
+
+
+def _change_tags(call: Call, change: Callable[[list[str], list[str]], list[str]]) -> Any:
+    given = strings(call.json(), "tags")
+    with call.db.write() as cursor:
+        dataset = datasets.find(cursor, call.params["ds"])
+        new = change(datasets.tags(cursor, dataset), given)
+        datasets.set_tags(cursor, dataset, new)
+    return {"tags": new}

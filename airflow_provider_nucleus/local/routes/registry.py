@@ -24,7 +24,8 @@ _PARAMETER = re.compile(r"\{(\w+)(\*?)\}")
 
 def template_pattern(template: str) -> re.Pattern[str]:
     """Return the expression that an undecoded path without its leading slash must match."""
-    parts, last, greedy = [], 0, False
+    parts: list[str] = []
+    last, greedy = 0, False
     for found in _PARAMETER.finditer(template):
         greedy = bool(found[2])
         parts.extend((

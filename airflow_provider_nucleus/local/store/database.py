@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -13,7 +13,7 @@ from airflow_provider_nucleus.local.errors import DataDirError
 from airflow_provider_nucleus.local.store.tables import SCHEMA_VERSION, TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
     from pathlib import Path
 
 __all__ = ["Cursor", "Database", "one", "rows"]
@@ -29,13 +29,14 @@ class Database:
     """
 
     def __init__(self, path: Path, *, memory_limit: str, spill: Path) -> None:
-        config = {
+        config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": memory_limit,
             "temp_directory": str(spill),
             "preserve_insertion_order": "true",
         }
         self._root = duckdb.connect(str(path), config=config)
-        self._writer = threading.RLock()
+        self._writer = threading.Lock()
+        self._after_commit: list[Callable[[], None]] = []
         self._idle: queue.LifoQueue[Cursor] = queue.LifoQueue()
         self._migrate()
 
@@ -56,7 +57,7 @@ class Database:
         self._root.execute("COMMIT")
 
     @contextmanager
-    def cursor(self) -> Iterator[Cursor]:
+    def cursor(self) -> Generator[Cursor]:
         """Lend a connection of its own, outside any transaction."""
         try:
             cursor = self._idle.get_nowait()
@@ -70,7 +71,7 @@ class Database:
         self._idle.put(cursor)
 
     @contextmanager
-    def read(self) -> Iterator[Cursor]:
+    def read(self) -> Generator[Cursor]:
         """Lend a connection inside one snapshot: every query in the block sees the same rows."""
         with self.cursor() as cursor:
             cursor.execute("BEGIN")
@@ -80,15 +81,23 @@ class Database:
                 cursor.execute("ROLLBACK")
 
     @contextmanager
-    def write(self, cursor: Cursor | None = None) -> Iterator[Cursor]:
-        """Run the block as the only writer: committed (durably) when it ends, undone if it raises."""
-        with self._writer:
-            if cursor is None:
-                with self.cursor() as fresh, _transaction(fresh):
-                    yield fresh
-            else:
-                with _transaction(cursor):
-                    yield cursor
+    def write(self, cursor: Cursor | None = None) -> Generator[Cursor]:
+        """Run the block as the only writer: committed (durably) when it ends, undone if it raises.
+
+        ``cursor`` is a connection of the caller, outside any transaction; without it one is lent.
+        """
+        with ExitStack() as stack:
+            stack.enter_context(self._writer)
+            lent = stack.enter_context(self.cursor()) if cursor is None else cursor
+            self._after_commit.clear()
+            with _transaction(lent):
+                yield lent
+            for action in self._after_commit:
+                action()
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Have something done if and when the current writer's transaction is committed."""
+        self._after_commit.append(action)
 
     def close(self) -> None:
         """Wait for the writer, then write everything into the file and close it."""
@@ -99,7 +108,7 @@ class Database:
 
 
 @contextmanager
-def _transaction(cursor: Cursor) -> Iterator[None]:
+def _transaction(cursor: Cursor) -> Generator[None]:
     cursor.execute("BEGIN")
     try:
         yield
@@ -109,14 +118,18 @@ def _transaction(cursor: Cursor) -> Iterator[None]:
     cursor.execute("COMMIT")
 
 
-def rows(cursor: Cursor, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+def rows(
+    cursor: Cursor, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()
+) -> list[dict[str, Any]]:
     """Return every row of a query as a dictionary."""
     result = cursor.execute(sql, parameters)
     names = [column[0] for column in result.description]
     return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
-def one(cursor: Cursor, sql: str, parameters: Sequence[Any] = ()) -> dict[str, Any] | None:
+def one(
+    cursor: Cursor, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()
+) -> dict[str, Any] | None:
     """Return the first row of a query as a dictionary, or None."""
     result = cursor.execute(sql, parameters)
     names = [column[0] for column in result.description]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
@@ -12,11 +12,24 @@ from airflow_provider_nucleus.local.errors import BadRequestError, NotFoundError
 from airflow_provider_nucleus.local.store.counters import reserve
 from airflow_provider_nucleus.local.store.database import one, rows
 from airflow_provider_nucleus.local.store.ids import new_id
+from airflow_provider_nucleus.local.store.sets import drop_sets
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["Dataset", "create", "find", "info", "listing", "size"]
+__all__ = [
+    "Dataset",
+    "by_number",
+    "create",
+    "delete",
+    "find",
+    "info",
+    "labels",
+    "listing",
+    "set_tags",
+    "size",
+    "tags",
+]
 
 _SCHEMA_TYPES = frozenset({"category", "number", "text", "json"})
 
@@ -86,16 +99,58 @@ def _schema(value: Any, field: str) -> str | None:
     return orjson.dumps(value).decode()
 
 
+_DATASET: Final = (
+    "SELECT dataset_no AS number, dataset_id AS id, name, is_scene, use_privacy_mode FROM datasets"
+)
+
+
 def find(cursor: Cursor, dataset_id: str) -> Dataset:
     """Return a dataset; raises :class:`NotFoundError` if there is none with this id."""
-    row = one(
-        cursor,
-        "SELECT dataset_no AS number, dataset_id AS id, name, is_scene, use_privacy_mode FROM datasets WHERE dataset_id = ?",
-        [dataset_id],
-    )
+    row = one(cursor, f"{_DATASET} WHERE dataset_id = ?", [dataset_id])
     if row is None:
         raise NotFoundError(f"Dataset {dataset_id} does not exist.")
     return Dataset(**row)
+
+
+def by_number(cursor: Cursor, number: int) -> Dataset:
+    """Return the dataset with an internal number; raises :class:`NotFoundError` if it was deleted."""
+    row = one(cursor, f"{_DATASET} WHERE dataset_no = ?", [number])
+    if row is None:
+        raise NotFoundError("the dataset was deleted while the job ran.")
+    return Dataset(**row)
+
+
+def delete(cursor: Cursor, dataset: Dataset) -> None:
+    """Delete a dataset with its items, scenes, annotations and predictions."""
+    drop_sets(cursor, "dataset_no = ?", [dataset.number])
+    for table in ("items", "scenes", "taxonomies", "metadata_kinds", "uploads", "datasets"):
+        cursor.execute(f"DELETE FROM {table} WHERE dataset_no = ?", [dataset.number])
+
+
+def tags(cursor: Cursor, dataset: Dataset) -> list[str]:
+    """Return the tags of a dataset."""
+    found = cursor.execute("SELECT tags FROM datasets WHERE dataset_no = ?", [dataset.number]).fetchone()
+    return list(found[0]) if found else []
+
+
+def set_tags(cursor: Cursor, dataset: Dataset, values: list[str]) -> None:
+    """Replace the tags of a dataset."""
+    cursor.execute("UPDATE datasets SET tags = ? WHERE dataset_no = ?", [values, dataset.number])
+
+
+def labels(cursor: Cursor, dataset: Dataset, role: str) -> list[str]:
+    """Return the distinct labels of all objects of a role in a dataset, sorted; masks count by their segments."""
+    found = cursor.execute(
+        """WITH s AS (SELECT set_no FROM object_sets WHERE dataset_no = ? AND role = ?)
+        SELECT DISTINCT label FROM (
+            SELECT label FROM objects JOIN s USING (set_no)
+            UNION ALL SELECT label FROM categories JOIN s USING (set_no) WHERE label IS NOT NULL
+            UNION ALL SELECT unnest(labels::JSON::VARCHAR[]) FROM categories JOIN s USING (set_no) WHERE labels IS NOT NULL
+            UNION ALL SELECT unnest(json_extract_string(segments, '$[*].label')) FROM masks JOIN s USING (set_no))
+        ORDER BY label""",
+        [dataset.number, role],
+    ).fetchall()
+    return [row[0] for row in found]
 
 
 def listing(cursor: Cursor) -> list[dict[str, Any]]:
@@ -120,6 +175,11 @@ def info(cursor: Cursor, dataset: Dataset) -> dict[str, Any]:
         [dataset.number],
     )
     assert row is not None
+    found = cursor.execute(
+        "SELECT run_id FROM model_runs JOIN object_sets USING (run_no) WHERE role = 'run' AND dataset_no = ? ORDER BY run_no",
+        [dataset.number],
+    ).fetchall()
+    run_ids = [entry[0] for entry in found]
     schemas = {
         field: None if row[field] is None else orjson.loads(row[field])
         for field in ("annotation_metadata_schema", "item_metadata_schema")
@@ -128,7 +188,7 @@ def info(cursor: Cursor, dataset: Dataset) -> dict[str, Any]:
         "dataset_id": dataset.id,
         "name": dataset.name,
         "length": size(cursor, dataset),
-        "model_run_ids": [],
+        "model_run_ids": run_ids,
         "slice_ids": [],
         **schemas,
         "tags": row["tags"],

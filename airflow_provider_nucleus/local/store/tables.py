@@ -13,6 +13,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from airflow_provider_nucleus.local.store.match_tables import MATCH_TABLES
+from airflow_provider_nucleus.local.store.slice_tables import SLICE_TABLES
+
 __all__ = ["SCHEMA_VERSION", "TABLES"]
 
 SCHEMA_VERSION: Final = 1
@@ -46,29 +49,30 @@ _CORE: Final = (
     # role: 'truth' (model_no and run_no null), 'run' (both set) or 'model' (run-free predictions: run_no null).
     """CREATE TABLE IF NOT EXISTS object_sets (
         set_no INTEGER NOT NULL, role VARCHAR NOT NULL, dataset_no INTEGER NOT NULL, model_no INTEGER, run_no INTEGER)""",
-    # type: box, line, polygon, keypoints, cuboid. x, y, w, h (px, top-left corner) only for boxes; every other geometry
+    # A type is box, line, polygon, keypoints, cuboid. x, y, w, h (px, top-left corner) only for boxes; every other geometry
     # is its JSON. annotation_id is the internal id where the client gave none.
     """CREATE TABLE IF NOT EXISTS objects (
         object_no BIGINT NOT NULL, set_no INTEGER NOT NULL, item_no BIGINT NOT NULL, annotation_id VARCHAR NOT NULL,
         task_id VARCHAR, type VARCHAR NOT NULL, label VARCHAR NOT NULL, confidence DOUBLE,
         x DOUBLE, y DOUBLE, w DOUBLE, h DOUBLE, geometry VARCHAR,
         metadata VARCHAR, class_pdf VARCHAR, track_reference_id VARCHAR, embedding_vector VARCHAR)""",
-    # type: category or multicategory (then labels is a JSON list). One per (set, item or scene, taxonomy).
+    # A type is category or multicategory (then labels is a JSON list). One per (set, item or scene, taxonomy); a taxonomy_name
+    # of '' is the default taxonomy of the type, which has no labels of its own to keep: it is whatever is used.
     """CREATE TABLE IF NOT EXISTS categories (
         object_no BIGINT NOT NULL, set_no INTEGER NOT NULL, item_no BIGINT, scene_no BIGINT, taxonomy_name VARCHAR NOT NULL,
-        named BOOLEAN NOT NULL, type VARCHAR NOT NULL, label VARCHAR, labels VARCHAR, confidence DOUBLE, task_id VARCHAR,
+        type VARCHAR NOT NULL, label VARCHAR, labels VARCHAR, confidence DOUBLE, task_id VARCHAR,
         metadata VARCHAR, class_pdf VARCHAR, track_reference_id VARCHAR)""",
     # One per (set, item). segments is the JSON list the client calls annotations; blob is set if its bytes were uploaded.
     """CREATE TABLE IF NOT EXISTS masks (
-        object_no BIGINT NOT NULL, set_no INTEGER NOT NULL, item_no BIGINT NOT NULL, annotation_id VARCHAR,
+        object_no BIGINT NOT NULL, set_no INTEGER NOT NULL, item_no BIGINT NOT NULL, annotation_id VARCHAR NOT NULL,
         mask_url VARCHAR NOT NULL, segments VARCHAR NOT NULL, blob VARCHAR)""",
     # Bytes that were uploaded; token is the unguessable last part of the URL that serves them.
     """CREATE TABLE IF NOT EXISTS blobs (
         token VARCHAR NOT NULL, content_type VARCHAR NOT NULL, size BIGINT NOT NULL, created_at TIMESTAMP NOT NULL)""",
-    # Signed URLs that were handed out; size is null until the bytes have arrived.
+    # Signed URLs that were handed out. lines is null until the bytes have arrived, job_no until a job reads them.
     """CREATE TABLE IF NOT EXISTS uploads (
         token VARCHAR NOT NULL, dataset_no INTEGER NOT NULL, request_id VARCHAR NOT NULL, expires_at TIMESTAMP NOT NULL,
-        size BIGINT)""",
+        lines BIGINT, job_no BIGINT)""",
     # cursor: bytes of the input whose rows are committed, in the same transaction. counts: JSON of what was done so far.
     """CREATE TABLE IF NOT EXISTS jobs (
         job_no BIGINT NOT NULL, job_id VARCHAR NOT NULL, type VARCHAR NOT NULL, status VARCHAR NOT NULL, dataset_no INTEGER,
@@ -78,5 +82,5 @@ _CORE: Final = (
     "CREATE TABLE IF NOT EXISTS job_errors (job_no BIGINT NOT NULL, error_no BIGINT NOT NULL, text VARCHAR NOT NULL)",
 )
 
-TABLES: Final = (*_CORE,)
+TABLES: Final = (*_CORE, *MATCH_TABLES, *SLICE_TABLES)
 """Every statement that a new or older store needs; other rooms append theirs here."""

@@ -1,0 +1,39 @@
+"""The job behind ``DELETE annotation/{ds}``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_nucleus.local.jobs.running import Outcome
+from airflow_provider_nucleus.local.store import datasets, jobs
+from airflow_provider_nucleus.local.store.sets import Target, find_set
+
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.local.jobs.running import JobContext
+
+__all__ = ["run_annotation_deletion"]
+
+
+def run_annotation_deletion(context: JobContext) -> Outcome:
+    """Delete the ground truth of the named items, or of the whole dataset if none is named."""
+    job = context.job
+    names: list[str] = job.request["reference_ids"]
+    deleted = 0
+    with context.services.db.write() as cursor:
+        context.check(cursor)
+        assert job.dataset_no is not None
+        dataset = datasets.by_number(cursor, job.dataset_no)
+        set_no = find_set(cursor, Target(role="truth", dataset=dataset), dataset.number)
+        chosen = (
+            "AND item_no IN (SELECT item_no FROM items WHERE dataset_no = ? "
+            "AND reference_id IN (SELECT unnest(?::VARCHAR[])))"
+        )
+        for table in ("objects", "categories", "masks"):
+            found = cursor.execute(
+                f"DELETE FROM {table} WHERE set_no = ? {chosen if names else ''}",
+                [set_no, *([dataset.number, names] if names else [])],
+            ).fetchone()
+            deleted += found[0] if found else 0
+        done = jobs.JobState(cursor=0, counts={"deleted": deleted}, completed_steps=1, total_steps=1)
+        jobs.save_progress(cursor, job, done)
+    return Outcome("Completed", {"annotations_deleted": deleted, "datasetId": job.dataset_id})

@@ -1,0 +1,24 @@
+"""Which function runs which type of job. To add a type, add a line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from airflow_provider_nucleus.local.jobs.deletions import run_annotation_deletion
+from airflow_provider_nucleus.local.jobs.matching import MATCHING_JOB, run_matching
+from airflow_provider_nucleus.local.jobs.uploads import run_item_upload, run_object_upload, run_scene_upload
+
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.local.jobs.running import Runner
+
+__all__ = ["RUNNERS"]
+
+RUNNERS: Final[dict[str, Runner]] = {
+    "annotationDeletion": run_annotation_deletion,
+    MATCHING_JOB: run_matching,
+    "uploadAnnotations": run_object_upload,
+    "uploadDatasetItems": run_item_upload,
+    "uploadLidarScene": run_scene_upload,
+    "uploadPredictions": run_object_upload,
+    "uploadVideoScene": run_scene_upload,
+}

@@ -1,0 +1,68 @@
+"""Starting the jobs that read uploaded rows."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_nucleus.local.blobs import sync_directory
+from airflow_provider_nucleus.local.store import jobs, spool
+
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.local.services import Services
+    from airflow_provider_nucleus.local.store.database import Cursor
+    from airflow_provider_nucleus.local.store.datasets import Dataset
+
+__all__ = ["start_on_bytes", "start_on_upload"]
+
+
+def start_on_upload(
+    services: Services,
+    cursor: Cursor,
+    job_type: str,
+    *,
+    dataset: Dataset,
+    request_id: str,
+    request: dict[str, Any],
+) -> jobs.Job:
+    """Start a job on the rows that were PUT for a request id.
+
+    A client that repeats the call after a lost answer gets the job it has already started, not a second one.
+    """
+    earlier = jobs.find_by_request(cursor, job_type, dataset_no=dataset.number, request_id=request_id)
+    if earlier is not None:
+        return earlier
+    upload = spool.received(cursor, dataset, request_id)
+    job = services.start_job(
+        cursor,
+        job_type,
+        dataset_no=dataset.number,
+        request={**request, "request_id": request_id, "token": upload.token},
+        total_steps=upload.lines,
+    )
+    spool.assign(cursor, upload, job.number)
+    return job
+
+
+def start_on_bytes(
+    services: Services,
+    cursor: Cursor,
+    job_type: str,
+    *,
+    dataset: Dataset,
+    data: bytes,
+    request: dict[str, Any],
+) -> jobs.Job:
+    """Start a job on rows that came with the request itself."""
+    token = secrets.token_urlsafe(32)
+    path = spool.spool_path(services.folder.spool, token)
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    sync_directory(path.parent)
+    lines = data.count(b"\n")
+    return services.start_job(
+        cursor, job_type, dataset_no=dataset.number, request={**request, "token": token}, total_steps=lines
+    )

@@ -1,0 +1,235 @@
+"""The jobs behind asynchronous uploads: a file of NDJSON, stored chunk by chunk."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from airflow_provider_nucleus.local.errors import NotFoundError
+from airflow_provider_nucleus.local.jobs.running import Outcome
+from airflow_provider_nucleus.local.store import datasets, item_uploads, jobs, scenes, uploads
+from airflow_provider_nucleus.local.store.lines import read_chunk
+from airflow_provider_nucleus.local.store.sets import Target
+from airflow_provider_nucleus.local.store.spool import spool_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from airflow_provider_nucleus.local.jobs.running import JobContext
+    from airflow_provider_nucleus.local.store.database import Cursor
+    from airflow_provider_nucleus.local.store.uploads import RowError
+
+__all__ = ["run_item_upload", "run_object_upload", "run_scene_upload"]
+
+
+def run_object_upload(context: JobContext) -> Outcome:
+    """Store annotations or predictions; bad rows become job errors and do not fail the job."""
+    request = context.job.request
+    role = request["role"]
+    last_taxonomy_error: list[str] = []
+
+    def prepare(cursor: Cursor, data: bytes, first: int) -> int:
+        return uploads.prepare(cursor, data, role=role, first=first)
+
+    def store(cursor: Cursor, counts: Counter[str]) -> list[str]:
+        dataset = _dataset(cursor, context)
+        target = Target(
+            role=role, dataset=dataset, model_no=request.get("model_no"), run_no=request.get("run_no")
+        )
+        _check_run(cursor, target)
+        stored = uploads.store(cursor, target, update=request["update"])
+        for name in (
+            "total", "processed", "ignored", "errored", "mask_total", "mask_processed", "mask_ignored", "mask_errored",
+        ):  # fmt: skip
+            counts[name] += getattr(stored, name)
+        if stored.taxonomy_error is not None:
+            counts["taxonomy_errors"] += 1
+            last_taxonomy_error.append(stored.taxonomy_error)
+        return [_object_error(error) for error in stored.errors]
+
+    counts = _run_chunks(context, prepare, store)
+    message = _object_message(
+        counts, context.job.dataset_id, "annotation" if role == "truth" else "prediction"
+    )
+    if counts["taxonomy_errors"]:
+        text = (
+            last_taxonomy_error[-1]
+            if last_taxonomy_error
+            else "a taxonomy or label does not exist; see the errors."
+        )
+        return Outcome("Errored_Server", message | {"final_error": f"BadRequestError: {text}"})
+    return Outcome("Completed", message)
+
+
+def _object_message(counts: Counter[str], dataset_id: str | None, kind: str) -> dict[str, Any]:
+    message: dict[str, Any] = {}
+    if counts["total"] or not counts["mask_total"]:
+        message[f"{kind}_upload"] = {
+            **{name: counts[name] for name in ("total", "errored", "ignored", "processed")},
+            "datasetId": dataset_id,
+            "epoch": 1,
+        }
+    if counts["mask_total"]:
+        message["segmentation_upload"] = {
+            "processed": counts["mask_processed"],
+            "ignored": counts["mask_ignored"],
+            "n_errors": counts["mask_errored"],
+        }
+    return message
+
+
+def run_item_upload(context: JobContext) -> Outcome:
+    """Store items; bad rows become job errors and do not fail the job."""
+    request = context.job.request
+    blobs = dict(enumerate(request.get("blobs", [])))
+
+    def store(cursor: Cursor, counts: Counter[str]) -> list[str]:
+        dataset = _dataset(cursor, context)
+        assert dataset is not None
+        stored = item_uploads.store_items(cursor, dataset, update=request["update"], blobs=blobs)
+        for name in ("total", "created", "updated", "ignored", "errored"):
+            counts[name] += getattr(stored, name)
+        return [_item_error(error) for error in stored.errors]
+
+    counts = _run_chunks(
+        context, lambda c, data, first: item_uploads.prepare_items(c, data, first=first), store
+    )
+    job = context.job
+    done = counts["total"] - counts["errored"]
+    message = {
+        "PayloadUrl": f"local://{request['token']}",
+        "image_upload_step": {"errored": counts["errored"], "pending": 0, "completed": done},
+        "started_image_processing": f"Dataset: {job.dataset_id}, Job: {job.id}",
+        "ingest_to_reupload_queue": {
+            "epoch": 1,
+            "datasetId": job.dataset_id,
+            "total": counts["total"],
+            "processed": done,
+        },
+        "items": {name: counts[name] for name in ("created", "updated", "ignored", "errored")},
+    }
+    return Outcome("Completed", message)
+
+
+def run_scene_upload(context: JobContext) -> Outcome:
+    """Store lidar or video scenes, one transaction per chunk; bad scenes become job errors."""
+    request = context.job.request
+    lines: list[bytes] = []
+
+    def prepare(_: Cursor, data: bytes, __: int) -> int:
+        lines[:] = [line for line in data.split(b"\n") if line.strip()]
+        return len(lines)
+
+    def store(cursor: Cursor, counts: Counter[str]) -> list[str]:
+        dataset = _dataset(cursor, context)
+        assert dataset is not None
+        problems = []
+        for line in lines:
+            counts["total"] += 1
+            scene = _loaded(line)
+            problem = scenes.scene_problem(scene, request["kind"])
+            try:
+                if problem is None:
+                    verdict = scenes.store_scene(
+                        cursor, dataset, scene, kind=request["kind"], update=request["update"]
+                    )
+                    counts[verdict] += 1
+                    continue
+            except ValueError as error:
+                problem = str(error)
+            counts["errored"] += 1
+            name = scene.get("reference_id") if isinstance(scene, dict) else None
+            problems.append(orjson.dumps({"scene": {"referenceId": name}, "error": problem}).decode())
+        return problems
+
+    counts = _run_chunks(context, prepare, store)
+    message = {"scene_upload": {name: counts[name] for name in ("total", "processed", "ignored", "errored")}}
+    return Outcome("Completed", message)
+
+
+def _run_chunks(
+    context: JobContext,
+    prepare: Callable[[Cursor, bytes, int], int],
+    store: Callable[[Cursor, Counter[str]], Iterable[str]],
+) -> Counter[str]:
+    """Work through the job's file and return its final counts.
+
+    ``prepare`` parses a chunk without the writer's lock and returns its rows; ``store`` runs inside the transaction,
+    adds to the counts and returns error texts.
+    """
+    job, services = context.job, context.services
+    state = job.state
+    counts = Counter[str](state.counts)
+    path = spool_path(services.folder.spool, job.request["token"])
+    with services.db.cursor() as cursor, path.open("rb") as file:
+        while True:
+            chunk = read_chunk(file, state.cursor, size=services.settings.chunk_bytes)
+            if not chunk.data:
+                break
+            rows = prepare(cursor, chunk.data, state.completed_steps)
+            with services.db.write(cursor):
+                context.check(cursor)
+                errors = store(cursor, counts)
+                done = state.completed_steps + rows
+                total = max(state.total_steps, done)
+                state = jobs.JobState(
+                    cursor=chunk.end, counts=dict(counts), completed_steps=done, total_steps=total
+                )
+                jobs.save_progress(cursor, job, state)
+                jobs.add_errors(cursor, job, list(errors))
+        with services.db.write(cursor):
+            context.check(cursor)
+            # Blank lines were counted when the file arrived and are no rows.
+            done = state.completed_steps
+            final = jobs.JobState(
+                cursor=state.cursor, counts=dict(counts), completed_steps=done, total_steps=done
+            )
+            jobs.save_progress(cursor, job, final)
+    return counts
+
+
+def _dataset(cursor: Cursor, context: JobContext) -> datasets.Dataset | None:
+    if context.job.dataset_no is None:
+        return None
+    return datasets.by_number(cursor, context.job.dataset_no)
+
+
+def _check_run(cursor: Cursor, target: Target) -> None:
+    for table, column, value in (
+        ("models", "model_no", target.model_no),
+        ("model_runs", "run_no", target.run_no),
+    ):
+        if value is None:
+            continue
+        if cursor.execute(f"SELECT 1 FROM {table} WHERE {column} = ?", [value]).fetchone() is None:
+            raise NotFoundError("the model or model run was deleted while the job ran.")
+
+
+def _loaded(line: bytes | str) -> Any:
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _object_error(error: RowError) -> str:
+    row = _loaded(error.line)
+    if not isinstance(row, dict):
+        return orjson.dumps({"annotation": {"raw": error.line[:1000]}, "error": error.reason}).decode()
+    shown = {name: row.get(name) for name in ("label", "type", "geometry") if name in row}
+    shown |= {
+        "referenceId": row.get("reference_id"),
+        "annotationId": row.get("annotation_id"),
+        "metadata": row.get("metadata") or {},
+    }
+    return orjson.dumps({"annotation": shown, "error": error.reason}).decode()
+
+
+def _item_error(error: RowError) -> str:
+    row = _loaded(error.line)
+    shown: dict[str, Any] = {"raw": error.line[:1000]}
+    if isinstance(row, dict):
+        shown = {"referenceId": row.get("reference_id"), "imageUrl": row.get("image_url")}
+    return orjson.dumps({"item": shown, "error": error.reason}).decode()

@@ -1,0 +1,86 @@
+"""Routes of ground truth and taxonomies (contract section 2.3)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow_provider_nucleus.local.routes.bodies import flag, strings
+from airflow_provider_nucleus.local.routes.objects import one_object, start_upload, store_now, summary
+from airflow_provider_nucleus.local.routes.registry import RouteTable
+from airflow_provider_nucleus.local.store import datasets, taxonomies
+from airflow_provider_nucleus.local.store.sets import Target, find_set
+
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.local.store.database import Cursor
+    from airflow_provider_nucleus.local.wire import Call
+
+__all__ = ["ROUTES"]
+
+ROUTES: Final = RouteTable()
+
+
+@ROUTES.post("dataset/{ds}/annotate")
+def annotate(call: Call) -> Any:
+    """Upload ground truth, at once or as a job."""
+
+    def target(cursor: Cursor) -> Target:
+        return Target(role="truth", dataset=datasets.find(cursor, call.params["ds"]))
+
+    if call.is_async and call.form is None:
+        return start_upload(call, "uploadAnnotations", target)
+    stored, place = store_now(call, "truth", target)
+    assert place.dataset is not None
+    return {"dataset_id": place.dataset.id, **summary(stored, "annotations")}
+
+
+@ROUTES.get("dataset/{ds}/groundTruth/loc/{rest*}")
+def one_annotation(call: Call) -> Any:
+    """Return one annotation by reference id and annotation id, both unencoded in the path."""
+    with call.db.read() as cursor:
+        dataset = datasets.find(cursor, call.params["ds"])
+        set_no = find_set(cursor, Target(role="truth", dataset=dataset), dataset.number)
+        return one_object(cursor, dataset, set_no, call.params["rest"], truth=True)
+
+
+@ROUTES.delete("annotation/{ds}")
+def delete_annotations(call: Call) -> Any:
+    """Delete the ground truth of some items, or of the whole dataset if none is named."""
+    body = call.json()
+    request = {
+        "reference_ids": strings(body, "reference_ids"),
+        "keep_history": flag(body, "keep_history", default=True),
+    }
+    with call.db.write() as cursor:
+        dataset = datasets.find(cursor, call.params["ds"])
+        job = call.services.start_job(
+            cursor, "annotationDeletion", dataset_no=dataset.number, request=request
+        )
+    return job.to_wire()
+
+
+@ROUTES.post("dataset/{ds}/add_taxonomy")
+def add_taxonomy(call: Call) -> Any:
+    """Create a taxonomy or add labels to it."""
+    body = call.json()
+    name = body.get("taxonomy_name")
+    with call.db.write() as cursor:
+        dataset = datasets.find(cursor, call.params["ds"])
+        status = taxonomies.add(
+            cursor,
+            dataset,
+            name=name,
+            kind=body.get("type"),
+            labels=body.get("labels"),
+            update=flag(body, "update"),
+        )
+    return {"dataset_id": dataset.id, "taxonomy_name": name, "status": status}
+
+
+@ROUTES.delete("dataset/{ds}/taxonomy/{name*}")
+def delete_taxonomy(call: Call) -> Any:
+    """Delete a taxonomy with its annotations and predictions."""
+    name = call.params["name"]
+    with call.db.write() as cursor:
+        dataset = datasets.find(cursor, call.params["ds"])
+        taxonomies.delete(cursor, dataset, name)
+    return {"dataset_id": dataset.id, "taxonomy_name": name, "status": "Taxonomy successfully deleted"}

@@ -1,0 +1,168 @@
+"""Routes of items (contract section 2.2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow_provider_nucleus.local.blobs import record_blob
+from airflow_provider_nucleus.local.errors import BadRequestError
+from airflow_provider_nucleus.local.jobs.starting import start_on_bytes, start_on_upload
+from airflow_provider_nucleus.local.routes.bodies import flag, object_list, page_request, request_id, rows_of
+from airflow_provider_nucleus.local.routes.registry import RouteTable
+from airflow_provider_nucleus.local.store import datasets, item_uploads, items, reading
+from airflow_provider_nucleus.local.store.sets import Target, find_set
+from airflow_provider_nucleus.local.wire import parse_json
+
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.local.store.database import Cursor
+    from airflow_provider_nucleus.local.store.datasets import Dataset
+    from airflow_provider_nucleus.local.store.items import Item
+    from airflow_provider_nucleus.local.wire import Call
+
+__all__ = ["ROUTES"]
+
+ROUTES: Final = RouteTable()
+_ALL: Final = 1_000_000_000
+
+
+@ROUTES.post("dataset/{ds}/append")
+def append(call: Call) -> Any:
+    """Append items: rows behind a signed URL, a multipart request with images, or the old synchronous forms."""
+    if call.form is not None:
+        return _append_files(call)
+    if call.is_async:
+        return _start(call)
+    body = call.json()
+    rows = object_list(body, "items")
+    return _store_now(call, rows, update=flag(body, "update"), blobs={})
+
+
+def _start(call: Call) -> Any:
+    body = call.json()
+    with call.db.write() as cursor:
+        dataset = datasets.find(cursor, call.params["ds"])
+        _check_plain(dataset)
+        job = start_on_upload(
+            call.services,
+            cursor,
+            "uploadDatasetItems",
+            dataset=dataset,
+            request_id=request_id(body),
+            request={"update": flag(body, "update")},
+        )
+    return job.to_wire()
+
+
+def _check_plain(dataset: Dataset) -> None:
+    if dataset.is_scene:
+        raise BadRequestError(f"Dataset {dataset.id} is a scene dataset: append scenes, not items.")
+
+
+def _append_files(call: Call) -> Any:
+    assert call.form is not None
+    rows = parse_json(call.form.fields.get("items", ""), what="The part 'items'")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise BadRequestError("The part 'items' must be a JSON list of objects.")
+    images = [part for part in call.form.files if part.field == "image"]
+    if len(images) != len(rows):
+        raise BadRequestError(
+            f"{len(rows)} items came with {len(images)} images; send one image per item, in order."
+        )
+    with call.db.read() as cursor:
+        _check_plain(datasets.find(cursor, call.params["ds"]))
+    update = any(row.pop("update", False) is True for row in rows)
+    tokens = []
+    for image in images:
+        token, size = call.services.blobs.keep(image.file)
+        with call.db.write() as cursor:
+            record_blob(cursor, token, content_type=image.content_type, size=size)
+        tokens.append(token)
+    if not call.is_async:
+        return _store_now(call, rows, update=update, blobs=dict(enumerate(tokens)))
+    data = rows_of(rows)
+    with call.db.write() as cursor:
+        dataset = datasets.find(cursor, call.params["ds"])
+        request = {"update": update, "blobs": tokens}
+        job = start_on_bytes(
+            call.services, cursor, "uploadDatasetItems", dataset=dataset, data=data, request=request
+        )
+    return job.to_wire()
+
+
+def _store_now(call: Call, rows: list[Any], *, update: bool, blobs: dict[int, str]) -> Any:
+    with call.db.cursor() as cursor:
+        item_uploads.prepare_items(cursor, rows_of(rows), first=0)
+        with call.db.write(cursor):
+            dataset = datasets.find(cursor, call.params["ds"])
+            _check_plain(dataset)
+            stored = item_uploads.store_items(cursor, dataset, update=update, blobs=blobs)
+    answer = {
+        "dataset_id": dataset.id,
+        "new_items": stored.created,
+        "updated_items": stored.updated,
+        "ignored_items": stored.ignored,
+        "upload_errors": stored.errored,
+    }
+    if stored.errors:
+        answer["error_payload"] = [{**rows[error.row], "error": error.reason} for error in stored.errors]
+    return answer
+
+
+@ROUTES.get("dataset/{ds}/datasetItems")
+def all_items(call: Call) -> Any:
+    """Return every item at once."""
+    with call.db.read() as cursor:
+        dataset = datasets.find(cursor, call.params["ds"])
+        found, _ = items.page(cursor, dataset, after=-1, size=_ALL)
+        return {"dataset_items": [item.to_wire() for item in found]}
+
+
+@ROUTES.post("dataset/{ds}/itemsPage")
+def items_page(call: Call) -> Any:
+    """Return one page of items."""
+    after, size = page_request(call.json(), default=100_000)
+    with call.db.read() as cursor:
+        dataset = datasets.find(cursor, call.params["ds"])
+        found, following = items.page(cursor, dataset, after=after, size=size)
+    token = None if following is None else str(following)
+    return {"items": [item.to_wire() for item in found], "nextPageToken": token}
+
+
+def _with_annotations(cursor: Cursor, dataset: Dataset, item: Item) -> Any:
+    set_no = find_set(cursor, Target(role="truth", dataset=dataset), dataset.number)
+    found = [] if set_no is None else reading.objects_of_items(cursor, [set_no], [item.item_no], truth=True)
+    return {"item": item.to_wire(), "annotations": reading.by_type(found)}
+
+
+@ROUTES.get("dataset/{ds}/iloc/{index}")
+def item_at_index(call: Call) -> Any:
+    """Return the item at an index with its annotations."""
+    with call.db.read() as cursor:
+        dataset = datasets.find(cursor, call.params["ds"])
+        return _with_annotations(cursor, dataset, items.at_index(cursor, dataset, call.params["index"]))
+
+
+@ROUTES.get("dataset/{ds}/refloc/{ref*}")
+def item_by_reference(call: Call) -> Any:
+    """Return the item with a reference id with its annotations."""
+    with call.db.read() as cursor:
+        dataset = datasets.find(cursor, call.params["ds"])
+        return _with_annotations(cursor, dataset, items.by_reference(cursor, dataset, call.params["ref"]))
+
+
+@ROUTES.get("dataset/{ds}/loc/{item}")
+def item_by_id(call: Call) -> Any:
+    """Return the item with an item id with its annotations."""
+    with call.db.read() as cursor:
+        dataset = datasets.find(cursor, call.params["ds"])
+        return _with_annotations(cursor, dataset, items.by_id(cursor, dataset, call.params["item"]))
+
+
+@ROUTES.delete("dataset/{ds}/refloc/{ref*}")
+def delete_item(call: Call) -> Any:
+    """Delete an item with everything on it."""
+    with call.db.write() as cursor:
+        dataset = datasets.find(cursor, call.params["ds"])
+        item = items.by_reference(cursor, dataset, call.params["ref"])
+        items.delete(cursor, item)
+    return {"dataset_id": dataset.id, "reference_id": item.reference_id, "message": "Item deleted."}

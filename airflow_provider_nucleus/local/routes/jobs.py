@@ -1,0 +1,74 @@
+"""Routes of jobs (contract section 2.7), and one of our own: cancelling."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow_provider_nucleus.local.errors import BadRequestError
+from airflow_provider_nucleus.local.routes.bodies import flag, strings
+from airflow_provider_nucleus.local.routes.registry import RouteTable
+from airflow_provider_nucleus.local.store import jobs
+
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.local.wire import Call
+
+__all__ = ["ROUTES"]
+
+ROUTES: Final = RouteTable()
+
+
+def _text(body: dict[str, Any], name: str) -> str | None:
+    value = body.get(name)
+    if not isinstance(value, str | None):
+        raise BadRequestError(f"{name} must be a string or null.")
+    return value
+
+
+@ROUTES.post("jobs/")
+def listing(call: Call) -> Any:
+    """List jobs, newest first."""
+    body = call.json()
+    limit = body.get("limit", 50_000)
+    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
+        raise BadRequestError("limit must be a number of jobs.")
+    with call.db.read() as cursor:
+        found = jobs.listing(
+            cursor,
+            dataset_id=_text(body, "dataset_id"),
+            job_types=strings(body, "job_types"),
+            from_date=_text(body, "from_date"),
+            to_date=_text(body, "to_date"),
+            limit=limit,
+            show_completed=flag(body, "show_completed"),
+        )
+    return [job.to_wire() for job in found]
+
+
+@ROUTES.get("job/{job}")
+def status(call: Call) -> Any:
+    """Return how far a job is."""
+    with call.db.read() as cursor:
+        return jobs.find(cursor, call.params["job"]).status_to_wire()
+
+
+@ROUTES.get("job/{job}/info")
+def info(call: Call) -> Any:
+    """Return a job as listings show it."""
+    with call.db.read() as cursor:
+        return jobs.find(cursor, call.params["job"]).to_wire()
+
+
+@ROUTES.get("job/{job}/errors")
+def errors(call: Call) -> Any:
+    """Return the latest row errors of a job."""
+    with call.db.read() as cursor:
+        return jobs.errors(cursor, jobs.find(cursor, call.params["job"]))
+
+
+@ROUTES.post("job/{job}/cancel")
+def cancel(call: Call) -> Any:
+    """Stop a job before its next chunk (an extension: Scale's cloud has no such route)."""
+    with call.db.write() as cursor:
+        job = jobs.find(cursor, call.params["job"])
+        jobs.request_cancel(cursor, job)
+    return {"job_id": job.id, "message": "The job stops before its next chunk; what it has stored stays."}

@@ -1,0 +1,173 @@
+"""Routes of model runs (contract sections 2.4 to 2.6)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from airflow_provider_nucleus.local.errors import BadRequestError
+from airflow_provider_nucleus.local.routes.objects import one_object
+from airflow_provider_nucleus.local.routes.predictions import on_item, upload
+from airflow_provider_nucleus.local.routes.registry import RouteTable
+from airflow_provider_nucleus.local.store import datasets, items, models, reading
+from airflow_provider_nucleus.local.store.sets import Target, ensure_set, find_set
+
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.local.store.database import Cursor
+    from airflow_provider_nucleus.local.store.datasets import Dataset
+    from airflow_provider_nucleus.local.store.models import Run
+    from airflow_provider_nucleus.local.wire import Call
+
+__all__ = ["ROUTES"]
+
+ROUTES: Final = RouteTable()
+
+
+@ROUTES.get("model/{m}/modelRun")
+def runs_of_model(call: Call) -> Any:
+    """List the ids of a model's runs."""
+    with call.db.read() as cursor:
+        return models.run_ids(cursor, models.find(cursor, call.params["m"]))
+
+
+@ROUTES.post("model/{m}/modelRun/create")
+def create_without_dataset(call: Call) -> Any:
+    """Create a run that is on no dataset yet."""
+    fields = call.fields("name", "metadata", needed=("name",))
+    with call.db.write() as cursor:
+        run = models.create_run(cursor, models.find(cursor, call.params["m"]), **fields)
+    return {"model_run_id": run.id}
+
+
+@ROUTES.post("dataset/{ds}/modelRun/create")
+def create_on_dataset(call: Call) -> Any:
+    """Create a run of the model with a reference id, on one dataset."""
+    body = call.fields("name", "metadata", "reference_id", "model_id", needed=("name",))
+    reference_id, model_id = body.pop("reference_id", None), body.pop("model_id", None)
+    with call.db.write() as cursor:
+        dataset = datasets.find(cursor, call.params["ds"])
+        model = models.find(cursor, model_id) if model_id else models.find_by_reference(cursor, reference_id)
+        run = models.create_run(cursor, model, **body)
+        target = Target(role="run", dataset=dataset, model_no=model.number, run_no=run.number)
+        ensure_set(cursor, target, dataset.number)
+    return {"model_run_id": run.id}
+
+
+@ROUTES.post("dataset/{ds}/modelRun/{r}/uploadPredictions")
+def upload_to_dataset(call: Call) -> Any:
+    """Upload predictions of a run on a dataset, which the run then covers."""
+    runs: list[Run] = []
+
+    def target(cursor: Cursor) -> Target:
+        dataset, run = datasets.find(cursor, call.params["ds"]), models.find_run(cursor, call.params["r"])
+        runs[:] = [run]
+        return Target(role="run", dataset=dataset, model_no=run.model_no, run_no=run.number)
+
+    return upload(call, target, runs)
+
+
+@ROUTES.post("modelRun/{r}/uploadPredictions")
+def upload_anywhere(call: Call) -> Any:
+    """Upload predictions of a run; each names its item, or its dataset and reference id."""
+    runs: list[Run] = []
+
+    def target(cursor: Cursor) -> Target:
+        run = models.find_run(cursor, call.params["r"])
+        runs[:] = [run]
+        return Target(role="run", dataset=None, model_no=run.model_no, run_no=run.number)
+
+    return upload(call, target, runs)
+
+
+@ROUTES.post("modelRun/{r}/predict")
+def predict(call: Call) -> Any:
+    """Upload predictions of a run on its only dataset."""
+    runs: list[Run] = []
+
+    def target(cursor: Cursor) -> Target:
+        run = models.find_run(cursor, call.params["r"])
+        runs[:] = [run]
+        dataset = _only_dataset(cursor, run)
+        return Target(role="run", dataset=dataset, model_no=run.model_no, run_no=run.number)
+
+    answer = upload(call, target, runs)
+    answer.pop("dataset_id", None)
+    return answer
+
+
+def _only_dataset(cursor: Cursor, run: Run) -> Dataset:
+    numbers = models.dataset_numbers(cursor, run)
+    if len(numbers) != 1:
+        raise BadRequestError(f"Model run {run.id} covers {len(numbers)} datasets; name one in the route.")
+    return datasets.by_number(cursor, numbers[0])
+
+
+@ROUTES.delete("modelRun/{r}")
+def delete(call: Call) -> Any:
+    """Delete a run with its predictions."""
+    with call.db.write() as cursor:
+        run = models.find_run(cursor, call.params["r"])
+        models.delete_run(cursor, run)
+    return {"model_run_id": run.id, "msg": "Model run deleted."}
+
+
+@ROUTES.get("modelRun/{r}/info")
+def info(call: Call) -> Any:
+    """Summarise a run."""
+    with call.db.read() as cursor:
+        run = models.find_run(cursor, call.params["r"])
+        return {
+            "model_id": run.model_id,
+            "name": run.name,
+            "status": run.status,
+            "metadata": orjson.Fragment(run.metadata),
+        }
+
+
+def _place(cursor: Cursor, call: Call) -> tuple[Dataset, int | None]:
+    run = models.find_run(cursor, call.params["r"])
+    dataset = _only_dataset(cursor, run)
+    target = Target(role="run", dataset=dataset, model_no=run.model_no, run_no=run.number)
+    return dataset, find_set(cursor, target, dataset.number)
+
+
+@ROUTES.get("modelRun/{r}/iloc/{index}")
+def at_index(call: Call) -> Any:
+    """Return a run's predictions on the item at an index."""
+    with call.db.read() as cursor:
+        dataset, set_no = _place(cursor, call)
+        return on_item(cursor, set_no, items.at_index(cursor, dataset, call.params["index"]))
+
+
+@ROUTES.get("modelRun/{r}/refloc/{ref*}")
+def by_reference(call: Call) -> Any:
+    """Return a run's predictions on the item with a reference id."""
+    with call.db.read() as cursor:
+        dataset, set_no = _place(cursor, call)
+        return on_item(cursor, set_no, items.by_reference(cursor, dataset, call.params["ref"]))
+
+
+@ROUTES.get("modelRun/{r}/loc/{item}")
+def by_id(call: Call) -> Any:
+    """Return a run's predictions on the item with an item id."""
+    with call.db.read() as cursor:
+        dataset, set_no = _place(cursor, call)
+        return on_item(cursor, set_no, items.by_id(cursor, dataset, call.params["item"]))
+
+
+@ROUTES.get("modelRun/{r}/prediction/loc/{rest*}")
+def one_prediction(call: Call) -> Any:
+    """Return one prediction of a run by reference id and annotation id."""
+    with call.db.read() as cursor:
+        dataset, set_no = _place(cursor, call)
+        return one_object(cursor, dataset, set_no, call.params["rest"], truth=False)
+
+
+@ROUTES.get("modelRun/{r}/ungrouped")
+def ungrouped(call: Call) -> Any:
+    """Return all predictions of a run, grouped by type."""
+    with call.db.read() as cursor:
+        run = models.find_run(cursor, call.params["r"])
+        condition = "o.set_no IN (SELECT set_no FROM object_sets WHERE role = 'run' AND run_no = ?)"
+        return reading.by_type(reading.objects_where(cursor, condition, [run.number], truth=False))

@@ -1,0 +1,139 @@
+"""What uploads and reads of ground truth and of predictions have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_nucleus.local.blobs import record_blob
+from airflow_provider_nucleus.local.errors import BadRequestError, NotFoundError
+from airflow_provider_nucleus.local.jobs.starting import start_on_upload
+from airflow_provider_nucleus.local.routes.bodies import flag, object_list, request_id, rows_of
+from airflow_provider_nucleus.local.store import reading, uploads
+from airflow_provider_nucleus.local.wire import parse_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_nucleus.local.store.database import Cursor
+    from airflow_provider_nucleus.local.store.datasets import Dataset
+    from airflow_provider_nucleus.local.store.parsing import Role
+    from airflow_provider_nucleus.local.store.sets import Target
+    from airflow_provider_nucleus.local.store.uploads import Stored
+    from airflow_provider_nucleus.local.wire import Call
+
+__all__ = ["one_object", "start_upload", "store_now", "summary"]
+
+
+def store_now(call: Call, role: Role, find_target: Callable[[Cursor], Target]) -> tuple[Stored, Target]:
+    """Store the objects of a synchronous request, JSON or multipart; return what became of them and where they went.
+
+    ``find_target`` runs inside the transaction; a model run that it creates is kept only if the upload is.
+    """
+    body, blobs = _body(call)
+    masks = object_list(body, "segmentations")
+    for mask in masks:
+        if isinstance(mask, dict):
+            mask.setdefault("type", "mask")
+    # Masks first, so that the i-th file belongs to row i.
+    rows = [*masks, *object_list(body, "annotations")]
+    try:
+        return _store(call, role, find_target, rows_of(rows), blobs=blobs, update=flag(body, "update"))
+    except BaseException:
+        for token, _, _ in blobs:
+            call.services.blobs.remove(token)
+        raise
+
+
+def _store(
+    call: Call,
+    role: Role,
+    find_target: Callable[[Cursor], Target],
+    data: bytes,
+    *,
+    blobs: list[tuple[str, str, int]],
+    update: bool,
+) -> tuple[Stored, Target]:
+    with call.db.cursor() as cursor:
+        uploads.prepare(cursor, data, role=role, first=0)
+        with call.db.write(cursor):
+            target = find_target(cursor)
+            for token, content_type, size in blobs:
+                record_blob(cursor, token, content_type=content_type, size=size)
+            tokens = {number: token for number, (token, _, _) in enumerate(blobs)}
+            return uploads.store(cursor, target, update=update, blobs=tokens), target
+
+
+def _body(call: Call) -> tuple[dict[str, Any], list[tuple[str, str, int]]]:
+    """Return the JSON of the request and, for multipart, (token, content type, size) of each mask in order."""
+    if call.form is None:
+        return call.json(), []
+    body = parse_json(call.form.fields.get("serialized_request", ""), what="The part 'serialized_request'")
+    if not isinstance(body, dict):
+        raise BadRequestError("The part 'serialized_request' must be a JSON object.")
+    files = [part for part in call.form.files if part.field == "mask"]
+    count = len(object_list(body, "segmentations"))
+    if len(files) != count:
+        raise BadRequestError(
+            f"{count} segmentations came with {len(files)} masks; send one mask per segmentation, in order."
+        )
+    kept = [(call.services.blobs.keep(part.file), part.content_type) for part in files]
+    return body, [(token, content_type, size) for (token, size), content_type in kept]
+
+
+def summary(stored: Stored, kind: str) -> dict[str, Any]:
+    """Return the counters of a synchronous answer; masks count as one object each."""
+    answer: dict[str, Any] = {
+        f"{kind}_processed": stored.processed + stored.mask_processed,
+        f"{kind}_ignored": stored.ignored + stored.mask_ignored,
+    }
+    if stored.errors:
+        answer["errors"] = [_error_text(error) for error in stored.errors]
+    return answer
+
+
+def _error_text(error: uploads.RowError) -> str:
+    try:
+        row = parse_json(error.line, what="row")
+    except BadRequestError:
+        row = None
+    name = row.get("reference_id") or row.get("item_id") if isinstance(row, dict) else None
+    return error.reason if name is None or str(name) in error.reason else f"{name}: {error.reason}"
+
+
+def start_upload(call: Call, job_type: str, find_target: Callable[[Cursor], Target]) -> Any:
+    """Start the job that stores the rows uploaded for ``requestId``."""
+    body = call.json()
+    with call.db.write() as cursor:
+        target = find_target(cursor)
+        if target.dataset is None:
+            raise BadRequestError("An asynchronous upload needs a dataset in its route.")
+        job = start_on_upload(
+            call.services,
+            cursor,
+            job_type,
+            dataset=target.dataset,
+            request_id=request_id(body),
+            request={
+                "role": target.role,
+                "model_no": target.model_no,
+                "run_no": target.run_no,
+                "update": flag(body, "update"),
+                "trained_slice_id": body.get("trained_slice_id"),
+            },
+        )
+    return job.to_wire()
+
+
+def one_object(cursor: Cursor, dataset: Dataset, set_no: int | None, rest: str, *, truth: bool) -> Any:
+    """Return the object that ``<reference id>/<annotation id>`` names; both may contain slashes themselves."""
+    cuts = [index for index, character in enumerate(rest) if character == "/"]
+    pairs = [(rest[:cut], rest[cut + 1 :]) for cut in cuts]
+    for reference_id, annotation_id in pairs:
+        condition = (
+            "o.set_no = ? AND o.annotation_id = ? "
+            "AND o.item_no IN (SELECT item_no FROM items WHERE dataset_no = ? AND reference_id = ?)"
+        )
+        parameters = [set_no, annotation_id, dataset.number, reference_id]
+        for found in reading.named_objects(cursor, condition, parameters, truth=truth):
+            return found
+    raise NotFoundError(f"No object {rest} (reference id/annotation id) in dataset {dataset.id}.")

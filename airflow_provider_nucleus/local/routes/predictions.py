@@ -1,0 +1,175 @@
+"""Routes of predictions (contract section 2.4)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow_provider_nucleus.local.errors import BadRequestError, NotFoundError
+from airflow_provider_nucleus.local.routes.objects import one_object, start_upload, store_now, summary
+from airflow_provider_nucleus.local.routes.registry import RouteTable
+from airflow_provider_nucleus.local.store import datasets, items, models, reading
+from airflow_provider_nucleus.local.store.sets import Target, find_set
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_nucleus.local.store.database import Cursor
+    from airflow_provider_nucleus.local.store.datasets import Dataset
+    from airflow_provider_nucleus.local.store.items import Item
+    from airflow_provider_nucleus.local.store.models import Model, Run
+    from airflow_provider_nucleus.local.wire import Call
+
+__all__ = ["ROUTES"]
+
+ROUTES: Final = RouteTable()
+
+
+@ROUTES.post("dataset/{ds}/model/{m}/uploadPredictions")
+def upload_predictions(call: Call) -> Any:
+    """Upload predictions of a model to its run on a dataset, which is created if needed."""
+    runs: list[Run] = []
+
+    def target(cursor: Cursor) -> Target:
+        dataset = datasets.find(cursor, call.params["ds"])
+        run, place = models.run_target(cursor, models.find(cursor, call.params["m"]), dataset)
+        runs[:] = [run]
+        return place
+
+    return upload(call, target, runs)
+
+
+def upload(call: Call, target: Callable[[Cursor], Target], runs: list[Run]) -> Any:
+    """Upload predictions to a run, at once or as a job; ``runs`` holds the run once ``target`` was called."""
+    if call.is_async and call.form is None:
+        return start_upload(call, "uploadPredictions", target)
+    stored, place = store_now(call, "run", target)
+    answer: dict[str, Any] = {"model_run_id": runs[0].id, **summary(stored, "predictions")}
+    return answer if place.dataset is None else {"dataset_id": place.dataset.id, **answer}
+
+
+def _place(cursor: Cursor, call: Call) -> tuple[Dataset, int | None]:
+    """Return the dataset of the path and the set of the model's run on it, None if there is none."""
+    dataset = datasets.find(cursor, call.params["ds"])
+    model = models.find(cursor, call.params["m"])
+    run = models.run_of(cursor, model, dataset)
+    if run is None:
+        return dataset, None
+    target = Target(role="run", dataset=dataset, model_no=model.number, run_no=run.number)
+    return dataset, find_set(cursor, target, dataset.number)
+
+
+def on_item(cursor: Cursor, set_no: int | None, item: Item) -> Any:
+    """Return the predictions of a set on an item, grouped by type."""
+    found = [] if set_no is None else reading.objects_of_items(cursor, [set_no], [item.item_no], truth=False)
+    return {"annotations": reading.by_type(found)}
+
+
+@ROUTES.get("dataset/{ds}/model/{m}/iloc/{index}")
+def at_index(call: Call) -> Any:
+    """Return the predictions on the item at an index."""
+    with call.db.read() as cursor:
+        dataset, set_no = _place(cursor, call)
+        return on_item(cursor, set_no, items.at_index(cursor, dataset, call.params["index"]))
+
+
+@ROUTES.get("dataset/{ds}/model/{m}/referenceId/{ref*}")
+def by_reference(call: Call) -> Any:
+    """Return the predictions on the item with a reference id, unencoded in the path."""
+    with call.db.read() as cursor:
+        dataset, set_no = _place(cursor, call)
+        return on_item(cursor, set_no, items.by_reference(cursor, dataset, call.params["ref"]))
+
+
+@ROUTES.get("dataset/{ds}/model/{m}/loc/{rest*}")
+def one_prediction(call: Call) -> Any:
+    """Return one prediction by reference id and annotation id, both unencoded in the path."""
+    with call.db.read() as cursor:
+        dataset, set_no = _place(cursor, call)
+        return one_object(cursor, dataset, set_no, call.params["rest"], truth=False)
+
+
+@ROUTES.get("dataset/{ds}/model/{m}/export")
+def export(call: Call) -> Any:
+    """Return all predictions of a model on a dataset, grouped by type."""
+    with call.db.read() as cursor:
+        _, set_no = _place(cursor, call)
+        return reading.by_type(reading.objects_where(cursor, "o.set_no = ?", [set_no], truth=False))
+
+
+@ROUTES.post("model/{m}/predictions")
+def upload_run_free(call: Call) -> Any:
+    """Upload predictions of a model without a run; each names its item."""
+    chosen: list[Model] = []
+
+    def target(cursor: Cursor) -> Target:
+        chosen[:] = [models.find(cursor, call.params["m"])]
+        return Target(role="model", dataset=None, model_no=chosen[0].number)
+
+    if call.is_async:
+        raise BadRequestError("Run-free predictions cannot be uploaded asynchronously.")
+    stored, _ = store_now(call, "model", target)
+    return {"model_id": chosen[0].id, **summary(stored, "predictions")}
+
+
+def _run_free(cursor: Cursor, call: Call, item_nos: list[int]) -> Any:
+    model = models.find(cursor, call.params["m"])
+    found = cursor.execute(
+        "SELECT set_no FROM object_sets WHERE role = 'model' AND model_no = ?", [model.number]
+    ).fetchall()
+    return {"predictions": reading.objects_of_items(cursor, [row[0] for row in found], item_nos, truth=False)}
+
+
+@ROUTES.get("model/{m}/predictions/loc/{item}")
+def run_free_by_id(call: Call) -> Any:
+    """Return the run-free predictions on an item."""
+    with call.db.read() as cursor:
+        return _run_free(cursor, call, [items.by_id(cursor, None, call.params["item"]).item_no])
+
+
+@ROUTES.get("model/{m}/predictions/refloc/{ref*}")
+def run_free_by_reference(call: Call) -> Any:
+    """Return the run-free predictions on all items with a reference id, whatever their dataset."""
+    reference_id = call.params["ref"]
+    with call.db.read() as cursor:
+        found = items.item_rows(cursor, "reference_id = ? ORDER BY item_no", [reference_id])
+        if not found:
+            raise NotFoundError(f"Item with id {reference_id} doesn't exist in any dataset.")
+        return _run_free(cursor, call, [item.item_no for item in found])
+
+
+@ROUTES.get("model/{m}/predictions/iloc/{index}")
+def run_free_at_index(call: Call) -> Any:
+    """Return the run-free predictions on the model's n-th predicted item, by dataset and insertion."""
+    index = call.params["index"]
+    with call.db.read() as cursor:
+        model = models.find(cursor, call.params["m"])
+        found = None
+        if index.isascii() and index.isdigit() and len(index) < 19:
+            found = cursor.execute(
+                "SELECT DISTINCT dataset_no, item_no FROM objects JOIN object_sets USING (set_no) "
+                "WHERE role = 'model' AND model_no = ? ORDER BY dataset_no, item_no LIMIT 1 OFFSET ?",
+                [model.number, int(index)],
+            ).fetchone()
+        if found is None:
+            raise NotFoundError(f"Model {model.id} has no run-free predictions at index {index}.")
+        return _run_free(cursor, call, [found[1]])
+
+
+@ROUTES.post("model/{m}/predictions/copyFromRun")
+def copy_from_run(call: Call) -> Any:
+    """Copy the boxes, polygons and cuboids of a run into the model's run-free predictions."""
+    body = call.json()
+    run_id = body.get("model_run_id")
+    if not isinstance(run_id, str):
+        raise BadRequestError("model_run_id must be a string.")
+    with call.db.write() as cursor:
+        model, run = models.find(cursor, call.params["m"]), models.find_run(cursor, run_id)
+        if run.model_no != model.number:
+            raise BadRequestError(f"Model run {run.id} belongs to model {run.model_id}, not to {model.id}.")
+        copied, skipped = models.copy_run(cursor, model, run)
+    return {
+        "model_id": model.id,
+        "model_run_ids": [run.id],
+        "predictions_copied": copied,
+        "predictions_skipped_unsupported": skipped,
+    }

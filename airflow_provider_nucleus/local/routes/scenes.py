@@ -1,0 +1,80 @@
+"""Routes of scenes (contract section 2.12)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow_provider_nucleus.local.errors import BadRequestError
+from airflow_provider_nucleus.local.jobs.starting import start_on_bytes, start_on_upload
+from airflow_provider_nucleus.local.routes.bodies import flag, object_list, request_id, rows_of
+from airflow_provider_nucleus.local.routes.registry import RouteTable
+from airflow_provider_nucleus.local.store import datasets, scenes
+
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.local.store.database import Cursor
+    from airflow_provider_nucleus.local.wire import Call
+
+__all__ = ["ROUTES"]
+
+ROUTES: Final = RouteTable()
+
+
+@ROUTES.post("{ds}/upload_scenes")
+def upload_lidar(call: Call) -> Any:
+    """Upload lidar scenes as a job."""
+    return _upload(call, "uploadLidarScene", "lidar")
+
+
+@ROUTES.post("{ds}/upload_video_scenes")
+def upload_video(call: Call) -> Any:
+    """Upload video scenes as a job."""
+    return _upload(call, "uploadVideoScene", "video")
+
+
+def _upload(call: Call, job_type: str, kind: str) -> Any:
+    body = call.json()
+    request = {"kind": kind, "update": flag(body, "update")}
+    with call.db.write() as cursor:
+        dataset = datasets.find(cursor, call.params["ds"])
+        if not dataset.is_scene:
+            raise BadRequestError(
+                f"Dataset {dataset.id} is not a scene dataset: create one with is_scene true."
+            )
+        if call.is_async:
+            uploaded = request_id(body)
+            job = start_on_upload(
+                call.services, cursor, job_type, dataset=dataset, request_id=uploaded, request=request
+            )
+        else:
+            data = rows_of(object_list(body, "scenes"))
+            job = start_on_bytes(call.services, cursor, job_type, dataset=dataset, data=data, request=request)
+    return job.to_wire()
+
+
+@ROUTES.get("dataset/{ds}/scenes_list")
+def listing(call: Call) -> Any:
+    """List the scenes of a dataset."""
+    with call.db.read() as cursor:
+        return {"scenes": scenes.listing(cursor, datasets.find(cursor, call.params["ds"]))}
+
+
+def _find(cursor: Cursor, call: Call) -> scenes.Scene:
+    dataset = datasets.find(cursor, call.params["ds"])
+    find = scenes.by_item if call.query.get("from_item") == "1" else scenes.by_reference
+    return find(cursor, dataset, call.params["ref"])
+
+
+@ROUTES.get("dataset/{ds}/scene/{ref*}")
+def read(call: Call) -> Any:
+    """Return a scene with its frames."""
+    with call.db.read() as cursor:
+        return scenes.to_wire(cursor, _find(cursor, call))
+
+
+@ROUTES.delete("dataset/{ds}/scene/{ref*}")
+def delete(call: Call) -> Any:
+    """Delete a scene with its items."""
+    with call.db.write() as cursor:
+        scene = _find(cursor, call)
+        scenes.delete(cursor, scene)
+    return {"reference_id": scene.reference_id, "message": "Scene deleted."}

@@ -1,0 +1,99 @@
+"""Signed URLs (flow B) and the bytes we serve."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+from anyio import to_thread
+from starlette.responses import FileResponse, Response
+
+from airflow_provider_nucleus.local.blobs import content_type_of, sync_directory
+from airflow_provider_nucleus.local.errors import NotFoundError
+from airflow_provider_nucleus.local.routes.registry import RouteTable
+from airflow_provider_nucleus.local.store import datasets, spool
+from airflow_provider_nucleus.local.wire import limited_stream
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from airflow_provider_nucleus.local.wire import Call
+
+__all__ = ["ROUTES"]
+
+ROUTES: Final = RouteTable()
+_BUFFER: Final = 4 << 20
+
+
+@ROUTES.get("dataset/{ds}/signedUrl/{request_id}")
+def signed_url(call: Call) -> Any:
+    """Hand out a URL to which rows can be PUT without a key."""
+    with call.db.write() as cursor:
+        dataset = datasets.find(cursor, call.params["ds"])
+        lifetime = call.services.settings.signed_url_lifetime
+        token = spool.expect(cursor, dataset, call.params["request_id"], lifetime=lifetime)
+    return {"signed_url": call.url(f"uploads/{token}")}
+
+
+@ROUTES.route("PUT", "uploads/{token}", public=True, raw=True)
+async def put_rows(call: Call) -> Any:
+    """Stream the rows to disk; they count once the whole body is there and synced."""
+    token = call.params["token"]
+    await to_thread.run_sync(_take, call, token)
+    path = spool.spool_path(call.services.folder.spool, token)
+    part = path.with_name(f"{path.name}.{os.urandom(4).hex()}.part")
+    try:
+        lines = await _receive(call, part)
+        await to_thread.run_sync(_publish, call, token, part, path, lines)
+    finally:
+        part.unlink(missing_ok=True)
+    return {}
+
+
+def _take(call: Call, token: str) -> None:
+    with call.db.read() as cursor:
+        spool.take(cursor, token)
+
+
+async def _receive(call: Call, part: Path) -> int:
+    lines, last = 0, b"\n"
+    buffer = bytearray()
+    with part.open("wb", buffering=0) as file:
+
+        def flush() -> None:
+            file.write(buffer)
+            buffer.clear()
+
+        async for piece in limited_stream(call.request, call.services.settings.upload_limit):
+            lines += piece.count(b"\n")
+            last = piece[-1:] or last
+            buffer += piece
+            if len(buffer) >= _BUFFER:
+                await to_thread.run_sync(flush)
+        await to_thread.run_sync(flush)
+        await to_thread.run_sync(os.fsync, file.fileno())
+    return lines + (last != b"\n")
+
+
+def _publish(call: Call, token: str, part: Path, path: Path, lines: int) -> None:
+    with call.db.write() as cursor:
+        # Again: a job may have started on an earlier upload while this one came in.
+        spool.take(cursor, token)
+        part.replace(path)
+        sync_directory(path.parent)
+        spool.mark_received(cursor, token, lines=lines)
+
+
+@ROUTES.route("GET", "files/{token}", public=True)
+def serve_file(call: Call) -> Response:
+    """Serve uploaded bytes; who knows the token may see them."""
+    token = call.params["token"]
+    with call.db.read() as cursor:
+        content_type = content_type_of(cursor, token)
+    path = call.services.blobs.path(token)
+    if not path.is_file():
+        raise NotFoundError("This file does not exist.")
+    # Whatever a client uploaded must not run as a page of ours.
+    safe = content_type if content_type.startswith("image/") else "application/octet-stream"
+    headers = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
+    return FileResponse(path, media_type=safe, headers=headers)

@@ -1,0 +1,91 @@
+"""NDJSON in pieces: cut at line ends, handed to DuckDB without copying a row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+import numpy as np
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import numpy.typing as npt
+
+__all__ = ["LINE_LIMIT", "Chunk", "lines_of", "read_chunk", "table_of_lines"]
+
+LINE_LIMIT: Final = 64 * 1024 * 1024
+"""Bytes of the longest line that is read as one object; a longer one is reported as a bad row and skipped."""
+
+_UNREADABLE: Final = b"!"
+_PIECE: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Whole lines of a file and the offset just behind them."""
+
+    data: bytes
+    end: int
+
+
+def read_chunk(file: BinaryIO, start: int, *, size: int) -> Chunk:
+    """Read about ``size`` bytes of whole lines from ``start``; empty ``data`` means the end of the file.
+
+    A line longer than :data:`LINE_LIMIT` is replaced by a line that is not JSON, so that it becomes one row error.
+    """
+    file.seek(start)
+    data = file.read(size)
+    if len(data) < size:
+        return Chunk(data, start + len(data))
+    cut = data.rfind(b"\n") + 1
+    if cut:
+        return Chunk(data[:cut], start + cut)
+    rest = file.readline(max(LINE_LIMIT - len(data), 1))
+    if rest.endswith(b"\n") or len(data) + len(rest) < LINE_LIMIT:
+        return Chunk(data + rest, start + len(data) + len(rest))
+    end = start + len(data) + len(rest)
+    while rest and not rest.endswith(b"\n"):
+        rest = file.readline(1 << 20)
+        end += len(rest)
+    return Chunk(_UNREADABLE + b"\n", end)
+
+
+def lines_of(objects: Iterable[bytes]) -> bytes:
+    """Join serialised objects into NDJSON."""
+    return b"".join(part + b"\n" for part in objects)
+
+
+def table_of_lines(data: bytes) -> pa.Table:
+    """Return a one-column table ``line`` over the bytes, one row per line, blank lines included.
+
+    Lines that are not UTF-8 are replaced by one that is not JSON. The newline stays at the end of each value:
+    JSON does not mind, and the values need no copying.
+    """
+    if data and not data.endswith(b"\n"):
+        data += b"\n"
+    if not data.isascii() and not _is_text(data):
+        data = b"\n".join(line if _is_text(line) else _UNREADABLE for line in data.split(b"\n"))
+    offsets = _line_ends(data)
+    buffers = [None, pa.py_buffer(offsets.tobytes()), pa.py_buffer(data)]
+    column = pa.Array.from_buffers(pa.string(), len(offsets) - 1, buffers)
+    return pa.table({"line": column})
+
+
+def _line_ends(data: bytes) -> npt.NDArray[np.int32]:
+    # In pieces that stay in the processor's cache: twenty times faster than one comparison of the whole.
+    octets = np.frombuffer(data, np.uint8)
+    ends = [np.zeros(1, np.int32)]
+    for start in range(0, len(data), _PIECE):
+        found = np.flatnonzero(octets[start : start + _PIECE] == ord("\n"))
+        ends.append((found + (start + 1)).astype(np.int32))
+    return np.concatenate(ends)
+
+
+def _is_text(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,137 @@
+"""Objects as clients read them back: every value as it was sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from airflow_provider_nucleus.local.store.database import rows
+from airflow_provider_nucleus.local.store.ids import ITEM, SCENE, numbered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from airflow_provider_nucleus.local.store.database import Cursor
+
+__all__ = ["by_type", "named_objects", "objects_of_items", "objects_where"]
+
+_OBJECTS: Final = """SELECT o.object_no, o.item_no, i.reference_id, o.type, o.label, o.annotation_id, o.task_id, o.confidence,
+    o.x, o.y, o.w, o.h, o.geometry, o.metadata, o.class_pdf, o.track_reference_id, o.embedding_vector
+    FROM objects o JOIN items i USING (item_no) WHERE {} ORDER BY o.object_no"""
+_CATEGORIES: Final = """SELECT o.object_no, o.item_no, o.scene_no, coalesce(i.reference_id, s.reference_id) AS reference_id,
+    o.type, o.label, o.labels, o.taxonomy_name, o.task_id, o.confidence, o.metadata, o.class_pdf, o.track_reference_id
+    FROM categories o LEFT JOIN items i USING (item_no) LEFT JOIN scenes s ON s.scene_no = o.scene_no
+    WHERE {} ORDER BY o.object_no"""
+_MASKS: Final = """SELECT o.object_no, o.item_no, i.reference_id, o.annotation_id, o.mask_url, o.segments
+    FROM masks o JOIN items i USING (item_no) WHERE {} ORDER BY o.object_no"""
+
+
+def objects_of_items(
+    cursor: Cursor, set_nos: list[int], item_nos: list[int], *, truth: bool
+) -> list[dict[str, Any]]:
+    """Return every object of some sets on some items, as wire objects."""
+    return list(
+        objects_where(
+            cursor,
+            "o.set_no IN (SELECT unnest(?::INTEGER[])) AND o.item_no IN (SELECT unnest(?::BIGINT[]))",
+            [set_nos, item_nos],
+            truth=truth,
+        )
+    )
+
+
+def objects_where(
+    cursor: Cursor, condition: str, parameters: list[Any], *, truth: bool
+) -> Iterator[dict[str, Any]]:
+    """Yield the objects, categories and masks (alias ``o``) that a condition selects, as wire objects.
+
+    ``truth`` says whether they are ground truth, which has no confidence.
+    """
+    for row in rows(cursor, _OBJECTS.format(condition), parameters):
+        yield _object(row, truth=truth)
+    for row in rows(cursor, _CATEGORIES.format(condition), parameters):
+        yield _category(row, truth=truth)
+    for row in rows(cursor, _MASKS.format(condition), parameters):
+        yield _mask(row)
+
+
+def named_objects(
+    cursor: Cursor, condition: str, parameters: list[Any], *, truth: bool
+) -> list[dict[str, Any]]:
+    """Return the geometric objects and masks (alias ``o``) that a condition on their annotation ids selects."""
+    found = [_object(row, truth=truth) for row in rows(cursor, _OBJECTS.format(condition), parameters)]
+    return found or [_mask(row) for row in rows(cursor, _MASKS.format(condition), parameters)]
+
+
+def by_type(objects: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Group wire objects under their types; types without objects are left out."""
+    grouped: dict[str, list[dict[str, Any]]] = {}
+    for item in objects:
+        key = "segmentation" if item["type"] == "mask" else item["type"]
+        grouped.setdefault(key, []).append(item)
+    return grouped
+
+
+def _json(text: str | None, default: str) -> orjson.Fragment:
+    return orjson.Fragment(default if text is None else text)
+
+
+def _number(value: float) -> float | int:
+    # A client that sent 10 reads 10; one that sent 10.0 reads a number equal to it.
+    return int(value) if value.is_integer() else value
+
+
+def _common(row: dict[str, Any], *, truth: bool) -> dict[str, Any]:
+    wire: dict[str, Any] = {"type": row["type"], "reference_id": row["reference_id"]}
+    if row["item_no"] is not None:
+        wire["dataset_item_id"] = numbered(ITEM, row["item_no"])
+    wire |= {
+        "metadata": _json(row["metadata"], "{}"),
+        "task_id": row["task_id"],
+        "track_reference_id": row["track_reference_id"],
+    }
+    if not truth:
+        if row["confidence"] is not None:
+            wire["confidence"] = _number(row["confidence"])
+        if row["class_pdf"] is not None:
+            wire["class_pdf"] = _json(row["class_pdf"], "null")
+    return wire
+
+
+def _object(row: dict[str, Any], *, truth: bool) -> dict[str, Any]:
+    wire = _common(row, truth=truth)
+    wire |= {"label": row["label"], "annotation_id": row["annotation_id"]}
+    if row["type"] == "box":
+        names = (("x", "x"), ("y", "y"), ("width", "w"), ("height", "h"))
+        wire["geometry"] = {name: _number(row[column]) for name, column in names}
+    else:
+        wire["geometry"] = _json(row["geometry"], "{}")
+    if row["embedding_vector"] is not None:
+        wire["embedding_vector"] = _json(row["embedding_vector"], "null")
+    return wire
+
+
+def _category(row: dict[str, Any], *, truth: bool) -> dict[str, Any]:
+    wire = _common(row, truth=truth)
+    if row["type"] == "multicategory":
+        wire["labels"] = _json(row["labels"], "[]")
+    else:
+        wire["label"] = row["label"]
+    if row["scene_no"] is not None:
+        wire["scene_id"] = numbered(SCENE, row["scene_no"])
+    if row["taxonomy_name"]:
+        wire["taxonomy_name"] = row["taxonomy_name"]
+    wire["geometry"] = {}
+    return wire
+
+
+def _mask(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "mask",
+        "reference_id": row["reference_id"],
+        "dataset_item_id": numbered(ITEM, row["item_no"]),
+        "mask_url": row["mask_url"],
+        "annotations": _json(row["segments"], "[]"),
+        "annotation_id": row["annotation_id"],
+    }

@@ -1,0 +1,52 @@
+"""Named taxonomies of a dataset: which labels its categories may have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_nucleus.local.errors import BadRequestError, NotFoundError
+
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.local.store.database import Cursor
+    from airflow_provider_nucleus.local.store.datasets import Dataset
+
+__all__ = ["add", "delete"]
+
+_TYPES = frozenset({"category", "multicategory"})
+
+
+def add(cursor: Cursor, dataset: Dataset, *, name: Any, kind: Any, labels: Any, update: bool) -> str:
+    """Create a taxonomy, or add labels to it with ``update``; return the status text of the contract."""
+    if not isinstance(name, str) or not name:
+        raise BadRequestError("taxonomy_name must be a non-empty string.")
+    if kind not in _TYPES:
+        raise BadRequestError(f"type must be one of {', '.join(sorted(_TYPES))}.")
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise BadRequestError("labels must be a list of strings.")
+    found = cursor.execute(
+        "SELECT labels FROM taxonomies WHERE dataset_no = ? AND name = ?", [dataset.number, name]
+    ).fetchone()
+    if found is None:
+        unique = list(dict.fromkeys(labels))
+        cursor.execute("INSERT INTO taxonomies VALUES (?, ?, ?, ?)", [dataset.number, name, kind, unique])
+        return "Taxonomy created"
+    if not update:
+        return "Taxonomy already exists"
+    cursor.execute(
+        "UPDATE taxonomies SET labels = ? WHERE dataset_no = ? AND name = ?",
+        [list(dict.fromkeys([*found[0], *labels])), dataset.number, name],
+    )
+    return "Taxonomy updated"
+
+
+def delete(cursor: Cursor, dataset: Dataset, name: str) -> None:
+    """Delete a taxonomy with its annotations and predictions."""
+    where = "dataset_no = ? AND name = ?"
+    if cursor.execute(f"SELECT 1 FROM taxonomies WHERE {where}", [dataset.number, name]).fetchone() is None:
+        raise NotFoundError(f"Taxonomy {name} does not exist in dataset {dataset.id}.")
+    cursor.execute(f"DELETE FROM taxonomies WHERE {where}", [dataset.number, name])
+    cursor.execute(
+        "DELETE FROM categories WHERE taxonomy_name = ? AND set_no IN "
+        "(SELECT set_no FROM object_sets WHERE dataset_no = ?)",
+        [name, dataset.number],
+    )

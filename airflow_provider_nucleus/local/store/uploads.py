@@ -1,0 +1,102 @@
+"""One chunk of annotations or predictions: parsed outside the lock, stored inside it.
+
+The same path takes a synchronous request of three rows and each chunk of an asynchronous upload.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import starmap
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow_provider_nucleus.local.store.categories import check_taxonomies, store_categories
+from airflow_provider_nucleus.local.store.database import rows
+from airflow_provider_nucleus.local.store.ids import ANNOTATION, PREDICTION
+from airflow_provider_nucleus.local.store.locating import locate_rows
+from airflow_provider_nucleus.local.store.masks import store_masks
+from airflow_provider_nucleus.local.store.objects import store_objects
+from airflow_provider_nucleus.local.store.parsing import parse_objects, stage_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_nucleus.local.store.database import Cursor
+    from airflow_provider_nucleus.local.store.parsing import Role
+    from airflow_provider_nucleus.local.store.sets import Target
+
+__all__ = ["ERROR_LIMIT", "RowError", "Stored", "prepare", "store"]
+
+ERROR_LIMIT: Final = 10_000
+"""How many row errors of a chunk, and of a job, are kept: the latest."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowError:
+    """A row that was refused: its number, the line as it came, and why."""
+
+    row: int
+    line: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """What became of a chunk. Masks are counted apart because job messages report them apart."""
+
+    total: int
+    processed: int
+    ignored: int
+    errored: int
+    mask_total: int
+    mask_processed: int
+    mask_ignored: int
+    mask_errored: int
+    taxonomy_error: str | None = None
+    errors: list[RowError] = field(default_factory=list, repr=False)
+
+
+def prepare(cursor: Cursor, data: bytes, *, role: Role, first: int) -> int:
+    """Parse a chunk of NDJSON into the connection's temporary tables and return its number of rows."""
+    count = stage_lines(cursor, data, first=first)
+    parse_objects(cursor, role)
+    return count
+
+
+def store(cursor: Cursor, target: Target, *, update: bool, blobs: Mapping[int, str] | None = None) -> Stored:
+    """Store the prepared chunk; must run inside the writer's transaction, on the connection that prepared it."""
+    locate_rows(cursor, target)
+    taxonomy_error = check_taxonomies(cursor)
+    prefix = ANNOTATION if target.role == "truth" else PREDICTION
+    placed = store_objects(cursor, prefix=prefix, update=update)
+    filed = store_categories(cursor, update=update)
+    masked = store_masks(cursor, prefix=prefix, update=update, blobs=blobs or {})
+    counts = _counts(cursor)
+    return Stored(
+        total=counts["total"] - counts["masks"],
+        processed=placed[0] + filed[0],
+        ignored=placed[1] + filed[1],
+        errored=counts["bad"] - counts["bad_masks"],
+        mask_total=counts["masks"],
+        mask_processed=masked[0],
+        mask_ignored=masked[1],
+        mask_errored=counts["bad_masks"],
+        taxonomy_error=taxonomy_error,
+        errors=_errors(cursor) if counts["bad"] else [],
+    )
+
+
+def _counts(cursor: Cursor) -> dict[str, Any]:
+    return rows(
+        cursor,
+        """SELECT count(*) AS total, count(*) FILTER (type = 'mask') AS masks, count(reason) AS bad,
+            count(*) FILTER (type = 'mask' AND reason IS NOT NULL) AS bad_masks FROM parsed""",
+    )[0]
+
+
+def _errors(cursor: Cursor) -> list[RowError]:
+    found = cursor.execute(
+        """SELECT n, left(line, 100000), reason FROM parsed JOIN staged USING (n)
+        WHERE reason IS NOT NULL ORDER BY n DESC LIMIT ?""",
+        [ERROR_LIMIT],
+    ).fetchall()
+    return list(starmap(RowError, reversed(found)))
