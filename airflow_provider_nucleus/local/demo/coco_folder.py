@@ -54,7 +54,9 @@ def find_coco(root: Path) -> CocoFolder:
         try:
             images = _read(path)
         except (NucleusError, OSError, ValueError) as error:
-            raise DemoError(f"{path} cannot be read as JSON: {error} Repair it or move it out of {root}.") from None
+            raise DemoError(
+                f"{path} cannot be read as JSON: {error} Repair it or move it out of {root}."
+            ) from None
         if isinstance(images, list):
             truths.append((path, images))
         elif images == "results":
@@ -63,10 +65,14 @@ def find_coco(root: Path) -> CocoFolder:
         raise DemoError(f"No COCO ground truth in {root}. {_EXPECTED} {_seen(root)}")
     if len(truths) > 1:
         names = ", ".join(str(path.relative_to(root)) for path, _ in truths)
-        raise DemoError(f"{root} holds more than one COCO ground truth: {names}. Leave one of them and start again.")
+        raise DemoError(
+            f"{root} holds more than one COCO ground truth: {names}. Leave one of them and start again."
+        )
     (truth, records) = truths[0]
     if not results:
-        raise DemoError(f"{truth.name} is a ground truth, but {root} has no results to evaluate. {_EXPECTED} {_seen(root)}")
+        raise DemoError(
+            f"{truth.name} is a ground truth, but {root} has no results to evaluate. {_EXPECTED} {_seen(root)}"
+        )
     if not records:
         raise DemoError(f"{truth} lists no images, so there is nothing to evaluate.")
     return CocoFolder(root, truth, tuple(results), tuple(records), _image_folder(root, truth, records))
@@ -78,11 +84,15 @@ def coco_batch(found: CocoFolder, folder: Path) -> Batch:
     if found.image_folder is not None:
         facts.append(f"Image files come from {found.image_folder}.")
     elif all(image.get("coco_url") or image.get("flickr_url") for image in found.images):
-        facts.append("No image files: the items are registered by the addresses in the ground truth; nothing is fetched.")
+        facts.append(
+            "No image files: the items are registered by the addresses in the ground truth; nothing is fetched."
+        )
     else:
         folder.mkdir(parents=True, exist_ok=True)
         items = write_jsonl(folder / "items.jsonl", (_remote_item(image) for image in found.images))
-        facts.append(f"No image files and no addresses: the items are registered under {_PLACEHOLDER}..., which shows nothing.")
+        facts.append(
+            f"No image files and no addresses: the items are registered under {_PLACEHOLDER}..., which shows nothing."
+        )
     names = _model_names(found.results)
     return Batch(
         dataset_name=f"demo-{found.root.resolve().name}",
@@ -99,7 +109,9 @@ def coco_batch(found: CocoFolder, folder: Path) -> Batch:
 
 def _candidates(root: Path) -> list[Path]:
     found = [path for pattern in ("*", "*/*") for path in root.glob(pattern) if path.is_file()]
-    return sorted(path for path in found if path.name.lower().endswith((".json", ".json.gz")) and path.name[0] != ".")
+    return sorted(
+        path for path in found if path.name.lower().endswith((".json", ".json.gz")) and path.name[0] != "."
+    )
 
 
 def _read(path: Path) -> list[dict[str, Any]] | str:
@@ -114,7 +126,7 @@ def _read(path: Path) -> list[dict[str, Any]] | str:
             return ""
         seen: set[str] = set()
         images: list[dict[str, Any]] = []
-        for key in document.keys():  # noqa: SIM118 - a walk over a stream, not a dict
+        for key in document.keys():  # ruff: ignore[in-dict-keys] - a walk over a stream, not a dict
             seen.add(key)
             if key == "images" and document.peek() == b"[":
                 images = [record for batch in document.batches() for record in batch]
@@ -149,7 +161,9 @@ def _remote_item(image: dict[str, Any]) -> dict[str, Any]:
 def _model_names(results: tuple[Path, ...]) -> list[str]:
     """Return file names without suffix and common prefix such as ``predictions_``; they stay distinct."""
     stems = [path.name.removesuffix(".gz").removesuffix(".json") for path in results]
-    short = [stem.removeprefix("predictions").removeprefix("results").lstrip("_-. ") or stem for stem in stems]
+    short = [
+        stem.removeprefix("predictions").removeprefix("results").lstrip("_-. ") or stem for stem in stems
+    ]
     if len(set(short)) == len(short):
         return short
     return [f"{path.parent.name}-{stem}" for path, stem in zip(results, stems, strict=True)]
@@ -157,4 +171,8 @@ def _model_names(results: tuple[Path, ...]) -> list[str]:
 
 def _seen(root: Path) -> str:
     names = [str(path.relative_to(root)) for path in _candidates(root)]
-    return f"JSON files seen: {', '.join(names[:8])}{' ...' if len(names) > 8 else ''}." if names else "It has no JSON files."
+    return (
+        f"JSON files seen: {', '.join(names[:8])}{' ...' if len(names) > 8 else ''}."
+        if names
+        else "It has no JSON files."
+    )

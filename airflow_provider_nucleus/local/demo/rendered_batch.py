@@ -71,7 +71,9 @@ def write_batch(folder: Path, shots: Sequence[Shot], found: dict[str, list[list[
     folder.mkdir(parents=True, exist_ok=True)
     models = [
         Predictions(
-            name, f"demo-{name}", write_jsonl(folder / f"predictions-{name}.jsonl", _predictions(shots, per_shot))
+            name,
+            f"demo-{name}",
+            write_jsonl(folder / f"predictions-{name}.jsonl", _predictions(shots, per_shot)),
         )
         for name, per_shot in found.items()
     ]

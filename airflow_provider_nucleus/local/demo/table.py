@@ -40,7 +40,8 @@ def comparison(models: Mapping[str, Metrics], *, most_classes: int = MOST_CLASSE
     if hidden:
         lines += ["", f"{hidden} more class{'es' if hidden > 1 else ''} in the result files."]
     if len(models) > 1:
-        lines += ["", "* best F1.  TP FP FN: true positives, false positives, false negatives.  n/a: nothing to divide by."]
+        lines += ["", "* best F1   TP, FP, FN: true positives, false positives, false negatives"]
+        lines += ["n/a: nothing to divide by   -: not reported for this model"]
     return "\n".join(lines)
 
 
@@ -68,7 +69,10 @@ def _table(first: str, rows: Sequence[tuple[str, str, Mapping[str, Any]]], *, gr
         for head, name, tally in together:
             names = [head, name] if by_class else [head]
             marked = len(together) > 1 and best > 0 and (tally.get("f1") or 0.0) >= best
-            cells.append((names, [_cell(tally, key) + (_mark(marked=marked) if key == "f1" else "") for _, key in _COLUMNS]))
+            cells.append((
+                names,
+                [_cell(tally, key) + (_mark(marked=marked) if key == "f1" else "") for _, key in _COLUMNS],
+            ))
     heads = [title + (" " if key == "f1" else "") for title, key in _COLUMNS]
     left = [max(len(titles[i]), *(len(names[i]) for names, _ in cells)) for i in range(len(titles))]
     right = [max(len(heads[i]), *(len(values[i]) for _, values in cells)) for i in range(len(heads))]
@@ -88,7 +92,9 @@ def _mark(*, marked: bool) -> str:
 
 
 def _cell(tally: Mapping[str, Any], key: str) -> str:
-    value = tally.get(key, 0 if key in {"tp", "fp", "fn"} else None)
+    if not tally:
+        return "-"
+    value = tally[key]
     if value is None:
         return "n/a"
     return str(value) if isinstance(value, int) else f"{value:.3f}"

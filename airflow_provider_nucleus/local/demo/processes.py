@@ -1,0 +1,116 @@
+"""Child processes that never outlive the demonstration.
+
+Every child leads a process group of its own, so that Ctrl-C at the terminal reaches this process alone and the children are
+ended in order, their own children with them. SIGINT, SIGTERM and SIGHUP all end the same way: `Interrupted` is raised where the
+program waits, and leaving the `Children` block ends every group: asked first, then killed.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess  # ruff: ignore[suspicious-subprocess-import] - children are what this module is about
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+    from types import FrameType, TracebackType
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupted(BaseException):
+    """A signal asked the demonstration to stop; like KeyboardInterrupt it is no Exception. `number` is the signal."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+class Children:
+    """Starts children and ends them all on leaving the block, which also restores the former signal handlers.
+
+    *patience* is how long, in seconds, a child may take to end when asked.
+    """
+
+    def __init__(self, *, patience: float = 15.0) -> None:
+        self._patience = patience
+        self._running: list[subprocess.Popen[bytes]] = []
+        self._former: dict[signal.Signals, Any] = {}
+        self._starting = False
+        self._pending: int | None = None
+
+    def start(
+        self, command: Sequence[str], *, env: Mapping[str, str], log: Path, cwd: Path | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start a command whose output, errors included, goes to the file *log*."""
+        log.parent.mkdir(parents=True, exist_ok=True)
+        # A signal between the fork and the note of it would leave an unknown child: it waits until both are done.
+        self._starting = True
+        try:
+            with log.open("wb") as output:
+                child = subprocess.Popen(
+                    command,
+                    env=dict(env),
+                    cwd=cwd,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            self._running.append(child)
+        finally:
+            self._starting = False
+        if self._pending is not None:
+            raise Interrupted(self._pending)
+        return child
+
+    def stop(self, child: subprocess.Popen[bytes]) -> None:
+        """End one child and everything it started."""
+        _end([child], self._patience)
+        self._running.remove(child)
+
+    def __enter__(self) -> Self:
+        for number in _SIGNALS:
+            self._former[number] = signal.signal(number, self._interrupt)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number in _SIGNALS:  # a second Ctrl-C must not stop the tidying up
+            signal.signal(number, signal.SIG_IGN)
+        try:
+            _end(self._running, self._patience)
+            self._running.clear()
+        finally:
+            for number, handler in self._former.items():
+                signal.signal(number, handler)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        if self._starting:
+            self._pending = number
+        else:
+            raise Interrupted(number)
+
+
+def _end(children: Sequence[subprocess.Popen[bytes]], patience: float) -> None:
+    for child in children:
+        _signal_group(child, signal.SIGTERM)
+    deadline = time.monotonic() + patience
+    for child in children:
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(max(deadline - time.monotonic(), 0.1))
+    for child in children:
+        # Also when the leader has ended: what it started may still be there.
+        _signal_group(child, signal.SIGKILL)
+        child.wait()
+
+
+def _signal_group(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, number)

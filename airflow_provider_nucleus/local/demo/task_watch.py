@@ -1,0 +1,116 @@
+"""What the tasks of a running DAG are doing, read from Airflow's own database, and what they logged, from the output."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_LOG_LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
+
+ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
+
+_QUERY = """
+    select ti.task_id, ti.map_index, ti.state, ti.duration
+    from task_instance ti join dag_run run on run.dag_id = ti.dag_id and run.run_id = ti.run_id
+    where run.dag_id = ? and run.id > ?
+    order by coalesce(ti.start_date, '9'), ti.task_id
+"""
+
+
+@dataclass(frozen=True)
+class TaskState:
+    """One task instance: its name (with the map index if it is mapped), its state and its duration in seconds."""
+
+    name: str
+    state: str
+    seconds: float | None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the state is final."""
+        return self.state in ENDED
+
+
+class TaskWatch:
+    """Sees the runs of *dag_id* that begin after it was made."""
+
+    def __init__(self, database: Path, dag_id: str) -> None:
+        self._uri = f"{database.resolve().as_uri()}?mode=ro"
+        self._dag_id = dag_id
+        rows = self._read("select coalesce(max(id), 0) from dag_run where dag_id = ?", dag_id)
+        self._last = int(rows[0][0]) if rows else 0
+        self._told: dict[str, str] = {}
+
+    def states(self) -> list[TaskState]:
+        """Return all task instances that have a state, in the order in which they began."""
+        rows = self._read(_QUERY, self._dag_id, self._last)
+        return [
+            TaskState(
+                task_id if map_index is None or map_index < 0 else f"{task_id} [{map_index}]",
+                state,
+                None if duration is None else float(duration),
+            )
+            for task_id, map_index, state, duration in rows
+            if state
+        ]
+
+    def changes(self) -> list[TaskState]:
+        """Return what is running or has ended since the last call."""
+        found = []
+        for task in self.states():
+            if (task.ended or task.state in {"running", "deferred"}) and self._told.get(
+                task.name
+            ) != task.state:
+                self._told[task.name] = task.state
+                found.append(task)
+        return found
+
+    def run_state(self) -> str | None:
+        """Return the state of the run, None if there is none yet."""
+        rows = self._read(
+            "select state from dag_run where dag_id = ? and id > ? order by id desc limit 1",
+            self._dag_id,
+            self._last,
+        )
+        return str(rows[0][0]) if rows else None
+
+    def _read(self, query: str, *values: object) -> list[tuple[str, int | None, str, float | None]]:
+        try:
+            with closing(sqlite3.connect(self._uri, uri=True, timeout=2)) as connection:
+                return list(connection.execute(query, values))
+        except sqlite3.OperationalError:
+            return []  # locked by the writer for a moment: the next look will tell
+
+
+def task_log(output: str, task: str) -> str:
+    """Return the part of the output of `airflow dags test` that belongs to one task, or all of it if there is none."""
+    name = re.escape(task.partition(" ")[0])
+    begins = [
+        found.start() for found in re.finditer(rf"^.*starting task_id={name}\b.*$", output, re.MULTILINE)
+    ]
+    if not begins:
+        return output
+    part = output[begins[-1] :]
+    following = re.search(r"\n.*(end task task_id=|starting task_id=)", part)
+    return part[: following.start()] if following else part
+
+
+def failure_of(output: str, task: str, *, lines: int = 16) -> str:
+    """Return the end of what a failed task logged: its traceback where there is one, cut to a readable width."""
+    part = task_log(output, task)
+    marks = [found.start() for found in re.finditer(r"^.*Task failed with exception", part, re.MULTILINE)]
+    if marks:
+        head, *rest = part[marks[-1] :].splitlines()
+        trace = list(takewhile(lambda line: not _LOG_LINE.match(line), rest))
+        part = "\n".join([
+            head.partition(" [task]")[0].rstrip(),
+            *(line for line in trace if line.strip(" ^~")),
+        ])
+    return "\n".join(line[:300] for line in part.splitlines()[-lines:])

@@ -1,0 +1,107 @@
+"""The work folder of the demonstration: who may use it, and what is replaced in it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airflow_provider_nucleus.local.datadir import DataDir
+from airflow_provider_nucleus.local.demo.errors import DemoError
+from airflow_provider_nucleus.local.errors import DataDirError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+_MARK = "made-by-nucleus-local-demo"
+
+
+@dataclass(frozen=True)
+class WorkDir:
+    """The folders of one demonstration."""
+
+    root: Path
+
+    @property
+    def nucleus(self) -> Path:
+        """Data directory of the embedded Nucleus; `make serve` serves it."""
+        return self.root / "nucleus"
+
+    @property
+    def airflow(self) -> Path:
+        """AIRFLOW_HOME; kept from run to run."""
+        return self.root / "airflow"
+
+    @property
+    def pictures(self) -> Path:
+        """Rendered scenes."""
+        return self.root / "scenes"
+
+    @property
+    def sheet(self) -> Path:
+        """The overview picture."""
+        return self.root / "scenes.jpg"
+
+    @property
+    def batch(self) -> Path:
+        """Items, ground truth and predictions as files."""
+        return self.root / "batch"
+
+    @property
+    def results(self) -> Path:
+        """One JSON report for each model, and the table."""
+        return self.root / "results"
+
+    @property
+    def logs(self) -> Path:
+        """Output of the server and of every Airflow command."""
+        return self.root / "logs"
+
+
+@contextmanager
+def opened(root: Path) -> Generator[WorkDir, None, None]:
+    """Lock the work folder and empty it of the last results; the Airflow database stays.
+
+    Raises DemoError when the folder holds anything else than a former demonstration, or when a demonstration or a server
+    is still using it; nothing is changed then.
+    """
+    if root.is_dir() and any(root.iterdir()) and not (root / _MARK).exists():
+        raise DemoError(
+            f"{root} holds other things than a demonstration. Name an empty or new folder with --work-dir."
+        )
+    work = WorkDir(root)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        lock = os.open(root / _MARK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise DemoError(f"{root} cannot be written: {error}. Name another folder with --work-dir.") from None
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise DemoError(
+                f"Another demonstration is running in {root}. Wait for it, or name another folder with --work-dir."
+            ) from None
+        _empty(work)
+        yield work
+    finally:
+        os.close(lock)
+
+
+def _empty(work: WorkDir) -> None:
+    if work.nucleus.exists():
+        try:
+            with DataDir(work.nucleus):
+                pass  # nobody serves it
+        except DataDirError as error:
+            raise DemoError(f"The last results are in use: {error}") from None
+    for folder in (work.nucleus, work.pictures, work.batch, work.results, work.logs):
+        if folder.exists():
+            shutil.rmtree(folder)
+    work.sheet.unlink(missing_ok=True)
+    for folder in (work.batch, work.results, work.logs):
+        folder.mkdir()
