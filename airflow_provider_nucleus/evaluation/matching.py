@@ -27,6 +27,7 @@ from airflow_provider_nucleus.evaluation.arrays import (
     descending,
     frozen,
     segment_best,
+    stable_order,
 )
 from airflow_provider_nucleus.evaluation.greedy import resolve
 from airflow_provider_nucleus.evaluation.labels import LabelRule
@@ -98,15 +99,24 @@ def match(ground_truth: Columns, predictions: Columns, *, rule: LabelRule = CLAS
 def truth_order(ground_truth: Columns) -> IndexArray:
     """Order the counted rows of the ground truth by (image, ordinal)."""
     rows = np.flatnonzero(ground_truth.counted)
-    return rows[np.lexsort((ground_truth.ordinal[rows], ground_truth.image[rows]))]
+    return _by_image_and_ordinal(ground_truth, rows)
 
 
 def prediction_order(predictions: Columns) -> IndexArray:
     """Order the counted predictions by (image, confidence descending with missing last, ordinal)."""
-    rows = np.flatnonzero(predictions.counted)
-    # NaN sorts last whatever its sign, which is where missing confidences belong.
-    keys = (predictions.ordinal[rows], -predictions.confidence[rows], predictions.image[rows])
-    return rows[np.lexsort(keys)]
+    rows = _by_image_and_ordinal(predictions, np.flatnonzero(predictions.counted))
+    confidence = predictions.confidence[rows]
+    rows = rows[descending(np.where(np.isnan(confidence), -np.inf, confidence))]
+    return rows[stable_order(predictions.image[rows])]
+
+
+def _by_image_and_ordinal(side: Columns, rows: IndexArray) -> IndexArray:
+    image, ordinal = side.image[rows], side.ordinal[rows]
+    step = np.diff(image)
+    if not ((step < 0) | ((step == 0) & (np.diff(ordinal) < 0))).any():
+        return rows
+    rows = rows[stable_order(ordinal)]
+    return rows[stable_order(side.image[rows])]
 
 
 def match_edges(ground_truth: Columns, predictions: Columns, *, edges: Edges, rule: LabelRule) -> Matches:
@@ -135,8 +145,8 @@ def match_edges(ground_truth: Columns, predictions: Columns, *, edges: Edges, ru
     shown_with = np.full(truths, NONE, dtype=np.int32)
     shown_with[displayed.ground_truth] = displayed.prediction
 
-    best_right, best_right_overlap = _scatter(_best(edges.take(right)), count)
-    best_wrong, best_wrong_overlap = _scatter(_best(edges.take(~right)), count)
+    best_right, best_right_overlap = _scatter(_best(edges.take(np.flatnonzero(right))), count)
+    best_wrong, best_wrong_overlap = _scatter(_best(edges.take(np.flatnonzero(~right))), count)
     return Matches(
         ground_truth=ground_truth,
         predictions=predictions,

@@ -59,8 +59,9 @@ def overlapping_pairs(
     The row arrays say which rows take part and in which order inside their group; both must be sorted by image
     (by image, then label, with *same_label*). With *crowds* the overlap with a crowd is taken over the prediction.
     """
-    truth_keys = group_keys(ground_truth, ground_truth_rows, same_label=same_label)
-    prediction_keys = group_keys(predictions, prediction_rows, same_label=same_label)
+    span = label_span(ground_truth, predictions) if same_label else 0
+    truth_keys = group_keys(ground_truth, ground_truth_rows, span=span)
+    prediction_keys = group_keys(predictions, prediction_rows, span=span)
     found: list[Edges] = []
     crowd = ground_truth.crowd if crowds and ground_truth.crowd.any() else None
     for left, right in _chunks(truth_keys, prediction_keys):
@@ -90,13 +91,18 @@ def concatenate(parts: list[Edges]) -> Edges:
     )
 
 
-def group_keys(side: Columns, rows: IndexArray, *, same_label: bool) -> IndexArray:
-    """Return the image (or image and label) of each row as one sortable integer."""
+def group_keys(side: Columns, rows: IndexArray, *, span: int = 0) -> IndexArray:
+    """Return the image of each row, or with *span* > 0 (a bound of the label codes) image and label, as one number."""
     keys = side.image[rows].astype(np.int64)
-    if same_label:
-        keys <<= 32
-        keys |= side.label[rows]
+    if span:
+        keys *= span
+        keys += side.label[rows]
     return keys
+
+
+def label_span(*sides: Columns) -> int:
+    """Return the smallest bound of all label codes, at least 1."""
+    return 1 + max(int(side.label.max(initial=0)) for side in sides)
 
 
 def _chunks(truth_keys: IndexArray, prediction_keys: IndexArray) -> Iterator[tuple[IndexArray, IndexArray]]:
