@@ -63,7 +63,7 @@ class Run:
 
 _MODEL = "SELECT model_no AS number, model_id AS id, name, reference_id, metadata, tags, trained_slice_ids FROM models"
 _RUN = (
-    "SELECT run_no AS number, run_id AS id, r.model_no, m.model_id, r.name, r.metadata, r.status "
+    "SELECT r.run_no AS number, r.run_id AS id, r.model_no, m.model_id, r.name, r.metadata, r.status "
     "FROM model_runs r JOIN models m USING (model_no)"
 )
 
@@ -162,7 +162,7 @@ def run_of(cursor: Cursor, model: Model, dataset: Dataset) -> Run | None:
     row = one(
         cursor,
         f"{_RUN} JOIN object_sets s ON s.run_no = r.run_no AND s.role = 'run' "
-        "WHERE r.model_no = ? AND s.dataset_no = ? ORDER BY run_no LIMIT 1",
+        "WHERE r.model_no = ? AND s.dataset_no = ? ORDER BY r.run_no LIMIT 1",
         [model.number, dataset.number],
     )
     return None if row is None else Run(**row)
