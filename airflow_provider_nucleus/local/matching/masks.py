@@ -1,0 +1,185 @@
+"""Matching of mask segments: what one image of indices calls one thing with what another does.
+
+Segments associate when they share more than 1 % of their union, or any pixel at all if their labels are right. Only
+masks whose bytes the server holds can be compared: those behind a remote address are reported as not matched.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import orjson
+from PIL import Image, UnidentifiedImageError
+
+from airflow_provider_nucleus.evaluation.arrays import NONE
+from airflow_provider_nucleus.evaluation.columns import columns
+from airflow_provider_nucleus.evaluation.labels import LabelRule, Vocabulary
+from airflow_provider_nucleus.evaluation.matching import match_pairs
+from airflow_provider_nucleus.evaluation.overlap.masks import Segments, index_overlap, segment_pairs
+from airflow_provider_nucleus.local.matching.parts import Part, Skipped
+from airflow_provider_nucleus.local.matching.rows import match_rows
+from airflow_provider_nucleus.local.matching.sides import Side, item_spans
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from airflow_provider_nucleus.evaluation.overlap.masks import IndexOverlap
+    from airflow_provider_nucleus.local.matching.options import MatchOptions
+    from airflow_provider_nucleus.local.matching.sides import Sets, Span
+    from airflow_provider_nucleus.local.store.database import Cursor
+
+__all__ = ["MINIMUM_OVERLAP", "MaskFamily"]
+
+MINIMUM_OVERLAP: Final = 0.01
+"""Share of the union above which segments of any labels may associate."""
+_MASKS_AT_ONCE: Final = 2_000
+"""Masks of both sides handled in one step; their pixels are read one image at a time and only counts are held."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Mask:
+    """A stored mask: the segments it declares, and its pixels once they are read."""
+
+    number: int
+    labels: tuple[str, ...]
+    indices: tuple[int, ...]
+    pixels: NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class MaskFamily:
+    """Segments of masks; ``path_of`` says where the bytes of an uploaded mask lie."""
+
+    path_of: Callable[[str], Path]
+    name: str = "mask"
+    types: tuple[str, ...] = ("segmentation",)
+
+    def spans(self, cursor: Cursor, sets: Sets) -> list[Span]:
+        """Cut the work into spans of items."""
+        return item_spans(cursor, sets, table="masks", condition="true", rows=_MASKS_AT_ONCE)
+
+    def match(self, cursor: Cursor, sets: Sets, *, span: Span, options: MatchOptions, first: int) -> Part:
+        """Match a span; its rows are numbered from ``first``."""
+        stored: dict[int, dict[bool, tuple[int, str, str | None]]] = defaultdict(dict)
+        for item, is_truth, number, segments, blob in cursor.execute(
+            "SELECT item_no, set_no IS NOT DISTINCT FROM ?, object_no, segments, blob FROM masks "
+            "WHERE set_no IN (SELECT unnest(?::INTEGER[])) AND item_no BETWEEN ? AND ? ORDER BY item_no",
+            [sets.truth, sets.numbers, span.first, span.last],
+        ).fetchall():
+            stored[item][is_truth] = (number, segments, blob)
+        truth, predictions, overlaps, skipped = _Rows(), _Rows(), [], []
+        for item, masks in stored.items():
+            try:
+                actual, predicted = (self._read(masks.get(side)) for side in (True, False))
+                found = _overlap(actual, predicted)
+            except _MaskError as error:
+                skipped.append(
+                    Skipped(item, _segments(masks.get(True)), _segments(masks.get(False)), str(error))
+                )
+                continue
+            tables = truth.add(item, actual), predictions.add(item, predicted)
+            if found is not None:
+                overlaps.append((found, *tables))
+        vocabulary = Vocabulary.of(truth.labels, predictions.labels)
+        rule = LabelRule.from_names(
+            options.allowed_label_matches,
+            vocabulary,
+            class_agnostic=options.class_agnostic,
+            minimum_overlap=MINIMUM_OVERLAP,
+        )
+        sides = truth.side(span, vocabulary), predictions.side(span, vocabulary)
+        truth_rows, prediction_rows, values = segment_pairs(overlaps)
+        matches = match_pairs(
+            sides[0].columns,
+            sides[1].columns,
+            ground_truth_rows=truth_rows,
+            prediction_rows=prediction_rows,
+            overlap=values,
+            rule=rule,
+        )
+        rows = match_rows(*sides, matches, vocabulary=vocabulary, family=self.name, first=first)
+        return Part(rows, tuple(skipped))
+
+    def _read(self, stored: tuple[int, str, str | None] | None) -> _Mask | None:
+        """Return a stored mask with its pixels; raises :class:`_MaskError` if it cannot be compared."""
+        if stored is None:
+            return None
+        number, segments, blob = stored
+        declared = orjson.loads(segments)
+        try:
+            indices = tuple(int(segment["index"]) for segment in declared)
+        except (TypeError, ValueError):
+            raise _MaskError("a segment has an index that is not a whole number") from None
+        if len(set(indices)) != len(indices) or min(indices, default=0) < 0:
+            raise _MaskError("segment indices must be different and at least 0")
+        if blob is None:
+            raise _MaskError("the mask is behind a remote address, which the server does not fetch")
+        try:
+            with Image.open(self.path_of(blob)) as image:
+                pixels = np.asarray(image)
+        except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+            raise _MaskError(f"the mask cannot be read: {type(error).__name__}") from error
+        if pixels.ndim != 2:
+            raise _MaskError("the mask has colours; an index mask has one channel")
+        return _Mask(
+            number, tuple(segment["label"] for segment in declared), indices, pixels.astype(np.int64)
+        )
+
+
+class _MaskError(Exception):
+    """An item whose masks cannot be compared."""
+
+
+@dataclass(slots=True)
+class _Rows:
+    """One side's segments, gathered image by image."""
+
+    number: list[int] = field(default_factory=list)
+    item: list[int] = field(default_factory=list)
+    segment: list[int] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+    pixels: list[float] = field(default_factory=list)
+
+    def add(self, item: int, mask: _Mask | None) -> NDArray[np.int64]:
+        """Append the segments of a mask and return the table from index to row."""
+        if mask is None:
+            return np.full(0, NONE, dtype=np.int64)
+        table = np.full(max(mask.indices, default=-1) + 1, NONE, dtype=np.int64)
+        counts = np.bincount(mask.pixels.ravel(), minlength=table.size)
+        for label, index in zip(mask.labels, mask.indices, strict=True):
+            table[index] = len(self.number)
+            self.number.append(mask.number)
+            self.item.append(item)
+            self.segment.append(index)
+            self.labels.append(label)
+            self.pixels.append(float(counts[index]))
+        return table
+
+    def side(self, span: Span, vocabulary: Vocabulary) -> Side:
+        """Return the segments as columns of the engine."""
+        item = np.array(self.item, dtype=np.int64)
+        side = columns(
+            Segments(np.array(self.pixels, dtype=np.float64)),
+            item - span.first,
+            label=vocabulary.encode(self.labels),
+        )
+        return Side(np.array(self.number, dtype=np.int64), item, side, np.array(self.segment, dtype=np.int32))
+
+
+def _overlap(actual: _Mask | None, predicted: _Mask | None) -> IndexOverlap | None:
+    if actual is None or predicted is None:
+        return None
+    if actual.pixels.shape != predicted.pixels.shape:
+        sizes = " and ".join("x".join(map(str, mask.pixels.shape[::-1])) for mask in (actual, predicted))
+        raise _MaskError(f"ground truth and prediction differ in size: {sizes} pixels")
+    return index_overlap(actual.pixels, predicted.pixels)
+
+
+def _segments(stored: tuple[int, str, str | None] | None) -> int:
+    return 0 if stored is None else len(orjson.loads(stored[1]))

@@ -1,0 +1,82 @@
+"""Matching of objects that are stored one by one: boxes and polygons with each other, cuboids with cuboids."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from airflow_provider_nucleus.evaluation.columns import columns
+from airflow_provider_nucleus.evaluation.labels import LabelRule, Vocabulary
+from airflow_provider_nucleus.evaluation.matching import match
+from airflow_provider_nucleus.local.matching.parts import Part
+from airflow_provider_nucleus.local.matching.rows import match_rows
+from airflow_provider_nucleus.local.matching.shapes import GEOMETRY_COLUMNS, SHAPES, floats, integers
+from airflow_provider_nucleus.local.matching.sides import Side, item_spans
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from airflow_provider_nucleus.evaluation.arrays import IntArray
+    from airflow_provider_nucleus.local.matching.options import MatchOptions
+    from airflow_provider_nucleus.local.matching.sides import Sets, Span
+    from airflow_provider_nucleus.local.store.database import Cursor
+
+__all__ = ["ObjectFamily"]
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectFamily:
+    """Types of object that are compared with each other, under one name."""
+
+    name: str
+    types: tuple[str, ...]
+
+    def spans(self, cursor: Cursor, sets: Sets) -> list[Span]:
+        """Cut the work into spans of items."""
+        return item_spans(cursor, sets, table="objects", condition=self._of_types)
+
+    def match(self, cursor: Cursor, sets: Sets, *, span: Span, options: MatchOptions, first: int) -> Part:
+        """Match a span; its rows are numbered from ``first``."""
+        tables = [self._read(cursor, set_no, span) for set_no in (sets.truth, sets.predictions)]
+        vocabulary = Vocabulary.of(*(table.column("label").unique().to_pylist() for table in tables))
+        rule = LabelRule.from_names(
+            options.allowed_label_matches, vocabulary, class_agnostic=options.class_agnostic
+        )
+        truth, predictions = (self._side(table, span, vocabulary) for table in tables)
+        found = match(truth.columns, predictions.columns, rule=rule)
+        return Part(
+            match_rows(truth, predictions, found, vocabulary=vocabulary, family=self.name, first=first)
+        )
+
+    @property
+    def _of_types(self) -> str:
+        return f"type IN ({', '.join(repr(kind) for kind in self.types)})"
+
+    def _read(self, cursor: Cursor, set_no: int | None, span: Span) -> pa.Table:
+        # The ordinal, which decides between equal overlaps, is the rank of the annotation id among the item's objects.
+        return cursor.sql(
+            "SELECT object_no, item_no, label, confidence, row_number() OVER (PARTITION BY item_no ORDER BY "
+            f"annotation_id, object_no) - 1 AS ordinal, {GEOMETRY_COLUMNS[self.name]} "
+            f"WHERE set_no = ? AND item_no BETWEEN ? AND ? AND {self._of_types} ORDER BY item_no, object_no",
+            params=[-1 if set_no is None else set_no, span.first, span.last],
+        ).to_arrow_table()
+
+    def _side(self, table: pa.Table, span: Span, vocabulary: Vocabulary) -> Side:
+        item = integers(table, "item_no")
+        side = columns(
+            SHAPES[self.name](table),
+            # Items are numbered over all datasets; the engine wants codes of 32 bits.
+            item - span.first,
+            label=_codes(table, vocabulary),
+            confidence=floats(table, "confidence"),
+            ordinal=integers(table, "ordinal"),
+        )
+        return Side(integers(table, "object_no"), item, side)
+
+
+def _codes(table: pa.Table, vocabulary: Vocabulary) -> IntArray:
+    column = table.column("label").combine_chunks().dictionary_encode()
+    codes = vocabulary.encode(column.dictionary.to_pylist())
+    return codes[column.indices.to_numpy()] if len(codes) else np.zeros(0, dtype=np.int32)

@@ -1,0 +1,1 @@
+"""The pages of the embedded Nucleus: plain HTML drawn by the server, every state of which is a URL."""

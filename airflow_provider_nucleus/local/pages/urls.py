@@ -1,0 +1,61 @@
+"""Where pages are: the one place that builds their addresses, under whatever prefix the server is mounted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, urlencode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["PATHS", "Urls"]
+
+PATHS: Final = {
+    "home": "/",
+    "dataset": "/dataset/{dataset_id}",
+    "evaluation": "/dataset/{dataset_id}/model/{model_id}/evaluation",
+    "model": "/model/{model_id}",
+    "job": "/job/{job_id}",
+    "style": "/static/nucleus.css",
+}
+"""The path of every page below the prefix; clients link to these, so they stay as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Urls:
+    """Addresses below ``prefix``, which has no trailing slash and is empty at the root of a host."""
+
+    prefix: str = ""
+
+    @property
+    def home(self) -> str:
+        """The list of everything."""
+        return self._path("home")
+
+    @property
+    def style(self) -> str:
+        """The style sheet."""
+        return self._path("style")
+
+    def dataset(self, dataset_id: str) -> str:
+        """Return the address of a dataset."""
+        return self._path("dataset", dataset_id=dataset_id)
+
+    def model(self, model_id: str) -> str:
+        """Return the address of a model."""
+        return self._path("model", model_id=model_id)
+
+    def job(self, job_id: str) -> str:
+        """Return the address of a job."""
+        return self._path("job", job_id=job_id)
+
+    def evaluation(self, dataset_id: str, model_id: str, *, state: Mapping[str, str] | None = None) -> str:
+        """Return the address of a model's evaluation on a dataset; ``state`` is what the page shows it at."""
+        path = self._path("evaluation", dataset_id=dataset_id, model_id=model_id)
+        return f"{path}?{urlencode(state)}" if state else path
+
+    def _path(self, page: str, **ids: str) -> str:
+        return self.prefix + PATHS[page].format(**{
+            name: quote(value, safe="") for name, value in ids.items()
+        })

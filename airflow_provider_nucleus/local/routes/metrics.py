@@ -1,0 +1,44 @@
+"""Routes that have predictions matched with the ground truth (contract sections 2.8, 2.6 and 5.1)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow_provider_nucleus.local.errors import NotFoundError
+from airflow_provider_nucleus.local.jobs.matching import start_matching
+from airflow_provider_nucleus.local.matching.options import MatchOptions
+from airflow_provider_nucleus.local.routes.registry import RouteTable
+from airflow_provider_nucleus.local.store import comparisons, datasets, models
+
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.local.wire import Call
+
+__all__ = ["ROUTES"]
+
+ROUTES: Final = RouteTable()
+
+
+@ROUTES.post("dataset/{ds}/model/{m}/calculateEvaluationMetrics")
+def calculate_metrics(call: Call) -> Any:
+    """Start the matching of a model's predictions on a dataset; the new matches replace the old when it is done."""
+    options = MatchOptions.from_wire(call.json())
+    with call.db.write() as cursor:
+        dataset = datasets.find(cursor, call.params["ds"])
+        run = comparisons.of_model(cursor, dataset, models.find(cursor, call.params["m"])).run
+        job = start_matching(call.services, cursor, run, dataset_nos=[dataset.number], options=options)
+    return {**job.to_wire(), "model_run_id": run.id, "dataset_id": dataset.id}
+
+
+@ROUTES.post("modelRun/{r}/commit")
+def commit(call: Call) -> Any:
+    """Start the matching of a run on every dataset it has predictions on."""
+    options = MatchOptions.from_wire(call.json())
+    with call.db.write() as cursor:
+        run = models.find_run(cursor, call.params["r"])
+        numbers = comparisons.datasets_of(cursor, run)
+        if not numbers:
+            raise NotFoundError(
+                f"Model run {run.id} has no predictions: upload predictions before it is committed."
+            )
+        job = start_matching(call.services, cursor, run, dataset_nos=numbers, options=options)
+    return {**job.to_wire(), "model_run_id": run.id}

@@ -1,0 +1,131 @@
+"""Routes that select items and objects by a query (contract sections 2.10 and 6)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow_provider_nucleus.local.errors import BadRequestError
+from airflow_provider_nucleus.local.paging import Pager, Position, page_size
+from airflow_provider_nucleus.local.query.compile import compile_query
+from airflow_provider_nucleus.local.routes.registry import RouteTable
+from airflow_provider_nucleus.local.store import comparisons, datasets, matches
+from airflow_provider_nucleus.local.store.category_matches import category_match_page
+from airflow_provider_nucleus.local.store.match_pages import MATCH_MODES, match_page
+from airflow_provider_nucleus.local.store.selection import item_page, object_page
+
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.local.store.comparisons import Comparison
+    from airflow_provider_nucleus.local.store.database import Cursor
+    from airflow_provider_nucleus.local.store.datasets import Dataset
+    from airflow_provider_nucleus.local.wire import Call
+
+__all__ = ["ROUTES", "query_text"]
+
+ROUTES: Final = RouteTable()
+QUERY_PAGE: Final = 10_000
+_MODES: Final = (*MATCH_MODES, "predictions_only", "ground_truth_only")
+
+
+@ROUTES.post("dataset/{ds}/queryItemsPage")
+def query_items(call: Call) -> Any:
+    """List the items that a query selects."""
+    body = call.json()
+    query = query_text(body)
+    pager = Pager(
+        call.services.settings.api_key, ("items", call.params["ds"], query, body.get("model_run_id"))
+    )
+    position, size = pager.read(body.get("pageToken")), page_size(body, limit=QUERY_PAGE)
+    with call.db.read() as cursor:
+        dataset = datasets.find(cursor, call.params["ds"])
+        condition = compile_query(query, comparisons.query_scope(cursor, dataset, body.get("model_run_id")))
+        items, last = item_page(cursor, dataset, condition, after=position.after, size=size)
+    token = None if last is None else pager.token(Position(0, last))
+    return {"items": [item.to_wire() for item in items], "nextPageToken": token}
+
+
+@ROUTES.post("dataset/{ds}/queryObjectsPage")
+def query_objects(call: Call) -> Any:
+    """List annotations, predictions or matches on the items that a query selects."""
+    body = call.json()
+    mode = body.get("patch_mode")
+    if mode not in _MODES:
+        raise BadRequestError(f"patch_mode must be one of {', '.join(_MODES)}.")
+    run_id = body.get("model_run_id")
+    if run_id is None and mode != "ground_truth_only":
+        raise BadRequestError(f"patch_mode {mode} needs a model_run_id.")
+    with call.db.read() as cursor:
+        dataset = datasets.find(cursor, call.params["ds"])
+        if mode in MATCH_MODES:
+            return _matches(call, cursor, dataset, mode)
+        return _objects(call, cursor, dataset, truth=mode == "ground_truth_only")
+
+
+def query_text(body: dict[str, Any]) -> str:
+    """Return the query of a request body; absent or null selects everything."""
+    query = body.get("query")
+    if query is None:
+        return ""
+    if not isinstance(query, str):
+        raise BadRequestError("query must be a string.")
+    return query
+
+
+def _objects(call: Call, cursor: Cursor, dataset: Dataset, *, truth: bool) -> dict[str, Any]:
+    body = call.json()
+    query, run_id = query_text(body), body.get("model_run_id")
+    scope = comparisons.query_scope(cursor, dataset, run_id)
+    set_no = scope.truth if truth else scope.predictions
+    pager = Pager(call.services.settings.api_key, ("objects", dataset.id, query, run_id, set_no))
+    position, size = pager.read(body.get("pageToken")), page_size(body, limit=QUERY_PAGE)
+    condition = compile_query(query, scope)
+    rows, last = object_page(
+        cursor, dataset, set_no, condition=condition, after=position.after, size=size, truth=truth
+    )
+    return {"items": rows, "nextPageToken": None if last is None else pager.token(Position(0, last))}
+
+
+def _matches(call: Call, cursor: Cursor, dataset: Dataset, mode: str) -> dict[str, Any]:
+    """List stored matches (part 0) and then those of categories (part 1)."""
+    body = call.json()
+    query, run_id = query_text(body), body["model_run_id"]
+    if not isinstance(run_id, str):
+        raise BadRequestError("model_run_id must be a string.")
+    comparison = comparisons.of_run(cursor, dataset, run_id)
+    match_set = _calculated(cursor, comparison)
+    condition = compile_query(query, comparison.scope)
+    number = None if match_set is None else match_set.number
+    pager = Pager(
+        call.services.settings.api_key, ("matches", dataset.id, comparison.run.id, mode, query, number)
+    )
+    position, size = pager.read(body.get("pageToken")), page_size(body, limit=QUERY_PAGE)
+    rows: list[dict[str, Any]] = []
+    if position.part == 0:
+        last = None
+        if match_set is not None:
+            rows, last = match_page(
+                cursor, match_set, mode=mode, dataset=dataset, condition=condition, after=position.after, size=size,
+                run_id=comparison.run.id,
+            )  # fmt: skip
+        if last is not None:
+            return {"items": rows, "nextPageToken": pager.token(Position(0, last))}
+        position = Position(1)
+    options = matches.NO_OPTIONS if match_set is None else match_set.options
+    of_categories, last = category_match_page(
+        cursor, comparison.sets, options, mode=mode, dataset=dataset, condition=condition, after=position.after,
+        size=max(size - len(rows), 1), run_id=comparison.run.id,
+    )  # fmt: skip
+    return {
+        "items": rows + of_categories,
+        "nextPageToken": None if last is None else pager.token(Position(1, last)),
+    }
+
+
+def _calculated(cursor: Cursor, comparison: Comparison) -> matches.MatchSet | None:
+    """Return the current matches; None only if there is nothing but categories, which need no calculation."""
+    found = matches.current(cursor, comparison.sets.predictions)
+    if found is None and matches.objects_by_type(cursor, comparison.sets):
+        raise BadRequestError(
+            f"No metrics were calculated for model run {comparison.run.id} on dataset {comparison.dataset.id}: post to "
+            f"dataset/{comparison.dataset.id}/model/{comparison.run.model_id}/calculateEvaluationMetrics and wait for its job."
+        )
+    return found

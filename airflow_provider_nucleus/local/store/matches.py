@@ -1,0 +1,163 @@
+"""Match sets and their rows: written by a calculation, read by queries and pages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from airflow_provider_nucleus.local.matching.options import MatchOptions
+from airflow_provider_nucleus.local.matching.sides import Sets
+from airflow_provider_nucleus.local.store.counters import reserve
+from airflow_provider_nucleus.local.store.database import one, rows
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from airflow_provider_nucleus.local.store.database import Cursor
+
+__all__ = [
+    "NO_OPTIONS",
+    "MatchSet",
+    "begin",
+    "current",
+    "forget",
+    "insert_rows",
+    "objects_by_type",
+    "publish",
+]
+
+
+NO_OPTIONS: Final = MatchOptions()
+"""What applies where nothing was calculated: only equal labels associate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchSet:
+    """The result of one calculation, or one that is still being made."""
+
+    number: int
+    sets: Sets
+    options: MatchOptions
+    summary: dict[str, Any]
+    job_no: int
+    created_at: datetime
+
+
+def begin(cursor: Cursor, sets: Sets, *, dataset_no: int, options: MatchOptions, job_no: int) -> MatchSet:
+    """Start a match set that nobody sees yet; what an interrupted calculation of the same job left is removed."""
+    left = cursor.execute(
+        "SELECT match_set_no FROM match_sets WHERE job_no = ? AND NOT current", [job_no]
+    ).fetchall()
+    for (number,) in left:
+        _remove(cursor, number)
+    made = MatchSet(
+        number=reserve(cursor, "match_set"),
+        sets=sets,
+        options=options,
+        summary={},
+        job_no=job_no,
+        created_at=datetime.now(UTC).replace(tzinfo=None),
+    )
+    cursor.execute(
+        "INSERT INTO match_sets VALUES (?, ?, ?, ?, ?, false, ?, '{}', ?)",
+        [
+            made.number,
+            sets.predictions,
+            sets.truth,
+            dataset_no,
+            job_no,
+            orjson.dumps(options.to_wire()).decode(),
+            made.created_at,
+        ],
+    )
+    return made
+
+
+def insert_rows(cursor: Cursor, match_set: MatchSet, table: pa.Table) -> None:
+    """Append match rows (the columns of ``matches`` without the first) to a match set."""
+    cursor.register("new_matches", table)
+    cursor.execute("INSERT INTO matches SELECT ?, * FROM new_matches", [match_set.number])
+    cursor.unregister("new_matches")
+
+
+def publish(cursor: Cursor, match_set: MatchSet, summary: dict[str, Any]) -> None:
+    """Make a match set the one that readers see, in place of the one before."""
+    before = cursor.execute(
+        "SELECT match_set_no FROM match_sets WHERE set_no = ? AND current", [match_set.sets.predictions]
+    ).fetchall()
+    for (number,) in before:
+        _remove(cursor, number)
+    cursor.execute(
+        "UPDATE match_sets SET current = true, summary = ? WHERE match_set_no = ?",
+        [orjson.dumps(summary).decode(), match_set.number],
+    )
+
+
+def current(cursor: Cursor, set_no: int) -> MatchSet | None:
+    """Return the match set of an object set of predictions, or None if nothing was calculated."""
+    row = one(
+        cursor,
+        "SELECT match_set_no, truth_set_no, options, summary, job_no, created_at FROM match_sets "
+        "WHERE set_no = ? AND current",
+        [set_no],
+    )
+    if row is None:
+        return None
+    return MatchSet(
+        number=row["match_set_no"],
+        sets=Sets(row["truth_set_no"], set_no),
+        options=MatchOptions.from_wire(orjson.loads(row["options"])),
+        summary=orjson.loads(row["summary"]),
+        job_no=row["job_no"],
+        created_at=row["created_at"],
+    )
+
+
+def discard(cursor: Cursor, match_set: MatchSet) -> None:
+    """Remove a match set that is not to be published."""
+    _remove(cursor, match_set.number)
+
+
+def forget(cursor: Cursor, set_nos: list[int]) -> None:
+    """Remove every match set that reads one of these object sets, when those are deleted."""
+    found = cursor.execute(
+        "SELECT match_set_no FROM match_sets WHERE set_no IN (SELECT unnest(?::INTEGER[])) "
+        "OR truth_set_no IN (SELECT unnest(?::INTEGER[]))",
+        [set_nos, set_nos],
+    ).fetchall()
+    for (number,) in found:
+        _remove(cursor, number)
+
+
+def tally(cursor: Cursor, match_set: MatchSet) -> dict[str, int]:
+    """Count the rows of a match set by kind, whatever their overlap."""
+    found = rows(
+        cursor,
+        "SELECT count(*) FILTER (kind = 'matched') AS matched, count(*) FILTER (kind = 'false_positive') AS "
+        "false_positive, count(*) FILTER (kind = 'false_negative') AS false_negative FROM matches WHERE match_set_no = ?",
+        [match_set.number],
+    )
+    return found[0]
+
+
+def objects_by_type(cursor: Cursor, sets: Sets) -> dict[str, dict[str, int]]:
+    """Count the geometric objects and mask segments of both sides by type."""
+    found = rows(
+        cursor,
+        "SELECT kind, count(*) FILTER (set_no = ?) AS ground_truth, count(*) FILTER (set_no = ?) AS predictions FROM ("
+        "SELECT set_no, type AS kind FROM objects UNION ALL "
+        "SELECT set_no, 'segmentation' FROM (SELECT set_no, unnest(from_json(segments, '[\"JSON\"]')) FROM masks))"
+        " WHERE set_no IN (SELECT unnest(?::INTEGER[])) GROUP BY kind ORDER BY kind",
+        [sets.truth, sets.predictions, sets.numbers],
+    )
+    return {
+        row["kind"]: {"ground_truth": row["ground_truth"], "predictions": row["predictions"]} for row in found
+    }
+
+
+def _remove(cursor: Cursor, number: int) -> None:
+    cursor.execute("DELETE FROM matches WHERE match_set_no = ?", [number])
+    cursor.execute("DELETE FROM match_sets WHERE match_set_no = ?", [number])
