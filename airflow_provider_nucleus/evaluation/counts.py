@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray, IndexArray, frozen
+from airflow_provider_nucleus.evaluation.arrays import BoolArray, IndexArray, frozen
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.matching import Matches
@@ -54,26 +54,43 @@ class Counts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelCounts:
-    """The same numbers as columns, one entry per label code."""
+    """The same numbers as columns, one entry per label code. Counts of disjoint images add up, exactly.
+
+    The sum of the overlaps of true positives is kept as an integer in units of 2^-53, in two columns
+    (*overlap_high* in units of 2^-27 and *overlap_low*): that way it does not depend on the order of summation, and
+    partitions give bit for bit what one run gives.
+    """
 
     threshold: float
     tp: IndexArray
     fp: IndexArray
     fn: IndexArray
     found: IndexArray
-    overlap_sum: FloatArray
+    overlap_high: IndexArray
+    overlap_low: IndexArray
+
+    def __add__(self, other: LabelCounts) -> LabelCounts:
+        """Return the counts of both sets of images; raise ValueError when threshold or labels differ."""
+        if self.threshold != other.threshold or self.tp.size != other.tp.size:
+            raise ValueError("counts at different thresholds or of different vocabularies cannot be added")
+        return LabelCounts(self.threshold, *(getattr(self, name) + getattr(other, name) for name in _COLUMNS))
 
     def of(self, label: int) -> Counts:
         """Return the numbers of one label."""
-        tp = int(self.tp[label])
-        return Counts(
-            threshold=self.threshold,
-            tp=tp,
-            fp=int(self.fp[label]),
-            fn=int(self.fn[label]),
-            found=int(self.found[label]),
-            mean_overlap=float(self.overlap_sum[label]) / tp if tp else None,
-        )
+        return self._counts(*(int(getattr(self, name)[label]) for name in _COLUMNS))
+
+    def total(self) -> Counts:
+        """Return the numbers of all labels together."""
+        return self._counts(*(int(getattr(self, name).sum()) for name in _COLUMNS))
+
+    def _counts(self, tp: int, fp: int, fn: int, found: int, high: int, low: int) -> Counts:
+        mean = ((high << _LOW_BITS) + low) / (tp << _UNIT_BITS) if tp else None
+        return Counts(threshold=self.threshold, tp=tp, fp=fp, fn=fn, found=found, mean_overlap=mean)
+
+
+_COLUMNS = ("tp", "fp", "fn", "found", "overlap_high", "overlap_low")
+_UNIT_BITS = 53
+_LOW_BITS = 26
 
 
 def true_positives(
@@ -94,16 +111,10 @@ def true_positives(
 
 def counts_at(matches: Matches, threshold: float, *, minimum_confidence: float | None = None) -> Counts:
     """Count the whole comparison at an overlap threshold in [0, 1]."""
-    hits = true_positives(matches, threshold, minimum_confidence=minimum_confidence)
-    tp = int(hits.sum())
-    return Counts(
-        threshold=threshold,
-        tp=tp,
-        fp=int(_kept(matches, minimum_confidence).sum()) - tp,
-        fn=int(matches.ground_truth.counted.sum()) - tp,
-        found=tp,
-        mean_overlap=float(matches.overlap[hits].sum()) / tp if tp else None,
+    labels = 1 + max(
+        int(matches.ground_truth.label.max(initial=0)), int(matches.predictions.label.max(initial=0))
     )
+    return counts_by_label(matches, threshold, labels=labels, minimum_confidence=minimum_confidence).total()
 
 
 def counts_by_label(
@@ -112,19 +123,22 @@ def counts_by_label(
     """Count each of *labels* label codes: precision by the predicted label, recall by the ground truth's."""
     hits = true_positives(matches, threshold, minimum_confidence=minimum_confidence)
     truth, predictions = matches.ground_truth, matches.predictions
-    right_label = predictions.label[hits]
-    tp = np.bincount(right_label, minlength=labels)
-    predicted = np.bincount(predictions.label[_kept(matches, minimum_confidence)], minlength=labels)
+    label = predictions.label[hits]
+    tp = np.bincount(label, minlength=labels)
     found = np.bincount(truth.label[matches.match[hits]], minlength=labels)
-    sums = np.zeros(labels)
-    np.add.at(sums, right_label, matches.overlap[hits])
+    predicted = np.bincount(predictions.label[_kept(matches, minimum_confidence)], minlength=labels)
+    # Overlaps of at least 1/2 are whole multiples of 2^-53; smaller ones are rounded to one.
+    units = np.rint(matches.overlap[hits] * 2.0**_UNIT_BITS).astype(np.int64)
+    high = np.bincount(label, weights=units >> _LOW_BITS, minlength=labels).astype(np.int64)
+    low = np.bincount(label, weights=units & ((1 << _LOW_BITS) - 1), minlength=labels).astype(np.int64)
     return LabelCounts(
         threshold=threshold,
         tp=frozen(tp),
         fp=frozen(predicted - tp),
         fn=frozen(np.bincount(truth.label[truth.counted], minlength=labels) - found),
         found=frozen(found),
-        overlap_sum=frozen(sums),
+        overlap_high=frozen(high),
+        overlap_low=frozen(low),
     )
 
 
