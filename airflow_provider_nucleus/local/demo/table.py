@@ -35,7 +35,8 @@ def comparison(models: Mapping[str, Metrics], *, most_classes: int = MOST_CLASSE
         for label in labels[:most_classes]
         for first, (name, metrics) in zip([True] + [False] * len(models), models.items(), strict=False)
     ]
-    lines += ["", "By class", "", *_table("class", rows, group=len(models))]
+    if rows:
+        lines += ["", "By class", "", *_table("class", rows, group=len(models))]
     hidden = _hidden(models, shown=min(len(labels), most_classes))
     if hidden:
         lines += ["", f"{hidden} more class{'es' if hidden > 1 else ''} in the result files."]
@@ -74,8 +75,8 @@ def _table(first: str, rows: Sequence[tuple[str, str, Mapping[str, Any]]], *, gr
                 [_cell(tally, key) + (_mark(marked=marked) if key == "f1" else "") for _, key in _COLUMNS],
             ))
     heads = [title + (" " if key == "f1" else "") for title, key in _COLUMNS]
-    left = [max(len(titles[i]), *(len(names[i]) for names, _ in cells)) for i in range(len(titles))]
-    right = [max(len(heads[i]), *(len(values[i]) for _, values in cells)) for i in range(len(heads))]
+    left = [max([len(titles[i]), *(len(names[i]) for names, _ in cells)]) for i in range(len(titles))]
+    right = [max([len(heads[i]), *(len(values[i]) for _, values in cells)]) for i in range(len(heads))]
     lines = [_line(titles, heads, left, right)]
     lines.append("  " + "-" * (len(lines[0]) - 2))
     return lines + [_line(names, values, left, right) for names, values in cells]

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from airflow_provider_nucleus.gating.summary import Tally
+from airflow_provider_nucleus.local.demo.table import comparison
+
+
+def tally(tp: int, fp: int, fn: int) -> dict:
+    return Tally(tp, fp, fn, 0, tp * 0.75).to_dict()
+
+
+def metrics(overall: dict, labels: int | None = None, **per_label: dict) -> dict:
+    return {
+        "iou_threshold": 0.5,
+        "overall": overall,
+        "labels": len(per_label) if labels is None else labels,
+        "per_label": per_label,
+    }
+
+
+def test_two_models_are_compared_overall_and_by_class():
+    """The whole table, with the better F1 marked and undefined numbers as n/a."""
+    text = comparison({
+        "simple": metrics(tally(8, 2, 12), cup=tally(8, 1, 2), vase=tally(0, 0, 10)),
+        "clever": metrics(tally(12, 4, 8), cup=tally(7, 2, 3), vase=tally(5, 2, 5)),
+    })
+
+    assert text.splitlines() == [
+        "All classes, one-to-one matches of equal label, IoU >= 0.5",
+        "",
+        "  model   TP  FP  FN  precision  recall     F1   mean IoU",
+        "  -------------------------------------------------------",
+        "  simple   8   2  12      0.800   0.400  0.533      0.750",
+        "  clever  12   4   8      0.750   0.600  0.667*     0.750",
+        "",
+        "By class",
+        "",
+        "  class  model   TP  FP  FN  precision  recall     F1   mean IoU",
+        "  --------------------------------------------------------------",
+        "  cup    simple   8   1   2      0.889   0.800  0.842*     0.750",
+        "         clever   7   2   3      0.778   0.700  0.737      0.750",
+        "  vase   simple   0   0  10        n/a   0.000  0.000        n/a",
+        "         clever   5   2   5      0.714   0.500  0.588*     0.750",
+        "",
+        "* best F1   TP, FP, FN: true positives, false positives, false negatives",
+        "n/a: nothing to divide by   -: not reported for this model",
+    ]
+
+
+def test_one_model_has_no_best():
+    """A mark needs a rival."""
+    assert "*" not in comparison({"only": metrics(tally(1, 0, 0), cup=tally(1, 0, 0))})
+
+
+def test_equal_scores_are_both_best():
+    """A tie is shown as a tie."""
+    text = comparison({"a": metrics(tally(1, 0, 0)), "b": metrics(tally(1, 0, 0))})
+
+    assert text.count("1.000*") == 2
+
+
+def test_many_classes_are_cut_and_counted():
+    """The classes with the most ground truth stay; how many are left out is said."""
+    labels = {f"class-{n:02}": tally(n, 0, 0) for n in range(1, 31)}
+    text = comparison({"a": metrics(tally(465, 0, 0), labels=40, **labels)}, most_classes=5)
+
+    assert "class-30" in text
+    assert "class-25" not in text
+    assert "35 more classes" in text
+
+
+def test_a_class_one_model_does_not_report_is_shown_as_such():
+    """Not reported is not zero."""
+    text = comparison({
+        "a": metrics(tally(2, 0, 0), cup=tally(2, 0, 0)),
+        "b": metrics(tally(0, 0, 2), labels=30),
+    })
+    line = next(line for line in text.splitlines() if line.startswith("         b"))
+
+    assert line.split() == ["b", *["-"] * 7]
