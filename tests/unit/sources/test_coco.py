@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusValidationError
 from airflow_provider_nucleus.sources import RowMapping, open_rows
 from tests.shared_data import shared_data
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TRUTH = {
     "annotations": [
@@ -51,21 +54,23 @@ def test_ground_truth_becomes_boxes(truth: Path):
         "annotation_id": "coco-7",
         "metadata": {"iscrowd": 0, "area": 14},
     }
-    assert {"iscrowd": 1, "area": 2} == crowd.data["metadata"]
-    assert {"x": 0, "y": 0, "width": 12, "height": 13} == rings.data["geometry"]
-    assert [1, 2, 3] == [first.number, crowd.number, rings.number]
+    assert crowd.data["metadata"] == {"iscrowd": 1, "area": 2}
+    assert rings.data["geometry"] == {"x": 0, "y": 0, "width": 12, "height": 13}
+    assert [first.number, crowd.number, rings.number] == [1, 2, 3]
 
 
 def test_polygons_split_rings_and_keep_crowds_as_boxes(truth: Path):
     """One polygon per ring; a crowd's run-length mask, which is no polygon, becomes its box with the crowd flag."""
     rows = list(open_rows(truth, kind="annotations", geometry="polygon"))
 
-    assert ["polygon", "box", "polygon", "polygon"] == [row.data["type"] for row in rows]
-    assert [1, 2, 3, 3] == [row.number for row in rows]
-    assert ["coco-9-1", "coco-9-2"] == [row.data["annotation_id"] for row in rows[2:]]
-    assert {"part": 2, "parts": 2} == rows[3].data["metadata"]
-    assert [{"x": 10, "y": 10}, {"x": 12, "y": 10}, {"x": 12, "y": 13}] == rows[3].data["geometry"][
-        "vertices"
+    assert [row.data["type"] for row in rows] == ["polygon", "box", "polygon", "polygon"]
+    assert [row.number for row in rows] == [1, 2, 3, 3]
+    assert [row.data["annotation_id"] for row in rows[2:]] == ["coco-9-1", "coco-9-2"]
+    assert rows[3].data["metadata"] == {"part": 2, "parts": 2}
+    assert rows[3].data["geometry"]["vertices"] == [
+        {"x": 10, "y": 10},
+        {"x": 12, "y": 10},
+        {"x": 12, "y": 13},
     ]
 
 
@@ -79,7 +84,7 @@ def test_a_run_length_mask_that_is_no_crowd_is_not_sent_as_a_box(tmp_path: Path,
 
     assert "run-length mask cannot be sent as polygon" in (row.problem or "")
     (box,) = open_rows(results, kind="predictions", categories=truth)
-    assert {"x": 0, "y": 0, "width": 3, "height": 2} == box.data["geometry"]
+    assert box.data["geometry"] == {"x": 0, "y": 0, "width": 3, "height": 2}
 
 
 def test_results_take_names_from_the_ground_truth(tmp_path: Path, truth: Path):
@@ -94,10 +99,10 @@ def test_results_take_names_from_the_ground_truth(tmp_path: Path, truth: Path):
     )
     rows = [row.data for row in open_rows(results, kind="predictions", categories=truth)]
 
-    assert ["coco-2-1", "coco-1-1", "coco-2-2"] == [row["annotation_id"] for row in rows]
-    assert ["car", "van", "car"] == [row["label"] for row in rows]
-    assert [0.25, 0.5, 0.75] == [row["confidence"] for row in rows]
-    assert "a/two.jpg" == rows[0]["reference_id"]
+    assert [row["annotation_id"] for row in rows] == ["coco-2-1", "coco-1-1", "coco-2-2"]
+    assert [row["label"] for row in rows] == ["car", "van", "car"]
+    assert [row["confidence"] for row in rows] == [0.25, 0.5, 0.75]
+    assert rows[0]["reference_id"] == "a/two.jpg"
 
 
 def test_numbering_per_image_goes_on_over_parts(tmp_path: Path, truth: Path):
@@ -108,7 +113,7 @@ def test_numbering_per_image_goes_on_over_parts(tmp_path: Path, truth: Path):
         )
     rows = list(open_rows(str(tmp_path / "part-*.json"), kind="predictions", images=truth))
 
-    assert ["coco-1-1", "coco-1-2"] == [row.data["annotation_id"] for row in rows]
+    assert [row.data["annotation_id"] for row in rows] == ["coco-1-1", "coco-1-2"]
 
 
 def test_bad_elements_are_problems_with_reasons(tmp_path: Path, truth: Path):
@@ -129,7 +134,7 @@ def test_bad_elements_are_problems_with_reasons(tmp_path: Path, truth: Path):
     rows = list(open_rows(results, kind="predictions", categories=truth))
 
     assert list(range(1, 9)) == [row.number for row in rows]
-    assert [7] == [at for at, row in enumerate(rows) if row.problem is None]
+    assert [at for at, row in enumerate(rows) if row.problem is None] == [7]
     for row, reason in zip(
         rows,
         [
@@ -167,32 +172,35 @@ def test_keypoints_keep_their_flags(tmp_path: Path, truth: Path):
         geometry="keypoints",
     )
 
-    assert {"names": ["nose", "tail"], "skeleton": [[0, 1]]} == {
-        k: shown.data["geometry"][k] for k in ("names", "skeleton")
+    assert {k: shown.data["geometry"][k] for k in ("names", "skeleton")} == {
+        "names": ["nose", "tail"],
+        "skeleton": [[0, 1]],
     }
-    assert [{"x": 1.5, "y": 2, "visible": True}, {"x": 3, "y": 4, "visible": True}] == shown.data["geometry"][
-        "keypoints"
+    assert shown.data["geometry"]["keypoints"] == [
+        {"x": 1.5, "y": 2, "visible": True},
+        {"x": 3, "y": 4, "visible": True},
     ]
-    assert [{"x": None, "y": None, "visible": False}, {"x": 3, "y": 4, "visible": False}] == hidden.data[
-        "geometry"
-    ]["keypoints"]
+    assert hidden.data["geometry"]["keypoints"] == [
+        {"x": None, "y": None, "visible": False},
+        {"x": 3, "y": 4, "visible": False},
+    ]
 
 
 def test_images_become_items(truth: Path):
     """Items carry size, metadata and address: below the image folder, or where COCO says they are."""
     first, second = (row.data for row in open_rows(truth, kind="items", image_folder="/images/"))
 
-    assert {
+    assert first == {
         "reference_id": "a/one.jpg",
         "image_url": "/images/a/one.jpg",
         "metadata": {},
         "width": 10,
         "height": 20,
-    } == first
-    assert {"light": "dusk"} == second["metadata"]
+    }
+    assert second["metadata"] == {"light": "dusk"}
     missing, remote = open_rows(truth, kind="items")
     assert "image folder" in (missing.problem or "")
-    assert "http://images/two.jpg" == remote.data["image_url"]
+    assert remote.data["image_url"] == "http://images/two.jpg"
 
 
 def test_reference_ids_follow_the_template(truth: Path):
@@ -200,11 +208,11 @@ def test_reference_ids_follow_the_template(truth: Path):
     mapping = RowMapping(reference_id="{stem}-{id:04d}", labels={"car": "vehicle"})
 
     assert (
-        "one-0001"
-        == next(open_rows(truth, kind="items", mapping=mapping, image_folder="x")).data["reference_id"]
+        next(open_rows(truth, kind="items", mapping=mapping, image_folder="x")).data["reference_id"]
+        == "one-0001"
     )
     row = next(open_rows(truth, kind="annotations", mapping=mapping))
-    assert ("one-0001", "vehicle") == (row.data["reference_id"], row.data["label"])
+    assert (row.data["reference_id"], row.data["label"]) == ("one-0001", "vehicle")
 
 
 def test_fields_cannot_be_mapped(truth: Path):
@@ -239,7 +247,7 @@ def test_real_results_are_all_read(name: str, model: str, count: int):
 
     assert count == len(rows)
     assert not [row for row in rows if row.problem]
-    assert 1 == max(Counter((row.data["reference_id"], row.data["annotation_id"]) for row in rows).values())
+    assert max(Counter((row.data["reference_id"], row.data["annotation_id"]) for row in rows).values()) == 1
 
 
 def test_real_ground_truth_is_all_read():

@@ -67,7 +67,7 @@ def test_a_cut_document_is_refused(rows, cut, window):
     try:
         with pytest.raises(NucleusValidationError, match=r"f\.json: is not valid JSON near byte"):
             document = JsonFile(io.BytesIO(raw[: cut % len(raw)]), "f.json")
-            for _ in document.keys():
+            for _ in document:
                 document.skip()
     finally:
         elements.WINDOW = before
@@ -80,17 +80,17 @@ def test_members_are_read_one_by_one(tiny_window):
         io.BytesIO(b'{"info": {"v": [1]}, "rows": [{"a": 1}, {"a": 2}], "end": -1.5e3}'), "f.json"
     )
     found: dict[str, object] = {}
-    for key in document.keys():
+    for key in document:
         found[key] = (
             [row for batch in document.batches() for row in batch] if key == "rows" else document.value()
         )
 
-    assert {"info": {"v": [1]}, "rows": [{"a": 1}, {"a": 2}], "end": -1500.0} == found
+    assert found == {"info": {"v": [1]}, "rows": [{"a": 1}, {"a": 2}], "end": -1500.0}
 
 
 def test_a_byte_order_mark_is_ignored():
     """Files written by Windows tools begin with a byte order mark."""
-    assert [{"a": 1}] == read_array(b'\xef\xbb\xbf[{"a":1}]')
+    assert read_array(b'\xef\xbb\xbf[{"a":1}]') == [{"a": 1}]
 
 
 @pytest.mark.parametrize("raw", [b"[1 2]", b"[1,]", b'[{"a":}]', b"{", b"", b"[\xff]", b'["\xc3'])
@@ -117,5 +117,5 @@ def test_memory_is_set_by_the_window(tmp_path):
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
 
-    assert 100_000 == count
+    assert count == 100_000
     assert peak < path.stat().st_size / 4

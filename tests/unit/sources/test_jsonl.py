@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pytest
@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 
 from airflow_provider_nucleus.exceptions import NucleusValidationError
 from airflow_provider_nucleus.sources import jsonl, open_rows
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ROWS = [
     {"reference_id": f"i{n}", "label": "é", "type": "box", "geometry": {"x": n}, "n": 1.5} for n in range(500)
@@ -51,7 +54,7 @@ def test_every_packing_gives_the_same_rows(tmp_path: Path, name: str, raw: bytes
     path.write_bytes(raw)
     rows = read(path)
 
-    assert ROWS == [row.data for row in rows]
+    assert [row.data for row in rows] == ROWS
     assert list(range(1, 501)) == [row.number for row in rows]
     assert {str(path)} == {row.source for row in rows}
 
@@ -62,13 +65,13 @@ def test_bad_lines_are_kept_as_problems(tmp_path: Path):
     path.write_bytes(b'{"a": 1}\n\n{"a": \n[1]\nnull\n"x"\n  \n{"a": NaN}\n{"a": "\xff"}\n{"a": 2}')
     rows = read(path)
 
-    assert [1, 3, 4, 5, 6, 8, 9, 10] == [row.number for row in rows]
-    assert [None, "not JSON", "a list", "null", "text", None, "not JSON", None] == [
+    assert [row.number for row in rows] == [1, 3, 4, 5, 6, 8, 9, 10]
+    assert [
         row.problem and next(word for word in ("not JSON", "a list", "null", "text") if word in row.problem)
         for row in rows
-    ]
-    assert '{"a": ' == rows[1].data["raw"]
-    assert {"a": 2} == rows[-1].data
+    ] == [None, "not JSON", "a list", "null", "text", None, "not JSON", None]
+    assert rows[1].data["raw"] == '{"a": '
+    assert rows[-1].data == {"a": 2}
 
 
 @given(
@@ -116,4 +119,4 @@ def test_an_empty_file_has_no_rows(tmp_path: Path):
     """Zero bytes are zero rows."""
     for name in ("rows.jsonl", "rows.json", "rows"):
         (tmp_path / name).touch()
-        assert [] == read(tmp_path / name)
+        assert read(tmp_path / name) == []

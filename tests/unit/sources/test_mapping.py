@@ -42,9 +42,10 @@ def test_fields_are_renamed_and_foreign_ones_dropped():
 
 def test_a_wire_name_used_as_a_source_is_not_sent_twice():
     """A column called `label` that holds the item's name moves, it is not copied."""
-    assert {"reference_id": "a", "type": "category"} == mapped(
-        {"label": "a"}, {"reference_id": "label", "type": "=category"}
-    )
+    assert mapped({"label": "a"}, {"reference_id": "label", "type": "=category"}) == {
+        "reference_id": "a",
+        "type": "category",
+    }
 
 
 def test_labels_are_mapped_everywhere_they_occur():
@@ -58,12 +59,12 @@ def test_labels_are_mapped_everywhere_they_occur():
     }
     result = mapped(row, RowMapping(labels={"a": "x", "b": "x"}))
 
-    assert ("x", ["x", "c"], [{"label": "x", "index": 1}, "odd"]) == (
+    assert (
         result["label"],
         result["labels"],
         result["annotations"],
-    )
-    assert {"x": 0.75, "c": 0.25} == result["class_pdf"]
+    ) == ("x", ["x", "c"], [{"label": "x", "index": 1}, "odd"])
+    assert result["class_pdf"] == {"x": 0.75, "c": 0.25}
 
 
 @pytest.mark.parametrize(
@@ -83,9 +84,11 @@ def test_templates_read_the_source_row():
         fields={"label": "cls"}, reference_id="{cam}/{meta.frame:04d}", annotation_id="{cls}-{n}"
     )
 
-    assert {"label": "car", "reference_id": "l/0007", "annotation_id": "car-1"} == mapped(
-        {"cls": "car", "cam": "l", "meta": {"frame": 7}, "n": 1}, mapping
-    )
+    assert mapped({"cls": "car", "cam": "l", "meta": {"frame": 7}, "n": 1}, mapping) == {
+        "label": "car",
+        "reference_id": "l/0007",
+        "annotation_id": "car-1",
+    }
     lacking, wrong = open_rows(
         [{"cls": "car", "n": 1}, {"cls": "car", "cam": "l", "n": 1, "meta": {"frame": "x"}}],
         kind="predictions",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +13,9 @@ from airflow_provider_nucleus.schema.batches import batches_of
 from airflow_provider_nucleus.schema.rows import SourceRow
 from airflow_provider_nucleus.sources import fingerprint, open_rows
 from airflow_provider_nucleus.sources.files import find_parts
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def lay(folder: Path, *names: str) -> None:
@@ -45,16 +48,16 @@ def test_a_glob_stands_for_its_matches(tmp_path: Path):
     """Also over folders; a file whose name merely looks like a glob is itself."""
     lay(tmp_path, "day=1/a.jsonl", "day=2/b.jsonl", "day=2/c.json", "odd[1].jsonl")
 
-    assert ["day=1/a.jsonl", "day=2/b.jsonl"] == labels(f"{tmp_path}/day=*/*.jsonl")
-    assert ["odd[1].jsonl"] == labels(tmp_path / "odd[1].jsonl")
+    assert labels(f"{tmp_path}/day=*/*.jsonl") == ["day=1/a.jsonl", "day=2/b.jsonl"]
+    assert labels(tmp_path / "odd[1].jsonl") == ["odd[1].jsonl"]
 
 
 def test_a_list_of_paths_is_read_in_its_order(tmp_path: Path):
     """The user's order wins over the alphabet."""
     lay(tmp_path, "a.jsonl", "b.jsonl")
 
-    assert ["b.jsonl", "a.jsonl"] == labels([str(tmp_path / "b.jsonl"), tmp_path / "a.jsonl"])
-    assert ["a.jsonl"] == labels(f"file://{tmp_path}/a.jsonl")
+    assert labels([str(tmp_path / "b.jsonl"), tmp_path / "a.jsonl"]) == ["b.jsonl", "a.jsonl"]
+    assert labels(f"file://{tmp_path}/a.jsonl") == ["a.jsonl"]
 
 
 @pytest.mark.parametrize("name", ["missing.jsonl", "*.jsonl", "empty"])
@@ -74,7 +77,7 @@ def test_credentials_in_addresses_stay_out_of_names():
 
         def open(self, mode: str) -> None: ...
 
-    assert "https://host/rows.jsonl" == find_parts(Signed())[0].name
+    assert find_parts(Signed())[0].name == "https://host/rows.jsonl"
 
 
 def test_rows_in_memory_may_be_anything_that_knows_its_wire_form():
@@ -86,10 +89,10 @@ def test_rows_in_memory_may_be_anything_that_knows_its_wire_form():
 
     rows = list(open_rows([{"label": "dict"}, Thing(), 7], kind="predictions"))
 
-    assert ["dict", "thing"] == [row.data["label"] for row in rows[:2]]
+    assert [row.data["label"] for row in rows[:2]] == ["dict", "thing"]
     assert "int" in rows[2].problem
-    assert [] == list(open_rows([], kind="items"))
-    assert 5_000 == len(list(open_rows(({"n": n} for n in range(5_000)), kind="items")))
+    assert list(open_rows([], kind="items")) == []
+    assert len(list(open_rows(({"n": n} for n in range(5_000)), kind="items"))) == 5_000
 
 
 def test_arguments_that_do_not_fit_are_refused():
@@ -132,7 +135,8 @@ def test_single_rows_are_gathered_into_batches_without_loss():
     ]
     batches = list(batches_of(iter(rows), size=2))
 
-    assert [("a", [1, 3], [2]), ("b", [1], [])] == [
-        (one.source, list(one.numbers), [bad.number for bad in one.problems]) for one in batches
+    assert [(one.source, list(one.numbers), [bad.number for bad in one.problems]) for one in batches] == [
+        ("a", [1, 3], [2]),
+        ("b", [1], []),
     ]
-    assert [] == list(batches_of(iter([])))
+    assert list(batches_of(iter([]))) == []

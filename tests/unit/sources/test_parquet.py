@@ -6,7 +6,7 @@ import datetime as dt
 import decimal
 import json
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,6 +14,9 @@ import pytest
 
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusValidationError
 from airflow_provider_nucleus.sources import RowMapping, open_rows
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 WIRE = [
     {
@@ -41,7 +44,7 @@ def test_nested_wire_columns_read_back_as_written(tmp_path: Path):
     """Struct columns become objects; rows are numbered over all row groups."""
     rows = read(write(tmp_path, pa.Table.from_pylist(WIRE), row_group_size=3_500))
 
-    assert WIRE == [row.data for row in rows]
+    assert [row.data for row in rows] == WIRE
     assert list(range(1, 12_001)) == [row.number for row in rows]
 
 
@@ -124,10 +127,10 @@ def test_types_json_lacks_are_spelled(tmp_path: Path):
     })  # fmt: skip
     first, second = (row.data for row in read(write(tmp_path, table)))
 
-    assert {"at": "2026-01-02T03:04:00", "price": 1.5, "raw": "AA=="} == first["metadata"]
-    assert {"car": 0.75, "van": 0.25} == first["class_pdf"]
-    assert {"vertices": [{"x": 1.0, "y": 2.0}]} == first["geometry"]
-    assert {"label": "van"} == second
+    assert first["metadata"] == {"at": "2026-01-02T03:04:00", "price": 1.5, "raw": "AA=="}
+    assert first["class_pdf"] == {"car": 0.75, "van": 0.25}
+    assert first["geometry"] == {"vertices": [{"x": 1.0, "y": 2.0}]}
+    assert second == {"label": "van"}
 
 
 def test_json_text_in_columns_is_decoded(tmp_path: Path):
@@ -139,13 +142,13 @@ def test_json_text_in_columns_is_decoded(tmp_path: Path):
     })
     rows = read(write(tmp_path, table))
 
-    assert [None, True, None] == [
+    assert [
         row.problem and row.problem.startswith("geometry is not JSON")
         for row in sorted(rows, key=lambda row: row.number)
-    ]
-    assert {"label": "b", "geometry": "{broken"} == rows[1].data
+    ] == [None, True, None]
+    assert rows[1].data == {"label": "b", "geometry": "{broken"}
     assert ({"a": 1.0}, WIRE[0]["geometry"]) == (rows[0].data["class_pdf"], rows[0].data["geometry"])
-    assert {"label": "c"} == rows[2].data
+    assert rows[2].data == {"label": "c"}
 
 
 def test_a_file_without_usable_columns_says_which_it_has(tmp_path: Path):
@@ -164,7 +167,7 @@ def test_damaged_files_are_errors(tmp_path: Path):
 
 def test_parquet_is_recognised_without_its_suffix(tmp_path: Path):
     """By its first bytes."""
-    assert 10 == len(read(write(tmp_path, pa.Table.from_pylist(WIRE[:10]), name="part-0000")))
+    assert len(read(write(tmp_path, pa.Table.from_pylist(WIRE[:10]), name="part-0000"))) == 10
 
 
 def test_the_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -1,0 +1,276 @@
+"""Bringing the chunks of a spool to the server, one after the other, and noting in the record what became of each.
+
+At most one chunk is in an unknown state at any time: that is what bounds the rows a retry sends twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
+
+from airflow_provider_nucleus.client.calls.items import MAX_FILES_PER_REQUEST
+from airflow_provider_nucleus.client.calls.jobs import job_errors, job_status
+from airflow_provider_nucleus.client.content import FileContent
+from airflow_provider_nucleus.client.uploads.ledger import OpenChunk, Record
+from airflow_provider_nucleus.client.uploads.outcomes import Counts, Refusals, job_counts
+from airflow_provider_nucleus.client.uploads.requests import (
+    LINES_PER_REQUEST,
+    MASKS_PER_REQUEST,
+    is_mask,
+    local_images_call,
+    local_masks_call,
+    rows_call,
+)
+from airflow_provider_nucleus.client.uploads.sending import Sender
+from airflow_provider_nucleus.client.uploads.starting import JobStarter
+from airflow_provider_nucleus.exceptions import NucleusError, NucleusUploadError
+from airflow_provider_nucleus.schema.jobs import Job, JobState, JobStatus
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable, Iterator
+
+    from airflow_provider_nucleus.client.call import Call
+    from airflow_provider_nucleus.client.sync import NucleusClient
+    from airflow_provider_nucleus.client.uploads.progress import ProgressMeter
+    from airflow_provider_nucleus.client.uploads.spool import Chunk, Spool
+    from airflow_provider_nucleus.client.uploads.target import UploadOptions, UploadTarget
+    from airflow_provider_nucleus.schema.models import UploadAnswer
+
+__all__ = ["Delivery", "settle"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """The rows of one request."""
+
+    lines: list[bytes]
+    masks: bool = False
+    files: bool = False
+
+
+class Delivery:
+    """Delivers the chunks that the record does not vouch for."""
+
+    def __init__(
+        self,
+        client: NucleusClient,
+        target: UploadTarget,
+        options: UploadOptions,
+        *,
+        record: Record,
+        save: Callable[[], None],
+        refusals: Refusals,
+        stopped: Callable[[], bool],
+        log: logging.Logger,
+        meter: ProgressMeter,
+    ) -> None:
+        self._client = client
+        self._target = target
+        self._options = options
+        self._record = record
+        self._save = save
+        self._refusals = refusals
+        self._stopped = stopped
+        self._log = log
+        self._meter = meter
+        self._done = 0
+        self._starter = JobStarter(client, target, options, claimed=lambda: set(record.job_ids), log=log)
+        self._since: str | None = None
+        self._sender: Sender[_Piece, UploadAnswer | Job] = Sender(
+            client,
+            self._call_for,
+            concurrency=options.concurrency,
+            retry_seconds=options.retry_seconds,
+            stopped=stopped,
+            log=log,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._sender.close()
+
+    def deliver(self, spool: Spool) -> None:
+        """Deliver rows that travel alone: by jobs or by requests, as the options say."""
+        by_jobs = self._options.asynchronous or self._target.kind == "items"
+        for chunk in spool.chunks:
+            if chunk.kept:
+                self._check_stop()
+                if by_jobs:
+                    self._by_job(spool, chunk)
+                else:
+                    self._by_requests(chunk, _pieces(spool.lines(chunk)))
+            self._advance(chunk.rows)
+
+    def deliver_files(self, spool: Spool) -> None:
+        """Deliver rows that take a local file along."""
+        for chunk in spool.chunks:
+            if chunk.kept:
+                self._check_stop()
+                self._by_requests(chunk, _file_pieces(spool.lines(chunk)))
+            self._advance(chunk.rows)
+
+    def _by_job(self, spool: Spool, chunk: Chunk) -> None:
+        entry = self._record.find(chunk.digest)
+        if entry is not None:
+            # An earlier attempt was about to start this job, or did and did not live to hear of it.
+            job = self._starter.find(entry)
+            if job is not None:
+                entry.job_id = job.job_id
+                self._save()
+                return
+        if self._since is None:
+            self._since = self._starter.newest_job_time()
+        request_id = self._starter.put(self._metered(spool.content(chunk), chunk.rows))
+        if entry is None:
+            entry = OpenChunk(chunk.digest, chunk.rows, self._since)
+            self._record.open.append(entry)
+        self._save()
+        try:
+            job = self._starter.start(entry, request_id)
+        except NucleusError as error:
+            if not self._starter.ambiguous(error):
+                self._record.open.remove(entry)
+                self._save()
+            raise
+        entry.job_id = job.job_id
+        self._save()
+        self._since = job.job_creation_time or self._since
+        self._log.info("Started job %s for %d rows", job.job_id, chunk.rows)
+
+    def _by_requests(self, chunk: Chunk, pieces: Iterator[_Piece]) -> None:
+        processed = ignored = errored = sent = 0
+        for piece, answer in self._sender.run(pieces):
+            counts = self._outcome(answer, piece)
+            processed += counts.processed
+            ignored += counts.ignored
+            errored += counts.errored
+            sent += len(piece.lines)
+            self._meter.at(self._done + sent)
+        self._record.accept(chunk.digest, chunk.rows, processed=processed, ignored=ignored, errored=errored)
+        self._save()
+
+    def _call_for(self, piece: _Piece) -> Call[Any]:
+        if not piece.files:
+            return rows_call(self._target, self._options, piece.lines, masks=piece.masks)
+        if self._target.kind == "items":
+            return local_images_call(self._target, self._options, piece.lines)
+        return local_masks_call(self._target, self._options, piece.lines)
+
+    def _outcome(self, answer: UploadAnswer | Job, piece: _Piece) -> Counts:
+        if isinstance(answer, Job):
+            return self._images_outcome(answer, piece)
+        self._refusals.add(answer.errors)
+        return Counts(answer.processed, answer.ignored, len(answer.errors))
+
+    def _images_outcome(self, job: Job, piece: _Piece) -> Counts:
+        """Wait for the job that takes in at most ten images; there is one per request."""
+        while True:
+            status = self._client.send(job_status(job.job_id))
+            if status.state.terminal:
+                break
+            self._check_stop()
+            self._client.sleep(self._options.poll_interval)
+        if status.state is JobState.CANCELLED:
+            raise NucleusUploadError(
+                f"Job {job.job_id}, which takes in {len(piece.lines)} images, was cancelled.",
+                job_ids=[job.job_id],
+                hint="A retry sends these images again.",
+            )
+        errors = self._client.send(job_errors(job.job_id)) if status.state is not JobState.SUCCEEDED else []
+        return settle(status, len(piece.lines), errors, self._refusals)
+
+    def _metered(self, content: FileContent, rows: int) -> FileContent:
+        """Let the meter follow the bytes of a chunk."""
+
+        def opened() -> BinaryIO:
+            return cast(
+                "BinaryIO",
+                _Metered(
+                    content.open(), lambda share: self._meter.at(self._done + int(share * rows)), content.size
+                ),
+            )
+
+        return FileContent(open=opened, size=content.size)
+
+    def _advance(self, rows: int) -> None:
+        self._done += rows
+        self._meter.at(self._done)
+
+    def _check_stop(self) -> None:
+        if self._stopped():
+            jobs = self._record.job_ids
+            raise NucleusUploadError(
+                f"The upload was stopped; its jobs are left running: {', '.join(jobs) or 'none'}.",
+                job_ids=jobs,
+                hint="A retry attaches to them and sends what is missing.",
+            )
+
+
+def settle(status: JobStatus, rows: int, errors: list[str], refusals: Refusals) -> Counts:
+    """Return what a job that ended did with its rows, and note what it refused.
+
+    Without counts from the server every row without an error counts as processed. A job that did not end well refused at least one
+    thing, whatever its counts say.
+    """
+    refusals.add(errors)
+    counts = job_counts(status)
+    if counts is None:
+        counts = Counts(processed=max(rows - len(errors), 0), errored=len(errors))
+    if status.state is not JobState.SUCCEEDED and counts.errored == 0:
+        if not errors:
+            refusals.add([status.final_error or f"job {status.job_id} ended as {status.status}"])
+        counts = Counts(counts.processed, counts.ignored, max(len(errors), 1))
+    return counts
+
+
+class _Metered:
+    """A file whose reading is watched."""
+
+    def __init__(self, file: BinaryIO, on_share: Callable[[float], None], size: int) -> None:
+        self._file = file
+        self._on_share = on_share
+        self._size = size
+        self._read = 0
+
+    def read(self, size: int = -1) -> bytes:
+        piece = self._file.read(size)
+        self._read += len(piece)
+        self._on_share(self._read / max(self._size, 1))
+        return piece
+
+    def __enter__(self) -> Self:
+        self._file.__enter__()
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self._file.__exit__(*details)  # type: ignore[arg-type]
+
+
+def _pieces(lines: Iterator[bytes]) -> Iterator[_Piece]:
+    """Gather lines into requests of 5000, masks into requests of 20."""
+    rows: list[bytes] = []
+    masks: list[bytes] = []
+    for line in lines:
+        if is_mask(line):
+            masks.append(line)
+            if len(masks) == MASKS_PER_REQUEST:
+                yield _Piece(masks, masks=True)
+                masks = []
+        else:
+            rows.append(line)
+            if len(rows) == LINES_PER_REQUEST:
+                yield _Piece(rows)
+                rows = []
+    if rows:
+        yield _Piece(rows)
+    if masks:
+        yield _Piece(masks, masks=True)
+
+
+def _file_pieces(lines: Iterator[bytes]) -> Iterator[_Piece]:
+    while taken := list(islice(lines, MAX_FILES_PER_REQUEST)):
+        yield _Piece(taken, files=True)

@@ -1,0 +1,210 @@
+"""The memory of an upload between attempts: which chunks the server has, which job each open one belongs to.
+
+The record is one small JSON value in the task state store. A chunk is named by a digest of its rows, so a retry that cuts the same
+input finds its chunks again, and one that cuts a changed input finds those that did not change. What must not be relaxed:
+
+- the intent to start a job is saved before the call, its id after it: whatever happens in between, the next attempt knows that
+  a job may exist and looks for it;
+- a chunk is accepted only after the server confirmed it;
+- a store that cannot be read is an error, never an empty record.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from airflow_provider_nucleus.exceptions import NucleusUploadError
+
+__all__ = ["DIGEST_CHARS", "FlawedChunk", "Ledger", "MemoryState", "OpenChunk", "Record", "StateStore"]
+
+DIGEST_CHARS = 12
+"""Characters of a chunk digest in the record: 72 bits, so a billion chunks do not collide."""
+
+KEY = "nucleus_upload"
+VERSION = 1
+
+
+class StateStore(Protocol):
+    """A few JSON values that survive the process; Airflow's task state store fits through a small adapter."""
+
+    def get(self, key: str) -> Any | None:
+        """Return a value, None when there is none; raise when it cannot be told."""
+
+    def set(self, key: str, value: Any) -> None:
+        """Save a value durably."""
+
+    def delete(self, key: str) -> None:
+        """Forget a value, if there is one."""
+
+
+class MemoryState:
+    """A store that lasts as long as the process: for Airflow below 3.3 and for scripts."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, Any] = {}
+
+    def get(self, key: str) -> Any | None:
+        """Return a value or None."""
+        return self._values.get(key)
+
+    def set(self, key: str, value: Any) -> None:
+        """Keep a value."""
+        self._values[key] = value
+
+    def delete(self, key: str) -> None:
+        """Forget a value."""
+        self._values.pop(key, None)
+
+
+@dataclass(slots=True)
+class OpenChunk:
+    """A chunk whose job was, or was about to be, started.
+
+    `since` is the creation time of the newest job the server knew before, by the server's clock; `job_id` is None from the intent
+    until the server named the job; `found` says that the job was found by looking for it, so its size must prove it ours.
+    """
+
+    digest: str
+    rows: int
+    since: str = ""
+    job_id: str | None = None
+    found: bool = False
+
+
+class FlawedChunk(NamedTuple):
+    """A chunk the server took in part. It is not offered again unless the upload fails because of it."""
+
+    digest: str
+    rows: int
+    processed: int
+    ignored: int
+    errored: int
+
+
+@dataclass(slots=True)
+class Record:
+    """The state of one upload.
+
+    `accepted` concatenates the digests of the chunks the server took whole; their outcome is in `counts`. `flawed` are those of
+    which it refused rows. `open` are those under way. `input` is what reading it gave (rows, rejected, duplicates, quarantine,
+    first reasons). `summary` is set once all is done.
+    """
+
+    generation: int = 0
+    fingerprint: str | None = None
+    accepted: str = ""
+    flawed: list[FlawedChunk] = field(default_factory=list)
+    open: list[OpenChunk] = field(default_factory=list)
+    all_sent: bool = False
+    counts: dict[str, int] = field(default_factory=dict)
+    input: dict[str, Any] = field(default_factory=dict)
+    summary: dict[str, Any] | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything was sent, collected and found good enough."""
+        return self.summary is not None
+
+    @property
+    def job_ids(self) -> list[str]:
+        """The jobs that are known and not collected yet."""
+        return [chunk.job_id for chunk in self.open if chunk.job_id is not None]
+
+    def has(self, digest: str) -> bool:
+        """Whether the server is known to have dealt with this chunk."""
+        if any(chunk.digest == digest for chunk in self.flawed):
+            return True
+        at = self.accepted.find(digest)
+        while at >= 0 and at % DIGEST_CHARS:
+            at = self.accepted.find(digest, at + 1)
+        return at >= 0
+
+    def find(self, digest: str) -> OpenChunk | None:
+        """Return the chunk if it is under way."""
+        return next((chunk for chunk in self.open if chunk.digest == digest), None)
+
+    def accept(self, digest: str, rows: int, *, processed: int, ignored: int, errored: int = 0) -> None:
+        """Note what became of a chunk; it is no longer under way."""
+        self.open = [chunk for chunk in self.open if chunk.digest != digest]
+        if errored:
+            self.flawed.append(FlawedChunk(digest, rows, processed, ignored, errored))
+            return
+        self.accepted += digest
+        for name, count in (("sent", rows), ("processed", processed), ("ignored", ignored)):
+            self.counts[name] = self.counts.get(name, 0) + count
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """What became of the rows of all chunks, with refused rows and those under way."""
+        totals = {name: self.counts.get(name, 0) for name in ("sent", "processed", "ignored")}
+        totals["errored"] = sum(chunk.errored for chunk in self.flawed)
+        totals["processed"] += sum(chunk.processed for chunk in self.flawed)
+        totals["ignored"] += sum(chunk.ignored for chunk in self.flawed)
+        totals["sent"] += sum(chunk.rows for chunk in self.flawed) + sum(chunk.rows for chunk in self.open)
+        totals["chunks"] = len(self.accepted) // DIGEST_CHARS + len(self.flawed) + len(self.open)
+        return totals
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the value to save."""
+        return {
+            "v": VERSION,
+            "gen": self.generation,
+            "fp": self.fingerprint,
+            "accepted": self.accepted,
+            "flawed": [list(chunk) for chunk in self.flawed],
+            "open": [
+                [chunk.digest, chunk.rows, chunk.since, chunk.job_id, chunk.found] for chunk in self.open
+            ],
+            "all_sent": self.all_sent,
+            "counts": self.counts,
+            "input": self.input,
+            "summary": self.summary,
+        }
+
+    @classmethod
+    def from_json(cls, value: Any) -> Record:
+        """Read a saved value; NucleusUploadError when it is not one of ours (users can edit the store)."""
+        try:
+            if value["v"] != VERSION:
+                raise ValueError(f"version {value['v']!r}")
+            return cls(
+                generation=int(value["gen"]),
+                fingerprint=value["fp"],
+                accepted=str(value["accepted"]),
+                flawed=[FlawedChunk(str(digest), *map(int, numbers)) for digest, *numbers in value["flawed"]],
+                open=[
+                    OpenChunk(str(digest), int(rows), str(since), job, bool(found))
+                    for digest, rows, since, job, found in value["open"]
+                ],
+                all_sent=bool(value["all_sent"]),
+                counts={str(name): int(count) for name, count in value["counts"].items()},
+                input=dict(value["input"]),
+                summary=value["summary"],
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise NucleusUploadError(
+                f"The recorded upload state {KEY!r} cannot be understood: {error}.",
+                hint="Delete it in the task's state store to upload from the beginning; rows with ids are not doubled.",
+            ) from None
+
+
+class Ledger:
+    """Loads and saves the record of one upload, under a key of its own."""
+
+    def __init__(self, store: StateStore, *, identity: str = "") -> None:
+        self._store = store
+        self._key = f"{KEY}:{identity}" if identity else KEY
+
+    def load(self) -> Record | None:
+        """Return the record an earlier attempt left, None when there is none."""
+        value = self._store.get(self._key)
+        return None if value is None else Record.from_json(value)
+
+    def save(self, record: Record) -> None:
+        """Make the record durable; returns only when it is."""
+        self._store.set(self._key, record.to_json())
+
+    def forget(self) -> None:
+        """Drop the record."""
+        self._store.delete(self._key)

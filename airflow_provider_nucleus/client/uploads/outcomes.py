@@ -1,0 +1,184 @@
+"""What became of the rows: the server's counts and row errors, and which source rows they are about."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_nucleus.exceptions import NucleusValidationError
+from airflow_provider_nucleus.schema.batches import batches_of
+from airflow_provider_nucleus.schema.jobs import JobStatus, RowError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from airflow_provider_nucleus.client.uploads.encoding import Encoder
+    from airflow_provider_nucleus.client.uploads.quarantine import Quarantine
+    from airflow_provider_nucleus.schema.rows import SourceRow
+
+__all__ = ["Counts", "Refusals", "as_status", "job_counts", "job_rows", "report_refusals"]
+
+_REFERENCE = re.compile(r"(?i)\bitem with id (.+?) (?:does\b|doesn)")
+_KEPT = 50_000
+"""Refused rows whose reasons are kept; beyond it they are only counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What the server says it did with the rows of a chunk."""
+
+    processed: int = 0
+    ignored: int = 0
+    errored: int = 0
+
+    @property
+    def total(self) -> int:
+        """All rows the server mentions."""
+        return self.processed + self.ignored + self.errored
+
+
+def as_status(value: Any) -> JobStatus:
+    """Take a job's status as the schema has it, as JSON, or as the bare word."""
+    if isinstance(value, JobStatus):
+        return value
+    return JobStatus.from_wire({"status": value} if isinstance(value, str) else value)
+
+
+def job_counts(status: JobStatus) -> Counts | None:
+    """Read the counts in a job's message (nucleus-api.md 4.2); None when it has none."""
+    message = status.message if isinstance(status.message, dict) else {}
+    processed = ignored = errored = 0
+    found = False
+    for name in ("annotation_upload", "prediction_upload", "segmentation_upload"):
+        part = message.get(name)
+        if isinstance(part, dict):
+            found = True
+            processed += _number(part, "processed")
+            ignored += _number(part, "ignored")
+            errored += _number(part, "errored") + _number(part, "n_errors")
+    images = message.get("image_upload_step")
+    if isinstance(images, dict):
+        found = True
+        processed += _number(images, "completed")
+        errored += _number(images, "errored")
+    return Counts(processed, ignored, errored) if found else None
+
+
+def job_rows(status: JobStatus) -> int | None:
+    """Return how many rows a job is about, None while it does not say."""
+    message = status.message if isinstance(status.message, dict) else {}
+    total = 0
+    found = False
+    for name in ("annotation_upload", "prediction_upload", "ingest_to_reupload_queue"):
+        part = message.get(name)
+        if isinstance(part, dict) and part.get("total") is not None:
+            total += _number(part, "total")
+            found = True
+    masks = message.get("segmentation_upload")
+    if isinstance(masks, dict):
+        total += sum(_number(masks, name) for name in ("processed", "ignored", "n_errors"))
+        found = True
+    if found:
+        return total
+    return status.total_steps
+
+
+def _number(part: dict[str, Any], name: str) -> int:
+    value = part.get(name)
+    return value if isinstance(value, int) else 0
+
+
+@dataclass(slots=True)
+class Refusals:
+    """Rows the server refused, by what it says about them; bounded, with a count of what did not fit.
+
+    `by_identity` maps (reference id, annotation id) to reasons; `by_reference` holds reasons about rows of which only the reference
+    id is known, one for each such row; `other` are reasons that name no row.
+    """
+
+    by_identity: dict[tuple[str, str], str] = field(default_factory=dict)
+    by_reference: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    other: list[str] = field(default_factory=list)
+    dropped: int = 0
+    _kept: int = 0
+
+    def __bool__(self) -> bool:
+        return self._kept > 0 or self.dropped > 0
+
+    def add(self, texts: Iterable[str]) -> None:
+        """Take the error texts of a job or of a synchronous answer."""
+        for text in texts:
+            if self._kept >= _KEPT:
+                self.dropped += 1
+                continue
+            self._kept += 1
+            error = RowError.from_wire(text)
+            reference = error.reference_id
+            if reference is not None and error.annotation_id is not None:
+                self.by_identity[reference, error.annotation_id] = error.reason
+            elif reference is not None:
+                self.by_reference[reference].append(error.reason)
+            elif (named := _REFERENCE.search(error.reason)) is not None:
+                self.by_reference[named.group(1)].append(error.reason)
+            else:
+                self.other.append(error.reason)
+
+    def first(self, count: int) -> list[str]:
+        """Return a few of the reasons."""
+        reasons = [*self.other[:count], *list(self.by_identity.values())[:count]]
+        for group in self.by_reference.values():
+            if len(reasons) >= count:
+                break
+            reasons.extend(group)
+        return reasons[:count]
+
+    def take(self, reference: str | None, annotation_id: str | None) -> str | None:
+        """Return and strike out the reason why this row was refused; None when it was not, as far as is known."""
+        if reference is None:
+            return None
+        if annotation_id is not None:
+            reason = self.by_identity.pop((reference, annotation_id), None)
+            if reason is not None:
+                return reason
+        reasons = self.by_reference.get(reference)
+        if not reasons:
+            return None
+        reason = reasons.pop()
+        if not reasons:
+            del self.by_reference[reference]
+        return reason
+
+    def rest(self) -> Iterator[str]:
+        """Yield the reasons that no row was found for."""
+        yield from self.other
+        yield from self.by_identity.values()
+        for reasons in self.by_reference.values():
+            yield from reasons
+
+
+def report_refusals(
+    rows: Callable[[], Iterator[SourceRow]], encoder: Encoder, refusals: Refusals, quarantine: Quarantine
+) -> None:
+    """Read the input once more and add the refused rows to a quarantine file.
+
+    Reasons that fit no row of the input (it may have changed, or the server names none) are added without a row.
+    """
+    for batch in batches_of(rows()):
+        for number, row in zip(batch.numbers, batch.rows, strict=True):
+            if not refusals.by_identity and not refusals.by_reference:
+                break
+            try:
+                wire = encoder.encode(row).wire
+            except NucleusValidationError:
+                continue
+            reason = refusals.take(wire.get("reference_id"), wire.get("annotation_id"))
+            if reason is not None:
+                quarantine.add(batch.source, number, f"refused by the server: {reason}", row)
+    for reason in refusals.rest():
+        quarantine.add("", 0, f"refused by the server: {reason}", None)
+    if refusals.dropped:
+        quarantine.add(
+            "", 0, f"refused by the server: {refusals.dropped} more rows whose reasons were not kept", None
+        )

@@ -1,0 +1,162 @@
+"""Reading the whole input once before anything is sent: validate, find duplicates, spool, report.
+
+Sending only begins when this has ended well, because an input above its error rate must leave no trace on the server. Memory is
+set by the batch; the disk takes the validated rows, as JSON, for as long as they are being sent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airflow_provider_nucleus.client.uploads.duplicates import ExactKeys, KeyHashes, Suspects
+from airflow_provider_nucleus.client.uploads.encoding import Encoder, stable_id
+from airflow_provider_nucleus.client.uploads.spool import Spool, SpoolWriter
+from airflow_provider_nucleus.exceptions import NucleusValidationError
+from airflow_provider_nucleus.schema.batches import RowBatch, batches_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from airflow_provider_nucleus.client.uploads.quarantine import Quarantine
+    from airflow_provider_nucleus.schema.rows import SourceRow
+
+__all__ = ["Cut", "Prepared", "prepare"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How the input is cut: rows of a chunk, rows of a chunk that needs local files, and what goes into every digest."""
+
+    rows: int
+    file_rows: int
+    salt: str
+    has: Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A checked input: the spooled good rows (those with local files apart), and the account of the bad ones."""
+
+    rows: int
+    rejected: int
+    duplicates: int
+    spool: Spool
+    file_spool: Spool
+    quarantine: str | None
+    first_errors: tuple[str, ...]
+
+    @property
+    def good(self) -> int:
+        """Rows fit to be sent."""
+        return self.rows - self.rejected
+
+
+def prepare(
+    rows: Callable[[], Iterator[SourceRow]],
+    encoder: Encoder,
+    cut: Cut,
+    *,
+    folder: Path,
+    quarantine: Quarantine,
+    on_rows: Callable[[int], None] = lambda _: None,
+    publish: bool = True,
+) -> Prepared:
+    """Read the input, once when no identity repeats and twice otherwise, and publish the quarantine file.
+
+    The first of several rows with one identity is kept; the later ones are refused as duplicates. Rows whose id was made by us
+    from their content are no duplicates but equal objects, and numbered instead. `on_rows` hears how many rows have been read. Without `publish` the caller goes on
+    with the quarantine file.
+    """
+    done = _pass(rows(), encoder, cut, folder, quarantine, None, on_rows)
+    if done.suspects:
+        quarantine.restart()
+        with ExactKeys(folder) as exact:
+            done = _pass(rows(), encoder, cut, folder, quarantine, (done.suspects, exact), on_rows)
+    return Prepared(
+        done.rows,
+        quarantine.rows,
+        done.duplicates,
+        done.spool,
+        done.file_spool,
+        quarantine.publish() if publish else None,
+        tuple(quarantine.first),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    rows: int
+    duplicates: int
+    spool: Spool
+    file_spool: Spool
+    suspects: Suspects | None
+
+
+def _pass(
+    rows: Iterator[SourceRow],
+    encoder: Encoder,
+    cut: Cut,
+    folder: Path,
+    quarantine: Quarantine,
+    exact: tuple[Suspects, ExactKeys] | None,
+    on_rows: Callable[[int], None],
+) -> _Done:
+    count = duplicates = 0
+    hashes = None if exact else KeyHashes(folder)
+    with (
+        SpoolWriter(folder / "rows.ndjson", chunk_rows=cut.rows, salt=cut.salt, has=cut.has) as writer,
+        SpoolWriter(
+            folder / "files.ndjson", chunk_rows=cut.file_rows, salt=cut.salt, has=cut.has
+        ) as file_writer,
+    ):
+        for batch in batches_of(rows):
+            count += len(batch.rows) + len(batch.problems)
+            for problem in batch.problems:
+                quarantine.add(problem.source, problem.number, problem.problem or "", problem.data)
+            if exact is not None:
+                batch, repeated = _without_duplicates(batch, encoder, quarantine, *exact)
+                duplicates += repeated
+            encoded = encoder.encode_batch(batch.rows)
+            for at, reason in encoded.bad:
+                quarantine.add(batch.source, batch.numbers[at], reason, batch.rows[at])
+            if hashes is not None:
+                hashes.add(encoded.hashes)
+            writer.write(encoded.lines)
+            file_writer.write(encoded.file_lines)
+            on_rows(count)
+        suspects = hashes.suspects() if hashes is not None else None
+        return _Done(count, duplicates, writer.finish(), file_writer.finish(), suspects)
+
+
+def _without_duplicates(
+    batch: RowBatch, encoder: Encoder, quarantine: Quarantine, suspects: Suspects, exact: ExactKeys
+) -> tuple[RowBatch, int]:
+    """Take the repeated rows out of a batch; equal rows without an id of their own get numbered ids instead."""
+    numbers: list[int] = []
+    kept: list[dict[str, object]] = []
+    repeated = 0
+    for number, row in zip(batch.numbers, batch.rows, strict=True):
+        try:
+            encoded = encoder.encode(row)
+        except NucleusValidationError:
+            encoded = None  # encode_batch will report it
+        if encoded is not None and encoded.key and hash(encoded.key) in suspects:
+            times, source, first = exact.note(encoded.key, batch.source, number)
+            if times > 1 and not encoded.made_id:
+                where = f"row {first}" if source == batch.source else f"{source} row {first}"
+                quarantine.add(
+                    batch.source, number, f"duplicate of {where}: same identity {_shown(encoded.key)}", row
+                )
+                repeated += 1
+                continue
+            if times > 1:
+                row = encoded.wire | {"annotation_id": stable_id(encoded.wire, times)}
+        numbers.append(number)
+        kept.append(row)
+    return RowBatch(batch.source, numbers, kept), repeated
+
+
+def _shown(key: tuple[str | None, ...]) -> str:
+    return "(" + ", ".join(part.replace("\x00", "") if part else "-" for part in key) + ")"

@@ -1,0 +1,173 @@
+"""The file of rows that did not make it: source, row number, reason, row.
+
+Rows are collected in a local temporary file and published in one go, so that whoever finds the file finds all of it; a file left
+by an earlier attempt is replaced, even by an empty one, because stale complaints mislead. Written as JSONL or, by suffix, as
+Parquet; to a disk or to any storage whose path objects have ``open()``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Self
+
+from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusUploadError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Quarantine"]
+
+_PARQUET_ROWS = 20_000
+
+
+class Quarantine:
+    """Collects refused rows; `publish` writes them where the user wants them."""
+
+    def __init__(self, destination: Any, folder: Path) -> None:
+        self._destination = (
+            destination if hasattr(destination, "open") or destination is None else _path(str(destination))
+        )
+        self._spool = folder / "quarantine.jsonl"
+        self._file: IO[bytes] = self._spool.open("wb")
+        self.rows = 0
+        self.first: list[str] = []
+
+    def add(self, source: str, number: int, reason: str, row: Any) -> None:
+        """Take one refused row."""
+        self.rows += 1
+        if len(self.first) < _FIRST:
+            self.first.append(f"{source} row {number}: {reason}")
+        if self._destination is not None:
+            line = {"source": source, "row": number, "reason": reason, "data": _jsonable(row)}
+            self._file.write(
+                json.dumps(line, ensure_ascii=False, default=repr).encode("utf-8", "replace") + b"\n"
+            )
+
+    def restart(self) -> None:
+        """Forget what was collected, for another pass over the input."""
+        self._file.seek(0)
+        self._file.truncate()
+        self.rows = 0
+        self.first = []
+
+    def publish(self) -> str | None:
+        """Write the file and return where it is; None when none is wanted, or there is nothing to report or to replace."""
+        self._file.flush()
+        if self._destination is None or (not self.rows and not _exists(self._destination)):
+            return None
+        name = str(self._destination)
+        try:
+            self._write(name)
+        except OSError as error:
+            raise NucleusUploadError(
+                f"Could not write the quarantine file {name}: {error}.",
+                hint="Correct the path or its permissions.",
+            ) from error
+        return name
+
+    def _write(self, name: str) -> None:
+        made = self._spool
+        if name.endswith((".parquet", ".pq")):
+            made = self._spool.with_suffix(".parquet")
+            _write_parquet(self._lines(), made)
+        _place(made, self._destination)
+
+    def close(self) -> None:
+        """Let go of the temporary file."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _lines(self) -> Iterator[dict[str, Any]]:
+        with self._spool.open("rb") as file:
+            for line in file:
+                yield json.loads(line)
+
+
+_FIRST = 10
+"""Reasons kept for log and summary."""
+
+
+def _path(text: str) -> Any:
+    if "://" not in text:
+        return Path(text)
+    try:
+        from upath import UPath
+    except ImportError:
+        raise NucleusConfigError(
+            f"Cannot write the quarantine file {text}: addresses with a scheme need universal-pathlib.",
+            hint="Pass an ObjectStoragePath.",
+        ) from None
+    return UPath(text)
+
+
+def _exists(path: Any) -> bool:
+    return bool(path.exists()) if hasattr(path, "exists") else False
+
+
+def _place(made: Path, destination: Any) -> None:
+    """Copy to the destination such that readers see the old file or the new one, whole."""
+    if isinstance(destination, Path):
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{destination.name}.", dir=destination.parent)
+        beside = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as target, made.open("rb") as source:
+                shutil.copyfileobj(source, target)
+            beside.chmod(0o644)
+            beside.replace(destination)
+        finally:
+            beside.unlink(missing_ok=True)
+        return
+    # Object stores show an object only once it was written to its end.
+    with made.open("rb") as source, destination.open("wb") as target:
+        shutil.copyfileobj(source, target)
+
+
+def _write_parquet(lines: Iterator[dict[str, Any]], path: Path) -> None:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise NucleusConfigError(
+            "A quarantine file in Parquet needs pyarrow.",
+            hint="Install airflow-provider-nucleus[parquet], or name the file .jsonl.",
+        ) from None
+    schema = pa.schema([
+        ("source", pa.string()),
+        ("row", pa.int64()),
+        ("reason", pa.string()),
+        ("data", pa.string()),
+    ])
+    with pq.ParquetWriter(path, schema) as writer:
+        rows: list[dict[str, Any]] = []
+        for line in lines:
+            rows.append(line | {"data": json.dumps(line["data"], ensure_ascii=False)})
+            if len(rows) == _PARQUET_ROWS:
+                writer.write_table(pa.Table.from_pylist(rows, schema))
+                rows = []
+        writer.write_table(pa.Table.from_pylist(rows, schema))
+
+
+def _jsonable(value: Any, depth: int = 0) -> Any:
+    """Return what JSON can carry: numbers it cannot become text, and so does what is nested without end."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else repr(value)
+    if isinstance(value, (str, int)) or value is None:
+        return value
+    if depth > 64:
+        return repr(value)[:1_000]
+    if isinstance(value, dict):
+        return {str(key): _jsonable(member, depth + 1) for key, member in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_jsonable(member, depth + 1) for member in value]
+    return repr(value)[:1_000]
