@@ -64,20 +64,20 @@ def legacy_form_widgets() -> dict[str, Any]:
 
     Raises ImportError where Flask-AppBuilder is not installed; only a webserver old enough to have it calls this.
     """
-    from wtforms import BooleanField, IntegerField, PasswordField, StringField
-    from wtforms.validators import Optional
+    import wtforms  # type: ignore[import-untyped]
+    from wtforms.validators import Optional  # type: ignore[import-untyped]
 
     def widget(field: dict[str, Any]) -> Any:
         schema = field["schema"]
         kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
         if schema.get("format") == "password":
-            make: Any = PasswordField
+            make: Any = wtforms.PasswordField
         elif "boolean" in kinds:
-            make = BooleanField
+            make = wtforms.BooleanField
         elif "number" in kinds:
-            make = IntegerField  # the only number these forms may hold
+            make = wtforms.IntegerField  # the only number these forms may hold
         else:
-            make = StringField
+            make = wtforms.StringField
         return make(
             field["label"],
             validators=[Optional()],

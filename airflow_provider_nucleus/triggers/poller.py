@@ -20,13 +20,16 @@ from airflow_provider_nucleus.exceptions import NucleusError
 from airflow_provider_nucleus.schema.jobs import Job, JobStatus
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
 __all__ = ["JobPoller", "JobReader", "Observation", "shared_poller"]
 
 LIST_FROM = 4
 """From this many watched jobs on, a listing replaces single requests."""
+
+MAX_BACK_OFF = 60.0
+"""Longest pause, in seconds, after rounds that failed; a server that asks for more gets more."""
 
 _LISTING_MARGIN = 200
 """Jobs listed beyond the watched ones, for other people's jobs among them."""
@@ -70,10 +73,11 @@ class JobPoller:
         self._subscribers: set[_Subscriber] = set()
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._bad_rounds = 0
 
     async def observe(
         self, job_ids: Sequence[str], *, interval: float
-    ) -> AsyncIterator[dict[str, Observation]]:
+    ) -> AsyncGenerator[dict[str, Observation]]:
         """Yield what each round saw of *job_ids* that are not terminal yet, until the caller stops (``aclosing``).
 
         The first round comes at once, the others after *interval* seconds, or earlier by up to half of it when another
@@ -121,15 +125,24 @@ class JobPoller:
                 now = clock()
                 asking = [one for one in self._subscribers if one.due <= now + one.interval / 2]
                 if any(one.due <= now for one in asking):
-                    await self._round(reader, asking)
+                    pause = self._back_off(await self._round(reader, asking))
                     for one in asking:
-                        one.due = clock() + one.interval
+                        one.due = clock() + max(one.interval, pause)
                 pause = min((one.due for one in self._subscribers), default=now) - clock()
                 # A newcomer does not wait for the pause of the others.
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._woken.wait(), timeout=max(pause, 0))
 
-    async def _round(self, reader: JobReader, asking: Sequence[_Subscriber]) -> None:
+    def _back_off(self, seen: dict[str, Observation]) -> float:
+        """Return the seconds to leave the server alone for at least, 0 when it is well."""
+        errors = [what for what in seen.values() if isinstance(what, NucleusError) and what.retryable]
+        self._bad_rounds = self._bad_rounds + 1 if errors else 0
+        if not errors:
+            return 0.0
+        asked = max(getattr(error, "retry_after", None) or 0.0 for error in errors)
+        return max(asked, min(MAX_BACK_OFF, 2.0**self._bad_rounds))
+
+    async def _round(self, reader: JobReader, asking: Sequence[_Subscriber]) -> dict[str, Observation]:
         wanted = sorted({job for subscriber in asking for job in subscriber.waiting})
         seen: dict[str, Observation] = {}
         if len(wanted) >= LIST_FROM:
@@ -148,6 +161,7 @@ class JobPoller:
             subscriber.round = {job: seen[job] for job in subscriber.waiting if job in seen}
             if subscriber.round:
                 subscriber.news.set()
+        return seen
 
     @staticmethod
     async def _listed(reader: JobReader, wanted: Sequence[str]) -> dict[str, Observation]:

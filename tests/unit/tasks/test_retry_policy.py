@@ -17,7 +17,7 @@ from airflow_provider_nucleus.exceptions import (
     NucleusRequestError,
     NucleusServerError,
 )
-from airflow_provider_nucleus.operators.retry_policy import default_retry_policy
+from airflow_provider_nucleus.tasks.retry_policy import default_retry_policy
 
 
 def decide(error: BaseException):

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from airflow_provider_nucleus.operators.task_state import generation, task_identity, task_state
+from airflow_provider_nucleus.tasks.state import generation, task_identity, task_state
 
 
 def ti(**changes):

@@ -31,7 +31,7 @@ class TaskState:
 
     def set(self, key: str, value: Any) -> None:
         """Store JSON-ready *value*, which is not None."""
-        from airflow.sdk import NEVER_EXPIRE
+        from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]  # lazily exported
 
         self._store.set(key, value, retention=NEVER_EXPIRE)
 

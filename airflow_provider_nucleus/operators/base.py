@@ -1,0 +1,69 @@
+"""What all operators of this package share: connection, retry policy, links."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseOperator
+
+from airflow_provider_nucleus.exceptions import NucleusConfigError
+from airflow_provider_nucleus.hooks.connection_form import DEFAULT_CONN_ID
+from airflow_provider_nucleus.hooks.nucleus import NucleusHook
+from airflow_provider_nucleus.links.nucleus import persist_links
+from airflow_provider_nucleus.tasks.arguments import is_blank
+from airflow_provider_nucleus.tasks.retry_policy import with_default_retry_policy
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow.providers.common.compat.sdk import Context
+
+__all__ = ["NucleusOperator"]
+
+
+class NucleusOperator(BaseOperator):
+    """Base of all operators: one connection, one hook, links that survive a deferral.
+
+    :param nucleus_conn_id: the Nucleus connection to use (templated)
+    """
+
+    template_fields: Sequence[str] = ("nucleus_conn_id",)
+    ui_color: str = "#e8f1ff"
+
+    def __init__(self, *, nucleus_conn_id: str = DEFAULT_CONN_ID, **kwargs: Any) -> None:
+        super().__init__(**with_default_retry_policy(kwargs))
+        self.nucleus_conn_id = nucleus_conn_id
+
+    @cached_property
+    def hook(self) -> NucleusHook:
+        """The hook of this task's connection."""
+        return NucleusHook(self.nucleus_conn_id)
+
+    def link_to(
+        self,
+        context: Context,
+        *,
+        dataset_id: str | None = None,
+        model_id: str | None = None,
+        job_id: str | None = None,
+    ) -> None:
+        """Make this task's links point to the given objects, from now on."""
+        persist_links(
+            context,
+            endpoint=self.hook.config.endpoint,
+            dataset_id=dataset_id,
+            model_id=model_id,
+            job_id=job_id,
+        )
+
+    def required(self, **values: Any) -> None:
+        """Raise NucleusConfigError when a rendered argument is empty; a template that found nothing renders so."""
+        for name, value in values.items():
+            if is_blank(value):
+                raise NucleusConfigError(
+                    f"Task {self.task_id!r}: {name} is empty.",
+                    conn_id=self.nucleus_conn_id,
+                    field=name,
+                    hint="Give it a value; if it is a template, look at what it renders to in the task's Rendered tab.",
+                )

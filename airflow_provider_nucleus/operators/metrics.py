@@ -1,0 +1,287 @@
+"""Have Nucleus match predictions with ground truth, and read the metrics off the matches."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.providers.common.compat.sdk import ObjectStoragePath, Stats
+
+from airflow_provider_nucleus.client.jobs import job_failure
+from airflow_provider_nucleus.exceptions import (
+    NucleusConfigError,
+    NucleusMetricsError,
+    NucleusNotFoundError,
+)
+from airflow_provider_nucleus.gating.summary import summarize_matches
+from airflow_provider_nucleus.links.nucleus import (
+    NucleusDatasetLink,
+    NucleusEvaluationLink,
+    NucleusJobLink,
+    NucleusModelLink,
+)
+from airflow_provider_nucleus.operators.waiting import NucleusWaitingOperator
+from airflow_provider_nucleus.schema.jobs import JobState
+from airflow_provider_nucleus.schema.matches import AllowedLabelMatch
+from airflow_provider_nucleus.tasks.arguments import coerced_flag, coerced_number
+from airflow_provider_nucleus.tasks.results import MAX_XCOM_BYTES, checked_xcom, json_bytes
+from airflow_provider_nucleus.tasks.state import generation, task_state
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
+
+    from airflow_provider_nucleus.gating.summary import MatchSummary
+    from airflow_provider_nucleus.schema.jobs import JobStatus
+
+__all__ = ["NucleusCalculateMetricsOperator"]
+
+_RECORD = "nucleus_metrics"
+_JOB_TYPES = ("modelMetrics", "modelRunCommit")
+"""What a calculation is called in listings of jobs."""
+_SHOWN_ERRORS = 10
+
+
+class NucleusCalculateMetricsOperator(NucleusWaitingOperator):
+    """Match a model's predictions with the ground truth of a dataset, and return the metrics.
+
+    Nucleus matches greedily, highest overlap first, each object at most once, and stores the matches; they replace those of an
+    earlier calculation. Run it again after new predictions or corrected ground truth.
+
+    Returns counts (TP, FP, FN), precision, recall, F1 and mean IoU, overall and per label, at `iou_threshold`; how each row
+    counts is written in :mod:`airflow_provider_nucleus.gating.summary`. A number that cannot be calculated is null, with the
+    reason beside it. Labels beyond what an XCom should hold are left out, least frequent first; `report` has them all.
+
+    :param dataset_id: id of the dataset (templated)
+    :param model_id: id of the model (templated)
+    :param iou_threshold: smallest overlap of a true positive, 0 to 1; a matched pair below it is a false positive and a
+        false negative (templated)
+    :param allowed_label_matches: further pairs of labels that may match, each
+        ``{"ground_truth_label": ..., "model_prediction_label": ...}``; not together with `class_agnostic` (templated)
+    :param class_agnostic: whether objects with any two labels may be paired; always sent, because the public texts disagree
+        about its default (templated)
+    :param report: file to write the whole result to, as JSON: a local path or any URL that Airflow can write (templated)
+    :param deferrable: whether to wait in the triggerer, without holding a worker; the default is Airflow's setting
+    :param poll_interval: seconds between two looks at the job
+    :param job_timeout: longest wait for the job, in seconds or as timedelta
+    :param cancel_on_kill: whether to cancel the job when the task is killed or gives up waiting, where the server can
+    :param nucleus_conn_id: the Nucleus connection to use (templated)
+    """
+
+    template_fields: Sequence[str] = (
+        "dataset_id",
+        "model_id",
+        "iou_threshold",
+        "allowed_label_matches",
+        "class_agnostic",
+        "report",
+        "nucleus_conn_id",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {"allowed_label_matches": "json"}
+    operator_extra_links: Sequence[BaseOperatorLink] = (
+        NucleusEvaluationLink(),
+        NucleusDatasetLink(),
+        NucleusModelLink(),
+        NucleusJobLink(),
+    )
+
+    def __init__(
+        self,
+        *,
+        dataset_id: str,
+        model_id: str,
+        iou_threshold: float | str = 0.5,
+        allowed_label_matches: Sequence[Mapping[str, str]] | None = None,
+        class_agnostic: bool | str = False,
+        report: str | None = None,
+        deferrable: bool | None = None,
+        poll_interval: float = 5.0,
+        job_timeout: float | timedelta = timedelta(hours=6),
+        cancel_on_kill: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        kwargs.setdefault("map_index_template", "{{ task.model_id }}")
+        super().__init__(
+            deferrable=deferrable,
+            poll_interval=poll_interval,
+            job_timeout=job_timeout,
+            cancel_on_kill=cancel_on_kill,
+            **kwargs,
+        )
+        self.dataset_id = dataset_id
+        self.model_id = model_id
+        self.iou_threshold = iou_threshold
+        self.allowed_label_matches = allowed_label_matches
+        self.class_agnostic = class_agnostic
+        self.report = report
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Start the calculation, wait for it, and read the metrics."""
+        self.required(dataset_id=self.dataset_id, model_id=self.model_id)
+        carry = self._settings()
+        self.check_deferrable(carry)
+        self.link_to(context, dataset_id=self.dataset_id, model_id=self.model_id)
+        jobs = self._attached(context, carry) or self._started(context, carry)
+        return self.wait_for_jobs(context, jobs, carry)
+
+    def jobs_ended(
+        self, context: Context, statuses: Mapping[str, JobStatus], carry: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Read the matches and summarize them."""
+        for job_id, status in statuses.items():
+            self._succeeded(job_id, status)
+        run_id = carry.get("model_run_id") or self._find_run(carry["dataset_id"], carry["model_id"])
+        rows = partial(self.hook.iter_matches, carry["dataset_id"], run_id)
+        summary = summarize_matches(
+            rows(mode="iou"),
+            false_positives=rows(mode="false_positive"),
+            false_negatives=rows(mode="false_negative"),
+            iou_threshold=carry["iou_threshold"],
+        )
+        head = {
+            "dataset_id": carry["dataset_id"],
+            "model_id": carry["model_id"],
+            "model_run_id": run_id,
+            "job_id": next(iter(statuses), None),
+            "class_agnostic": carry["class_agnostic"],
+            "allowed_label_matches": carry["allowed_label_matches"],
+            "not_matched": _not_matched(statuses),
+            "report": self.report or None,
+        }
+        self._tell(summary, head)
+        if self.report:
+            with ObjectStoragePath(self.report).open("w") as file:  # type: ignore[no-untyped-call]
+                json.dump(head | summary.to_dict(), file, indent=2, allow_nan=False)
+            self.log.info("Wrote the report to %s", self.report)
+        if (state := task_state(context)) is not None:
+            state.delete(_RECORD)
+        return checked_xcom(_fitted(head, summary))
+
+    def _settings(self) -> dict[str, Any]:
+        """Return the rendered arguments, checked: they travel with the wait and are the request."""
+        pairs = [AllowedLabelMatch.from_wire(pair).to_wire() for pair in self.allowed_label_matches or ()]
+        class_agnostic = coerced_flag(self.class_agnostic, name="class_agnostic")
+        if pairs and class_agnostic:
+            raise NucleusConfigError(
+                "allowed_label_matches and class_agnostic exclude each other: the one lists the pairs of labels that may "
+                "match, the other lets every pair match.",
+                field="allowed_label_matches",
+            )
+        return {
+            "dataset_id": self.dataset_id,
+            "model_id": self.model_id,
+            "iou_threshold": coerced_number(self.iou_threshold, name="iou_threshold", low=0, high=1),
+            "class_agnostic": class_agnostic,
+            "allowed_label_matches": pairs,
+        }
+
+    def _attached(self, context: Context, carry: dict[str, Any]) -> list[str] | None:
+        """Return the job an earlier try started with the same settings, if it may still give a result."""
+        state = task_state(context)
+        record = state.get(_RECORD) if state is not None else None
+        if not isinstance(record, dict) or record.get("generation") != generation(context):
+            return None
+        if record.get("settings") != carry or not record.get("jobs"):
+            # An intent without an answer is not looked for: a second calculation replaces the first and costs only time.
+            return None
+        try:
+            states = [self.hook.job_status(job_id).state for job_id in record["jobs"]]
+        except NucleusNotFoundError:
+            return None
+        if not all(one in {JobState.PENDING, JobState.SUCCEEDED} for one in states):
+            return None
+        self.log.info("Attaching to %s, which an earlier try started", ", ".join(record["jobs"]))
+        carry["model_run_id"] = record.get("model_run_id")
+        return list(record["jobs"])
+
+    def _started(self, context: Context, carry: dict[str, Any]) -> list[str]:
+        """Start a calculation; return its jobs, none when the server answered without one and lists none."""
+        state = task_state(context)
+        record = {"generation": generation(context), "settings": dict(carry)}
+        if state is not None:
+            state.set(_RECORD, record)
+        before = {job.job_id for job in self._listed()}
+        answer = self.hook.calculate_metrics(
+            self.dataset_id,
+            self.model_id,
+            class_agnostic=carry["class_agnostic"],
+            allowed_label_matches=[
+                AllowedLabelMatch.from_wire(pair) for pair in carry["allowed_label_matches"]
+            ],
+        )
+        job_id = answer.get("job_id")
+        # Without an id in the answer, the job is one that was not listed before; waiting for a stranger's as well is harmless.
+        jobs = [job_id] if job_id else [job.job_id for job in self._listed() if job.job_id not in before]
+        carry["model_run_id"] = answer.get("model_run_id")
+        if state is not None:
+            state.set(_RECORD, record | {"jobs": jobs, "model_run_id": carry["model_run_id"]})
+        if jobs:
+            self.log.info("Started the calculation: %s", ", ".join(jobs))
+        else:
+            self.log.info("The server answered without a job and lists none: taking the calculation as done")
+        return jobs
+
+    def _listed(self) -> Sequence[Any]:
+        return self.hook.list_jobs(
+            dataset_id=self.dataset_id, job_types=_JOB_TYPES, show_completed=True, limit=1000
+        )
+
+    def _succeeded(self, job_id: str, status: JobStatus) -> None:
+        """Raise unless the job ended well."""
+        if (failure := job_failure(status, conn_id=self.nucleus_conn_id)) is None:
+            return
+        errors = self.hook.job_errors(job_id)
+        for text in errors[:_SHOWN_ERRORS]:
+            self.log.error("Job %s: %s", job_id, text)
+        failure = job_failure(status, errors=errors[:_SHOWN_ERRORS], conn_id=self.nucleus_conn_id) or failure
+        failure.hint = "Matches of an earlier calculation, if any, are still in place."
+        raise failure
+
+    def _find_run(self, dataset_id: str, model_id: str) -> str:
+        """Return the run that holds the model's predictions on the dataset; the calculation did not name it."""
+        for run_id in self.hook.dataset_model_runs(dataset_id):
+            if self.hook.get_model(run_id).id == model_id:
+                return run_id
+        raise NucleusMetricsError(
+            f"Dataset {dataset_id} has no run of model {model_id}.",
+            dataset_id=dataset_id,
+            model_id=model_id,
+            conn_id=self.nucleus_conn_id,
+            hint="Upload the model's predictions before calculating metrics.",
+        )
+
+    def _tell(self, summary: MatchSummary, head: Mapping[str, Any]) -> None:
+        overall = summary.overall
+        self.log.info(
+            "At IoU %g: TP %d, FP %d, FN %d, of %d labels",
+            summary.iou_threshold,
+            overall.tp,
+            overall.fp,
+            overall.fn,
+            len(summary.per_label),
+        )
+        if head["not_matched"]:
+            self.log.warning("Not matched, and in no count: %s", head["not_matched"])
+        for name in ("tp", "fp", "fn"):
+            Stats.gauge(f"nucleus.metrics.{name}", getattr(overall, name))
+
+
+def _not_matched(statuses: Mapping[str, JobStatus]) -> dict[str, Any] | None:
+    """Return the objects of types the server does not match, None when it does not say."""
+    for status in statuses.values():
+        if isinstance(status.message, dict) and isinstance(status.message.get("not_matched"), dict):
+            return dict(status.message["not_matched"])
+    return None
+
+
+def _fitted(head: dict[str, Any], summary: MatchSummary) -> dict[str, Any]:
+    """Return head and summary with as many labels as an XCom should hold."""
+    labels = len(summary.per_label)
+    while True:
+        result = head | summary.to_dict(max_labels=labels)
+        if labels == 0 or len(json_bytes(result)) <= MAX_XCOM_BYTES:
+            return result
+        labels = labels * 3 // 4

@@ -1,0 +1,238 @@
+"""Operators that start jobs of the server and wait for them, in the worker or deferred.
+
+What becomes of a remote job, whoever ends the wait:
+
+===============================  =================================================================================
+the task is marked failed,       cancelled where the server can (`cancel_on_kill`), else left running and named in
+cleared or marked success        the log; while waiting by ``on_kill`` of the operator, while deferred by that of the
+                                 trigger (Airflow 3.3; below, the job is left running)
+``job_timeout`` passes           the same, then NucleusJobTimeout
+``execution_timeout`` passes     the same (while waiting; Airflow does not count it while deferred)
+the deferral times out           the same: the scheduler wakes the task only to fail it, see ``resume_execution``
+the trigger crashes              left running and named in the log; a retry attaches to it
+the worker dies                  left running; a retry attaches to it
+===============================  =================================================================================
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow_provider_nucleus.exceptions import (
+    NucleusError,
+    NucleusJobCancelled,
+    NucleusJobFailed,
+    NucleusJobTimeout,
+)
+from airflow_provider_nucleus.operators.base import NucleusOperator
+from airflow_provider_nucleus.schema.jobs import JobStatus
+from airflow_provider_nucleus.tasks.deferring import DEFERRAL_GRACE, default_deferrable, seconds
+from airflow_provider_nucleus.tasks.state import task_state
+from airflow_provider_nucleus.triggers.events import WaitEvent
+from airflow_provider_nucleus.triggers.job import NucleusJobTrigger
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow.providers.common.compat.sdk import Context
+
+__all__ = ["NucleusWaitingOperator"]
+
+_WAIT_KEY: Final = "nucleus_wait"
+_FAIL: Final = "__fail__"
+"""The method Airflow names when it wakes a task only to fail it."""
+
+
+class NucleusWaitingOperator(NucleusOperator):
+    """Base of the operators that wait for jobs; a subclass says what to do when they have ended.
+
+    :param deferrable: whether to wait in the triggerer, without holding a worker; the default is Airflow's setting
+    :param poll_interval: seconds between two looks at a job
+    :param job_timeout: longest wait for the jobs, in seconds or as timedelta
+    :param cancel_on_kill: whether to cancel the jobs when the task is killed or gives up waiting, where the server can
+    :param nucleus_conn_id: the Nucleus connection to use (templated)
+    """
+
+    def __init__(
+        self,
+        *,
+        deferrable: bool | None = None,
+        poll_interval: float = 10.0,
+        job_timeout: float | timedelta = timedelta(hours=6),
+        cancel_on_kill: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.deferrable = default_deferrable() if deferrable is None else deferrable
+        self.poll_interval = poll_interval
+        self.job_timeout = job_timeout
+        self.cancel_on_kill = cancel_on_kill
+        if poll_interval <= 0 or seconds(job_timeout) <= 0:
+            raise ValueError("poll_interval and job_timeout must be positive")
+        self._running: list[str] = []
+
+    def jobs_ended(
+        self, context: Context, statuses: Mapping[str, JobStatus], carry: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Return the task's result; every job is terminal. To be defined by the subclass."""
+        raise NotImplementedError
+
+    def check_deferrable(self, carry: Mapping[str, Any]) -> None:
+        """Raise before anything is started if the wait could not be handed to the triggerer."""
+        if self.deferrable:
+            self._trigger(["job_0"], carry).check_serializable()
+
+    def wait_for_jobs(
+        self, context: Context, job_ids: Sequence[str], carry: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Wait for *job_ids* and return what :meth:`jobs_ended` makes of them; *carry* survives a deferral.
+
+        Raises TaskDeferred in a deferrable task with a job that is still running.
+        """
+        self._running = list(job_ids)
+        if job_ids:
+            self.link_to(
+                context,
+                dataset_id=carry.get("dataset_id"),
+                model_id=carry.get("model_id"),
+                job_id=job_ids[-1],
+            )
+        if not self.deferrable:
+            deadline = time.time() + seconds(self.job_timeout)
+            statuses = self._wait_here(job_ids, deadline)
+        else:
+            statuses = {job_id: self.hook.job_status(job_id) for job_id in job_ids}
+            if not all(status.state.terminal for status in statuses.values()):
+                self._remember(context, job_ids)
+                self.log.info("Waiting in the triggerer for %s", ", ".join(job_ids))
+                self.defer(
+                    trigger=self._trigger(job_ids, carry),
+                    method_name="execute_complete",
+                    timeout=timedelta(seconds=seconds(self.job_timeout)) + DEFERRAL_GRACE,
+                )
+        return self._finish(context, statuses, carry)
+
+    def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
+        """Go on when the triggerer says that the wait is over."""
+        waited = WaitEvent.from_payload(event)
+        self._running = list(waited.jobs)
+        if waited.message:
+            self.log.info("%s", waited.message)
+        if waited.status == "timeout":
+            raise self._timed_out(self._running)
+        if waited.status == "finished":
+            statuses = {job_id: JobStatus.from_wire(status) for job_id, status in waited.jobs.items()}
+        else:
+            # One look from here: either it works again, or it raises the error with its own type for the retry policy.
+            statuses = {job_id: self.hook.job_status(job_id) for job_id in waited.jobs}
+            if not all(status.state.terminal for status in statuses.values()):
+                raise NucleusJobTimeout(
+                    f"Lost sight of {', '.join(waited.jobs)}: {waited.message}",
+                    job_id=next(iter(waited.jobs), ""),
+                    conn_id=self.nucleus_conn_id,
+                    hint="The jobs were left running; a retry attaches to them.",
+                )
+        return self._finish(context, statuses, waited.carry)
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Wake up; when Airflow wakes the task only to fail it, first see to the jobs it was waiting for."""
+        if next_method != _FAIL:
+            return super().resume_execution(next_method, next_kwargs, context)
+        self._running = self._remembered(context)
+        named = ", ".join(self._running) or "jobs that were not recorded"
+        if "timeout" in str((next_kwargs or {}).get("error", "")).lower():
+            raise self._timed_out(self._running)
+        self.log.error("The trigger failed; %s: left running, a retry attaches to them", named)
+        return super().resume_execution(next_method, next_kwargs, context)
+
+    def on_kill(self) -> None:
+        """Cancel what this task waits for; called in a signal handler, so it is quick and never raises."""
+        if self.cancel_on_kill:
+            self.cancel_jobs(self._running)
+        elif self._running:
+            self.log.warning("Left running: %s", ", ".join(self._running))
+
+    def cancel_jobs(self, job_ids: Sequence[str]) -> None:
+        """Cancel jobs where the server can, and say in the log what became of each."""
+        for job_id in job_ids:
+            try:
+                self.log.info("Job %s %s", job_id, self.hook.cancel_job(job_id))
+            except NucleusError as error:
+                self.log.warning("Could not cancel job %s, it may still be running: %s", job_id, error)
+
+    def _finish(
+        self, context: Context, statuses: Mapping[str, JobStatus], carry: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        self.link_to(
+            context,
+            dataset_id=carry.get("dataset_id"),
+            model_id=carry.get("model_id"),
+            job_id=list(statuses)[-1] if statuses else None,
+        )
+        result = self.jobs_ended(context, statuses, carry)
+        self._running = []
+        if (state := task_state(context)) is not None:
+            state.delete(_WAIT_KEY)
+        return result
+
+    def _wait_here(self, job_ids: Sequence[str], deadline: float) -> dict[str, JobStatus]:
+        statuses = {}
+        for job_id in job_ids:
+            try:
+                statuses[job_id] = self.hook.wait_for_job(
+                    job_id,
+                    poll_interval=self.poll_interval,
+                    timeout=max(deadline - time.time(), 0),
+                    on_change=self._log_change,
+                )
+            except NucleusJobTimeout as error:
+                raise self._timed_out(job_ids) from error
+            except (NucleusJobFailed, NucleusJobCancelled):
+                # What a job's end means is decided in one place for both ways of waiting.
+                statuses[job_id] = self.hook.job_status(job_id)
+        return statuses
+
+    def _log_change(self, status: JobStatus) -> None:
+        steps = f", {status.completed_steps} of {status.total_steps} steps" if status.total_steps else ""
+        self.log.info("Job %s is %s%s", status.job_id, status.status, steps)
+
+    def _trigger(self, job_ids: Sequence[str], carry: Mapping[str, Any]) -> NucleusJobTrigger:
+        return NucleusJobTrigger(
+            nucleus_conn_id=self.nucleus_conn_id,
+            job_ids=list(job_ids),
+            deadline=time.time() + seconds(self.job_timeout),
+            poll_interval=self.poll_interval,
+            cancel_on_kill=self.cancel_on_kill,
+            carry=dict(carry),
+        )
+
+    def _timed_out(self, job_ids: Sequence[str]) -> NucleusJobTimeout:
+        """Cancel what may be cancelled and return the error to raise."""
+        if self.cancel_on_kill:
+            self.cancel_jobs(job_ids)
+        return NucleusJobTimeout(
+            f"Gave up waiting for {', '.join(job_ids) or 'a job'} after {seconds(self.job_timeout):g} s.",
+            job_id=job_ids[-1] if job_ids else "",
+            conn_id=self.nucleus_conn_id,
+            hint="The log says whether it was cancelled. Raise job_timeout if such jobs take longer.",
+        )
+
+    def _remember(self, context: Context, job_ids: Sequence[str]) -> None:
+        """Record what is waited for, for the case that no event of ours comes back."""
+        record = {"jobs": list(job_ids)}
+        if (state := task_state(context)) is not None:
+            state.set(_WAIT_KEY, record)
+        elif self.do_xcom_push:
+            context["ti"].xcom_push(key=_WAIT_KEY, value=record)
+
+    def _remembered(self, context: Context) -> list[str]:
+        state = task_state(context)
+        record = (
+            state.get(_WAIT_KEY)
+            if state is not None
+            else context["ti"].xcom_pull(task_ids=self.task_id, key=_WAIT_KEY)
+        )
+        jobs = record.get("jobs") if isinstance(record, dict) else None
+        return [str(job_id) for job_id in jobs or ()]

@@ -1,0 +1,1 @@
+"""What operators, sensors, decorators and task groups share: arguments, results, memory, deferring, retrying."""

@@ -1,0 +1,49 @@
+"""Rendered arguments: templates render to text, so that numbers and flags arrive as either."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_nucleus.exceptions import NucleusConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["coerced_flag", "coerced_number", "copied", "is_blank"]
+
+
+def is_blank(value: Any) -> bool:
+    """Return whether a rendered argument holds nothing; a template that found nothing renders to ``""`` or ``"None"``."""
+    return value is None or (isinstance(value, str) and value.strip() in {"", "None"})
+
+
+def coerced_flag(value: bool | str | None, *, name: str) -> bool:
+    """Return a rendered boolean: templates render to text."""
+    if isinstance(value, bool):
+        return value
+    word = str(value).strip().lower()
+    if word in {"true", "1", "yes", "on"}:
+        return True
+    if word in {"false", "0", "no", "off", "", "none"}:
+        return False
+    raise NucleusConfigError(f"{name} must be true or false, not {value!r}.", field=name)
+
+
+def coerced_number(value: float | str, *, name: str, low: float, high: float) -> float:
+    """Return a rendered number between *low* and *high*, both included."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if not low <= number <= high:
+        raise NucleusConfigError(
+            f"{name} must be a number from {low:g} to {high:g}, not {value!r}.", field=name
+        )
+    return number
+
+
+def copied(value: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return a deep copy of rendered JSON: Airflow shows the rendered fields, so they are not changed in place."""
+    copy: dict[str, Any] = json.loads(json.dumps(dict(value or {})))
+    return copy

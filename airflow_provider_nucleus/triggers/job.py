@@ -1,0 +1,225 @@
+"""Waiting for jobs of the server in the triggerer.
+
+Rules that must not be relaxed: nothing here blocks the event loop; the arguments are plain JSON and hold no secret, because
+Airflow stores and prints them; exactly one event is sent; the deadline is a wall-clock time, because the trigger may move to
+another process; an error of one look does not end the wait before a budget is used up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import random
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_nucleus.client.calls import jobs as job_calls
+from airflow_provider_nucleus.client.polling import GiveUp, PollPolicy, PollState, decide
+from airflow_provider_nucleus.client.retry import NO_RETRY
+from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusError
+from airflow_provider_nucleus.hooks.cancelling import Cancellation
+from airflow_provider_nucleus.hooks.nucleus import NucleusHook
+from airflow_provider_nucleus.schema.jobs import JobStatus
+from airflow_provider_nucleus.triggers.events import WaitEvent
+from airflow_provider_nucleus.triggers.poller import shared_poller
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+
+    from airflow_provider_nucleus.client.aio import AsyncNucleusClient
+    from airflow_provider_nucleus.schema.jobs import Job
+    from airflow_provider_nucleus.triggers.events import EventStatus
+    from airflow_provider_nucleus.triggers.poller import Observation
+
+__all__ = ["NucleusJobTrigger"]
+
+log = logging.getLogger(__name__)
+
+FAILURE_BUDGET = 10
+"""Looks at a job that may fail in a row; with the poller's back-off that is about eight minutes."""
+
+_KILL_SECONDS = 20.0
+"""Airflow grants ``on_kill`` thirty."""
+
+
+class NucleusJobTrigger(BaseTrigger):
+    """Waits until all of some jobs are terminal, and sends one :class:`WaitEvent`.
+
+    :param nucleus_conn_id: the Nucleus connection to use
+    :param job_ids: the jobs to wait for
+    :param deadline: when to stop waiting, in seconds since the epoch
+    :param poll_interval: seconds between two looks
+    :param failure_budget: looks that may fail in a row before the wait ends as ``unreachable``
+    :param cancel_on_kill: whether to cancel the jobs when a user marks or clears the deferred task (Airflow 3.3)
+    :param carry: JSON that the task gets back with the event
+    """
+
+    def __init__(
+        self,
+        *,
+        nucleus_conn_id: str,
+        job_ids: Sequence[str],
+        deadline: float,
+        poll_interval: float = 10.0,
+        failure_budget: int = FAILURE_BUDGET,
+        cancel_on_kill: bool = True,
+        carry: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.nucleus_conn_id = nucleus_conn_id
+        self.job_ids = list(job_ids)
+        self.deadline = deadline
+        self.poll_interval = poll_interval
+        self.failure_budget = failure_budget
+        self.cancel_on_kill = cancel_on_kill
+        self.carry = dict(carry or {})
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class path and the arguments that make this trigger again in another process."""
+        kind = type(self)
+        return (
+            f"{kind.__module__}.{kind.__qualname__}",
+            {
+                "nucleus_conn_id": self.nucleus_conn_id,
+                "job_ids": self.job_ids,
+                "deadline": self.deadline,
+                "poll_interval": self.poll_interval,
+                "failure_budget": self.failure_budget,
+                "cancel_on_kill": self.cancel_on_kill,
+                "carry": self.carry,
+            },
+        )
+
+    def check_serializable(self) -> None:
+        """Raise NucleusConfigError unless the arguments survive their way to the triggerer unchanged.
+
+        To be called before a job is started: afterwards it would be too late.
+        """
+        _, arguments = self.serialize()
+        try:
+            travelled = json.loads(json.dumps(arguments, allow_nan=False))
+        except (TypeError, ValueError) as error:
+            raise NucleusConfigError(
+                f"The task cannot be deferred, its arguments are not JSON: {error}."
+            ) from error
+        if travelled != arguments:
+            raise NucleusConfigError(
+                "The task cannot be deferred: its arguments change on the way through JSON."
+            )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait, then send one event."""
+        event = await self._wait()
+        yield TriggerEvent(event.to_payload())  # type: ignore[no-untyped-call]
+
+    async def on_kill(self) -> None:
+        """Cancel the jobs when a user kills the deferred task, and say in the log what became of each."""
+        if not self.cancel_on_kill:
+            self.log.warning("The task was killed; left running: %s", ", ".join(self.job_ids))
+            return
+        try:
+            async with (
+                asyncio.timeout(_KILL_SECONDS),
+                NucleusHook(self.nucleus_conn_id).get_async_client() as client,
+            ):
+                await asyncio.gather(*(self._cancel(client, job_id) for job_id in self.job_ids))
+        except (NucleusError, TimeoutError) as error:
+            self.log.warning("Jobs %s may still be running: %r", ", ".join(self.job_ids), error)
+
+    async def _cancel(self, client: AsyncNucleusClient, job_id: str) -> None:
+        outcome: Cancellation | None = Cancellation.REQUESTED
+        try:
+            await client.send(job_calls.cancel_job(job_id), retry=NO_RETRY)
+        except NucleusError as error:
+            outcome = Cancellation.after(error)
+            if outcome is None:
+                self.log.warning("Could not cancel job %s, it may still be running: %s", job_id, error)
+                return
+        self.log.info("Job %s %s", job_id, outcome)
+
+    async def _wait(self) -> WaitEvent:
+        wait = _Wait(
+            self.job_ids, PollPolicy(interval=self.poll_interval, failure_budget=self.failure_budget)
+        )
+        try:
+            async with asyncio.timeout(max(self.deadline - time.time(), 0)):
+                poller = shared_poller(self.nucleus_conn_id, connect=partial(_reader, self.nucleus_conn_id))
+                async with contextlib.aclosing(
+                    poller.observe(self.job_ids, interval=self.poll_interval)
+                ) as rounds:
+                    async for seen in rounds:
+                        for job_id, what in seen.items():
+                            wait.look(job_id, what)
+        except TimeoutError:
+            return wait.event("timeout", self.carry, f"The deadline passed while waiting for {wait.open}.")
+        except NucleusError as error:
+            return wait.event("unreachable", self.carry, f"Stopped looking at {wait.open}: {error}")
+        return wait.event("finished", self.carry)
+
+
+class _Wait:
+    """What one trigger knows of its jobs, and its decisions after each look."""
+
+    def __init__(self, job_ids: Sequence[str], policy: PollPolicy) -> None:
+        self._policy = policy
+        self._polls = dict.fromkeys(job_ids, PollState())
+        self._last: dict[str, JobStatus | None] = dict.fromkeys(job_ids)
+        self._rng = random.Random()  # ruff: ignore[suspicious-non-cryptographic-random-usage] - jitter
+
+    @property
+    def open(self) -> str:
+        """The jobs that have not ended, for messages."""
+        ended = {job_id for job_id, status in self._last.items() if status and status.state.terminal}
+        return ", ".join(job_id for job_id in self._last if job_id not in ended)
+
+    def look(self, job_id: str, seen: Observation) -> None:
+        """Take note of a look; raises the error that came instead of an answer when no further look should follow."""
+        before = self._last[job_id]
+        if isinstance(seen, JobStatus):
+            if before is None or before.status != seen.status:
+                log.info("Job %s is %s", job_id, seen.status)
+            self._last[job_id] = seen
+        elif self._polls[job_id].failures == 0:
+            log.warning("A look at job %s failed, the wait goes on: %s", job_id, seen)
+        self._polls[job_id], decision = decide(
+            self._polls[job_id],
+            seen,
+            self._policy,
+            terminal=isinstance(seen, JobStatus) and seen.state.terminal,
+            now=time.time(),
+            rng=self._rng,
+        )
+        if isinstance(decision, GiveUp) and decision.error is not None:
+            raise decision.error
+
+    def event(self, status: EventStatus, carry: dict[str, Any], message: str = "") -> WaitEvent:
+        """Return the event that tells the task."""
+        jobs = {
+            job_id: {} if last is None else last.model_dump(mode="json")
+            for job_id, last in self._last.items()
+        }
+        return WaitEvent(status, jobs, carry, message)
+
+
+class _ClientReader:
+    """Reads statuses with one look each: the poller's subscribers decide about repeating it."""
+
+    def __init__(self, client: AsyncNucleusClient) -> None:
+        self._client = client
+
+    async def status(self, job_id: str) -> JobStatus:
+        return await self._client.send(job_calls.job_status(job_id), retry=NO_RETRY)
+
+    async def recent(self, limit: int) -> list[Job]:
+        return await self._client.send(job_calls.list_jobs(limit=limit, show_completed=True), retry=NO_RETRY)
+
+
+@contextlib.asynccontextmanager
+async def _reader(nucleus_conn_id: str) -> AsyncGenerator[_ClientReader]:
+    async with NucleusHook(nucleus_conn_id).get_async_client() as client:
+        yield _ClientReader(client)

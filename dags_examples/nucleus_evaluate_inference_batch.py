@@ -1,0 +1,118 @@
+"""Evaluate a model after each inference batch.
+
+The DAG runs whenever the producer of a batch updates the asset ``inference_batch``. What to evaluate comes from the extra of
+that asset event, for example::
+
+    outlet_events[BATCH].extra = {
+        "model_reference_id": "detector-2026-11-23",
+        "predictions": "s3://batches/2026-11-23/predictions.jsonl",
+        ...
+    }
+
+and what the event does not say comes from the DAG's params, so that the same DAG can be started by hand. Files are JSONL in
+Nucleus' own format or COCO JSON; which of the two is detected.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from airflow.providers.common.compat.sdk import Asset, ObjectStoragePath, Param, dag, task
+from airflow_provider_nucleus.operators.items import NucleusAppendItemsOperator
+from airflow_provider_nucleus.operators.metrics import NucleusCalculateMetricsOperator
+from airflow_provider_nucleus.operators.uploads import (
+    NucleusUploadAnnotationsOperator,
+    NucleusUploadPredictionsOperator,
+)
+
+from airflow_provider_nucleus.operators.datasets import NucleusCreateDatasetOperator
+from airflow_provider_nucleus.operators.models import NucleusCreateModelOperator
+
+BATCH = Asset("inference_batch")
+
+
+@dag(
+    dag_id="nucleus_evaluate_inference_batch",
+    schedule=[BATCH],
+    catchup=False,
+    max_active_runs=1,
+    tags=["nucleus", "example"],
+    doc_md=__doc__,
+    params={
+        "dataset_name": Param("inference-batch", type="string", description="Found by name or created"),
+        "model_name": Param("detector", type="string"),
+        "model_reference_id": Param(
+            "detector-1", type="string", description="Your own id of the model version"
+        ),
+        "items": Param("", type="string", description="The images of the batch: .jsonl, or COCO .json"),
+        "images": Param("", type="string", description="Folder of the image files; empty if they have URLs"),
+        "ground_truth": Param("", type="string", description="Annotations: .jsonl, or COCO .json"),
+        "predictions": Param("", type="string", description="Predictions: .jsonl, or COCO results .json"),
+        "iou_threshold": Param(0.5, type="number", minimum=0, maximum=1),
+        "report": Param(
+            "", type="string", description="Where to write the metrics as JSON; empty for nowhere"
+        ),
+    },
+)
+def nucleus_evaluate_inference_batch() -> None:
+    """Upload a batch's images, ground truth and predictions, then have the metrics calculated."""
+
+    @task
+    def describe_batch(params: dict[str, Any], triggering_asset_events: Any = None) -> dict[str, Any]:
+        """Return what to evaluate: the params, overlaid with what the newest asset event says."""
+        batch = dict(params)
+        for event in sorted(
+            (triggering_asset_events or {}).get(BATCH, []), key=lambda event: event.timestamp
+        ):
+            batch.update({name: value for name, value in (event.extra or {}).items() if name in batch})
+        return batch
+
+    @task
+    def write_report(batch: dict[str, Any], **results: dict[str, Any]) -> str:
+        """Put the results of all tasks into one JSON file and return its path."""
+        path = batch["report"]
+        if path:
+            report = {"batch": batch, **results}
+            with ObjectStoragePath(path).open("w") as file:
+                json.dump(report, file, indent=2)
+        return path
+
+    batch = describe_batch()
+    dataset = NucleusCreateDatasetOperator(task_id="create_dataset", name=batch["dataset_name"])
+    dataset_id = dataset.output["dataset_id"]
+    items = NucleusAppendItemsOperator(
+        task_id="append_items", dataset_id=dataset_id, source=batch["items"], image_folder=batch["images"]
+    )
+    truth = NucleusUploadAnnotationsOperator(
+        task_id="upload_ground_truth", dataset_id=dataset_id, source=batch["ground_truth"]
+    )
+    model = NucleusCreateModelOperator(
+        task_id="create_model", reference_id=batch["model_reference_id"], name=batch["model_name"]
+    )
+    predictions = NucleusUploadPredictionsOperator(
+        task_id="upload_predictions",
+        dataset_id=dataset_id,
+        model_id=model.output["model_id"],
+        source=batch["predictions"],
+        ground_truth=batch["ground_truth"],
+    )
+    metrics = NucleusCalculateMetricsOperator(
+        task_id="calculate_metrics",
+        dataset_id=dataset_id,
+        model_id=model.output["model_id"],
+        iou_threshold=batch["iou_threshold"],
+    )
+    items >> [truth, predictions] >> metrics
+    write_report(
+        batch,
+        dataset=dataset.output,
+        model=model.output,
+        items=items.output,
+        ground_truth=truth.output,
+        predictions=predictions.output,
+        metrics=metrics.output,
+    )
+
+
+nucleus_evaluate_inference_batch()

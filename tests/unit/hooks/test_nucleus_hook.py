@@ -1,0 +1,145 @@
+"""The hook against a real server: testing a connection, typed answers, cancelling, secrets."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_nucleus.exceptions import NucleusAuthError, NucleusNotFoundError
+from airflow_provider_nucleus.hooks.cancelling import Cancellation
+from airflow_provider_nucleus.hooks.nucleus import NucleusHook
+from tests.airflow.harness import connection_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KEY = "live_0123456789abcdef"
+
+
+@pytest.fixture
+def hook(nucleus: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[NucleusHook]:
+    """A hook of the session's embedded Nucleus."""
+    connection = connection_json(endpoint=nucleus.url, api_key=nucleus.api_key)
+    monkeypatch.setenv("AIRFLOW_CONN_PROBE", connection)
+    with NucleusHook("probe") as made:
+        yield made
+
+
+@pytest.fixture
+def html_server() -> Iterator[str]:
+    """A web server that answers everything with a page, as a proxy's login does."""
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = b"<html><body>Please sign in</body></html>"
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *arguments: Any) -> None:
+            """Stay silent."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def unused_port() -> int:
+    """Return a loopback port on which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_good_connection_says_what_it_reached(hook: NucleusHook) -> None:
+    """A working connection names the Nucleus and shows that the key opened it."""
+    works, message = hook.test_connection()
+
+    assert works
+    assert "127.0.0.1" in message
+
+
+@pytest.mark.parametrize("case", ["wrong key", "no key", "unreachable", "wrong path", "no nucleus"])
+def test_bad_connection_says_what_was_tried_and_what_to_do(
+    nucleus: Any, html_server: str, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    """Each way of being wrong names the connection, the address that was tried and the remedy; the key never appears."""
+    closed = f"http://127.0.0.1:{unused_port()}/v1/nucleus"
+    endpoint, key, expected = {
+        "wrong key": (nucleus.url, KEY, [nucleus.url, "401", "API key"]),
+        "no key": (nucleus.url, None, ["password", "API key"]),
+        "unreachable": (closed, KEY, [closed, "nucleus-local serve"]),
+        "wrong path": (nucleus.base_url, KEY, [nucleus.base_url, "/v1/nucleus"]),
+        "no nucleus": (html_server, KEY, [html_server, "does not look like a Nucleus API"]),
+    }[case]
+    monkeypatch.setenv("AIRFLOW_CONN_PROBE", connection_json(endpoint=endpoint, api_key=key))
+
+    works, message = NucleusHook("probe").test_connection()
+
+    assert not works
+    for part in ["'probe'", *expected]:
+        assert part in message
+    assert KEY not in message
+
+
+def test_server_that_repeats_the_key_cannot_leak_it(
+    nucleus: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither error, nor representation, nor log shows a key."""
+    monkeypatch.setenv("AIRFLOW_CONN_PROBE", connection_json(endpoint=nucleus.url, api_key=KEY))
+    hook = NucleusHook("probe")
+    with caplog.at_level("DEBUG"), pytest.raises(NucleusAuthError) as caught:
+        hook.list_datasets()
+
+    assert caught.value.conn_id == "probe"
+    for text in (str(caught.value), repr(caught.value), repr(hook.config), repr(vars(hook)), caplog.text):
+        assert KEY not in text
+
+
+def test_datasets_round_trip(hook: NucleusHook) -> None:
+    """A dataset can be created, found and looked at through typed methods."""
+    dataset_id = hook.create_dataset("hook round trip")
+
+    assert hook.dataset_name(dataset_id) == "hook round trip"
+    assert not hook.dataset_is_scene(dataset_id)
+    assert 0 == hook.dataset_size(dataset_id) == hook.dataset_info(dataset_id).length
+    assert dataset_id in [dataset.id for dataset in hook.list_datasets()]
+    assert list(hook.iter_items(dataset_id)) == []
+
+
+def test_async_client_reads_the_same_connection(hook: NucleusHook) -> None:
+    """The triggerer's client speaks to the same server, from its own event loop."""
+    from airflow_provider_nucleus.client.calls.datasets import list_datasets
+
+    async def count() -> int:
+        async with NucleusHook("probe").get_async_client() as client:
+            return len(await client.send(list_datasets()))
+
+    assert len(hook.list_datasets()) == asyncio.run(count())
+
+
+def test_cancelling_an_unknown_job_is_no_error(hook: NucleusHook) -> None:
+    """Where there is nothing to cancel, that is said instead of raised."""
+    assert Cancellation.UNSUPPORTED is hook.cancel_job("job_0000000000000000000000000000")
+
+
+def test_unknown_connection_is_airflows_own_error() -> None:
+    """A connection id that does not exist is reported as such."""
+    with pytest.raises(Exception, match="no_such_connection"):
+        NucleusHook("no_such_connection").list_datasets()
+
+
+def test_missing_object_is_named(hook: NucleusHook) -> None:
+    """An id the server does not know is in the error."""
+    with pytest.raises(NucleusNotFoundError, match="ds_nope"):
+        hook.dataset_name("ds_nope")
