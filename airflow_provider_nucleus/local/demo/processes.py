@@ -109,8 +109,19 @@ def _end(children: Sequence[subprocess.Popen[bytes]], patience: float) -> None:
         # Also when the leader has ended: what it started may still be there.
         _signal_group(child, signal.SIGKILL)
         child.wait()
+    for child in children:
+        _await_group(child)
 
 
 def _signal_group(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, number)
+
+
+def _await_group(child: subprocess.Popen[bytes], *, timeout: float = 2.0) -> None:
+    """Wait until a killed group is gone; members that are not our children cannot be waited for in any other way."""
+    deadline = time.monotonic() + timeout
+    with suppress(ProcessLookupError, PermissionError):
+        while time.monotonic() < deadline:
+            os.killpg(child.pid, 0)
+            time.sleep(0.01)

@@ -13,7 +13,7 @@ FOREVER = "import time; print('up', flush=True); time.sleep(600)"
 STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {FOREVER}"
 WITH_GRANDCHILD = (
     "import subprocess, sys, time;"
-    f"p = subprocess.Popen([sys.executable, '-c', {STUBBORN!r}]);"
+    f"p = subprocess.Popen([sys.executable, '-c', {STUBBORN!r}], stdout=subprocess.DEVNULL);"
     "print('pid', p.pid, flush=True); time.sleep(600)"
 )
 
