@@ -148,10 +148,10 @@ def _follow(call: Call[Any], config: NucleusConfig) -> Generator[Step, Reply, tu
         reply = yield _request(call, config, url)
         assert isinstance(reply, Response | Failure)
         if isinstance(reply, Failure) or reply.status not in {301, 302, 303, 307, 308}:
-            return url, reply  # ruff: ignore[return-in-generator]
+            return url, reply
         target = urljoin(url, reply.headers.get("location", ""))
         if hops == _MAX_REDIRECTS or not _may_follow(call, reply.status, url, target):
-            return url, reply
+            return url, reply  # ruff: ignore[return-in-generator]
         hops += 1
         log.debug("%s redirects to %s", call.name, shown_url(target, signed=True))
         url = target

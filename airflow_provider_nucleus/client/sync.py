@@ -102,7 +102,7 @@ class NucleusClient:
                 request.method,
                 request.url,
                 headers=dict(request.headers),
-                data=None if request.content is None else _Body(request.content),
+                data=_Body(request.content) if request.content is not None and request.content.size else None,
                 timeout=request.timeout,
                 verify=self.config.verify_tls,
                 allow_redirects=False,
@@ -166,10 +166,6 @@ class _Body:
 
     def __len__(self) -> int:
         return self._size
-
-    def __bool__(self) -> bool:
-        # An empty body must still be sent as one, with Content-Length: 0.
-        return True
 
     def __iter__(self) -> Iterator[bytes]:
         return self._pieces
