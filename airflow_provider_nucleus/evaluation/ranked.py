@@ -143,6 +143,8 @@ class RankedCoco:
     """
 
     ground_truth: Columns
+    prediction_image: IntArray
+    """The image of every prediction, by the prediction's row number."""
     row: IndexArray
     label: IntArray
     confidence: FloatArray
@@ -198,6 +200,7 @@ def rank_coco(
     order = order[np.argsort(codes.astype(np.uint16) if labels <= 1 << 16 else codes, kind="stable")]
     return RankedCoco(
         ground_truth=ground_truth,
+        prediction_image=predictions.image,
         row=row[order],
         label=rows.label[order],
         confidence=rows.confidence[order],

@@ -1,0 +1,105 @@
+"""Any number on a subset of items: the match is read again, never done again.
+
+Matching never crosses items, so the numbers of a slice equal those of evaluating its items alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from airflow_provider_nucleus.evaluation.image_counts import (
+    GROUND_TRUTHS,
+    PREDICTIONS,
+    TRUE_POSITIVES,
+    ImageCounts,
+    image_counts,
+    numbers_of,
+)
+from airflow_provider_nucleus.evaluation.mean_precision import precisions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_nucleus.evaluation.arrays import BoolArray, IntArray
+    from airflow_provider_nucleus.evaluation.matching import Matches
+    from airflow_provider_nucleus.evaluation.metric import Metric
+    from airflow_provider_nucleus.evaluation.ranked import RankedCoco
+
+WHOLE = "all"
+"""The name under which the numbers of all items are given."""
+
+
+@dataclass(frozen=True, slots=True)
+class SliceNumbers:
+    """The numbers of one slice: counts and quotients of the Nucleus match, and COCO's AP where it was evaluated."""
+
+    items: int
+    ground_truths: int
+    predictions: int
+    true_positives: int
+    false_positives: int
+    false_negatives: int
+    metrics: dict[str, Metric]
+    """precision, recall, f1, mean_iou at the overlap threshold; AP, AP50, AP75 when COCO rows were given."""
+
+
+def rows_of_items(items: BoolArray, image: IntArray) -> BoolArray:
+    """Turn a mask over item codes into a mask over rows, given the rows' image column."""
+    return np.asarray(items[image], dtype=np.bool_)
+
+
+def slice_numbers(
+    matches: Matches,
+    slices: Mapping[str, BoolArray],
+    *,
+    threshold: float = 0.5,
+    images: int,
+    coco: RankedCoco | None = None,
+    minimum_confidence: float | None = None,
+) -> dict[str, SliceNumbers]:
+    """Evaluate every slice, given as a mask over item codes, and all items together under :data:`WHOLE`.
+
+    Slices may overlap and may be empty. *minimum_confidence* applies to the counts, not to AP. Raises ValueError
+    when a mask has the wrong length or a slice takes the reserved name.
+    """
+    if WHOLE in slices:
+        raise ValueError(f"a slice cannot be called {WHOLE!r}: that name stands for all items")
+    counts = image_counts(matches, threshold, images=images, minimum_confidence=minimum_confidence)
+    everything = np.ones(images, dtype=np.bool_)
+    result = {}
+    for name, items in {WHOLE: everything, **slices}.items():
+        if items.shape != (images,):
+            raise ValueError(f"slice {name!r} has a mask of shape {items.shape} for {images} items")
+        result[name] = _numbers(counts, items, coco)
+    return result
+
+
+def _numbers(counts: ImageCounts, items: BoolArray, coco: RankedCoco | None) -> SliceNumbers:
+    total = counts.total(items.astype(np.float64))
+    hits, named, true = (int(total[column]) for column in (TRUE_POSITIVES, PREDICTIONS, GROUND_TRUTHS))
+    return SliceNumbers(
+        items=int(items.sum()),
+        ground_truths=true,
+        predictions=named,
+        true_positives=hits,
+        false_positives=named - hits,
+        false_negatives=true - hits,
+        metrics=numbers_of(total) | ({} if coco is None else coco_numbers(coco, items)),
+    )
+
+
+def coco_numbers(coco: RankedCoco, items: BoolArray | None = None) -> dict[str, Metric]:
+    """Return COCO's AP, AP50 and AP75 on the chosen items (those whose threshold was evaluated)."""
+    rows = coco.rows(
+        predictions=None if items is None else rows_of_items(items, coco.prediction_image),
+        ground_truth=None if items is None else rows_of_items(items, coco.ground_truth.image),
+    )
+    table = precisions(rows, without_confidence=coco.without_confidence)
+    named = {"AP": table.mean()}
+    for threshold in (0.5, 0.75):
+        if threshold in rows.thresholds:
+            named[f"AP{round(threshold * 100)}"] = table.mean(threshold=threshold)
+    return named
