@@ -6,13 +6,16 @@ What cannot be evaluated is either an error that names the row, or it is left ou
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import orjson
 
+from airflow_provider_nucleus.evaluation.cocobulk import BULK_BYTES, BoxRows, read_box_rows
 from airflow_provider_nucleus.evaluation.cocoids import IdCodes
 from airflow_provider_nucleus.evaluation.columns import Columns, columns
 from airflow_provider_nucleus.evaluation.labels import Vocabulary
@@ -25,13 +28,14 @@ from airflow_provider_nucleus.evaluation.overlap.cocoshapes import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from airflow_provider_nucleus.evaluation.arrays import FloatArray, IndexArray
     from airflow_provider_nucleus.evaluation.columns import Geometry
 
 IouType = Literal["bbox", "segm", "keypoints"]
 Rows = list[dict[str, Any]]
+
+UNKNOWN_CATEGORY = "category unknown to the ground truth"
 
 
 class CocoFormatError(ValueError):
@@ -102,6 +106,10 @@ def read_results(source: Path | bytes, truth: CocoTruth) -> CocoResults:
     Results of categories the ground truth does not have are left out and counted, as pycocotools leaves them out. A
     result on an image it does not have raises CocoFormatError: then the two files do not belong together.
     """
+    if isinstance(source, Path) and truth.iou_type == "bbox" and source.stat().st_size >= BULK_BYTES:
+        bulk = read_box_rows(source)
+        if bulk is not None:
+            return _bulk_results(bulk, truth, where=source.name)
     where, rows = _parse(source)
     if isinstance(rows, dict) and isinstance(rows.get("annotations"), list):
         rows = rows["annotations"]
@@ -114,12 +122,43 @@ def read_results(source: Path | bytes, truth: CocoTruth) -> CocoResults:
 
 def _parse(source: Path | bytes) -> tuple[str, Any]:
     where = "the document" if isinstance(source, bytes) else source.name
+    text = source if isinstance(source, bytes) else source.read_bytes()
+    # A million small objects make the cyclic collector run all the time; none of them can be part of a cycle.
+    collecting = gc.isenabled()
+    gc.disable()
     try:
-        return where, orjson.loads(source if isinstance(source, bytes) else source.read_bytes())
+        return where, orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise CocoFormatError(
             f"{where} is not JSON (NaN and Infinity are not allowed either): {error}"
         ) from None
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _bulk_results(rows: BoxRows, truth: CocoTruth, *, where: str) -> CocoResults:
+    """Encode results that were read as columns; the same rules as row by row."""
+    image, category = truth.images.encode(rows.image_id), truth.categories.encode(rows.category_id)
+    if (image < 0).any():
+        row = int(np.argmax(image < 0))
+        raise CocoFormatError(_foreign_image(where, row, int(rows.image_id[row]), int((image < 0).sum())))
+    excluded = _reasons({UNKNOWN_CATEGORY: int((category < 0).sum())})
+    boxes, score = rows.boxes, rows.score
+    if excluded:
+        kept = np.flatnonzero(category >= 0)
+        image, category, boxes, score = image[kept], category[kept], boxes.take(kept), score[kept]
+    try:
+        return CocoResults(columns(boxes, image, label=category, confidence=score), excluded)
+    except ValueError as error:
+        raise CocoFormatError(f"{where}, {error}") from None
+
+
+def _foreign_image(where: str, row: int, image: object, count: int) -> str:
+    return (
+        f"{where}, result {row}: image {image!r} is not in the ground truth"
+        f" ({count} results like it); do the two files belong together?"
+    )
 
 
 def _vocabulary(categories: Rows, codes: IdCodes) -> Vocabulary:
@@ -179,10 +218,9 @@ class _Reader:
         if (image < 0).any():
             row = int(np.argmax(image < 0))
             raise CocoFormatError(
-                f"{self.where}, result {row}: image {rows[row]['image_id']!r} is not in the ground truth"
-                f" ({int((image < 0).sum())} results like it); do the two files belong together?"
+                _foreign_image(self.where, row, rows[row]["image_id"], int((image < 0).sum()))
             )
-        excluded = _reasons({"category unknown to the ground truth": int((category < 0).sum())})
+        excluded = _reasons({UNKNOWN_CATEGORY: int((category < 0).sum())})
         boxed = bool(rows) and bool(rows[0].get("bbox"))
         rows, image, category = self._keep(rows, image, category)
         name = self._naming(rows)

@@ -1,0 +1,189 @@
+"""Evaluate COCO files: one ground truth, any number of result files, one report with its provenance.
+
+The report keeps two families of numbers apart: the COCO metrics (matching by confidence, at every threshold anew)
+and, under `nucleus`, the counts of Nucleus' one-to-one match (by overlap) at one threshold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_nucleus import __version__
+from airflow_provider_nucleus.evaluation.accumulate import RECALL_LEVELS
+from airflow_provider_nucleus.evaluation.coco import CocoResult, coco_result
+from airflow_provider_nucleus.evaluation.coco_match import BOX_OPTIONS, KEYPOINT_OPTIONS, CocoOptions
+from airflow_provider_nucleus.evaluation.cocojson import (
+    CocoResults,
+    CocoTruth,
+    IouType,
+    read_results,
+    read_truth,
+)
+from airflow_provider_nucleus.evaluation.partition import Plan, by_image, map_parts, merge, split
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from airflow_provider_nucleus.evaluation.counts import Counts, LabelCounts
+    from airflow_provider_nucleus.evaluation.metric import Metric
+
+ENGINE = f"airflow-provider-nucleus {__version__}"
+NO_CONFIDENCE = "no confidence (left out of the COCO numbers, kept in the Nucleus counts)"
+CROWD = "crowd region (an ignored region for the COCO numbers, left out of the Nucleus counts)"
+UNLABELLED = "object without labelled keypoints (ignored by the COCO numbers, left out of the Nucleus counts)"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelReport:
+    """The numbers of one result file."""
+
+    file: str
+    predictions: int
+    coco: CocoResult
+    counts: LabelCounts
+    excluded: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Report:
+    """One ground truth and the models evaluated on it, by name."""
+
+    truth_file: str
+    truth: CocoTruth
+    threshold: float
+    options: CocoOptions
+    models: dict[str, ModelReport]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as JSON values; an undefined number is null, with its reason under `undefined`."""
+        side = self.truth.columns
+        left_out = {CROWD: int(side.crowd.sum()), UNLABELLED: int((side.ignore & ~side.crowd).sum())}
+        return {
+            "models": {name: self._model(model) for name, model in self.models.items()},
+            "ground_truth": {
+                "file": self.truth_file,
+                "images": len(self.truth.images),
+                "categories": len(self.truth.vocabulary),
+                "annotations": len(side),
+                "excluded": {**self.truth.excluded, **{reason: n for reason, n in left_out.items() if n}},
+            },
+            "options": {
+                "iou_type": self.truth.iou_type,
+                "coco": {
+                    "matching": "by confidence, per image and category, at every threshold",
+                    "iou_thresholds": [round(threshold, 12) for threshold in self.options.thresholds],
+                    "recall_levels": len(RECALL_LEVELS),
+                    "max_detections": list(self.options.max_detections),
+                    "areas": {area.name: [area.low, area.high] for area in self.options.areas},
+                },
+                "nucleus": {
+                    "matching": "by IoU, one to one, equal labels only",
+                    "iou_threshold": self.threshold,
+                },
+            },
+            "engine": ENGINE,
+        }
+
+    def _model(self, model: ModelReport) -> dict[str, Any]:
+        numbers = model.coco.numbers
+        return {
+            **{name: metric.value for name, metric in numbers.items()},
+            "nucleus": {"iou_threshold": self.threshold, **_counts(model.counts.total())},
+            "per_class": {
+                label: self._label(model, code) for code, label in enumerate(self.truth.vocabulary)
+            },
+            "undefined": _undefined(numbers),
+            "file": model.file,
+            "predictions": model.predictions,
+            "excluded": model.excluded,
+        }
+
+    @staticmethod
+    def _label(model: ModelReport, code: int) -> dict[str, Any]:
+        return {
+            "AP": model.coco.label_ap(code).value,
+            "AP50": model.coco.label_ap(code, threshold=0.5).value,
+            "ground_truth": int(model.coco.tables.positives[code, 0]),
+            "nucleus": _counts(model.counts.of(code)),
+        }
+
+
+def evaluate_files(
+    ground_truth: Path,
+    predictions: Sequence[Path],
+    *,
+    iou_type: IouType = "bbox",
+    threshold: float = 0.5,
+    workers: int = 1,
+) -> Report:
+    """Evaluate result files against a ground truth file.
+
+    *threshold* is that of the Nucleus counts, *workers* the number of threads. Raises CocoFormatError when a file is
+    not what it should be and OSError when it cannot be read.
+    """
+    if not 0.0 <= threshold <= 1.0:
+        raise ValueError(f"threshold is {threshold}, an overlap threshold lies in [0, 1]")
+    truth = read_truth(ground_truth, iou_type=iou_type)
+    options = KEYPOINT_OPTIONS if iou_type == "keypoints" else BOX_OPTIONS
+    plan = Plan(labels=len(truth.vocabulary), coco=options, threshold=threshold)
+    models = {
+        name: evaluate_results(read_results(path, truth), truth, plan=plan, file=path.name, workers=workers)
+        for name, path in model_names(predictions).items()
+    }
+    return Report(
+        truth_file=ground_truth.name, truth=truth, threshold=threshold, options=options, models=models
+    )
+
+
+def evaluate_results(
+    results: CocoResults, truth: CocoTruth, *, plan: Plan, file: str, workers: int = 1
+) -> ModelReport:
+    """Evaluate results that were read already."""
+    assert plan.coco is not None
+    parts = split(by_image(truth.columns), by_image(results.columns))
+    merged = merge(map_parts(parts, plan=plan, workers=workers))
+    assert merged.coco is not None
+    assert merged.counts is not None
+    excluded = dict(results.excluded)
+    if merged.coco.excluded:
+        excluded[NO_CONFIDENCE] = merged.coco.excluded
+    return ModelReport(
+        file=file,
+        predictions=len(results.columns),
+        coco=coco_result(merged.coco, options=plan.coco),
+        counts=merged.counts,
+        excluded=excluded,
+    )
+
+
+def model_names(paths: Sequence[Path]) -> dict[str, Path]:
+    """Name models by file stem; files that share one are told apart by their folder, then by number."""
+    stems = [path.name.split(".")[0] or path.name for path in paths]
+    names: dict[str, Path] = {}
+    for path, stem in zip(paths, stems):
+        name = stem if stems.count(stem) == 1 else f"{path.absolute().parent.name}/{stem}"
+        number = 2
+        unique = name
+        while unique in names:
+            unique = f"{name}-{number}"
+            number += 1
+        names[unique] = path
+    return names
+
+
+def _counts(counts: Counts) -> dict[str, Any]:
+    return {
+        "tp": counts.tp,
+        "fp": counts.fp,
+        "fn": counts.fn,
+        "precision": counts.precision,
+        "recall": counts.recall,
+        "f1": counts.f1,
+        "mean_iou": counts.mean_overlap,
+    }
+
+
+def _undefined(numbers: dict[str, Metric]) -> dict[str, str]:
+    return {name: metric.reason for name, metric in numbers.items() if metric.reason is not None}
