@@ -12,6 +12,7 @@ from airflow_provider_nucleus.evaluation.average_precision import (
     EXACT_RECALLS,
     RankedRows,
     average_precisions,
+    true_positives_needed,
 )
 
 
@@ -80,6 +81,16 @@ def test_equality_with_a_recall_level_follows_the_grid():
 
     assert average_precisions(rows, recalls=EXACT_RECALLS)[0, 0] == 58 / 101
     assert average_precisions(rows, recalls=COCO_RECALLS)[0, 0] == 57 / 101
+
+
+@pytest.mark.parametrize("recalls", [COCO_RECALLS, EXACT_RECALLS])
+def test_the_true_positives_needed_are_exact_for_every_level(recalls):
+    """The smallest number whose quotient reaches the level, for all counts up to 700 and some large ones."""
+    for positives in [*range(1, 700), 36_781, 262_144, 999_999]:
+        quotients = np.arange(1, positives + 1) / positives
+
+        expected = np.maximum(np.searchsorted(quotients, recalls, side="left") + 1, 1)
+        assert expected.tolist() == true_positives_needed(np.array([positives]), recalls)[0].tolist()
 
 
 def test_no_detections_and_no_labels():
