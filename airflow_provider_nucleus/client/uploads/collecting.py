@@ -1,0 +1,207 @@
+"""Taking stock: what the jobs say, which rows were refused, and whether the whole is good enough."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_nucleus.client.calls.jobs import job_errors, job_status
+from airflow_provider_nucleus.client.uploads.delivery import settle
+from airflow_provider_nucleus.client.uploads.outcomes import (
+    Refusals,
+    as_status,
+    job_counts,
+    job_rows,
+    report_refusals,
+)
+from airflow_provider_nucleus.client.uploads.preparing import Cut, prepare
+from airflow_provider_nucleus.client.uploads.quarantine import Quarantine
+from airflow_provider_nucleus.client.uploads.summary import UploadSummary
+from airflow_provider_nucleus.exceptions import NucleusNotFoundError, NucleusUploadError
+from airflow_provider_nucleus.schema.jobs import JobState, JobStatus
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable, Iterator, Mapping
+
+    from airflow_provider_nucleus.client.sync import NucleusClient
+    from airflow_provider_nucleus.client.uploads.encoding import Encoder
+    from airflow_provider_nucleus.client.uploads.ledger import OpenChunk, Record
+    from airflow_provider_nucleus.client.uploads.target import UploadOptions, UploadTarget
+    from airflow_provider_nucleus.schema.rows import SourceRow
+
+__all__ = ["Collector", "see"]
+
+_FIRST_ERRORS = 10
+
+_GOOD = frozenset({JobState.SUCCEEDED, JobState.PARTIAL})
+
+
+class Collector:
+    """Makes the account of one upload. `refusals` may already hold what the server refused while rows were being sent."""
+
+    def __init__(
+        self,
+        client: NucleusClient,
+        target: UploadTarget,
+        options: UploadOptions,
+        *,
+        rows: Callable[[], Iterator[SourceRow]],
+        encoder: Encoder,
+        refusals: Refusals,
+        log: logging.Logger,
+    ) -> None:
+        self._client = client
+        self._target = target
+        self._options = options
+        self._rows = rows
+        self._encoder = encoder
+        self._refusals = refusals
+        self._log = log
+
+    def summary(
+        self,
+        account: Mapping[str, Any],
+        *,
+        totals: Mapping[str, int] | None = None,
+        jobs: list[str] | None = None,
+    ) -> UploadSummary:
+        """Make the account from what reading the input gave and what became of the chunks."""
+        counts = dict(totals or {})
+        known = sum(counts.get(name, 0) for name in ("processed", "ignored", "errored"))
+        bad = account["rejected"] + counts.get("errored", 0)
+        return UploadSummary(
+            kind=self._target.kind,
+            dataset_id=self._target.dataset_id,
+            model_id=self._target.model_id,
+            rows=account["rows"],
+            rejected=account["rejected"],
+            duplicates=account["duplicates"],
+            sent=counts.get("sent", 0),
+            processed=counts.get("processed", 0),
+            ignored=counts.get("ignored", 0),
+            errored=counts.get("errored", 0),
+            unaccounted=max(counts.get("sent", 0) - known, 0),
+            chunks=counts.get("chunks", 0),
+            jobs=list(jobs or ()),
+            quarantine=account["quarantine"],
+            validate_only=self._options.validate_only,
+            error_rate=bad / account["rows"] if account["rows"] else 0.0,
+            first_errors=list(account["first_errors"]),
+        )
+
+    def settle_jobs(self, record: Record, statuses: dict[str, Any]) -> list[str]:
+        """Enter the outcome of every job into the record and return what is wrong with those that did not end well.
+
+        Their chunks are dropped from the record, so that a retry sends them again.
+        """
+        failed: list[str] = []
+        for chunk in list(record.open):
+            if chunk.job_id is None:
+                continue
+            status = self._status_of(chunk.job_id, statuses)
+            wrong = _wrong_with(chunk, status)
+            if wrong is not None:
+                failed.append(wrong)
+                record.open.remove(chunk)
+                if status is not None:
+                    errors = self._client.send(job_errors(chunk.job_id))
+                    self._refusals.add(errors)
+                continue
+            assert status is not None
+            counts = job_counts(status)
+            clean = status.state is JobState.SUCCEEDED and counts is not None and not counts.errored
+            errors = [] if clean else self._client.send(job_errors(chunk.job_id))
+            counts = settle(status, chunk.rows, errors, self._refusals)
+            record.accept(
+                chunk.digest,
+                chunk.rows,
+                processed=counts.processed,
+                ignored=counts.ignored,
+                errored=counts.errored,
+            )
+        return failed
+
+    def _status_of(self, job_id: str, statuses: dict[str, Any]) -> JobStatus | None:
+        known = statuses.get(job_id)
+        status = None if known is None else as_status(known)
+        if status is None or status.message is None:
+            try:
+                status = self._client.send(job_status(job_id))
+            except NucleusNotFoundError:
+                return None
+        if not status.state.terminal:
+            raise NucleusUploadError(
+                f"Job {job_id} is still {status.status}: it is too early to take stock.",
+                job_ids=[job_id],
+                conn_id=self._client.config.conn_id,
+                hint="Wait for all jobs first; a retry attaches to them.",
+            )
+        return status
+
+    def with_report(self, summary: UploadSummary) -> UploadSummary:
+        """Write the quarantine file again, with the rows the server refused, and return the summary that names it."""
+        first = tuple(self._refusals.first(_FIRST_ERRORS))
+        for reason in first:
+            self._log.warning("Refused by the server: %s", reason)
+        where = summary.quarantine
+        if self._options.quarantine is not None:
+            with (
+                tempfile.TemporaryDirectory(prefix="nucleus-upload-", dir=self._options.spool) as folder,
+                Quarantine(self._options.quarantine, Path(folder)) as quarantine,
+            ):
+                cut = Cut(1 << 40, 1 << 40, "", lambda _: True)
+                prepare(
+                    self._rows, self._encoder, cut, folder=Path(folder), quarantine=quarantine, publish=False
+                )
+                report_refusals(self._rows, self._encoder, self._refusals, quarantine)
+                where = quarantine.publish()
+        return replace(
+            summary, quarantine=where, first_errors=[*summary.first_errors, *first][:_FIRST_ERRORS]
+        )
+
+    def judged(self, summary: UploadSummary) -> UploadSummary:
+        """Return the summary if it is good enough, else raise NucleusUploadError with it."""
+        if summary.unaccounted:
+            self._log.warning(
+                "The server does not account for %d of %d rows it was sent", summary.unaccounted, summary.sent
+            )
+        if summary.error_rate <= self._options.max_error_rate:
+            return summary
+        bad = summary.rejected + summary.errored
+        first = f" First: {summary.first_errors[0]}." if summary.first_errors else ""
+        raise NucleusUploadError(
+            f"Upload of {self._target}: {bad:,} of {summary.rows:,} rows are bad ({summary.error_rate:.2%}, allowed "
+            f"{self._options.max_error_rate:.2%}): {summary.sentence()}.{first}",
+            summary=summary.to_dict(),
+            quarantine=summary.quarantine,
+            job_ids=summary.jobs,
+            conn_id=self._client.config.conn_id,
+            hint=see(
+                summary.quarantine, "The good rows are stored. A retry offers only the refused chunks again."
+            ),
+        )
+
+
+def _wrong_with(chunk: OpenChunk, status: JobStatus | None) -> str | None:
+    """Say why a job that ended cannot count as having stored its chunk, None when it can."""
+    if status is None:
+        return f"{chunk.job_id} is unknown to the server"
+    if status.state not in _GOOD:
+        return f"{chunk.job_id} ended as {status.status}" + (
+            f" ({status.final_error})" if status.final_error else ""
+        )
+    if chunk.found and job_rows(status) not in {None, chunk.rows}:
+        return f"{chunk.job_id} is about {job_rows(status)} rows instead of {chunk.rows}, so it is not ours"
+    return None
+
+
+def see(quarantine: str | None, what: str) -> str:
+    """Complete a hint with where the bad rows are."""
+    return (
+        f"The bad rows are in {quarantine}. {what}"
+        if quarantine
+        else f"{what} Set quarantine to get the bad rows in a file."
+    )

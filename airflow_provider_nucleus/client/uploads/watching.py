@@ -1,0 +1,95 @@
+"""Looking at jobs: once, to decide about an earlier attempt, and until they have ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_nucleus.client.calls.jobs import job_status
+from airflow_provider_nucleus.client.uploads.decision import Remote
+from airflow_provider_nucleus.exceptions import (
+    NucleusConnectionError,
+    NucleusJobTimeout,
+    NucleusNotFoundError,
+    NucleusRateLimitError,
+    NucleusServerError,
+    NucleusUploadError,
+)
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable, Iterable, Sequence
+
+    from airflow_provider_nucleus.client.sync import NucleusClient
+    from airflow_provider_nucleus.client.uploads.target import UploadOptions
+    from airflow_provider_nucleus.schema.jobs import JobStatus
+
+__all__ = ["remote_states", "wait_for_jobs"]
+
+_FIRST_PAUSE = 0.5
+"""Seconds until the second look; it doubles up to the poll interval, so that small uploads do not wait for nothing."""
+
+
+def remote_states(client: NucleusClient, job_ids: Iterable[str], *, log: logging.Logger) -> dict[str, Remote]:
+    """Ask once about each job; what cannot be asked is unknown, not gone."""
+    states: dict[str, Remote] = {}
+    for job_id in job_ids:
+        try:
+            states[job_id] = Remote.of(client.send(job_status(job_id)).state)
+        except NucleusNotFoundError:
+            states[job_id] = Remote.GONE
+        except (NucleusConnectionError, NucleusServerError, NucleusRateLimitError) as error:
+            log.warning("%s", error)
+            states[job_id] = Remote.UNKNOWN
+    return states
+
+
+def wait_for_jobs(
+    client: NucleusClient,
+    job_ids: Sequence[str],
+    options: UploadOptions,
+    *,
+    stopped: Callable[[], bool],
+    log: logging.Logger,
+) -> dict[str, JobStatus]:
+    """Return how each job ended; one the server does not know (any more) is left out.
+
+    Raises NucleusJobTimeout after ``job_timeout`` seconds and NucleusUploadError when stopped. Jobs go on in both cases.
+    """
+    ended: dict[str, JobStatus] = {}
+    left = list(job_ids)
+    begun = client.clock()
+    pause = min(_FIRST_PAUSE, options.poll_interval)
+    while True:
+        for job_id in tuple(left):
+            try:
+                status = client.send(job_status(job_id))
+            except NucleusNotFoundError:
+                left.remove(job_id)
+                continue
+            if status.state.terminal:
+                ended[job_id] = status
+                left.remove(job_id)
+                log.info("Job %s ended: %s (%d to go)", job_id, status.status, len(left))
+        if not left:
+            return ended
+        if options.job_timeout is not None and client.clock() - begun > options.job_timeout:
+            raise NucleusJobTimeout(
+                f"{len(left)} of {len(job_ids)} upload jobs did not end within {options.job_timeout:.0f} s: {_few(left)}.",
+                job_id=left[0],
+                status="Running",
+                conn_id=client.config.conn_id,
+                hint="They are left running; a retry attaches to them.",
+            )
+        if stopped():
+            raise NucleusUploadError(
+                f"Waiting was stopped; jobs are left running: {_few(left)}.",
+                job_ids=left,
+                conn_id=client.config.conn_id,
+                hint="A retry attaches to them.",
+            )
+        client.sleep(pause)
+        pause = min(2 * pause, options.poll_interval)
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
