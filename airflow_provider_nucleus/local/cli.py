@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow_provider_nucleus.local import cli_demo
+from airflow_provider_nucleus.local import cli_demo, cli_evaluate
 from airflow_provider_nucleus.local.errors import DataDirError
 
 if TYPE_CHECKING:
@@ -38,7 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--api-key", help="key that clients must send (default: NUCLEUS_LOCAL_API_KEY, else generated)"
     )
     serve.set_defaults(run=_serve)
+    coverage = commands.add_parser(
+        "coverage", help="print which routes of the contract are there (docs/coverage.md)"
+    )
+    coverage.set_defaults(run=_coverage)
     cli_demo.add_parser(commands)
+    cli_evaluate.add_parser(commands)
     options = parser.parse_args(arguments)
     try:
         return int(options.run(options))
@@ -71,7 +77,18 @@ def _serve(options: argparse.Namespace) -> int:
     if fresh:
         print(f"API key: {key} (kept in {folder.root / 'api-key'})", flush=True)
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=10)
+    # uvicorn shuts down on these and then raises them again; being asked to stop is no failure.
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signal_number, lambda *_: None)
     uvicorn.Server(config).run(sockets=[listener])
+    return 0
+
+
+def _coverage(_: argparse.Namespace) -> int:
+    from airflow_provider_nucleus.local.contract import coverage_page
+    from airflow_provider_nucleus.local.routes.collection import all_routes
+
+    print(coverage_page(all_routes()), end="")
     return 0
 
 

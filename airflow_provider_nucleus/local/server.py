@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from airflow_provider_nucleus.local.auth import check_key
+from airflow_provider_nucleus.local.contract import contract_route
 from airflow_provider_nucleus.local.datadir import DataDir
 from airflow_provider_nucleus.local.errors import ApiError, MethodNotAllowedError, NotImplementedRoute
 from airflow_provider_nucleus.local.routes.collection import all_routes
@@ -104,6 +105,11 @@ class _Contract:
         return await self._run(match, request)
 
     def _missing(self, method: str, path: str) -> ApiError:
+        known = contract_route(method, path)
+        if known is not None:
+            return NotImplementedRoute(
+                f"Not implemented in the embedded Nucleus: {method} {known.template} (contract section {known.section})."
+            )
         if allowed := self._routes.methods(path):
             return MethodNotAllowedError(
                 f"{method} is not allowed on {path}; use {' or '.join(allowed)}.", allowed=allowed

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
-from typing import Final, Self
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Final, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["ASYNC_UPLOAD_LIMIT", "Settings"]
 
@@ -40,11 +43,26 @@ class Settings:
 
     @classmethod
     def from_environment(cls, *, api_key: str) -> Self:
-        """Return the settings with ``NUCLEUS_LOCAL_CHUNK_BYTES`` and ``NUCLEUS_LOCAL_MEMORY_LIMIT`` applied."""
-        environment = os.environ
-        return cls(
-            api_key=api_key,
-            chunk_bytes=int(environment.get("NUCLEUS_LOCAL_CHUNK_BYTES", cls.chunk_bytes)),
-            memory_limit=environment.get("NUCLEUS_LOCAL_MEMORY_LIMIT", cls.memory_limit),
-            fetch_images=environment.get("NUCLEUS_LOCAL_FETCH_IMAGES", "") in {"1", "true"},
-        )
+        """Return the settings with every ``NUCLEUS_LOCAL_<FIELD>`` of the environment applied.
+
+        Raises ValueError naming the variable if its value is not of the field's type.
+        """
+        given: dict[str, Any] = {}
+        for entry in fields(cls):
+            variable = f"NUCLEUS_LOCAL_{entry.name.upper()}"
+            text = os.environ.get(variable, "")
+            if entry.name == "api_key" or not text:
+                continue
+            try:
+                given[entry.name] = _READERS[str(entry.type)](text)
+            except (KeyError, ValueError) as error:
+                raise ValueError(f"{variable} must be of type {entry.type}, got {text!r}") from error
+        return cls(api_key=api_key, **given)
+
+
+_READERS: Final[dict[str, Callable[[str], Any]]] = {
+    "int": int,
+    "float": float,
+    "str": str,
+    "bool": lambda text: {"1": True, "true": True, "0": False, "false": False}[text.lower()],
+}

@@ -65,11 +65,17 @@ def prepare(cursor: Cursor, data: bytes, *, role: Role, first: int) -> int:
 def store(cursor: Cursor, target: Target, *, update: bool, blobs: Mapping[int, str] | None = None) -> Stored:
     """Store the prepared chunk; must run inside the writer's transaction, on the connection that prepared it."""
     locate_rows(cursor, target)
-    taxonomy_error = check_taxonomies(cursor)
+    found = cursor.execute("SELECT DISTINCT type FROM parsed WHERE reason IS NULL").fetchall()
+    kinds = {row[0] for row in found}
     prefix = ANNOTATION if target.role == "truth" else PREDICTION
-    placed = store_objects(cursor, prefix=prefix, update=update)
-    filed = store_categories(cursor, update=update)
-    masked = store_masks(cursor, prefix=prefix, update=update, blobs=blobs or {})
+    taxonomy_error, placed, filed, masked = None, (0, 0), (0, 0), (0, 0)
+    if kinds & {"category", "multicategory"}:
+        taxonomy_error = check_taxonomies(cursor)
+        filed = store_categories(cursor, update=update)
+    if "mask" in kinds:
+        masked = store_masks(cursor, prefix=prefix, update=update, blobs=blobs or {})
+    if kinds - {"category", "multicategory", "mask"}:
+        placed = store_objects(cursor, prefix=prefix, update=update)
     counts = _counts(cursor)
     return Stored(
         total=counts["total"] - counts["masks"],
