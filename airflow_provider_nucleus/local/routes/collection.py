@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from airflow_provider_nucleus.local.routes import annotations as ground_truth
 from airflow_provider_nucleus.local.routes import (
     datasets,
+    exports,
     items,
     jobs,
     metrics,
@@ -19,6 +20,8 @@ from airflow_provider_nucleus.local.routes import (
     predictions,
     queries,
     scenes,
+    slice_exports,
+    slices,
     uploads,
 )
 from airflow_provider_nucleus.local.routes.registry import RouteTable
@@ -38,6 +41,9 @@ _MODULES: Final[tuple[ModuleType, ...]] = (
     jobs,
     metrics,
     queries,
+    exports,
+    slices,
+    slice_exports,
     scenes,
     uploads,
 )

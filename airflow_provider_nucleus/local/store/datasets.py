@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from airflow_provider_nucleus.local.errors import BadRequestError, NotFoundError
+from airflow_provider_nucleus.local.store import slices
 from airflow_provider_nucleus.local.store.counters import reserve
 from airflow_provider_nucleus.local.store.database import one, rows
 from airflow_provider_nucleus.local.store.ids import new_id
@@ -123,6 +124,7 @@ def by_number(cursor: Cursor, number: int) -> Dataset:
 def delete(cursor: Cursor, dataset: Dataset) -> None:
     """Delete a dataset with its items, scenes, annotations and predictions."""
     drop_sets(cursor, "dataset_no = ?", [dataset.number])
+    slices.delete_of_dataset(cursor, dataset)
     for table in ("items", "scenes", "taxonomies", "metadata_kinds", "uploads", "datasets"):
         cursor.execute(f"DELETE FROM {table} WHERE dataset_no = ?", [dataset.number])
 
@@ -189,7 +191,7 @@ def info(cursor: Cursor, dataset: Dataset) -> dict[str, Any]:
         "name": dataset.name,
         "length": size(cursor, dataset),
         "model_run_ids": run_ids,
-        "slice_ids": [],
+        "slice_ids": slices.ids_of(cursor, dataset),
         **schemas,
         "tags": row["tags"],
     }

@@ -98,6 +98,6 @@ def page(cursor: Cursor, dataset: Dataset, *, after: int, size: int) -> tuple[li
 
 
 def delete(cursor: Cursor, item: Item) -> None:
-    """Delete an item with its annotations and predictions."""
-    for table in ("objects", "categories", "masks", "items"):
+    """Delete an item with its annotations, predictions and matches; it leaves its slices."""
+    for table in ("objects", "categories", "masks", "matches", "slice_items", "items"):
         cursor.execute(f"DELETE FROM {table} WHERE item_no = ?", [item.item_no])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from airflow_provider_nucleus.local.store.database import rows
-from airflow_provider_nucleus.local.store.ids import ITEM, SCENE, numbered
+from airflow_provider_nucleus.local.store.ids import ANNOTATION, ITEM, PREDICTION, SCENE, numbered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -42,18 +42,24 @@ def objects_of_items(
 
 
 def objects_where(
-    cursor: Cursor, condition: str, parameters: list[Any], *, truth: bool
+    cursor: Cursor, condition: str, parameters: list[Any], *, truth: bool, with_id: bool = False
 ) -> Iterator[dict[str, Any]]:
     """Yield the objects, categories and masks (alias ``o``) that a condition selects, as wire objects.
 
-    ``truth`` says whether they are ground truth, which has no confidence.
+    ``truth`` says whether they are ground truth, which has no confidence; ``with_id`` adds the internal ``ann_`` or
+    ``pred_`` id as ``id``, which object slices need.
     """
-    for row in rows(cursor, _OBJECTS.format(condition), parameters):
-        yield _object(row, truth=truth)
-    for row in rows(cursor, _CATEGORIES.format(condition), parameters):
-        yield _category(row, truth=truth)
-    for row in rows(cursor, _MASKS.format(condition), parameters):
-        yield _mask(row)
+    for query in (_OBJECTS, _CATEGORIES, _MASKS):
+        for row in rows(cursor, query.format(condition), parameters):
+            if query is _MASKS:
+                wire = _mask(row)
+            else:
+                wire = (_object if query is _OBJECTS else _category)(row, truth=truth)
+            yield _named(wire, row, truth=truth) if with_id else wire
+
+
+def _named(wire: dict[str, Any], row: dict[str, Any], *, truth: bool) -> dict[str, Any]:
+    return {"id": numbered(ANNOTATION if truth else PREDICTION, row["object_no"]), **wire}
 
 
 def named_objects(

@@ -21,7 +21,17 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.store.datasets import Dataset
     from airflow_provider_nucleus.local.store.items import Item
 
-__all__ = ["Scene", "by_item", "by_reference", "delete", "listing", "scene_problem", "store_scene", "to_wire"]
+__all__ = [
+    "Scene",
+    "by_item",
+    "by_reference",
+    "delete",
+    "in_slice",
+    "listing",
+    "scene_problem",
+    "store_scene",
+    "to_wire",
+]
 
 LIDAR: Final = "lidar"
 VIDEO: Final = "video"
@@ -227,6 +237,13 @@ def by_item(cursor: Cursor, dataset: Dataset, reference_id: str) -> Scene:
     return Scene(**row)
 
 
+def in_slice(cursor: Cursor, slice_no: int) -> list[Scene]:
+    """Return the scenes that are members of a slice, oldest first."""
+    condition = "scene_no IN (SELECT scene_no FROM slice_items WHERE slice_no = ?)"
+    found = rows(cursor, f"SELECT {_COLUMNS} FROM scenes WHERE {condition} ORDER BY scene_no", [slice_no])
+    return [Scene(**row) for row in found]
+
+
 def to_wire(cursor: Cursor, scene: Scene) -> dict[str, Any]:
     """Return a scene with its frames as reads show it."""
     found: dict[int, Item] = {
@@ -251,5 +268,5 @@ def delete(cursor: Cursor, scene: Scene) -> None:
     """Delete a scene with its items and everything on them."""
     for item in items.item_rows(cursor, "scene_no = ?", [scene.scene_no]):
         items.delete(cursor, item)
-    cursor.execute("DELETE FROM categories WHERE scene_no = ?", [scene.scene_no])
-    cursor.execute("DELETE FROM scenes WHERE scene_no = ?", [scene.scene_no])
+    for table in ("categories", "slice_items", "scenes"):
+        cursor.execute(f"DELETE FROM {table} WHERE scene_no = ?", [scene.scene_no])

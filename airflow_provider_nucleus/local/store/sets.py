@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from airflow_provider_nucleus.local.store import matches
 from airflow_provider_nucleus.local.store.counters import reserve
 
 if TYPE_CHECKING:
@@ -56,5 +57,6 @@ def drop_sets(cursor: Cursor, where: str, parameters: list[object]) -> None:
     """Delete the sets that a condition on ``object_sets`` selects, with everything in them."""
     found = cursor.execute(f"SELECT set_no FROM object_sets WHERE {where}", parameters).fetchall()
     numbers = [row[0] for row in found]
+    matches.forget(cursor, numbers)
     for table in ("objects", "categories", "masks", "object_sets"):
         cursor.execute(f"DELETE FROM {table} WHERE set_no IN (SELECT unnest(?::INTEGER[]))", [numbers])

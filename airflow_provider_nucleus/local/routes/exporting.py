@@ -1,0 +1,84 @@
+"""What export routes of datasets and slices share: the item as it is exported, pages, and answers of any length."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+from starlette.responses import StreamingResponse
+
+from airflow_provider_nucleus.local.paging import Pager, Position, page_size
+from airflow_provider_nucleus.local.routes.bodies import flag
+from airflow_provider_nucleus.local.store.exports import export_page, export_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from starlette.responses import Response
+
+    from airflow_provider_nucleus.local.store.database import Cursor
+    from airflow_provider_nucleus.local.store.exports import Export
+    from airflow_provider_nucleus.local.store.items import Item
+    from airflow_provider_nucleus.local.wire import Call
+
+__all__ = ["EXPORT_PAGE", "all_rows", "chip", "item_writer", "mirrored", "one_page"]
+
+EXPORT_PAGE: Final = 10_000
+_ROWS_AT_ONCE: Final = 200
+
+
+def item_writer(call: Call, *, mirrored_images: bool) -> Callable[[Item], dict[str, Any]]:
+    """Return how items are written: with the address of the stored bytes as ``processed_url`` if asked for."""
+    if not mirrored_images:
+        return lambda item: item.to_wire()
+    return lambda item: {**item.to_wire(), "processed_url": mirrored(call, item)}
+
+
+def mirrored(call: Call, item: Item) -> str | None:
+    """Return where the bytes of an item can be fetched: from this server if it holds them, else where they came from."""
+    if item.blob is not None:
+        return f"{str(call.request.base_url).rstrip('/')}/files/{item.blob}"
+    return item.image_url or item.pointcloud_url
+
+
+def one_page(
+    call: Call, cursor: Cursor, export: Export, *, listing: tuple[Any, ...], limit: int = EXPORT_PAGE
+) -> dict[str, Any]:
+    """Answer a ``...Page`` export; ``listing`` is what decides which rows there are."""
+    body = call.json()
+    pager = Pager(call.services.settings.api_key, ("export", export.dataset.id, export.set_no, *listing))
+    position, size = pager.read(body.get("pageToken")), page_size(body, limit=limit)
+    rows, last = export_page(cursor, export, after=position.after, size=size)
+    return {"data": rows, "nextPageToken": None if last is None else pager.token(Position(0, last))}
+
+
+def all_rows(call: Call, prepare: Callable[[Cursor], Export]) -> Response:
+    """Answer an export of everything at once, row by row from one snapshot, so that memory stays flat."""
+    # What can fail, fails here, while there is still a status to set.
+    with call.db.read() as cursor:
+        prepare(cursor)
+
+    def pieces() -> Iterator[bytes]:
+        with call.db.read() as cursor:
+            yield b'{"exportedRows":['
+            for place, row in enumerate(export_rows(cursor, prepare(cursor))):
+                yield (b"," if place else b"") + orjson.dumps(row)
+            yield b"]}"
+
+    return StreamingResponse(_gathered(pieces()), media_type="application/json")
+
+
+def chip(call: Call) -> bool:
+    """Return whether the caller wants the addresses of stored bytes."""
+    return flag(call.json(), "chip")
+
+
+def _gathered(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Join pieces, because every chunk of a response costs a switch of threads."""
+    held: list[bytes] = []
+    for piece in pieces:
+        held.append(piece)
+        if len(held) >= _ROWS_AT_ONCE:
+            yield b"".join(held)
+            held.clear()
+    yield b"".join(held)

@@ -1,0 +1,49 @@
+"""Exports of datasets (contract section 2.10)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow_provider_nucleus.local.query.compile import EVERYTHING, compile_query
+from airflow_provider_nucleus.local.routes.exporting import all_rows, chip, item_writer, one_page
+from airflow_provider_nucleus.local.routes.queries import query_text
+from airflow_provider_nucleus.local.routes.registry import RouteTable
+from airflow_provider_nucleus.local.store import comparisons, datasets
+from airflow_provider_nucleus.local.store.exports import Export
+
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.local.query.compile import Fragment
+    from airflow_provider_nucleus.local.store.database import Cursor
+    from airflow_provider_nucleus.local.wire import Call
+
+__all__ = ["ROUTES"]
+
+ROUTES: Final = RouteTable()
+
+
+@ROUTES.get("dataset/{ds}/exportForTraining")
+def export(call: Call) -> Any:
+    """Return every item with its annotations."""
+    return all_rows(call, lambda cursor: _export(call, cursor, EVERYTHING, mirrored_images=False))
+
+
+@ROUTES.post("dataset/{ds}/exportForTrainingPage")
+def export_some(call: Call) -> Any:
+    """Return one page of items with their annotations; there are no labelling tasks, so all annotations are recent."""
+    query, mirrored_images = query_text(call.json()), chip(call)
+    with call.db.read() as cursor:
+        dataset = datasets.find(cursor, call.params["ds"])
+        condition = compile_query(query, comparisons.query_scope(cursor, dataset, None))
+        found = _export(call, cursor, condition, mirrored_images=mirrored_images)
+        return one_page(call, cursor, found, listing=("dataset", query))
+
+
+def _export(call: Call, cursor: Cursor, condition: Fragment, *, mirrored_images: bool) -> Export:
+    dataset = datasets.find(cursor, call.params["ds"])
+    return Export(
+        dataset=dataset,
+        condition=condition,
+        set_no=comparisons.truth_set(cursor, dataset),
+        truth=True,
+        item_wire=item_writer(call, mirrored_images=mirrored_images),
+    )

@@ -1,0 +1,109 @@
+"""Exports of slices (contract sections 2.9 and 2.10)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from airflow_provider_nucleus.local.errors import BadRequestError
+from airflow_provider_nucleus.local.routes.exporting import all_rows, chip, item_writer, mirrored, one_page
+from airflow_provider_nucleus.local.routes.registry import RouteTable
+from airflow_provider_nucleus.local.store import comparisons, datasets, models, slice_reading, slices
+from airflow_provider_nucleus.local.store.exports import Export
+from airflow_provider_nucleus.local.store.items import item_rows
+
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.local.store.database import Cursor
+    from airflow_provider_nucleus.local.wire import Call
+
+__all__ = ["ROUTES"]
+
+ROUTES: Final = RouteTable()
+_PREDICTION_PAGE: Final = 100_000
+_EVERY: Final = 1_000_000_000
+
+
+@ROUTES.get("slice/{s}/exportForTraining")
+def export(call: Call) -> Any:
+    """Return every item of a slice with its annotations."""
+    return all_rows(call, lambda cursor: _export(call, cursor))
+
+
+@ROUTES.post("slice/{s}/exportForTrainingPage")
+def export_some(call: Call) -> Any:
+    """Return one page of the items of a slice with their annotations."""
+    mirrored_images = chip(call)
+    with call.db.read() as cursor:
+        found = _export(call, cursor, mirrored_images=mirrored_images)
+        return one_page(call, cursor, found, listing=("slice", call.params["s"]))
+
+
+@ROUTES.get("slice/{s}/{m}/exportForTraining")
+def export_predictions(call: Call) -> Any:
+    """Return every item of a slice with a model's predictions."""
+    return all_rows(call, lambda cursor: _export(call, cursor, model_id=call.params["m"]))
+
+
+@ROUTES.post("slice/{s}/{m}/exportForTrainingPage")
+def export_some_predictions(call: Call) -> Any:
+    """Return one page of the items of a slice with a model's predictions."""
+    with call.db.read() as cursor:
+        found = _export(call, cursor, model_id=call.params["m"])
+        return one_page(call, cursor, found, listing=("slice", call.params["s"]), limit=_PREDICTION_PAGE)
+
+
+@ROUTES.get("slice/{s}/exportRawItems")
+def export_raw_items(call: Call) -> Any:
+    """Return where the bytes of each item of a slice can be fetched."""
+    with call.db.read() as cursor:
+        found = slices.find(cursor, call.params["s"])
+        items, _ = slice_reading.item_page(cursor, found, after=-1, size=_EVERY)
+    rows = [
+        {
+            "id": item.id,
+            "ref_id": item.reference_id,
+            "metadata": orjson.Fragment(item.metadata),
+            "original_url": item.image_url or item.pointcloud_url,
+            "scale_url": mirrored(call, item),
+        }
+        for item in items
+    ]
+    return {"raw_dataset_items": rows}
+
+
+@ROUTES.get("slice/{s}/export_raw_json")
+def export_raw_json(call: Call) -> Any:
+    """Return each object of an object slice with its item."""
+    with call.db.read() as cursor:
+        found = slices.find(cursor, call.params["s"])
+        if found.type != slices.OBJECTS:
+            raise BadRequestError(f"Slice {found.id} holds no objects but members of type {found.type}.")
+        rows = slice_reading.object_rows(cursor, found)
+        condition = "item_no IN (SELECT item_no FROM slice_items WHERE slice_no = ?)"
+        items = {item.id: item.to_wire() for item in item_rows(cursor, condition, [found.number])}
+    return [
+        {
+            "item": items[row["dataset_item_id"]],
+            ("annotation" if row["id"].startswith("ann_") else "prediction"): row,
+        }
+        for row in rows
+    ]
+
+
+def _export(
+    call: Call, cursor: Cursor, *, model_id: str | None = None, mirrored_images: bool = False
+) -> Export:
+    found = slices.find(cursor, call.params["s"])
+    dataset = datasets.find(cursor, found.dataset_id)
+    if model_id is None:
+        set_no = comparisons.truth_set(cursor, dataset)
+    else:
+        set_no = comparisons.of_model(cursor, dataset, models.find(cursor, model_id)).sets.predictions
+    return Export(
+        dataset=dataset,
+        condition=slice_reading.items_condition(found),
+        set_no=set_no,
+        truth=model_id is None,
+        item_wire=item_writer(call, mirrored_images=mirrored_images),
+    )
