@@ -149,7 +149,7 @@ def test_the_answer_is_a_job_with_the_run_and_dataset(client: official.NucleusCl
     """The official client gets a job it can wait for, and later finds it in the listing of jobs."""
     dataset = client.create_dataset("metrics")
     dataset.append(
-        [official.DatasetItem("https://e/1.jpg", reference_id="a")], asynchronous=True
+        [official.DatasetItem("https://e/1.jpg", reference_id="a")]
     ).sleep_until_complete(False)
     model = client.create_model("m", f"metrics-{dataset.id}")
     dataset.annotate([official.BoxAnnotation("car", 0, 0, 10, 10, reference_id="a")])
