@@ -78,7 +78,7 @@ class AirflowHome:
         kept = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("AIRFLOW_", "AIRFLOW__"))
+            if not name.startswith(("AIRFLOW_", "_AIRFLOW", "NUCLEUS_"))
         }
         local = ",".join(filter(None, [kept.get("NO_PROXY") or kept.get("no_proxy"), "127.0.0.1,localhost"]))
         return {

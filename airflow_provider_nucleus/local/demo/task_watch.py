@@ -10,6 +10,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 _LOG_LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
@@ -103,14 +104,25 @@ def task_log(output: str, task: str) -> str:
 
 
 def failure_of(output: str, task: str, *, lines: int = 16) -> str:
-    """Return the end of what a failed task logged: its traceback where there is one, cut to a readable width."""
+    """Return the end of what a failed task logged, cut to a readable width: its traceback where there is one.
+
+    Airflow's own frames are left out of the traceback; they are in the log.
+    """
     part = task_log(output, task)
     marks = [found.start() for found in re.finditer(r"^.*Task failed with exception", part, re.MULTILINE)]
     if marks:
         head, *rest = part[marks[-1] :].splitlines()
-        trace = list(takewhile(lambda line: not _LOG_LINE.match(line), rest))
-        part = "\n".join([
-            head.partition(" [task]")[0].rstrip(),
-            *(line for line in trace if line.strip(" ^~")),
-        ])
+        trace = takewhile(lambda line: not _LOG_LINE.match(line), rest)
+        part = "\n".join([head.partition(" [task]")[0].rstrip(), *_without_airflow_frames(trace)])
     return "\n".join(line[:300] for line in part.splitlines()[-lines:])
+
+
+def _without_airflow_frames(trace: Iterable[str]) -> Iterator[str]:
+    ours = True
+    for line in trace:
+        if line.startswith("  File "):
+            ours = "/site-packages/airflow/" not in line
+        elif not line.startswith("    "):
+            ours = True
+        if ours and line.strip(" ^~"):
+            yield line

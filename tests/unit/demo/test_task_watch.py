@@ -13,6 +13,9 @@ hello from the first
 2026-11-23T06:39:36.348192Z [info     ] [DAG TEST] starting task_id=second map_index=-1 [airflow.sdk.definitions.dag]
 2026-11-23T06:39:38.411623Z [error    ] Task failed with exception     [task] loc=task_runner.py:1676
 Traceback (most recent call last):
+  File "/env/lib/python3.11/site-packages/airflow/sdk/execution_time/task_runner.py", line 197, in wrapper
+    return f(*inner_args, **inner_kwargs)
+           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
   File "dag.py", line 11, in second
     raise ValueError("no")
           ^^^^^^^^^^^^^^^^
@@ -89,7 +92,7 @@ def test_the_log_of_a_task_is_cut_out():
 
 
 def test_the_failure_is_the_traceback():
-    """What the task raised, without the frame of log lines around it."""
+    """What the task raised, without Airflow's frames and the log lines around it."""
     assert failure_of(OUTPUT, "second").splitlines() == [
         "2026-11-23T06:39:38.411623Z [error    ] Task failed with exception",
         "Traceback (most recent call last):",
