@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.client.call import Call
     from airflow_provider_nucleus.client.config import NucleusConfig
+    from airflow_provider_nucleus.client.content import Content
     from airflow_provider_nucleus.client.jobs import OnPartial
     from airflow_provider_nucleus.schema.annotations import AnyAnnotation
     from airflow_provider_nucleus.schema.exports import ExportRow, ItemWithAnnotations
@@ -240,6 +241,12 @@ class NucleusHook(BaseHook):
     def lidar_scene(self, dataset_id: str, reference_id: str) -> LidarScene:
         """Return a lidar scene."""
         return self.send(scenes.lidar_scene(dataset_id, reference_id))
+
+    def append_lidar_scenes(self, dataset_id: str, scenes_file: Content, *, update: bool = False) -> Job:
+        """Hand over a file of lidar scenes (one wire object a line) and start the job that takes them in."""
+        request_id = items.new_request_id()
+        self.send(items.put_signed(self.send(items.signed_url(dataset_id, request_id)), scenes_file))
+        return self.send(scenes.start_append_lidar_scenes(dataset_id, request_id, update=update))
 
     # ---- ground truth and predictions ------------------------------------------------------------
 

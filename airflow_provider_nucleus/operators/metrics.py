@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,7 +12,6 @@ from airflow_provider_nucleus.client.jobs import job_failure
 from airflow_provider_nucleus.exceptions import (
     NucleusConfigError,
     NucleusMetricsError,
-    NucleusNotFoundError,
 )
 from airflow_provider_nucleus.gating.summary import summarize_matches
 from airflow_provider_nucleus.links.nucleus import (
@@ -23,11 +21,9 @@ from airflow_provider_nucleus.links.nucleus import (
     NucleusModelLink,
 )
 from airflow_provider_nucleus.operators.waiting import NucleusWaitingOperator
-from airflow_provider_nucleus.schema.jobs import JobState
 from airflow_provider_nucleus.schema.matches import AllowedLabelMatch
 from airflow_provider_nucleus.tasks.arguments import coerced_flag, coerced_number
 from airflow_provider_nucleus.tasks.results import MAX_XCOM_BYTES, checked_xcom, json_bytes
-from airflow_provider_nucleus.tasks.state import generation, task_state
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,7 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["NucleusCalculateMetricsOperator"]
 
-_RECORD = "nucleus_metrics"
 _JOB_TYPES = ("modelMetrics", "modelRunCommit")
 """What a calculation is called in listings of jobs."""
 _SHOWN_ERRORS = 10
@@ -97,20 +92,10 @@ class NucleusCalculateMetricsOperator(NucleusWaitingOperator):
         allowed_label_matches: Sequence[Mapping[str, str]] | None = None,
         class_agnostic: bool | str = False,
         report: str | None = None,
-        deferrable: bool | None = None,
-        poll_interval: float = 5.0,
-        job_timeout: float | timedelta = timedelta(hours=6),
-        cancel_on_kill: bool = True,
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("map_index_template", "{{ task.model_id }}")
-        super().__init__(
-            deferrable=deferrable,
-            poll_interval=poll_interval,
-            job_timeout=job_timeout,
-            cancel_on_kill=cancel_on_kill,
-            **kwargs,
-        )
+        super().__init__(**kwargs)
         self.dataset_id = dataset_id
         self.model_id = model_id
         self.iou_threshold = iou_threshold
@@ -124,11 +109,15 @@ class NucleusCalculateMetricsOperator(NucleusWaitingOperator):
         carry = self._settings()
         self.check_deferrable(carry)
         self.link_to(context, dataset_id=self.dataset_id, model_id=self.model_id)
-        jobs = self._attached(context, carry) or self._started(context, carry)
+        # A second calculation replaces the first and costs only time: one whose start left no answer is not looked for.
+        jobs = self.attach_or_start(context, carry, start=self._started)
         return self.wait_for_jobs(context, jobs, carry)
 
     def jobs_ended(
-        self, context: Context, statuses: Mapping[str, JobStatus], carry: Mapping[str, Any]
+        self,
+        context: Context,  # ruff: ignore[unused-method-argument] - the base's signature
+        statuses: Mapping[str, JobStatus],
+        carry: Mapping[str, Any],
     ) -> dict[str, Any]:
         """Read the matches and summarize them."""
         for job_id, status in statuses.items():
@@ -156,8 +145,6 @@ class NucleusCalculateMetricsOperator(NucleusWaitingOperator):
             with ObjectStoragePath(self.report).open("w") as file:  # type: ignore[no-untyped-call]
                 json.dump(head | summary.to_dict(), file, indent=2, allow_nan=False)
             self.log.info("Wrote the report to %s", self.report)
-        if (state := task_state(context)) is not None:
-            state.delete(_RECORD)
         return checked_xcom(_fitted(head, summary))
 
     def _settings(self) -> dict[str, Any]:
@@ -178,31 +165,8 @@ class NucleusCalculateMetricsOperator(NucleusWaitingOperator):
             "allowed_label_matches": pairs,
         }
 
-    def _attached(self, context: Context, carry: dict[str, Any]) -> list[str] | None:
-        """Return the job an earlier try started with the same settings, if it may still give a result."""
-        state = task_state(context)
-        record = state.get(_RECORD) if state is not None else None
-        if not isinstance(record, dict) or record.get("generation") != generation(context):
-            return None
-        if record.get("settings") != carry or not record.get("jobs"):
-            # An intent without an answer is not looked for: a second calculation replaces the first and costs only time.
-            return None
-        try:
-            states = [self.hook.job_status(job_id).state for job_id in record["jobs"]]
-        except NucleusNotFoundError:
-            return None
-        if not all(one in {JobState.PENDING, JobState.SUCCEEDED} for one in states):
-            return None
-        self.log.info("Attaching to %s, which an earlier try started", ", ".join(record["jobs"]))
-        carry["model_run_id"] = record.get("model_run_id")
-        return list(record["jobs"])
-
-    def _started(self, context: Context, carry: dict[str, Any]) -> list[str]:
+    def _started(self, carry: dict[str, Any]) -> list[str]:
         """Start a calculation; return its jobs, none when the server answered without one and lists none."""
-        state = task_state(context)
-        record = {"generation": generation(context), "settings": dict(carry)}
-        if state is not None:
-            state.set(_RECORD, record)
         before = {job.job_id for job in self._listed()}
         answer = self.hook.calculate_metrics(
             self.dataset_id,
@@ -216,8 +180,6 @@ class NucleusCalculateMetricsOperator(NucleusWaitingOperator):
         # Without an id in the answer, the job is one that was not listed before; waiting for a stranger's as well is harmless.
         jobs = [job_id] if job_id else [job.job_id for job in self._listed() if job.job_id not in before]
         carry["model_run_id"] = answer.get("model_run_id")
-        if state is not None:
-            state.set(_RECORD, record | {"jobs": jobs, "model_run_id": carry["model_run_id"]})
         if jobs:
             self.log.info("Started the calculation: %s", ", ".join(jobs))
         else:

@@ -25,22 +25,24 @@ from airflow_provider_nucleus.exceptions import (
     NucleusJobCancelled,
     NucleusJobFailed,
     NucleusJobTimeout,
+    NucleusNotFoundError,
 )
 from airflow_provider_nucleus.operators.base import NucleusOperator
-from airflow_provider_nucleus.schema.jobs import JobStatus
+from airflow_provider_nucleus.schema.jobs import JobState, JobStatus
 from airflow_provider_nucleus.tasks.deferring import DEFERRAL_GRACE, default_deferrable, seconds
-from airflow_provider_nucleus.tasks.state import task_state
+from airflow_provider_nucleus.tasks.state import generation, task_state
 from airflow_provider_nucleus.triggers.events import WaitEvent
 from airflow_provider_nucleus.triggers.job import NucleusJobTrigger
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from airflow.providers.common.compat.sdk import Context
 
 __all__ = ["NucleusWaitingOperator"]
 
 _WAIT_KEY: Final = "nucleus_wait"
+_STARTED_KEY: Final = "nucleus_started"
 _FAIL: Final = "__fail__"
 """The method Airflow names when it wakes a task only to fail it."""
 
@@ -59,7 +61,7 @@ class NucleusWaitingOperator(NucleusOperator):
         self,
         *,
         deferrable: bool | None = None,
-        poll_interval: float = 10.0,
+        poll_interval: float = 5.0,
         job_timeout: float | timedelta = timedelta(hours=6),
         cancel_on_kill: bool = True,
         **kwargs: Any,
@@ -83,6 +85,40 @@ class NucleusWaitingOperator(NucleusOperator):
         """Raise before anything is started if the wait could not be handed to the triggerer."""
         if self.deferrable:
             self._trigger(["job_0"], carry).check_serializable()
+
+    def attach_or_start(
+        self,
+        context: Context,
+        carry: dict[str, Any],
+        *,
+        start: Callable[[dict[str, Any]], list[str]],
+    ) -> list[str]:
+        """Return the jobs an earlier try started for the same *carry*, or those that *start* starts now.
+
+        For jobs that may be started twice without harm; the upload engine keeps a ledger of its own. *start* may add to *carry*
+        what the wait should bring back. Jobs of before a clear by the user, and jobs that did not end well, are not taken.
+        """
+        state = task_state(context)
+        settings = dict(carry)
+        record = state.get(_STARTED_KEY) if state is not None else None
+        if isinstance(record, dict) and record.get("generation") == generation(context):
+            jobs = record.get("jobs") or []
+            if record.get("settings") == settings and jobs and self._usable(jobs):
+                self.log.info("Attaching to %s, which an earlier try started", ", ".join(jobs))
+                carry |= record.get("carry") or {}
+                return list(jobs)
+        jobs = start(carry)
+        if state is not None:
+            record = {"generation": generation(context), "settings": settings, "jobs": jobs, "carry": carry}
+            state.set(_STARTED_KEY, record)
+        return jobs
+
+    def _usable(self, job_ids: Sequence[str]) -> bool:
+        try:
+            states = [self.hook.job_status(job_id).state for job_id in job_ids]
+        except NucleusNotFoundError:
+            return False
+        return all(state in {JobState.PENDING, JobState.SUCCEEDED} for state in states)
 
     def wait_for_jobs(
         self, context: Context, job_ids: Sequence[str], carry: Mapping[str, Any]
@@ -175,6 +211,7 @@ class NucleusWaitingOperator(NucleusOperator):
         self._running = []
         if (state := task_state(context)) is not None:
             state.delete(_WAIT_KEY)
+            state.delete(_STARTED_KEY)
         return result
 
     def _wait_here(self, job_ids: Sequence[str], deadline: float) -> dict[str, JobStatus]:

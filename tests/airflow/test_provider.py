@@ -56,7 +56,7 @@ jsonschema.validate(info["connection-types"], strict)
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     hook = ProvidersManager().hooks["nucleus"]
-meta = next(m for m in HookMetaService.hook_meta() if m.connection_type == "nucleus")
+meta = next(m for m in HookMetaService.hook_meta_data() if m.connection_type == "nucleus")
 print("ANSWER " + json.dumps({
     "hook": hook and hook.hook_class_name,
     "warnings": [str(w.message) for w in caught if "nucleus" in str(w.message).lower()],

@@ -1,0 +1,156 @@
+"""Append images and lidar scenes to a dataset."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from airflow_provider_nucleus.client.content import FileContent, json_bytes
+from airflow_provider_nucleus.client.jobs import job_failure
+from airflow_provider_nucleus.client.uploads import UploadTarget
+from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusValidationError
+from airflow_provider_nucleus.links.nucleus import NucleusDatasetLink, NucleusJobLink
+from airflow_provider_nucleus.operators.rows import RowSource, as_mapping, as_path
+from airflow_provider_nucleus.operators.uploads import NucleusUploadOperator
+from airflow_provider_nucleus.schema.scenes import LidarScene
+from airflow_provider_nucleus.tasks.arguments import coerced_flag, is_blank
+from airflow_provider_nucleus.tasks.results import checked_xcom
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
+
+    from airflow_provider_nucleus.schema.jobs import JobStatus
+
+__all__ = ["NucleusAppendItemsOperator"]
+
+ItemKind = Literal["images", "lidar_scenes"]
+
+_SHOWN_ERRORS = 10
+
+
+class NucleusAppendItemsOperator(NucleusUploadOperator):
+    """Append images, or lidar scenes, to a dataset.
+
+    Images are rows with ``reference_id`` and ``image_url``, or the images of a COCO file. An ``image_url`` with a scheme
+    (``https``, ``s3``, ``gs``) stays where it is; any other is a file of the worker, whose bytes are sent. Works as
+    :class:`~airflow_provider_nucleus.operators.uploads.NucleusUploadAnnotationsOperator` does and returns the same account; an
+    item that exists is ignored, or replaced with `update`.
+
+    Lidar scenes are objects as ``LidarScene`` makes them, in JSONL or in a list; they go into a dataset created with
+    ``is_scene``. All are checked before the first is sent. Returns ``{"kind", "dataset_id", "rows", "jobs"}``.
+
+    :param dataset_id: id of the dataset (templated)
+    :param source: path or URL of a file, a folder or a glob, or a list of them; or a short list of rows (templated)
+    :param kind: what is appended: ``images`` or ``lidar_scenes``
+    :param image_folder: folder or URL that is put before image locations which are relative paths (templated)
+    :param format: ``jsonl``, ``json``, ``coco`` or ``parquet``; ``auto`` finds out per file (templated)
+    :param mapping: how foreign rows become ours, with any of ``fields`` and ``reference_id``
+        (:class:`~airflow_provider_nucleus.sources.mapping.RowMapping`) (templated)
+    :param update: whether items that exist are replaced, rather than ignored (templated)
+    :param asynchronous: has no meaning here: items are always taken in by jobs
+    :param chunk_rows: items of one job
+    :param concurrency: requests in flight while files are sent
+    :param max_error_rate: share of bad rows, 0 to 1, that is tolerated (templated)
+    :param quarantine: file for the bad rows with their reasons, ``.jsonl`` or ``.parquet`` (templated)
+    :param validate_only: whether to check and report without sending anything (templated)
+    :param on_change: what to do when the input is not the one that an earlier try began with: ``fail``, ``restart``, or
+        ``continue`` with the chunks that are new
+    :param on_clear: what a clear by the user means: ``rerun`` everything, or ``reattach`` like a retry
+    :param deferrable: whether to wait in the triggerer, without holding a worker; the default is Airflow's setting
+    :param poll_interval: seconds between two looks at a job
+    :param job_timeout: longest wait for the jobs, in seconds or as timedelta
+    :param cancel_on_kill: whether to cancel the jobs when the task is killed or gives up waiting, where the server can
+    :param nucleus_conn_id: the Nucleus connection to use (templated)
+    """
+
+    template_fields: Sequence[str] = (*NucleusUploadOperator.template_fields, "image_folder")
+    operator_extra_links: Sequence[BaseOperatorLink] = (NucleusDatasetLink(), NucleusJobLink())
+
+    def __init__(self, *, kind: ItemKind = "images", image_folder: str | None = None, **kwargs: Any) -> None:
+        kwargs.setdefault("map_index_template", "{{ task.source }}")
+        super().__init__(**kwargs)
+        if kind not in get_args(ItemKind):
+            raise ValueError(f"kind must be one of {get_args(ItemKind)}, not {kind!r}")
+        self.kind = kind
+        self.image_folder = image_folder
+
+    def upload_target(self) -> UploadTarget:
+        """Return the dataset."""
+        return UploadTarget("items", self.dataset_id)
+
+    def row_source(self) -> RowSource:
+        """Return the rows of items."""
+        return RowSource(
+            source=as_path(self.source),
+            kind="items",
+            format=self.format,
+            mapping=as_mapping(self.mapping),
+            image_folder=None if is_blank(self.image_folder) else str(self.image_folder),
+        )
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Check the items, send what is missing, wait, and account for them."""
+        if self.kind == "images":
+            return super().execute(context)
+        self.required(dataset_id=self.dataset_id, source=self.source)
+        carry: dict[str, Any] = {"dataset_id": self.dataset_id, "kind": self.kind}
+        self.check_deferrable(carry)
+        self.link_to(context, dataset_id=self.dataset_id)
+        jobs = self.attach_or_start(context, carry, start=self._start_scenes)
+        return self.wait_for_jobs(context, jobs, carry)
+
+    def jobs_ended(
+        self, context: Context, statuses: Mapping[str, JobStatus], carry: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Account for the items of the jobs."""
+        if self.kind == "images":
+            return super().jobs_ended(context, statuses, carry)
+        for job_id, status in statuses.items():
+            if job_failure(status) is not None:
+                errors = self.hook.job_errors(job_id)[:_SHOWN_ERRORS]
+                failure = job_failure(status, errors=errors, conn_id=self.nucleus_conn_id)
+                assert failure is not None
+                raise failure
+        return checked_xcom({
+            "kind": self.kind,
+            "dataset_id": carry["dataset_id"],
+            "rows": carry["rows"],
+            "jobs": list(statuses),
+        })
+
+    def _start_scenes(self, carry: dict[str, Any]) -> list[str]:
+        """Write the checked scenes to a temporary file, hand it over and start the job."""
+        with tempfile.TemporaryDirectory(prefix="nucleus-scenes-") as folder:
+            spool = Path(folder) / "scenes.jsonl"
+            carry["rows"] = self._spool_scenes(spool)
+            if coerced_flag(self.validate_only, name="validate_only"):
+                self.log.info("%d scenes are good; nothing was sent", carry["rows"])
+                return []
+            job = self.hook.append_lidar_scenes(
+                self.dataset_id, FileContent.of(spool), update=coerced_flag(self.update, name="update")
+            )
+        self.log.info("Started appending %d scenes: %s", carry["rows"], job.job_id)
+        return [job.job_id]
+
+    def _spool_scenes(self, spool: Path) -> int:
+        count = 0
+        with spool.open("wb") as file:
+            for row in self.row_source().rows():
+                if row.problem is not None:
+                    raise NucleusValidationError("", row.problem, row=row.number, source=row.source)
+                try:
+                    scene = LidarScene.from_wire(row.data)
+                except NucleusValidationError as error:
+                    raise error.at(row=row.number, source=row.source) from None
+                file.write(json_bytes(scene.to_wire()) + b"\n")
+                count += 1
+        if not count:
+            raise NucleusConfigError(
+                f"Task {self.task_id!r}: the source holds no scenes.",
+                conn_id=self.nucleus_conn_id,
+                field="source",
+            )
+        return count

@@ -1,0 +1,106 @@
+"""From the rendered arguments of an operator to the rows it uploads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+from airflow_provider_nucleus.exceptions import NucleusConfigError
+from airflow_provider_nucleus.schema.batches import RowBatch, RowStream
+from airflow_provider_nucleus.sources.fingerprint import fingerprint
+from airflow_provider_nucleus.sources.mapping import RowMapping
+from airflow_provider_nucleus.sources.opening import open_rows
+from airflow_provider_nucleus.tasks.arguments import is_blank
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from airflow_provider_nucleus.sources.opening import Kind
+
+__all__ = ["RowSource", "as_mapping", "as_path"]
+
+
+def as_path(value: Any) -> Any:
+    """Return text with a scheme as ObjectStoragePath, which knows Airflow's connections; lists member by member.
+
+    Anything else (a local path, a path object, rows in memory) is returned as it is; blanks are None.
+    """
+    if is_blank(value):
+        return None
+    if isinstance(value, str):
+        return ObjectStoragePath(value) if "://" in value else value
+    if isinstance(value, (list, tuple)) and all(isinstance(member, str) for member in value):
+        return [as_path(member) for member in value]
+    return value
+
+
+def as_mapping(value: Mapping[str, Any] | RowMapping | None) -> RowMapping:
+    """Return rendered JSON as the mapping it describes; raises NucleusConfigError naming what it does not know."""
+    if isinstance(value, RowMapping):
+        return value
+    known = {field.name for field in fields(RowMapping)}
+    if unknown := sorted(set(value or {}) - known):
+        raise NucleusConfigError(
+            f"mapping does not know {', '.join(map(repr, unknown))}; it knows {', '.join(sorted(known))}.",
+            field="mapping",
+            hint="Names of columns belong into its 'fields'.",
+        )
+    arguments = dict(value or {})
+    if isinstance(scores := arguments.get("scores"), list):
+        arguments["scores"] = tuple(scores)
+    return RowMapping(**arguments)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowSource:
+    """A source that can be read any number of times.
+
+    `ground_truth` is the COCO file that COCO results refer to; `image_folder` is put before image locations that are relative
+    paths.
+    """
+
+    source: Any
+    kind: Kind
+    format: str = "auto"
+    mapping: RowMapping
+    ground_truth: Any = None
+    geometry: Any = "box"
+    image_folder: str | None = None
+
+    def rows(self) -> RowStream:
+        """Open the source; every call starts from its first row."""
+        stream = open_rows(
+            self.source,
+            kind=self.kind,
+            format=self.format,
+            mapping=self.mapping,
+            images=self.ground_truth,
+            categories=self.ground_truth,
+            geometry=self.geometry,
+            image_folder=self.image_folder,
+        )
+        return stream if self.kind != "items" or not self.image_folder else RowStream(self._placed(stream))
+
+    def fingerprint(self) -> str | None:
+        """Return a digest that changes when other rows would come out."""
+        truth = None if self.ground_truth is None else fingerprint(self.ground_truth)
+        return fingerprint(
+            self.source, self.kind, self.format, repr(self.mapping), truth, self.geometry, self.image_folder
+        )
+
+    def _placed(self, stream: RowStream) -> Iterator[RowBatch]:
+        """Put the image folder before relative locations; COCO's are complete already."""
+        assert self.image_folder is not None
+        folder = self.image_folder.rstrip("/")
+        for batch in stream.batches():
+            for row in batch.rows:
+                location = row.get("image_url")
+                if (
+                    isinstance(location, str)
+                    and "://" not in location
+                    and not location.startswith(("/", folder))
+                ):
+                    row["image_url"] = f"{folder}/{location}"
+            yield batch

@@ -1,0 +1,313 @@
+"""Upload ground truth and predictions: any size, resumable, accounted for row by row."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.providers.common.compat.sdk import Stats
+
+from airflow_provider_nucleus.client.uploads import Upload, UploadOptions, UploadTarget
+from airflow_provider_nucleus.exceptions import NucleusUploadError
+from airflow_provider_nucleus.links.nucleus import (
+    NucleusDatasetLink,
+    NucleusEvaluationLink,
+    NucleusJobLink,
+    NucleusModelLink,
+)
+from airflow_provider_nucleus.operators.rows import RowSource, as_mapping, as_path
+from airflow_provider_nucleus.operators.waiting import NucleusWaitingOperator
+from airflow_provider_nucleus.tasks.arguments import coerced_flag, coerced_number
+from airflow_provider_nucleus.tasks.results import checked_xcom
+from airflow_provider_nucleus.tasks.state import generation, task_identity, task_state
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
+
+    from airflow_provider_nucleus.client.uploads import Progress, UploadSummary
+    from airflow_provider_nucleus.client.uploads.target import OnChange, OnClear
+    from airflow_provider_nucleus.schema.jobs import JobStatus
+    from airflow_provider_nucleus.sources.coco import Geometry
+
+__all__ = ["NucleusUploadAnnotationsOperator", "NucleusUploadOperator", "NucleusUploadPredictionsOperator"]
+
+_XCOM_ERRORS = 5
+_XCOM_ERROR_CHARS = 300
+
+
+class NucleusUploadOperator(NucleusWaitingOperator):
+    """Base of the operators that upload rows with the engine of :mod:`airflow_provider_nucleus.client.uploads`."""
+
+    template_fields: Sequence[str] = (
+        "dataset_id",
+        "source",
+        "format",
+        "mapping",
+        "update",
+        "max_error_rate",
+        "quarantine",
+        "validate_only",
+        "nucleus_conn_id",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {"mapping": "json"}
+
+    def __init__(
+        self,
+        *,
+        dataset_id: str,
+        source: Any,
+        format: str = "auto",  # ruff: ignore[builtin-argument-shadowing] - the word users expect
+        mapping: Mapping[str, Any] | None = None,
+        update: bool | str = False,
+        asynchronous: bool = True,
+        chunk_rows: int | None = None,
+        concurrency: int = 4,
+        max_error_rate: float | str = 0.0,
+        quarantine: Any = None,
+        validate_only: bool | str = False,
+        on_change: OnChange = "fail",
+        on_clear: OnClear = "rerun",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.dataset_id = dataset_id
+        self.source = source
+        self.format = format
+        self.mapping = mapping
+        self.update = update
+        self.asynchronous = asynchronous
+        self.chunk_rows = chunk_rows
+        self.concurrency = concurrency
+        self.max_error_rate = max_error_rate
+        self.quarantine = quarantine
+        self.validate_only = validate_only
+        self.on_change = on_change
+        self.on_clear = on_clear
+        # Says at once, in the DAG file, what is wrong with the arguments that are not templates.
+        UploadOptions(on_change=on_change, on_clear=on_clear, chunk_rows=chunk_rows, concurrency=concurrency)
+        self._upload: Upload | None = None
+
+    @abstractmethod
+    def upload_target(self) -> UploadTarget:
+        """Return where the rows go, from the rendered arguments."""
+
+    @abstractmethod
+    def row_source(self) -> RowSource:
+        """Return where the rows come from, from the rendered arguments."""
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Check the rows, send what is missing, wait, and account for every row."""
+        self.required(dataset_id=self.dataset_id, source=self.source)
+        target = self.upload_target()
+        carry: dict[str, Any] = {"dataset_id": target.dataset_id, "model_id": target.model_id}
+        self.check_deferrable(carry)
+        self.link_to(context, dataset_id=target.dataset_id, model_id=target.model_id)
+        state = task_state(context)
+        if state is None:
+            self.log.warning(
+                "This Airflow keeps no task state (it comes with 3.3): a retry sends everything again, and rows with ids are "
+                "not stored twice"
+            )
+        upload = self._made(context)
+        try:
+            started = upload.start()
+            if started.done:
+                return self._result(upload.collect())
+        except NucleusUploadError as error:
+            self._leave_evidence(context, error)
+            raise
+        if state is None:
+            carry["record"] = started.record
+        return self.wait_for_jobs(context, started.job_ids, carry)
+
+    def jobs_ended(
+        self, context: Context, statuses: Mapping[str, JobStatus], carry: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Account for the rows of the jobs."""
+        try:
+            return self._result(self._made(context).collect(statuses, record=carry.get("record")))
+        except NucleusUploadError as error:
+            self._leave_evidence(context, error)
+            raise
+
+    def on_kill(self) -> None:
+        """Stop sending and cancel the jobs that were started."""
+        if self._upload is not None:
+            self._running = self._upload.cancel() or self._running
+        super().on_kill()
+
+    def _made(self, context: Context) -> Upload:
+        """Return the upload: the one this process began, or the same again after a deferral."""
+        if self._upload is None:
+            source = self.row_source()
+            self._upload = Upload(
+                self.hook.get_conn(),
+                self.upload_target(),
+                source.rows,
+                self._options(),
+                state=task_state(context),
+                identity=task_identity(context),
+                generation=generation(context),
+                fingerprint=source.fingerprint(),
+                on_progress=self._measure,
+            )
+        return self._upload
+
+    def _options(self) -> UploadOptions:
+        return UploadOptions(
+            update=coerced_flag(self.update, name="update"),
+            asynchronous=self.asynchronous,
+            chunk_rows=self.chunk_rows,
+            concurrency=self.concurrency,
+            max_error_rate=coerced_number(self.max_error_rate, name="max_error_rate", low=0, high=1),
+            quarantine=as_path(self.quarantine),
+            validate_only=coerced_flag(self.validate_only, name="validate_only"),
+            on_change=self.on_change,
+            on_clear=self.on_clear,
+        )
+
+    def _result(self, summary: UploadSummary) -> dict[str, Any]:
+        result = _small(summary.to_dict())
+        for name in ("processed", "ignored", "rejected", "errored"):
+            Stats.incr(f"nucleus.upload.{name}", result[name], tags={"kind": result["kind"]})
+        return checked_xcom(result)
+
+    def _measure(self, progress: Progress) -> None:
+        Stats.gauge("nucleus.upload.rows", progress.rows, tags={"kind": self.upload_target().kind})
+        Stats.gauge("nucleus.upload.rows_per_second", progress.rate, tags={"kind": self.upload_target().kind})
+
+    def _leave_evidence(self, context: Context, error: NucleusUploadError) -> None:
+        """Keep the account of an upload that fails where the next task or a person finds it."""
+        if not error.summary:
+            return
+        if self.do_xcom_push:
+            context["ti"].xcom_push(key="failed_upload", value=_small(error.summary))
+        for reason in error.summary.get("first_errors", ()):
+            self.log.error("%s", reason)
+
+
+class NucleusUploadAnnotationsOperator(NucleusUploadOperator):
+    """Upload ground truth to a dataset.
+
+    The input is checked completely before anything is sent; a retry sends only what the server does not have yet, and waits for
+    the jobs that an earlier try started. Returns the account of all rows: ``rows``, ``rejected``, ``duplicates``, ``sent``,
+    ``processed``, ``ignored``, ``errored``, ``jobs``, ``quarantine`` and more
+    (:class:`~airflow_provider_nucleus.client.uploads.UploadSummary`).
+
+    :param dataset_id: id of the dataset (templated)
+    :param source: path or URL of a file, a folder or a glob, or a list of them; or a short list of rows (templated)
+    :param format: ``jsonl``, ``json``, ``coco`` or ``parquet``; ``auto`` finds out per file (templated)
+    :param mapping: how foreign rows become ours, with any of ``fields``, ``labels``, ``scores``, ``reference_id`` and
+        ``annotation_id`` (:class:`~airflow_provider_nucleus.sources.mapping.RowMapping`) (templated)
+    :param geometry: what COCO annotations are sent as: ``box``, ``polygon`` or ``keypoints``
+    :param update: whether rows that exist are replaced, rather than ignored (templated)
+    :param asynchronous: whether rows are handed over as files and stored by jobs, rather than sent in requests
+    :param chunk_rows: rows of one job or round of requests; a retry repeats at most one chunk
+    :param concurrency: requests in flight when not asynchronous
+    :param max_error_rate: share of bad rows, 0 to 1, that is tolerated (templated)
+    :param quarantine: file for the bad rows with their reasons, ``.jsonl`` or ``.parquet`` (templated)
+    :param validate_only: whether to check and report without sending anything (templated)
+    :param on_change: what to do when the input is not the one that an earlier try began with: ``fail``, ``restart``, or
+        ``continue`` with the chunks that are new
+    :param on_clear: what a clear by the user means: ``rerun`` everything, or ``reattach`` like a retry
+    :param deferrable: whether to wait in the triggerer, without holding a worker; the default is Airflow's setting
+    :param poll_interval: seconds between two looks at a job
+    :param job_timeout: longest wait for the jobs, in seconds or as timedelta
+    :param cancel_on_kill: whether to cancel the jobs when the task is killed or gives up waiting, where the server can
+    :param nucleus_conn_id: the Nucleus connection to use (templated)
+    """
+
+    operator_extra_links: Sequence[BaseOperatorLink] = (NucleusDatasetLink(), NucleusJobLink())
+
+    def __init__(self, *, geometry: Geometry = "box", **kwargs: Any) -> None:
+        kwargs.setdefault("map_index_template", "{{ task.source }}")
+        super().__init__(**kwargs)
+        self.geometry = geometry
+
+    def upload_target(self) -> UploadTarget:
+        """Return the dataset."""
+        return UploadTarget("annotations", self.dataset_id)
+
+    def row_source(self) -> RowSource:
+        """Return the rows of ground truth."""
+        return RowSource(
+            source=as_path(self.source),
+            kind="annotations",
+            format=self.format,
+            mapping=as_mapping(self.mapping),
+            geometry=self.geometry,
+        )
+
+
+class NucleusUploadPredictionsOperator(NucleusUploadOperator):
+    """Upload the predictions of a model for the items of a dataset.
+
+    Works as :class:`NucleusUploadAnnotationsOperator` does; rows may have ``confidence`` and ``class_pdf``. Nucleus keeps one run
+    of a model on a dataset and adds to it. Calculate the metrics anew afterwards.
+
+    :param dataset_id: id of the dataset (templated)
+    :param model_id: id of the model (templated)
+    :param source: path or URL of a file, a folder or a glob, or a list of them; or a short list of rows (templated)
+    :param ground_truth: for COCO results: the COCO ground truth they refer to, for the names of images and labels; other
+        formats do not need it and ignore it (templated)
+    :param format: ``jsonl``, ``json``, ``coco`` or ``parquet``; ``auto`` finds out per file (templated)
+    :param mapping: how foreign rows become ours, with any of ``fields``, ``labels``, ``scores``, ``reference_id`` and
+        ``annotation_id`` (:class:`~airflow_provider_nucleus.sources.mapping.RowMapping`) (templated)
+    :param geometry: what COCO results are sent as: ``box``, ``polygon`` or ``keypoints``
+    :param update: whether rows that exist are replaced, rather than ignored (templated)
+    :param asynchronous: whether rows are handed over as files and stored by jobs, rather than sent in requests
+    :param chunk_rows: rows of one job or round of requests; a retry repeats at most one chunk
+    :param concurrency: requests in flight when not asynchronous
+    :param max_error_rate: share of bad rows, 0 to 1, that is tolerated (templated)
+    :param quarantine: file for the bad rows with their reasons, ``.jsonl`` or ``.parquet`` (templated)
+    :param validate_only: whether to check and report without sending anything (templated)
+    :param on_change: what to do when the input is not the one that an earlier try began with: ``fail``, ``restart``, or
+        ``continue`` with the chunks that are new
+    :param on_clear: what a clear by the user means: ``rerun`` everything, or ``reattach`` like a retry
+    :param deferrable: whether to wait in the triggerer, without holding a worker; the default is Airflow's setting
+    :param poll_interval: seconds between two looks at a job
+    :param job_timeout: longest wait for the jobs, in seconds or as timedelta
+    :param cancel_on_kill: whether to cancel the jobs when the task is killed or gives up waiting, where the server can
+    :param nucleus_conn_id: the Nucleus connection to use (templated)
+    """
+
+    template_fields: Sequence[str] = (*NucleusUploadOperator.template_fields, "model_id", "ground_truth")
+    operator_extra_links: Sequence[BaseOperatorLink] = (
+        NucleusEvaluationLink(),
+        NucleusDatasetLink(),
+        NucleusModelLink(),
+        NucleusJobLink(),
+    )
+
+    def __init__(
+        self, *, model_id: str, ground_truth: Any = None, geometry: Geometry = "box", **kwargs: Any
+    ) -> None:
+        kwargs.setdefault("map_index_template", "{{ task.source }}")
+        super().__init__(**kwargs)
+        self.model_id = model_id
+        self.ground_truth = ground_truth
+        self.geometry = geometry
+
+    def upload_target(self) -> UploadTarget:
+        """Return dataset and model."""
+        self.required(model_id=self.model_id)
+        return UploadTarget("predictions", self.dataset_id, self.model_id)
+
+    def row_source(self) -> RowSource:
+        """Return the rows of predictions."""
+        return RowSource(
+            source=as_path(self.source),
+            kind="predictions",
+            format=self.format,
+            mapping=as_mapping(self.mapping),
+            ground_truth=as_path(self.ground_truth),
+            geometry=self.geometry,
+        )
+
+
+def _small(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a summary whose texts fit an XCom; the quarantine file has all of them."""
+    reasons = [str(reason)[:_XCOM_ERROR_CHARS] for reason in summary.get("first_errors", ())][:_XCOM_ERRORS]
+    return dict(summary) | {"first_errors": reasons}
