@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import random
 import ssl
 import time
@@ -106,12 +107,8 @@ class AsyncNucleusClient:
 
     async def _opened(self) -> httpx.AsyncClient:
         if self._http is None:
-            verify: ssl.SSLContext | bool = bool(self.config.verify_tls)
-            if isinstance(self.config.verify_tls, str):
-                # Reading certificates blocks; the loop is shared with every other trigger.
-                verify = await asyncio.to_thread(ssl.create_default_context, cafile=self.config.verify_tls)
-            elif verify:
-                verify = await asyncio.to_thread(httpx.create_ssl_context)
+            # Reading certificates blocks; the loop is shared with every other trigger.
+            verify = await asyncio.to_thread(_tls, self.config.verify_tls)
             self._http = httpx.AsyncClient(verify=verify, follow_redirects=False)
         return self._http
 
@@ -127,6 +124,14 @@ class AsyncNucleusClient:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+
+@functools.lru_cache(maxsize=8)
+def _tls(verify: bool | str) -> ssl.SSLContext:
+    """Read the certificates of a configuration, once per process."""
+    if isinstance(verify, str):
+        return ssl.create_default_context(cafile=verify)
+    return httpx.create_ssl_context(verify=verify)
 
 
 def _leave_alone(request: httpx.Request) -> httpx.Request:
