@@ -23,9 +23,7 @@ def write_sheet(
     path: Path, shots: Sequence[Shot], found: Mapping[str, Sequence[Sequence[Detection]]]
 ) -> None:
     """Write a JPEG with a row for each weather and a column for each detector: truth is thin, findings are thick."""
-    rows: dict[str, int] = {}
-    for number, shot in enumerate(shots):
-        rows.setdefault(shot.scene.weather, number)
+    rows = _rows(shots)
     height, width, _ = shots[0].scene.pixels.shape
     sheet = Image.new("RGB", (width * len(found), _HEADER + height * len(rows)), (24, 26, 30))
     pen = ImageDraw.Draw(sheet)
@@ -39,6 +37,18 @@ def write_sheet(
             picture = _drawn(shots[number], per_shot[number])
             sheet.paste(picture, (column * width, _HEADER + row * height))
     sheet.save(path, quality=90)
+
+
+def _rows(shots: Sequence[Shot]) -> dict[str, int]:
+    """Return the number of a shot for each weather, taking turns between the cameras."""
+    weathers = list(dict.fromkeys(shot.scene.weather for shot in shots))
+    cameras = list(dict.fromkeys(shot.scene.camera for shot in shots))
+    rows: dict[str, int] = {}
+    for turn, weather in enumerate(weathers):
+        numbers = [number for number, shot in enumerate(shots) if shot.scene.weather == weather]
+        wanted = cameras[turn % len(cameras)]
+        rows[weather] = next((n for n in numbers if shots[n].scene.camera == wanted), numbers[0])
+    return rows
 
 
 def _drawn(shot: Shot, detections: Sequence[Detection]) -> Image.Image:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
 
 Mask = NDArray[np.bool_]
 
@@ -48,16 +47,24 @@ def regions(mask: Mask, *, least_area: int = 1) -> list[Region]:
 
 def closed(mask: Mask, size: int) -> Mask:
     """Return the mask with gaps narrower than *size* (odd) pixels filled."""
-    picture = Image.fromarray(mask.astype(np.uint8) * 255)
-    filled = picture.filter(ImageFilter.MaxFilter(size)).filter(ImageFilter.MinFilter(size))
-    return np.asarray(filled) > 0
+    return ~_grown(~_grown(mask, size), size)
 
 
 def opened(mask: Mask, size: int) -> Mask:
     """Return the mask without parts narrower than *size* (odd) pixels."""
-    picture = Image.fromarray(mask.astype(np.uint8) * 255)
-    thinned = picture.filter(ImageFilter.MinFilter(size)).filter(ImageFilter.MaxFilter(size))
-    return np.asarray(thinned) > 0
+    return _grown(~_grown(~mask, size), size)
+
+
+def _grown(mask: Mask, size: int) -> Mask:
+    """Return the mask widened by *size* // 2 pixels to all sides; beyond its border it goes on as at the border."""
+    for axis in (0, 1):
+        half, length = size // 2, mask.shape[axis]
+        margin = [(half, half) if side == axis else (0, 0) for side in (0, 1)]
+        wide = np.pad(mask, margin, mode="edge")
+        mask = np.zeros_like(mask)
+        for shift in range(size):
+            mask |= wide[shift : shift + length] if axis == 0 else wide[:, shift : shift + length]
+    return mask
 
 
 def _join(

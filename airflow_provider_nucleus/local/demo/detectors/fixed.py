@@ -48,9 +48,9 @@ def segment(
 
 
 def _separation(pixels: NDArray[np.uint8]) -> NDArray[np.floating[Any]]:
-    picture = pixels.astype(np.float32)
-    brightness = picture.mean(axis=2)
-    colour = picture.max(axis=2) - picture.min(axis=2)
+    red, green, blue = np.moveaxis(pixels.astype(np.float32), 2, 0)
+    brightness = (red + green + blue) / 3
+    colour = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
     too_bright = 1 + (brightness - BRIGHT) / 24
     too_dark = 1 + (DARK - brightness) / 24
     return np.asarray(np.maximum(np.maximum(too_bright, too_dark), colour / COLOURED))

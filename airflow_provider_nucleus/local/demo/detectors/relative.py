@@ -97,10 +97,10 @@ def _background(pictures: Sequence[Picture]) -> Picture:
     middle = np.median(stack, axis=0)
     # Where half of the frames were covered by something the median is a ghost. There, take the frame that looks most
     # like the ground at this row.
-    deviation = np.abs(stack - middle).max(axis=3)
+    deviation = _largest(np.abs(stack - middle))
     agreeing = (deviation < AGREEMENT * np.median(deviation)).mean(axis=0)
     ground = np.median(middle, axis=1, keepdims=True)
-    nearest = np.abs(stack - ground).max(axis=3).argmin(axis=0)
+    nearest = _largest(np.abs(stack - ground)).argmin(axis=0)
     choice = np.take_along_axis(stack, nearest[None, :, :, None], axis=0)[0]
     return np.where((agreeing > 0.6)[:, :, None], middle, choice)
 
@@ -109,12 +109,18 @@ def _foreground(
     picture: Picture, background: Picture, calibration: Calibration
 ) -> tuple[NDArray[np.bool_], Picture]:
     """Return the foreground mask, and per pixel the difference in thresholds."""
-    difference = np.abs(picture - background).max(axis=2)
+    difference = _largest(np.abs(picture - background))
     noise = 1.4826 * float(np.median(difference[calibration.top :]))
     separation = difference / max(NOISES * noise, FLOOR)
     mask = (separation > 1) & ~_shadow(picture, background)
     mask[: calibration.top] = False
     return closed(opened(mask, 3), 7), separation
+
+
+def _largest(channels: Picture) -> Picture:
+    """Return the largest of the three channels (faster than a maximum over an axis of three)."""
+    largest: Picture = np.maximum(np.maximum(channels[..., 0], channels[..., 1]), channels[..., 2])
+    return largest
 
 
 def _shadow(picture: Picture, background: Picture) -> NDArray[np.bool_]:
