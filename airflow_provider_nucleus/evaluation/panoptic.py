@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from airflow_provider_nucleus.evaluation.metric import Metric, ratio, undefined
+from airflow_provider_nucleus.evaluation.overlap.masks import index_overlap
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -83,24 +84,19 @@ def panoptic_counts(
     *truth* and *predicted* hold a segment number per pixel; ``truth_classes[n]`` is the class of segment n, or
     :data:`VOID`. Raises ValueError when the sizes differ or a pixel names a segment without a class entry.
     """
-    truth, predicted = np.asarray(truth), np.asarray(predicted)
+    overlap = index_overlap(truth, predicted)
     truth_classes = np.asarray(truth_classes, dtype=np.int64)
     predicted_classes = np.asarray(predicted_classes, dtype=np.int64)
-    if truth.shape != predicted.shape:
-        raise ValueError(
-            f"truth is {truth.shape} and prediction {predicted.shape}: masks of one item have one size"
-        )
-    for side, mask, table in (
-        ("ground truth", truth, truth_classes),
-        ("prediction", predicted, predicted_classes),
+    for side, index, table in (
+        ("ground truth", overlap.ground_truth, truth_classes),
+        ("prediction", overlap.prediction, predicted_classes),
     ):
-        if mask.size and not (int(mask.min()) >= 0 and int(mask.max()) < len(table)):
-            raise ValueError(f"{side}: a pixel names a segment outside 0..{len(table) - 1}")
+        if index.size and int(index.max()) >= table.size:
+            raise ValueError(f"{side}: a pixel names a segment outside 0..{table.size - 1}")
     crowd = np.zeros(len(truth_classes), dtype=np.bool_) if truth_crowd is None else np.asarray(truth_crowd)
 
-    width = len(predicted_classes)
-    keys = truth.ravel().astype(np.int64) * width + predicted.ravel()
-    shared = np.bincount(keys, minlength=len(truth_classes) * width).reshape(len(truth_classes), width)
+    shared = np.zeros((len(truth_classes), len(predicted_classes)), dtype=np.int64)
+    shared[overlap.ground_truth, overlap.prediction] = overlap.pixels
     true_area, named_area = shared.sum(axis=1), shared.sum(axis=0)
     void_overlap = shared[truth_classes == VOID].sum(axis=0)
 

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from airflow_provider_nucleus.evaluation.arrays import NONE
 from airflow_provider_nucleus.evaluation.metric import Metric, mean, ratio, zero_when_undefined
+from airflow_provider_nucleus.evaluation.overlap.masks import index_overlap
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import IndexArray
 
 _NO_PIXELS = "no labelled pixel in the ground truth"
-_BLOCK = 1 << 20
-"""Pixels histogrammed at a time: bounds the scratch memory at some 16 MB whatever the image size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,42 +79,40 @@ class SemanticScores:
 
 
 def pixel_counts(
-    truth: NDArray[np.integer], predicted: NDArray[np.integer], *, classes: int, ignore: Collection[int] = ()
+    truth: NDArray[np.integer],
+    predicted: NDArray[np.integer],
+    *,
+    classes: int,
+    ignore: Collection[int] = (),
+    truth_classes: NDArray[np.integer] | None = None,
+    predicted_classes: NDArray[np.integer] | None = None,
 ) -> PixelCounts:
-    """Count the pixels of one image pair; index values are classes below *classes* or one of *ignore*.
+    """Count the pixels of one image pair over class codes below *classes*.
 
-    Raises ValueError when the sizes differ or an image holds any other value.
+    Index values are the classes themselves, or *ignore* ("not labelled"); or, where every mask has its own list of
+    segments, *truth_classes* and *predicted_classes* give the class of each index, -1 or nothing for "not labelled".
+    Raises ValueError when the sizes differ or an image holds a value that is neither.
     """
-    truth, predicted = np.asarray(truth), np.asarray(predicted)
-    if truth.shape != predicted.shape:
-        raise ValueError(
-            f"truth is {truth.shape} and prediction {predicted.shape}: masks of one item have one size"
-        )
-    ignored = sorted(set(ignore))
-    span = max([classes, *(value + 1 for value in ignored)])
-    flat_truth, flat_predicted = truth.ravel(), predicted.ravel()
-    pairs = np.zeros(span * span, dtype=np.int64)
-    for start in range(0, flat_truth.size, _BLOCK):
-        rows = flat_truth[start : start + _BLOCK].astype(np.int64)
-        columns = flat_predicted[start : start + _BLOCK].astype(np.int64)
-        _check_indices(rows, span, side="ground truth")
-        _check_indices(columns, span, side="prediction")
-        rows *= span
-        rows += columns
-        pairs += np.bincount(rows, minlength=span * span)
-    square = pairs.reshape(span, span)
-    for side, axis in (("ground truth", 1), ("prediction", 0)):
-        stray = [value for value in np.flatnonzero(square.sum(axis=axis)).tolist() if value >= classes]
-        if unknown := sorted(set(stray) - set(ignored)):
-            raise ValueError(f"{side}: index {unknown[0]} is neither a class below {classes} nor ignored")
-
-    left_out = int(square[ignored].sum()) if ignored else 0
-    evaluated = tuple(label for label in range(classes) if label not in ignored)
-    matrix = np.zeros((classes, classes + 1), dtype=np.int64)
-    keep = np.array(evaluated, dtype=np.intp)
-    matrix[np.ix_(keep, keep)] = square[np.ix_(keep, keep)]
-    matrix[keep, classes] = square[keep].sum(axis=1) - matrix[keep, :classes].sum(axis=1)
-    return PixelCounts(matrix, left_out, evaluated)
+    overlap = index_overlap(truth, predicted)
+    ignored = frozenset(ignore)
+    rows = _classes(
+        overlap.ground_truth, truth_classes, classes=classes, ignored=ignored, side="ground truth"
+    )
+    columns = _classes(
+        overlap.prediction, predicted_classes, classes=classes, ignored=ignored, side="prediction"
+    )
+    columns[columns == NONE] = classes
+    labelled = rows != NONE
+    matrix = np.bincount(
+        rows[labelled] * (classes + 1) + columns[labelled],
+        weights=overlap.pixels[labelled],
+        minlength=classes * (classes + 1),
+    )
+    return PixelCounts(
+        matrix=matrix.astype(np.int64).reshape(classes, classes + 1),
+        left_out=int(overlap.pixels[~labelled].sum()),
+        evaluated=tuple(label for label in range(classes) if label not in ignored),
+    )
 
 
 def semantic_scores(counts: PixelCounts) -> SemanticScores:
@@ -150,7 +148,18 @@ def semantic_scores(counts: PixelCounts) -> SemanticScores:
     )
 
 
-def _check_indices(values: IndexArray, span: int, *, side: str) -> None:
-    if values.size and (int(values.min()) < 0 or int(values.max()) >= span):
-        wrong = int(values.min()) if int(values.min()) < 0 else int(values.max())
-        raise ValueError(f"{side}: index {wrong} is neither a class nor ignored")
+def _classes(
+    index: IndexArray, table: NDArray[np.integer] | None, *, classes: int, ignored: frozenset[int], side: str
+) -> IndexArray:
+    """Translate index values to class codes, -1 for "not labelled"."""
+    if table is None:
+        codes = index.copy()
+    else:
+        codes = np.full(index.size, NONE, dtype=np.int64)
+        listed = index < table.size
+        codes[listed] = table[index[listed]]
+    codes[np.isin(codes, list(ignored))] = NONE
+    wrong = np.flatnonzero((codes < NONE) | (codes >= classes))
+    if wrong.size:
+        raise ValueError(f"{side}: index {index[wrong[0]]} is neither a class below {classes} nor ignored")
+    return codes

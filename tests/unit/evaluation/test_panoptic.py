@@ -159,5 +159,5 @@ def test_pixels_of_unlisted_segments_are_refused():
     mask = np.array([[0, 3]])
     with pytest.raises(ValueError, match=r"ground truth: a pixel names a segment outside 0\.\.1"):
         panoptic_counts(mask, mask, truth_classes=np.array([0, 1]), predicted_classes=np.arange(4), classes=4)
-    with pytest.raises(ValueError, match="one size"):
+    with pytest.raises(ValueError, match="not of the same image"):
         panoptic_counts(mask, mask.T, truth_classes=np.arange(4), predicted_classes=np.arange(4), classes=4)

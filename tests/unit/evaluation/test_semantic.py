@@ -132,6 +132,27 @@ def test_ade20k_leaves_unlabelled_pixels_out():
     assert pytest.approx(0.1) == scores.mean_iou_all_classes.value
 
 
+def test_every_mask_may_bring_its_own_list_of_segments():
+    """Two masks number the same classes differently; an index without a segment is not labelled."""
+    truth = np.array([[7, 7, 1, 0]], dtype=np.uint8)
+    predicted = np.array([[2, 3, 3, 3]], dtype=np.uint8)
+    truth_classes = np.full(8, -1)
+    truth_classes[[7, 1]] = [0, 1]
+    counts = pixel_counts(
+        truth,
+        predicted,
+        classes=2,
+        truth_classes=truth_classes,
+        predicted_classes=np.array([-1, -1, 0, 1]),
+    )
+    short = pixel_counts(
+        truth, predicted, classes=2, truth_classes=truth_classes, predicted_classes=np.array([-1, -1, 0])
+    )
+
+    assert (counts.matrix.tolist(), counts.left_out) == ([[1, 1, 0], [0, 1, 0]], 1)
+    assert short.matrix.tolist() == [[1, 0, 1], [0, 0, 1]]
+
+
 def test_a_mask_without_labelled_pixels_has_no_score():
     """Everything ignored, or no pixel at all: null with the reason."""
     for truth in (np.zeros((2, 2), dtype=np.uint8), np.zeros((0, 3), dtype=np.uint8)):
@@ -144,13 +165,13 @@ def test_a_mask_without_labelled_pixels_has_no_score():
 def test_wrong_sizes_and_unknown_indices_are_refused():
     """A mask that does not fit must not be cropped, nor an unknown index counted as some class."""
     mask = np.zeros((2, 2), dtype=np.uint8)
-    with pytest.raises(ValueError, match="one size"):
+    with pytest.raises(ValueError, match="not of the same image"):
         pixel_counts(mask, mask[:1], classes=2)
     with pytest.raises(ValueError, match="prediction: index 7 is neither"):
         pixel_counts(mask, mask + 7, classes=2)
     with pytest.raises(ValueError, match="ground truth: index 3 is neither"):
         pixel_counts(mask + 3, mask, classes=2, ignore={255})
-    with pytest.raises(ValueError, match="index -1"):
+    with pytest.raises(ValueError, match="negative index"):
         pixel_counts(mask.astype(np.int16) - 1, mask, classes=2)
     with pytest.raises(ValueError, match="cannot be added"):
         pixel_counts(mask, mask, classes=2) + pixel_counts(mask, mask, classes=2, ignore={0})
