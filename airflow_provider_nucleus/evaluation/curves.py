@@ -25,8 +25,9 @@ _FINE = 4096
 class PrecisionRecallCurve:
     """One label's curve at the recall levels it reaches; beyond the last one precision is 0.
 
-    *precision* is the highest at this recall or beyond, *confidence* that of the prediction which reaches it. The
-    curve of a label with ground truth and no true positive has no points and AP 0.
+    *precision* is the highest at this recall or beyond, *confidence* that of the true positive which reaches it (at
+    recall 0 the first one; pycocotools gives the most confident prediction there, right or wrong). The curve of a
+    label with ground truth and no true positive has no points and AP 0.
     """
 
     label: int

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from airflow_provider_nucleus.evaluation.areas import ALL, AreaRange
-from airflow_provider_nucleus.evaluation.arrays import NONE, descending
+from airflow_provider_nucleus.evaluation.arrays import NONE, descending, stable_order
 from airflow_provider_nucleus.evaluation.average_precision import RankedRows
 from airflow_provider_nucleus.evaluation.coco_match import (
     BOX_OPTIONS,
@@ -118,8 +118,7 @@ def rank_match(
     label = predictions.label[ranked].copy()
     matched = np.flatnonzero(truth != NONE)
     label[matched] = truths.label[truth[matched]]
-    # NumPy sorts 16-bit codes by radix, in linear time.
-    by_label = np.argsort(label.astype(np.uint16) if labels <= 1 << 16 else label, kind="stable")
+    by_label = stable_order(label)
     ranked, truth, label = ranked[by_label], truth[by_label], label[by_label]
     return RankedMatch(
         ground_truth=truths,
@@ -195,9 +194,7 @@ def rank_coco(
             f"{len(rows)} matched rows do not come from these predictions, which give {row.size}"
         )
     order = descending(rows.confidence)
-    labels = rows.positives.shape[0]
-    codes = rows.label[order]
-    order = order[np.argsort(codes.astype(np.uint16) if labels <= 1 << 16 else codes, kind="stable")]
+    order = order[stable_order(rows.label[order])]
     return RankedCoco(
         ground_truth=ground_truth,
         prediction_image=predictions.image,
@@ -208,7 +205,7 @@ def rank_coco(
         hit=np.asfortranarray(rows.hit[order]),
         ignored=np.asfortranarray(rows.ignored[order]),
         options=options,
-        labels=labels,
+        labels=rows.positives.shape[0],
         without_confidence=rows.excluded,
     )
 

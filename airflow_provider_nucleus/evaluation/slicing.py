@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from airflow_provider_nucleus.evaluation.counts import true_positives
 from airflow_provider_nucleus.evaluation.image_counts import (
     GROUND_TRUTHS,
     PREDICTIONS,
@@ -44,6 +45,44 @@ class SliceNumbers:
     false_negatives: int
     metrics: dict[str, Metric]
     """precision, recall, f1, mean_iou at the overlap threshold; AP, AP50, AP75 when COCO rows were given."""
+
+
+@dataclass(frozen=True, slots=True)
+class TotalCounts:
+    """Counts at one overlap threshold over chosen rows, and how many of the predictions have a confidence."""
+
+    true_positives: int
+    false_positives: int
+    false_negatives: int
+    with_confidence: int
+
+
+def total_counts(
+    matches: Matches,
+    threshold: float,
+    *,
+    predictions: BoolArray | None = None,
+    ground_truth: BoolArray | None = None,
+) -> TotalCounts:
+    """Count the rows chosen by masks over predictions and ground truth.
+
+    A true positive whose ground truth is masked out is not counted at all: it is no error. A ground truth whose
+    prediction is masked out is missed.
+    """
+    kept = matches.predictions.counted
+    if predictions is not None:
+        kept = kept & predictions
+    wanted = matches.ground_truth.counted
+    if ground_truth is not None:
+        wanted = wanted & ground_truth
+    rows = np.flatnonzero(kept & true_positives(matches, threshold))
+    found = int(np.count_nonzero(wanted[matches.match[rows]]))
+    return TotalCounts(
+        true_positives=found,
+        false_positives=int(np.count_nonzero(kept)) - rows.size,
+        false_negatives=int(np.count_nonzero(wanted)) - found,
+        with_confidence=int(np.count_nonzero(kept & ~np.isnan(matches.predictions.confidence))),
+    )
 
 
 def rows_of_items(items: BoolArray, image: IntArray) -> BoolArray:

@@ -31,7 +31,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from airflow_provider_nucleus.evaluation.arrays import NONE, descending, frozen, group_starts, segment_best
+from airflow_provider_nucleus.evaluation.arrays import (
+    NONE,
+    descending,
+    frozen,
+    group_starts,
+    segment_best,
+    stable_order,
+)
 from airflow_provider_nucleus.evaluation.attribution import Attribution, ErrorKind, Overlaps, attribute
 from airflow_provider_nucleus.evaluation.average_precision import (
     EXACT_RECALLS,
@@ -237,8 +244,6 @@ class _Prices:
             int(ground_truth.label.max(initial=-1)), int(predictions.label.max(initial=-1))
         )
         self.positives = self._per_class(self.counted)
-        # NumPy sorts 16-bit codes by radix, in linear time.
-        self.code = np.uint16 if self.classes <= np.iinfo(np.uint16).max else np.int32
         self.confidence = confidence = predictions.confidence
         scored = rows[~np.isnan(confidence[rows])]
         self.order = scored[descending(confidence[scored])]
@@ -307,7 +312,7 @@ class _Prices:
         self, order: IndexArray, label: IntArray, hit: BoolArray, kept: BoolArray, positives: IndexArray
     ) -> Metric:
         listed = order[kept[order]]
-        listed = listed[np.argsort(label[listed].astype(self.code), kind="stable")]
+        listed = listed[stable_order(label[listed])]
         rows = RankedRows(
             label=label[listed],
             confidence=self.confidence[listed],

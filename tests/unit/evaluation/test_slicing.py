@@ -13,7 +13,7 @@ from airflow_provider_nucleus.evaluation.counts import counts_at
 from airflow_provider_nucleus.evaluation.matching import match
 from airflow_provider_nucleus.evaluation.metric import Metric, undefined
 from airflow_provider_nucleus.evaluation.ranked import rank_coco
-from airflow_provider_nucleus.evaluation.slicing import WHOLE, slice_numbers
+from airflow_provider_nucleus.evaluation.slicing import WHOLE, TotalCounts, slice_numbers, total_counts
 from tests.unit.evaluation.sides import BOX, prediction_side, random_rows, truth_side
 
 CAT = 0
@@ -79,6 +79,37 @@ def test_hand_computed_case():
     assert Metric(0.8) == numbers["day"].metrics["mean_iou"]
     assert Metric(0.0) == numbers["night"].metrics["f1"]
     assert undefined("no true positive") == numbers["night"].metrics["mean_iou"]
+
+
+@given(st.integers(0, 100_000), st.lists(st.booleans(), min_size=4, max_size=4))
+@settings(max_examples=30, deadline=None)
+def test_total_counts_over_masks_equal_those_of_the_items_alone(seed, kept):
+    """The counts of a filter that keeps whole items."""
+    truths, found = random_rows(seed)
+    truth, predictions = truth_side(truths), prediction_side(found)
+    masks = [np.array([kept[row[0]] for row in side], dtype=bool) for side in (truths, found)]
+    ours = total_counts(match(truth, predictions), 0.5, predictions=masks[1], ground_truth=masks[0])
+    alone = match(truth.take(np.flatnonzero(masks[0])), predictions.take(np.flatnonzero(masks[1])))
+    expected = counts_at(alone, 0.5)
+
+    assert (expected.tp, expected.fp, expected.fn) == (
+        ours.true_positives,
+        ours.false_positives,
+        ours.false_negatives,
+    )
+    assert masks[1].sum() == ours.with_confidence
+
+
+def test_total_counts_over_single_rows():
+    """Hide a prediction: its cat is missed. Hide a cat: its finder is no error. No confidence is counted apart."""
+    matches = match(
+        truth_side([(0, CAT, BOX), (1, CAT, BOX)]), prediction_side([(0, CAT, BOX), (1, CAT, BOX, 0.9)])
+    )
+    first = np.array([True, False])
+
+    assert TotalCounts(2, 0, 0, 1) == total_counts(matches, 0.5)
+    assert TotalCounts(1, 0, 1, 0) == total_counts(matches, 0.5, predictions=first)
+    assert TotalCounts(1, 0, 0, 1) == total_counts(matches, 0.5, ground_truth=first)
 
 
 def test_an_empty_slice_has_no_number():
