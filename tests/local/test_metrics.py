@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from itertools import starmap
 from typing import TYPE_CHECKING
 
 import nucleus as official
@@ -148,9 +149,7 @@ def test_a_new_calculation_replaces_the_old_one(api: Api):
 def test_the_answer_is_a_job_with_the_run_and_dataset(client: official.NucleusClient):
     """The official client gets a job it can wait for, and later finds it in the listing of jobs."""
     dataset = client.create_dataset("metrics")
-    dataset.append(
-        [official.DatasetItem("https://e/1.jpg", reference_id="a")]
-    ).sleep_until_complete(False)
+    dataset.append([official.DatasetItem("https://e/1.jpg", reference_id="a")]).sleep_until_complete(False)
     model = client.create_model("m", f"metrics-{dataset.id}")
     dataset.annotate([official.BoxAnnotation("car", 0, 0, 10, 10, reference_id="a")])
     dataset.upload_predictions(
@@ -345,8 +344,8 @@ def test_home_objects_has_the_reference_counts(client: official.NucleusClient, a
         }  # fmt: skip
         return wire | ({"confidence": entry["score"]} if "score" in entry else {})
 
-    annotate(api, dataset, *(row(place, entry) for place, entry in enumerate(truth["annotations"])))
-    run = predict(api, dataset, model, *(row(place, entry) for place, entry in enumerate(predictions)))
+    annotate(api, dataset, *starmap(row, enumerate(truth["annotations"])))
+    run = predict(api, dataset, model, *starmap(row, enumerate(predictions)))
     calculate(api, dataset, model)
 
     found = list(client.get_dataset(dataset).query_objects("", ObjectQueryType.IOU, run))

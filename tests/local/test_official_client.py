@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 import nucleus as official
 import pytest
+from cli.client import init_client
+from cli.nu import nu
+from click.testing import CliRunner
 from nucleus import (
     BoxAnnotation,
     BoxPrediction,
@@ -34,6 +37,8 @@ from nucleus import (
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from airflow_provider_nucleus.local.testing import LocalNucleus
 
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010800000000"
@@ -293,3 +298,29 @@ def test_jobs_are_listed(client: official.NucleusClient, dataset: official.Datas
     assert [job.job_type for job in listed] == ["uploadDatasetItems"]
     assert client.list_jobs(dataset_id=dataset.id) == []
     assert client.get_job(listed[0].job_id).job_id == listed[0].job_id
+
+
+def test_nu_command_lists_and_deletes(
+    client: official.NucleusClient,
+    nucleus: LocalNucleus,
+    dataset: official.Dataset,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """The official command line works: datasets, jobs, models."""
+    client.create_model("nu model", f"nu-{dataset.id}")
+    monkeypatch.setenv("NUCLEUS_API_KEY", nucleus.api_key)
+    monkeypatch.setenv("NUCLEUS_ENDPOINT", nucleus.url)
+    monkeypatch.setenv("COLUMNS", "300")
+    init_client.cache_clear()
+
+    def run(*arguments: str) -> str:
+        done = CliRunner().invoke(nu, arguments, catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    assert dataset.id in run("datasets", "list", "-m")
+    assert "nu model" in run("models", "list")
+    run("jobs", "list")
+    run("datasets", "delete", "--id", dataset.id, "--no-confirm-deletion")
+    assert dataset.id not in run("datasets", "list", "-m")
+    init_client.cache_clear()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import nucleus as official
 
-from airflow_provider_nucleus.local.testing import LocalNucleus
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.local.testing import LocalNucleus
 
 
 def test_official_client_creates_and_reads_a_dataset(nucleus: LocalNucleus):
