@@ -39,7 +39,7 @@ check: $(VENV)/.test  ## Lint, format, strict types, import contracts
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-timing
+	@$(BIN)/lint-imports
 
 .PHONY: format
 format: $(VENV)/.test  ## Apply the formatter and the safe fixes
