@@ -19,15 +19,15 @@ import json
 from typing import Any
 
 from airflow.providers.common.compat.sdk import Asset, ObjectStoragePath, Param, dag, task
+
+from airflow_provider_nucleus.operators.datasets import NucleusCreateDatasetOperator
 from airflow_provider_nucleus.operators.items import NucleusAppendItemsOperator
 from airflow_provider_nucleus.operators.metrics import NucleusCalculateMetricsOperator
+from airflow_provider_nucleus.operators.models import NucleusCreateModelOperator
 from airflow_provider_nucleus.operators.uploads import (
     NucleusUploadAnnotationsOperator,
     NucleusUploadPredictionsOperator,
 )
-
-from airflow_provider_nucleus.operators.datasets import NucleusCreateDatasetOperator
-from airflow_provider_nucleus.operators.models import NucleusCreateModelOperator
 
 BATCH = Asset("inference_batch")
 
@@ -69,7 +69,7 @@ def nucleus_evaluate_inference_batch() -> None:
         return batch
 
     @task
-    def write_report(batch: dict[str, Any], **results: dict[str, Any]) -> str:
+    def write_report(batch: dict[str, Any], results: dict[str, Any]) -> str:
         """Put the results of all tasks into one JSON file and return its path."""
         path = batch["report"]
         if path:
@@ -106,12 +106,14 @@ def nucleus_evaluate_inference_batch() -> None:
     items >> [truth, predictions] >> metrics
     write_report(
         batch,
-        dataset=dataset.output,
-        model=model.output,
-        items=items.output,
-        ground_truth=truth.output,
-        predictions=predictions.output,
-        metrics=metrics.output,
+        {
+            "dataset": dataset.output,
+            "model": model.output,
+            "items": items.output,
+            "ground_truth": truth.output,
+            "predictions": predictions.output,
+            "metrics": metrics.output,
+        },
     )
 
 

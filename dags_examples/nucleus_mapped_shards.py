@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath, Param, dag, task
-from airflow_provider_nucleus.operators.metrics import NucleusCalculateMetricsOperator
-from airflow_provider_nucleus.operators.uploads import NucleusUploadPredictionsOperator
 
 from airflow_provider_nucleus.operators.datasets import NucleusCreateDatasetOperator
+from airflow_provider_nucleus.operators.metrics import NucleusCalculateMetricsOperator
 from airflow_provider_nucleus.operators.models import NucleusCreateModelOperator
+from airflow_provider_nucleus.operators.uploads import NucleusUploadPredictionsOperator
 
 
 @dag(

@@ -10,9 +10,9 @@ import logging
 from typing import Any
 
 from airflow.providers.common.compat.sdk import Param, dag, task
-from airflow_provider_nucleus.operators.metrics import NucleusCalculateMetricsOperator
 
 from airflow_provider_nucleus.operators.datasets import NucleusCreateDatasetOperator
+from airflow_provider_nucleus.operators.metrics import NucleusCalculateMetricsOperator
 from airflow_provider_nucleus.operators.models import NucleusCreateModelOperator
 
 log = logging.getLogger(__name__)

@@ -17,12 +17,20 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, Context, TaskInstanceKey
 
 __all__ = [
+    "RESUMED",
     "NucleusDatasetLink",
     "NucleusEvaluationLink",
     "NucleusJobLink",
     "NucleusModelLink",
     "persist_links",
 ]
+
+
+_STORED = "_nucleus_links"
+"""Attribute of a task with the addresses this process stored; asking the database for the others would log an error each."""
+
+RESUMED = "_nucleus_resumed"
+"""Attribute that is true in a process that goes on after a deferral: what it did not store, an earlier one may have."""
 
 
 class _StoredLink(BaseOperatorLink):
@@ -32,7 +40,11 @@ class _StoredLink(BaseOperatorLink):
     def xcom_key(self) -> str:
         return f"_link_{type(self).__name__}"
 
-    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # ruff: ignore[unused-method-argument] - Airflow's signature
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        """Return the address the task stored, empty when it never came to that."""
+        stored = getattr(operator, _STORED, None)
+        if stored is not None and (self.xcom_key in stored or not getattr(operator, RESUMED, False)):
+            return str(stored.get(self.xcom_key, ""))
         return XCom.get_value(ti_key=ti_key, key=self.xcom_key) or ""
 
 
@@ -85,6 +97,10 @@ def persist_links(
         addresses[NucleusJobLink] = urls.job(job_id)
     if dataset_id and model_id:
         addresses[NucleusEvaluationLink] = urls.evaluation(dataset_id, model_id)
+    stored: dict[str, str] = getattr(task, _STORED, {})
     for link in task.operator_extra_links:
-        if address := addresses.get(type(link)):
+        address = addresses.get(type(link))
+        if address and stored.get(link.xcom_key) != address:
             context["ti"].xcom_push(key=link.xcom_key, value=address)
+            stored[link.xcom_key] = address
+    setattr(task, _STORED, stored)

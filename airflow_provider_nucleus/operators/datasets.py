@@ -64,6 +64,8 @@ class NucleusCreateDatasetOperator(NucleusOperator):
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("map_index_template", "{{ task.name }}")
+        # So that another task can take `create.output["dataset_id"]`.
+        kwargs.setdefault("multiple_outputs", True)
         super().__init__(**kwargs)
         self.name = name
         self.is_scene = is_scene

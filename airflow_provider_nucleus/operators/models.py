@@ -49,6 +49,8 @@ class NucleusCreateModelOperator(NucleusOperator):
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("map_index_template", "{{ task.reference_id }}")
+        # So that another task can take `create.output["model_id"]`.
+        kwargs.setdefault("multiple_outputs", True)
         super().__init__(**kwargs)
         self.reference_id = reference_id
         self.name = name

@@ -27,6 +27,7 @@ from airflow_provider_nucleus.exceptions import (
     NucleusJobTimeout,
     NucleusNotFoundError,
 )
+from airflow_provider_nucleus.links.nucleus import RESUMED
 from airflow_provider_nucleus.operators.base import NucleusOperator
 from airflow_provider_nucleus.schema.jobs import JobState, JobStatus
 from airflow_provider_nucleus.tasks.deferring import DEFERRAL_GRACE, default_deferrable, seconds
@@ -43,6 +44,9 @@ __all__ = ["NucleusWaitingOperator"]
 
 _WAIT_KEY: Final = "nucleus_wait"
 _STARTED_KEY: Final = "nucleus_started"
+_FIRST_LOOKS: Final = (0.1, 0.2, 0.4, 0.8, 1.6)
+"""Pauses in seconds after the first looks at a job."""
+
 _FAIL: Final = "__fail__"
 """The method Airflow names when it wakes a task only to fail it."""
 
@@ -174,6 +178,7 @@ class NucleusWaitingOperator(NucleusOperator):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Wake up; when Airflow wakes the task only to fail it, first see to the jobs it was waiting for."""
+        setattr(self, RESUMED, True)
         if next_method != _FAIL:
             return super().resume_execution(next_method, next_kwargs, context)
         self._running = self._remembered(context)
@@ -215,8 +220,10 @@ class NucleusWaitingOperator(NucleusOperator):
         return result
 
     def _wait_here(self, job_ids: Sequence[str], deadline: float) -> dict[str, JobStatus]:
-        statuses = {}
+        statuses = self._ended_soon(job_ids)
         for job_id in job_ids:
+            if job_id in statuses:
+                continue
             try:
                 statuses[job_id] = self.hook.wait_for_job(
                     job_id,
@@ -230,6 +237,18 @@ class NucleusWaitingOperator(NucleusOperator):
                 # What a job's end means is decided in one place for both ways of waiting.
                 statuses[job_id] = self.hook.job_status(job_id)
         return statuses
+
+    def _ended_soon(self, job_ids: Sequence[str]) -> dict[str, JobStatus]:
+        """Return the jobs that end within the first seconds: small jobs should not pay a whole poll interval."""
+        ended: dict[str, JobStatus] = {}
+        for pause in _FIRST_LOOKS:
+            for job_id in job_ids:
+                if job_id not in ended and (status := self.hook.job_status(job_id)).state.terminal:
+                    ended[job_id] = status
+            if len(ended) == len(job_ids) or pause > self.poll_interval:
+                break
+            time.sleep(pause)
+        return ended
 
     def _log_change(self, status: JobStatus) -> None:
         steps = f", {status.completed_steps} of {status.total_steps} steps" if status.total_steps else ""

@@ -18,7 +18,7 @@ from airflow_provider_nucleus.client.jobs import OnPartial, job_failure
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusError, NucleusJobTimeout
 from airflow_provider_nucleus.hooks.connection_form import DEFAULT_CONN_ID
 from airflow_provider_nucleus.hooks.nucleus import NucleusHook
-from airflow_provider_nucleus.links.nucleus import NucleusJobLink, persist_links
+from airflow_provider_nucleus.links.nucleus import RESUMED, NucleusJobLink, persist_links
 from airflow_provider_nucleus.schema.jobs import JobStatus
 from airflow_provider_nucleus.tasks.arguments import is_blank
 from airflow_provider_nucleus.tasks.deferring import DEFERRAL_GRACE, default_deferrable
@@ -143,6 +143,11 @@ class NucleusJobSensor(BaseSensorOperator):
                 hint="The jobs were left as they are; a retry looks at them again.",
             )
         return verdict.xcom_value
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Wake up, in a process that remembers nothing."""
+        setattr(self, RESUMED, True)
+        return super().resume_execution(next_method, next_kwargs, context)
 
     def _verdict(self, statuses: Mapping[str, JobStatus]) -> PokeReturnValue:
         for job_id, status in statuses.items():
