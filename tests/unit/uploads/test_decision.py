@@ -1,0 +1,145 @@
+"""Every combination of what an earlier attempt can have left behind, and what is done about it."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from airflow_provider_nucleus.client.uploads.decision import (
+    Attach,
+    Collect,
+    Fail,
+    Policies,
+    Remote,
+    Submit,
+    decide,
+)
+from airflow_provider_nucleus.client.uploads.ledger import OpenChunk, Record
+
+R = Remote
+DEFAULTS = Policies()
+DONE, SENT, PART = "done", "all sent", "part sent"
+
+
+def a_record(progress: str, jobs: int = 1) -> Record:
+    return Record(
+        generation=1,
+        fingerprint="f1",
+        open=[OpenChunk(f"{n:012d}", 10, job_id=f"job_{n}") for n in range(jobs)],
+        all_sent=progress != PART,
+        summary={"rows": 1} if progress == DONE else None,
+    )
+
+
+# What must happen for (progress, states of the jobs) when neither the input nor the generation changed.
+SAME_INPUT = [
+    (DONE, (), Collect),
+    (DONE, (R.PENDING,), Collect),
+    (DONE, (R.UNKNOWN,), Collect),
+    (SENT, (), Collect),
+    (SENT, (R.SUCCEEDED,), Collect),
+    (SENT, (R.PARTIAL,), Collect),
+    (SENT, (R.SUCCEEDED, R.PARTIAL), Collect),
+    (SENT, (R.PENDING,), Attach),
+    (SENT, (R.SUCCEEDED, R.PENDING), Attach),
+    (SENT, (R.FAILED,), Submit),
+    (SENT, (R.CANCELLED,), Submit),
+    (SENT, (R.GONE,), Submit),
+    (SENT, (R.PENDING, R.FAILED), Submit),
+    (SENT, (R.UNKNOWN,), Fail),
+    (SENT, (R.SUCCEEDED, R.UNKNOWN), Fail),
+    (SENT, (R.FAILED, R.UNKNOWN), Fail),
+    (PART, (), Submit),
+    (PART, (R.SUCCEEDED,), Submit),
+    (PART, (R.PARTIAL,), Submit),
+    (PART, (R.PENDING,), Submit),
+    (PART, (R.FAILED,), Submit),
+    (PART, (R.GONE,), Submit),
+    (PART, (R.CANCELLED,), Submit),
+    (PART, (R.UNKNOWN,), Fail),
+]
+
+
+def run(progress: str, states: tuple[Remote, ...], *, fingerprint="f1", generation=1, policies=DEFAULTS):
+    remote = {f"job_{n}": state for n, state in enumerate(states)}
+    return decide(
+        a_record(progress, len(states)),
+        remote,
+        fingerprint=fingerprint,
+        generation=generation,
+        policies=policies,
+    )
+
+
+def test_nothing_recorded_submits_everything():
+    """The first attempt has nothing to respect, whatever the policies."""
+    for on_change, on_clear in itertools.product(("fail", "restart", "continue"), ("rerun", "reattach")):
+        decision = decide(None, {}, fingerprint="f", generation=5, policies=Policies(on_change, on_clear))
+        assert decision == Submit("nothing was recorded before", fresh=True)
+
+
+@pytest.mark.parametrize(("progress", "states", "expected"), SAME_INPUT)
+@pytest.mark.parametrize("on_change", ["fail", "restart", "continue"])
+@pytest.mark.parametrize("on_clear", ["rerun", "reattach"])
+@pytest.mark.parametrize("fingerprint", ["f1", None])
+def test_a_retry_over_the_same_input(progress, states, expected, on_change, on_clear, fingerprint):
+    """The policies do not matter while nothing changed; an input without a fingerprint counts as unchanged."""
+    decision = run(progress, states, fingerprint=fingerprint, policies=Policies(on_change, on_clear))
+
+    assert type(decision) is expected
+    if isinstance(decision, Submit):
+        assert not decision.fresh
+        failed = {n for n, state in enumerate(states) if state in {R.FAILED, R.CANCELLED, R.GONE}}
+        assert decision.resend == {f"job_{n}" for n in failed}
+        assert decision.abandoned == ()
+    if isinstance(decision, Attach):
+        assert decision.job_ids == tuple(f"job_{n}" for n, state in enumerate(states) if state is R.PENDING)
+
+
+@pytest.mark.parametrize(("progress", "states", "expected"), SAME_INPUT)
+@pytest.mark.parametrize("on_change", ["fail", "restart", "continue"])
+@pytest.mark.parametrize("fingerprint", ["f1", "f2", None])
+def test_a_cleared_task_reruns_by_default(progress, states, expected, on_change, fingerprint):
+    """Clearing means "again": the record is forgotten, changed input or not, and running jobs are named."""
+    decision = run(
+        progress, states, fingerprint=fingerprint, generation=2, policies=Policies(on_change, "rerun")
+    )
+
+    assert isinstance(decision, Submit)
+    assert decision.fresh
+    running = tuple(f"job_{n}" for n, state in enumerate(states) if state in {R.PENDING, R.UNKNOWN})
+    assert decision.abandoned == running
+
+
+@pytest.mark.parametrize(("progress", "states", "expected"), SAME_INPUT)
+def test_a_cleared_task_reattaches_on_request(progress, states, expected):
+    """With on_clear='reattach' clearing is like a retry."""
+    policies = Policies(on_clear="reattach")
+
+    assert run(progress, states, generation=2, policies=policies) == run(progress, states, policies=policies)
+
+
+@pytest.mark.parametrize(("progress", "states", "_"), SAME_INPUT)
+@pytest.mark.parametrize(("generation", "on_clear"), [(1, "rerun"), (1, "reattach"), (2, "reattach")])
+def test_a_changed_input_follows_its_policy(progress, states, _, generation, on_clear):
+    """Fail says what still runs; restart forgets; continue keeps what was accepted. Also for a finished upload."""
+    running = tuple(f"job_{n}" for n, state in enumerate(states) if state in {R.PENDING, R.UNKNOWN})
+
+    def decision(on_change):
+        return run(
+            progress, states, fingerprint="f2", generation=generation, policies=Policies(on_change, on_clear)
+        )
+
+    failed = decision("fail")
+    assert isinstance(failed, Fail)
+    assert all(job in failed.why for job in running)
+    assert "on_change" in failed.hint
+    restarted = decision("restart")
+    assert (restarted.fresh, restarted.abandoned) == (True, running)
+    assert decision("continue").fresh is False
+
+
+def test_every_state_of_a_job_is_in_the_table():
+    """A new state must be decided about, not fall through."""
+    assert {state for _, states, _ in SAME_INPUT for state in states} == set(Remote)

@@ -1,0 +1,378 @@
+"""Uploads through a network and a server that misbehave: nothing lost, nothing doubled, no job forgotten."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from airflow_provider_nucleus.client.calls.jobs import job_status
+from airflow_provider_nucleus.client.retry import RetryPolicy
+from airflow_provider_nucleus.client.uploads import MemoryState
+from airflow_provider_nucleus.exceptions import NucleusError, NucleusRequestError, NucleusUploadError
+from tests.faults import Fault, FaultyNucleus
+from tests.unit.uploads.conftest import Bench, boxes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow_provider_nucleus.client.sync import NucleusClient
+
+START = r"POST .*/annotate\?async=1"
+SYNC = r"POST .*/annotate$"
+PUT = r"PUT "
+
+
+class Stage:
+    """A bench behind a faulty proxy."""
+
+    def __init__(self, bench: Bench, proxy: FaultyNucleus) -> None:
+        self.bench = bench
+        self.proxy = proxy
+        self.client = self.new_client()
+
+    def new_client(self, **policy) -> NucleusClient:
+        return self.bench.client_at(
+            self.proxy.url, retry=RetryPolicy(**({"attempts": 3, "base": 0.01} | policy))
+        )
+
+    def faults(self, *faults: Fault) -> None:
+        self.proxy.faults[:] = faults
+        self.proxy._hits.clear()
+
+    def upload(self, rows, **options):
+        return self.bench.upload(rows, client=self.client, **options)
+
+    def sent_rows(self) -> int:
+        """Rows that travelled in bodies, repetitions included."""
+        bodies = [seen.body for seen in self.proxy.requests(f"{SYNC}|{PUT}")]
+        return sum(body.count(b'"type"') for body in bodies)
+
+
+@pytest.fixture
+def stage(bench: Bench, nucleus) -> Iterator[Stage]:
+    with FaultyNucleus(lambda: nucleus.base_url, keep_bodies=True) as proxy:
+        stage = Stage(bench, proxy)
+        yield stage
+        stage.client.close()
+
+
+def each_once(stage: Stage, count: int) -> None:
+    """The store holds every row exactly once."""
+    ids = stage.bench.stored_ids()
+    assert ids == sorted({f"a{n}" for n in range(count)})
+
+
+TRANSIENT = [
+    Fault("429 with Retry-After", SYNC, "status", at=2, status=429, headers={"Retry-After": "7"}),
+    Fault("429 without", SYNC, "status", at=1, status=429, times=2),
+    Fault("503 with Retry-After", SYNC, "status", at=2, status=503, headers={"Retry-After": "3"}),
+    Fault("502", SYNC, "status", at=2, status=502),
+    Fault("reset before the request", SYNC, "refuse", at=2),
+    Fault("reset mid-body", SYNC, "cut-request", at=3),
+    Fault("stored, but the answer is lost", SYNC, "cut-answer", at=2),
+    Fault("half-written answer", SYNC, "truncate", at=2),
+    Fault("delivered twice", SYNC, "twice", at=2),
+    Fault("a captive portal answers", SYNC, "garbage", at=1),
+    Fault("every other request lost", SYNC, "cut-answer", at=1, times=2),
+]
+
+
+@pytest.mark.parametrize("fault", TRANSIENT, ids=lambda fault: fault.name)
+def test_requests_survive_transient_trouble(stage: Stage, fault: Fault, monkeypatch):
+    """Synchronous rows arrive once each; only requests that were struck are repeated."""
+    monkeypatch.setattr("airflow_provider_nucleus.client.uploads.delivery.LINES_PER_REQUEST", 20)
+    stage.faults(fault)
+    summary = stage.upload(boxes(100), asynchronous=False, chunk_rows=50, concurrency=2).run()
+
+    assert (summary.sent, summary.errored, summary.unaccounted) == (100, 0, 0)
+    each_once(stage, 100)
+    assert stage.sent_rows() <= 100 + 20 * fault.times
+    if "Retry-After" in fault.headers:
+        assert any(float(fault.headers["Retry-After"]) <= nap for nap in stage.bench.sleeps)
+
+
+def test_trouble_is_logged_when_it_begins_and_ends(stage: Stage, caplog, monkeypatch):
+    """Ten refusals in a row are two lines, not ten."""
+    monkeypatch.setattr("airflow_provider_nucleus.client.uploads.delivery.LINES_PER_REQUEST", 20)
+    stage.faults(Fault("busy", SYNC, "status", status=429, times=10))
+    with caplog.at_level("INFO"):
+        stage.upload(boxes(100), asynchronous=False, concurrency=4).run()
+
+    lines = [record.getMessage() for record in caplog.records if "at once" in record.getMessage()]
+    assert len(lines) == 2
+    assert "429" in lines[0]
+    assert "answers again after 10 failed requests; up to 1 requests at once" in lines[1]
+
+
+def test_a_server_that_does_not_recover_ends_the_upload(stage: Stage, monkeypatch):
+    """After the budget the last error is raised; a retry sends only what is missing."""
+    monkeypatch.setattr("airflow_provider_nucleus.client.uploads.delivery.LINES_PER_REQUEST", 20)
+    stage.faults(Fault("down", SYNC, "status", at=4, status=503, times=10_000))
+    state = MemoryState()
+    with pytest.raises(NucleusError, match="503"):
+        stage.upload(
+            boxes(200), asynchronous=False, chunk_rows=50, concurrency=1, retry_seconds=0.2, state=state
+        ).run()
+
+    before = stage.sent_rows()
+    stage.faults()
+    summary = stage.upload(boxes(200), asynchronous=False, chunk_rows=50, concurrency=1, state=state).run()
+    assert (summary.rows, summary.sent) == (200, 200)
+    each_once(stage, 200)
+    assert stage.sent_rows() - before <= 150
+
+
+def test_a_request_that_cannot_succeed_is_not_repeated(stage: Stage):
+    """403 ends the upload at once."""
+    stage.faults(Fault("forbidden", SYNC, "status", status=403, times=100))
+    with pytest.raises(NucleusError, match="403"):
+        stage.upload(boxes(10), asynchronous=False).run()
+    assert len(stage.proxy.requests(SYNC)) == 1
+
+
+ASYNC_TROUBLE = [
+    (Fault("file refused", PUT, "status", status=503, times=2), 1),
+    (Fault("file reset mid-body", PUT, "cut-request"), 1),
+    (Fault("file stored, answer lost", PUT, "cut-answer"), 1),
+    (Fault("address expired", PUT, "status", status=403), 1),
+    (Fault("address expired twice", PUT, "status", status=403, times=2), 1),
+    (Fault("no address at first", "GET .*/signedUrl/", "status", status=502), 1),
+    (Fault("start refused", START, "refuse"), 1),
+    (Fault("start rate limited", START, "status", status=429, headers={"Retry-After": "1"}), 1),
+    (Fault("start fails", START, "status", status=500), 1),
+    (Fault("start carried out, answer lost", START, "cut-answer"), 1),
+    (Fault("start carried out, answer cut", START, "truncate"), 1),
+    (Fault("start answered by a portal", START, "garbage"), 1),
+    (Fault("second start carried out, answer lost", START, "cut-answer", at=2), 1),
+    (Fault("poll fails", "GET .*/job/job_[^/]*$", "status", status=502), 1),
+    (Fault("poll reset", "GET .*/job/job_[^/]*$", "refuse"), 1),
+]
+
+
+@pytest.mark.parametrize(("fault", "starts"), ASYNC_TROUBLE, ids=lambda value: getattr(value, "name", ""))
+def test_jobs_survive_transient_trouble(stage: Stage, fault: Fault, starts: int):
+    """One job per chunk, whatever became of the request that started it; all rows once."""
+    stage.faults(fault)
+    summary = stage.upload(boxes(100), chunk_rows=60).run()
+
+    assert (summary.sent, summary.processed, summary.errored) == (100, 100, 0)
+    assert sorted(summary.jobs) == sorted(stage.bench.jobs())
+    assert len(summary.jobs) == 2 * starts
+    each_once(stage, 100)
+
+
+def test_an_expired_address_is_replaced(stage: Stage):
+    """A 403 from the store asks for a fresh address, under a fresh request id."""
+    stage.faults(Fault("expired", PUT, "status", status=403))
+    stage.upload(boxes(10)).run()
+
+    first, second = (seen.path for seen in stage.proxy.requests("GET .*/signedUrl/"))
+    assert first != second
+    stage.faults(Fault("expired", PUT, "status", status=403, times=100))
+    with pytest.raises(NucleusRequestError, match="403"):
+        stage.upload(boxes(20)).run()
+
+
+def test_a_start_the_server_refuses_leaves_no_intent(stage: Stage):
+    """409 is an answer: no job was started, so none is looked for, and a retry begins clean."""
+    state = MemoryState()
+    stage.faults(Fault("conflict", START, "status", status=409))
+    with pytest.raises(NucleusRequestError, match="409"):
+        stage.upload(boxes(10), state=state).run()
+
+    assert state.get("nucleus_upload")["open"] == []
+    assert stage.proxy.requests("POST .*/jobs/$") != []
+    stage.faults()
+    assert stage.upload(boxes(10), state=state).run().processed == 10
+
+
+class DyingStore(MemoryState):
+    """A state store whose process dies at a chosen write: right before it, or right after."""
+
+    def __init__(self, at: int, *, after: bool) -> None:
+        super().__init__()
+        self.left = at
+        self.after = after
+
+    def set(self, key, value):
+        self.left -= 1
+        if self.left == 0 and not self.after:
+            raise KeyboardInterrupt
+        super().set(key, json.loads(json.dumps(value)))
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("asynchronous", [True, False])
+@pytest.mark.parametrize("after", [True, False])
+@pytest.mark.parametrize("at", range(1, 10))
+def test_death_at_any_write_loses_and_doubles_nothing(stage: Stage, asynchronous: bool, after: bool, at: int):
+    """Killed at every possible point of the ledger: the retry completes it, one job per chunk, at most one chunk sent twice."""
+    store = DyingStore(at, after=after)
+    rows = boxes(90)
+    options = {"asynchronous": asynchronous, "chunk_rows": 30, "state": store, "fingerprint": "f"}
+    died = False
+    try:
+        stage.upload(rows, **options).run()
+    except KeyboardInterrupt:
+        died = True
+    summary = stage.upload(rows, **options).run()
+
+    assert died == (at <= (9 if asynchronous else 6))
+    assert (summary.rows, summary.sent, summary.errored, summary.unaccounted) == (90, 90, 0, 0)
+    each_once(stage, 90)
+    assert stage.sent_rows() <= 90 + 30
+    if asynchronous:
+        assert len(stage.bench.jobs()) == 3
+
+
+def test_an_intent_without_a_job_is_sent_again(stage: Stage):
+    """Killed after the intent but before the call: nothing is found, and the chunk is sent."""
+    store = DyingStore(2, after=True)
+    with pytest.raises(KeyboardInterrupt):
+        stage.upload(boxes(10), state=store).run()
+    assert [chunk[3] for chunk in store.get("nucleus_upload")["open"]] == [None]
+    assert stage.bench.jobs() == []
+
+    assert stage.upload(boxes(10), state=store).run().processed == 10
+    assert len(stage.bench.jobs()) == 1
+
+
+def test_a_job_of_another_size_is_not_taken_for_ours(stage: Stage):
+    """A stranger's job, started while ours was lost, must not swallow our rows."""
+    store = DyingStore(2, after=True)
+    with pytest.raises(KeyboardInterrupt):
+        stage.upload(boxes(10), state=store).run()
+    stage.bench.upload(boxes(7, label="stranger")).run()
+    summary = stage.upload(boxes(10), state=store).run()
+
+    assert (summary.processed, summary.ignored) == (3, 7)
+    assert len(stage.bench.jobs()) == 2
+    each_once(stage, 10)
+
+
+def test_two_jobs_that_fit_are_neither_taken(stage: Stage):
+    """When it cannot be told which job is ours, starting again is the harmless choice."""
+    store = DyingStore(2, after=True)
+    with pytest.raises(KeyboardInterrupt):
+        stage.upload(boxes(10), state=store).run()
+    for _ in range(2):
+        stage.bench.upload(boxes(10)).run()
+    stage.upload(boxes(10), state=store).run()
+
+    assert len(stage.bench.jobs()) == 3
+    each_once(stage, 10)
+
+
+def test_a_running_job_is_attached_to_and_the_input_not_read(stage: Stage):
+    """The retry of a task that died while waiting waits for the same jobs."""
+    store = MemoryState()
+    started = stage.upload(boxes(60), chunk_rows=30, state=store).start()
+    puts = len(stage.proxy.requests(PUT))
+
+    def unreadable():
+        raise AssertionError("the input was read")
+
+    again = stage.upload(unreadable, state=store)
+    assert again.start().job_ids in (started.job_ids, [])
+    assert stage.upload(unreadable, state=store).run().processed == 60
+    assert len(stage.proxy.requests(PUT)) == puts
+
+
+def test_a_job_that_is_gone_is_sent_again(stage: Stage, monkeypatch):
+    """A server that forgot the job (404) gets its chunk anew; the other chunk stays."""
+    store = MemoryState()
+    started = stage.upload(boxes(60), chunk_rows=30, state=store).start()
+    record = store.get("nucleus_upload")
+    record["open"][0][3] = "job_gone"
+    store.set("nucleus_upload", record)
+    summary = stage.upload(boxes(60), chunk_rows=30, state=store).run()
+
+    assert started.job_ids[1] in summary.jobs
+    assert (summary.sent, summary.unaccounted) == (60, 0)
+    each_once(stage, 60)
+
+
+@pytest.mark.parametrize("status", ["Errored_Server", "Cancelled", "Retried", "Errored", "Something_New"])
+def test_a_job_that_ends_badly_fails_the_upload_and_is_sent_again(stage: Stage, status: str):
+    """Never a silent success; the retry sends only that chunk."""
+    store = MemoryState()
+    upload = stage.upload(boxes(60), chunk_rows=30, state=store)
+    started = upload.start()
+    ended = upload.wait(started)
+    worse = ended | {
+        started.job_ids[0]: {
+            "status": status,
+            "message": {"final_error": "Boom: it broke"},
+            "job_id": started.job_ids[0],
+        }
+    }
+    with pytest.raises(NucleusUploadError, match=rf"1 of 2 jobs did not end well.*{status} \(Boom") as caught:
+        upload.collect(worse)
+    assert set(caught.value.job_ids) == set(started.job_ids)
+
+    puts = len(stage.proxy.requests(PUT))
+    summary = stage.upload(boxes(60), chunk_rows=30, state=store).run()
+    assert len(stage.proxy.requests(PUT)) == puts + 1
+    assert (summary.sent, summary.processed, summary.ignored) == (60, 30, 30)
+
+
+def test_a_found_job_that_turns_out_a_strangers_is_given_up(stage: Stage):
+    """Taken while its size was unknown, dropped when the size proves it is not ours."""
+    store = MemoryState()
+    upload = stage.upload(boxes(60), chunk_rows=30, state=store)
+    upload.wait(upload.start())
+    record = store.get("nucleus_upload")
+    record["open"][0][4] = True
+    record["open"][0][1] = 31
+    store.set("nucleus_upload", record)
+    with pytest.raises(NucleusUploadError, match="about 30 rows instead of 31, so it is not ours"):
+        stage.upload(boxes(60), chunk_rows=30, state=store).collect()
+    assert stage.upload(boxes(60), chunk_rows=30, state=store).run().sent == 60
+
+
+def test_a_server_that_cannot_be_asked_is_not_guessed_about(stage: Stage):
+    """While the record names a job and the server is silent, nothing is sent; later the retry goes on."""
+    store = MemoryState()
+    stage.upload(boxes(10), state=store).start()
+    stage.faults(Fault("down", "GET .*/job/", "status", status=503, times=100))
+    with pytest.raises(NucleusUploadError, match="could not be asked about"):
+        stage.upload(boxes(10), state=store).start()
+    stage.faults()
+    assert stage.upload(boxes(10), state=store).run().processed == 10
+
+
+def test_stopping_leaves_a_record_that_a_retry_completes(stage: Stage):
+    """Cancelled between two chunks: the jobs are named, the rest is sent by the retry."""
+    store = MemoryState()
+    upload = stage.upload(
+        boxes(90),
+        chunk_rows=30,
+        state=store,
+        progress_interval=0,
+        on_progress=lambda reading: reading.phase == "Sent" and upload.cancel(),
+    )
+    with pytest.raises(NucleusUploadError, match="left running: job_"):
+        upload.start()
+    assert upload.cancel() == stage.bench.jobs()
+
+    summary = stage.upload(boxes(90), chunk_rows=30, state=store).run()
+    assert summary.sent == 90
+    assert len(stage.bench.jobs()) == 3
+
+
+def test_without_a_store_ids_alone_prevent_doubling(stage: Stage):
+    """Below Airflow 3.3 nothing is remembered: a retry sends everything, and the server ignores what it has."""
+    for _ in range(2):
+        summary = stage.upload(boxes(30)).run()
+
+    assert (summary.processed, summary.ignored) == (0, 30)
+    each_once(stage, 30)
+
+
+def test_jobs_can_be_looked_at_while_they_run(stage: Stage):
+    """The ids that start() returns are jobs of the server."""
+    for job_id in stage.upload(boxes(30), chunk_rows=10).start().job_ids:
+        assert stage.client.send(job_status(job_id)).job_id == job_id

@@ -1,0 +1,126 @@
+"""The record of an upload: what it knows, how small it is, and that it is not trusted blindly."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from airflow_provider_nucleus.client.uploads.ledger import (
+    DIGEST_CHARS,
+    FlawedChunk,
+    Ledger,
+    MemoryState,
+    OpenChunk,
+    Record,
+)
+from airflow_provider_nucleus.exceptions import NucleusUploadError
+
+
+def digest(number: int) -> str:
+    return f"{number:0{DIGEST_CHARS}d}"
+
+
+def test_a_record_survives_being_saved():
+    """Everything comes back, through real JSON."""
+    record = Record(
+        generation=3,
+        fingerprint="f",
+        accepted=digest(1) + digest(2),
+        flawed=[FlawedChunk(digest(3), 5, 3, 1, 1)],
+        open=[
+            OpenChunk(digest(4), 7, "2026-01-01T00:00:00.000Z", "job_1", found=True),
+            OpenChunk(digest(5), 8),
+        ],
+        all_sent=True,
+        counts={"sent": 10, "processed": 9, "ignored": 1},
+        input={"rows": 30},
+        summary=None,
+    )
+
+    assert Record.from_json(json.loads(json.dumps(record.to_json()))) == record
+
+
+def test_digests_are_found_whole_only():
+    """A digest that happens to span two neighbours is not accepted."""
+    record = Record(
+        accepted="a" * 6 + "b" * 6 + "c" * 6 + "d" * 6, flawed=[FlawedChunk("f" * 12, 1, 0, 0, 1)]
+    )
+
+    assert record.has("a" * 6 + "b" * 6)
+    assert record.has("c" * 6 + "d" * 6)
+    assert not record.has("b" * 6 + "c" * 6)
+    assert record.has("f" * 12)
+    assert not Record().has(digest(1))
+
+
+def test_accepting_moves_a_chunk_and_adds_its_counts():
+    """A whole chunk joins the accepted, one with refused rows the flawed; neither is under way any longer."""
+    record = Record(open=[OpenChunk(digest(1), 10, job_id="j1"), OpenChunk(digest(2), 10, job_id="j2")])
+    record.accept(digest(1), 10, processed=9, ignored=1)
+    record.accept(digest(2), 10, processed=5, ignored=3, errored=2)
+
+    assert record.open == []
+    assert record.accepted == digest(1)
+    assert record.totals == {"sent": 20, "processed": 14, "ignored": 4, "errored": 2, "chunks": 2}
+
+
+@pytest.mark.parametrize(
+    ("rows", "chunk", "state"),
+    [(10_000_000, 196_000, "open"), (10_000_000, 40_000, "accepted"), (100_000_000, 196_000, "open")],
+)
+def test_the_record_is_small(rows, chunk, state):
+    """Ten million rows need a few kilobytes, and ten times that still fits into the 64 KB of one stored value."""
+    count = rows // chunk
+    record = Record(fingerprint="f" * 32)
+    if state == "open":
+        record.open = [
+            OpenChunk(digest(n), chunk, "2026-01-01T00:00:00.000Z", f"job_{n:022d}") for n in range(count)
+        ]
+    else:
+        record.accepted = "".join(digest(n) for n in range(count))
+
+    assert len(json.dumps(record.to_json())) < (64_000 if rows > 10_000_000 else 6_000)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [],
+        "x",
+        {},
+        {"v": 99},
+        {"v": 1},
+        Record().to_json() | {"open": [[1]]},
+        Record().to_json() | {"accepted": 1, "counts": []},
+    ],
+)
+def test_a_value_that_is_not_ours_is_refused(value):
+    """Users can edit the store; guessing from a broken record could lose rows."""
+    store = MemoryState()
+    store.set("nucleus_upload", value)
+    with pytest.raises(NucleusUploadError, match="Delete it in the task's state store"):
+        Ledger(store).load()
+
+
+def test_a_store_that_fails_is_not_an_empty_store():
+    """An error of the store passes through: it must not look like a first attempt."""
+
+    class Broken(MemoryState):
+        def get(self, key):
+            raise ConnectionError("store is down")
+
+    with pytest.raises(ConnectionError):
+        Ledger(Broken()).load()
+
+
+def test_records_of_different_uploads_do_not_mix():
+    """The identity is part of the key; forgetting one leaves the other."""
+    store = MemoryState()
+    one, two = Ledger(store, identity="a"), Ledger(store, identity="b")
+    one.save(Record(generation=1))
+    two.save(Record(generation=2))
+    one.forget()
+
+    assert one.load() is None
+    assert two.load() == Record(generation=2)

@@ -1,0 +1,285 @@
+"""Whole uploads against the real embedded Nucleus."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from airflow_provider_nucleus.client.uploads import MemoryState, UploadSummary
+from airflow_provider_nucleus.exceptions import NucleusUploadError
+from airflow_provider_nucleus.sources import open_rows
+from tests.shared_data import shared_data
+from tests.unit.uploads.conftest import Bench, box, boxes
+
+POLYGON = {"label": "car", "type": "polygon", "geometry": {"vertices": [{"x": 0, "y": 0}, {"x": 1, "y": 0}, {"x": 1, "y": 1}]}, "reference_id": "item-1"}  # fmt: skip
+MASK = {"type": "mask", "mask_url": "https://masks/1.png", "annotations": [{"label": "road", "index": 1}]}
+
+
+@pytest.mark.parametrize("asynchronous", [True, False])
+def test_every_row_arrives_once(bench: Bench, asynchronous: bool):
+    """By jobs and by requests: all rows processed, all stored, sending again changes nothing."""
+    rows = boxes(120)
+    first = bench.upload(rows, asynchronous=asynchronous, chunk_rows=50).run()
+    again = bench.upload(rows, asynchronous=asynchronous, chunk_rows=50).run()
+
+    assert (first.rows, first.sent, first.processed, first.ignored, first.errored) == (120, 120, 120, 0, 0)
+    assert (again.processed, again.ignored) == (0, 120)
+    assert first.chunks == 3
+    assert len(first.jobs) == (3 if asynchronous else 0)
+    assert bench.stored_ids() == sorted(row["annotation_id"] for row in rows)
+
+
+@pytest.mark.parametrize("asynchronous", [True, False])
+def test_update_replaces(bench: Bench, asynchronous: bool):
+    """With update the rows that exist are replaced and counted as processed."""
+    bench.upload(boxes(10), asynchronous=asynchronous).run()
+    summary = bench.upload(boxes(10, label="new"), asynchronous=asynchronous, update=True).run()
+
+    assert (summary.processed, summary.ignored) == (10, 0)
+    assert {row["label"] for row in bench.stored()} == {"new"}
+
+
+@pytest.mark.parametrize("asynchronous", [True, False])
+def test_predictions_go_to_their_model(bench: Bench, asynchronous: bool):
+    """Confidence and class_pdf arrive as they were sent."""
+    model = bench.model()
+    rows = boxes(30, confidence=0.25, class_pdf={"a": 0.25, "b": 0.75})
+    summary = bench.upload(rows, kind="predictions", model_id=model, asynchronous=asynchronous).run()
+
+    assert (summary.processed, summary.model_id) == (30, model)
+    stored = bench.predictions(model)
+    assert len(stored) == 30
+    assert {(row["confidence"], row["class_pdf"]["b"]) for row in stored} == {(0.25, 0.75)}
+
+
+@pytest.mark.parametrize("asynchronous", [True, False])
+def test_all_kinds_of_rows_travel_together(bench: Bench, asynchronous: bool):
+    """Masks in requests of their own, everything else side by side."""
+    rows = [
+        box(1),
+        POLYGON,
+        POLYGON,
+        {"type": "line", "label": "l", "geometry": {"vertices": [{"x": 0, "y": 0}, {"x": 1, "y": 1}]}, "reference_id": "item-2"},
+        {"type": "category", "label": "day", "geometry": {}, "reference_id": "item-3"},
+        *({**MASK, "reference_id": f"item-{n}"} for n in range(25)),
+    ]  # fmt: skip
+    summary = bench.upload(rows, asynchronous=asynchronous).run()
+    again = bench.upload(rows, asynchronous=asynchronous).run()
+
+    assert (summary.rejected, summary.processed, summary.errored, summary.unaccounted) == (0, 30, 0, 0)
+    assert (again.processed, again.ignored) == (0, 30)
+
+
+def test_local_masks_go_by_multipart(bench: Bench, tmp_path):
+    """Ten files a request, counters summed; the stored mask keeps its path."""
+    from PIL import Image
+
+    rows = []
+    for number in range(23):
+        path = tmp_path / f"mask {number}.png"
+        Image.new("L", (4, 4), 1).save(path)
+        rows.append({**MASK, "mask_url": str(path), "reference_id": f"item-{number}"})
+    summary = bench.upload([*rows, box(1)], asynchronous=False).run()
+
+    assert (summary.processed, summary.errored, summary.chunks) == (24, 0, 2)
+    assert {row["mask_url"] for row in bench.stored() if row["type"] == "mask"} == {
+        row["mask_url"] for row in rows
+    }
+    refused = bench.upload(rows, asynchronous=True, max_error_rate=1).run()
+    assert (refused.rejected, refused.sent) == (23, 0)
+
+
+def test_a_local_file_that_is_gone_names_itself(bench: Bench):
+    """The error says which file; what was sent before stays."""
+    row = {**MASK, "mask_url": "/nowhere/mask.png", "reference_id": "item-1"}
+    with pytest.raises(NucleusUploadError, match=r"/nowhere/mask\.png"):
+        bench.upload([box(1), row], asynchronous=False).run()
+    assert bench.stored_ids() == ["a1"]
+
+
+def test_local_and_remote_images_become_items(bench: Bench, tmp_path):
+    """Files are sent along, addresses are handed over; both are counted."""
+    from PIL import Image
+
+    rows = []
+    for number in range(12):
+        path = tmp_path / f"{number}.png"
+        Image.new("RGB", (8, 6), (number, 0, 0)).save(path)
+        rows.append({"reference_id": f"local-{number}", "image_url": str(path), "width": 8, "height": 6})
+    rows += [{"reference_id": f"remote-{n}", "image_url": f"https://images/{n}.png"} for n in range(3)]
+    summary = bench.upload(rows, kind="items").run()
+
+    assert (summary.rows, summary.sent, summary.processed, summary.errored) == (15, 15, 15, 0)
+    assert len(summary.jobs) == 1
+
+
+@pytest.mark.parametrize("asynchronous", [True, False])
+def test_above_the_error_rate_nothing_is_sent(bench: Bench, tmp_path, asynchronous: bool, read_jsonl):
+    """All rows are checked, the report is written, and the server is untouched."""
+    rows = [*boxes(9), box(9, label="")]
+    where = tmp_path / "bad.jsonl"
+    with pytest.raises(
+        NucleusUploadError, match=r"Nothing was sent.*1 of 10 rows are bad \(10\.00%"
+    ) as caught:
+        bench.upload(rows, asynchronous=asynchronous, quarantine=where).run()
+
+    assert caught.value.quarantine == str(where)
+    assert (caught.value.summary["sent"], caught.value.summary["rejected"]) == (0, 1)
+    assert [line["row"] for line in read_jsonl(where)] == [10]
+    assert bench.stored() == []
+    assert bench.jobs() == []
+
+
+@pytest.mark.parametrize("asynchronous", [True, False])
+def test_below_the_error_rate_the_good_rows_are_sent(bench: Bench, asynchronous: bool):
+    """Bad rows and duplicates are counted, the rest arrives."""
+    rows = [*boxes(18), box(18, label=""), box(0)]
+    summary = bench.upload(rows, asynchronous=asynchronous, max_error_rate=0.1).run()
+
+    assert (summary.rejected, summary.duplicates, summary.processed) == (2, 1, 18)
+    assert summary.error_rate == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("asynchronous", [True, False])
+def test_rows_the_server_refuses_are_reported_and_count(
+    bench: Bench, tmp_path, asynchronous: bool, read_jsonl
+):
+    """Unknown items are no silent success: source row, reason and row are in the quarantine, and the upload fails."""
+    rows = [box(0, label=""), *boxes(20), box(21, reference_id="nowhere"), box(22, reference_id="nowhere")]
+    where = tmp_path / "bad.jsonl"
+    with pytest.raises(NucleusUploadError, match="The good rows are stored") as caught:
+        bench.upload(rows, asynchronous=asynchronous, quarantine=where, max_error_rate=0.1).run()
+
+    assert caught.value.summary["errored"] == 2
+    assert [(line["row"], "nowhere" in line["reason"]) for line in read_jsonl(where)] == [
+        (1, False),
+        (22, True),
+        (23, True),
+    ]
+    assert read_jsonl(where)[1]["data"] == rows[21]
+    assert len(bench.stored()) == 20
+    summary = bench.upload(rows, asynchronous=asynchronous, quarantine=where, max_error_rate=0.2).run()
+    assert (summary.rejected, summary.ignored, summary.errored) == (1, 20, 2)
+    assert summary.quarantine == str(where)
+
+
+def test_validation_only_sends_nothing(bench: Bench, tmp_path):
+    """It counts, reports and judges, and the server does not hear of it."""
+    where = tmp_path / "bad.parquet"
+    summary = bench.upload([box(1), {}], validate_only=True, quarantine=where, max_error_rate=0.5).run()
+
+    assert (summary.rows, summary.rejected, summary.sent, summary.validate_only) == (2, 1, 0, True)
+    assert where.exists()
+    with pytest.raises(NucleusUploadError, match="1 of 2 rows are bad"):
+        bench.upload([box(1), {}], validate_only=True).run()
+    assert bench.stored() == []
+
+
+def test_an_empty_input_is_an_upload_of_nothing(bench: Bench):
+    """No rows, no jobs, no failure."""
+    assert bench.upload([]).run() == UploadSummary(kind="annotations", dataset_id=bench.dataset_id)
+
+
+def test_collecting_in_another_process_needs_only_the_record(bench: Bench):
+    """What start() returns travels as JSON through a trigger; another Upload object takes stock from it."""
+    rows = [*boxes(30), box(31, reference_id="nowhere")]
+    started = bench.upload(rows, chunk_rows=10, max_error_rate=0.5).start()
+    assert len(started.job_ids) == 4
+    assert not started.done
+    waiter = bench.upload([], max_error_rate=0.5)
+    waiter.wait(started)
+
+    record = json.loads(json.dumps(started.record))
+    summary = bench.upload(rows, max_error_rate=0.5).collect(record=record)
+    assert (summary.rows, summary.processed, summary.errored, len(summary.jobs)) == (31, 30, 1, 4)
+    with pytest.raises(NucleusUploadError, match="no record"):
+        bench.upload(rows).collect()
+
+
+def test_statuses_may_come_from_the_trigger(bench: Bench):
+    """Statuses are taken as JSON, as bare words, or asked for."""
+    started = bench.upload(boxes(30), chunk_rows=10).start()
+    statuses = bench.upload([]).wait(started)
+    handed = {
+        started.job_ids[0]: statuses[started.job_ids[0]].to_wire(),
+        started.job_ids[1]: "Completed",
+    }
+
+    assert bench.upload([]).collect(handed, record=started.record).processed == 30
+
+
+def test_a_job_that_still_runs_is_not_collected(bench: Bench):
+    """Taking stock too early must not look like success."""
+    started = bench.upload(boxes(5)).start()
+    upload = bench.upload([])
+    with pytest.raises(NucleusUploadError, match="too early"):
+        upload.collect({started.job_ids[0]: {"status": "Running", "message": {}}}, record=started.record)
+
+
+def test_progress_is_reported_while_rows_are_checked_and_sent(bench: Bench):
+    """With an interval of nothing every step is a reading; shares end at one and never fall."""
+    readings = []
+    bench.upload(
+        boxes(300), chunk_rows=100, asynchronous=False, progress_interval=0, on_progress=readings.append
+    ).run()
+
+    assert {reading.phase for reading in readings} == {"Checked", "Sent"}
+    shares = [reading.share for reading in readings if reading.phase == "Sent"]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    assert "300 of 300 (100%)" in str(readings[-1])
+
+
+def test_a_finished_upload_is_not_repeated_by_a_retry(bench: Bench):
+    """The summary is in the record; the input is not even read."""
+    state = MemoryState()
+    first = bench.upload(boxes(10), state=state).run()
+
+    def unreadable():
+        raise AssertionError("the input was read")
+
+    assert bench.upload(unreadable, state=state).run() == first
+
+
+def test_a_cleared_task_runs_again_unless_told_otherwise(bench: Bench):
+    """Another generation: everything is sent anew, or the old result is returned."""
+    state = MemoryState()
+    bench.upload(boxes(10), state=state).run()
+
+    assert bench.upload(boxes(10), state=state, generation=1, on_clear="reattach").run().processed == 10
+    assert bench.upload(boxes(10), state=state, generation=1).run().ignored == 10
+
+
+def test_a_changed_input_fails_restarts_or_continues(bench: Bench):
+    """Continuing sends only the chunks that are new."""
+    state = MemoryState()
+    bench.upload(boxes(30), state=state, fingerprint="f1", chunk_rows=10).run()
+    more = boxes(45)
+    with pytest.raises(NucleusUploadError, match="input changed"):
+        bench.upload(more, state=state, fingerprint="f2", chunk_rows=10).run()
+    jobs = len(bench.jobs())
+    summary = bench.upload(more, state=state, fingerprint="f2", chunk_rows=10, on_change="continue").run()
+
+    assert len(bench.jobs()) == jobs + 2
+    assert (summary.rows, summary.sent, summary.processed) == (45, 45, 45)
+    restarted = bench.upload(more, state=state, fingerprint="f3", chunk_rows=10, on_change="restart").run()
+    assert restarted.ignored == 45
+
+
+def test_real_detections_arrive(bench: Bench):
+    """The COCO results of a real detector, from the file to the store."""
+    folder = shared_data("home-objects")
+    truth = folder / "ground_truth.json"
+    images = bench.upload(
+        lambda: open_rows(truth, kind="items", image_folder="https://images"), kind="items"
+    ).run()
+    model = bench.model()
+    summary = bench.upload(
+        lambda: open_rows(folder / "predictions_yolo.json", kind="predictions", categories=truth),
+        kind="predictions",
+        model_id=model,
+    ).run()
+
+    assert (images.processed, summary.processed, summary.unaccounted) == (85, 494, 0)
+    assert len(bench.predictions(model)) == 494
