@@ -6,13 +6,14 @@ import base64
 import binascii
 import hmac
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from airflow_provider_nucleus.local.errors import UnauthorizedError
+from airflow_provider_nucleus.local.errors import ForbiddenError, UnauthorizedError
 
 if TYPE_CHECKING:
     from starlette.datastructures import Headers
 
-__all__ = ["check_key"]
+__all__ = ["check_key", "check_site"]
 
 
 def check_key(headers: Headers, key: str) -> None:
@@ -24,6 +25,18 @@ def check_key(headers: Headers, key: str) -> None:
         )
     if not hmac.compare_digest(offered.encode(), key.encode()):
         raise UnauthorizedError("Invalid API key.")
+
+
+def check_site(headers: Headers) -> None:
+    """Raise :class:`ForbiddenError` if a page of another site makes a browser send this request.
+
+    A browser that was given the key for the pages adds it to every request to this server, whoever asks for it. It
+    also says who asked, in headers that other clients do not send.
+    """
+    origin = headers.get("origin")
+    elsewhere = origin is not None and urlsplit(origin).netloc != headers.get("host")
+    if elsewhere or headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
+        raise ForbiddenError("Requests that change something are not taken from pages of other sites.")
 
 
 def _basic_user(header: str) -> str:

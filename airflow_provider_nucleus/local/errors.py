@@ -3,6 +3,7 @@
 ApiError                     base: a status and one sentence
   BadRequestError       400  the request cannot be understood or breaks a rule
   UnauthorizedError     401  no key, or the wrong one
+  ForbiddenError        403  the right key, used by a web page of another site
   NotFoundError         404  no such dataset, item, model, run, job ...
   MethodNotAllowedError 405  the route exists, not with this method
   ConflictError         409  the state of the object forbids the call
@@ -21,6 +22,7 @@ __all__ = [
     "BadRequestError",
     "ConflictError",
     "DataDirError",
+    "ForbiddenError",
     "GoneError",
     "MethodNotAllowedError",
     "NotFoundError",
@@ -56,6 +58,12 @@ class UnauthorizedError(ApiError):
     def headers(self) -> dict[str, str]:
         """What a browser needs to ask for the key."""
         return {"WWW-Authenticate": 'Basic realm="nucleus"'}
+
+
+class ForbiddenError(ApiError):
+    """A browser that knows the key was made to call by a page of another site."""
+
+    status = 403
 
 
 class NotFoundError(ApiError):

@@ -12,10 +12,11 @@ from fastapi import FastAPI
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from airflow_provider_nucleus.local.auth import check_key
+from airflow_provider_nucleus.local.auth import check_key, check_site
 from airflow_provider_nucleus.local.contract import contract_route
 from airflow_provider_nucleus.local.datadir import DataDir
 from airflow_provider_nucleus.local.errors import ApiError, MethodNotAllowedError, NotImplementedRoute
+from airflow_provider_nucleus.local.pages.app import PagesApp
 from airflow_provider_nucleus.local.routes.collection import all_routes
 from airflow_provider_nucleus.local.services import Services
 from airflow_provider_nucleus.local.wire import (
@@ -69,6 +70,8 @@ def create_app(data_dir: Path | str | DataDir, *, settings: Settings) -> FastAPI
         return {"status": "ok"}
 
     app.mount(API_PREFIX, _Contract(services, all_routes()))
+    # Last: it answers every path that nothing above does.
+    app.mount("/", PagesApp(services))
     return app
 
 
@@ -100,6 +103,8 @@ class _Contract:
         match = self._routes.match(request.method, path)
         if match is None or not match.route.public:
             check_key(request.headers, self._services.settings.api_key)
+            if request.method not in {"GET", "HEAD"}:
+                check_site(request.headers)
         if match is None:
             raise self._missing(request.method, path)
         return await self._run(match, request)

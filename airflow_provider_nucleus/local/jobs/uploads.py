@@ -163,7 +163,7 @@ def _run_chunks(
     state = job.state
     counts = Counter[str](state.counts)
     path = spool_path(services.folder.spool, job.request["token"])
-    with services.db.cursor() as cursor, path.open("rb") as file:
+    with services.db.session() as cursor, path.open("rb") as file:
         while True:
             chunk = read_chunk(file, state.cursor, size=services.settings.chunk_bytes)
             if not chunk.data:

@@ -90,7 +90,7 @@ def _append_files(call: Call) -> Any:
 
 
 def _store_now(call: Call, rows: list[Any], *, update: bool, blobs: dict[int, str]) -> Any:
-    with call.db.cursor() as cursor:
+    with call.db.session() as cursor:
         item_uploads.prepare_items(cursor, rows_of(rows), first=0)
         with call.db.write(cursor):
             dataset = datasets.find(cursor, call.params["ds"])

@@ -53,7 +53,7 @@ def _store(
     blobs: list[tuple[str, str, int]],
     update: bool,
 ) -> tuple[Stored, Target]:
-    with call.db.cursor() as cursor:
+    with call.db.session() as cursor:
         uploads.prepare(cursor, data, role=role, first=0)
         with call.db.write(cursor):
             target = find_target(cursor)

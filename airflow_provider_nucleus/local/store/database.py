@@ -71,6 +71,15 @@ class Database:
         self._idle.put(cursor)
 
     @contextmanager
+    def session(self) -> Generator[Cursor]:
+        """Lend a connection whose temporary tables are gone afterwards, outside any transaction."""
+        cursor = self._root.cursor()
+        try:
+            yield cursor
+        finally:
+            cursor.close()
+
+    @contextmanager
     def read(self) -> Generator[Cursor]:
         """Lend a connection inside one snapshot: every query in the block sees the same rows."""
         with self.cursor() as cursor:

@@ -76,7 +76,7 @@ def prepare_items(cursor: Cursor, data: bytes, *, first: int) -> int:
                 WHEN {_SIZE.format(6, "height")} THEN 'height must be a positive integer'
                 WHEN coalesce(t[7], 'NULL') NOT IN ('OBJECT', 'NULL') THEN 'embedding_info must be an object' END AS reason
         FROM (SELECT n, from_json(line, '{_STRUCTURE}') AS v, json_type(line, {list(_TYPES)}) AS t FROM (
-            SELECT n, CASE WHEN valid THEN line ELSE 'null' END AS line FROM staged))"""
+            SELECT n, CASE WHEN json_valid(line) THEN line ELSE 'null' END AS line FROM staged))"""
     )
     suspects = cursor.execute(
         """SELECT n, metadata, embedding_info FROM parsed WHERE reason IS NULL AND (metadata LIKE '%"camera_params"%'

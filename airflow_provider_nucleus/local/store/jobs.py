@@ -28,6 +28,7 @@ __all__ = [
     "find",
     "find_by_request",
     "finish",
+    "id_of",
     "is_cancelled",
     "listing",
     "request_cancel",
@@ -258,3 +259,10 @@ def errors(cursor: Cursor, job: Job) -> list[str]:
     """Return the latest row errors of a job in order of their rows."""
     sql = "SELECT text FROM job_errors WHERE job_no = ? ORDER BY error_no"
     return [row[0] for row in cursor.execute(sql, [job.number]).fetchall()]
+
+
+def id_of(cursor: Cursor, number: int) -> str:
+    """Return the public id of a job by its internal number."""
+    found = cursor.execute("SELECT job_id FROM jobs WHERE job_no = ?", [number]).fetchone()
+    assert found is not None, f"job number {number} is referred to and gone"
+    return str(found[0])

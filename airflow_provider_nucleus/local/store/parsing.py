@@ -131,7 +131,7 @@ def _projection(role: Role) -> str:
                  THEN json_extract(line, '$.geometry')::VARCHAR END AS geometry,
             CASE {reason} END AS reason
         FROM (SELECT n, line, from_json(line, '{_STRUCTURE}') AS v, json_type(line, {list(_PATHS)}) AS t FROM (
-            SELECT n, CASE WHEN valid THEN line ELSE 'null' END AS line FROM staged))
+            SELECT n, CASE WHEN json_valid(line) THEN line ELSE 'null' END AS line FROM staged))
     """
 
 
@@ -139,20 +139,10 @@ _SQL: Final = {role: _projection(role) for role in _KINDS}
 
 
 def stage_lines(cursor: Cursor, data: bytes, *, first: int) -> int:
-    """Fill the temporary table ``staged`` (n, line, valid) from NDJSON and return how many rows it has.
-
-    Rows are numbered from ``first``; blank lines are left out; ``valid`` says whether the line is JSON.
-    """
-    lines = table_of_lines(data)
-    cursor.register("incoming_lines", lines)
-    cursor.execute(
-        "CREATE OR REPLACE TEMP TABLE staged AS SELECT ? + row_number() OVER () - 1 AS n, line, json_valid(line) AS valid "
-        "FROM incoming_lines WHERE CASE WHEN length(line) < 100 THEN trim(line, E' \\t\\r\\n') <> '' ELSE true END",
-        [first],
-    )
-    cursor.unregister("incoming_lines")
-    found = cursor.execute("SELECT count(*) FROM staged").fetchone()
-    return int(found[0]) if found else 0
+    """Register NDJSON as the table ``staged`` (n, line) of a connection and return how many rows it has."""
+    lines = table_of_lines(data, first=first)
+    cursor.register("staged", lines)
+    return int(lines.num_rows)
 
 
 def parse_objects(cursor: Cursor, role: Role) -> None:
