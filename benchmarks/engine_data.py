@@ -56,28 +56,32 @@ def make(*, images: int = 5_000, seed: int = 20_261) -> Data:
     parts = []
 
     def add(rows, labels, boxes, scores):
-        parts.append((truth_image[rows] if rows is not None else None, labels, boxes, scores))
+        parts.append((truth_image[rows], labels, boxes, scores))
 
     def some(share):
         return np.flatnonzero(rng.random(total) < share)
 
-    for share, noise, low, high in ((0.86, 0.07, 0.3, 1.0), (0.34, 0.10, 0.05, 0.6), (0.12, 0.12, 0.05, 0.4)):
+    for share, noise, low, high in (
+        (0.80, 0.06, 0.12, 1.0),
+        (0.22, 0.10, 0.05, 0.7),
+        (0.12, 0.12, 0.05, 0.5),
+    ):
         rows = some(share)
         add(rows, truth_label[rows], _jitter(rng, truth_box[rows], noise), _scores(rng, rows.size, low, high))
-    for share, noise in ((0.55, 0.35), (0.35, 0.45)):
+    for share, noise in ((0.62, 0.35), (0.42, 0.45)):
         rows = some(share)
-        add(rows, truth_label[rows], _jitter(rng, truth_box[rows], noise), _scores(rng, rows.size, 0.05, 0.5))
-    rows = some(0.55)
+        add(rows, truth_label[rows], _jitter(rng, truth_box[rows], noise), _scores(rng, rows.size, 0.05, 0.6))
+    rows = some(0.60)
     other = (truth_label[rows] + rng.integers(1, CLASSES, rows.size)) % CLASSES
     add(rows, other, _jitter(rng, truth_box[rows], 0.08), _scores(rng, rows.size, 0.05, 0.5))
     rows = some(0.2)
     other = (truth_label[rows] + rng.integers(1, CLASSES, rows.size)) % CLASSES
     add(rows, other, _jitter(rng, truth_box[rows], 0.4), _scores(rng, rows.size, 0.05, 0.4))
-    background = round(total * 1.9)
+    background = round(total * 1.95)
     image = np.concatenate([part[0] for part in parts] + [rng.integers(0, images, background)])
     label = np.concatenate([part[1] for part in parts] + [rng.choice(CLASSES, size=background, p=popularity)])
     box = np.concatenate([part[2] for part in parts] + [_boxes(rng, background)])
-    score = np.concatenate([part[3] for part in parts] + [_scores(rng, background, 0.05, 0.35)])
+    score = np.concatenate([part[3] for part in parts] + [_scores(rng, background, 0.05, 0.4)])
     order = np.argsort(image, kind="stable")
     return Data(
         images=images,
@@ -104,7 +108,15 @@ def write(data: Data, folder: Path) -> tuple[Path, Path]:
         ],
         "categories": [{"id": k + 1, "name": f"class {k:02d}"} for k in range(CLASSES)],
         "annotations": [
-            {"id": k + 1, "image_id": i, "category_id": c, "bbox": b, "area": round(a, 4), "iscrowd": w}
+            {
+                "id": k + 1,
+                "image_id": i,
+                "category_id": c,
+                "bbox": b,
+                "area": round(a, 4),
+                "iscrowd": w,
+                "segmentation": [],
+            }
             for k, (i, c, b, a, w) in enumerate(
                 zip(
                     (data.truth_image + 1).tolist(),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 from collections import Counter
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -247,9 +248,8 @@ class _Reader:
         known = self.images if key == "image_id" else self.categories
         try:
             values = [row[key] for row in rows]
-            if all(type(value) is int for value in values):
-                return known.encode(np.array(values, dtype=np.int64))
-            return known.encode(values)
+            array = np.array(values) if values else np.zeros(0, dtype=np.int64)
+            return known.encode(array if array.dtype == np.int64 else values)
         except KeyError:
             row = next(index for index, row in enumerate(rows) if key not in row)
             raise CocoFormatError(f"{self.where}, row {row} has no {key!r}") from None
@@ -272,11 +272,13 @@ class _Reader:
         return row[key]
 
     def _table(self, rows: Rows, key: str) -> FloatArray:
-        values = [self._field(row, key, index) for index, row in enumerate(rows)]
         try:
-            table = np.array(values, dtype=np.float64)
-            if table.shape == (len(rows), 4) or not rows:
-                return table.reshape(-1, 4)
+            values = [row[key] for row in rows]
+            if set(map(len, values)) <= {4}:
+                flat = np.fromiter(chain.from_iterable(values), dtype=np.float64, count=4 * len(rows))
+                return flat.reshape(-1, 4)
+        except KeyError:
+            values = [self._field(row, key, index) for index, row in enumerate(rows)]
         except (TypeError, ValueError):
             pass
         wrong = next(

@@ -204,13 +204,18 @@ def _confidence(
     if isinstance(values, np.ndarray):
         array = _floats(values, "confidence", count=count)
     else:
-        given = list(values)  # type: ignore[arg-type]
-        for row, value in enumerate(given):
-            if value is not None and value != value:
-                raise ValueError(f"{name(row)}: confidence is NaN; leave it out when there is none")
-        floats = np.array([np.nan if value is None else value for value in given], dtype=np.float64)
-        array = _floats(floats, "confidence", count=count)
+        array = _floats(_with_missing(values, name), "confidence", count=count)
     _reject(np.isinf(array), array, "confidence", name=name)
+    return array
+
+
+def _with_missing(values: Any, name: Callable[[int], str]) -> FloatArray:
+    """Convert a sequence in which None means missing and NaN is an error."""
+    # NumPy turns None into NaN, so only the NaNs are looked at again.
+    array = np.array(values, dtype=np.float64)
+    for row in np.flatnonzero(np.isnan(array)).tolist():
+        if values[row] is not None:
+            raise ValueError(f"{name(row)}: confidence is NaN; leave it out when there is none")
     return array
 
 

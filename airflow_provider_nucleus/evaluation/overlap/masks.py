@@ -73,13 +73,15 @@ def index_overlap(ground_truth: NDArray[np.integer], prediction: NDArray[np.inte
     left, right = ground_truth.reshape(-1), prediction.reshape(-1)
     if (left.dtype.kind != "u" and int(left.min()) < 0) or (right.dtype.kind != "u" and int(right.min()) < 0):
         raise ValueError("a mask holds a negative index")
-    span = int(right.max()) + 1
-    rows = int(left.max()) + 1
+    rows, span = int(left.max()) + 1, int(right.max()) + 1
+    # The narrowest type that holds every pair: most of the time goes into moving pixels.
+    joint = left.astype(np.min_scalar_type(rows * span))
+    joint *= joint.dtype.type(span)
+    joint += right.astype(joint.dtype, copy=False)
     # Masks are made of patches: runs of equal pixels are counted once, with their length.
-    changes = np.flatnonzero((left[1:] != left[:-1]) | (right[1:] != right[:-1])) + 1
-    starts = np.concatenate(([0], changes))
+    starts = np.concatenate(([0], np.flatnonzero(joint[1:] != joint[:-1]) + 1))
     lengths = np.diff(np.append(starts, left.size))
-    keys = left[starts].astype(np.int64) * span + right[starts]
+    keys = joint[starts].astype(np.int64)
     if rows * span <= FINE_LIMIT:
         counts = np.bincount(keys, weights=lengths, minlength=rows * span)
         found = np.flatnonzero(counts)

@@ -42,7 +42,7 @@ class Runs:
     def __len__(self) -> int:
         return int(self.height.size)
 
-    @property
+    @cached_property
     def counts(self) -> IndexArray:
         """Number of runs of each mask."""
         return np.diff(self.starts)
