@@ -1,0 +1,100 @@
+"""The page of a dataset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from airflow_provider_nucleus.local.pages.home import JobRow, job_rows
+from airflow_provider_nucleus.local.pages.layout import Fact, Link, Page
+from airflow_provider_nucleus.local.pages.text import moment, whole
+from airflow_provider_nucleus.local.store import datasets, jobs, overview, slices
+
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.local.pages.urls import Urls
+    from airflow_provider_nucleus.local.store.database import Cursor
+    from airflow_provider_nucleus.local.store.overview import RunFacts
+
+__all__ = ["DatasetPage", "RunRow", "dataset_page", "run_row"]
+
+_LABELS: Final = 100
+_JOBS: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A run of a model on a dataset; ``evaluation`` leads to its numbers."""
+
+    model: Link
+    dataset: Link
+    run_id: str
+    predictions: str
+    evaluation: Link
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRow:
+    """A label of the ground truth."""
+
+    label: str
+    count: str
+    items: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetPage(Page):
+    """A dataset: what it holds, who predicted on it, what was done to it."""
+
+    facts: tuple[Fact, ...]
+    types: tuple[Fact, ...]
+    labels: tuple[LabelRow, ...]
+    label_limit: str
+    runs: tuple[RunRow, ...]
+    slices: tuple[Fact, ...]
+    jobs: tuple[JobRow, ...]
+
+
+def dataset_page(cursor: Cursor, urls: Urls, dataset_id: str) -> DatasetPage:
+    """Gather the page of a dataset; raises :class:`NotFoundError` if there is none with this id."""
+    dataset = datasets.find(cursor, dataset_id)
+    tags = datasets.tags(cursor, dataset)
+    latest = jobs.listing(
+        cursor,
+        dataset_id=dataset.id,
+        job_types=[],
+        from_date=None,
+        to_date=None,
+        limit=_JOBS,
+        show_completed=True,
+    )
+    return DatasetPage(
+        title=dataset.name,
+        trail=(Link("All", urls.home),),
+        facts=(
+            Fact("Dataset id", dataset.id, code=True),
+            Fact("Items", whole(datasets.size(cursor, dataset))),
+            Fact("Kind", "scenes" if dataset.is_scene else "items"),
+            Fact("Tags", ", ".join(tags) or "none"),
+        ),
+        types=tuple(Fact(entry.type, whole(entry.count)) for entry in overview.type_facts(cursor, dataset)),
+        labels=tuple(
+            LabelRow(entry.label, whole(entry.count), whole(entry.items))
+            for entry in overview.label_facts(cursor, dataset, limit=_LABELS)
+        ),
+        label_limit=whole(_LABELS),
+        runs=tuple(run_row(facts, urls) for facts in overview.runs_of_dataset(cursor, dataset)),
+        slices=tuple(Fact(entry.name, entry.id) for entry in slices.listing(cursor, dataset=dataset)),
+        jobs=job_rows(latest, urls),
+    )
+
+
+def run_row(facts: RunFacts, urls: Urls) -> RunRow:
+    """Return a run as a row of a table."""
+    text = "not calculated yet" if facts.calculated_at is None else moment(facts.calculated_at)
+    return RunRow(
+        Link(facts.model_name, urls.model(facts.model_id)),
+        Link(facts.dataset_name, urls.dataset(facts.dataset_id)),
+        facts.run_id,
+        whole(facts.predictions),
+        Link(text, urls.evaluation(facts.dataset_id, facts.model_id)),
+    )

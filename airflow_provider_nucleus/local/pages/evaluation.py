@@ -1,0 +1,256 @@
+"""The page of an evaluation: what calculateEvaluationMetrics found, at a threshold the address chooses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow_provider_nucleus.local.errors import BadRequestError
+from airflow_provider_nucleus.local.pages.layout import Fact, Link, Page
+from airflow_provider_nucleus.local.pages.tables import Heading, LabelRow, headings, label_rows
+from airflow_provider_nucleus.local.pages.text import Figure, figure, iou_text, moment, percent_bar, whole
+from airflow_provider_nucleus.local.store import comparisons, datasets, jobs, match_counts, matches, models
+from airflow_provider_nucleus.local.store.category_counts import category_tallies
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_nucleus.local.matching.options import MatchOptions
+    from airflow_provider_nucleus.local.pages.urls import Urls
+    from airflow_provider_nucleus.local.store.comparisons import Comparison
+    from airflow_provider_nucleus.local.store.database import Cursor
+    from airflow_provider_nucleus.local.store.match_counts import Tally
+
+__all__ = ["EvaluationPage", "evaluation_page"]
+
+_DEFAULT_IOU: Final = 0.5
+_PRESETS: Final = (0.0, 0.5, 0.75, 0.9)
+_CONFUSIONS: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A number with its name and what it says."""
+
+    name: str
+    figure: Figure
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Objects of one kind: how many, and where their part of the drawn bar begins and how long it is."""
+
+    name: str
+    short: str
+    count: str
+    start: str
+    length: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfusionRow:
+    """Ground truth of one label that was taken for another."""
+
+    ground_truth: str
+    prediction: str
+    count: str
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryRow:
+    """Agreement in one taxonomy."""
+
+    taxonomy: str
+    right: str
+    wrong: str
+    missed: str
+    precision: Figure
+    recall: Figure
+
+
+@dataclass(frozen=True, slots=True)
+class NotMatchedRow:
+    """A type of object that takes no part in any number of the page."""
+
+    type: str
+    ground_truth: str
+    predictions: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Everything that was calculated, at the threshold of the page."""
+
+    options: tuple[Fact, ...]
+    allowed: tuple[ConfusionRow, ...]
+    scores: tuple[Score, ...]
+    counts: tuple[Count, ...]
+    headings: tuple[Heading, ...]
+    labels: tuple[LabelRow, ...]
+    label_note: str
+    confusions: tuple[ConfusionRow, ...]
+    not_matched: tuple[NotMatchedRow, ...]
+    skipped: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationPage(Page):
+    """A model on a dataset; ``result`` is None until metrics were calculated."""
+
+    facts: tuple[Fact, ...]
+    iou: str
+    presets: tuple[Link, ...]
+    form_action: str
+    sort: str
+    result: Result | None
+    categories: tuple[CategoryRow, ...]
+    calculate_route: str
+
+
+def evaluation_page(
+    cursor: Cursor, urls: Urls, dataset_id: str, model_id: str, *, state: Mapping[str, str]
+) -> EvaluationPage:
+    """Gather the page at ``?iou=`` (0 to 1, default 0.5), the labels in the order of ``?sort=``.
+
+    The id of a run in place of the model's chooses that run. Raises :class:`NotFoundError` if there is no such dataset
+    or model, or the model has no predictions there, and
+    :class:`BadRequestError` for a state that cannot be meant.
+    """
+    dataset = datasets.find(cursor, dataset_id)
+    model = models.find(cursor, model_id)
+    comparison = comparisons.of_run(cursor, dataset, model_id)
+    iou = _iou(state.get("iou", ""))
+    sort = state.get("sort", "")
+    match_set = matches.current(cursor, comparison.sets.predictions)
+    options = matches.NO_OPTIONS if match_set is None else match_set.options
+
+    def address(**changes: str) -> str:
+        chosen = {"iou": iou_text(iou), **({"sort": sort} if sort else {}), **changes}
+        return urls.evaluation(dataset.id, model_id, state=chosen)
+
+    return EvaluationPage(
+        title=f"{model.name} on {dataset.name}",
+        trail=(
+            Link("All", urls.home),
+            Link(dataset.name, urls.dataset(dataset.id)),
+            Link(model.name, urls.model(model.id)),
+        ),
+        facts=(
+            Fact("Dataset", dataset.name, urls.dataset(dataset.id)),
+            Fact("Model", model.name, urls.model(model.id)),
+            Fact("Model run", comparison.run.id, code=True),
+            Fact("Items", whole(datasets.size(cursor, dataset))),
+        ),
+        iou=iou_text(iou),
+        presets=tuple(
+            Link(iou_text(value), address(iou=iou_text(value)), here=value == iou) for value in _PRESETS
+        ),
+        form_action=urls.evaluation(dataset.id, model_id),
+        sort=sort,
+        result=None
+        if match_set is None
+        else _result(cursor, urls, match_set, iou=iou, sort=sort, address=address),
+        categories=_categories(cursor, comparison, options),
+        calculate_route=f"dataset/{dataset.id}/model/{model.id}/calculateEvaluationMetrics",
+    )
+
+
+def _result(
+    cursor: Cursor, urls: Urls, match_set: matches.MatchSet, *, iou: float, sort: str, address: Any
+) -> Result:
+    tallies = match_counts.label_tallies(cursor, match_set, iou=iou)
+    total = match_counts.total(tallies)
+    rows, note = label_rows(tallies, sort=sort)
+    summary = match_set.summary
+    return Result(
+        options=_options(cursor, urls, match_set),
+        allowed=tuple(ConfusionRow(*pair, count="") for pair in match_set.options.allowed_label_matches),
+        scores=_scores(total),
+        counts=_counts(total),
+        headings=headings(sort, address=address),
+        labels=rows,
+        label_note=note,
+        confusions=tuple(
+            ConfusionRow(found.ground_truth, found.prediction, whole(found.count))
+            for found in match_counts.confusions(cursor, match_set, iou=iou, limit=_CONFUSIONS)
+        ),
+        not_matched=tuple(
+            NotMatchedRow(kind, whole(count["ground_truth"]), whole(count["predictions"]))
+            for kind, count in summary.get("not_matched", {}).items()
+        ),
+        skipped=tuple(
+            Fact(entry["dataset_item_id"], entry["reason"]) for entry in summary.get("skipped_items", [])
+        ),
+    )
+
+
+def _options(cursor: Cursor, urls: Urls, match_set: matches.MatchSet) -> tuple[Fact, ...]:
+    if match_set.options.class_agnostic:
+        rule = (
+            "any labels may associate; a pair with different labels is not a true positive (class_agnostic)"
+        )
+    elif match_set.options.allowed_label_matches:
+        rule = "equal labels, and the pairs listed below (allowed_label_matches)"
+    else:
+        rule = "only equal labels (the default)"
+    job_id = jobs.id_of(cursor, match_set.job_no)
+    return (
+        Fact("Labels that associate", rule),
+        Fact("Calculated", moment(match_set.created_at)),
+        Fact("By job", job_id, urls.job(job_id), code=True),
+        Fact("Engine", str(match_set.summary.get("engine", ""))),
+        Fact("Matching", "greedy, highest overlap first, one to one; the threshold is applied afterwards"),
+    )
+
+
+def _scores(total: Tally) -> tuple[Score, ...]:
+    return (
+        Score("Precision", figure(total.precision, reason="no predictions"), "of the predictions are right"),
+        Score("Recall", figure(total.recall, reason="no ground truth"), "of the ground truth was found"),
+        Score("F1", figure(total.f1, reason="no objects"), "harmonic mean of the two"),
+        Score("Mean IoU", figure(total.mean_iou, reason="no true positives"), "over the true positives"),
+    )
+
+
+def _counts(total: Tally) -> tuple[Count, ...]:
+    parts = (
+        ("True positives", "TP", total.tp, "right prediction, overlap at least the threshold"),
+        ("False positives", "FP", total.fp, "prediction without its ground truth"),
+        ("False negatives", "FN", total.fn, "ground truth nobody found"),
+    )
+    everything = max(sum(count for _, _, count, _ in parts), 1)
+    found: list[Count] = []
+    begin = 0
+    for name, short, count, meaning in parts:
+        start, length = percent_bar(begin / everything), percent_bar(count / everything)
+        found.append(Count(name, short, whole(count), start, length, meaning))
+        begin += count
+    return tuple(found)
+
+
+def _categories(cursor: Cursor, comparison: Comparison, options: MatchOptions) -> tuple[CategoryRow, ...]:
+    return tuple(
+        CategoryRow(
+            tally.taxonomy or "default taxonomy",
+            whole(tally.right),
+            whole(tally.wrong),
+            whole(tally.missed),
+            figure(tally.precision, reason="nothing predicted"),
+            figure(tally.recall, reason="no ground truth"),
+        )
+        for tally in category_tallies(cursor, comparison.sets, options)
+    )
+
+
+def _iou(text: str) -> float:
+    if not text:
+        return _DEFAULT_IOU
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value <= 1.0:
+        raise BadRequestError(f"iou must be a number from 0 to 1, not {text!r}.")
+    return value

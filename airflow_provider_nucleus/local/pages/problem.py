@@ -1,0 +1,46 @@
+"""The page of a request that has no page: what is missing or wrong, and where to go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from airflow_provider_nucleus.local.pages.layout import Link, Page
+
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.local.errors import ApiError
+    from airflow_provider_nucleus.local.pages.urls import Urls
+
+__all__ = ["ProblemPage", "problem_page"]
+
+_TITLES: Final = {
+    400: "This address asks for something impossible",
+    401: "This server needs its API key",
+    404: "Not found",
+    405: "Pages are only read",
+    500: "The server failed",
+}
+_HINTS: Final = {
+    400: "Correct the address, or start from the list of everything.",
+    401: "Reload, and enter the API key as the user name with an empty password. nucleus-local prints the key once and "
+    "keeps it in the file api-key of the data directory.",
+    404: "It may have been deleted, or it belongs to another data directory.",
+    405: "Use the REST API to change something.",
+    500: "The log of the server has the details.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProblemPage(Page):
+    """What happened and what to do next."""
+
+    what: str
+    hint: str
+
+
+def problem_page(error: ApiError, urls: Urls) -> ProblemPage:
+    """Describe an error to a reader."""
+    status = error.status if error.status in _TITLES else 500
+    return ProblemPage(
+        title=_TITLES[status], trail=(Link("All", urls.home),), what=str(error), hint=_HINTS[status]
+    )

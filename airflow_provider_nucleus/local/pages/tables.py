@@ -1,0 +1,99 @@
+"""The table of labels on the evaluation page, and the ways it can be sorted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow_provider_nucleus.local.errors import BadRequestError
+from airflow_provider_nucleus.local.pages.text import Figure, figure, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from airflow_provider_nucleus.local.store.match_counts import Tally
+
+__all__ = ["Heading", "LabelRow", "headings", "label_rows"]
+
+_ROWS: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A column; ``address`` sorts by it, or the other way round if it does already. ``sorted`` is for screen readers."""
+
+    text: str
+    address: str
+    sorted: str
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRow:
+    """The numbers of one label."""
+
+    label: str
+    ground_truth: str
+    predictions: str
+    tp: str
+    fp: str
+    fn: str
+    precision: Figure
+    recall: Figure
+    f1: Figure
+    mean_iou: Figure
+
+
+_COLUMNS: Final[dict[str, tuple[str, Callable[[Tally], Any]]]] = {
+    "label": ("Label", lambda tally: tally.label),
+    "ground_truth": ("Ground truth", lambda tally: tally.ground_truth),
+    "predictions": ("Predictions", lambda tally: tally.predictions),
+    "tp": ("TP", lambda tally: tally.tp),
+    "fp": ("FP", lambda tally: tally.fp),
+    "fn": ("FN", lambda tally: tally.fn),
+    "precision": ("Precision", lambda tally: tally.precision),
+    "recall": ("Recall", lambda tally: tally.recall),
+    "f1": ("F1", lambda tally: tally.f1),
+    "mean_iou": ("Mean IoU", lambda tally: tally.mean_iou),
+}
+
+
+def headings(sort: str, *, address: Callable[..., str]) -> tuple[Heading, ...]:
+    """Return the columns with the addresses that sort by them; ``-`` before a name means largest first."""
+    found = []
+    for name, (text, _) in _COLUMNS.items():
+        current = {"": "none", name: "ascending", f"-{name}": "descending"}.get(sort, "none")
+        if not sort and name == "label":
+            current = "ascending"
+        # Numbers are asked for largest first, names from A.
+        following = f"-{name}" if current == "ascending" or (current == "none" and name != "label") else name
+        found.append(Heading(text, address(sort=following), current))
+    return tuple(found)
+
+
+def label_rows(tallies: Sequence[Tally], *, sort: str) -> tuple[tuple[LabelRow, ...], str]:
+    """Return the rows in the order asked for (undefined numbers last) and a note if there are too many to show."""
+    name, backwards = sort.removeprefix("-") or "label", sort.startswith("-")
+    if name not in _COLUMNS:
+        raise BadRequestError(
+            f"sort must be one of {', '.join(_COLUMNS)}, with - before it for largest first."
+        )
+    value = _COLUMNS[name][1]
+    defined = sorted((tally for tally in tallies if value(tally) is not None), key=value, reverse=backwards)
+    ordered = [*defined, *(tally for tally in tallies if value(tally) is None)]
+    note = f"The first {whole(_ROWS)} of {whole(len(ordered))} labels." if len(ordered) > _ROWS else ""
+    return tuple(_row(tally) for tally in ordered[:_ROWS]), note
+
+
+def _row(tally: Tally) -> LabelRow:
+    return LabelRow(
+        tally.label,
+        whole(tally.ground_truth),
+        whole(tally.predictions),
+        whole(tally.tp),
+        whole(tally.fp),
+        whole(tally.fn),
+        figure(tally.precision, reason="no predictions"),
+        figure(tally.recall, reason="no ground truth"),
+        figure(tally.f1, reason="no objects"),
+        figure(tally.mean_iou, reason="no true positives"),
+    )
