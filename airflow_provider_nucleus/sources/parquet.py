@@ -104,7 +104,17 @@ def _plan(columns: list[str], mapping: RowMapping, *, columnwise: bool) -> Plan:
     if columnwise:
         for target, path in mapping.fields.items():
             _place(plan, target.split("."), (path[1:],) if path.startswith("=") else path)
+        _complete(plan)
     return plan
+
+
+def _complete(plan: Plan) -> None:
+    """Do for all rows at once what `complete_row` does for one: gather flat boxes, and say that they are boxes."""
+    if "geometry" not in plan and all(name in plan for name in _FLAT_BOX):
+        plan["geometry"] = {name: plan.pop(name) for name in _FLAT_BOX}
+    geometry = plan.get("geometry")
+    if "type" not in plan and isinstance(geometry, dict) and "x" in geometry:
+        plan["type"] = ("box",)
 
 
 def _place(plan: Plan, path: list[str], leaf: Any) -> None:
@@ -121,13 +131,15 @@ def _convert(batch: pa.RecordBatch, plan: Plan, first: int, name: str) -> RowBat
     count = batch.num_rows
     problems: list[SourceRow] = []
     values = {field: _leaf_or_tree(node, columns, count) for field, node in plan.items()}
-    for field in _JSON_FIELDS & values.keys():
+    # Only cells of a column can be JSON text; what was assembled from several is an object already.
+    texts = [field for field in _JSON_FIELDS & plan.keys() if isinstance(plan[field], str)]
+    for field in texts:
         values[field] = [_decoded(value, field) for value in values[field]]
     rows = _zip_rows(values, count)
     numbers: Any = range(first, first + count)
     bad = {
         at
-        for field in _JSON_FIELDS & values.keys()
+        for field in texts
         for at, value in enumerate(values[field])
         if isinstance(value, _Bad)
     }
