@@ -8,7 +8,7 @@ is there the items are registered by address, and no file is needed.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
 from airflow_provider_nucleus.exceptions import NucleusError
@@ -31,13 +31,22 @@ _EXPECTED = (
 
 
 @dataclass(frozen=True)
+class Truth:
+    """A ground truth file: the records of its images, and how many annotations it has, *crowds* of them crowd regions."""
+
+    path: Path
+    images: tuple[dict[str, Any], ...]
+    annotations: int
+    crowds: int
+
+
+@dataclass(frozen=True)
 class CocoFolder:
-    """What was found: files, the records of the images, and the folder their names are relative to (None = no files)."""
+    """What was found: files, and the folder that image names are relative to (None = no image files)."""
 
     root: Path
-    ground_truth: Path
+    truth: Truth
     results: tuple[Path, ...]
-    images: tuple[dict[str, Any], ...]
     image_folder: Path | None
 
 
@@ -48,62 +57,60 @@ def find_coco(root: Path) -> CocoFolder:
     """
     if not root.is_dir():
         raise DemoError(f"There is no folder {root}. DATA must name a folder with COCO files. {_EXPECTED}")
-    truths: list[tuple[Path, list[dict[str, Any]]]] = []
+    truths: list[Truth] = []
     results: list[Path] = []
     for path in _candidates(root):
-        try:
-            images = _read(path)
-        except (NucleusError, OSError, ValueError) as error:
-            raise DemoError(
-                f"{path} cannot be read as JSON: {error} Repair it or move it out of {root}."
-            ) from None
-        if isinstance(images, list):
-            truths.append((path, images))
-        elif images == "results":
+        found = _read(path)
+        if isinstance(found, Truth):
+            truths.append(found)
+        elif found == "results":
             results.append(path)
     if not truths:
         raise DemoError(f"No COCO ground truth in {root}. {_EXPECTED} {_seen(root)}")
     if len(truths) > 1:
-        names = ", ".join(str(path.relative_to(root)) for path, _ in truths)
+        names = ", ".join(str(truth.path.relative_to(root)) for truth in truths)
         raise DemoError(
             f"{root} holds more than one COCO ground truth: {names}. Leave one of them and start again."
         )
-    (truth, records) = truths[0]
+    (truth,) = truths
     if not results:
         raise DemoError(
-            f"{truth.name} is a ground truth, but {root} has no results to evaluate. {_EXPECTED} {_seen(root)}"
+            f"{truth.path.name} is a ground truth, but {root} has no results to evaluate. {_EXPECTED} {_seen(root)}"
         )
-    if not records:
-        raise DemoError(f"{truth} lists no images, so there is nothing to evaluate.")
-    return CocoFolder(root, truth, tuple(results), tuple(records), _image_folder(root, truth, records))
+    if not truth.images:
+        raise DemoError(f"{truth.path} lists no images, so there is nothing to evaluate.")
+    return CocoFolder(root, truth, tuple(results), _image_folder(root, truth))
 
 
 def coco_batch(found: CocoFolder, folder: Path) -> Batch:
     """Return the batch; files that have to be made first are written into *folder*."""
-    items, facts = found.ground_truth, []
+    truth, items = found.truth, found.truth.path
+    facts = [
+        f"{len(truth.images)} images and {truth.annotations} objects from {truth.path.name}; boxes are compared."
+    ]
+    if truth.crowds:
+        facts.append(f"{truth.crowds} objects are crowd regions, which count like any other here.")
     if found.image_folder is not None:
         facts.append(f"Image files come from {found.image_folder}.")
-    elif all(image.get("coco_url") or image.get("flickr_url") for image in found.images):
+    elif all(image.get("coco_url") or image.get("flickr_url") for image in truth.images):
         facts.append(
-            "No image files: the items are registered by the addresses in the ground truth; nothing is fetched."
+            "No image files: items are registered by the addresses in the ground truth; nothing is fetched."
         )
     else:
         folder.mkdir(parents=True, exist_ok=True)
-        items = write_jsonl(folder / "items.jsonl", (_remote_item(image) for image in found.images))
+        items = write_jsonl(folder / "items.jsonl", (_remote_item(image) for image in truth.images))
         facts.append(
-            f"No image files and no addresses: the items are registered under {_PLACEHOLDER}..., which shows nothing."
+            f"No image files and no addresses: items are registered under {_PLACEHOLDER}..., which shows nothing."
         )
-    names = _model_names(found.results)
+    name = found.root.resolve().name
+    models = zip(_model_names(found.results), found.results, strict=True)
     return Batch(
-        dataset_name=f"demo-{found.root.resolve().name}",
+        dataset_name=f"demo-{name}",
         items=items,
-        ground_truth=found.ground_truth,
+        ground_truth=truth.path,
         images=found.image_folder,
-        models=tuple(
-            Predictions(name, f"demo-{found.root.resolve().name}-{name}", path)
-            for name, path in zip(names, found.results, strict=True)
-        ),
-        facts=(f"{len(found.images)} images from {found.ground_truth.name}, boxes only.", *facts),
+        models=tuple(Predictions(model, f"demo-{name}-{model}", path) for model, path in models),
+        facts=tuple(facts),
     )
 
 
@@ -114,46 +121,65 @@ def _candidates(root: Path) -> list[Path]:
     )
 
 
-def _read(path: Path) -> list[dict[str, Any]] | str:
-    """Return the image records of a ground truth, "results" for results and "" for anything else."""
-    with open_plain(Part(path, path.name)) as stream:
-        document = JsonFile(stream, path.name)
-        opening = document.peek()
-        if opening == b"[":
-            first: Any = next(iter(next(iter(document.batches()), [])), None)
-            return "results" if isinstance(first, dict) and first.keys() >= _RESULT_KEYS else ""
-        if opening != b"{":
-            return ""
-        seen: set[str] = set()
-        images: list[dict[str, Any]] = []
-        for key in document.keys():  # ruff: ignore[in-dict-keys] - a walk over a stream, not a dict
-            seen.add(key)
-            if key == "images" and document.peek() == b"[":
-                images = [record for batch in document.batches() for record in batch]
+def _read(path: Path) -> Truth | Literal["results", "other"]:
+    """Return the ground truth in a file, or what else it is; raises DemoError when it is broken."""
+    try:
+        with open_plain(Part(path, path.name)) as stream:
+            document = JsonFile(stream, path.name)
+            opening = document.peek()
+            if opening == b"[":
+                first: Any = next(iter(next(iter(document.batches()), [])), None)
+                return "results" if isinstance(first, dict) and first.keys() >= _RESULT_KEYS else "other"
+            return _read_truth(path, document) if opening == b"{" else "other"
+    except (NucleusError, OSError, ValueError) as error:
+        raise DemoError(f"{path} cannot be read: {error} Repair it, or move it elsewhere.") from None
+
+
+def _read_truth(path: Path, document: JsonFile) -> Truth | Literal["other"]:
+    seen: set[str] = set()
+    images: list[dict[str, Any]] = []
+    annotations = crowds = 0
+    for key in document.keys():  # ruff: ignore[in-dict-keys] - a walk over a stream, not a dict
+        seen.add(key)
+        if key not in {"images", "annotations"} or document.peek() != b"[":
+            document.skip()
+            continue
+        for records in document.batches():
+            if key == "images":
+                images += records
             else:
-                document.skip()
-    return images if seen >= _TRUTH_KEYS else ""
+                annotations += len(records)
+                crowds += sum(isinstance(record, dict) and bool(record.get("iscrowd")) for record in records)
+    if not seen >= _TRUTH_KEYS:
+        return "other"
+    for number, image in enumerate(images, 1):
+        if not isinstance(image, dict) or not isinstance(image.get("file_name"), str):
+            raise DemoError(
+                f"Image {number} of {path} has no file_name. Every image needs one: it becomes the reference id."
+            )
+    return Truth(path, tuple(images), annotations, crowds)
 
 
-def _image_folder(root: Path, truth: Path, images: list[dict[str, Any]]) -> Path | None:
+def _image_folder(root: Path, truth: Truth) -> Path | None:
     """Return the folder that holds all images under their file names, or None if there are no image files."""
-    names = [str(image.get("file_name", "")) for image in images]
-    folders = [root, truth.parent, *sorted(path for path in root.iterdir() if path.is_dir())]
-    counts = {folder: sum(bool(name) and (folder / name).is_file() for name in names) for folder in folders}
+    names = [image["file_name"] for image in truth.images]
+    folders = [root, truth.path.parent, *sorted(path for path in root.iterdir() if path.is_dir())]
+    counts = {folder: sum((folder / name).is_file() for name in names) for folder in folders}
     best = max(folders, key=counts.__getitem__)
     if not counts[best]:
         return None
     if counts[best] < len(names):
         missing = next(name for name in names if not (best / name).is_file())
         raise DemoError(
-            f"{len(names) - counts[best]} of {len(names)} images of {truth.name} are missing in {best}, {missing} for one. "
-            "Add them, or remove the image folder: then all items are registered by address and no file is needed."
+            f"{len(names) - counts[best]} of {len(names)} images of {truth.path.name} are missing in {best}, "
+            f"{missing} for one. Add them, or remove the image folder: then all items are registered by address and no "
+            "file is needed."
         )
     return best
 
 
 def _remote_item(image: dict[str, Any]) -> dict[str, Any]:
-    name = str(image["file_name"])
+    name = image["file_name"]
     item = {"metadata": {}, "reference_id": name, "image_url": _PLACEHOLDER + quote(name)}
     return item | {side: image[side] for side in ("width", "height") if image.get(side) is not None}
 

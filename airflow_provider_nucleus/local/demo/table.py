@@ -66,10 +66,11 @@ def _table(first: str, rows: Sequence[tuple[str, str, Mapping[str, Any]]], *, gr
     cells = []
     for start in range(0, len(rows), group or max(len(rows), 1)):
         together = rows[start : start + (group or len(rows))]
-        best = max((tally.get("f1") or 0.0 for _, _, tally in together), default=0.0)
+        scores = [tally.get("f1") or 0.0 for _, _, tally in together]
+        best = max(scores) if max(scores) > min(scores) else None
         for head, name, tally in together:
             names = [head, name] if by_class else [head]
-            marked = len(together) > 1 and best > 0 and (tally.get("f1") or 0.0) >= best
+            marked = best is not None and (tally.get("f1") or 0.0) >= best
             cells.append((
                 names,
                 [_cell(tally, key) + (_mark(marked=marked) if key == "f1" else "") for _, key in _COLUMNS],

@@ -34,7 +34,7 @@ def test_files_are_known_by_what_is_in_them(folder):
     """Truth and results are found whatever their names are; other JSON files are left alone."""
     found = find_coco(folder)
 
-    assert found.ground_truth == folder / "instances.json"
+    assert found.truth.path == folder / "instances.json"
     assert [path.name for path in found.results] == ["predictions_large.json", "predictions_small.json"]
     assert found.image_folder is None
 
@@ -120,6 +120,14 @@ def test_broken_json_is_an_error_that_names_the_file(folder):
         find_coco(folder)
 
 
+def test_an_image_without_a_name_is_an_error(folder):
+    """Its name would become the reference id."""
+    (folder / "instances.json").write_text(json.dumps(TRUTH | {"images": [{"id": 1}]}))
+
+    with pytest.raises(DemoError, match=r"Image 1 of .* has no file_name"):
+        find_coco(folder)
+
+
 def test_home_objects_are_understood():
     """Two detectors and all images of a real set."""
     data = shared_data("home-objects")
@@ -127,7 +135,8 @@ def test_home_objects_are_understood():
 
     assert [path.name for path in found.results] == ["predictions_centernet.json", "predictions_yolo.json"]
     assert found.image_folder == data
-    assert len(found.images) == 85
+    assert found.truth.annotations == 686
+    assert len(found.truth.images) == 85
 
 
 def test_a_set_without_images_uses_the_addresses_of_its_ground_truth(tmp_path):
@@ -138,3 +147,4 @@ def test_a_set_without_images_uses_the_addresses_of_its_ground_truth(tmp_path):
     assert batch.images is None
     assert batch.items == data / "ground_truth.json"
     assert [model.name for model in batch.models] == ["fakebbox", "fakesegm"]
+    assert any("9 objects are crowd regions" in fact for fact in batch.facts)
