@@ -108,15 +108,7 @@ def write(data: Data, folder: Path) -> tuple[Path, Path]:
         ],
         "categories": [{"id": k + 1, "name": f"class {k:02d}"} for k in range(CLASSES)],
         "annotations": [
-            {
-                "id": k + 1,
-                "image_id": i,
-                "category_id": c,
-                "bbox": b,
-                "area": round(a, 4),
-                "iscrowd": w,
-                "segmentation": [],
-            }
+            {"id": k + 1, "image_id": i, "category_id": c, "bbox": b, "area": round(a, 4), "iscrowd": w}
             for k, (i, c, b, a, w) in enumerate(
                 zip(
                     (data.truth_image + 1).tolist(),

@@ -230,21 +230,28 @@ def evaluated(evaluation, clock):
 
 @run
 def tidecv(folder, clock):
+    import numpy as np
     import tidecv as package
-    from tidecv import TIDE, datasets
+    from tidecv.data import Data
 
-    truth = datasets.COCO(str(folder / "ground_truth.json"))
-    detections = datasets.COCOResult(str(folder / "predictions.json"))
+    truth, detections = Data("truth"), Data("detections")
+    with np.load(folder / "columns.npz") as data:
+        for image in range(int(data["images"])):
+            truth.add_image(image, str(image))
+        rows = (data[name].tolist() for name in ("truth_image", "truth_label", "truth_box", "truth_crowd"))
+        for image, label, box, crowd in zip(*rows):
+            (truth.add_ignore_region if crowd else truth.add_ground_truth)(image, label, box, None)
+        rows = (data[name].tolist() for name in ("image", "label", "score", "box"))
+        for image, label, score, box in zip(*rows):
+            detections.add_detection(image, label, score, box, None)
     clock.phase("load")
-    tide = TIDE()
-    result = tide.evaluate(truth, detections, mode=package.TIDE.BOX)
-    errors = tide.get_all_errors()
+    evaluation = package.TIDE()
+    result = evaluation.evaluate(truth, detections, mode=package.TIDE.BOX)
+    evaluation.get_all_errors()
     clock.phase("evaluate")
-    assert errors
-    short = {"CLS": "Cls", "LOC": "Loc", "Both": "Both", "Dupe": "Dupe", "Bkg": "Bkg", "Miss": "Miss"}
-    counted = {kind.short_name: len(found) for kind, found in result.error_dict.items()}
+    counts = {kind.short_name: len(found) for kind, found in result.error_dict.items()}
     return {"AP50": result.ap / 100} | {
-        name: counted.get(key, counted.get(name)) for key, name in short.items()
+        name: counts[name] for name in ("Cls", "Loc", "Both", "Dupe", "Bkg", "Miss")
     }
 
 
