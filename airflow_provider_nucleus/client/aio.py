@@ -97,7 +97,6 @@ class AsyncNucleusClient:
                 headers=headers,
                 content=None if request.content is None else _pieces(request.content),
                 timeout=request.timeout,
-                auth=_leave_alone,
             ) as answer:
                 found = {name.lower(): value for name, value in answer.headers.items()}
                 body = await answer.aread() if answer.status_code < 300 else await _start_of(answer)
@@ -132,11 +131,6 @@ def _tls(verify: bool | str) -> ssl.SSLContext:
     if isinstance(verify, str):
         return ssl.create_default_context(cafile=verify)
     return httpx.create_ssl_context(verify=verify)
-
-
-def _leave_alone(request: httpx.Request) -> httpx.Request:
-    """Stand in for an authentication, so that httpx does not take one for the host from .netrc."""
-    return request
 
 
 async def _pieces(content: Content) -> AsyncIterator[bytes]:

@@ -237,6 +237,7 @@ def test_a_prediction_may_name_its_item_by_either_spelling():
     bare = {key: PREDICTION[key] for key in PREDICTION if key != "reference_id"}
 
     assert schema.parse_prediction(bare | {"item_id": "di_1"}).dataset_item_id == "di_1"
+    assert schema.parse_prediction(PREDICTION | {"item_id": "di_1"}).dataset_item_id == "di_1"
     assert schema.parse_prediction(bare | {"dataset_item_id": "di_1"}).dataset_item_id == "di_1"
     assert (
         schema.parse_prediction(bare | {"item_id": "di_1", "dataset_item_id": None}).dataset_item_id == "di_1"
