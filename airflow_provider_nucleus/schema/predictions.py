@@ -60,7 +60,10 @@ def _keys(*names: str) -> dict[str, str]:
 
 
 class Prediction(shapes.Shape):
-    """Base of the prediction types: adds confidence, class distribution and the target ids to a shape."""
+    """Base of the prediction types: adds confidence, class distribution and the target ids to a shape.
+
+    Equality leaves the target ids out, as the official client does, so that what is read back equals what was sent.
+    """
 
     # The official client sends a null task id with predictions and never anything else.
     read_only_keys = frozenset({"task_id"})
@@ -126,8 +129,8 @@ class BoxPrediction(Prediction, shapes.Box):
     class_pdf: ClassPdf = None
     embedding_vector: Embedding = None
     track_reference_id: OptionalText = None
-    dataset_item_id: OptionalText = field(default=None, kw_only=True)
-    dataset_id: OptionalText = field(default=None, kw_only=True)
+    dataset_item_id: OptionalText = field(default=None, compare=False, kw_only=True)
+    dataset_id: OptionalText = field(default=None, compare=False, kw_only=True)
 
 
 @wire_object
@@ -144,8 +147,8 @@ class LinePrediction(Prediction, shapes.Line):
     metadata: Metadata = field(default_factory=dict)
     class_pdf: ClassPdf = None
     track_reference_id: OptionalText = None
-    dataset_item_id: OptionalText = field(default=None, kw_only=True)
-    dataset_id: OptionalText = field(default=None, kw_only=True)
+    dataset_item_id: OptionalText = field(default=None, compare=False, kw_only=True)
+    dataset_id: OptionalText = field(default=None, compare=False, kw_only=True)
 
 
 @wire_object
@@ -163,8 +166,8 @@ class PolygonPrediction(Prediction, shapes.Polygon):
     class_pdf: ClassPdf = None
     embedding_vector: Embedding = None
     track_reference_id: OptionalText = None
-    dataset_item_id: OptionalText = field(default=None, kw_only=True)
-    dataset_id: OptionalText = field(default=None, kw_only=True)
+    dataset_item_id: OptionalText = field(default=None, compare=False, kw_only=True)
+    dataset_id: OptionalText = field(default=None, compare=False, kw_only=True)
 
 
 @wire_object
@@ -183,8 +186,8 @@ class KeypointsPrediction(Prediction, shapes.Keypoints):
     metadata: Metadata = field(default_factory=dict)
     class_pdf: ClassPdf = None
     track_reference_id: OptionalText = None
-    dataset_item_id: OptionalText = field(default=None, kw_only=True)
-    dataset_id: OptionalText = field(default=None, kw_only=True)
+    dataset_item_id: OptionalText = field(default=None, compare=False, kw_only=True)
+    dataset_id: OptionalText = field(default=None, compare=False, kw_only=True)
 
 
 @wire_object
@@ -203,8 +206,8 @@ class CuboidPrediction(Prediction, shapes.Cuboid):
     metadata: Metadata = field(default_factory=dict)
     class_pdf: ClassPdf = None
     track_reference_id: OptionalText = None
-    dataset_item_id: OptionalText = field(default=None, kw_only=True)
-    dataset_id: OptionalText = field(default=None, kw_only=True)
+    dataset_item_id: OptionalText = field(default=None, compare=False, kw_only=True)
+    dataset_id: OptionalText = field(default=None, compare=False, kw_only=True)
 
 
 @wire_object
@@ -221,8 +224,8 @@ class SegmentationPrediction(Prediction, shapes.Mask):
     annotations: list[Segment]
     reference_id: OptionalText = None
     annotation_id: OptionalText = None
-    dataset_item_id: OptionalText = None
-    dataset_id: OptionalText = field(default=None, kw_only=True)
+    dataset_item_id: OptionalText = field(default=None, compare=False)
+    dataset_id: OptionalText = field(default=None, compare=False, kw_only=True)
 
 
 @wire_object
@@ -238,8 +241,8 @@ class CategoryPrediction(Prediction, shapes.Category):
     metadata: Metadata = field(default_factory=dict)
     class_pdf: ClassPdf = None
     track_reference_id: OptionalText = None
-    dataset_item_id: OptionalText = field(default=None, kw_only=True)
-    dataset_id: OptionalText = field(default=None, kw_only=True)
+    dataset_item_id: OptionalText = field(default=None, compare=False, kw_only=True)
+    dataset_id: OptionalText = field(default=None, compare=False, kw_only=True)
 
 
 @wire_object
@@ -254,8 +257,8 @@ class SceneCategoryPrediction(Prediction, shapes.SceneCategory):
     taxonomy_name: OptionalText = None
     confidence: Confidence = None
     metadata: NullableMetadata = None
-    dataset_item_id: OptionalText = field(default=None, kw_only=True)
-    dataset_id: OptionalText = field(default=None, kw_only=True)
+    dataset_item_id: OptionalText = field(default=None, compare=False, kw_only=True)
+    dataset_id: OptionalText = field(default=None, compare=False, kw_only=True)
 
 
 AnyPrediction: TypeAlias = (
