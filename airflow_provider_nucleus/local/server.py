@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["API_PREFIX", "create_app"]
 
 API_PREFIX: Final = "/v1/nucleus"
+_WRITERS: Final = 16
 _LOG = logging.getLogger(__name__)
 
 
@@ -81,6 +82,8 @@ class _Contract:
     def __init__(self, services: Services, routes: RouteTable) -> None:
         self._services = services
         self._routes = routes
+        # Fewer threads than there are for reads: calls that wait for the writer's turn never hold up a GET.
+        self._writers = CapacityLimiter(_WRITERS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -135,7 +138,8 @@ class _Contract:
         try:
             if route.raw:
                 return _response(await route.handler(call))
-            return await to_thread.run_sync(lambda: _response(route.handler(call)))
+            limiter = None if request.method == "GET" else self._writers
+            return await to_thread.run_sync(lambda: _response(route.handler(call)), limiter=limiter)
         finally:
             for part in form.files if form is not None else ():
                 part.file.close()

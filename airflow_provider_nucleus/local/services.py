@@ -10,6 +10,7 @@ from airflow_provider_nucleus.local.jobs.pool import JobPool
 from airflow_provider_nucleus.local.jobs.runners import RUNNERS
 from airflow_provider_nucleus.local.store import jobs, spool
 from airflow_provider_nucleus.local.store.database import Database
+from airflow_provider_nucleus.local.sweeping import sweep_at_start, sweep_uploads
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.datadir import DataDir
@@ -38,7 +39,8 @@ class Services:
         )
 
     def start(self) -> None:
-        """Resume unfinished jobs; called once the server is about to answer."""
+        """Clear away leftovers and resume unfinished jobs; called once the server is about to answer."""
+        sweep_at_start(self)
         self.pool.start(self)
 
     def start_job(
@@ -62,6 +64,7 @@ class Services:
             with self.db.write() as cursor:
                 spool.remove(cursor, token)
             spool.spool_path(self.folder.spool, token).unlink(missing_ok=True)
+        sweep_uploads(self)
 
     def close(self) -> None:
         """Let jobs finish their step, write everything to disk and release the directory."""

@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 from airflow_provider_nucleus.local.jobs.deletions import run_annotation_deletion
 from airflow_provider_nucleus.local.jobs.matching import MATCHING_JOB, run_matching
-from airflow_provider_nucleus.local.jobs.uploads import run_item_upload, run_object_upload, run_scene_upload
+from airflow_provider_nucleus.local.jobs.uploads import (
+    run_item_upload,
+    run_metadata_update,
+    run_object_upload,
+    run_scene_upload,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.jobs.running import Runner
@@ -16,6 +21,7 @@ __all__ = ["RUNNERS"]
 RUNNERS: Final[dict[str, Runner]] = {
     "annotationDeletion": run_annotation_deletion,
     MATCHING_JOB: run_matching,
+    "metadataUpdate": run_metadata_update,
     "uploadAnnotations": run_object_upload,
     "uploadDatasetItems": run_item_upload,
     "uploadLidarScene": run_scene_upload,

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from airflow_provider_nucleus.local.blobs import record_blob
 from airflow_provider_nucleus.local.errors import NotFoundError
+from airflow_provider_nucleus.local.jobs.chunks import dataset_of, run_chunks
+from airflow_provider_nucleus.local.jobs.fetching import Fetched, fetch_images
 from airflow_provider_nucleus.local.jobs.running import Outcome
-from airflow_provider_nucleus.local.store import datasets, item_uploads, jobs, scenes, uploads
-from airflow_provider_nucleus.local.store.lines import read_chunk
+from airflow_provider_nucleus.local.store import item_uploads, scenes, uploads
+from airflow_provider_nucleus.local.store.metadata import merge_metadata
+from airflow_provider_nucleus.local.store.parsing import strict_json
 from airflow_provider_nucleus.local.store.sets import Target
-from airflow_provider_nucleus.local.store.spool import spool_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections import Counter
 
     from airflow_provider_nucleus.local.jobs.running import JobContext
     from airflow_provider_nucleus.local.store.database import Cursor
+    from airflow_provider_nucleus.local.store.jobs import Job
     from airflow_provider_nucleus.local.store.uploads import RowError
 
-__all__ = ["run_item_upload", "run_object_upload", "run_scene_upload"]
+__all__ = ["run_item_upload", "run_metadata_update", "run_object_upload", "run_scene_upload"]
 
 
 def run_object_upload(context: JobContext) -> Outcome:
@@ -34,7 +37,7 @@ def run_object_upload(context: JobContext) -> Outcome:
         return uploads.prepare(cursor, data, role=role, first=first)
 
     def store(cursor: Cursor, counts: Counter[str]) -> list[str]:
-        dataset = _dataset(cursor, context)
+        dataset = dataset_of(cursor, context)
         target = Target(
             role=role, dataset=dataset, model_no=request.get("model_no"), run_no=request.get("run_no")
         )
@@ -49,7 +52,7 @@ def run_object_upload(context: JobContext) -> Outcome:
             last_taxonomy_error.append(stored.taxonomy_error)
         return [_object_error(error) for error in stored.errors]
 
-    counts = _run_chunks(context, prepare, store)
+    counts = run_chunks(context, prepare, store)
     message = _object_message(
         counts, context.job.dataset_id, "annotation" if role == "truth" else "prediction"
     )
@@ -81,25 +84,44 @@ def _object_message(counts: Counter[str], dataset_id: str | None, kind: str) -> 
 
 
 def run_item_upload(context: JobContext) -> Outcome:
-    """Store items; bad rows become job errors and do not fail the job."""
-    request = context.job.request
-    blobs = dict(enumerate(request.get("blobs", [])))
+    """Store items; bad rows become job errors and do not fail the job, images that cannot be fetched do."""
+    request, services = context.job.request, context.services
+    blobs: dict[int, str] = dict(enumerate(request.get("blobs", [])))
+    fetched: list[Fetched] = []
+    unreachable: list[int] = [0]
+
+    def prepare(cursor: Cursor, data: bytes, first: int) -> int:
+        rows = item_uploads.prepare_items(cursor, data, first=first)
+        fetched.clear()
+        if services.settings.fetch_images and not blobs:
+            fetched.extend(fetch_images(cursor, services.blobs))
+            unreachable[0] = sum(entry.problem is not None for entry in fetched)
+        return rows
 
     def store(cursor: Cursor, counts: Counter[str]) -> list[str]:
-        dataset = _dataset(cursor, context)
-        assert dataset is not None
-        stored = item_uploads.store_items(cursor, dataset, update=request["update"], blobs=blobs)
+        dataset = dataset_of(cursor, context)
+        for entry in fetched:
+            if entry.token is not None:
+                record_blob(cursor, entry.token, content_type=entry.content_type, size=entry.size)
+        tokens = blobs | {entry.row: entry.token for entry in fetched if entry.token is not None}
+        stored = item_uploads.store_items(cursor, dataset, update=request["update"], blobs=tokens)
+        counts["unreachable"] += unreachable[0]
         for name in ("total", "created", "updated", "ignored", "errored"):
             counts[name] += getattr(stored, name)
         return [_item_error(error) for error in stored.errors]
 
-    counts = _run_chunks(
-        context, lambda c, data, first: item_uploads.prepare_items(c, data, first=first), store
-    )
-    job = context.job
+    counts = run_chunks(context, prepare, store)
+    message = _item_message(counts, context.job)
+    if counts["unreachable"]:
+        text = f"ImageError: {counts['unreachable']} images could not be fetched; see the errors."
+        return Outcome("Errored_Partial", message | {"final_error": text})
+    return Outcome("Completed", message)
+
+
+def _item_message(counts: Counter[str], job: Job) -> dict[str, Any]:
     done = counts["total"] - counts["errored"]
-    message = {
-        "PayloadUrl": f"local://{request['token']}",
+    return {
+        "PayloadUrl": f"local://{job.request['token']}",
         "image_upload_step": {"errored": counts["errored"], "pending": 0, "completed": done},
         "started_image_processing": f"Dataset: {job.dataset_id}, Job: {job.id}",
         "ingest_to_reupload_queue": {
@@ -110,7 +132,6 @@ def run_item_upload(context: JobContext) -> Outcome:
         },
         "items": {name: counts[name] for name in ("created", "updated", "ignored", "errored")},
     }
-    return Outcome("Completed", message)
 
 
 def run_scene_upload(context: JobContext) -> Outcome:
@@ -123,8 +144,7 @@ def run_scene_upload(context: JobContext) -> Outcome:
         return len(lines)
 
     def store(cursor: Cursor, counts: Counter[str]) -> list[str]:
-        dataset = _dataset(cursor, context)
-        assert dataset is not None
+        dataset = dataset_of(cursor, context)
         problems = []
         for line in lines:
             counts["total"] += 1
@@ -144,56 +164,32 @@ def run_scene_upload(context: JobContext) -> Outcome:
             problems.append(orjson.dumps({"scene": {"referenceId": name}, "error": problem}).decode())
         return problems
 
-    counts = _run_chunks(context, prepare, store)
+    counts = run_chunks(context, prepare, store)
     message = {"scene_upload": {name: counts[name] for name in ("total", "processed", "ignored", "errored")}}
     return Outcome("Completed", message)
 
 
-def _run_chunks(
-    context: JobContext,
-    prepare: Callable[[Cursor, bytes, int], int],
-    store: Callable[[Cursor, Counter[str]], Iterable[str]],
-) -> Counter[str]:
-    """Work through the job's file and return its final counts.
+def run_metadata_update(context: JobContext) -> Outcome:
+    """Merge metadata into items or scenes; bad entries become job errors."""
+    level = context.job.request["level"]
+    lines: list[bytes] = []
 
-    ``prepare`` parses a chunk without the writer's lock and returns its rows; ``store`` runs inside the transaction,
-    adds to the counts and returns error texts.
-    """
-    job, services = context.job, context.services
-    state = job.state
-    counts = Counter[str](state.counts)
-    path = spool_path(services.folder.spool, job.request["token"])
-    with services.db.session() as cursor, path.open("rb") as file:
-        while True:
-            chunk = read_chunk(file, state.cursor, size=services.settings.chunk_bytes)
-            if not chunk.data:
-                break
-            rows = prepare(cursor, chunk.data, state.completed_steps)
-            with services.db.write(cursor):
-                context.check(cursor)
-                errors = store(cursor, counts)
-                done = state.completed_steps + rows
-                total = max(state.total_steps, done)
-                state = jobs.JobState(
-                    cursor=chunk.end, counts=dict(counts), completed_steps=done, total_steps=total
-                )
-                jobs.save_progress(cursor, job, state)
-                jobs.add_errors(cursor, job, list(errors))
-        with services.db.write(cursor):
-            context.check(cursor)
-            # Blank lines were counted when the file arrived and are no rows.
-            done = state.completed_steps
-            final = jobs.JobState(
-                cursor=state.cursor, counts=dict(counts), completed_steps=done, total_steps=done
-            )
-            jobs.save_progress(cursor, job, final)
-    return counts
+    def prepare(_: Cursor, data: bytes, __: int) -> int:
+        lines[:] = data.splitlines()
+        return len(lines)
 
+    def store(cursor: Cursor, counts: Counter[str]) -> list[str]:
+        dataset = dataset_of(cursor, context)
+        found = [merge_metadata(cursor, dataset, _exact(line), level=level) for line in lines]
+        problems = [orjson.dumps({"error": problem}).decode() for problem in found if problem is not None]
+        counts["errored"] += len(problems)
+        counts["processed"] += len(found) - len(problems)
+        return problems
 
-def _dataset(cursor: Cursor, context: JobContext) -> datasets.Dataset | None:
-    if context.job.dataset_no is None:
-        return None
-    return datasets.by_number(cursor, context.job.dataset_no)
+    counts = run_chunks(context, prepare, store)
+    return Outcome(
+        "Completed", {"metadata_update": {name: counts[name] for name in ("processed", "errored")}}
+    )
 
 
 def _check_run(cursor: Cursor, target: Target) -> None:
@@ -205,6 +201,13 @@ def _check_run(cursor: Cursor, target: Target) -> None:
             continue
         if cursor.execute(f"SELECT 1 FROM {table} WHERE {column} = ?", [value]).fetchone() is None:
             raise NotFoundError("the model or model run was deleted while the job ran.")
+
+
+def _exact(line: bytes) -> Any:
+    try:
+        return strict_json(line.decode())
+    except ValueError:
+        return None
 
 
 def _loaded(line: bytes | str) -> Any:

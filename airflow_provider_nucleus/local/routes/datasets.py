@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow_provider_nucleus.local.routes.bodies import strings
 from airflow_provider_nucleus.local.routes.registry import RouteTable
 from airflow_provider_nucleus.local.store import datasets
+from airflow_provider_nucleus.local.sweeping import sweep_blobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,6 +54,7 @@ def delete(call: Call) -> Any:
     """Delete a dataset with everything in it."""
     with call.db.write() as cursor:
         datasets.delete(cursor, datasets.find(cursor, call.params["ds"]))
+    sweep_blobs(call.services)
     return {"message": "Beginning dataset deletion..."}
 
 

@@ -10,6 +10,7 @@ from airflow_provider_nucleus.local.jobs.starting import start_on_bytes, start_o
 from airflow_provider_nucleus.local.routes.bodies import flag, object_list, page_request, request_id, rows_of
 from airflow_provider_nucleus.local.routes.registry import RouteTable
 from airflow_provider_nucleus.local.store import datasets, item_uploads, items, reading
+from airflow_provider_nucleus.local.store.metadata import merge_metadata
 from airflow_provider_nucleus.local.store.sets import Target, find_set
 from airflow_provider_nucleus.local.wire import parse_json
 
@@ -156,6 +157,27 @@ def item_by_id(call: Call) -> Any:
     with call.db.read() as cursor:
         dataset = datasets.find(cursor, call.params["ds"])
         return _with_annotations(cursor, dataset, items.by_id(cursor, dataset, call.params["item"]))
+
+
+@ROUTES.post("dataset/{ds}/metadata")
+def update_metadata(call: Call) -> Any:
+    """Merge metadata into items or scenes, at once or as a job."""
+    body = call.json()
+    level, entries = body.get("level", "item"), object_list(body, "metadata")
+    if level not in {"item", "scene"}:
+        raise BadRequestError("level must be item or scene.")
+    with call.db.write() as cursor:
+        dataset = datasets.find(cursor, call.params["ds"])
+        if call.is_async:
+            data, request = rows_of(entries), {"level": level}
+            job = start_on_bytes(
+                call.services, cursor, "metadataUpdate", dataset=dataset, data=data, request=request
+            )
+            return job.to_wire()
+        found = [merge_metadata(cursor, dataset, entry, level=level) for entry in entries]
+    errors = [problem for problem in found if problem is not None]
+    answer: dict[str, Any] = {"dataset_id": dataset.id, "updated": len(entries) - len(errors)}
+    return answer | {"errors": errors} if errors else answer
 
 
 @ROUTES.delete("dataset/{ds}/refloc/{ref*}")

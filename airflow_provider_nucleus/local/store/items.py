@@ -65,7 +65,8 @@ def at_index(cursor: Cursor, dataset: Dataset, index: str) -> Item:
     """Return the item at a 0-based position in order of insertion."""
     found = []
     if index.isascii() and index.isdigit() and len(index) < 19:
-        tail = "dataset_no = ? ORDER BY item_no LIMIT 1 OFFSET ?"
+        # The numbers alone are a tenth of the columns that a sort of whole items would carry.
+        tail = "item_no = (SELECT item_no FROM items WHERE dataset_no = ? ORDER BY item_no LIMIT 1 OFFSET ?)"
         found = item_rows(cursor, tail, [dataset.number, int(index)])
     if not found:
         raise NotFoundError(f"Dataset {dataset.id} has no item at index {index}.")

@@ -1,0 +1,62 @@
+"""Fetching the images of appended items, for servers that are told to (``fetch_images``)."""
+
+from __future__ import annotations
+
+import io
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from http.client import HTTPException
+from typing import TYPE_CHECKING, Final
+from urllib.error import URLError
+from urllib.request import Request, urlopen
+
+from airflow_provider_nucleus.local.store.parsing import mark_bad
+
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.local.blobs import BlobFiles
+    from airflow_provider_nucleus.local.store.database import Cursor
+
+__all__ = ["Fetched", "fetch_images"]
+
+_LARGEST: Final = 100 * 1024 * 1024
+_TIMEOUT: Final = 30.0
+_AT_ONCE: Final = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """What became of the image of a row: kept under a token, or a problem."""
+
+    row: int
+    token: str | None = None
+    content_type: str = ""
+    size: int = 0
+    problem: str | None = None
+
+
+def fetch_images(cursor: Cursor, blobs: BlobFiles) -> list[Fetched]:
+    """Fetch the http(s) images of the good rows of ``parsed``; rows whose image does not come get their reason."""
+    wanted = cursor.execute(
+        "SELECT n, image_url FROM parsed WHERE reason IS NULL AND regexp_matches(image_url, '^https?://')"
+    ).fetchall()
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        fetched = list(pool.map(lambda pair: _fetch(pair[0], pair[1], blobs), wanted))
+    mark_bad(cursor, [(entry.row, entry.problem) for entry in fetched if entry.problem is not None])
+    return fetched
+
+
+def _fetch(row: int, url: str, blobs: BlobFiles) -> Fetched:
+    failed = f'Failure when processing the image "{url}"'
+    try:
+        request = Request(url, headers={"User-Agent": "airflow-provider-nucleus"})  # ruff: ignore[suspicious-url-open-usage] - http(s) only, see above
+        with urlopen(request, timeout=_TIMEOUT) as response:  # ruff: ignore[suspicious-url-open-usage]
+            content_type = response.headers.get_content_type()
+            data = response.read(_LARGEST + 1)
+    except (URLError, HTTPException, OSError, ValueError) as error:
+        return Fetched(row=row, problem=f"{failed}: {error}")
+    if not content_type.startswith("image/"):
+        return Fetched(row=row, problem=f"{failed}: it is {content_type}, not an image")
+    if len(data) > _LARGEST:
+        return Fetched(row=row, problem=f"{failed}: it is larger than {_LARGEST} bytes")
+    token, size = blobs.keep(io.BytesIO(data))
+    return Fetched(row=row, token=token, content_type=content_type, size=size)

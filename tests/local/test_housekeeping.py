@@ -1,0 +1,170 @@
+"""What the server keeps besides rows: metadata updates, fetched images, and files that nobody needs any more."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+import duckdb
+import pytest
+import requests
+
+from airflow_provider_nucleus.local.datadir import DataDir
+from airflow_provider_nucleus.local.errors import DataDirError
+from airflow_provider_nucleus.local.server import create_app
+from airflow_provider_nucleus.local.settings import Settings
+from airflow_provider_nucleus.local.testing import LocalNucleus
+from tests.local.conftest import Api, box
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import nucleus as official
+
+PICTURE = b"\x89PNG picture"
+
+
+def test_metadata_updates_merge(client: official.NucleusClient, api: Api):
+    """New keys win, others stay, digits and all; synchronously and as a job."""
+    dataset = client.get_dataset(api.dataset())
+    long = 123456789012345678901234567890
+    item = {"reference_id": "a", "image_url": "x", "metadata": {"keep": 1, "change": 2}}
+    api.ok("POST", f"dataset/{dataset.id}/append", data=json.dumps({"items": [item]}))
+
+    answer = dataset.update_item_metadata({"a": {"change": long}})
+    job = dataset.update_item_metadata({"a": {"new": "x"}, "nowhere": {}}, asynchronous=True)
+    job.sleep_until_complete(verbose_std_out=False)
+
+    assert answer == {"dataset_id": dataset.id, "updated": 1}
+    assert job.status()["message"] == {"metadata_update": {"processed": 1, "errored": 1}}
+    assert "nowhere" in job.errors()[0]
+    assert dataset.refloc("a")["item"].metadata == {"keep": 1, "change": long, "new": "x"}
+
+
+def test_metadata_updates_keep_types(api: Api):
+    """The type of a key is that of the first upload, for updates too."""
+    dataset = api.dataset("a")
+    route = f"dataset/{dataset}/metadata?async=0"
+    api.ok("POST", route, json={"metadata": [{"reference_id": "a", "metadata": {"k": 1}}], "level": "item"})
+
+    answer = api.ok(
+        "POST", route, json={"metadata": [{"reference_id": "a", "metadata": {"k": "x"}}], "level": "item"}
+    )
+
+    assert answer["updated"] == 0
+    assert "metadata.k is a number" in answer["errors"][0]
+
+
+class Pictures(BaseHTTPRequestHandler):
+    """A web server with one picture."""
+
+    def do_GET(self) -> None:
+        found = self.path == "/a.png"
+        self.send_response(200 if found else 404)
+        self.send_header("Content-Type", "image/png")
+        self.end_headers()
+        self.wfile.write(PICTURE if found else b"")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def pictures() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Pictures)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_images_are_fetched_when_asked_for(tmp_path: Path, pictures: str):
+    """A reachable image is kept; an unreachable one is an error of its row and of the job, the others are stored."""
+    with LocalNucleus(tmp_path / "data", environment={"NUCLEUS_LOCAL_FETCH_IMAGES": "1"}) as server:
+        api = Api(server)
+        dataset = api.dataset()
+        urls = [f"{pictures}/a.png", f"{pictures}/gone.png", "s3://not/fetched.png"]
+        lines = "".join(json.dumps({"reference_id": url[-5:], "image_url": url}) + "\n" for url in urls)
+        job = api.upload(dataset, f"dataset/{dataset}/append", lines)
+
+        status = api.wait(job)
+
+        assert status["status"] == "Errored_Partial"
+        assert "1 images could not be fetched" in status["message"]["final_error"]
+        (error,) = api.ok("GET", f"job/{job}/errors")
+        assert f'Failure when processing the image "{urls[1]}"' in json.loads(error)["error"]
+        assert api.ok("GET", f"dataset/{dataset}/size") == {"count": 2}
+        assert [path.read_bytes() for path in (server.data_dir / "blobs").glob("*/*")] == [PICTURE]
+        api.close()
+
+
+def test_leftovers_are_removed_at_start(tmp_path: Path):
+    """Half-received files, files without rows, and bytes that nothing shows any more go; the rest stays."""
+    server = LocalNucleus(tmp_path / "data").start()
+    api = Api(server)
+    dataset, gone = api.dataset("a"), api.dataset()
+    for name in (dataset, gone):
+        item = {"reference_id": "pic", "image_url": "pic.png", "metadata": {}}
+        files = [
+            ("items", (None, json.dumps([item]), "application/json")),
+            ("image", ("pic.png", PICTURE, "image/png")),
+        ]
+        api.wait(api.ok("POST", f"dataset/{name}/append?async=1", files=files)["job_id"])
+    waiting = api.ok("GET", f"dataset/{dataset}/signedUrl/later")["signed_url"]
+    assert requests.put(waiting, data=json.dumps(box("a", "1")), timeout=60).ok
+    api.ok("DELETE", f"dataset/{gone}", json={})
+    server.stop()
+    spool, blobs = server.data_dir / "spool", server.data_dir / "blobs"
+    (spool / "stray.ndjson").write_bytes(b"{}")
+    (spool / "stray.ndjson.123.part").write_bytes(b"{}")
+    (blobs / "00").mkdir(exist_ok=True)
+    (blobs / "00" / "0000").write_bytes(b"")
+    with duckdb.connect(str(server.data_dir / "nucleus.duckdb")) as store:
+        store.execute("UPDATE blobs SET created_at = TIMESTAMP '2020-01-01'")
+
+    server.start()
+
+    assert [path.name for path in spool.glob("*.*")] == [f"{waiting.rsplit('/', 1)[1]}.ndjson"]
+    assert len(list(blobs.glob("*/*"))) == 1
+    job = api.ok("POST", f"dataset/{dataset}/annotate?async=1", json={"requestId": "later"})
+    assert api.wait(job["job_id"])["message"]["annotation_upload"]["processed"] == 1
+    api.close()
+    server.stop()
+
+
+def test_newer_stores_are_refused(tmp_path: Path):
+    """A store written by a later version is left alone, with a message that says what to do."""
+    with DataDir(tmp_path / "data") as folder:
+        with duckdb.connect(str(folder.database)) as store:
+            store.execute("CREATE TABLE store_version (version INTEGER)")
+            store.execute("INSERT INTO store_version VALUES (99)")
+
+        with pytest.raises(DataDirError, match="newer version"):
+            create_app(folder, settings=Settings(api_key="k"))
+
+
+def test_unusable_data_directories_are_explained(tmp_path: Path):
+    """A file in the place of the directory is an error that names it."""
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(DataDirError, match="cannot be written"):
+        DataDir(tmp_path / "file")
+
+
+def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch):
+    """Every limit has a variable; a value of the wrong type is refused by its name."""
+    monkeypatch.setenv("NUCLEUS_LOCAL_JOB_WORKERS", "5")
+    monkeypatch.setenv("NUCLEUS_LOCAL_FETCH_IMAGES", "true")
+
+    settings = Settings.from_environment(api_key="k")
+
+    assert (settings.job_workers, settings.fetch_images, settings.memory_limit) == (5, True, "2GB")
+    assert "secret" not in repr(Settings(api_key="secret"))
+    monkeypatch.setenv("NUCLEUS_LOCAL_JOB_WORKERS", "many")
+    with pytest.raises(ValueError, match="NUCLEUS_LOCAL_JOB_WORKERS must be of type int"):
+        Settings.from_environment(api_key="k")
