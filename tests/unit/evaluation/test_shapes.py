@@ -183,6 +183,36 @@ def test_cuboids_agree_with_shapely(bird_eye):
     np.testing.assert_allclose(ours.diagonal(), 1.0, rtol=0, atol=1e-15)
 
 
+@pytest.mark.parametrize("bird_eye", [False, True])
+def test_cuboids_agree_with_the_official_client(bird_eye):
+    """nucleus.metrics lays dimensions.x along the yaw, as we do; it computes in float32, hence the tolerance."""
+    from nucleus import CuboidPrediction, Point3D
+    from nucleus.metrics.cuboid_utils import compute_outer_iou
+
+    rng = np.random.default_rng(5)
+    rows = rng.uniform((-2, -2, -1, 1, 1, 1, -4), (2, 2, 1, 5, 3, 3, 4), (25, 7))
+    cuboids = Cuboids.from_rows(rows, bird_eye=bird_eye)
+    official = [
+        CuboidPrediction(
+            label="car",
+            position=Point3D(*row[:3]),
+            dimensions=Point3D(*row[3:6]),
+            yaw=row[6],
+            reference_id="a",
+        )
+        for row in rows.tolist()
+    ]
+    arrays = [
+        np.array([[c.position.x, c.position.y, c.position.z] for c in official]),
+        np.array([[c.dimensions.x, c.dimensions.y, c.dimensions.z] for c in official]),
+        np.array([c.yaw for c in official]),
+    ]
+
+    solid, flat = compute_outer_iou(*arrays, *arrays)
+
+    np.testing.assert_allclose(every_pair(cuboids, cuboids), flat if bird_eye else solid, rtol=0, atol=2e-6)
+
+
 def test_cuboids_by_hand():
     """Half-shifted along its length: intersection 1/2, union 3/2. A quarter turn of 4 x 2: 4 / 12."""
     cuboids = Cuboids.from_rows([
