@@ -34,7 +34,7 @@ def every_type(reference: str) -> list[Any]:
         PolygonAnnotation("road", corners, reference, annotation_id="p", metadata={"deep": {"a": 1}}),
         LineAnnotation("lane", corners[:2], reference, annotation_id="l"),
         KeypointsAnnotation(
-            "person", [Keypoint(1, 2), Keypoint(None, None, False)], ["a", "b"], [[0, 1]], reference
+            "person", [Keypoint(1, 2), Keypoint(None, None, False)], ["a", "b"], reference, [[0, 1]]
         ),
         CuboidAnnotation("car", Point3D(1, 2, 3), Point3D(4, 5, 6), 0.5, reference, annotation_id="c"),
         official.CategoryAnnotation("day", reference),

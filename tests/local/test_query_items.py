@@ -241,8 +241,7 @@ def test_any_text_is_either_a_condition_of_parameters_or_a_query_error(query: st
 
     try:
         condition = compile_query(marked, Scope(truth=1, predictions=2))
-    except QueryError as error:
-        assert 1 <= error.position <= len(marked) + 1
+    except QueryError:
         return
 
     assert "xyzzy" not in condition.sql

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import nucleus as official
@@ -74,7 +75,8 @@ def test_a_slice_of_scenes_holds_scenes(api: Api):
     dataset = api.ok("POST", "dataset/create", json={"name": "lidar", "is_scene": True})["dataset_id"]
     frame = {"lidar": {"url": "s3://b/1.json", "type": "pointcloud", "reference_id": "pc", "metadata": {}}}
     scenes = [{"reference_id": "scene", "frames": [frame], "metadata": {}}]
-    api.ok("POST", f"{dataset}/upload_scenes", json={"scenes": scenes, "update": False})
+    job = api.upload(dataset, f"{dataset}/upload_scenes", json.dumps(scenes[0]) + "\n")
+    assert api.wait(job)["status"] == "Completed"
 
     of_scenes = api.ok(
         "POST", f"dataset/{dataset}/create_slice", json={"name": "s", "reference_ids": ["scene"]}

@@ -37,7 +37,7 @@ def item_writer(call: Call, *, mirrored_images: bool) -> Callable[[Item], dict[s
 def mirrored(call: Call, item: Item) -> str | None:
     """Return where the bytes of an item can be fetched: from this server if it holds them, else where they came from."""
     if item.blob is not None:
-        return f"{str(call.request.base_url).rstrip('/')}/files/{item.blob}"
+        return call.url(f"files/{item.blob}")
     return item.image_url or item.pointcloud_url
 
 
