@@ -66,6 +66,7 @@ def nucleus_evaluate_inference_batch() -> None:
             (triggering_asset_events or {}).get(BATCH, []), key=lambda event: event.timestamp
         ):
             batch.update({name: value for name, value in (event.extra or {}).items() if name in batch})
+        batch["metrics_report"] = batch["report"] and f"{batch['report'].removesuffix('.json')}.metrics.json"
         return batch
 
     @task
@@ -73,7 +74,9 @@ def nucleus_evaluate_inference_batch() -> None:
         """Put the results of all tasks into one JSON file and return its path."""
         path = batch["report"]
         if path:
-            report = {"batch": batch, **results}
+            with ObjectStoragePath(batch["metrics_report"]).open() as file:
+                metrics = json.load(file)  # all labels, where the XCom holds as many as fit
+            report = {"batch": batch, **results, "metrics": metrics}
             with ObjectStoragePath(path).open("w") as file:
                 json.dump(report, file, indent=2)
         return path
@@ -102,6 +105,7 @@ def nucleus_evaluate_inference_batch() -> None:
         dataset_id=dataset_id,
         model_id=model.output["model_id"],
         iou_threshold=batch["iou_threshold"],
+        report=batch["metrics_report"],
     )
     items >> [truth, predictions] >> metrics
     write_report(
