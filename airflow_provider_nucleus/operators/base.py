@@ -12,7 +12,7 @@ from airflow_provider_nucleus.hooks.connection_form import DEFAULT_CONN_ID
 from airflow_provider_nucleus.hooks.nucleus import NucleusHook
 from airflow_provider_nucleus.links.nucleus import persist_links
 from airflow_provider_nucleus.tasks.arguments import is_blank
-from airflow_provider_nucleus.tasks.retry_policy import with_default_retry_policy
+from airflow_provider_nucleus.tasks.retry_policy import DEFAULT_RETRY_POLICY, with_retry_policy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,13 +26,21 @@ class NucleusOperator(BaseOperator):
     """Base of all operators: one connection, one hook, links that survive a deferral.
 
     :param nucleus_conn_id: the Nucleus connection to use (templated)
+    :param retry_policy: which failures are worth a retry (Airflow 3.3); the default follows what the server says
     """
 
     template_fields: Sequence[str] = ("nucleus_conn_id",)
     ui_color: str = "#e8f1ff"
 
-    def __init__(self, *, nucleus_conn_id: str = DEFAULT_CONN_ID, **kwargs: Any) -> None:
-        super().__init__(**with_default_retry_policy(kwargs))
+    # Airflow reads the defaults of a mapped operator's arguments off the signatures of its constructors.
+    def __init__(
+        self,
+        *,
+        nucleus_conn_id: str = DEFAULT_CONN_ID,
+        retry_policy: Any = DEFAULT_RETRY_POLICY,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**with_retry_policy(kwargs, retry_policy))
         self.nucleus_conn_id = nucleus_conn_id
 
     @cached_property

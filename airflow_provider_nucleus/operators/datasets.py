@@ -35,6 +35,8 @@ class NucleusCreateDatasetOperator(NucleusOperator):
     :param annotation_metadata_schema: schema of the annotations' metadata, for a new dataset (templated)
     :param item_metadata_schema: schema of the items' metadata, for a new dataset (templated)
     :param on_duplicate: what to do when several datasets have the name: ``fail``, or take the ``oldest`` or ``newest``
+    :param multiple_outputs: whether each key of the result is an XCom of its own, so that another task can take
+        ``create.output["dataset_id"]``
     :param nucleus_conn_id: the Nucleus connection to use (templated)
     """
 
@@ -61,12 +63,11 @@ class NucleusCreateDatasetOperator(NucleusOperator):
         annotation_metadata_schema: Mapping[str, Any] | None = None,
         item_metadata_schema: Mapping[str, Any] | None = None,
         on_duplicate: OnDuplicate = "fail",
+        multiple_outputs: bool = True,
+        map_index_template: str | None = "{{ task.name }}",
         **kwargs: Any,
     ) -> None:
-        kwargs.setdefault("map_index_template", "{{ task.name }}")
-        # So that another task can take `create.output["dataset_id"]`.
-        kwargs.setdefault("multiple_outputs", True)
-        super().__init__(**kwargs)
+        super().__init__(map_index_template=map_index_template, multiple_outputs=multiple_outputs, **kwargs)
         self.name = name
         self.is_scene = is_scene
         self.use_privacy_mode = use_privacy_mode
@@ -139,9 +140,15 @@ class NucleusDeleteDatasetOperator(NucleusOperator):
 
     template_fields: Sequence[str] = ("dataset_id", "nucleus_conn_id")
 
-    def __init__(self, *, dataset_id: str, missing_ok: bool = True, **kwargs: Any) -> None:
-        kwargs.setdefault("map_index_template", "{{ task.dataset_id }}")
-        super().__init__(**kwargs)
+    def __init__(
+        self,
+        *,
+        dataset_id: str,
+        missing_ok: bool = True,
+        map_index_template: str | None = "{{ task.dataset_id }}",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(map_index_template=map_index_template, **kwargs)
         self.dataset_id = dataset_id
         self.missing_ok = missing_ok
 

@@ -69,8 +69,13 @@ class NucleusAppendItemsOperator(NucleusUploadOperator):
     template_fields: Sequence[str] = (*NucleusUploadOperator.template_fields, "image_folder")
     operator_extra_links: Sequence[BaseOperatorLink] = (NucleusDatasetLink(), NucleusJobLink())
 
-    def __init__(self, *, kind: ItemKind = "images", image_folder: str | None = None, **kwargs: Any) -> None:
-        kwargs.setdefault("map_index_template", "{{ task.source }}")
+    def __init__(
+        self,
+        *,
+        kind: ItemKind = "images",
+        image_folder: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if kind not in get_args(ItemKind):
             raise ValueError(f"kind must be one of {get_args(ItemKind)}, not {kind!r}")

@@ -92,10 +92,10 @@ class NucleusCalculateMetricsOperator(NucleusWaitingOperator):
         allowed_label_matches: Sequence[Mapping[str, str]] | None = None,
         class_agnostic: bool | str = False,
         report: str | None = None,
+        map_index_template: str | None = "{{ task.model_id }}",
         **kwargs: Any,
     ) -> None:
-        kwargs.setdefault("map_index_template", "{{ task.model_id }}")
-        super().__init__(**kwargs)
+        super().__init__(map_index_template=map_index_template, **kwargs)
         self.dataset_id = dataset_id
         self.model_id = model_id
         self.iou_threshold = iou_threshold

@@ -32,6 +32,8 @@ class NucleusCreateModelOperator(NucleusOperator):
     :param name: name for a new model; the reference id when not given (templated)
     :param metadata: metadata for a new model, JSON (templated)
     :param tags: tags for a new model (templated)
+    :param multiple_outputs: whether each key of the result is an XCom of its own, so that another task can take
+        ``create.output["model_id"]``
     :param nucleus_conn_id: the Nucleus connection to use (templated)
     """
 
@@ -46,12 +48,11 @@ class NucleusCreateModelOperator(NucleusOperator):
         name: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         tags: Sequence[str] | None = None,
+        multiple_outputs: bool = True,
+        map_index_template: str | None = "{{ task.reference_id }}",
         **kwargs: Any,
     ) -> None:
-        kwargs.setdefault("map_index_template", "{{ task.reference_id }}")
-        # So that another task can take `create.output["model_id"]`.
-        kwargs.setdefault("multiple_outputs", True)
-        super().__init__(**kwargs)
+        super().__init__(map_index_template=map_index_template, multiple_outputs=multiple_outputs, **kwargs)
         self.reference_id = reference_id
         self.name = name
         self.metadata = metadata

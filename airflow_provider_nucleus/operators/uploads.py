@@ -18,6 +18,7 @@ from airflow_provider_nucleus.links.nucleus import (
 from airflow_provider_nucleus.operators.rows import RowSource, as_mapping, as_path
 from airflow_provider_nucleus.operators.waiting import NucleusWaitingOperator
 from airflow_provider_nucleus.tasks.arguments import coerced_flag, coerced_number
+from airflow_provider_nucleus.tasks.deferring import seconds
 from airflow_provider_nucleus.tasks.results import checked_xcom
 from airflow_provider_nucleus.tasks.state import generation, task_identity, task_state
 
@@ -35,6 +36,7 @@ __all__ = ["NucleusUploadAnnotationsOperator", "NucleusUploadOperator", "Nucleus
 
 _XCOM_ERRORS = 5
 _XCOM_ERROR_CHARS = 300
+_FILE_POLL_SECONDS = 0.5
 
 
 class NucleusUploadOperator(NucleusWaitingOperator):
@@ -69,9 +71,10 @@ class NucleusUploadOperator(NucleusWaitingOperator):
         validate_only: bool | str = False,
         on_change: OnChange = "fail",
         on_clear: OnClear = "rerun",
+        map_index_template: str | None = "{{ task.source }}",
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(map_index_template=map_index_template, **kwargs)
         self.dataset_id = dataset_id
         self.source = source
         self.format = format
@@ -166,6 +169,9 @@ class NucleusUploadOperator(NucleusWaitingOperator):
             validate_only=coerced_flag(self.validate_only, name="validate_only"),
             on_change=self.on_change,
             on_clear=self.on_clear,
+            # Only image files are waited for by the engine itself, ten at a time: short jobs, looked at often.
+            poll_interval=min(self.poll_interval, _FILE_POLL_SECONDS),
+            job_timeout=seconds(self.job_timeout),
         )
 
     def _result(self, summary: UploadSummary) -> dict[str, Any]:
@@ -221,8 +227,12 @@ class NucleusUploadAnnotationsOperator(NucleusUploadOperator):
 
     operator_extra_links: Sequence[BaseOperatorLink] = (NucleusDatasetLink(), NucleusJobLink())
 
-    def __init__(self, *, geometry: Geometry = "box", **kwargs: Any) -> None:
-        kwargs.setdefault("map_index_template", "{{ task.source }}")
+    def __init__(
+        self,
+        *,
+        geometry: Geometry = "box",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.geometry = geometry
 
@@ -282,9 +292,13 @@ class NucleusUploadPredictionsOperator(NucleusUploadOperator):
     )
 
     def __init__(
-        self, *, model_id: str, ground_truth: Any = None, geometry: Geometry = "box", **kwargs: Any
+        self,
+        *,
+        model_id: str,
+        ground_truth: Any = None,
+        geometry: Geometry = "box",
+        **kwargs: Any,
     ) -> None:
-        kwargs.setdefault("map_index_template", "{{ task.source }}")
         super().__init__(**kwargs)
         self.model_id = model_id
         self.ground_truth = ground_truth

@@ -23,7 +23,7 @@ from airflow_provider_nucleus.schema.jobs import JobStatus
 from airflow_provider_nucleus.tasks.arguments import is_blank
 from airflow_provider_nucleus.tasks.deferring import DEFERRAL_GRACE, default_deferrable
 from airflow_provider_nucleus.tasks.results import checked_xcom
-from airflow_provider_nucleus.tasks.retry_policy import with_default_retry_policy
+from airflow_provider_nucleus.tasks.retry_policy import DEFAULT_RETRY_POLICY, with_retry_policy
 from airflow_provider_nucleus.triggers.events import WaitEvent
 from airflow_provider_nucleus.triggers.job import NucleusJobTrigger
 
@@ -63,10 +63,11 @@ class NucleusJobSensor(BaseSensorOperator):
         on_partial: OnPartial = "fail",
         deferrable: bool | None = None,
         nucleus_conn_id: str = DEFAULT_CONN_ID,
+        retry_policy: Any = DEFAULT_RETRY_POLICY,
+        map_index_template: str | None = "{{ task.job_id }}",
         **kwargs: Any,
     ) -> None:
-        kwargs.setdefault("map_index_template", "{{ task.job_id }}")
-        super().__init__(**with_default_retry_policy(kwargs))
+        super().__init__(map_index_template=map_index_template, **with_retry_policy(kwargs, retry_policy))
         self.job_id = job_id
         self.on_partial = on_partial
         if on_partial not in get_args(OnPartial):

@@ -54,14 +54,10 @@ class NucleusRetryPolicy(RetryPolicy):
         return RetryDecision.default()
 
 
-def default_retry_policy() -> NucleusRetryPolicy | None:
-    """Return the policy our operators use unless told otherwise, None where Airflow knows no policies."""
-    return NucleusRetryPolicy() if HAS_RETRY_POLICIES else None
+DEFAULT_RETRY_POLICY = NucleusRetryPolicy() if HAS_RETRY_POLICIES else None
+"""The policy of our tasks unless told otherwise; None where Airflow knows no policies."""
 
 
-def with_default_retry_policy(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return operator *arguments* with our retry policy where Airflow has such policies and the user named none."""
-    if "retry_policy" in arguments or (arguments.get("default_args") or {}).get("retry_policy"):
-        return arguments
-    policy = default_retry_policy()
-    return arguments if policy is None else arguments | {"retry_policy": policy}
+def with_retry_policy(arguments: dict[str, Any], policy: Any) -> dict[str, Any]:
+    """Return a task's *arguments* with *policy*, left out where Airflow would not know the argument."""
+    return arguments | {"retry_policy": policy} if HAS_RETRY_POLICIES else arguments

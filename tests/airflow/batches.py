@@ -26,7 +26,9 @@ class Batch:
     predictions: Path
 
 
-def box(label: str, reference_id: str, x: float, y: float, size: float, name: str, **more: Any) -> dict[str, Any]:
+def box(
+    label: str, reference_id: str, x: float, y: float, size: float, name: str, **more: Any
+) -> dict[str, Any]:
     """Return a box in wire form."""
     return {
         "label": label,
@@ -78,7 +80,9 @@ def make_batch(folder: Path) -> Batch:
     ground_truth = folder / "ground_truth.json"
     ground_truth.write_text(
         json.dumps({
-            "images": [{"id": i + 1, "file_name": f"{n}.png", "width": 64, "height": 48} for i, n in enumerate("ab")],
+            "images": [
+                {"id": i + 1, "file_name": f"{n}.png", "width": 64, "height": 48} for i, n in enumerate("ab")
+            ],
             "categories": CATEGORIES,
             "annotations": [{"id": i, "iscrowd": 0, "area": 100, **coco(row)} for i, row in enumerate(truth)],
         })
@@ -91,7 +95,10 @@ def make_batch(folder: Path) -> Batch:
         coco_results=results,
         items=write_lines(
             folder / "items.jsonl",
-            [{"reference_id": f"{n}.png", "image_url": f"{n}.png", "metadata": {"time": "day"}} for n in "ab"],
+            [
+                {"reference_id": f"{n}.png", "image_url": f"{n}.png", "metadata": {"time": "day"}}
+                for n in "ab"
+            ],
         ),
         ground_truth=write_lines(folder / "ground_truth.jsonl", truth),
         predictions=write_lines(folder / "predictions.jsonl", predictions),

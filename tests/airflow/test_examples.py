@@ -9,6 +9,7 @@ import pytest
 
 from tests.airflow.batches import make_batch
 from tests.airflow.harness import REPOSITORY
+from tests.shared_data import shared_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +20,9 @@ EXAMPLES = REPOSITORY / "dags_examples"
 
 @pytest.mark.parametrize("form", ["jsonl", "coco"])
 @pytest.mark.parametrize("deferrable", ["False", "True"])
-def test_evaluate_inference_batch(run_dag: Callable[..., Any], tmp_path: Path, form: str, deferrable: str) -> None:
+def test_evaluate_inference_batch(
+    run_dag: Callable[..., Any], tmp_path: Path, form: str, deferrable: str
+) -> None:
     """The whole pipeline gives the hand-counted numbers, from both formats, waiting and deferred."""
     batch = make_batch(tmp_path / "batch")
     coco = form == "coco"
@@ -41,25 +44,142 @@ def test_evaluate_inference_batch(run_dag: Callable[..., Any], tmp_path: Path, f
         env={"AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE": deferrable},
     )
 
-    assert "success" == run.state, run.log[-6000:]
+    assert run.state == "success", run.log[-6000:]
     metrics = run.tasks["calculate_metrics"].value
-    assert (2, 2, 1) == tuple(metrics["overall"][key] for key in ("tp", "fp", "fn"))
-    assert (0.5, 2 / 3) == (metrics["overall"]["precision"], pytest.approx(metrics["overall"]["recall"]))
-    assert (1, 1, 1) == tuple(metrics["per_label"]["car"][key] for key in ("tp", "fp", "fn"))
-    assert 0.5 == metrics["iou_threshold"]
-    assert 2 == run.tasks["append_items"].value["processed"]
-    assert 3 == run.tasks["upload_ground_truth"].value["processed"]
-    assert 4 == run.tasks["upload_predictions"].value["processed"]
+    assert tuple(metrics["overall"][key] for key in ("tp", "fp", "fn")) == (2, 2, 1)
+    assert (metrics["overall"]["precision"], pytest.approx(metrics["overall"]["recall"])) == (0.5, 2 / 3)
+    assert tuple(metrics["per_label"]["car"][key] for key in ("tp", "fp", "fn")) == (1, 1, 1)
+    assert metrics["iou_threshold"] == 0.5
+    assert run.tasks["append_items"].value["processed"] == 2
+    assert run.tasks["upload_ground_truth"].value["processed"] == 3
+    assert run.tasks["upload_predictions"].value["processed"] == 4
     assert metrics == json.loads(report.read_text())["metrics"]
     assert_links(run)
 
 
 def assert_links(run: Any) -> None:
     """Each task links to its object, deferred or not."""
-    dataset, model = run.tasks["create_dataset"].value["dataset_id"], run.tasks["create_model"].value["model_id"]
+    dataset, model = (
+        run.tasks["create_dataset"].value["dataset_id"],
+        run.tasks["create_model"].value["model_id"],
+    )
     upload, metrics = run.tasks["upload_predictions"].xcoms, run.tasks["calculate_metrics"].xcoms
 
     assert run.tasks["create_dataset"].xcoms["_link_NucleusDatasetLink"].endswith(f"/dataset/{dataset}")
     assert run.tasks["create_model"].xcoms["_link_NucleusModelLink"].endswith(f"/model/{model}")
     assert upload["_link_NucleusJobLink"].endswith(f"/job/{upload['return_value']['jobs'][-1]}")
     assert metrics["_link_NucleusEvaluationLink"].endswith(f"/dataset/{dataset}/model/{model}/evaluation")
+
+
+@pytest.fixture
+def evaluated(run_dag: Callable[..., Any], tmp_path: Path) -> tuple[str, Any]:
+    """A dataset with two images, its ground truth and one evaluated model, made through the first example."""
+    batch = make_batch(tmp_path / "batch")
+    name = f"evaluated {tmp_path.name}"
+    conf = {
+        "dataset_name": name,
+        "model_reference_id": f"{name} 1",
+        "items": str(batch.items),
+        "images": str(batch.folder),
+        "ground_truth": str(batch.ground_truth),
+        "predictions": str(batch.predictions),
+    }
+    run = run_dag(
+        EXAMPLES / "nucleus_evaluate_inference_batch.py", "nucleus_evaluate_inference_batch", conf=conf
+    )
+    assert run.state == "success", run.log[-6000:]
+    return name, batch
+
+
+def test_mapped_shards(run_dag: Callable[..., Any], evaluated: Any, tmp_path: Path) -> None:
+    """Each shard is a task of its own with a readable label, the counts are merged, and the metrics are of the whole."""
+    name, batch = evaluated
+    shards = tmp_path / "shards"
+    shards.mkdir()
+    for number, line in enumerate(batch.predictions.read_text().splitlines()):
+        (shards / f"part-{number}.jsonl").write_text(line + "\n")
+    run = run_dag(
+        EXAMPLES / "nucleus_mapped_shards.py",
+        "nucleus_mapped_shards",
+        conf={"dataset_name": name, "model_reference_id": f"{name} 2", "shards": str(shards)},
+    )
+
+    assert run.state == "success", run.log[-6000:]
+    mapped = [task for key, task in run.tasks.items() if key.startswith("upload_shard[")]
+    assert [str(shards / f"part-{number}.jsonl") for number in range(4)] == sorted(
+        task.label for task in mapped
+    )
+    assert run.tasks["merged"].value == {"rows": 4, "processed": 4, "ignored": 0, "rejected": 0, "errored": 0}
+    assert tuple(run.tasks["calculate_metrics"].value["overall"][key] for key in ("tp", "fp", "fn")) == (
+        2,
+        2,
+        1,
+    )
+
+
+def test_scheduled_reevaluation(run_dag: Callable[..., Any], evaluated: Any) -> None:
+    """Models are found by reference id, evaluated in mapped tasks, and the leader is named."""
+    name, _ = evaluated
+    run = run_dag(
+        EXAMPLES / "nucleus_scheduled_reevaluation.py",
+        "nucleus_scheduled_reevaluation",
+        conf={"dataset_name": name, "model_reference_ids": [f"{name} 1"], "iou_threshold": 0.7},
+    )
+
+    assert run.state == "success", run.log[-6000:]
+    # At IoU 0.7 the van's box, which overlaps by two thirds, is no longer a hit.
+    assert pytest.approx(2 / 7) == run.tasks["leader"].value["f1"]
+    assert run.tasks["leader"].value["model_id"] == run.tasks["find_model[0]"].value["model_id"]
+    assert f"{name} 1" == run.tasks["find_model[0]"].label
+
+
+def test_compare_models(run_dag: Callable[..., Any], evaluated: Any, tmp_path: Path) -> None:
+    """The candidate with fewer false alarms is better, by the right amount."""
+    name, batch = evaluated
+    better = tmp_path / "better.jsonl"
+    better.write_text("".join(line + "\n" for line in batch.predictions.read_text().splitlines()[:3]))
+    run = run_dag(
+        EXAMPLES / "nucleus_compare_models.py",
+        "nucleus_compare_models",
+        conf={
+            "dataset_name": name,
+            "baseline": f"{name} 1",
+            "baseline_predictions": str(batch.predictions),
+            "candidate": f"{name} 3",
+            "candidate_predictions": str(better),
+        },
+    )
+
+    assert run.state == "success", run.log[-6000:]
+    compared = run.tasks["compare"].value
+    assert compared["verdict"] == "better"
+    assert pytest.approx(4 / 6 - 4 / 7) == compared["change"]["f1"]
+    # The baseline's rows were there already: they are ignored, not doubled.
+    assert run.tasks["baseline_predictions"].value["ignored"] == 4
+
+
+@pytest.mark.parametrize("detector", ["yolo", "centernet"])
+def test_real_detections_give_the_reference_counts(run_dag: Callable[..., Any], detector: str) -> None:
+    """On 85 real photographs, TP, FP and FN at IoU 0.5 are those of the reference for this matching rule."""
+    folder = shared_data("home-objects")
+    expected = json.loads((folder / "expected.json").read_text())["matching_iou_0.5"]
+    truth = str(folder / "ground_truth.json")
+    run = run_dag(
+        EXAMPLES / "nucleus_evaluate_inference_batch.py",
+        "nucleus_evaluate_inference_batch",
+        conf={
+            "dataset_name": "home objects",
+            "model_reference_id": f"home objects {detector}",
+            "items": truth,
+            "images": str(folder),
+            "ground_truth": truth,
+            "predictions": str(folder / f"predictions_{detector}.json"),
+        },
+    )
+
+    assert run.state == "success", run.log[-6000:]
+    overall = run.tasks["calculate_metrics"].value["overall"]
+    assert overall["ground_truth"] == 686
+    assert tuple(expected[detector]["score>=0"][key] for key in ("tp", "fp", "fn")) == tuple(
+        overall[key] for key in ("tp", "fp", "fn")
+    )

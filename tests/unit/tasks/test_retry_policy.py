@@ -17,12 +17,12 @@ from airflow_provider_nucleus.exceptions import (
     NucleusRequestError,
     NucleusServerError,
 )
-from airflow_provider_nucleus.tasks.retry_policy import default_retry_policy
+from airflow_provider_nucleus.tasks.retry_policy import DEFAULT_RETRY_POLICY
 
 
 def decide(error: BaseException):
     """Ask the default policy."""
-    policy = default_retry_policy()
+    policy = DEFAULT_RETRY_POLICY
     assert policy is not None
     return policy.evaluate(error, 1, 3)
 
