@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from airflow_provider_nucleus.local.jobs.deletions import run_annotation_deletion
 from airflow_provider_nucleus.local.jobs.matching import MATCHING_JOB, run_matching
+from airflow_provider_nucleus.local.jobs.merging import MERGE_JOB, run_merge
 from airflow_provider_nucleus.local.jobs.uploads import (
     run_item_upload,
     run_metadata_update,
@@ -21,6 +22,7 @@ __all__ = ["RUNNERS"]
 RUNNERS: Final[dict[str, Runner]] = {
     "annotationDeletion": run_annotation_deletion,
     MATCHING_JOB: run_matching,
+    MERGE_JOB: run_merge,
     "metadataUpdate": run_metadata_update,
     "uploadAnnotations": run_object_upload,
     "uploadDatasetItems": run_item_upload,

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from airflow_provider_nucleus.local.errors import BadRequestError
+from airflow_provider_nucleus.local.jobs.merging import MERGE_JOB
+from airflow_provider_nucleus.local.routes.bodies import strings
 from airflow_provider_nucleus.local.routes.objects import one_object
 from airflow_provider_nucleus.local.routes.predictions import on_item, upload
 from airflow_provider_nucleus.local.routes.registry import RouteTable
 from airflow_provider_nucleus.local.store import datasets, items, models, reading
 from airflow_provider_nucleus.local.store.sets import Target, ensure_set, find_set
+from airflow_provider_nucleus.local.wire import Answer
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.store.database import Cursor
@@ -52,6 +55,32 @@ def create_on_dataset(call: Call) -> Any:
         target = Target(role="run", dataset=dataset, model_no=model.number, run_no=run.number)
         ensure_set(cursor, target, dataset.number)
     return {"model_run_id": run.id}
+
+
+@ROUTES.post("modelRun/merge")
+def merge(call: Call) -> Any:
+    """Merge several runs of a model into a new one; a job copies the predictions."""
+    body = call.json()
+    ids = list(dict.fromkeys(strings(body, "model_run_ids")))
+    if len(ids) < 2:
+        raise BadRequestError("model_run_ids must name at least two different runs.")
+    with call.db.write() as cursor:
+        runs = [models.find_run(cursor, run_id) for run_id in ids]
+        model = models.find(cursor, runs[0].model_id)
+        if any(run.model_no != model.number for run in runs):
+            raise BadRequestError("Runs of different models cannot be merged.")
+        metadata = {**(body.get("metadata") or {}), "merged_from_model_run_ids": ids}
+        merged = models.create_run(cursor, model, name=body.get("name"), metadata=metadata)
+        numbers = sorted({number for run in runs for number in models.dataset_numbers(cursor, run)})
+        for number in numbers:
+            place = Target(role="run", dataset=None, model_no=model.number, run_no=merged.number)
+            ensure_set(cursor, place, number)
+        found = [datasets.by_number(cursor, number).id for number in numbers]
+        request = {"model_run_id": merged.id, "sources": ids}
+        job = call.services.start_job(
+            cursor, MERGE_JOB, dataset_no=numbers[0] if numbers else None, request=request
+        )
+    return Answer({"model_run_id": merged.id, "dataset_ids": found, "job_id": job.id}, 202)
 
 
 @ROUTES.post("dataset/{ds}/modelRun/{r}/uploadPredictions")
