@@ -1,4 +1,4 @@
-"""The short way through validation for the rows that come by the million: boxes, lines and polygons.
+"""The short way through validation for the rows that come by the million: boxes, lines, polygons and items.
 
 A builder answers with a finished object when the row is plainly good: the expected keys, plain Python types, values in
 range. On the slightest doubt it answers None, and the caller takes the pydantic way, which alone accepts odd spellings and
@@ -21,7 +21,7 @@ from airflow_provider_nucleus.schema.geometry import Point
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["box_builder", "chain_builder"]
+__all__ = ["box_builder", "chain_builder", "item_builder"]
 
 T = TypeVar("T")
 
@@ -157,6 +157,42 @@ def chain_builder(cls: type[T], *, least_vertices: int) -> Callable[[Mapping[str
             return None
         values["label"] = label
         values["vertices"] = points
+        made = new(cls)
+        made.__dict__.update(values)
+        return made
+
+    return build
+
+
+_ITEM_KEYS = frozenset({"image_url", "reference_id", "metadata", "width", "height", "update"})
+
+
+def item_builder(cls: type[T]) -> Callable[[Mapping[str, Any]], T | None]:
+    """Return a builder of images with nothing unusual about them."""
+    blank = _blank(cls)
+    new = object.__new__
+
+    def build(row: Mapping[str, Any]) -> T | None:
+        if type(row) is not dict or not _ITEM_KEYS.issuperset(row):
+            return None
+        values = blank.copy()
+        values["image_location"] = row.get("image_url")
+        values["reference_id"] = row.get("reference_id")
+        metadata = row.get("metadata")
+        if not (_plain(values["image_location"]) and _plain(values["reference_id"])):
+            return None
+        if metadata is not None:
+            if type(metadata) is not dict or "camera_params" in metadata:
+                return None
+            try:
+                values["metadata"] = check_metadata(metadata)
+            except ValueError:
+                return None
+        for name in ("width", "height"):
+            pixels = row.get(name)
+            if pixels is not None and (type(pixels) is not int or pixels <= 0):
+                return None
+            values[name] = pixels
         made = new(cls)
         made.__dict__.update(values)
         return made

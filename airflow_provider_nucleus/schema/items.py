@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import PlainValidator
 
 from airflow_provider_nucleus.exceptions import NucleusValidationError
+from airflow_provider_nucleus.schema import fast
 from airflow_provider_nucleus.schema.base import (
     Coordinate,
     Embedding,
@@ -280,6 +281,14 @@ def parse_item(payload: Mapping[str, Any], *, ignore_unknown: bool = False) -> D
 
     Raises NucleusValidationError naming the key.
     """
+    plain = _build_plain(payload)
+    return _parse(payload, ignore_unknown=ignore_unknown) if plain is None else plain
+
+
+_build_plain = fast.item_builder(DatasetItem)
+
+
+def _parse(payload: Mapping[str, Any], *, ignore_unknown: bool) -> DatasetItem:
     arguments: dict[str, Any] = {}
     for key, value in require_object(payload, "a row of items").items():
         argument = _ITEM_KEYS.get(key)

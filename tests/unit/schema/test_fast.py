@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_nucleus import schema
 from airflow_provider_nucleus.exceptions import NucleusValidationError
-from airflow_provider_nucleus.schema import annotations, predictions
+from airflow_provider_nucleus.schema import annotations, items, predictions
 
 odd_numbers = st.sampled_from([
     0,
@@ -181,3 +181,60 @@ def test_a_plainly_good_row_takes_the_short_way(fast, types, optional, data):
 
     assert built is not None
     assert outcome(types[row["type"]].parse, row)[1] == built
+
+
+good_items = st.fixed_dictionaries(
+    {"reference_id": st.just("i"), "image_url": st.sampled_from(["s3://b/1.png", "a b.jpg"])},
+    optional={
+        "metadata": st.sampled_from([None, {}, {"a": 1, "b": [None, 2.5]}]),
+        "width": st.integers(1, 9000) | st.none(),
+        "height": st.integers(1, 9000) | st.none(),
+        "update": st.booleans(),
+    },
+)
+odd_item_values = {
+    "reference_id": odd_texts,
+    "image_url": odd_texts,
+    "image_location": odd_texts,
+    "pointcloud_url": odd_texts,
+    "metadata": odd_metadata | st.just({"camera_params": {"fx": 1}}),
+    "width": odd_numbers,
+    "height": odd_numbers,
+    "phash": odd_texts,
+    "dataset_item_id": odd_texts,
+    "unknown": st.just(1),
+}
+item_changes = st.lists(
+    st.sampled_from(sorted(odd_item_values)).flatmap(
+        lambda key: st.tuples(st.just(key), odd_item_values[key])
+    ),
+    max_size=2,
+)
+
+
+@given(row=good_items, differences=item_changes)
+@settings(max_examples=300, deadline=None)
+def test_both_ways_agree_about_any_item(row, differences):
+    """Same object, or same complaint."""
+    row = changed(row, differences)
+
+    def slow(payload):
+        return items._parse(payload, ignore_unknown=False)
+
+    assert item_outcome(slow, row) == item_outcome(schema.parse_item, row)
+
+
+@given(row=good_items)
+@settings(max_examples=50, deadline=None)
+def test_a_plainly_good_item_takes_the_short_way(row):
+    """Millions of them come."""
+    assert items._build_plain(row) is not None
+
+
+def item_outcome(build, row):
+    """Return the object with all its fields, or the complaint."""
+    try:
+        built = build(copy.deepcopy(row))
+    except NucleusValidationError as error:
+        return error.field, error.reason
+    return built, built.__dict__, list(built.__dict__)
