@@ -21,7 +21,7 @@ from airflow_provider_nucleus.client.exchange import (
     exchange,
 )
 from airflow_provider_nucleus.client.paging import Page, walk_pages
-from airflow_provider_nucleus.client.retry import NoAnswer, RetryPolicy
+from airflow_provider_nucleus.client.retry import NoAnswer, RetryPolicy, tls_outcome
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -153,14 +153,10 @@ async def _start_of(answer: httpx.Response) -> bytes:
 
 
 def _outcome(error: Exception) -> NoAnswer:
-    if isinstance(error, httpx.ConnectError):
-        inner: BaseException | None = error
-        while inner is not None:
-            if isinstance(inner, ssl.SSLError):
-                return NoAnswer.HOPELESS
-            inner = inner.__cause__ or inner.__context__
-        return NoAnswer.NOT_SENT
-    if isinstance(error, (httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)):
+    tls = tls_outcome(error)
+    if tls is not None:
+        return tls
+    if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)):
         return NoAnswer.NOT_SENT
     if isinstance(error, (httpx.UnsupportedProtocol, httpx.InvalidURL)):
         return NoAnswer.HOPELESS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Mapping
 
-__all__ = ["NO_RETRY", "NoAnswer", "RetryPolicy", "retry_after_seconds", "retry_delay"]
+__all__ = ["NO_RETRY", "NoAnswer", "RetryPolicy", "retry_after_seconds", "retry_delay", "tls_outcome"]
 
 TRANSIENT_STATUSES = frozenset({429, 502, 503, 504, 520, 524})
 
@@ -26,6 +27,27 @@ class NoAnswer(StrEnum):
     """The connection broke or timed out after the request left: the server may have acted on it."""
     HOPELESS = "hopeless"
     """Trying again cannot help, such as a certificate that does not match."""
+
+
+def tls_outcome(error: BaseException) -> NoAnswer | None:
+    """Judge a failure of TLS, wherever it hides in the chain of causes; None if there is none.
+
+    A certificate that is not trusted, and a server that does not speak TLS, stay so. Anything else may pass.
+    """
+    seen: list[BaseException] = []
+    todo: list[object] = [error]
+    while todo:
+        cause = todo.pop()
+        if not isinstance(cause, BaseException) or cause in seen:
+            continue
+        seen.append(cause)
+        if isinstance(cause, ssl.SSLError):
+            wrong_protocol = getattr(cause, "reason", None) == "WRONG_VERSION_NUMBER"
+            lasting = wrong_protocol or isinstance(cause, ssl.SSLCertVerificationError)
+            return NoAnswer.HOPELESS if lasting else NoAnswer.LOST
+        # Libraries hand the cause on as an argument or as `reason`.
+        todo += [cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args]
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from airflow_provider_nucleus.client.exchange import (
     exchange,
 )
 from airflow_provider_nucleus.client.paging import Page, walk_pages
-from airflow_provider_nucleus.client.retry import NoAnswer, RetryPolicy
+from airflow_provider_nucleus.client.retry import NoAnswer, RetryPolicy, tls_outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -143,8 +143,9 @@ def _start_of(answer: requests.Response) -> bytes:
 
 
 def _outcome(error: requests.RequestException) -> NoAnswer:
-    if isinstance(error, requests.exceptions.SSLError):
-        return NoAnswer.HOPELESS
+    tls = tls_outcome(error)
+    if tls is not None:
+        return tls
     if isinstance(error, (requests.exceptions.ConnectTimeout, requests.exceptions.ProxyError)):
         return NoAnswer.NOT_SENT
     if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)):

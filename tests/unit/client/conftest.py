@@ -115,7 +115,7 @@ def transport(request: pytest.FixtureRequest) -> Iterator[Callable[..., Transpor
         endpoint = server if isinstance(server, str) else server.endpoint
         settings = {
             name: options.pop(name)
-            for name in ("limited_access_key", "timeout", "conn_id")
+            for name in ("limited_access_key", "timeout", "conn_id", "verify_tls")
             if name in options
         }
         settings.setdefault("conn_id", "nucleus_test")

@@ -1,0 +1,135 @@
+"""Certificates: trusted, refused, waived; against a real TLS server."""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+import ssl
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from airflow_provider_nucleus.client import BytesContent
+from airflow_provider_nucleus.client.calls import datasets, items
+from airflow_provider_nucleus.client.retry import NoAnswer, tls_outcome
+from airflow_provider_nucleus.exceptions import NucleusConnectionError, NucleusRequestError
+from tests.unit.client.scripted import Reply, ScriptedServer
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A certificate for the loopback address that nobody but its own file vouches for."""
+    folder = tmp_path_factory.mktemp("tls")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "nucleus test")])
+    now = dt.datetime.now(dt.UTC)
+    made = (
+        x509
+        .CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    public, private = folder / "cert.pem", folder / "key.pem"
+    public.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    private.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    return public, private
+
+
+@pytest.fixture
+def tls_server(certificate):
+    """A server that speaks TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    made = ScriptedServer(context)
+    made.otherwise = Reply(200, [])
+    yield made
+    made.stop()
+
+
+def test_a_certificate_nobody_vouches_for_is_refused_at_once(tls_server, transport):
+    """Trying again does not help; the settings do."""
+    client = transport(tls_server)
+
+    with pytest.raises(NucleusConnectionError, match="verify_tls") as caught:
+        client.send(datasets.list_datasets())
+
+    assert client.sleeps == []
+    assert caught.value.attempts == 1
+    assert tls_server.requests == []
+
+
+def test_a_certificate_is_trusted_through_its_authority(tls_server, transport, certificate):
+    """verify_tls may be the path of a bundle."""
+    assert transport(tls_server, verify_tls=str(certificate[0])).send(datasets.list_datasets()) == []
+
+
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+def test_verification_can_be_waived(tls_server, transport):
+    """For development, by an explicit setting."""
+    assert transport(tls_server, verify_tls=False).send(datasets.list_datasets()) == []
+
+
+def test_the_environment_cannot_replace_a_bundle_that_was_configured(
+    tls_server, transport, certificate, monkeypatch
+):
+    """What the connection says counts."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere")
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
+
+    assert transport(tls_server, verify_tls=str(certificate[0])).send(datasets.list_datasets()) == []
+
+
+def test_tls_spoken_to_a_plain_server_is_named(server, transport):
+    """A wrong scheme does not become right by waiting."""
+    client = transport(server.endpoint.replace("http://", "https://"))
+
+    with pytest.raises(NucleusConnectionError):
+        client.send(datasets.list_datasets())
+
+    assert client.sleeps == []
+
+
+def test_a_redirect_from_http_to_https_of_the_same_host_is_followed(
+    server, tls_server, transport, certificate
+):
+    """Load balancers do that; the key becomes safer on the way."""
+    server.answers(Reply(308, "", {"Location": f"{tls_server.endpoint}/dataset/details"}))
+
+    assert transport(server, verify_tls=str(certificate[0])).send(datasets.list_datasets()) == []
+    assert "authorization" in tls_server.requests[0].headers
+
+
+def test_a_redirect_from_https_to_http_is_not(server, tls_server, transport, certificate):
+    """Neither for our key nor for a signed file."""
+    client = transport(tls_server, verify_tls=str(certificate[0]))
+    tls_server.otherwise = Reply(307, "", {"Location": f"{server.endpoint}/dataset/details"})
+
+    with pytest.raises(NucleusRequestError):
+        client.send(datasets.list_datasets())
+    with pytest.raises(NucleusRequestError):
+        client.send(items.put_signed(f"{tls_server.origin}/bucket", BytesContent(b"rows")))
+
+    assert server.requests == []
+
+
+def test_a_handshake_that_breaks_may_pass():
+    """Only certificates and protocols are for good."""
+    assert tls_outcome(ValueError("x")) is None
+    assert tls_outcome(OSError("x", ssl.SSLEOFError(8, "EOF occurred"))) is NoAnswer.LOST
+    assert tls_outcome(ssl.SSLCertVerificationError(1, "bad")) is NoAnswer.HOPELESS
