@@ -10,7 +10,14 @@ import pytest
 
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusConnectionError
 from airflow_provider_nucleus.schema.jobs import Job, JobStatus
+from airflow_provider_nucleus.triggers import poller
 from airflow_provider_nucleus.triggers.poller import shared_poller
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch):
+    """Rounds after a failure follow at once."""
+    monkeypatch.setattr(poller, "MAX_BACK_OFF", 0.0)
 
 
 class Server:
@@ -51,8 +58,8 @@ class Server:
 
 async def wait(server: Server, *job_ids: str, key: str = "conn"):
     """Follow jobs to their end; return every round."""
-    poller = shared_poller(key, connect=server.connect)
-    async with contextlib.aclosing(poller.observe(job_ids, interval=0)) as rounds:
+    shared = shared_poller(key, connect=server.connect)
+    async with contextlib.aclosing(shared.observe(job_ids, interval=0)) as rounds:
         return [{job: getattr(what, "status", what) for job, what in seen.items()} async for seen in rounds]
 
 

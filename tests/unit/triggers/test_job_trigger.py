@@ -1,0 +1,258 @@
+"""The job trigger against a server that answers as told: events, deadlines, failures, killing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import json
+import threading
+import time
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from airflow_provider_nucleus.exceptions import NucleusConfigError
+from airflow_provider_nucleus.triggers import poller
+from airflow_provider_nucleus.triggers.events import WaitEvent
+from airflow_provider_nucleus.triggers.job import NucleusJobTrigger
+from tests.airflow.harness import connection_json
+
+KEY = "live_0123456789abcdef"
+
+
+class Script:
+    """A Nucleus whose jobs answer from a list of (status code, body), the last one for ever."""
+
+    def __init__(self, answers: list[tuple[int, dict[str, Any]]], *, cancel: int = 200) -> None:
+        self.answers = answers
+        self.cancel = cancel
+        self.requests: Counter[str] = Counter()
+        script = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                script.requests["look"] += 1
+                self.answer(*(script.answers.pop(0) if len(script.answers) > 1 else script.answers[0]))
+
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                script.requests[self.path.rpartition("/")[2] or "list"] += 1
+                listing = self.path.endswith("/jobs/")
+                self.answer(200 if listing else script.cancel, [] if listing else {"job_id": "job_1"})
+
+            def answer(self, status: int, body: Any) -> None:
+                content = json.dumps(body).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *arguments: Any) -> None:
+                """Stay silent."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01})
+        self.thread.start()
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_port}/v1/nucleus"
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+
+RUNNING = (200, {"status": "Running", "job_id": "job_1"})
+COMPLETED = (200, {"status": "Completed", "job_id": "job_1", "message": {"annotation_upload": {"total": 1}}})
+AWAY = (503, {"error": "away"})
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch):
+    """Make a scripted Nucleus the connection ``probe``; pauses between rounds last no time."""
+    with contextlib.ExitStack() as stack:
+
+        def start(*answers: tuple[int, dict[str, Any]], **options: Any) -> Script:
+            server = Script(list(answers), **options)
+            stack.callback(server.close)
+            monkeypatch.setenv("AIRFLOW_CONN_PROBE", connection_json(endpoint=server.endpoint, api_key=KEY))
+            return server
+
+        monkeypatch.setattr(poller, "MAX_BACK_OFF", 0.0)
+        yield start
+
+
+def trigger(**changes: Any) -> NucleusJobTrigger:
+    """Return a trigger that waits for one job."""
+    arguments: dict[str, Any] = {
+        "nucleus_conn_id": "probe",
+        "job_ids": ["job_1"],
+        "deadline": time.time() + 60,
+        "poll_interval": 0.001,
+        "carry": {"dataset_id": "ds_1"},
+    }
+    return NucleusJobTrigger(**arguments | changes)
+
+
+def events(waiting: NucleusJobTrigger) -> list[WaitEvent]:
+    """Run a trigger to its end and return everything it sent."""
+
+    async def collect() -> list[WaitEvent]:
+        return [WaitEvent.from_payload(event.payload) async for event in waiting.run()]
+
+    return asyncio.run(collect())
+
+
+def test_serialisation_round_trip():
+    """A trigger made anew from what it serialises, over JSON, is the same trigger."""
+    first = trigger(failure_budget=3, cancel_on_kill=False)
+    path, arguments = first.serialize()
+    module, _, name = path.rpartition(".")
+    second = getattr(importlib.import_module(module), name)(**json.loads(json.dumps(arguments)))
+
+    assert first.serialize() == second.serialize()
+
+
+def test_airflows_own_encoding_keeps_the_arguments():
+    """What Airflow stores of the trigger decodes to the same arguments."""
+    from airflow.serialization.decoders import smart_decode_trigger_kwargs
+    from airflow.serialization.encoders import encode_trigger
+
+    first = trigger()
+
+    assert first.serialize()[1] == smart_decode_trigger_kwargs(encode_trigger(first)["kwargs"])
+
+
+def test_arguments_hold_no_secret(script):
+    """Airflow prints a trigger's arguments; the key is not among them."""
+    script(COMPLETED)
+
+    assert KEY not in repr(trigger())
+
+
+@pytest.mark.parametrize("carry", [{"x": object()}, {"x": float("nan")}, {"x": (1, 2)}, {1: "x"}])
+def test_what_cannot_travel_is_refused_before_anything_starts(carry):
+    """Arguments that JSON would lose or change are an error at once, not after the job was started."""
+    with pytest.raises(NucleusConfigError, match="cannot be deferred"):
+        trigger(carry=carry).check_serializable()
+
+
+def test_one_event_when_all_jobs_have_ended(script):
+    """The event carries each job's last status and what the task gave the trigger."""
+    script(RUNNING, RUNNING, COMPLETED)
+
+    (event,) = events(trigger())
+
+    assert event.status == "finished"
+    assert event.jobs["job_1"]["status"] == "Completed"
+    assert event.jobs["job_1"]["message"] == {"annotation_upload": {"total": 1}}
+    assert event.carry == {"dataset_id": "ds_1"}
+
+
+@pytest.mark.parametrize("status", ["Errored_Server", "Errored_Partial", "Cancelled", "Retried", "Nonsense"])
+def test_a_job_that_ended_badly_has_ended(script, status):
+    """The trigger waits; what the end means is the task's to say."""
+    script((200, {"status": status, "job_id": "job_1"}))
+
+    assert [event.status for event in events(trigger())] == ["finished"]
+
+
+def test_transient_errors_do_not_end_the_wait(script):
+    """A server that is away for a while is waited for."""
+    script(RUNNING, AWAY, AWAY, AWAY, COMPLETED)
+
+    assert [event.status for event in events(trigger(failure_budget=3))] == ["finished"]
+
+
+def test_too_many_errors_in_a_row_end_it_and_leave_the_job(script):
+    """The event says that the job was lost sight of, and with which error."""
+    server = script(RUNNING, AWAY)
+
+    (event,) = events(trigger(failure_budget=3))
+
+    assert event.status == "unreachable"
+    assert "503" in event.message
+    assert server.requests["look"] == 5
+    assert server.requests["cancel"] == 0
+
+
+def test_wrong_key_ends_the_wait_at_once(script):
+    """What a repetition cannot cure is not repeated; the key is not in the event."""
+    server = script((401, {"error": f"bad key {KEY}"}))
+
+    (event,) = events(trigger())
+
+    assert event.status == "unreachable"
+    assert server.requests["look"] == 1
+    assert KEY not in json.dumps(event.to_payload())
+
+
+def test_connection_that_is_wrong_ends_the_wait(monkeypatch):
+    """A connection without a key is an event, not a crash of the trigger."""
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_PROBE", connection_json(endpoint="http://127.0.0.1:9/v1/nucleus", api_key=None)
+    )
+
+    (event,) = events(trigger())
+
+    assert event.status == "unreachable"
+    assert "'probe'" in event.message
+
+
+def test_deadline_ends_the_wait(script):
+    """A deadline in the past still grants no look; the event says that time is up."""
+    script(RUNNING)
+
+    (event,) = events(trigger(deadline=time.time() - 1))
+
+    assert (event.status, list(event.jobs)) == ("timeout", ["job_1"])
+
+
+def test_on_kill_cancels_the_jobs(script):
+    """A user who kills the deferred task means the job as well."""
+    server = script(RUNNING)
+
+    asyncio.run(trigger(job_ids=["job_1", "job_2"]).on_kill())
+
+    assert server.requests["cancel"] == 2
+
+
+@pytest.mark.parametrize("answer", [404, 409, 501, 500])
+def test_on_kill_never_raises(script, caplog, answer):
+    """Where the server cannot cancel, the log names the job and says that it was left."""
+    script(RUNNING, cancel=answer)
+
+    asyncio.run(trigger().on_kill())
+
+
+def test_on_kill_leaves_jobs_alone_when_told_to(script):
+    """``cancel_on_kill=False`` means that."""
+    server = script(RUNNING)
+
+    asyncio.run(trigger(cancel_on_kill=False).on_kill())
+
+    assert server.requests["cancel"] == 0
+
+
+def test_many_triggers_share_one_poll(script):
+    """Fifty deferred tasks of one connection cost a listing a round, and one look each when they have ended."""
+    server = script(COMPLETED)
+
+    async def one(number: int) -> WaitEvent:
+        (event,) = [
+            WaitEvent.from_payload(event.payload) async for event in trigger(job_ids=[f"job_{number}"]).run()
+        ]
+        return event
+
+    async def all_of_them() -> list[WaitEvent]:
+        return await asyncio.gather(*(one(number) for number in range(50)))
+
+    assert {"finished"} == {event.status for event in asyncio.run(all_of_them())}
+    assert server.requests["look"] == 50
+    assert server.requests["list"] <= 3
