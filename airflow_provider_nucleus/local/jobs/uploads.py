@@ -147,26 +147,21 @@ def run_scene_upload(context: JobContext) -> Outcome:
         dataset = dataset_of(cursor, context)
         problems = []
         for line in lines:
-            counts["total"] += 1
             scene = _loaded(line)
-            problem = scenes.scene_problem(scene, request["kind"])
-            try:
-                if problem is None:
-                    verdict = scenes.store_scene(
-                        cursor, dataset, scene, kind=request["kind"], update=request["update"]
-                    )
-                    counts[verdict] += 1
-                    continue
-            except ValueError as error:
-                problem = str(error)
-            counts["errored"] += 1
-            name = scene.get("reference_id") if isinstance(scene, dict) else None
-            problems.append(orjson.dumps({"scene": {"referenceId": name}, "error": problem}).decode())
+            stored = scenes.store_checked(
+                cursor, dataset, scene, kind=request["kind"], update=request["update"]
+            )
+            counts[stored.status] += 1
+            if stored.problem is not None:
+                name = scene.get("reference_id") if isinstance(scene, dict) else None
+                problems.append(
+                    orjson.dumps({"scene": {"referenceId": name}, "error": stored.problem}).decode()
+                )
         return problems
 
     counts = run_chunks(context, prepare, store)
-    message = {"scene_upload": {name: counts[name] for name in ("total", "processed", "ignored", "errored")}}
-    return Outcome("Completed", message)
+    names = ("created", "updated", "ignored", "errored")
+    return Outcome("Completed", {"scene_upload": {name: counts[name] for name in names}})
 
 
 def run_metadata_update(context: JobContext) -> Outcome:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.local.errors import BadRequestError
-from airflow_provider_nucleus.local.jobs.starting import start_on_bytes, start_on_upload
-from airflow_provider_nucleus.local.routes.bodies import flag, object_list, request_id, rows_of
+from airflow_provider_nucleus.local.jobs.starting import start_on_upload
+from airflow_provider_nucleus.local.routes.bodies import flag, object_list, request_id
 from airflow_provider_nucleus.local.routes.registry import RouteTable
 from airflow_provider_nucleus.local.store import datasets, scenes
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.store.database import Cursor
+    from airflow_provider_nucleus.local.store.datasets import Dataset
     from airflow_provider_nucleus.local.wire import Call
 
 __all__ = ["ROUTES"]
@@ -33,22 +34,36 @@ def upload_video(call: Call) -> Any:
 
 def _upload(call: Call, job_type: str, kind: str) -> Any:
     body = call.json()
-    request = {"kind": kind, "update": flag(body, "update")}
+    update = flag(body, "update")
     with call.db.write() as cursor:
         dataset = datasets.find(cursor, call.params["ds"])
         if not dataset.is_scene:
             raise BadRequestError(
                 f"Dataset {dataset.id} is not a scene dataset: create one with is_scene true."
             )
-        if call.is_async:
-            uploaded = request_id(body)
-            job = start_on_upload(
-                call.services, cursor, job_type, dataset=dataset, request_id=uploaded, request=request
-            )
-        else:
-            data = rows_of(object_list(body, "scenes"))
-            job = start_on_bytes(call.services, cursor, job_type, dataset=dataset, data=data, request=request)
+        if not call.is_async:
+            return _store_now(cursor, dataset, object_list(body, "scenes"), kind=kind, update=update)
+        job = start_on_upload(
+            call.services,
+            cursor,
+            job_type,
+            dataset=dataset,
+            request_id=request_id(body),
+            request={"kind": kind, "update": update},
+        )
     return job.to_wire()
+
+
+def _store_now(cursor: Cursor, dataset: Dataset, found: list[Any], *, kind: str, update: bool) -> Any:
+    """Store the scenes of a synchronous request, as clients up to 0.18.8 send it."""
+    stored = [scenes.store_checked(cursor, dataset, scene, kind=kind, update=update) for scene in found]
+    return {
+        "dataset_id": dataset.id,
+        "new_scenes": sum(entry.status == "created" for entry in stored),
+        "updated_scenes": sum(entry.status == "updated" for entry in stored),
+        "ignored_scenes": sum(entry.status == "ignored" for entry in stored),
+        "upload_errors": [entry.problem for entry in stored if entry.problem is not None],
+    }
 
 
 @ROUTES.get("dataset/{ds}/scenes_list")

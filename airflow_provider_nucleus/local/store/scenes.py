@@ -29,12 +29,20 @@ __all__ = [
     "in_slice",
     "listing",
     "scene_problem",
-    "store_scene",
+    "store_checked",
     "to_wire",
 ]
 
 LIDAR: Final = "lidar"
 VIDEO: Final = "video"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredScene:
+    """What became of an uploaded scene: ``created``, ``updated``, ``ignored`` or ``errored`` (then with a problem)."""
+
+    status: str
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,19 +114,22 @@ def _entries(scene: dict[str, Any], kind: str) -> Iterator[tuple[int, str, dict[
                 yield index, sensor, entry
 
 
-def store_scene(cursor: Cursor, dataset: Dataset, scene: dict[str, Any], *, kind: str, update: bool) -> str:
-    """Store one checked scene; return ``processed`` or ``ignored``.
+def store_checked(cursor: Cursor, dataset: Dataset, scene: Any, *, kind: str, update: bool) -> StoredScene:
+    """Check and store one uploaded scene.
 
     A scene is known by its reference id; with ``update`` an existing one is replaced, but its items keep their ids and
-    annotations where their reference ids stay. Raises ValueError if an item's reference id is taken by another scene.
+    annotations where their reference ids stay. An item whose reference id another scene has is an error of the scene.
     """
+    problem = scene_problem(scene, kind)
+    if problem is not None:
+        return StoredScene("errored", problem)
     old = one(
         cursor,
         "SELECT scene_no FROM scenes WHERE dataset_no = ? AND reference_id = ?",
         [dataset.number, scene["reference_id"]],
     )
     if old is not None and not update:
-        return "ignored"
+        return StoredScene("ignored")
     entries = list(_entries(scene, kind))
     names = [entry["reference_id"] for _, _, entry in entries]
     taken = {
@@ -130,10 +141,10 @@ def store_scene(cursor: Cursor, dataset: Dataset, scene: dict[str, Any], *, kind
             [dataset.number, names],
         )
     }
-    number = reserve(cursor, "scene") if old is None else old["scene_no"]
     for name, row in taken.items():
-        if row["scene_no"] != number:
-            raise ValueError(f"item reference_id {name} is already used in dataset {dataset.id}")
+        if old is None or row["scene_no"] != old["scene_no"]:
+            return StoredScene("errored", f"item reference_id {name} is already used in dataset {dataset.id}")
+    number = reserve(cursor, "scene") if old is None else old["scene_no"]
     _forget_frames(cursor, number, keep=names)
     frames = _store_entries(
         cursor, dataset, number, entries, {name: row["item_no"] for name, row in taken.items()}
@@ -149,7 +160,7 @@ def store_scene(cursor: Cursor, dataset: Dataset, scene: dict[str, Any], *, kind
             _text(scene.get("tracks")), scene.get("frame_rate"), scene.get("video_url"), _now(),
         ],
     )  # fmt: skip
-    return "processed"
+    return StoredScene("created" if old is None else "updated")
 
 
 def _now() -> datetime:
