@@ -24,6 +24,7 @@ from airflow_provider_nucleus.schema.base import (
 )
 from airflow_provider_nucleus.schema.checks import shown
 from airflow_provider_nucleus.schema.geometry import Keypoint, Point, Point3D, Segment
+from airflow_provider_nucleus.schema.shape import Shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -52,7 +53,7 @@ def _keys(*names: str) -> dict[str, str]:
     return {name: name for name in names}
 
 
-class Annotation(shapes.Shape):
+class Annotation(Shape):
     """Base of the ground-truth types."""
 
     @classmethod

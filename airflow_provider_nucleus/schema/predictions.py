@@ -26,6 +26,7 @@ from airflow_provider_nucleus.schema.base import (
     wire_object,
 )
 from airflow_provider_nucleus.schema.geometry import Keypoint, Point, Point3D, Segment
+from airflow_provider_nucleus.schema.shape import Shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -59,7 +60,7 @@ def _keys(*names: str) -> dict[str, str]:
     return {name: name for name in ("metadata", "confidence", *names)} | _TARGET
 
 
-class Prediction(shapes.Shape):
+class Prediction(Shape):
     """Base of the prediction types: adds confidence, class distribution and the target ids to a shape.
 
     Equality leaves the target ids out, as the official client does, so that what is read back equals what was sent.
