@@ -1,0 +1,56 @@
+"""A task's surroundings without Airflow's database: context, XComs, state store."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+
+class TaskInstance:
+    """What operators use of a task instance; keeps XComs."""
+
+    dag_id = "dag"
+    run_id = "run"
+    map_index = -1
+
+    def __init__(self, task_id: str, max_tries: int) -> None:
+        self.task_id = task_id
+        self.max_tries = max_tries
+        self.xcoms: dict[str, Any] = {}
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        """Keep a value, as JSON would."""
+        self.xcoms[key] = json.loads(json.dumps(value))
+
+    def xcom_pull(self, task_ids: str, key: str) -> Any:
+        """Return a value that was kept."""
+        assert task_ids == self.task_id
+        return self.xcoms.get(key)
+
+
+class StateStore:
+    """Airflow's task state store as a dict of JSON texts."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+
+    def get(self, key: str) -> Any:
+        """Return a value, None when there is none."""
+        return json.loads(self.values[key]) if key in self.values else None
+
+    def set(self, key: str, value: Any, *, retention: Any) -> None:
+        """Keep a value."""
+        assert retention is not None
+        self.values[key] = json.dumps(value)
+
+    def delete(self, key: str) -> None:
+        """Forget a value."""
+        self.values.pop(key, None)
+
+
+def context(task: Any, *, store: StateStore | None = None, max_tries: int = 0) -> dict[str, Any]:
+    """Return the context of one try of *task*; without *store* it is an Airflow before 3.3."""
+    made: dict[str, Any] = {"task": task, "ti": TaskInstance(task.task_id, max_tries)}
+    if store is not None:
+        made["task_state_store"] = store
+    return made
