@@ -76,9 +76,15 @@ def table_of_lines(data: bytes, *, first: int) -> pa.Table:
     short = np.flatnonzero(np.diff(offsets) < _SHORT)
     blank = [index for index in short if not data[offsets[index] : offsets[index + 1]].strip()]
     if blank:
-        lines = lines.take(pa.array(np.delete(np.arange(len(lines)), blank)))
-    table = pa.table({"n": pa.array(np.arange(first, first + len(lines))), "line": lines})
+        lines = lines.take(_integers(np.delete(np.arange(len(lines)), blank)))
+    numbers = _integers(np.arange(first, first + len(lines)))
+    table = pa.Table.from_arrays([numbers, lines], names=["n", "line"])
     return pa.Table.from_batches(table.to_batches(max_chunksize=_BATCH), table.schema)
+
+
+def _integers(values: npt.NDArray[np.int64]) -> pa.Array:
+    # pa.array() would do, but imports pandas where it is installed, which takes seconds.
+    return pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(values.astype(np.int64))])
 
 
 def _line_ends(data: bytes) -> npt.NDArray[np.int32]:
