@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from itertools import starmap
 from typing import TYPE_CHECKING
 
@@ -263,6 +264,30 @@ def test_cuboids_match_in_three_dimensions(api: Api):
     calculate(api, dataset, model)
 
     assert pairs(objects(api, dataset, "iou", run)) == {("car", "car", round(1 / 3, 6))}
+
+
+def test_keypoints_match_by_their_similarity(api: Api):
+    """Names decide which keypoints are compared, published tolerances and the area in the metadata how strictly."""
+    dataset, model = api.dataset("a"), make_model(api)
+
+    def person(name: str, places: dict[str, tuple[float | None, float | None]], **extra) -> dict:
+        points = [{"x": x, "y": y, "visible": x is not None} for x, y in places.values()]
+        geometry = {"keypoints": points, "names": list(places), "skeleton": None}
+        return {"type": "keypoints", "label": "person", "reference_id": "a", "annotation_id": name} | {
+            "geometry": geometry, **extra,
+        }  # fmt: skip
+
+    truth = {"nose": (10.0, 10.0), "tail": (50.0, 10.0), "left_eye": (None, None)}
+    annotate(api, dataset, person("g", truth, metadata={"area": 400}))
+    # In another order, the nose 3 px off, the tail missing, and one that the truth does not label.
+    guess = {"left_eye": (0.0, 0.0), "tail": (None, None), "nose": (13.0, 10.0)}
+    run = predict(api, dataset, model, person("p", guess, confidence=0.5))
+
+    message = calculate(api, dataset, model)
+
+    similarity = math.exp(-(3**2) / (2 * 400 * (2 * 0.026) ** 2)) / 2
+    assert message["not_matched"] == {}
+    assert pairs(objects(api, dataset, "iou", run)) == {("person", "person", round(similarity, 6))}
 
 
 def test_mask_segments_are_matched_by_their_pixels(api: Api):

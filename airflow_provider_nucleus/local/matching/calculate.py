@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["calculate"]
 
 _LOG: Final = logging.getLogger(__name__)
+_KEYPOINTS_AT_ONCE: Final = 20_000
 _REASONS_SHOWN: Final = 20
 
 
@@ -41,6 +42,7 @@ def calculate(
     families: list[ObjectFamily | MaskFamily] = [
         ObjectFamily("area", ("box", "polygon")),
         ObjectFamily("cuboid", ("cuboid",)),
+        ObjectFamily("keypoints", ("keypoints",), rows=_KEYPOINTS_AT_ONCE),
         MaskFamily(mask_path),
     ]
     skipped: list[Skipped] = []

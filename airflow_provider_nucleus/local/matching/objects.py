@@ -1,4 +1,4 @@
-"""Matching of objects that are stored one by one: boxes and polygons with each other, cuboids with cuboids."""
+"""Matching of objects that are stored one by one: boxes and polygons with each other, cuboids, keypoints."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from airflow_provider_nucleus.evaluation.matching import match
 from airflow_provider_nucleus.local.matching.parts import Part
 from airflow_provider_nucleus.local.matching.rows import match_rows
 from airflow_provider_nucleus.local.matching.shapes import GEOMETRY_COLUMNS, SHAPES, floats, integers
-from airflow_provider_nucleus.local.matching.sides import Side, item_spans
+from airflow_provider_nucleus.local.matching.sides import PARTITION_ROWS, Side, item_spans
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from airflow_provider_nucleus.evaluation.arrays import IntArray
+    from airflow_provider_nucleus.evaluation.columns import Geometry
     from airflow_provider_nucleus.local.matching.options import MatchOptions
     from airflow_provider_nucleus.local.matching.sides import Sets, Span
     from airflow_provider_nucleus.local.store.database import Cursor
@@ -28,23 +29,28 @@ __all__ = ["ObjectFamily"]
 
 @dataclass(frozen=True, slots=True)
 class ObjectFamily:
-    """Types of object that are compared with each other, under one name."""
+    """Types of object that are compared with each other, under one name; ``rows`` of them in one step."""
 
     name: str
     types: tuple[str, ...]
+    rows: int = PARTITION_ROWS
 
     def spans(self, cursor: Cursor, sets: Sets) -> list[Span]:
         """Cut the work into spans of items."""
-        return item_spans(cursor, sets, table="objects", condition=self._of_types)
+        return item_spans(cursor, sets, table="objects", condition=self._of_types, rows=self.rows)
 
     def match(self, cursor: Cursor, sets: Sets, *, span: Span, options: MatchOptions, first: int) -> Part:
         """Match a span; its rows are numbered from ``first``."""
         tables = [self._read(cursor, set_no, span) for set_no in (sets.truth, sets.predictions)]
+        shapes = SHAPES[self.name](*tables)
         vocabulary = Vocabulary.of(*(table.column("label").unique().to_pylist() for table in tables))
         rule = LabelRule.from_names(
             options.allowed_label_matches, vocabulary, class_agnostic=options.class_agnostic
         )
-        truth, predictions = (self._side(table, span, vocabulary) for table in tables)
+        truth, predictions = (
+            _side(table, shape, span=span, vocabulary=vocabulary)
+            for table, shape in zip(tables, shapes, strict=True)
+        )
         found = match(truth.columns, predictions.columns, rule=rule)
         return Part(
             match_rows(truth, predictions, found, vocabulary=vocabulary, family=self.name, first=first)
@@ -63,17 +69,18 @@ class ObjectFamily:
             params=[-1 if set_no is None else set_no, span.first, span.last],
         ).to_arrow_table()
 
-    def _side(self, table: pa.Table, span: Span, vocabulary: Vocabulary) -> Side:
-        item = integers(table, "item_no")
-        side = columns(
-            SHAPES[self.name](table),
-            # Items are numbered over all datasets; the engine wants codes of 32 bits.
-            item - span.first,
-            label=_codes(table, vocabulary),
-            confidence=floats(table, "confidence"),
-            ordinal=integers(table, "ordinal"),
-        )
-        return Side(integers(table, "object_no"), item, side)
+
+def _side(table: pa.Table, shape: Geometry, *, span: Span, vocabulary: Vocabulary) -> Side:
+    item = integers(table, "item_no")
+    side = columns(
+        shape,
+        # Items are numbered over all datasets; the engine wants codes of 32 bits.
+        item - span.first,
+        label=_codes(table, vocabulary),
+        confidence=floats(table, "confidence"),
+        ordinal=integers(table, "ordinal"),
+    )
+    return Side(integers(table, "object_no"), item, side)
 
 
 def _codes(table: pa.Table, vocabulary: Vocabulary) -> IntArray:

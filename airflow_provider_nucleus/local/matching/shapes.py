@@ -4,22 +4,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from airflow_provider_nucleus.evaluation.overlap.boxes import Boxes
 from airflow_provider_nucleus.evaluation.overlap.cuboids import COLUMNS as CUBOID_COLUMNS
 from airflow_provider_nucleus.evaluation.overlap.cuboids import Cuboids
 from airflow_provider_nucleus.evaluation.overlap.polygons import Polygons
 from airflow_provider_nucleus.evaluation.overlap.rings import polygons_from_rings
+from airflow_provider_nucleus.local.matching.keypoints import KEYPOINT_COLUMNS, keypoint_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from airflow_provider_nucleus.evaluation.arrays import FloatArray
     from airflow_provider_nucleus.evaluation.columns import Geometry
+
+    Shapes: TypeAlias = Callable[[pa.Table, pa.Table], tuple[Geometry, Geometry]]
 
 __all__ = ["GEOMETRY_COLUMNS", "SHAPES", "floats", "integers"]
 
@@ -36,7 +40,11 @@ _CUBOID: Final = (
     f'\'{{"position":{_POINT_3D},"dimensions":{_POINT_3D},"yaw":"DOUBLE"}}\') AS g FROM objects)'
 )
 
-GEOMETRY_COLUMNS: Final[Mapping[str, str]] = {"area": f"{_AREA} FROM objects", "cuboid": _CUBOID}
+GEOMETRY_COLUMNS: Final[Mapping[str, str]] = {
+    "area": f"{_AREA} FROM objects",
+    "cuboid": _CUBOID,
+    "keypoints": KEYPOINT_COLUMNS,
+}
 """The geometry of each family as SQL: select list and source."""
 
 
@@ -53,7 +61,7 @@ def floats(table: pa.Table, name: str) -> FloatArray:
 def _boxes_and_polygons(table: pa.Table) -> Geometry:
     """Return boxes, or polygons if there is at least one polygon; one that crosses itself stands for what it encloses."""
     kinds = table.column("type").combine_chunks()
-    drawn = np.asarray(pa.compute.equal(kinds, "polygon").to_numpy(zero_copy_only=False), dtype=np.bool_)
+    drawn = np.asarray(pc.equal(kinds, "polygon").to_numpy(zero_copy_only=False), dtype=np.bool_)
     boxes = Boxes(*(floats(table, name) for name in ("x", "y", "w", "h")))
     if not drawn.any():
         return boxes
@@ -78,8 +86,13 @@ def _cuboids(table: pa.Table) -> Geometry:
     return Cuboids(x, y, z, length, width, height, yaw)
 
 
-SHAPES: Final[Mapping[str, Callable[[pa.Table], Geometry]]] = {
-    "area": _boxes_and_polygons,
-    "cuboid": _cuboids,
+def _each(shape: Callable[[pa.Table], Geometry]) -> Shapes:
+    return lambda truth, predictions: (shape(truth), shape(predictions))
+
+
+SHAPES: Final[Mapping[str, Shapes]] = {
+    "area": _each(_boxes_and_polygons),
+    "cuboid": _each(_cuboids),
+    "keypoints": keypoint_shapes,
 }
-"""How the rows of each family become shapes."""
+"""How the rows of both sides of each family become shapes."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.columns import Columns
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["Sets", "Side", "Span", "item_spans"]
+__all__ = ["PARTITION_ROWS", "Sets", "Side", "Span", "item_spans"]
 
 PARTITION_ROWS: Final = 200_000
 """Objects of both sides matched in one step: what bounds the memory of a calculation, about 100 MB for boxes."""

@@ -1,0 +1,103 @@
+"""Stored keypoints as columns: both sides brought to the same names, whatever order each object lists them in.
+
+Keypoints are compared by object keypoint similarity. Nucleus knows no tolerances, so a name of COCO's person skeleton
+has the published one and every other name the engine's default. Distances are measured against the object's ``area``
+in its metadata, where uploads from COCO keep it, or else against the box around its keypoints.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from airflow_provider_nucleus.evaluation.overlap.keypoints import PERSON_SIGMAS, UNIFORM_SIGMA, Keypoints
+from airflow_provider_nucleus.local.errors import BadRequestError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from airflow_provider_nucleus.evaluation.arrays import FloatArray
+
+__all__ = ["KEYPOINT_COLUMNS", "keypoint_shapes"]
+
+KEYPOINT_COLUMNS: Final = (
+    "g, try_cast(json_extract_string(metadata, '$.area') AS DOUBLE) AS area FROM (SELECT *, from_json(geometry, "
+    '\'{"keypoints":[{"x":"DOUBLE","y":"DOUBLE"}],"names":["VARCHAR"]}\') AS g FROM objects)'
+)
+"""Select list and source of the stored keypoints."""
+
+_NAMES_LIMIT: Final = 500
+"""Different names in one step: more would need more memory than a step may have."""
+_FAR: Final = 1e12
+"""Where a keypoint is that a prediction does not have: pixels away from everything."""
+_PERSON: Final = (
+    "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow",
+    "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle",
+    "right_ankle",
+)  # fmt: skip
+_SIGMAS: Final = dict(zip(_PERSON, PERSON_SIGMAS, strict=True))
+
+
+def keypoint_shapes(truth: pa.Table, predictions: pa.Table) -> tuple[Keypoints, Keypoints]:
+    """Return the keypoints of both sides over the names that occur; a keypoint without coordinates is not labelled.
+
+    Raises :class:`BadRequestError` if there are more than 500 different names.
+    """
+    tables = [_Table(table) for table in (truth, predictions)]
+    names = sorted({name for table in tables for name in table.names})
+    if len(names) > _NAMES_LIMIT:
+        raise BadRequestError(
+            f"keypoints have {len(names)} different names, of which {_NAMES_LIMIT} can be compared: give the keypoints "
+            "of different objects the same names."
+        )
+    sigmas = np.array([_SIGMAS.get(name, UNIFORM_SIGMA) for name in names], dtype=np.float64)
+    left, right = (table.shapes(names, sigmas) for table in tables)
+    return left, right
+
+
+class _Table:
+    """The keypoints of a side, flat: row, name and place of each."""
+
+    def __init__(self, table: pa.Table) -> None:
+        column = table.column("g").combine_chunks()
+        points, names = column.field("keypoints"), column.field("names")
+        self._count = table.num_rows
+        self._row = np.repeat(np.arange(self._count), points.value_lengths().to_numpy())
+        self._x = np.asarray(points.flatten().field("x").to_numpy(zero_copy_only=False), dtype=np.float64)
+        self._y = np.asarray(points.flatten().field("y").to_numpy(zero_copy_only=False), dtype=np.float64)
+        self._area = np.asarray(table.column("area").to_numpy(), dtype=np.float64)
+        encoded = names.flatten().dictionary_encode()
+        self._code = np.asarray(encoded.indices.to_numpy(), dtype=np.int64)
+        self.names: list[str] = encoded.dictionary.to_pylist()
+
+    def shapes(self, names: list[str], sigmas: FloatArray) -> Keypoints:
+        """Lay the keypoints out with one column per name."""
+        place = {name: column for column, name in enumerate(names)}
+        columns = np.array([place[name] for name in self.names], dtype=np.int64)[self._code]
+        x, y = np.full((2, self._count, len(names)), np.nan)
+        x[self._row, columns] = self._x
+        y[self._row, columns] = self._y
+        labelled = ~(np.isnan(x) | np.isnan(y))
+        box = _boxes(x, y, labelled)
+        area = np.where(self._area > 0, self._area, box[:, 2] * box[:, 3])
+        return Keypoints(
+            x=np.where(labelled, x, _FAR),
+            y=np.where(labelled, y, _FAR),
+            labelled=labelled,
+            box=box,
+            scale=area,
+            sigmas=sigmas,
+        )
+
+
+def _boxes(
+    x: FloatArray, y: FloatArray, labelled: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
+) -> FloatArray:
+    """Return x, y, width, height around the labelled keypoints of each row; zeros for a row without any."""
+    some = labelled.any(axis=1) if labelled.shape[1] else np.zeros(len(labelled), dtype=np.bool_)
+    box = np.zeros((len(labelled), 4))
+    for column, values in enumerate((x[some], y[some])):
+        low, high = np.nanmin(values, axis=1), np.nanmax(values, axis=1)
+        box[some, column], box[some, column + 2] = low, high - low
+    return box
