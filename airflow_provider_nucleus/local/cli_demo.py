@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
+import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import argparse
 
 __all__ = ["add_parser", "run"]
 
@@ -70,6 +68,9 @@ def run(args: argparse.Namespace) -> int:
             print(file=sys.stderr)
         print(f"nucleus-local demo: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # as in `nucleus-local demo | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (Interrupted, KeyboardInterrupt) as error:
         number = error.number if isinstance(error, Interrupted) else int(signal.SIGINT)
         console.text(f"\nInterrupted after {console.elapsed:.0f} s; nothing is left running.")
@@ -78,14 +79,16 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _count(text: str) -> int:
-    value = int(text)
-    if not 4 <= value <= 10_000:
-        raise ValueError(text)
-    return value
+    if not text.isdecimal() or not 4 <= int(text) <= 10_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of scenes between 4 and 10000")
+    return int(text)
 
 
 def _share(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
     if not 0 <= value <= 1:
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number between 0 and 1")
     return value

@@ -14,7 +14,7 @@ import pytest
 
 COMMAND = [sys.executable, "-m", "airflow_provider_nucleus.local.cli", "demo"]
 
-SLOW_OR_FAILING_DAG = """
+FAILING_DAG = """
 from __future__ import annotations
 
 from airflow.providers.common.compat.sdk import dag, task
@@ -24,10 +24,6 @@ from airflow.providers.common.compat.sdk import dag, task
 def stand_in():
     @task
     def upload_predictions(params):
-        if params["model_name"] == "slow":
-            import time
-
-            time.sleep(600)
         raise ValueError(f"the predictions of {params['model_name']} are no good")
 
     upload_predictions()
@@ -52,9 +48,9 @@ def finished(work_dir) -> subprocess.CompletedProcess[str]:
 
 
 def stand_in(folder: Path, model: str) -> list[str]:
-    """Write a DAG that is slow or fails, and a tiny data set whose only model has this name; return the options."""
+    """Write a DAG that fails, and a tiny data set whose only model has this name; return the options."""
     (folder / "dags").mkdir()
-    (folder / "dags" / "nucleus_evaluate_inference_batch.py").write_text(SLOW_OR_FAILING_DAG)
+    (folder / "dags" / "nucleus_evaluate_inference_batch.py").write_text(FAILING_DAG)
     (folder / "data").mkdir()
     truth = {
         "images": [{"id": 1, "file_name": "a.jpg", "width": 9, "height": 9}],
@@ -158,6 +154,21 @@ def test_the_reported_counts_are_those_of_the_files(finished, work_dir, model):
     assert (overall["tp"], overall["fp"], overall["fn"]) == expected
 
 
+def test_the_cut_by_weather_adds_up(finished, work_dir):
+    """The rows by weather, read back from the server match by match, sum to the totals."""
+    lines = (work_dir / "results" / "comparison.txt").read_text().splitlines()
+    cut = lines[lines.index("By weather") :]
+    for model in ("fixed-threshold", "background-relative"):
+        rows = [line[:60].replace("*", " ").split() for line in cut if f" {model} " in line]
+        counts = [[int(cell) for cell in row[row.index(model) + 1 :][:3]] for row in rows]
+        overall = json.loads((work_dir / "results" / f"{model}.json").read_text())["metrics"]["overall"]
+
+        assert [row[0] for row in rows if row[0] != model] in ([], ["day", "dusk", "night", "fog"])
+        assert [sum(column) for column in zip(*counts, strict=True)] == [
+            overall[key] for key in ("tp", "fp", "fn")
+        ]
+
+
 def test_no_process_is_left_behind(finished, work_dir):
     """The server and Airflow have ended with the demonstration."""
     assert processes_that_mention(str(work_dir)) == []
@@ -181,9 +192,9 @@ def test_a_failing_task_ends_the_second_run_with_its_traceback(finished, work_di
 
 
 def test_ctrl_c_leaves_no_process_behind(finished, work_dir, tmp_path):
-    """SIGINT to the whole process group, as a terminal sends it, in the middle of a task."""
+    """SIGINT to the whole process group, as a terminal sends it, while the server and Airflow are running."""
     demo = subprocess.Popen(
-        [*COMMAND, "--work-dir", str(work_dir), *stand_in(tmp_path, "slow")],
+        [*COMMAND, "--work-dir", str(work_dir), *stand_in(tmp_path, "any")],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -191,7 +202,7 @@ def test_ctrl_c_leaves_no_process_behind(finished, work_dir, tmp_path):
     )
     assert demo.stdout is not None
     shown = ""
-    while "upload_predictions" not in shown:
+    while "Airflow starts" not in shown:
         shown += (letter := demo.stdout.read(1))
         assert letter, shown
     os.killpg(demo.pid, signal.SIGINT)

@@ -45,6 +45,11 @@ class AirflowHome:
         return self.database.exists() and self._mark.exists() and self._mark.read_text() == _lane()
 
     @property
+    def migration_log(self) -> Path:
+        """The output of the migration."""
+        return self.logs / "db-migrate.log"
+
+    @property
     def _mark(self) -> Path:
         return self.root / "migrated-for"
 
@@ -52,13 +57,11 @@ class AirflowHome:
         """Make the database anew; `finish_migration` must follow when the process has ended."""
         shutil.rmtree(self.root, ignore_errors=True)  # half a migration is worth nothing
         self.root.mkdir(parents=True)
-        return children.start(
-            _airflow("db", "migrate"), env=self._environment({}), log=self.logs / "db-migrate.log"
-        )
+        return children.start(_airflow("db", "migrate"), env=self._environment({}), log=self.migration_log)
 
     def finish_migration(self, status: int) -> None:
         """Note that the database is ready, or raise DemoError with the end of the log."""
-        log = self.logs / "db-migrate.log"
+        log = self.migration_log
         if status:
             raise DemoError(
                 f"airflow db migrate ended with status {status}; its log is {log}.", evidence=tail(log)

@@ -44,7 +44,7 @@ class Console:
         """Say that something has begun, on a line that `finish` completes."""
         self._end_line()
         self._open = name
-        self._out.write(f"  {name:<24}")
+        self._out.write(f"  {name:<23} ")
         self._out.flush()
 
     def finish(self, name: str, state: str, seconds: float | None) -> None:

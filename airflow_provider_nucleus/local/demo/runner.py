@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.local.demo.airflow_home import DAG_ID, AirflowHome, find_dags, tail
+from airflow_provider_nucleus.local.demo.breakdown import by_metadata
 from airflow_provider_nucleus.local.demo.coco_folder import CocoFolder, coco_batch, find_coco
 from airflow_provider_nucleus.local.demo.errors import DemoError
 from airflow_provider_nucleus.local.demo.processes import Children
@@ -19,6 +20,7 @@ from airflow_provider_nucleus.local.demo.rendered_batch import (
     render,
     write_batch,
 )
+from airflow_provider_nucleus.local.demo.scenes.weather import WEATHERS
 from airflow_provider_nucleus.local.demo.server import start_server
 from airflow_provider_nucleus.local.demo.sheet import write_sheet
 from airflow_provider_nucleus.local.demo.table import comparison
@@ -26,6 +28,7 @@ from airflow_provider_nucleus.local.demo.task_watch import TaskWatch, failure_of
 from airflow_provider_nucleus.local.demo.work_dir import WorkDir, opened
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
     from subprocess import Popen
 
@@ -56,6 +59,7 @@ def run_demo(options: Options, console: Console) -> None:
     coco = find_coco(options.data) if options.data else None
     with opened(options.work_dir) as work, Children() as children:
         airflow = AirflowHome(work.airflow, dags=dags, logs=work.logs)
+        began = time.time()
         migration = None if airflow.migrated else airflow.start_migration(children)
         batch = _found(coco, work, console=console) if coco else _rendered(options, work, console=console)
         console.title("Starting the embedded Nucleus")
@@ -64,11 +68,12 @@ def run_demo(options: Options, console: Console) -> None:
             f"{server.endpoint}, fresh data in {work.nucleus}, API key in {work.nucleus / 'api-key'}"
         )
         if migration:
-            _await_migration(airflow, migration, console=console)
+            _await_migration(airflow, migration, began=began, console=console)
         evaluation = _Evaluation(options, work, batch, server, airflow, children, console)
         reports = {model.name: evaluation.run(model) for model in batch.models}
+        cuts = {} if coco else {"weather": _by_weather(server, reports)}
         children.stop(server.process)
-        _conclude(batch, reports, work=work, rendered=coco is None, console=console)
+        _conclude(batch, comparison(reports, cuts=cuts), work=work, rendered=coco is None, console=console)
 
 
 def _found(coco: CocoFolder, work: WorkDir, *, console: Console) -> Batch:
@@ -100,12 +105,14 @@ def _rendered(options: Options, work: WorkDir, *, console: Console) -> Batch:
     return batch
 
 
-def _await_migration(airflow: AirflowHome, migration: Popen[bytes], *, console: Console) -> None:
+def _await_migration(
+    airflow: AirflowHome, migration: Popen[bytes], *, began: float, console: Console
+) -> None:
+    """Wait for the migration, which *began* at that time (seconds of the wall clock) and ran while scenes were drawn."""
     console.title("Preparing Airflow's database (SQLite; kept for the next run)")
-    began = time.monotonic()
     console.begin("airflow db migrate")
     airflow.finish_migration(migration.wait())
-    console.finish("airflow db migrate", "success", time.monotonic() - began)
+    console.finish("airflow db migrate", "success", airflow.migration_log.stat().st_mtime - began)
 
 
 @dataclass(frozen=True)
@@ -177,11 +184,21 @@ def _metrics(report: Path, *, log: Path) -> dict[str, Any]:
     return dict(metrics)
 
 
-def _conclude(
-    batch: Batch, reports: dict[str, dict[str, Any]], *, work: WorkDir, rendered: bool, console: Console
-) -> None:
-    table = comparison(reports)
+def _by_weather(
+    server: Server, reports: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return weather -> model -> counts and ratios, in the order in which the weather was recorded."""
+    tallies = {model: by_metadata(server, metrics, "weather") for model, metrics in reports.items()}
+    return {
+        weather.name: {model: tallies[model][weather.name] for model in reports}
+        for weather in WEATHERS
+        if all(weather.name in values for values in tallies.values())
+    }
+
+
+def _conclude(batch: Batch, table: str, *, work: WorkDir, rendered: bool, console: Console) -> None:
     (work.results / "comparison.txt").write_text(table + "\n", encoding="utf-8")
+    console.text()
     console.title(f"Result on {batch.dataset_name}")
     console.text(f"\n{table}\n")
     if rendered:

@@ -21,10 +21,16 @@ _COLUMNS = (
 MOST_CLASSES = 20
 
 
-def comparison(models: Mapping[str, Metrics], *, most_classes: int = MOST_CLASSES) -> str:
+def comparison(
+    models: Mapping[str, Metrics],
+    *,
+    cuts: Mapping[str, Mapping[str, Mapping[str, Mapping[str, Any]]]] | None = None,
+    most_classes: int = MOST_CLASSES,
+) -> str:
     """Return overall and per-class tables of all models; the best F1 of several is marked with ``*``.
 
     Classes come with the most ground truth first; what does not fit into *most_classes* is counted in a last line.
+    *cuts* adds tables: title -> value -> model -> counts and ratios.
     """
     threshold = next(iter(models.values()))["iou_threshold"]
     lines = [f"All classes, one-to-one matches of equal label, IoU >= {threshold:g}", ""]
@@ -40,6 +46,13 @@ def comparison(models: Mapping[str, Metrics], *, most_classes: int = MOST_CLASSE
     hidden = _hidden(models, shown=min(len(labels), most_classes))
     if hidden:
         lines += ["", f"{hidden} more class{'es' if hidden > 1 else ''} in the result files."]
+    for title, values in (cuts or {}).items():
+        cut = [
+            (value if name == next(iter(models)) else "", name, values[value][name])
+            for value in values
+            for name in models
+        ]
+        lines += ["", f"By {title}", "", *_table(title, cut, group=len(models))]
     if len(models) > 1:
         lines += ["", "* best F1   TP, FP, FN: true positives, false positives, false negatives"]
         lines += ["n/a: nothing to divide by   -: not reported for this model"]
@@ -61,15 +74,15 @@ def _hidden(models: Mapping[str, Metrics], *, shown: int) -> int:
 
 def _table(first: str, rows: Sequence[tuple[str, str, Mapping[str, Any]]], *, group: int = 0) -> list[str]:
     """Return aligned lines; *group* rows at a time are compared with each other (0 = all of them)."""
-    by_class = first == "class"
-    titles = [first, "model"] if by_class else [first]
+    cut = group > 0
+    titles = [first, "model"] if cut else [first]
     cells = []
     for start in range(0, len(rows), group or max(len(rows), 1)):
         together = rows[start : start + (group or len(rows))]
         scores = [tally.get("f1") or 0.0 for _, _, tally in together]
         best = max(scores) if max(scores) > min(scores) else None
         for head, name, tally in together:
-            names = [head, name] if by_class else [head]
+            names = [head, name] if cut else [head]
             marked = best is not None and (tally.get("f1") or 0.0) >= best
             cells.append((
                 names,

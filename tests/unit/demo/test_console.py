@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from airflow_provider_nucleus.local.cli import main
+from airflow_provider_nucleus.local.demo.console import Console
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_task_is_one_line():
+    """Begin and end of a task share a line; without a terminal there is no colour."""
+    out = io.StringIO()
+    console = Console(out)
+    console.title("Airflow runs")
+    console.begin("upload")
+    console.finish("upload", "success", 1.25)
+    console.finish("skipped at once", "skipped", None)
+
+    assert out.getvalue() == (
+        "Airflow runs\n"
+        "  upload                  success             1.2 s\n"
+        "  skipped at once         skipped\n"
+    )
+
+
+def test_an_open_line_is_ended_before_anything_else():
+    """Another task, or an error, never lands on the line of a task that is still running."""
+    out = io.StringIO()
+    console = Console(out)
+    console.begin("one")
+    console.begin("two")
+    console.text("stopped")
+
+    assert [line.strip() for line in out.getvalue().splitlines()] == ["one", "two", "stopped"]
+
+
+def test_colour_on_a_terminal_only(monkeypatch):
+    """A terminal gets colour, unless NO_COLOR says otherwise."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    coloured = Terminal()
+    Console(coloured).finish("task", "failed", 1.0)
+    monkeypatch.setenv("NO_COLOR", "1")
+    plain = Terminal()
+    Console(plain).finish("task", "failed", 1.0)
+
+    assert "\x1b[31mfailed" in coloured.getvalue()
+    assert "\x1b" not in plain.getvalue()
+
+
+@pytest.mark.parametrize(
+    "option", [["--frames", "3"], ["--frames", "many"], ["--iou", "1.5"], ["--iou", "half"]]
+)
+def test_bad_options_are_refused_by_name(option, capsys):
+    """Exit status 2 and a sentence that names option and value."""
+    with pytest.raises(SystemExit) as caught:
+        main(["demo", *option])
+
+    assert caught.value.code == 2
+    assert f"argument {option[0]}: {option[1]!r} is not a number" in capsys.readouterr().err
+
+
+def test_a_missing_data_folder_is_one_sentence(tmp_path, capsys):
+    """Exit status 1, the folder named, and no work folder made."""
+    status = main(["demo", "--data", str(tmp_path / "nowhere"), "--work-dir", str(tmp_path / "work")])
+
+    assert status == 1
+    assert f"There is no folder {tmp_path / 'nowhere'}" in capsys.readouterr().err
+    assert not (tmp_path / "work").exists()
