@@ -41,7 +41,11 @@ def _update(digest: Any, values: Iterable[object]) -> None:
 def _version(path: Any) -> tuple[int, str]:
     """Return the size in bytes and the finest version mark the storage offers."""
     status = path.stat()
-    info: dict[str, Any] = status.as_info() if hasattr(status, "as_info") else {}
+    info: dict[str, Any] = {}
+    if isinstance(status, dict):  # ObjectStoragePath
+        info = status
+    elif hasattr(status, "as_info"):  # UPath
+        info = status.as_info()
     mark = info.get("ETag") or info.get("etag") or info.get("md5Hash") or info.get("crc32c")
     if mark is None:
         mark = getattr(status, "st_mtime_ns", None) or getattr(status, "st_mtime", None)
