@@ -1,0 +1,273 @@
+"""The metrics operator: what it sends, how it finds its job, what a retry does, how it defers and gives up."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from airflow.providers.common.compat.sdk import TaskDeferred
+
+from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusJobFailed, NucleusJobTimeout
+from airflow_provider_nucleus.hooks.cancelling import Cancellation
+from airflow_provider_nucleus.operators.metrics import NucleusCalculateMetricsOperator
+from airflow_provider_nucleus.schema.jobs import JobStatus
+from airflow_provider_nucleus.tasks.results import MAX_XCOM_BYTES
+from airflow_provider_nucleus.triggers.events import NucleusEventError
+from tests.airflow.batches import box
+from tests.unit.operators.fakes import StateStore, context
+
+
+@pytest.fixture
+def evaluated(hook, request):
+    """A dataset and a model: one hit at IoU 1, one mix-up of labels at IoU 1, one miss, one false alarm."""
+    name = request.node.name
+    dataset_id = hook.create_dataset(name)
+    from airflow_provider_nucleus.operators.items import NucleusAppendItemsOperator
+
+    rows = [{"reference_id": "a", "image_url": "s3://b/a.jpg", "metadata": {}}]
+    items = NucleusAppendItemsOperator(task_id="i", dataset_id=dataset_id, source=rows, deferrable=False)
+    items.execute(context(items))
+    model_id = hook.create_model(name, reference_id=name)
+    truth = [
+        box("car", "a", 0, 0, 10, "t1"),
+        box("van", "a", 50, 0, 10, "t2"),
+        box("van", "a", 90, 90, 5, "t3"),
+    ]
+    predictions = [
+        box("car", "a", 0, 0, 10, "p1", confidence=0.9),
+        box("car", "a", 50, 0, 10, "p2", confidence=0.8),
+        box("car", "a", 70, 70, 10, "p3", confidence=0.7),
+    ]
+    hook.annotate(dataset_id, truth)
+    hook.upload_predictions(dataset_id, model_id, predictions)
+    return {"dataset_id": dataset_id, "model_id": model_id}
+
+
+def calculate(evaluated, **arguments):
+    """Return a task that calculates metrics."""
+    return NucleusCalculateMetricsOperator(
+        task_id="metrics", **{"deferrable": False, "poll_interval": 0.2} | evaluated | arguments
+    )
+
+
+def counts(result):
+    """Return the overall counts."""
+    return tuple(result["overall"][key] for key in ("tp", "fp", "fn", "mislabelled"))
+
+
+def run(task, **surroundings):
+    """Execute a task once."""
+    return task.execute(context(task, **surroundings))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({}, (1, 2, 2, 0)),
+        ({"class_agnostic": "True"}, (1, 2, 2, 1)),
+        (
+            {"allowed_label_matches": [{"ground_truth_label": "van", "model_prediction_label": "car"}]},
+            (2, 1, 1, 0),
+        ),
+        (
+            {"allowed_label_matches": [{"ground_truth_label": "car", "model_prediction_label": "van"}]},
+            (1, 2, 2, 0),
+        ),
+    ],
+)
+def test_label_rules(evaluated, arguments, expected):
+    """Equal labels by default; any labels, or listed pairs in their direction, when asked for."""
+    assert expected == counts(run(calculate(evaluated, **arguments)))
+
+
+def test_class_agnostic_is_always_sent(hook, evaluated, monkeypatch):
+    """Two public texts disagree about the default, so it is never left to the server."""
+    task = calculate(evaluated)
+    sent = []
+    original = task.hook.calculate_metrics
+    monkeypatch.setattr(task.hook, "calculate_metrics", lambda *a, **k: sent.append(k) or original(*a, **k))
+    run(task)
+
+    assert sent == [{"class_agnostic": False, "allowed_label_matches": []}]
+
+
+def test_contradicting_label_rules_are_refused(evaluated):
+    """A list of pairs has no meaning when every pair may match."""
+    pairs = [{"ground_truth_label": "van", "model_prediction_label": "car"}]
+    with pytest.raises(NucleusConfigError, match="exclude each other"):
+        run(calculate(evaluated, class_agnostic=True, allowed_label_matches=pairs))
+
+
+@pytest.mark.parametrize("threshold", ["1.5", "half", None])
+def test_senseless_threshold_is_refused(evaluated, threshold):
+    """An IoU threshold lies between 0 and 1."""
+    with pytest.raises(NucleusConfigError, match="iou_threshold"):
+        run(calculate(evaluated, iou_threshold=threshold))
+
+
+@pytest.mark.parametrize("kept", [(), ("model_run_id",)])
+def test_answer_without_a_job_is_looked_up(evaluated, monkeypatch, kept):
+    """The cloud's answer is not specified: the job is found by listing, the run among the dataset's runs."""
+    task = calculate(evaluated)
+    original = task.hook.calculate_metrics
+
+    def taciturn(*arguments, **options):
+        answer = original(*arguments, **options)
+        return {key: answer[key] for key in kept}
+
+    monkeypatch.setattr(task.hook, "calculate_metrics", taciturn)
+    result = run(task)
+
+    assert counts(result) == (1, 2, 2, 0)
+    assert result["job_id"].startswith("job_")
+    assert result["model_run_id"].startswith("run_")
+
+
+def test_report_has_everything(evaluated, tmp_path):
+    """The report file is the result, in full."""
+    report = tmp_path / "deep" / "report.json"
+    report.parent.mkdir()
+    result = run(calculate(evaluated, report=str(report)))
+
+    assert result == json.loads(report.read_text())
+
+
+def test_many_labels_fit_an_xcom(hook, evaluated):
+    """With hundreds of labels the busiest are kept, and the result says how many there are."""
+    many = [box(f"label {n:04}", "a", n, 200, 1, f"m{n}") for n in range(500)]
+    hook.annotate(evaluated["dataset_id"], many)
+    result = run(calculate(evaluated))
+
+    assert result["labels"] == 502
+    assert {"car", "van"} <= set(result["per_label"])
+    assert len(json.dumps(result)) <= MAX_XCOM_BYTES
+
+
+def test_retry_attaches_to_the_job_of_the_first_try(evaluated, monkeypatch):
+    """A worker that died after starting the calculation does not have it started twice."""
+    store = StateStore()
+    first = calculate(evaluated)
+    monkeypatch.setattr(first, "jobs_ended", lambda *_: pytest.fail("the worker died"))
+    with pytest.raises(pytest.fail.Exception):
+        run(first, store=store)
+    retry = calculate(evaluated)
+    monkeypatch.setattr(retry.hook, "calculate_metrics", lambda *_, **__: pytest.fail("started twice"))
+
+    assert counts(run(retry, store=store)) == (1, 2, 2, 0)
+    assert store.values == {}
+
+
+@pytest.mark.parametrize("change", ["cleared", "other settings"])
+def test_clear_or_other_settings_start_anew(evaluated, monkeypatch, change):
+    """What the first try started is not what is asked for now."""
+    store = StateStore()
+    first = calculate(evaluated)
+    monkeypatch.setattr(first, "jobs_ended", lambda *_: pytest.fail("the worker died"))
+    with pytest.raises(pytest.fail.Exception):
+        run(first, store=store)
+    started = []
+    retry = calculate(evaluated, **{"iou_threshold": 0.7} if change == "other settings" else {})
+    original = retry.hook.calculate_metrics
+    monkeypatch.setattr(
+        retry.hook, "calculate_metrics", lambda *a, **k: started.append(1) or original(*a, **k)
+    )
+    run(retry, store=store, max_tries=int(change == "cleared"))
+
+    assert started == [1]
+
+
+def deferred(task, monkeypatch, **surroundings):
+    """Execute a deferrable task whose job is still running, and return what it deferred with."""
+    monkeypatch.setattr(task.hook, "job_status", lambda job_id: JobStatus(status="Running", job_id=job_id))
+    made = context(task, **surroundings)
+    with pytest.raises(TaskDeferred) as caught:
+        task.execute(made)
+    return caught.value, made
+
+
+@pytest.mark.parametrize("store", [StateStore(), None], ids=["3.3", "before"])
+def test_deferral_gives_the_same_result_as_waiting(evaluated, monkeypatch, store):
+    """Everything the resumed task needs is in the event: it runs in a process that remembers nothing."""
+    deferral, surroundings = deferred(calculate(evaluated, deferrable=True), monkeypatch, store=store)
+
+    async def events():
+        return [event.payload async for event in deferral.trigger.run()]
+
+    (payload,) = asyncio.run(events())
+    resumed = calculate(evaluated, deferrable=True)
+    surroundings["task"] = resumed
+    result = resumed.resume_execution(deferral.method_name, {"event": payload}, surroundings)
+
+    assert counts(result) == (1, 2, 2, 0)
+    link = surroundings["ti"].xcoms["_link_NucleusJobLink"]
+    assert link.endswith(f"/job/{result['job_id']}")
+
+
+def test_foreign_event_fails_the_task(evaluated):
+    """An event that no trigger of ours sends never becomes a success."""
+    task = calculate(evaluated, deferrable=True)
+
+    with pytest.raises(NucleusEventError):
+        task.resume_execution("execute_complete", {"event": {"status": "success"}}, context(task))
+
+
+@pytest.mark.parametrize("store", [StateStore(), None], ids=["3.3", "before"])
+def test_deferral_timeout_cancels_and_names_the_job(evaluated, monkeypatch, store):
+    """When the scheduler wakes the task only to fail it, its job is seen to first."""
+    deferral, surroundings = deferred(calculate(evaluated, deferrable=True), monkeypatch, store=store)
+    woken = calculate(evaluated, deferrable=True)
+    cancelled = []
+    monkeypatch.setattr(
+        woken.hook, "cancel_job", lambda job_id: cancelled.append(job_id) or Cancellation.REQUESTED
+    )
+    with pytest.raises(NucleusJobTimeout) as caught:
+        woken.resume_execution("__fail__", {"error": "Trigger timeout"}, surroundings)
+
+    assert deferral.trigger.job_ids == cancelled
+    assert cancelled[0] in str(caught.value)
+
+
+def test_trigger_crash_leaves_the_job_running(evaluated, monkeypatch):
+    """A crashed trigger says nothing about the job: it is left, and a retry attaches to it."""
+    _, surroundings = deferred(calculate(evaluated, deferrable=True), monkeypatch, store=StateStore())
+    woken = calculate(evaluated, deferrable=True)
+    monkeypatch.setattr(woken.hook, "cancel_job", lambda _: pytest.fail("cancelled"))
+
+    with pytest.raises(Exception, match="Trigger failure"):
+        woken.resume_execution("__fail__", {"error": "Trigger failure"}, surroundings)
+
+
+def test_job_that_fails_fails_the_task_with_its_errors(evaluated, monkeypatch):
+    """The error names the job, its status and the server's reasons."""
+    task = calculate(evaluated)
+    ended = JobStatus(status="Errored_Server", job_id="job_x", message={"final_error": "ValueError: no"})
+    monkeypatch.setattr(task.hook, "job_status", lambda _: ended)
+    monkeypatch.setattr(task.hook, "job_errors", lambda _: ["row 7 is bad"])
+
+    with pytest.raises(NucleusJobFailed, match=r"ValueError: no.*row 7 is bad"):
+        run(task)
+
+
+def test_wait_that_takes_too_long_is_given_up(evaluated, monkeypatch):
+    """Without deferral, job_timeout ends the wait and the job is cancelled where that can be done."""
+    task = calculate(evaluated, job_timeout=0.01, poll_interval=0.005)
+    cancelled = []
+    monkeypatch.setattr(task.hook, "job_status", lambda job_id: JobStatus(status="Running", job_id=job_id))
+    monkeypatch.setattr(
+        task.hook,
+        "wait_for_job",
+        lambda job_id, **_: (_ for _ in ()).throw(NucleusJobTimeout("late", job_id=job_id)),
+    )
+    monkeypatch.setattr(
+        task.hook, "cancel_job", lambda job_id: cancelled.append(job_id) or Cancellation.UNSUPPORTED
+    )
+
+    with pytest.raises(NucleusJobTimeout, match="Gave up"):
+        run(task)
+    assert len(cancelled) == 1
+
+
+def test_on_kill_before_anything_was_started_does_nothing(evaluated):
+    """A signal may come at any time."""
+    calculate(evaluated).on_kill()

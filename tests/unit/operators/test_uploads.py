@@ -1,0 +1,242 @@
+"""Upload operators: the account of rows, retries, refusals, formats, lidar scenes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusUploadError, NucleusValidationError
+from airflow_provider_nucleus.operators.items import NucleusAppendItemsOperator
+from airflow_provider_nucleus.operators.uploads import (
+    NucleusUploadAnnotationsOperator,
+    NucleusUploadPredictionsOperator,
+)
+from airflow_provider_nucleus.schema.items import DatasetItem
+from airflow_provider_nucleus.schema.scenes import Frame, LidarScene
+from airflow_provider_nucleus.tasks.results import MAX_XCOM_BYTES
+from tests.airflow.batches import box, make_batch, write_lines
+from tests.unit.operators.fakes import StateStore, context
+
+
+def run(task, **surroundings):
+    """Execute a task once, without deferral."""
+    return task.execute(context(task, **surroundings))
+
+
+@pytest.fixture
+def batch(tmp_path):
+    """The files of a small batch."""
+    return make_batch(tmp_path / "batch")
+
+
+@pytest.fixture
+def dataset_id(hook, batch, request):
+    """A dataset with the two images of the batch."""
+    made = hook.create_dataset(request.node.name)
+    run(append(made, batch))
+    return made
+
+
+@pytest.fixture
+def model_id(hook, request):
+    """A model of this test's own."""
+    return hook.create_model("m", reference_id=request.node.name)
+
+
+def append(dataset_id, batch, **arguments):
+    """Return a task that appends the images of a batch."""
+    source = arguments.pop("source", str(batch.items))
+    return NucleusAppendItemsOperator(
+        task_id="items", dataset_id=dataset_id, source=source, image_folder=str(batch.folder), **arguments
+    )
+
+
+def annotate(dataset_id, source, **arguments):
+    """Return a task that uploads ground truth."""
+    return NucleusUploadAnnotationsOperator(
+        task_id="truth", dataset_id=dataset_id, source=source, deferrable=False, **arguments
+    )
+
+
+def test_local_images_are_stored_with_their_bytes(hook, dataset_id, batch):
+    """A relative location is a file of the worker under the image folder; its reference id stays."""
+    items = list(hook.iter_items(dataset_id))
+
+    assert [item.reference_id for item in items] == ["a.png", "b.png"]
+    assert hook.item_by_reference(dataset_id, "a.png").item.metadata == {"time": "day"}
+
+
+def test_remote_images_stay_where_they_are(hook, request):
+    """A location with a scheme is passed on."""
+    dataset_id = hook.create_dataset(request.node.name)
+    rows = [{"reference_id": str(n), "image_url": f"s3://bucket/{n}.jpg", "metadata": {}} for n in range(3)]
+    result = run(NucleusAppendItemsOperator(task_id="items", dataset_id=dataset_id, source=rows))
+
+    assert result["processed"] == 3
+    assert [item.location for item in hook.iter_items(dataset_id)][:1] == ["s3://bucket/0.jpg"]
+
+
+def test_appending_again_changes_nothing(hook, dataset_id, batch):
+    """An item that exists stays as it is (the server's account of items does not tell ignored from stored)."""
+    run(append(dataset_id, batch))
+
+    assert 2 == hook.dataset_size(dataset_id)
+
+
+@pytest.mark.parametrize("asynchronous", [True, False])
+def test_ground_truth_reads_back_as_sent(hook, dataset_id, batch, asynchronous):
+    """What was uploaded is what is stored, by jobs and by requests."""
+    result = run(annotate(dataset_id, str(batch.ground_truth), asynchronous=asynchronous))
+
+    assert tuple(result[key] for key in ("rows", "processed", "rejected", "errored")) == (3, 3, 0, 0)
+    sent = json.loads(batch.ground_truth.read_text().splitlines()[1])
+    stored = hook.annotation(dataset_id, "a.png", "t2").to_wire()
+    assert sent == {key: stored[key] for key in sent}
+
+
+def test_retry_after_success_sends_nothing_again(dataset_id, batch):
+    """The state store remembers; a retry collects what the first try did."""
+    store = StateStore()
+    first = run(annotate(dataset_id, str(batch.ground_truth)), store=store)
+    again = run(annotate(dataset_id, str(batch.ground_truth)), store=store)
+
+    assert first == again
+
+
+def test_clear_reruns(dataset_id, batch):
+    """A user who clears the task wants it done again; rows that exist are ignored."""
+    store = StateStore()
+    run(annotate(dataset_id, str(batch.ground_truth)), store=store)
+    cleared = run(annotate(dataset_id, str(batch.ground_truth)), store=store, max_tries=1)
+
+    assert (cleared["processed"], cleared["ignored"]) == (0, 3)
+
+
+def test_changed_input_is_noticed(dataset_id, batch):
+    """A retry does not mix two inputs."""
+    store = StateStore()
+    run(annotate(dataset_id, str(batch.ground_truth)), store=store)
+    write_lines(batch.ground_truth, [box("car", "a.png", 1, 1, 5, "other")])
+
+    with pytest.raises(NucleusUploadError, match="changed"):
+        run(annotate(dataset_id, str(batch.ground_truth)), store=store)
+
+
+def test_bad_row_stops_everything_and_leaves_evidence(hook, dataset_id, tmp_path):
+    """Nothing is sent; the quarantine file has the row and its reason, and an XCom has the account."""
+    rows = [box("car", "a.png", 0, 0, 10, "good"), box("car", "a.png", 0, 0, -1, "bad")]
+    quarantine = tmp_path / "bad.jsonl"
+    task = annotate(dataset_id, str(write_lines(tmp_path / "in.jsonl", rows)), quarantine=str(quarantine))
+    surroundings = context(task)
+    with pytest.raises(NucleusUploadError, match="1 of 2 rows are bad"):
+        task.execute(surroundings)
+
+    assert "bad" in quarantine.read_text()
+    assert surroundings["ti"].xcoms["failed_upload"]["rejected"] == 1
+    assert not hook.item_by_reference(dataset_id, "a.png").annotations
+
+
+def test_tolerated_bad_rows_are_counted(dataset_id, tmp_path):
+    """Up to max_error_rate the good rows go through; the rate may come from a template."""
+    rows = [box("car", "a.png", 0, 0, 10, "good"), box("car", "a.png", 0, 0, -1, "bad")]
+    result = run(annotate(dataset_id, str(write_lines(tmp_path / "in.jsonl", rows)), max_error_rate="0.5"))
+
+    assert (result["processed"], result["rejected"]) == (1, 1)
+
+
+def test_row_of_an_unknown_image_is_not_silently_lost(dataset_id, tmp_path):
+    """A job that completes with refused rows is a failure that names the image."""
+    rows = [box("car", "a.png", 0, 0, 10, "1"), box("car", "nowhere.png", 0, 0, 10, "2")]
+
+    with pytest.raises(NucleusUploadError, match=r"nowhere\.png"):
+        run(annotate(dataset_id, str(write_lines(tmp_path / "in.jsonl", rows))))
+
+
+def test_validate_only_sends_nothing(hook, dataset_id, batch):
+    """The account is made, the server is left alone."""
+    result = run(annotate(dataset_id, str(batch.ground_truth), validate_only="True"))
+
+    assert (result["rows"], result["sent"], result["jobs"]) == (3, 0, [])
+    assert not hook.item_by_reference(dataset_id, "a.png").annotations
+
+
+def test_foreign_columns_and_labels_are_mapped(hook, dataset_id, model_id, tmp_path):
+    """Rows of another system become predictions by a mapping in JSON."""
+    row = {"image": "a.png", "cls": "auto", "left": 1, "top": 2, "w": 3, "h": 4, "conf": 90, "id": 7}
+    source = write_lines(tmp_path / "foreign.jsonl", [row])
+    mapping = {
+        "fields": {
+            "reference_id": "image",
+            "label": "cls",
+            "geometry.x": "left",
+            "geometry.y": "top",
+            "geometry.width": "w",
+            "geometry.height": "h",
+            "confidence": "conf",
+            "type": "=box",
+        },
+        "labels": {"auto": "car"},
+        "scores": [0, 100],
+        "annotation_id": "f-{id}",
+    }
+    task = NucleusUploadPredictionsOperator(
+        task_id="p",
+        dataset_id=dataset_id,
+        model_id=model_id,
+        source=str(source),
+        mapping=mapping,
+        deferrable=False,
+    )
+    assert run(task)["processed"] == 1
+    stored = hook.prediction(dataset_id, model_id, "a.png", "f-7").to_wire()
+
+    assert (
+        stored["label"],
+        stored["confidence"],
+        stored["geometry"],
+    ) == ("car", 0.9, {"x": 1, "y": 2, "width": 3, "height": 4})
+
+
+def test_unknown_part_of_a_mapping_is_named(dataset_id, batch):
+    """A column name in the wrong place is an error that says where it belongs."""
+    with pytest.raises(NucleusConfigError, match="'cls'"):
+        run(annotate(dataset_id, str(batch.ground_truth), mapping={"cls": "label"}))
+
+
+def test_summary_of_many_bad_rows_fits_an_xcom(dataset_id, tmp_path):
+    """However long the reasons, the result stays small."""
+    rows = [box("car" * 1000, "a.png" * 500, 0, 0, -1, f"bad {n}") for n in range(50)]
+    task = annotate(dataset_id, str(write_lines(tmp_path / "in.jsonl", rows)), max_error_rate=1)
+
+    assert len(json.dumps(run(task))) < MAX_XCOM_BYTES
+
+
+def test_lidar_scenes_are_appended(hook, request):
+    """Scenes with point clouds go into a scene dataset; appending them again is harmless."""
+    dataset_id = hook.create_dataset(request.node.name, is_scene=True)
+    scene = LidarScene(
+        "drive-1",
+        [
+            Frame(lidar=DatasetItem(pointcloud_location=f"s3://bucket/{n}.json", reference_id=f"cloud-{n}"))
+            for n in range(2)
+        ],
+    )
+    task = NucleusAppendItemsOperator(
+        task_id="scenes", dataset_id=dataset_id, source=[scene], kind="lidar_scenes", deferrable=False
+    )
+
+    assert run(task)["rows"] == 1
+    assert [found["reference_id"] for found in hook.list_scenes(dataset_id)] == ["drive-1"]
+
+
+def test_bad_scene_is_refused_before_anything_is_sent(hook, request):
+    """A scene without a point cloud is named by its row."""
+    dataset_id = hook.create_dataset(request.node.name, is_scene=True)
+    task = NucleusAppendItemsOperator(
+        task_id="scenes", dataset_id=dataset_id, source=[{"reference_id": "empty"}], kind="lidar_scenes"
+    )
+
+    with pytest.raises(NucleusValidationError, match="row 1"):
+        run(task)
+    assert list(hook.list_scenes(dataset_id)) == []
