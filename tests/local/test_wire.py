@@ -297,3 +297,21 @@ def test_cancelled_jobs_end_as_cancelled(api: Api):
 
     assert api("POST", f"job/{job}/cancel").status_code == 409
     assert api("POST", "job/job_nothing/cancel").status_code == 404
+
+
+def test_a_new_upload_under_an_old_request_id_is_a_new_job(api: Api):
+    """Rows that arrived after a job had started are not taken for that job's."""
+    dataset = api.dataset("a")
+    jobs = []
+    for name in ("1", "2"):
+        signed = api.ok("GET", f"dataset/{dataset}/signedUrl/reused")["signed_url"]
+        assert requests.put(signed, data=json.dumps(box("a", name)), timeout=60).ok
+        jobs.append(
+            api.ok("POST", f"dataset/{dataset}/annotate?async=1", json={"requestId": "reused"})["job_id"]
+        )
+        api.wait(jobs[-1])
+
+    assert jobs[0] != jobs[1]
+    assert [
+        entry["annotation_id"] for entry in api.ok("GET", f"dataset/{dataset}/iloc/0")["annotations"]["box"]
+    ] == ["1", "2"]

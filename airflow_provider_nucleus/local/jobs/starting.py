@@ -7,6 +7,7 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.local.blobs import sync_directory
+from airflow_provider_nucleus.local.errors import BadRequestError
 from airflow_provider_nucleus.local.store import jobs, spool
 
 if TYPE_CHECKING:
@@ -29,11 +30,17 @@ def start_on_upload(
     """Start a job on the rows that were PUT for a request id.
 
     A client that repeats the call after a lost answer gets the job it has already started, not a second one.
+    Raises :class:`BadRequestError` if nothing has arrived.
     """
-    earlier = jobs.find_by_request(cursor, job_type, dataset_no=dataset.number, request_id=request_id)
-    if earlier is not None:
-        return earlier
     upload = spool.received(cursor, dataset, request_id)
+    if upload is None:
+        earlier = jobs.find_by_request(cursor, job_type, dataset_no=dataset.number, request_id=request_id)
+        if earlier is not None:
+            return earlier
+        raise BadRequestError(
+            f"Nothing was uploaded for requestId {request_id} in dataset {dataset.id}: "
+            "ask for a signed URL, PUT the rows to it, then start the job."
+        )
     job = services.start_job(
         cursor,
         job_type,

@@ -152,7 +152,7 @@ def find_by_request(cursor: Cursor, job_type: str, *, dataset_no: int | None, re
     row = one(
         cursor,
         f"SELECT {_COLUMNS} {_FROM} WHERE type = ? AND j.dataset_no IS NOT DISTINCT FROM ? "
-        "AND json_extract_string(request, '$.request_id') = ?",
+        "AND json_extract_string(request, '$.request_id') = ? ORDER BY job_no DESC",
         [job_type, dataset_no, request_id],
     )
     return None if row is None else _job(row)

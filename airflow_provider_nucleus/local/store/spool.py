@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from airflow_provider_nucleus.local.errors import BadRequestError, ConflictError, GoneError, NotFoundError
+from airflow_provider_nucleus.local.errors import ConflictError, GoneError, NotFoundError
 from airflow_provider_nucleus.local.store.database import one
 
 if TYPE_CHECKING:
@@ -62,20 +62,15 @@ def mark_received(cursor: Cursor, token: str, *, lines: int) -> None:
     cursor.execute("UPDATE uploads SET lines = ? WHERE token = ?", [lines, token])
 
 
-def received(cursor: Cursor, dataset: Dataset, request_id: str) -> Upload:
-    """Return the newest complete upload of a request id; raises :class:`BadRequestError` if there is none."""
+def received(cursor: Cursor, dataset: Dataset, request_id: str) -> Upload | None:
+    """Return the newest complete upload of a request id that no job reads yet, or None."""
     row = one(
         cursor,
         "SELECT token, lines FROM uploads WHERE dataset_no = ? AND request_id = ? AND lines IS NOT NULL "
-        "ORDER BY expires_at DESC LIMIT 1",
+        "AND job_no IS NULL ORDER BY expires_at DESC LIMIT 1",
         [dataset.number, request_id],
     )
-    if row is None:
-        raise BadRequestError(
-            f"Nothing was uploaded for requestId {request_id} in dataset {dataset.id}: "
-            "ask for a signed URL, PUT the rows to it, then start the job."
-        )
-    return Upload(**row)
+    return None if row is None else Upload(**row)
 
 
 def assign(cursor: Cursor, upload: Upload, job_no: int) -> None:
