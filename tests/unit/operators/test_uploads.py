@@ -81,7 +81,7 @@ def test_appending_again_changes_nothing(hook, dataset_id, batch):
     """An item that exists stays as it is (the server's account of items does not tell ignored from stored)."""
     run(append(dataset_id, batch))
 
-    assert 2 == hook.dataset_size(dataset_id)
+    assert hook.dataset_size(dataset_id) == 2
 
 
 @pytest.mark.parametrize("asynchronous", [True, False])

@@ -1,0 +1,134 @@
+"""The job sensor: the same outcome whether it pokes or is deferred."""
+
+from __future__ import annotations
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
+
+from airflow_provider_nucleus.exceptions import (
+    NucleusConfigError,
+    NucleusJobCancelled,
+    NucleusJobFailed,
+    NucleusJobTimeout,
+)
+from airflow_provider_nucleus.schema.jobs import JobStatus
+from airflow_provider_nucleus.sensors.job import NucleusJobSensor
+from airflow_provider_nucleus.triggers.events import WaitEvent
+from tests.unit.operators.fakes import context
+
+pytestmark = pytest.mark.usefixtures("hook")
+
+
+def outcome(monkeypatch, deferrable, *statuses, **arguments):
+    """Run a sensor over jobs that are Running first and then have the given statuses; return its result."""
+    jobs = {f"job_{number}": status for number, status in enumerate(statuses)}
+    looks = []
+
+    def look(job_id):
+        looks.append(job_id)
+        status = "Running" if len(looks) <= len(jobs) else jobs[job_id]
+        return JobStatus(status=status, job_id=job_id, message={})
+
+    def sensor():
+        made = NucleusJobSensor(
+            task_id="wait",
+            job_id=list(jobs),
+            deferrable=deferrable,
+            poke_interval=0.001,
+            timeout=60,
+            **arguments,
+        )
+        monkeypatch.setattr(made.hook, "job_status", look)
+        monkeypatch.setattr(made.hook, "job_errors", lambda _: ["row 7 is bad"])
+        return made
+
+    task = sensor()
+    if not deferrable:
+        return task.execute(context(task))
+    with pytest.raises(TaskDeferred) as caught:
+        task.execute(context(task))
+    event = WaitEvent(
+        "finished", {job: look(job).model_dump(mode="json") for job in jobs}, caught.value.trigger.carry
+    )
+    woken = sensor()
+    return woken.resume_execution(caught.value.method_name, {"event": event.to_payload()}, context(woken))
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_success_returns_the_statuses(monkeypatch, deferrable):
+    """All jobs completed."""
+    assert outcome(monkeypatch, deferrable, "Completed", "Completed") == {
+        "jobs": {"job_0": "Completed", "job_1": "Completed"}
+    }
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+@pytest.mark.parametrize("soft_fail", [False, True])
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        ("Errored_Server", NucleusJobFailed),
+        ("Errored_Partial", NucleusJobFailed),
+        ("Cancelled", NucleusJobCancelled),
+        ("Retried", NucleusJobCancelled),
+        ("Nonsense", NucleusJobFailed),
+    ],
+)
+def test_job_that_ended_badly_fails_in_both_modes(monkeypatch, deferrable, soft_fail, status, error):
+    """The error is typed, names the first row errors, and is no skip under soft_fail."""
+    with pytest.raises(error, match="row 7 is bad"):
+        outcome(monkeypatch, deferrable, "Completed", status, soft_fail=soft_fail)
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_partial_success_may_count_as_success(monkeypatch, deferrable):
+    """Whoever can live with part of the rows says so."""
+    result = outcome(monkeypatch, deferrable, "Errored_Partial", on_partial="succeed")
+
+    assert result == {"jobs": {"job_0": "Errored_Partial"}}
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_never_fail_skips_in_both_modes(monkeypatch, deferrable):
+    """``never_fail`` turns a bad end into a skip."""
+    with pytest.raises(AirflowSkipException):
+        outcome(monkeypatch, deferrable, "Errored_Server", never_fail=True)
+
+
+@pytest.mark.parametrize(
+    ("soft_fail", "error"), [(False, AirflowSensorTimeout), (True, AirflowSkipException)]
+)
+def test_timeout_is_airflows_own(soft_fail, error):
+    """The deadline of a deferred sensor raises what a poking sensor raises; soft_fail makes it a skip."""
+    sensor = NucleusJobSensor(task_id="wait", job_id="job_1", deferrable=True, timeout=5, soft_fail=soft_fail)
+    event = WaitEvent("timeout", {"job_1": {}})
+
+    with pytest.raises(error):
+        sensor.resume_execution("execute_complete", {"event": event.to_payload()}, context(sensor))
+
+
+def test_lost_sight_costs_one_look(monkeypatch):
+    """When the triggerer lost sight of a job, the worker looks once; a job still running leaves the retry to Airflow."""
+    sensor = NucleusJobSensor(task_id="wait", job_id="job_1", deferrable=True)
+    monkeypatch.setattr(sensor.hook, "job_status", lambda job: JobStatus(status="Running", job_id=job))
+    event = WaitEvent("unreachable", {"job_1": {}}, message="503")
+
+    with pytest.raises(NucleusJobTimeout, match="503"):
+        sensor.resume_execution("execute_complete", {"event": event.to_payload()}, context(sensor))
+
+
+@pytest.mark.parametrize("job_id", ["", None, [], ["job_1", "None"]])
+def test_blank_job_is_refused(job_id):
+    """A template that found nothing is not a job."""
+    sensor = NucleusJobSensor(task_id="wait", job_id=job_id)
+
+    with pytest.raises(NucleusConfigError, match="job_id is empty"):
+        sensor.execute(context(sensor))
+
+
+def test_unknown_job_of_a_real_server_is_named():
+    """The server's 404 reaches the log with the id."""
+    sensor = NucleusJobSensor(task_id="wait", job_id="job_nope", deferrable=False)
+
+    with pytest.raises(Exception, match="job_nope"):
+        sensor.execute(context(sensor))
