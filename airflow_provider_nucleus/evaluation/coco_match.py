@@ -96,22 +96,9 @@ def match_coco(
 ) -> CocoRows:
     """Match all images of both sides at every threshold and size range; *labels* is the number of label codes."""
     rows, ranks = ranked_predictions(predictions, limit=options.max_detections[-1])
-    edges = overlapping_pairs(
-        ground_truth,
-        predictions,
-        ground_truth_rows=truth_in_groups(ground_truth),
-        prediction_rows=rows,
-        same_label=True,
-        minimum=float(np.nextafter(_passing(options.thresholds[0]), 0.0)),
-        crowds=True,
-    )
-    flags = [~ground_truth.counted | area.outside(ground_truth.area) for area in options.areas]
-    hit, ignored = _outcomes(edges, ground_truth, predictions, flags=flags, thresholds=options.thresholds)
-    every = np.uint16((1 << len(options.thresholds)) - 1)
-    for column, area in enumerate(options.areas):
-        # An unmatched prediction that is itself out of range is neither right nor wrong.
-        outside = np.flatnonzero(area.outside(predictions.area))
-        ignored[outside, column] |= every & ~hit[outside, column]
+    edges = coco_edges(ground_truth, predictions, rows=rows, options=options)
+    hit, ignored = coco_outcomes(edges, ground_truth, predictions, options=options)
+    flags = [_ignoring(ground_truth, area) for area in options.areas]
     positives = [np.bincount(ground_truth.label[~ignore], minlength=labels) for ignore in flags]
     return CocoRows(
         label=predictions.label[rows],
@@ -122,6 +109,47 @@ def match_coco(
         positives=np.stack(positives, axis=1).astype(np.int64),
         excluded=int(np.isnan(predictions.confidence).sum()),
     )
+
+
+def coco_edges(
+    ground_truth: Columns, predictions: Columns, *, rows: IndexArray, options: CocoOptions = BOX_OPTIONS
+) -> Edges:
+    """Find the pairs of equal image and label that reach the lowest threshold.
+
+    *rows* are the predictions that take part, from :func:`ranked_predictions`.
+    """
+    return overlapping_pairs(
+        ground_truth,
+        predictions,
+        ground_truth_rows=truth_in_groups(ground_truth),
+        prediction_rows=rows,
+        same_label=True,
+        minimum=float(np.nextafter(_passing(options.thresholds[0]), 0.0)),
+        crowds=True,
+    )
+
+
+def coco_outcomes(
+    edges: Edges, ground_truth: Columns, predictions: Columns, *, options: CocoOptions = BOX_OPTIONS
+) -> tuple[Bits, Bits]:
+    """Match from the pairs of :func:`coco_edges`, or some of them, in their order.
+
+    Returns *hit* and *ignored* per [prediction row, size range], one bit per threshold.
+    """
+    flags = [_ignoring(ground_truth, area) for area in options.areas]
+    hit, ignored = _outcomes(edges, ground_truth, predictions, flags=flags, thresholds=options.thresholds)
+    every = np.uint16((1 << len(options.thresholds)) - 1)
+    for column, area in enumerate(options.areas):
+        # An unmatched prediction that is itself out of range is neither right nor wrong.
+        outside = np.flatnonzero(area.outside(predictions.area))
+        ignored[outside, column] |= every & ~hit[outside, column]
+    return hit, ignored
+
+
+def _ignoring(ground_truth: Columns, area: AreaRange) -> BoolArray:
+    """Mark the ground truths in which nothing is counted in a size range."""
+    ignoring: BoolArray = ~ground_truth.counted | area.outside(ground_truth.area)
+    return ignoring
 
 
 def merge_rows(parts: Iterable[CocoRows]) -> CocoRows:
