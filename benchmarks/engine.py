@@ -4,7 +4,7 @@
     python benchmarks/engine.py --size b        # ten times that; pycocotools takes minutes
     python benchmarks/engine.py --runs ours_coco,hotcoco --repeat 7
 
-Wall times are medians; compare ratios, not seconds. Peak memory is that of the whole process.
+Times are the best of the runs; compare ratios, not seconds. Peak memory is that of the whole process.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import json
 import math
 import os
 import platform
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -126,7 +125,7 @@ def main() -> int:
     wanted = {name: None for section in sections for name in section.runs if chosen is None or name in chosen}
     with tempfile.TemporaryDirectory(prefix="nucleus-bench-") as folder:
         data = prepare(Path(folder), images=IMAGES[options.size])
-        results = {name: measure(name, Path(folder), options=options) for name in wanted}
+        results = measure(list(wanted), Path(folder), options=options)
     page = render(sections, results, data=data, size=options.size)
     print(page)
     if chosen is None:
@@ -144,29 +143,39 @@ def prepare(folder: Path, *, images: int) -> engine_data.Data:
     return data
 
 
-def measure(name: str, folder: Path, *, options: argparse.Namespace) -> dict | None:
-    """Run one contestant in fresh processes; medians of the phases, None when it is not installed or fails."""
-    runs = []
+def measure(names: list[str], folder: Path, *, options: argparse.Namespace) -> dict[str, dict]:
+    """Run the contestants in turns, each time in a fresh process, and keep the best of each phase."""
+    runs: dict[str, list[dict]] = {name: [] for name in names}
+    left = list(names)
     for _ in range(options.repeat):
-        done = subprocess.run(
-            [sys.executable, str(HERE / "engine_runs.py"), name, str(folder)],
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT,
-            check=False,
-        )
-        if done.returncode:
-            print(f"{name} failed: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
-            return None
-        runs.append(json.loads(done.stdout.splitlines()[-1]))
-        print(f"{name}: {runs[-1]['wall']:.2f} s", file=sys.stderr)
-        if runs[-1]["wall"] > options.slow:
-            break
+        for name in tuple(left):
+            done = subprocess.run(
+                [sys.executable, str(HERE / "engine_runs.py"), name, str(folder)],
+                capture_output=True,
+                text=True,
+                timeout=TIMEOUT,
+                check=False,
+            )
+            if done.returncode:
+                print(f"{name} failed: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
+                left.remove(name)
+                continue
+            runs[name].append(json.loads(done.stdout.splitlines()[-1]))
+            print(f"{name}: {runs[name][-1]['wall']:.2f} s", file=sys.stderr)
+            if runs[name][-1]["wall"] > options.slow:
+                left.remove(name)
+    return {name: best(found) for name, found in runs.items() if found}
+
+
+def best(runs: list[dict]) -> dict:
+    """Return the shortest time of each phase, the smallest peak and the numbers of the first run."""
     return {
         "n": len(runs),
-        "wall": statistics.median(run["wall"] for run in runs),
-        "peak_mb": statistics.median(run["peak_mb"] for run in runs),
-        "phases": {p: statistics.median(run["phases"][p] for run in runs) for p in runs[0]["phases"]},
+        "wall": min(run["wall"] for run in runs),
+        "total_cpu": min(run["total_cpu"] for run in runs),
+        "peak_mb": min(run["peak_mb"] for run in runs),
+        "phases": {phase: min(run["phases"][phase] for run in runs) for phase in runs[0]["phases"]},
+        "cpu": {phase: min(run["cpu"][phase] for run in runs) for phase in runs[0]["cpu"]},
         "numbers": runs[0]["numbers"],
     }
 
@@ -185,8 +194,9 @@ def render(sections: list[Section], results: dict, *, data: engine_data.Data, si
             f" Python {platform.python_version()}; {versions()}."
         ),
         (
-            "Each run in a process of its own; medians; peak is the resident memory of the whole process, imports included."
-            " Ratios are to the first line."
+            "Each run in a process of its own, the contestants in turns; the best of n runs, because other work shared the"
+            f" machine (load {os.getloadavg()[1]:.1f}): CPU seconds tell more than seconds then. Peak is the resident"
+            " memory of the whole process, imports included. Ratios are to the first line."
         ),
     ]
     for section in sections:
@@ -199,21 +209,27 @@ def render(sections: list[Section], results: dict, *, data: engine_data.Data, si
             "",
             f"## {section.title}",
             "",
-            "| contestant | n | seconds | ratio | peak MB |",
-            "|---|---|---|---|---|",
+            "| contestant | n | seconds | ratio | CPU seconds | ratio | peak MB |",
+            "|---|---|---|---|---|---|---|",
         ]
+        wall, cpu = times(first, whole=whole)
         for name, result in known.items():
-            spent, base = seconds(result, whole=whole), seconds(first, whole=whole)
+            own_wall, own_cpu = times(result, whole=whole)
             lines.append(
-                f"| {section.runs[name]} | {result['n']} | {spent:.3f} | {spent / base:.1f} | {result['peak_mb']:.0f} |"
+                f"| {section.runs[name]} | {result['n']} | {own_wall:.3f} | {own_wall / wall:.1f}"
+                f" | {own_cpu:.3f} | {own_cpu / cpu:.1f} | {result['peak_mb']:.0f} |"
             )
         lines += agreement(section, known)
     return "\n".join(lines) + "\n"
 
 
-def seconds(result: dict, *, whole: bool) -> float:
-    """Time of the discipline: the evaluation phase, or everything after the interpreter's start."""
-    return result["wall"] if whole else result["phases"]["evaluate"] + result["phases"].get("convert", 0.0)
+def times(result: dict, *, whole: bool) -> tuple[float, float]:
+    """Wall and CPU seconds of the discipline: the evaluation, or everything after the interpreter's start."""
+    if whole:
+        return result["wall"], result["total_cpu"]
+    return tuple(
+        sum(result[kind].get(phase, 0.0) for phase in ("convert", "evaluate")) for kind in ("phases", "cpu")
+    )
 
 
 def agreement(section: Section, known: dict) -> list[str]:

@@ -57,15 +57,21 @@ def cuboids(*, frames: int = 1_000, truths: int = 40, guesses: int = 60, seed: i
 def masks(*, images: int = 40, height: int = 480, width: int = 854, segments: int = 24, seed: int = 13):
     """Index masks of elliptic patches: pairs of (truth, prediction) arrays, index 0 is the ground."""
     rng = np.random.default_rng(seed)
-    y, x = np.mgrid[0:height, 0:width]
     pairs = []
     for _ in range(images):
         sides = [np.zeros((height, width), dtype=np.uint8) for _ in range(2)]
         for index in range(1, segments + 1):
-            cy, cx = rng.uniform(0, height), rng.uniform(0, width)
-            ry, rx = rng.uniform(15, 90), rng.uniform(15, 90)
-            for side, shift in zip(sides, (0.0, 1.0)):
-                sy, sx = rng.normal(0, 6 * shift + 1e-9, 2)
-                side[((y - cy - sy) / ry) ** 2 + ((x - cx - sx) / rx) ** 2 < 1] = index
+            centre = rng.uniform(0, (height, width))
+            reach = rng.uniform(15, 90, 2)
+            for side, shift in zip(sides, (0.0, 6.0)):
+                _ellipse(side, centre + rng.normal(0, 1, 2) * shift, reach, index)
         pairs.append(tuple(sides))
     return pairs
+
+
+def _ellipse(side, centre, reach, index):
+    low = np.maximum((centre - reach).astype(int), 0)
+    high = np.maximum((centre + reach).astype(int) + 1, 0)
+    window = side[low[0] : high[0], low[1] : high[1]]
+    y, x = np.mgrid[low[0] : low[0] + window.shape[0], low[1] : low[1] + window.shape[1]]
+    window[((y - centre[0]) / reach[0]) ** 2 + ((x - centre[1]) / reach[1]) ** 2 < 1] = index

@@ -32,6 +32,20 @@ class RingResult:
     invalid: BoolArray
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rings:
+    """Rings behind one another: vertices (n, 2), vertices per ring, and the row each ring belongs to."""
+
+    vertices: FloatArray
+    sizes: IndexArray
+    row: IndexArray
+    rows: int
+
+    def split(self) -> list[FloatArray]:
+        """Return the vertices of each ring."""
+        return np.split(self.vertices, np.cumsum(self.sizes)[:-1]) if self.sizes.size else []
+
+
 def polygons_from_rings(rings: Sequence[ArrayLike], *, invalid: InvalidPolicy = "drop") -> RingResult:
     """Build one polygon per ring of (x, y) vertices, open or closed, in either direction.
 
@@ -39,45 +53,73 @@ def polygons_from_rings(rings: Sequence[ArrayLike], *, invalid: InvalidPolicy = 
     that crosses itself is the *invalid* policy: "drop" (as the official client does), "repair" (shapely's
     make_valid) or "reject" (ValueError naming the row). Raises ValueError for a ring that is not a list of x, y.
     """
-    arrays = [_vertices(ring, row) for row, ring in enumerate(rings)]
-    broken = _crossing(arrays)
-    if invalid == "reject" and broken.any():
-        raise ValueError(
-            f"row {int(np.argmax(broken))}: the polygon crosses itself; draw it without crossing"
-        )
-    parts: list[list[FloatArray]] = [[array] for array in arrays]
-    for row in np.flatnonzero(broken).tolist():
-        parts[row] = _repaired(arrays[row]) if invalid == "repair" else []
-    return RingResult(polygons=_build(parts), invalid=broken)
+    flat = _flatten(rings)
+    broken = _crossing(flat)
+    if broken.any():
+        if invalid == "reject":
+            raise ValueError(
+                f"row {int(np.argmax(broken))}: the polygon crosses itself; draw it without crossing"
+            )
+        parts = [
+            [ring] if not wrong else _repaired(ring) if invalid == "repair" else []
+            for ring, wrong in zip(flat.split(), broken.tolist())
+        ]
+        flat = _join(parts)
+    return RingResult(polygons=_build(flat), invalid=broken)
 
 
-def _vertices(ring: ArrayLike, row: int) -> FloatArray:
-    array = np.asarray(ring, dtype=np.float64)
-    if array.size == 0:
-        return np.zeros((0, 2))
-    if array.ndim != 2 or array.shape[1] != 2:
-        raise ValueError(f"row {row}: a ring is a list of x, y pairs, not an array of shape {array.shape}")
-    closed = len(array) > 1 and bool((array[0] == array[-1]).all())
-    return array[:-1] if closed else array
+def _flatten(rings: Sequence[ArrayLike]) -> _Rings:
+    """Put one ring per row behind one another, each without its closing vertex."""
+    arrays = [np.asarray(ring, dtype=np.float64) for ring in rings]
+    for row, array in enumerate(arrays):
+        if array.size == 0:
+            arrays[row] = np.zeros((0, 2))
+        elif array.ndim != 2 or array.shape[1] != 2:
+            raise ValueError(
+                f"row {row}: a ring is a list of x, y pairs, not an array of shape {array.shape}"
+            )
+    whole = _join([[array] for array in arrays])
+    ends = np.cumsum(whole.sizes)
+    closed = whole.sizes > 1
+    last = ends[closed] - 1
+    first = (ends - whole.sizes)[closed]
+    closed[closed] = (whole.vertices[first] == whole.vertices[last]).all(axis=1)
+    if not closed.any():
+        return whole
+    return _Rings(
+        np.delete(whole.vertices, ends[closed] - 1, axis=0), whole.sizes - closed, whole.row, whole.rows
+    )
 
 
-def _crossing(arrays: Sequence[FloatArray]) -> BoolArray:
-    """Mark the rings that cross or touch themselves; rings without area are not asked."""
-    broken = np.zeros(len(arrays), dtype=np.bool_)
-    rows = [row for row, array in enumerate(arrays) if len(array) > 3 and np.isfinite(array).all()]
-    if not rows:
+def _join(parts: Sequence[Sequence[FloatArray]]) -> _Rings:
+    rings = [ring for row in parts for ring in row]
+    return _Rings(
+        vertices=np.concatenate([np.zeros((0, 2)), *rings]),
+        sizes=np.array([len(ring) for ring in rings], dtype=np.int64),
+        row=np.repeat(np.arange(len(parts)), [len(row) for row in parts]),
+        rows=len(parts),
+    )
+
+
+def _crossing(rings: _Rings) -> BoolArray:
+    """Mark the rings, one a row, that cross or touch themselves; rings without area are not asked."""
+    broken = np.zeros(rings.rows, dtype=np.bool_)
+    ring = np.repeat(np.arange(rings.sizes.size), rings.sizes)
+    asked = rings.sizes > 3
+    asked[ring[~np.isfinite(rings.vertices).all(axis=1)]] = False
+    rows = np.flatnonzero(asked)
+    if rows.size == 0:
         return broken
     import shapely
 
-    sizes = np.array([len(arrays[row]) for row in rows])
-    rings = shapely.linearrings(
-        np.concatenate([arrays[row] for row in rows]), indices=np.repeat(range(len(rows)), sizes)
-    )
-    shapes = np.atleast_1d(np.asarray(shapely.polygons(rings)))
+    used = asked[ring]
+    number = np.cumsum(asked) - 1
+    shapes = shapely.polygons(shapely.linearrings(rings.vertices[used], indices=number[ring[used]]))
+    shapes = np.atleast_1d(np.asarray(shapes))
     wrong = np.flatnonzero(~shapely.is_valid(shapes))
     # A ring that lies on one line is not valid either, but it has nothing to repair.
     wrong = wrong[shapely.area(shapely.convex_hull(shapes[wrong])) > 0]
-    broken[np.array(rows)[wrong]] = True
+    broken[rows[wrong]] = True
     return broken
 
 
@@ -108,30 +150,27 @@ def _signed_area(ring: FloatArray) -> float:
     return float((x * np.roll(y, -1) - np.roll(x, -1) * y).sum()) / 2
 
 
-def _build(parts: Sequence[Sequence[FloatArray]]) -> Polygons:
+def _build(rings: _Rings) -> Polygons:
     """Lay out the rings of all rows as edges; single rings are turned counter-clockwise."""
-    rings = [ring for row in parts for ring in row]
-    sizes = np.array([len(ring) for ring in rings], dtype=np.int64)
-    vertices = np.concatenate([np.zeros((0, 2)), *rings])
-    ring_starts = np.concatenate(([0], np.cumsum(sizes)))
+    vertices, rows = rings.vertices, rings.rows
+    ring_ends = np.cumsum(rings.sizes)
     following = np.arange(len(vertices), dtype=np.int64) + 1
-    filled = sizes > 0
-    following[ring_starts[1:][filled] - 1] = ring_starts[:-1][filled]
-    rings_per_row = np.array([len(row) for row in parts], dtype=np.int64)
-    row_of_ring = np.repeat(np.arange(len(parts)), rings_per_row)
-    row = np.repeat(row_of_ring, sizes)
-    x, y = vertices[:, 0], vertices[:, 1]
+    filled = rings.sizes > 0
+    following[ring_ends[filled] - 1] = (ring_ends - rings.sizes)[filled]
+    rings_per_row = np.bincount(rings.row, minlength=rows)
+    row = np.repeat(rings.row, rings.sizes)
+    x, y = np.ascontiguousarray(vertices[:, 0]), np.ascontiguousarray(vertices[:, 1])
     to_x, to_y = x[following], y[following]
-    bounds = _bounds(x, y, row, len(parts))
+    bounds = _bounds(x, y, row, rows)
     strips = (x - to_x) * ((y - bounds.y[row]) + (to_y - bounds.y[row])) / 2
-    area = np.bincount(row, weights=strips, minlength=len(parts))
+    area = np.bincount(row, weights=strips, minlength=rows)
     turned = (area < 0)[row]
     # Walking an edge the other way round changes the sign of its strip.
     x, to_x = np.where(turned, to_x, x), np.where(turned, x, to_x)
     y, to_y = np.where(turned, to_y, y), np.where(turned, y, to_y)
     used = np.flatnonzero((x != to_x) & (area != 0)[row])
-    corners = np.bincount(row, minlength=len(parts))
-    straight = np.bincount(row, weights=(x == to_x) | (y == to_y), minlength=len(parts))
+    corners = np.bincount(row, minlength=rows)
+    straight = np.bincount(row, weights=(x == to_x) | (y == to_y), minlength=rows)
     is_box = (
         (rings_per_row == 1) & (corners == 4) & (straight == 4) & (np.abs(area) == bounds.area) & (area != 0)
     )
@@ -140,7 +179,7 @@ def _build(parts: Sequence[Sequence[FloatArray]]) -> Polygons:
         y=y[used],
         to_x=to_x[used],
         to_y=to_y[used],
-        starts=np.concatenate(([0], np.cumsum(np.bincount(row[used], minlength=len(parts))))),
+        starts=np.concatenate(([0], np.cumsum(np.bincount(row[used], minlength=rows)))),
         bounds=bounds,
         is_box=is_box,
     )
