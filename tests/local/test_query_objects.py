@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import nucleus as official
@@ -142,3 +143,23 @@ def test_matches_before_a_calculation_are_an_error_that_says_what_to_call(api: A
 def test_an_empty_dataset_has_no_objects(api: Api):
     """Ground truth of a dataset without any is an empty page, not an error."""
     assert objects(api, api.dataset(), "ground_truth_only") == []
+
+
+def test_scenes_are_queried_by_their_metadata(client: official.NucleusClient, api: Api):
+    """query_scenes lists scenes that have an item the query selects, without frames."""
+    dataset = api.ok("POST", "dataset/create", json={"name": "lidar", "is_scene": True})["dataset_id"]
+    scenes = [
+        {
+            "reference_id": place,
+            "frames": [{"lidar": {"url": "s3://b/1.json", "type": "pointcloud", "reference_id": f"{place}-pc", "metadata": {}}}],
+            "metadata": {"place": place},
+        }
+        for place in ("bridge", "tunnel")
+    ]  # fmt: skip
+    rows = "".join(json.dumps(scene) + "\n" for scene in scenes)
+    api.wait(api.upload(dataset, f"{dataset}/upload_scenes", rows))
+
+    found = list(client.get_dataset(dataset).query_scenes("scene.metadata.place = tunnel"))
+
+    assert [scene.reference_id for scene in found] == ["tunnel"]
+    assert found[0].metadata == {"place": "tunnel"}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import nucleus as official
 import pytest
+from nucleus.slice import SliceBuilderFilters, SliceBuilderMethods
 
 from tests.local.story import annotate, box, make_model, objects, predict
 
@@ -159,3 +160,24 @@ def test_a_slice_narrows_a_query(api: Api):
         (match,) = objects(api, dataset, "iou", run, query=query)
         assert match["ground_truth_annotation_label"] == "bus"
     assert api.ok("GET", f"slice/{made}/class_labels") == {"data": ["bus"]}
+
+
+def test_a_slice_can_be_drawn_at_random(client: official.NucleusClient, api: Api):
+    """build_slice draws distinct items, from another slice if one is named; its name must be new."""
+    dataset = client.get_dataset(api.dataset(*(f"r{n}" for n in range(20))))
+    some = dataset.create_slice("some", reference_ids=["r1", "r2", "r3"])
+
+    drawn = dataset.build_slice("drawn", 5, SliceBuilderMethods.RANDOM, None)
+    narrow = dataset.build_slice(
+        "narrow", 5, SliceBuilderMethods.RANDOM, SliceBuilderFilters(slice_id=some.id)
+    )
+
+    items = client.get_slice(drawn["slice_id"]).items
+    assert len({item.reference_id for item in items}) == 5
+    assert [item.reference_id for item in client.get_slice(narrow["slice_id"]).items] == ["r1", "r2", "r3"]
+    with pytest.raises(official.errors.NucleusAPIError, match="already"):
+        dataset.build_slice("drawn", 5, SliceBuilderMethods.RANDOM, None)
+    body = {"name": "u", "sampleSize": 1, "sampleMethod": "Uniqueness", "filters": {}}
+    refused = api("POST", f"dataset/{dataset.id}/build_slice", json=body)
+    assert refused.status_code == 501
+    assert "embeddings" in refused.json()["error"]

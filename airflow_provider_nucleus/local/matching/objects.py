@@ -12,7 +12,7 @@ from airflow_provider_nucleus.evaluation.labels import LabelRule, Vocabulary
 from airflow_provider_nucleus.evaluation.matching import match
 from airflow_provider_nucleus.local.matching.parts import Part
 from airflow_provider_nucleus.local.matching.rows import match_rows
-from airflow_provider_nucleus.local.matching.shapes import GEOMETRY_COLUMNS, SHAPES, floats, integers
+from airflow_provider_nucleus.local.matching.shapes import GEOMETRY_COLUMNS, both_shapes, floats, integers
 from airflow_provider_nucleus.local.matching.sides import PARTITION_ROWS, Side, item_spans
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class ObjectFamily:
     def match(self, cursor: Cursor, sets: Sets, *, span: Span, options: MatchOptions, first: int) -> Part:
         """Match a span; its rows are numbered from ``first``."""
         tables = [self._read(cursor, set_no, span) for set_no in (sets.truth, sets.predictions)]
-        shapes = SHAPES[self.name](*tables)
+        shapes = both_shapes(self.name, *tables)
         vocabulary = Vocabulary.of(*(table.column("label").unique().to_pylist() for table in tables))
         rule = LabelRule.from_names(
             options.allowed_label_matches, vocabulary, class_agnostic=options.class_agnostic

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
@@ -23,9 +23,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import FloatArray
     from airflow_provider_nucleus.evaluation.columns import Geometry
 
-    Shapes: TypeAlias = Callable[[pa.Table, pa.Table], tuple[Geometry, Geometry]]
-
-__all__ = ["GEOMETRY_COLUMNS", "SHAPES", "floats", "integers"]
+__all__ = ["GEOMETRY_COLUMNS", "SHAPES", "both_shapes", "floats", "integers"]
 
 _POINT: Final = '{"x":"DOUBLE","y":"DOUBLE"}'
 _POINT_3D: Final = '{"x":"DOUBLE","y":"DOUBLE","z":"DOUBLE"}'
@@ -86,13 +84,15 @@ def _cuboids(table: pa.Table) -> Geometry:
     return Cuboids(x, y, z, length, width, height, yaw)
 
 
-def _each(shape: Callable[[pa.Table], Geometry]) -> Shapes:
-    return lambda truth, predictions: (shape(truth), shape(predictions))
-
-
-SHAPES: Final[Mapping[str, Shapes]] = {
-    "area": _each(_boxes_and_polygons),
-    "cuboid": _each(_cuboids),
-    "keypoints": keypoint_shapes,
+SHAPES: Final[Mapping[str, Callable[[pa.Table], Geometry]]] = {
+    "area": _boxes_and_polygons,
+    "cuboid": _cuboids,
 }
-"""How the rows of both sides of each family become shapes."""
+"""How the rows of one side become shapes, for families whose rows need nothing of the other side."""
+
+
+def both_shapes(family: str, truth: pa.Table, predictions: pa.Table) -> tuple[Geometry, Geometry]:
+    """Return the shapes of both sides of a family; keypoints are brought to the names that either side has."""
+    if family == "keypoints":
+        return keypoint_shapes(truth, predictions)
+    return SHAPES[family](truth), SHAPES[family](predictions)

@@ -8,7 +8,7 @@ from airflow_provider_nucleus.local.errors import BadRequestError
 from airflow_provider_nucleus.local.paging import Pager, Position, page_size
 from airflow_provider_nucleus.local.query.compile import compile_query
 from airflow_provider_nucleus.local.routes.registry import RouteTable
-from airflow_provider_nucleus.local.store import comparisons, datasets, matches
+from airflow_provider_nucleus.local.store import comparisons, datasets, matches, scenes
 from airflow_provider_nucleus.local.store.category_matches import category_match_page
 from airflow_provider_nucleus.local.store.match_pages import MATCH_MODES, match_page
 from airflow_provider_nucleus.local.store.selection import item_page, object_page
@@ -58,6 +58,20 @@ def query_objects(call: Call) -> Any:
         if mode in MATCH_MODES:
             return _matches(call, cursor, dataset, mode)
         return _objects(call, cursor, dataset, truth=mode == "ground_truth_only")
+
+
+@ROUTES.post("dataset/{ds}/queryScenesPage")
+def query_scenes(call: Call) -> Any:
+    """List the scenes, without their frames, that have an item the query selects."""
+    body = call.json()
+    query = query_text(body)
+    pager = Pager(call.services.settings.api_key, ("scenes", call.params["ds"], query))
+    position, size = pager.read(body.get("pageToken")), page_size(body, limit=QUERY_PAGE)
+    with call.db.read() as cursor:
+        dataset = datasets.find(cursor, call.params["ds"])
+        condition = compile_query(query, comparisons.query_scope(cursor, dataset, None))
+        found, last = scenes.page(cursor, dataset, condition, after=position.after, size=size)
+    return {"items": found, "nextPageToken": None if last is None else pager.token(Position(0, last))}
 
 
 def query_text(body: dict[str, Any]) -> str:

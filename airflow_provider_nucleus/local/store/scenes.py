@@ -17,6 +17,7 @@ from airflow_provider_nucleus.local.store.ids import SCENE, numbered
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from airflow_provider_nucleus.local.query.compile import Fragment
     from airflow_provider_nucleus.local.store.database import Cursor
     from airflow_provider_nucleus.local.store.datasets import Dataset
     from airflow_provider_nucleus.local.store.items import Item
@@ -28,6 +29,7 @@ __all__ = [
     "delete",
     "in_slice",
     "listing",
+    "page",
     "scene_problem",
     "store_checked",
     "to_wire",
@@ -212,15 +214,31 @@ def listing(cursor: Cursor, dataset: Dataset) -> list[dict[str, Any]]:
     found = rows(
         cursor, f"SELECT {_COLUMNS} FROM scenes WHERE dataset_no = ? ORDER BY scene_no", [dataset.number]
     )
-    return [
-        {
-            "id": numbered(SCENE, row["scene_no"]),
-            "reference_id": row["reference_id"],
-            "type": row["type"],
-            "metadata": orjson.Fragment(row["metadata"] or "{}"),
-        }
-        for row in found
-    ]
+    return [_brief(Scene(**row)) for row in found]
+
+
+def page(
+    cursor: Cursor, dataset: Dataset, condition: Fragment, *, after: int, size: int
+) -> tuple[list[dict[str, Any]], int | None]:
+    """Return up to ``size`` scenes with an item that satisfies a condition, and the scene to go on after."""
+    found = rows(
+        cursor,
+        f"SELECT {_COLUMNS} FROM scenes WHERE dataset_no = ? AND scene_no > ? AND scene_no IN "
+        f"(SELECT i.scene_no FROM items i WHERE i.dataset_no = ? AND {condition.sql}) ORDER BY scene_no LIMIT ?",
+        [dataset.number, after, dataset.number, *condition.parameters, size + 1],
+    )
+    scenes = [Scene(**row) for row in found[:size]]
+    return [_brief(scene) for scene in scenes], scenes[-1].scene_no if len(found) > size else None
+
+
+def _brief(scene: Scene) -> dict[str, Any]:
+    """Return a scene without its frames."""
+    return {
+        "id": numbered(SCENE, scene.scene_no),
+        "reference_id": scene.reference_id,
+        "type": scene.type,
+        "metadata": orjson.Fragment(scene.metadata or "{}"),
+    }
 
 
 def by_reference(cursor: Cursor, dataset: Dataset, reference_id: str) -> Scene:

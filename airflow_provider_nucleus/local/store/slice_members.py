@@ -12,10 +12,11 @@ from airflow_provider_nucleus.local.store.ids import ANNOTATION, ITEM, PREDICTIO
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from airflow_provider_nucleus.local.query.compile import Fragment
     from airflow_provider_nucleus.local.store.database import Cursor
     from airflow_provider_nucleus.local.store.datasets import Dataset
 
-__all__ = ["IDS_AT_ONCE", "Members", "by_reference", "members_of"]
+__all__ = ["IDS_AT_ONCE", "Members", "by_reference", "members_of", "sample"]
 
 IDS_AT_ONCE: Final = 10_000
 """Ids one request may bring."""
@@ -104,6 +105,16 @@ def by_reference(
             return Members(found_kind, rows, tuple(names))
     _refuse_unknown(dataset, unknown)
     raise AssertionError("a dataset has items")
+
+
+def sample(cursor: Cursor, dataset: Dataset, condition: Fragment, *, size: int) -> Members:
+    """Draw up to ``size`` items at random among those that satisfy a condition, in order of insertion."""
+    found = cursor.execute(
+        "SELECT item_no FROM (SELECT i.item_no FROM items i WHERE i.dataset_no = ? "
+        f"AND {condition.sql} ORDER BY random() LIMIT ?) ORDER BY item_no",
+        [dataset.number, *condition.parameters, size],
+    ).fetchall()
+    return Members(slices.ITEMS, tuple((number, None, None) for (number,) in found), ())
 
 
 def _tables(dataset: Dataset, kind: str | None) -> list[tuple[str, str, str]]:
