@@ -7,7 +7,6 @@ environment is left out. The database is migrated once and kept for the next run
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_nucleus.local.demo.environment import child_environment
 from airflow_provider_nucleus.local.demo.errors import DemoError
 
 if TYPE_CHECKING:
@@ -28,11 +28,12 @@ DAG_ID = "nucleus_evaluate_inference_batch"
 
 @dataclass(frozen=True)
 class AirflowHome:
-    """Where it lies, and where the DAGs and the logs are."""
+    """Where it lies, and where the DAGs, the logs and a cache of compiled modules are."""
 
     root: Path
     dags: Path
     logs: Path
+    bytecode: Path
 
     @property
     def database(self) -> Path:
@@ -78,16 +79,8 @@ class AirflowHome:
         return children.start(command, env=environment, log=log)
 
     def _environment(self, extra: Mapping[str, str]) -> dict[str, str]:
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("AIRFLOW_", "_AIRFLOW", "NUCLEUS_"))
-        }
-        local = ",".join(filter(None, [kept.get("NO_PROXY") or kept.get("no_proxy"), "127.0.0.1,localhost"]))
         return {
-            **kept,
-            "NO_PROXY": local,
-            "no_proxy": local,
+            **child_environment(bytecode=self.bytecode),
             "AIRFLOW_HOME": str(self.root.resolve()),
             "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags.resolve()),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",

@@ -58,12 +58,12 @@ def run_demo(options: Options, console: Console) -> None:
     dags = find_dags(options.dags)
     coco = find_coco(options.data) if options.data else None
     with opened(options.work_dir) as work, Children() as children:
-        airflow = AirflowHome(work.airflow, dags=dags, logs=work.logs)
+        airflow = AirflowHome(work.airflow, dags=dags, logs=work.logs, bytecode=work.bytecode)
         began = time.time()
         migration = None if airflow.migrated else airflow.start_migration(children)
         batch = _found(coco, work, console=console) if coco else _rendered(options, work, console=console)
         console.title("Starting the embedded Nucleus")
-        server = start_server(children, work.nucleus, log=work.logs / "nucleus.log")
+        server = start_server(children, work.nucleus, log=work.logs / "nucleus.log", bytecode=work.bytecode)
         console.fact(
             f"{server.endpoint}, fresh data in {work.nucleus}, API key in {work.nucleus / 'api-key'}"
         )

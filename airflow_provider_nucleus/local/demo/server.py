@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 import time
@@ -12,6 +11,7 @@ from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
 from airflow_provider_nucleus.local.demo.airflow_home import tail
+from airflow_provider_nucleus.local.demo.environment import child_environment
 from airflow_provider_nucleus.local.demo.errors import DemoError
 
 if TYPE_CHECKING:
@@ -32,13 +32,15 @@ class Server:
     process: subprocess.Popen[bytes]
 
 
-def start_server(children: Children, data_dir: Path, *, log: Path, timeout: float = 60.0) -> Server:
+def start_server(
+    children: Children, data_dir: Path, *, log: Path, bytecode: Path, timeout: float = 60.0
+) -> Server:
     """Start the server on a free loopback port with a key of its own; return when it answers.
 
     Raises DemoError with the end of its log when it dies or does not answer within *timeout* seconds.
     """
     command = [sys.executable, "-m", "airflow_provider_nucleus.local.cli", "serve", "--port", "0"]
-    environment = {name: value for name, value in os.environ.items() if name != "NUCLEUS_LOCAL_API_KEY"}
+    environment = child_environment(bytecode=bytecode)
     process = children.start([*command, "--data-dir", str(data_dir)], env=environment, log=log)
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:

@@ -45,7 +45,7 @@ def comparison(
         lines += ["", "By class", "", *_table("class", rows, group=len(models))]
     hidden = _hidden(models, shown=min(len(labels), most_classes))
     if hidden:
-        lines += ["", f"{hidden} more class{'es' if hidden > 1 else ''} in the result files."]
+        lines += ["", f"{hidden} more class{'es' if hidden > 1 else ''} in the JSON reports."]
     for title, values in (cuts or {}).items():
         cut = [
             (value if name == next(iter(models)) else "", name, values[value][name])

@@ -37,6 +37,11 @@ class WorkDir:
         return self.root / "airflow"
 
     @property
+    def bytecode(self) -> Path:
+        """Compiled modules of Airflow, where Python may not keep them beside the sources; kept from run to run."""
+        return self.root / "bytecode"
+
+    @property
     def pictures(self) -> Path:
         """Rendered scenes."""
         return self.root / "scenes"
