@@ -15,8 +15,6 @@ import numpy as np
 from airflow_provider_nucleus.evaluation.arrays import descending, group_starts, stable_order
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from airflow_provider_nucleus.evaluation.arrays import FloatArray, IndexArray
     from airflow_provider_nucleus.evaluation.coco_match import CocoOptions, CocoRows
 
@@ -40,71 +38,95 @@ class CocoTables:
     positives: IndexArray
 
 
+ROWS_AT_ONCE = 4_000_000
+"""Rows that are sorted together; beyond that labels are worked off in batches, so that scratch memory stays flat."""
+
+
 def accumulate(rows: CocoRows, *, options: CocoOptions) -> CocoTables:
     """Compute the curves of all labels, thresholds and size ranges; *options* are those the rows were matched with."""
-    thresholds, areas = len(options.thresholds), len(options.areas)
     labels = rows.positives.shape[0]
-    # Laid out [size range, threshold, label, level], which is how they are written; handed out transposed.
-    precision = np.full((areas, thresholds, labels, RECALL_LEVELS.size), np.nan)
-    confidence = np.full_like(precision, np.nan)
-    recall = np.full((areas, thresholds, len(options.max_detections), labels), np.nan)
-    order = descending(rows.confidence)
-    order = order[stable_order(rows.label[order])]
-    every = np.uint16((1 << thresholds) - 1)
-    for column in range(areas):
-        needed = _first_reaching(rows.positives[:, column])
-        to_find = rows.positives[:, column] > 0
-        precision[column][:, to_find] = 0.0
-        recall[column][:, :, to_find] = 0.0
-        # Rows ignored at every threshold, such as predictions out of the size range, are as good as absent.
-        kept = order[(rows.ignored[order, column] != every) & to_find[rows.label[order]]]
-        ranked = _Ranked(
-            label=rows.label[kept],
-            confidence=rows.confidence[kept],
-            rank=rows.rank[kept],
-            hit=rows.hit[kept, column],
-            ignored=rows.ignored[kept, column],
-        )
-        for bit in range(thresholds):
+    tables = _Tables(options, rows.positives)
+    if len(rows) <= ROWS_AT_ONCE:
+        tables.fill(rows, np.arange(len(rows)))
+    else:
+        by_label = np.argsort(rows.label, kind="stable")
+        ends = np.cumsum(np.bincount(rows.label, minlength=labels))
+        begin = 0
+        while begin < len(rows):
+            # Whole labels, so many that their rows stay in bounds.
+            last = int(np.searchsorted(ends, begin + ROWS_AT_ONCE, side="right")) - 1
+            end = int(ends[last]) if last >= 0 and ends[last] > begin else int(ends[np.argmax(ends > begin)])
+            tables.fill(rows, by_label[begin:end])
+            begin = end
+    return tables.finished()
+
+
+class _Tables:
+    """The tables while they are filled, laid out the way they are written and handed out transposed."""
+
+    def __init__(self, options: CocoOptions, positives: IndexArray) -> None:
+        labels, areas = positives.shape
+        thresholds = len(options.thresholds)
+        self.options = options
+        self.positives = positives
+        self.precision = np.full((areas, thresholds, labels, RECALL_LEVELS.size), np.nan)
+        self.confidence = np.full_like(self.precision, np.nan)
+        self.recall = np.full((areas, thresholds, len(options.max_detections), labels), np.nan)
+        self.needed = [_first_reaching(positives[:, column]) for column in range(areas)]
+        for column in range(areas):
+            to_find = positives[:, column] > 0
+            self.precision[column][:, to_find] = 0.0
+            self.recall[column][:, :, to_find] = 0.0
+
+    def fill(self, rows: CocoRows, chosen: IndexArray) -> None:
+        """Enter all rows of some labels; *chosen* holds them in the order (image, rank) within each label."""
+        order = chosen[descending(rows.confidence[chosen])]
+        order = order[stable_order(rows.label[order])]
+        every = np.uint16((1 << len(self.options.thresholds)) - 1)
+        for column in range(len(self.options.areas)):
+            # Rows ignored at every threshold, such as predictions out of the size range, are as good as absent.
+            to_find = self.positives[:, column] > 0
+            kept = order[(rows.ignored[order, column] != every) & to_find[rows.label[order]]]
+            self._fill_range(column, _Ranked(rows, kept, column=column))
+
+    def _fill_range(self, column: int, ranked: _Ranked) -> None:
+        positives = self.positives[:, column]
+        for bit in range(len(self.options.thresholds)):
             places = ranked.hits(bit)
             if places.size == 0:
                 continue
-            curve = _curve(ranked, places, bit=bit, needed=needed)
-            precision[column, bit, curve.labels] = curve.precision
-            confidence[column, bit, curve.labels] = curve.confidence
+            curve = _curve(ranked, places, bit=bit, needed=self.needed[column])
+            self.precision[column, bit, curve.labels] = curve.precision
+            self.confidence[column, bit, curve.labels] = curve.confidence
             hit_label, hit_rank = ranked.label[places], ranked.rank[places]
-            for cut, most in enumerate(options.max_detections):
-                hits = np.bincount(hit_label[hit_rank < most], minlength=labels)
-                recall[column, bit, cut, to_find] = hits[to_find] / rows.positives[to_find, column]
-    return CocoTables(
-        options=options,
-        precision=precision.transpose(1, 3, 2, 0),
-        confidence=confidence.transpose(1, 3, 2, 0),
-        recall=recall.transpose(1, 3, 0, 2),
-        positives=rows.positives,
-    )
+            for cut, most in enumerate(self.options.max_detections):
+                found = np.bincount(hit_label[hit_rank < most], minlength=positives.size)[curve.labels]
+                self.recall[column, bit, cut, curve.labels] = found / positives[curve.labels]
+
+    def finished(self) -> CocoTables:
+        """Return the tables in the documented order of axes."""
+        return CocoTables(
+            options=self.options,
+            precision=self.precision.transpose(1, 3, 2, 0),
+            confidence=self.confidence.transpose(1, 3, 2, 0),
+            recall=self.recall.transpose(1, 3, 0, 2),
+            positives=self.positives,
+        )
 
 
 class _Ranked:
     """The rows of one size range in the order (label, confidence descending)."""
 
-    def __init__(
-        self,
-        *,
-        label: NDArray[np.int32],
-        confidence: FloatArray,
-        rank: NDArray[np.int32],
-        hit: NDArray[np.uint16],
-        ignored: NDArray[np.uint16],
-    ) -> None:
-        self.label = label
-        self.confidence = confidence
-        self.rank = rank
+    def __init__(self, rows: CocoRows, kept: IndexArray, *, column: int) -> None:
+        self.label = rows.label[kept]
+        self.confidence = rows.confidence[kept]
+        self.rank = rows.rank[kept]
+        hit, ignored = rows.hit[kept, column], rows.ignored[kept, column]
         self.some_hit = np.flatnonzero(hit)
         self.hit_bits = hit[self.some_hit]
         self.some_ignored = np.flatnonzero(ignored)
         self.ignored_bits = ignored[self.some_ignored]
-        self.starts = group_starts(label)
+        self.starts = group_starts(self.label)
 
     def hits(self, bit: int) -> IndexArray:
         """Positions of the true positives at one threshold."""

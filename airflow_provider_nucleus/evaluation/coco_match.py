@@ -12,7 +12,7 @@ ignored: unless a prediction has pairs with both kinds, the walk has the same ou
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -79,9 +79,9 @@ class CocoRows:
     *excluded* counts the predictions that were left out because they have no confidence.
     """
 
-    label: NDArray[np.int32]
+    label: NDArray[np.integer]
     confidence: FloatArray
-    rank: NDArray[np.int32]
+    rank: NDArray[np.integer]
     hit: Bits
     ignored: Bits
     positives: IndexArray
@@ -150,6 +150,16 @@ def _ignoring(ground_truth: Columns, area: AreaRange) -> BoolArray:
     """Mark the ground truths in which nothing is counted in a size range."""
     ignoring: BoolArray = ~ground_truth.counted | area.outside(ground_truth.area)
     return ignoring
+
+
+def compact(rows: CocoRows, *, options: CocoOptions) -> CocoRows:
+    """Return the rows in the narrowest types that hold them: 27 bytes a prediction instead of 32."""
+    labels = rows.positives.shape[0]
+    return replace(
+        rows,
+        label=rows.label.astype(np.min_scalar_type(max(labels - 1, 0))),
+        rank=rows.rank.astype(np.min_scalar_type(options.max_detections[-1] - 1)),
+    )
 
 
 def merge_rows(parts: Iterable[CocoRows]) -> CocoRows:

@@ -21,6 +21,7 @@ from airflow_provider_nucleus.evaluation.coco_match import (
     BOX_OPTIONS,
     CocoOptions,
     CocoRows,
+    compact,
     match_coco,
     merge_rows,
 )
@@ -66,7 +67,8 @@ def map_part(ground_truth: Columns, predictions: Columns, *, plan: Plan) -> Part
     """Evaluate the images of one partition; both sides must hold all rows of those images."""
     coco = counts = None
     if plan.coco is not None:
-        coco = match_coco(ground_truth, predictions, labels=plan.labels, options=plan.coco)
+        rows = match_coco(ground_truth, predictions, labels=plan.labels, options=plan.coco)
+        coco = compact(rows, options=plan.coco)
     if plan.rule is not None:
         matches = match(ground_truth, predictions, rule=plan.rule)
         counts = counts_by_label(matches, plan.threshold, labels=plan.labels)

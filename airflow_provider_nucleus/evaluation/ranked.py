@@ -199,7 +199,7 @@ def rank_coco(
         ground_truth=ground_truth,
         prediction_image=predictions.image,
         row=row[order],
-        label=rows.label[order],
+        label=rows.label[order].astype(np.int32, copy=False),
         confidence=rows.confidence[order],
         # Column by column in memory: a reader looks at one size range at a time.
         hit=np.asfortranarray(rows.hit[order]),

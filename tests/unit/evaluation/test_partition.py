@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_nucleus.evaluation import accumulate
 from airflow_provider_nucleus.evaluation.coco import coco_result
 from airflow_provider_nucleus.evaluation.columns import columns
 from airflow_provider_nucleus.evaluation.overlap.boxes import Boxes
@@ -144,6 +145,19 @@ def test_a_plan_may_leave_one_family_out():
     assert only_coco.counts is None
     with pytest.raises(ValueError, match="no partition"):
         merge([])
+
+
+@pytest.mark.parametrize("batch", [1, 7, 25])
+def test_labels_in_batches_give_the_same_curves(batch, monkeypatch):
+    """Above the limit labels are worked off in batches; no bit may depend on it."""
+    rows = map_part(*random_sides(3), plan=Plan(LABELS)).coco
+    whole = coco_result(rows).tables
+
+    monkeypatch.setattr(accumulate, "ROWS_AT_ONCE", batch)
+
+    parts = coco_result(rows).tables
+    for name in ("precision", "confidence", "recall"):
+        np.testing.assert_array_equal(getattr(whole, name), getattr(parts, name))
 
 
 def test_unsorted_rows_cannot_be_split():
