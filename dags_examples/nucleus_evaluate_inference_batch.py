@@ -66,20 +66,19 @@ def nucleus_evaluate_inference_batch() -> None:
             (triggering_asset_events or {}).get(BATCH, []), key=lambda event: event.timestamp
         ):
             batch.update({name: value for name, value in (event.extra or {}).items() if name in batch})
-        batch["metrics_report"] = batch["report"] and f"{batch['report'].removesuffix('.json')}.metrics.json"
+        # The metrics task returns what fits an XCom; its own report has every label.
+        batch["metrics_report"] = f"{batch['report']}.metrics" if batch["report"] else ""
         return batch
 
     @task
     def write_report(batch: dict[str, Any], results: dict[str, Any]) -> str:
         """Put the results of all tasks into one JSON file and return its path."""
-        path = batch["report"]
-        if path:
+        if batch["report"]:
             with ObjectStoragePath(batch["metrics_report"]).open() as file:
-                metrics = json.load(file)  # all labels, where the XCom holds as many as fit
-            report = {"batch": batch, **results, "metrics": metrics}
-            with ObjectStoragePath(path).open("w") as file:
-                json.dump(report, file, indent=2)
-        return path
+                results["metrics"] = json.load(file)
+            with ObjectStoragePath(batch["report"]).open("w") as file:
+                json.dump({"batch": batch, **results}, file, indent=2)
+        return batch["report"]
 
     batch = describe_batch()
     dataset = NucleusCreateDatasetOperator(task_id="create_dataset", name=batch["dataset_name"])

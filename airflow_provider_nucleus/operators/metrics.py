@@ -22,7 +22,7 @@ from airflow_provider_nucleus.links.nucleus import (
 )
 from airflow_provider_nucleus.operators.waiting import NucleusWaitingOperator
 from airflow_provider_nucleus.schema.matches import AllowedLabelMatch
-from airflow_provider_nucleus.tasks.arguments import coerced_flag, coerced_number
+from airflow_provider_nucleus.tasks.arguments import coerced_flag, coerced_number, is_blank
 from airflow_provider_nucleus.tasks.results import MAX_XCOM_BYTES, checked_xcom, json_bytes
 
 if TYPE_CHECKING:
@@ -138,13 +138,13 @@ class NucleusCalculateMetricsOperator(NucleusWaitingOperator):
             "class_agnostic": carry["class_agnostic"],
             "allowed_label_matches": carry["allowed_label_matches"],
             "not_matched": _not_matched(statuses),
-            "report": self.report or None,
+            "report": None if is_blank(self.report) else str(self.report),
         }
         self._tell(summary, head)
-        if self.report:
-            with ObjectStoragePath(self.report).open("w") as file:  # type: ignore[no-untyped-call]
+        if head["report"]:
+            with ObjectStoragePath(head["report"]).open("w") as file:  # type: ignore[no-untyped-call]
                 json.dump(head | summary.to_dict(), file, indent=2, allow_nan=False)
-            self.log.info("Wrote the report to %s", self.report)
+            self.log.info("Wrote the report to %s", head["report"])
         return checked_xcom(_fitted(head, summary))
 
     def _settings(self) -> dict[str, Any]:
