@@ -14,6 +14,11 @@ import pytest
 from nucleus.dataset import ObjectQueryType
 from PIL import Image
 
+from airflow_provider_nucleus.local.errors import NotFoundError
+from airflow_provider_nucleus.local.matching.options import MatchOptions
+from airflow_provider_nucleus.local.matching.sides import Sets
+from airflow_provider_nucleus.local.store import matches
+from airflow_provider_nucleus.local.store.database import Database
 from airflow_provider_nucleus.local.testing import LocalNucleus
 from tests.local.story import annotate, box, calculate, make_model, objects, pairs, predict
 from tests.shared_data import shared_data
@@ -221,6 +226,25 @@ def test_matches_of_deleted_things_are_gone(api: Api):
     api.ok("DELETE", f"dataset/{dataset}/refloc/a", json={})
 
     assert len(objects(api, dataset, "iou", run)) == 1
+
+
+def test_the_latest_request_wins_whichever_is_calculated_first(tmp_path):
+    """A job that ends after a later one leaves the later one's matches; a deleted run is an error, not an orphan."""
+    db = Database(tmp_path / "x.duckdb", memory_limit="500MB", spill=tmp_path)
+    sets = Sets(1, 2)
+    with db.write() as cursor:
+        early = matches.begin(cursor, sets, dataset_no=1, options=MatchOptions(), job_no=1)
+        late = matches.begin(cursor, sets, dataset_no=1, options=MatchOptions(class_agnostic=True), job_no=2)
+        gone = matches.begin(cursor, sets, dataset_no=1, options=MatchOptions(), job_no=3)
+
+        assert matches.publish(cursor, late, {})
+        assert not matches.publish(cursor, early, {})
+        assert matches.current(cursor, 2).number == late.number
+        matches.forget(cursor, [2])
+        with pytest.raises(NotFoundError, match="deleted while the job ran"):
+            matches.publish(cursor, gone, {})
+        assert cursor.execute("SELECT count(*) FROM match_sets").fetchone() == (0,)
+    db.close()
 
 
 def test_polygons_match_boxes_and_each_other(api: Api):

@@ -146,6 +146,15 @@ def test_options_and_their_job_are_on_the_page(api: Api, evaluated: Evaluated):
     assert any(link.startswith("/job/") for link in links_of(page))
 
 
+def test_numbers_that_are_out_of_date_say_so(api: Api, evaluated: Evaluated):
+    """New predictions change nothing until metrics are calculated again, and the page says that."""
+    assert "Out of date" not in read(api, evaluated.pages["evaluation"])
+    predict(api, evaluated.dataset, evaluated.model, box("a", "car", 500))
+    assert "Out of date" in read(api, evaluated.pages["evaluation"])
+    calculate(api, evaluated.dataset, evaluated.model)
+    assert "Out of date" not in read(api, evaluated.pages["evaluation"])
+
+
 def test_what_was_taken_for_what_is_shown(api: Api, evaluated: Evaluated):
     """The bus under a van is a confusion, listed once."""
     assert "bus van 1" in text_of(read(api, evaluated.pages["evaluation"]))

@@ -81,8 +81,9 @@ class NotMatchedRow:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Everything that was calculated, at the threshold of the page."""
+    """Everything that was calculated, at the threshold of the page; ``stale`` if objects came or went since."""
 
+    stale: bool
     options: tuple[Fact, ...]
     allowed: tuple[ConfusionRow, ...]
     scores: tuple[Score, ...]
@@ -165,6 +166,7 @@ def _result(
     rows, note = label_rows(tallies, sort=sort)
     summary = match_set.summary
     return Result(
+        stale=matches.is_stale(cursor, match_set),
         options=_options(cursor, urls, match_set),
         allowed=tuple(ConfusionRow(*pair, count="") for pair in match_set.options.allowed_label_matches),
         scores=_scores(total),

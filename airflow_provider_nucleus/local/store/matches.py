@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from airflow_provider_nucleus.local.errors import NotFoundError
 from airflow_provider_nucleus.local.matching.options import MatchOptions
 from airflow_provider_nucleus.local.matching.sides import Sets
 from airflow_provider_nucleus.local.store.counters import reserve
@@ -23,10 +24,13 @@ __all__ = [
     "MatchSet",
     "begin",
     "current",
+    "discard",
     "forget",
     "insert_rows",
+    "is_stale",
     "objects_by_type",
     "publish",
+    "tally",
 ]
 
 
@@ -83,17 +87,29 @@ def insert_rows(cursor: Cursor, match_set: MatchSet, table: pa.Table) -> None:
     cursor.unregister("new_matches")
 
 
-def publish(cursor: Cursor, match_set: MatchSet, summary: dict[str, Any]) -> None:
-    """Make a match set the one that readers see, in place of the one before."""
+def publish(cursor: Cursor, match_set: MatchSet, summary: dict[str, Any]) -> bool:
+    """Make a match set the one that readers see, in place of the one before; returns whether it is.
+
+    If a later request was faster its matches stay and these are removed. Raises :class:`NotFoundError` if the run or
+    the dataset was deleted meanwhile.
+    """
+    found = cursor.execute("SELECT 1 FROM match_sets WHERE match_set_no = ?", [match_set.number]).fetchone()
+    if found is None:
+        raise NotFoundError("the model run, its predictions or the dataset were deleted while the job ran.")
     before = cursor.execute(
-        "SELECT match_set_no FROM match_sets WHERE set_no = ? AND current", [match_set.sets.predictions]
+        "SELECT match_set_no, job_no FROM match_sets WHERE set_no = ? AND current",
+        [match_set.sets.predictions],
     ).fetchall()
-    for (number,) in before:
+    if any(job_no > match_set.job_no for _, job_no in before):
+        _remove(cursor, match_set.number)
+        return False
+    for number, _ in before:
         _remove(cursor, number)
     cursor.execute(
         "UPDATE match_sets SET current = true, summary = ? WHERE match_set_no = ?",
         [orjson.dumps(summary).decode(), match_set.number],
     )
+    return True
 
 
 def current(cursor: Cursor, set_no: int) -> MatchSet | None:
@@ -156,6 +172,17 @@ def objects_by_type(cursor: Cursor, sets: Sets) -> dict[str, dict[str, int]]:
     return {
         row["kind"]: {"ground_truth": row["ground_truth"], "predictions": row["predictions"]} for row in found
     }
+
+
+def is_stale(cursor: Cursor, match_set: MatchSet) -> bool:
+    """Return whether objects were added or removed since, on either side; changed ones are not noticed."""
+    then: dict[str, dict[str, int]] = {}
+    for part in ("matched", "not_matched"):
+        for kind, sides in match_set.summary.get(part, {}).items():
+            known = then.setdefault(kind, dict.fromkeys(sides, 0))
+            for side, count in sides.items():
+                known[side] += count
+    return then != objects_by_type(cursor, match_set.sets)
 
 
 def _remove(cursor: Cursor, number: int) -> None:
