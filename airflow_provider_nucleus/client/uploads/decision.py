@@ -121,6 +121,8 @@ def decide(
     repeat = frozenset(job for job, state in remote.items() if state in _REPEATABLE)
     if repeat:
         return Submit(f"{_names(remote, _REPEATABLE)} did not end well", resend=repeat)
+    if record.flawed:
+        return Submit("rows were refused and the attempt that heard why is gone")
     if not record.all_sent:
         return Submit("an earlier attempt stopped before everything was sent")
     if running:

@@ -87,7 +87,7 @@ class Record:
     """The state of one upload.
 
     `accepted` concatenates the digests of the chunks the server took whole; their outcome is in `counts`. `flawed` are those of
-    which it refused rows. `open` are those under way. `input` is what reading it gave (rows, rejected, duplicates, quarantine,
+    which it refused rows, and `refused` some of its words about them. `open` are those under way. `input` is what reading it gave (rows, rejected, duplicates, quarantine,
     first reasons). `summary` is set once all is done.
     """
 
@@ -95,6 +95,7 @@ class Record:
     fingerprint: str | None = None
     accepted: str = ""
     flawed: list[FlawedChunk] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
     open: list[OpenChunk] = field(default_factory=list)
     all_sent: bool = False
     counts: dict[str, int] = field(default_factory=dict)
@@ -153,6 +154,7 @@ class Record:
             "fp": self.fingerprint,
             "accepted": self.accepted,
             "flawed": [list(chunk) for chunk in self.flawed],
+            "refused": self.refused,
             "open": [
                 [chunk.digest, chunk.rows, chunk.since, chunk.job_id, chunk.found] for chunk in self.open
             ],
@@ -173,6 +175,7 @@ class Record:
                 fingerprint=value["fp"],
                 accepted=str(value["accepted"]),
                 flawed=[FlawedChunk(str(digest), *map(int, numbers)) for digest, *numbers in value["flawed"]],
+                refused=[str(text) for text in value["refused"]],
                 open=[
                     OpenChunk(str(digest), int(rows), str(since), job, bool(found))
                     for digest, rows, since, job, found in value["open"]

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["Counts", "Refusals", "as_status", "job_counts", "job_rows", "report_refusals"]
 
 _REFERENCE = re.compile(r"(?i)\bitem with id (.+?) (?:does\b|doesn)")
+_RECORDED = 30
+_TEXT = 600
 _KEPT = 50_000
 """Refused rows whose reasons are kept; beyond it they are only counted."""
 
@@ -103,6 +105,7 @@ class Refusals:
     other: list[str] = field(default_factory=list)
     dropped: int = 0
     _kept: int = 0
+    _texts: list[str] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return self._kept > 0 or self.dropped > 0
@@ -114,6 +117,8 @@ class Refusals:
                 self.dropped += 1
                 continue
             self._kept += 1
+            if len(self._texts) < _RECORDED:
+                self._texts.append(text[:_TEXT])
             error = RowError.from_wire(text)
             reference = error.reference_id
             if reference is not None and error.annotation_id is not None:
@@ -124,6 +129,10 @@ class Refusals:
                 self.by_reference[named.group(1)].append(error.reason)
             else:
                 self.other.append(error.reason)
+
+    def texts(self) -> list[str]:
+        """Return the first texts as they were added, shortened to what fits into the record."""
+        return list(self._texts)
 
     def first(self, count: int) -> list[str]:
         """Return a few of the reasons."""

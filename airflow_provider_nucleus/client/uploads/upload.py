@@ -162,7 +162,7 @@ class Upload:
         record.fingerprint = self._fingerprint
         record.summary = None
         # Their reasons were lost with the process that heard them.
-        record.flawed = []
+        record.flawed, record.refused = [], []
         return record
 
     def _submit(self) -> None:
@@ -190,6 +190,7 @@ class Upload:
                 delivery.deliver(prepared.spool)
                 delivery.deliver_files(prepared.file_spool)
         record.all_sent = True
+        record.refused = self._refusals.texts()
         self._ledger.save(record)
 
     def _prepare(self, folder: Path, has: Callable[[str], bool]) -> Prepared:
@@ -282,6 +283,9 @@ class Upload:
             )
         if kept.summary is not None:
             return UploadSummary.from_dict(kept.summary)
+        if not self._refusals:
+            # Another process sent the rows: what it heard is in the record.
+            self._refusals.add(kept.refused)
         jobs = kept.job_ids
         failed = self._collector.settle_jobs(kept, dict(statuses or {}))
         summary = self._collector.summary(kept.input, totals=kept.totals, jobs=jobs)
@@ -302,7 +306,7 @@ class Upload:
             self._collector.judged(summary)
         except NucleusUploadError:
             # What was refused is offered again by a retry: the items it needs may exist by then.
-            kept.flawed, kept.all_sent = [], False
+            kept.flawed, kept.refused, kept.all_sent = [], [], False
             self._ledger.save(kept)
             raise
         kept.summary = summary.to_dict()

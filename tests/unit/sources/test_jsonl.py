@@ -74,6 +74,16 @@ def test_bad_lines_are_kept_as_problems(tmp_path: Path):
     assert rows[-1].data == {"a": 2}
 
 
+def test_a_line_that_is_json_but_no_object_does_not_pass_as_a_row(tmp_path: Path):
+    """Also when every line of the block is valid JSON."""
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"a": 1}\n[1]\n{"a": 2}\n')
+    good, bad, last = read(path)
+
+    assert [good.data, last.data] == [{"a": 1}, {"a": 2}]
+    assert bad.problem == "not a JSON object but a list"
+
+
 @given(
     st.lists(
         st.one_of(st.just(b""), st.just(b'{"a":1}'), st.just(b"bad"), st.just(b'{"b":"\\n"}')), max_size=30

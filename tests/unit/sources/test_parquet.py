@@ -114,6 +114,19 @@ def test_templates_see_the_columns_of_the_file(tmp_path: Path):
     }
 
 
+def test_a_member_of_a_null_struct_is_absent(tmp_path: Path):
+    """Whatever lies in the buffers below a null, it is not a value."""
+    names = pa.array(["a", "hidden"])
+    image = pa.StructArray.from_arrays([names], ["name"], mask=pa.array([False, True]))
+    table = pa.table({"image": image, "label": ["x", "y"]})
+    rows = read(write(tmp_path, table), mapping={"reference_id": "image.name", "metadata.none": "image.none"})
+
+    assert [row.data for row in rows] == [
+        {"label": "x", "reference_id": "a", "metadata": {}},
+        {"label": "y", "metadata": {}},
+    ]
+
+
 def test_types_json_lacks_are_spelled(tmp_path: Path):
     """Times, decimals, bytes, maps and dictionary columns arrive as JSON can carry them; nulls are absent keys."""
     table = pa.table({

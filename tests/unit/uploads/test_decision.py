@@ -15,7 +15,7 @@ from airflow_provider_nucleus.client.uploads.decision import (
     Submit,
     decide,
 )
-from airflow_provider_nucleus.client.uploads.ledger import OpenChunk, Record
+from airflow_provider_nucleus.client.uploads.ledger import FlawedChunk, OpenChunk, Record
 
 R = Remote
 DEFAULTS = Policies()
@@ -138,6 +138,18 @@ def test_a_changed_input_follows_its_policy(progress, states, _, generation, on_
     restarted = decision("restart")
     assert (restarted.fresh, restarted.abandoned) == (True, running)
     assert decision("continue").fresh is False
+
+
+@pytest.mark.parametrize("progress", [SENT, PART])
+def test_refused_rows_nobody_reported_are_offered_again(progress):
+    """The reasons went with the process that heard them; a finished upload has reported them."""
+    record = a_record(progress, 0)
+    record.flawed = [FlawedChunk("f" * 12, 10, 8, 1, 1)]
+
+    decision = decide(record, {}, fingerprint="f1", generation=1, policies=DEFAULTS)
+    assert (type(decision), decision.fresh) == (Submit, False)
+    record.summary = {"rows": 10}
+    assert type(decide(record, {}, fingerprint="f1", generation=1, policies=DEFAULTS)) is Collect
 
 
 def test_every_state_of_a_job_is_in_the_table():

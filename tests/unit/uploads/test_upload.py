@@ -164,6 +164,42 @@ def test_rows_the_server_refuses_are_reported_and_count(
     assert summary.quarantine == str(where)
 
 
+@pytest.mark.parametrize("asynchronous", [True, False])
+def test_a_retry_offers_only_refused_chunks_again(bench: Bench, asynchronous: bool):
+    """Once the missing items exist, the retry sends the chunk that had errors and nothing else."""
+    state = MemoryState()
+    rows = [*boxes(20), box(20, reference_id="late"), *(box(n) for n in range(21, 40))]
+    options = {"asynchronous": asynchronous, "chunk_rows": 10, "state": state}
+    with pytest.raises(NucleusUploadError):
+        bench.upload(rows, **options).run()
+    bench.upload([{"reference_id": "late", "image_url": "https://images/late.png"}], kind="items").run()
+    jobs = len(bench.jobs())
+    summary = bench.upload(rows, **options).run()
+
+    assert (summary.sent, summary.processed, summary.ignored, summary.errored) == (40, 31, 9, 0)
+    assert len(bench.jobs()) == jobs + asynchronous
+    assert len(bench.stored()) == 40
+
+
+def test_reasons_lost_with_a_dead_process_are_heard_again(bench: Bench, tmp_path, read_jsonl):
+    """A chunk whose refused rows nobody could report is sent again, so that the report is complete."""
+    state = MemoryState()
+    where = tmp_path / "bad.jsonl"
+    rows = [box(0, reference_id="nowhere"), *(box(n) for n in range(1, 30))]
+    options = {
+        "asynchronous": False,
+        "chunk_rows": 10,
+        "state": state,
+        "max_error_rate": 0.5,
+        "quarantine": where,
+    }
+    bench.upload(rows, **options).start()
+    summary = bench.upload(rows, **options | {"on_change": "continue"}).run()
+
+    assert summary.errored == 1
+    assert [line["row"] for line in read_jsonl(where)] == [1]
+
+
 def test_validation_only_sends_nothing(bench: Bench, tmp_path):
     """It counts, reports and judges, and the server does not hear of it."""
     where = tmp_path / "bad.parquet"
@@ -283,3 +319,16 @@ def test_real_detections_arrive(bench: Bench):
 
     assert (images.processed, summary.processed, summary.unaccounted) == (85, 494, 0)
     assert len(bench.predictions(model)) == 494
+
+
+def test_refusals_heard_before_the_deferral_are_reported_after_it(bench: Bench, tmp_path, read_jsonl):
+    """Sent in one process, collected in another: the record carries the server's words."""
+    where = tmp_path / "bad.jsonl"
+    rows = [*boxes(10), box(10, reference_id="nowhere")]
+    options = {"asynchronous": False, "max_error_rate": 0.5, "quarantine": where}
+    started = bench.upload(rows, **options).start()
+    summary = bench.upload(rows, **options).collect(record=json.loads(json.dumps(started.record)))
+
+    assert summary.errored == 1
+    assert "nowhere" in summary.first_errors[0]
+    assert [line["row"] for line in read_jsonl(where)] == [11]
