@@ -38,8 +38,8 @@ class CocoTables:
     positives: IndexArray
 
 
-ROWS_AT_ONCE = 4_000_000
-"""Rows that are sorted together; beyond that labels are worked off in batches, so that scratch memory stays flat."""
+ROWS_AT_ONCE = 500_000
+"""Rows that are sorted together; beyond that labels are worked off in batches, which fit the cache and bound memory."""
 
 
 def accumulate(rows: CocoRows, *, options: CocoOptions) -> CocoTables:
