@@ -408,16 +408,16 @@ def test_a_calculation_killed_half_way_is_finished_after_the_restart(tmp_path):
 
     with LocalNucleus(tmp_path / "data") as server:
         api = Api(server)
-        references = [f"r{n}" for n in range(50)]
+        references = [f"r{n}" for n in range(10)]
         dataset, model = api.dataset(*references), make_model(api)
         annotate(
-            api, dataset, *(box(ref, "car", 5 * n, name=f"g{n}") for ref in references for n in range(40))
+            api, dataset, *(box(ref, "car", 5 * n, name=f"g{n}") for ref in references for n in range(20))
         )
         run = predict(
             api,
             dataset,
             model,
-            *(box(ref, "car", 5 * n + 1, name=f"p{n}") for ref in references for n in range(40)),
+            *(box(ref, "car", 5 * n + 1, name=f"p{n}") for ref in references for n in range(20)),
         )
         calculate(api, dataset, model)
         before = objects(api, dataset, "iou", run)

@@ -26,11 +26,11 @@ from airflow_provider_nucleus.local.pages.urls import Urls
 from airflow_provider_nucleus.local.server import API_PREFIX, create_app
 from airflow_provider_nucleus.local.settings import Settings
 from airflow_provider_nucleus.schema import EvaluationMatch
+from tests.local.conftest import Api
 from tests.local.story import annotate, box, calculate, make_model, objects, predict
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.testing import LocalNucleus
-    from tests.local.conftest import Api
 
 HOSTILE = "<script>alert('x')</script>\"><img src=x onerror=alert(1)>{{ 7*7 }}\u202e"
 
@@ -55,8 +55,16 @@ class Evaluated:
         }
 
 
-@pytest.fixture
-def evaluated(api: Api) -> Evaluated:
+@pytest.fixture(scope="module")
+def evaluated(nucleus: LocalNucleus) -> Evaluated:
+    """An evaluated model that no test changes."""
+    api = Api(nucleus)
+    made = evaluate(api)
+    api.close()
+    return made
+
+
+def evaluate(api: Api) -> Evaluated:
     """Two labels: one true positive at IoU 0.82, one at 0.43, a false positive and a confusion of van and bus."""
     dataset, model = api.dataset("a", "b"), make_model(api, "detector")
     annotate(api, dataset, box("a", "car", 0), box("b", "car", 0), box("a", "bus", 100))
@@ -133,8 +141,9 @@ def test_undefined_numbers_say_why(api: Api, evaluated: Evaluated):
     assert "n/a (no predictions)" in text_of(read(api, evaluated.pages["evaluation"]))
 
 
-def test_options_and_their_job_are_on_the_page(api: Api, evaluated: Evaluated):
+def test_options_and_their_job_are_on_the_page(api: Api):
     """The page says under which rule its numbers came about, and leads to the job."""
+    evaluated = evaluate(api)
     pairs = [{"ground_truth_label": "bus", "model_prediction_label": "van"}]
 
     assert "only equal labels (the default)" in text_of(read(api, evaluated.pages["evaluation"]))
@@ -146,8 +155,10 @@ def test_options_and_their_job_are_on_the_page(api: Api, evaluated: Evaluated):
     assert any(link.startswith("/job/") for link in links_of(page))
 
 
-def test_numbers_that_are_out_of_date_say_so(api: Api, evaluated: Evaluated):
+def test_numbers_that_are_out_of_date_say_so(api: Api):
     """New predictions change nothing until metrics are calculated again, and the page says that."""
+    evaluated = evaluate(api)
+
     assert "Out of date" not in read(api, evaluated.pages["evaluation"])
     predict(api, evaluated.dataset, evaluated.model, box("a", "car", 500))
     assert "Out of date" in read(api, evaluated.pages["evaluation"])
