@@ -30,6 +30,7 @@ from airflow_provider_nucleus.operators.uploads import (
 )
 
 BATCH = Asset("inference_batch")
+SOURCES = ("items", "ground_truth", "predictions")
 
 
 @dag(
@@ -60,12 +61,19 @@ def nucleus_evaluate_inference_batch() -> None:
 
     @task
     def describe_batch(params: dict[str, Any], triggering_asset_events: Any = None) -> dict[str, Any]:
-        """Return what to evaluate: the params, overlaid with what the newest asset event says."""
+        """Return what to evaluate: the params, overlaid with what the asset events say.
+
+        Batches that arrive while a run is busy start the next run together. Their files are evaluated together, which is
+        possible for one model on one dataset; anything else fails here rather than leave a batch out.
+        """
         batch = dict(params)
-        for event in sorted(
-            (triggering_asset_events or {}).get(BATCH, []), key=lambda event: event.timestamp
-        ):
-            batch.update({name: value for name, value in (event.extra or {}).items() if name in batch})
+        events = list((triggering_asset_events or {}).get(BATCH, ()))
+        for name in params:
+            values = list(dict.fromkeys(event.extra[name] for event in events if name in (event.extra or {})))
+            if len(values) > 1 and name not in SOURCES:
+                raise ValueError(f"{len(events)} batches started this run with different {name}: {values}")
+            if values:
+                batch[name] = values if len(values) > 1 else values[0]
         # The metrics task returns what fits an XCom; its own report has every label.
         batch["metrics_report"] = f"{batch['report']}.metrics" if batch["report"] else ""
         return batch

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import tests.airflow_home  # ruff: ignore[unused-import] - before anything imports Airflow
 from tests.airflow.harness import PrivateAirflow, RunResult, connection_json
 
 if TYPE_CHECKING:

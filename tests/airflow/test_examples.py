@@ -71,6 +71,16 @@ def assert_links(run: Any) -> None:
     assert metrics["_link_NucleusEvaluationLink"].endswith(f"/dataset/{dataset}/model/{model}/evaluation")
 
 
+def test_producer(run_dag: Callable[..., Any]) -> None:
+    """The stand-in for an inference job publishes its batch."""
+    conf = {"model_reference_id": "m", "predictions": "p.jsonl"}
+    run = run_dag(
+        EXAMPLES / "nucleus_inference_batch_producer.py", "nucleus_inference_batch_producer", conf=conf
+    )
+
+    assert run.state == "success", run.log[-6000:]
+
+
 @pytest.fixture
 def evaluated(run_dag: Callable[..., Any], tmp_path: Path) -> tuple[str, Any]:
     """A dataset with two images, its ground truth and one evaluated model, made through the first example."""

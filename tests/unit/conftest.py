@@ -1,10 +1,5 @@
-"""Airflow reads its configuration when it is first imported: give it a home that is not the user's."""
+"""Fixtures of the unit tests."""
 
 from __future__ import annotations
 
-import os
-import tempfile
-
-_HOME = tempfile.TemporaryDirectory(prefix="airflow-home-", ignore_cleanup_errors=True)
-os.environ["AIRFLOW_HOME"] = _HOME.name
-os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+import tests.airflow_home  # ruff: ignore[unused-import] - before anything imports Airflow

@@ -1,0 +1,154 @@
+"""Behaviour of our tasks that only a real Airflow shows."""
+
+from __future__ import annotations
+
+import importlib.util
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.airflow.batches import make_batch
+from tests.airflow.harness import REPOSITORY, connection_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+KEY = "live_0123456789abcdef"
+
+HOPELESS = """
+    from datetime import timedelta
+    from airflow.sdk import dag
+    from airflow_provider_nucleus.operators.datasets import NucleusCreateDatasetOperator
+
+    @dag(dag_id="hopeless", schedule=None, default_args={"retries": 3, "retry_delay": timedelta(hours=1)})
+    def hopeless():
+        NucleusCreateDatasetOperator(task_id="single", name="x")
+        NucleusCreateDatasetOperator.partial(task_id="mapped").expand(name=["a"])
+
+    hopeless()
+"""
+
+
+def test_wrong_key_fails_at_once_and_is_never_shown(run_dag: Callable[..., Any], nucleus: Any) -> None:
+    """A key the server refuses is not tried again, mapped or not, and appears in no log, XCom or rendered field."""
+    wrong = connection_json(endpoint=nucleus.url, api_key=KEY)
+    run = run_dag(HOPELESS, "hopeless", connections={"nucleus_default": wrong})
+
+    assert {name: (task.state, task.try_number) for name, task in run.tasks.items()} == {
+        "single": ("failed", 1),
+        "mapped[0]": ("failed", 1),
+    }
+    assert "Check the API key" in run.log
+    assert KEY not in run.log
+    assert KEY not in repr(run.tasks)
+
+
+SENSORS = """
+    from airflow.sdk import dag
+    from airflow_provider_nucleus.operators.uploads import NucleusUploadAnnotationsOperator
+    from airflow_provider_nucleus.sensors.job import NucleusJobSensor
+
+    @dag(dag_id="sensors", schedule=None, params={"dataset_id": "", "source": ""})
+    def sensors():
+        upload = NucleusUploadAnnotationsOperator(
+            task_id="upload", dataset_id="{{ params.dataset_id }}", source="{{ params.source }}", deferrable=False
+        )
+        for deferrable in (False, True):
+            NucleusJobSensor(
+                task_id=f"wait_{deferrable}",
+                job_id="{{ ti.xcom_pull('upload')['jobs'][0] }}",
+                deferrable=deferrable,
+                poke_interval=0.2,
+            ).set_upstream(upload)
+
+    sensors()
+"""
+
+
+def test_sensor_finds_the_job_of_another_task(
+    run_dag: Callable[..., Any], nucleus: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job id comes from a template; both forms succeed and link to the job's page."""
+    from airflow_provider_nucleus.hooks.nucleus import NucleusHook
+
+    monkeypatch.setenv("AIRFLOW_CONN_PROBE", connection_json(endpoint=nucleus.url, api_key=nucleus.api_key))
+    batch = make_batch(tmp_path / "batch")
+    with NucleusHook("probe") as hook:
+        dataset_id = hook.create_dataset("sensors")
+    conf = {"dataset_id": dataset_id, "source": str(batch.ground_truth)}
+    run = run_dag(
+        SENSORS.replace("deferrable=False\n", "deferrable=False, max_error_rate=1\n"), "sensors", conf=conf
+    )
+
+    assert run.state == "success", run.log[-5000:]
+    (job_id,) = run.tasks["upload"].value["jobs"]
+    for name in ("wait_False", "wait_True"):
+        assert {"jobs": {job_id: "Completed"}} == run.tasks[name].value
+        assert run.tasks[name].xcoms["_link_NucleusJobLink"].endswith(f"/job/{job_id}")
+
+
+def _describe_batch(**context: Any) -> dict[str, Any]:
+    """Call the first task of the batch example."""
+    path = REPOSITORY / "dags_examples" / "nucleus_evaluate_inference_batch.py"
+    spec = importlib.util.spec_from_file_location("batch_example", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    task = module.nucleus_evaluate_inference_batch().get_task("describe_batch")
+    return task.python_callable(**context)
+
+
+def _events(*extras: dict[str, Any]) -> Any:
+    """Return asset events as Airflow hands them to a task."""
+    from airflow.sdk.api.datamodels._generated import AssetReferenceAssetEventDagRun
+    from airflow.sdk.execution_time.comms import AssetEventDagRunReferenceResult
+    from airflow.sdk.execution_time.context import TriggeringAssetEventsAccessor
+
+    return TriggeringAssetEventsAccessor.build(
+        AssetEventDagRunReferenceResult(
+            asset=AssetReferenceAssetEventDagRun(name="inference_batch", uri="inference_batch", extra={}),
+            extra=extra,
+            source_task_id="publish",
+            source_dag_id="producer",
+            source_run_id="r",
+            source_map_index=-1,
+            source_aliases=[],
+            timestamp=datetime.now(UTC),
+        )
+        for extra in extras
+    )
+
+
+PARAMS = {"model_reference_id": "m", "predictions": "default", "report": ""}
+
+
+def test_batch_example_takes_the_event_over_its_params() -> None:
+    """What the producer attached to the asset event is what is evaluated."""
+    events = _events({"predictions": "s3://b/1.jsonl", "unknown": 1})
+
+    assert _describe_batch(params=PARAMS, triggering_asset_events=events) == PARAMS | {
+        "predictions": "s3://b/1.jsonl",
+        "metrics_report": "",
+    }
+    assert _describe_batch(params=PARAMS, triggering_asset_events=None) == PARAMS | {"metrics_report": ""}
+
+
+def test_batches_that_start_one_run_are_evaluated_together() -> None:
+    """No batch is left out when several wait for the same run."""
+    events = _events({"predictions": "1.jsonl"}, {"predictions": "2.jsonl"}, {"predictions": "1.jsonl"})
+
+    assert _describe_batch(params=PARAMS, triggering_asset_events=events)["predictions"] == [
+        "1.jsonl",
+        "2.jsonl",
+    ]
+
+
+def test_batches_of_different_models_are_not_mixed() -> None:
+    """One run evaluates one model; the error says which batches collide."""
+    events = _events({"model_reference_id": "m1"}, {"model_reference_id": "m2"})
+
+    with pytest.raises(ValueError, match=r"m1.*m2"):
+        _describe_batch(params=PARAMS, triggering_asset_events=events)
