@@ -32,7 +32,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--dags", type=Path, help="folder with the example DAGs (default: dags_examples of the checkout)"
     )
-    parser.add_argument("--frames", type=_count, help="number of rendered scenes (default: 40)")
+    parser.add_argument("--frames", type=_count, help="number of rendered scenes (default: 36)")
     parser.add_argument("--seed", type=int, help="seed of the rendered scenes (default: 7)")
     parser.add_argument(
         "--iou", type=_share, default=0.5, help="IoU from which a match counts, 0-1 (default: 0.5)"

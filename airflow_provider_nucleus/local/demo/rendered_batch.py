@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SEED = 7
 """Seed of the demonstration's scenes; the prototypes of the classifier come from other seeds."""
 
-FRAMES = 40
+FRAMES = 36
 
 DETECTORS: dict[str, Detector] = {"fixed-threshold": detect_fixed, "background-relative": detect_relative}
 

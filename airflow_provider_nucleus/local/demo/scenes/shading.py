@@ -172,22 +172,25 @@ def _local_light(stage: Stage, weather: Weather, tables: _Tables, on_ground: Arr
     depth = (1 / np.maximum(inverse, np.float32(1e-3)))[:, :, None]
     where = stage.camera.position.astype(np.float32) + stage.camera.rays * depth
     normal = tables.normal[stage.buffer.face[::2, ::2] + 1]
-    light = np.zeros_like(where)
+    lamps = np.zeros((*where.shape[:2], 1), dtype=np.float32)
     for lamp in np.array(stage.lamps) if weather.lamps else ():
         towards = lamp.astype(np.float32) - where
         square = _dot(towards, towards)
         facing = np.maximum(_dot(towards, normal), 0) / np.sqrt(square)
         shade = 1 - _lamp_shadow(stage, lamp) * on_ground
-        light += np.float32(weather.lamps * 85) * facing / (square + 12) * shade * _LAMP_COLOUR
+        lamps += np.float32(85) * facing / (square + 12) * shade
+    beams = np.zeros_like(lamps)
     for position, direction in stage.beams if weather.headlights else ():
-        away = where - position.astype(np.float32)
-        distance = np.sqrt(_dot(away, away)) + np.float32(1e-3)
-        along = (away @ direction.astype(np.float32))[:, :, None] / distance
-        lit = (along > _BEAM_EDGE)[:, :, 0]
-        light[lit] += _beam(away[lit], normal[lit], distance[lit], along[lit]) * np.float32(
-            weather.headlights
-        )
+        ahead = where @ direction.astype(np.float32) - np.float32(direction @ position)
+        near = (ahead > 0) & (ahead < _BEAM_REACH)
+        beams[near] += _beam(where[near] - position.astype(np.float32), normal[near], ahead[near, None])
+    light: Array = lamps * (np.float32(weather.lamps) * _LAMP_COLOUR)
+    light += beams * (np.float32(weather.headlights) * _BEAM_COLOUR)
     return light
+
+
+_BEAM_REACH = 60.0
+"""Metres after which a headlight is not followed any further."""
 
 
 def _dot(a: Array, b: Array) -> Array:
@@ -199,12 +202,13 @@ _BEAM_EDGE = 0.86
 """Cosine of the angle from the axis at which a headlight's cone ends."""
 
 
-def _beam(away: Array, normal: Array, distance: Array, along: Array) -> Array:
-    """Return the light of one headlight on points *away* from it (n, 3), inside its cone."""
-    cone = np.clip((along - _BEAM_EDGE) / 0.12, 0, 1)
+def _beam(away: Array, normal: Array, ahead: Array) -> Array:
+    """Return the light (n, 1) of one headlight on points *away* from it (n, 3), *ahead* of it by so many metres (n, 1)."""
+    distance = np.sqrt(_dot(away, away)) + np.float32(1e-3)
+    cone = np.clip((ahead / distance - _BEAM_EDGE) / 0.12, 0, 1)
     # Light that only grazes the ground still shows it, because asphalt is rough: a floor under the cosine.
     facing = np.maximum(-_dot(away, normal) / distance, 0) * 0.8 + 0.2
-    light: Array = np.float32(16) * cone * facing / (distance * distance + 10) * _BEAM_COLOUR
+    light: Array = np.float32(16) * cone * facing / (distance * distance + 10)
     return light
 
 
