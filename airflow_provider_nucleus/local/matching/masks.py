@@ -4,6 +4,8 @@ Segments associate when they share more than 1 % of their union, or any pixel at
 masks whose bytes the server holds can be compared: those behind a remote address are reported as not matched.
 """
 
+# ruff: file-ignore[hardcoded-sql-expression] - SQL is put together from constants and compiled conditions; values are parameters
+
 from __future__ import annotations
 
 from collections import defaultdict
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import orjson
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from airflow_provider_nucleus.evaluation.arrays import NONE
 from airflow_provider_nucleus.evaluation.columns import columns
@@ -29,15 +31,18 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from airflow_provider_nucleus.evaluation.arrays import FloatArray, IndexArray
     from airflow_provider_nucleus.evaluation.overlap.masks import IndexOverlap
     from airflow_provider_nucleus.local.matching.options import MatchOptions
     from airflow_provider_nucleus.local.matching.sides import Sets, Span
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["MINIMUM_OVERLAP", "MaskFamily"]
+__all__ = ["MINIMUM_OVERLAP", "ComparedSegments", "MaskFamily", "SegmentRows"]
 
 MINIMUM_OVERLAP: Final = 0.01
 """Share of the union above which segments of any labels may associate."""
+_INDEX_LIMIT: Final = 65_535
+"""Largest index of a segment: what a 16-bit image can hold. Larger ones would let a row ask for any amount of memory."""
 _MASKS_AT_ONCE: Final = 2_000
 """Masks of both sides handled in one step; their pixels are read one image at a time and only counts are held."""
 
@@ -66,14 +71,53 @@ class MaskFamily:
 
     def match(self, cursor: Cursor, sets: Sets, *, span: Span, options: MatchOptions, first: int) -> Part:
         """Match a span; its rows are numbered from ``first``."""
+        found = self.compare(cursor, sets, span=span)
+        vocabulary = Vocabulary.of(found.truth.labels, found.predictions.labels)
+        rule = LabelRule.from_names(
+            options.allowed_label_matches,
+            vocabulary,
+            class_agnostic=options.class_agnostic,
+            minimum_overlap=MINIMUM_OVERLAP,
+        )
+        sides = found.truth.side(span, vocabulary), found.predictions.side(span, vocabulary)
+        matches = match_pairs(
+            sides[0].columns,
+            sides[1].columns,
+            ground_truth_rows=found.truth_rows,
+            prediction_rows=found.prediction_rows,
+            overlap=found.overlap,
+            rule=rule,
+        )
+        rows = match_rows(*sides, matches, vocabulary=vocabulary, family=self.name, first=first)
+        return Part(rows, found.skipped)
+
+    def compare(
+        self,
+        cursor: Cursor,
+        sets: Sets,
+        *,
+        span: Span,
+        items: str = "true",
+        dropped: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset()),
+    ) -> ComparedSegments:
+        """Read the masks of a span and overlay them.
+
+        ``items`` is a further condition on the items; segments with a label in ``dropped`` (ground truth, predictions)
+        count as no segments.
+        """
         stored: dict[int, dict[bool, tuple[int, str, str | None]]] = defaultdict(dict)
         for item, is_truth, number, segments, blob in cursor.execute(
             "SELECT item_no, set_no IS NOT DISTINCT FROM ?, object_no, segments, blob FROM masks "
-            "WHERE set_no IN (SELECT unnest(?::INTEGER[])) AND item_no BETWEEN ? AND ? ORDER BY item_no",
+            f"WHERE set_no IN (SELECT unnest(?::INTEGER[])) AND item_no BETWEEN ? AND ? AND {items} ORDER BY item_no",
             [sets.truth, sets.numbers, span.first, span.last],
         ).fetchall():
             stored[item][is_truth] = (number, segments, blob)
-        truth, predictions, overlaps, skipped = _Rows(), _Rows(), [], []
+        truth, predictions, overlaps, skipped = (
+            SegmentRows(dropped[0]),
+            SegmentRows(dropped[1]),
+            [],
+            [],
+        )
         for item, masks in stored.items():
             try:
                 actual, predicted = (self._read(masks.get(side)) for side in (True, False))
@@ -86,25 +130,7 @@ class MaskFamily:
             tables = truth.add(item, actual), predictions.add(item, predicted)
             if found is not None:
                 overlaps.append((found, *tables))
-        vocabulary = Vocabulary.of(truth.labels, predictions.labels)
-        rule = LabelRule.from_names(
-            options.allowed_label_matches,
-            vocabulary,
-            class_agnostic=options.class_agnostic,
-            minimum_overlap=MINIMUM_OVERLAP,
-        )
-        sides = truth.side(span, vocabulary), predictions.side(span, vocabulary)
-        truth_rows, prediction_rows, values = segment_pairs(overlaps)
-        matches = match_pairs(
-            sides[0].columns,
-            sides[1].columns,
-            ground_truth_rows=truth_rows,
-            prediction_rows=prediction_rows,
-            overlap=values,
-            rule=rule,
-        )
-        rows = match_rows(*sides, matches, vocabulary=vocabulary, family=self.name, first=first)
-        return Part(rows, tuple(skipped))
+        return ComparedSegments(truth, predictions, *segment_pairs(overlaps), tuple(skipped))
 
     def _read(self, stored: tuple[int, str, str | None] | None) -> _Mask | None:
         """Return a stored mask with its pixels; raises :class:`_MaskError` if it cannot be compared."""
@@ -113,23 +139,26 @@ class MaskFamily:
         number, segments, blob = stored
         declared = orjson.loads(segments)
         try:
-            indices = tuple(int(segment["index"]) for segment in declared)
-        except (TypeError, ValueError):
+            # The guide writes an index as a string, the client sends what it is given.
+            indices = tuple(int(str(segment["index"])) for segment in declared)
+        except ValueError:
             raise _MaskError("a segment has an index that is not a whole number") from None
-        if len(set(indices)) != len(indices) or min(indices, default=0) < 0:
-            raise _MaskError("segment indices must be different and at least 0")
+        if len(set(indices)) != len(indices) or not all(0 <= index <= _INDEX_LIMIT for index in indices):
+            raise _MaskError(f"segment indices must be different and from 0 to {_INDEX_LIMIT}")
         if blob is None:
             raise _MaskError("the mask is behind a remote address, which the server does not fetch")
         try:
             with Image.open(self.path_of(blob)) as image:
                 pixels = np.asarray(image)
-        except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             raise _MaskError(f"the mask cannot be read: {type(error).__name__}") from error
         if pixels.ndim != 2:
             raise _MaskError("the mask has colours; an index mask has one channel")
-        return _Mask(
-            number, tuple(segment["label"] for segment in declared), indices, pixels.astype(np.int64)
-        )
+        if pixels.dtype.kind != "u":
+            pixels = pixels.astype(np.int64)
+        if pixels.size and not 0 <= int(pixels.min()) <= int(pixels.max()) <= _INDEX_LIMIT:
+            raise _MaskError(f"the mask has pixel values outside of 0 to {_INDEX_LIMIT}")
+        return _Mask(number, tuple(segment["label"] for segment in declared), indices, pixels)
 
 
 class _MaskError(Exception):
@@ -137,9 +166,10 @@ class _MaskError(Exception):
 
 
 @dataclass(slots=True)
-class _Rows:
-    """One side's segments, gathered image by image."""
+class SegmentRows:
+    """One side's segments, gathered image by image; those with a label in ``dropped`` are left out."""
 
+    dropped: frozenset[str] = frozenset()
     number: list[int] = field(default_factory=list)
     item: list[int] = field(default_factory=list)
     segment: list[int] = field(default_factory=list)
@@ -153,6 +183,8 @@ class _Rows:
         table = np.full(max(mask.indices, default=-1) + 1, NONE, dtype=np.int64)
         counts = np.bincount(mask.pixels.ravel(), minlength=table.size)
         for label, index in zip(mask.labels, mask.indices, strict=True):
+            if label in self.dropped:
+                continue
             table[index] = len(self.number)
             self.number.append(mask.number)
             self.item.append(item)
@@ -170,6 +202,18 @@ class _Rows:
             label=vocabulary.encode(self.labels),
         )
         return Side(np.array(self.number, dtype=np.int64), item, side, np.array(self.segment, dtype=np.int32))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ComparedSegments:
+    """Both sides of a span and every pair of segments (rows of the sides) that share a pixel."""
+
+    truth: SegmentRows
+    predictions: SegmentRows
+    truth_rows: IndexArray
+    prediction_rows: IndexArray
+    overlap: FloatArray
+    skipped: tuple[Skipped, ...]
 
 
 def _overlap(actual: _Mask | None, predicted: _Mask | None) -> IndexOverlap | None:
