@@ -55,6 +55,11 @@ class DataDir:
         return self.root / "blobs"
 
     @property
+    def evaluations(self) -> Path:
+        """What evaluations have found, a folder each."""
+        return self.root / "evaluations"
+
+    @property
     def spool(self) -> Path:
         """NDJSON uploads that no job has finished yet, and files being received."""
         return self.root / "spool"

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.local.blobs import BlobFiles
+from airflow_provider_nucleus.local.evaluating.files import ResultFiles
+from airflow_provider_nucleus.local.evaluating.loaded import ResultCache
 from airflow_provider_nucleus.local.jobs.pool import JobPool
 from airflow_provider_nucleus.local.jobs.runners import RUNNERS
 from airflow_provider_nucleus.local.store import jobs, spool
@@ -29,13 +31,19 @@ class Services:
     db: Database
     blobs: BlobFiles
     pool: JobPool
+    results: ResultCache
 
     @classmethod
     def open(cls, folder: DataDir, settings: Settings) -> Services:
         """Open the store of a locked data directory."""
         db = Database(folder.database, memory_limit=settings.memory_limit, spill=folder.spool / "spill")
         return cls(
-            settings, folder, db, BlobFiles(folder.blobs), JobPool(RUNNERS, workers=settings.job_workers)
+            settings,
+            folder,
+            db,
+            BlobFiles(folder.blobs),
+            JobPool(RUNNERS, workers=settings.job_workers),
+            ResultCache(ResultFiles(folder.evaluations)),
         )
 
     def start(self) -> None:

@@ -10,14 +10,19 @@ from typing import TYPE_CHECKING, Final
 
 from airflow_provider_nucleus.local.routes import annotations as ground_truth
 from airflow_provider_nucleus.local.routes import (
+    benchmarks,
     datasets,
+    evaluation_results,
+    evaluations,
     exports,
     items,
     jobs,
+    leaderboard,
     metrics,
     model_runs,
     models,
     predictions,
+    presets,
     queries,
     scenes,
     slice_building,
@@ -48,6 +53,11 @@ _MODULES: Final[tuple[ModuleType, ...]] = (
     slice_exports,
     scenes,
     uploads,
+    benchmarks,
+    evaluations,
+    evaluation_results,
+    presets,
+    leaderboard,
 )
 
 

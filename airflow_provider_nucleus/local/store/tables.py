@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from airflow_provider_nucleus.local.store.evaluation_tables import EVALUATION_TABLES
 from airflow_provider_nucleus.local.store.match_tables import MATCH_TABLES
 from airflow_provider_nucleus.local.store.slice_tables import SLICE_TABLES
 
@@ -82,5 +83,5 @@ _CORE: Final = (
     "CREATE TABLE IF NOT EXISTS job_errors (job_no BIGINT NOT NULL, error_no BIGINT NOT NULL, text VARCHAR NOT NULL)",
 )
 
-TABLES: Final = (*_CORE, *MATCH_TABLES, *SLICE_TABLES)
+TABLES: Final = (*_CORE, *MATCH_TABLES, *SLICE_TABLES, *EVALUATION_TABLES)
 """Every statement that a new or older store needs; other rooms append theirs here."""

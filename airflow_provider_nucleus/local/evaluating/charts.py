@@ -1,0 +1,187 @@
+"""The charts of an evaluation: nine answers, each a reader of the engine over the selected rows.
+
+Two families of numbers, never mixed under one name (see :mod:`.provenance`): ``mapSummary``, ``perClassAp`` and
+``apBySize`` are COCO's, over its ten thresholds; everything that depends on ``iouThreshold`` reads the one Nucleus match.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from airflow_provider_nucleus.evaluation.arrays import NONE
+from airflow_provider_nucleus.evaluation.attribution import Attribution, Overlaps, attribute
+from airflow_provider_nucleus.evaluation.coco_match import COCO_THRESHOLDS
+from airflow_provider_nucleus.evaluation.confusion import BACKGROUND, confusion
+from airflow_provider_nucleus.evaluation.curves import precision_recall_curves
+from airflow_provider_nucleus.evaluation.histograms import score_histogram
+from airflow_provider_nucleus.evaluation.slicing import total_counts
+from airflow_provider_nucleus.local.evaluating.precision import ap_tables
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_nucleus.evaluation.arrays import BoolArray
+    from airflow_provider_nucleus.local.evaluating.loaded import Loaded
+    from airflow_provider_nucleus.local.evaluating.precision import ApTables
+    from airflow_provider_nucleus.local.evaluating.selection import Selection
+
+__all__ = ["BACKGROUND_LABEL", "attribution", "charts", "counted_predictions"]
+
+BACKGROUND_LABEL: Final = "__background__"
+"""Stands for the missing side in the confusion matrix; never a label of a filter schema."""
+
+_THRESHOLDS: Final = tuple(round(threshold, 2) for threshold in COCO_THRESHOLDS)
+_SUMMARY: Final = (("mapAt50", 0), ("mapAt75", 5), ("mapAt5095", None))
+
+# NumPy releases the interpreter for the long steps; two threads use the two cores of a small machine.
+_POOL: Final = ThreadPoolExecutor(max_workers=4, thread_name_prefix="charts")
+
+
+def charts(loaded: Loaded, selection: Selection) -> dict[str, Any]:
+    """Compute the body of a charts answer; an undefined number is null or left out, never 0 or -1."""
+    tasks: dict[str, Callable[[], Any]] = {
+        "precision": lambda: None if selection.ap is None else ap_tables(loaded, selection.ap),
+        "curve": lambda: _curve(loaded, selection),
+        "rest": lambda: _rest(loaded, selection),
+    }
+    running = {name: _POOL.submit(task) for name, task in tasks.items() if name != "precision"}
+    tables: ApTables | None = tasks["precision"]()
+    return {
+        **_precision_charts(loaded, tables),
+        "computedIouRanges": list(_THRESHOLDS),
+        "prCurve": running["curve"].result(),
+        **running["rest"].result(),
+    }
+
+
+def _precision_charts(loaded: Loaded, tables: ApTables | None) -> dict[str, Any]:
+    if tables is None:
+        return {
+            "mapSummary": dict.fromkeys((name for name, _ in _SUMMARY), None),
+            "perClassAp": [],
+            "apBySize": dict.fromkeys(("small", "medium", "large"), None),
+        }
+    whole = tables.everything
+    per_label = ((name, whole.of_label(code).value) for code, name in enumerate(loaded.labels))
+    return {
+        "mapSummary": {
+            name: whole.mean(threshold=None if place is None else COCO_THRESHOLDS[place]).value
+            for name, place in _SUMMARY
+        },
+        "perClassAp": [{"classLabel": name, "ap": value} for name, value in per_label if value is not None],
+        "apBySize": {name: table.mean().value for name, table in tables.by_size.items()},
+    }
+
+
+def _curve(loaded: Loaded, selection: Selection) -> list[dict[str, Any]]:
+    if selection.ap is None:
+        return []
+    rows = loaded.ranked(selection.threshold).rows(
+        predictions=selection.predictions, ground_truth=selection.ground_truth
+    )
+    curves = precision_recall_curves(rows, threshold=selection.threshold)
+    return [
+        {"classLabel": loaded.labels.names[curve.label], "recall": recall, "precision": precision}
+        for curve in curves
+        for recall, precision in zip(curve.recall.tolist(), curve.precision.tolist(), strict=True)
+    ]
+
+
+def _rest(loaded: Loaded, selection: Selection) -> dict[str, Any]:
+    counts = total_counts(
+        loaded.matches,
+        selection.threshold,
+        predictions=selection.predictions,
+        ground_truth=selection.ground_truth,
+    )
+    kept = counted_predictions(loaded, selection)
+    histogram = score_histogram(
+        loaded.predictions.confidence if kept is None else loaded.predictions.confidence[kept],
+        selection.hits if kept is None else selection.hits[kept],
+    )
+    bounds = histogram.bounds.tolist()
+    return {
+        "totalCounts": {
+            "tp": counts.true_positives,
+            "fp": counts.false_positives,
+            "fn": counts.false_negatives,
+            "predsWithConfidence": counts.with_confidence,
+        },
+        "scoreHistogram": [
+            {"bucketMin": low, "bucketMax": high, "count": count}
+            for low, high, count in zip(bounds, bounds[1:], histogram.counts.tolist(), strict=False)
+        ]
+        if int(histogram.counts.sum())
+        else [],
+        "confusionMatrix": _confusion(loaded, selection),
+        "tideAttribution": _attribution(loaded, selection, kept),
+    }
+
+
+def counted_predictions(loaded: Loaded, selection: Selection) -> BoolArray | None:
+    """Mark the chosen predictions that are counted, None for all: a true positive of unwanted ground truth is not."""
+    kept = selection.predictions
+    if selection.ground_truth is not None:
+        unwanted = np.zeros(len(loaded.predictions), dtype=np.bool_)
+        rows = np.flatnonzero(selection.hits)
+        unwanted[rows] = ~selection.ground_truth[loaded.matches.match[rows]]
+        kept = ~unwanted if kept is None else kept & ~unwanted
+    return kept
+
+
+def _confusion(loaded: Loaded, selection: Selection) -> list[dict[str, Any]]:
+    truth = selection.ground_truth
+    if truth is not None:
+        # A pair is shown whole: the other end of a chosen error stays visible, whether or not it was chosen.
+        truth = truth.copy()
+        partner = loaded.partner
+        errors = (partner != NONE) & ~selection.hits
+        if selection.predictions is not None:
+            errors &= selection.predictions
+        shown = errors & (loaded.partner_overlap >= selection.threshold)
+        truth[partner[shown]] = True
+    found = confusion(
+        loaded.matches,
+        selection.threshold,
+        labels=len(loaded.labels),
+        predictions=selection.predictions,
+        ground_truth=truth,
+    )
+    names = (*loaded.labels.names, BACKGROUND_LABEL)
+    assert BACKGROUND == -1
+    return [
+        {"gtLabel": names[truth_code], "predLabel": names[predicted], "count": count}
+        for truth_code, predicted, count in zip(
+            found.truth.tolist(), found.predicted.tolist(), found.count.tolist(), strict=True
+        )
+    ]
+
+
+def _attribution(loaded: Loaded, selection: Selection, kept: BoolArray | None) -> dict[str, int]:
+    found = asdict(attribution(loaded, selection, kept).counts(ground_truth=selection.ground_truth))
+    found["truePositive"] = found.pop("true_positive")
+    return found
+
+
+def attribution(loaded: Loaded, selection: Selection, kept: BoolArray | None) -> Attribution:
+    """Attribute the errors of the counted predictions; what others have found is missed like the rest."""
+    matches = loaded.matches
+    considered = loaded.predictions.counted if kept is None else kept
+    hits = selection.hits & considered
+    missing = loaded.truth.counted.copy()
+    missing[matches.match[hits]] = False
+    return attribute(
+        Overlaps(
+            matches.best_right, matches.best_right_overlap, matches.best_wrong, matches.best_wrong_overlap
+        ),
+        true_positive=hits,
+        considered=considered,
+        missing=missing,
+        foreground=selection.threshold,
+        background=selection.background,
+        localized=matches.best_right_overlap >= selection.threshold,
+    )

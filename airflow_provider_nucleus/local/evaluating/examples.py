@@ -1,0 +1,221 @@
+"""Examples: the rows of the match at an overlap of 0.5, one per chosen prediction and one per missed ground truth.
+
+A matched pair below 0.5 is two rows, a false positive (which names its ground truth) and a false negative. As many rows
+of each type as the charts count at 0.5 under the same filters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+import numpy as np
+
+from airflow_provider_nucleus.evaluation.arrays import NONE
+from airflow_provider_nucleus.local.errors import BadRequestError
+from airflow_provider_nucleus.local.evaluating.charts import counted_predictions
+from airflow_provider_nucleus.local.store.ids import ANNOTATION, ITEM, PREDICTION, numbered
+from airflow_provider_nucleus.local.store.raw_rows import item_metadata, raw_objects
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_nucleus.evaluation.arrays import FloatArray, IndexArray
+    from airflow_provider_nucleus.local.evaluating.loaded import Loaded
+    from airflow_provider_nucleus.local.evaluating.selection import Selection
+    from airflow_provider_nucleus.local.store.database import Cursor
+
+__all__ = ["ExampleRequest", "examples", "read_request"]
+
+MatchType: TypeAlias = Literal["TP", "FP", "FN"]
+_TYPES: Final[Mapping[str, MatchType]] = {"TP": "TP", "FP": "FP", "FN": "FN"}
+_SORTS: Final = ("confidence", "iou", "dataset_item_id", "gt_area")
+_LARGEST_PAGE: Final = 100
+_PAGE: Final = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExampleRequest:
+    """Which rows, in which order, from where to where."""
+
+    match_type: MatchType | None
+    limit: int
+    offset: int
+    sort_by: str | None
+    descending: bool
+
+
+def read_request(body: Mapping[str, Any]) -> ExampleRequest:
+    """Read a request with keys in snake_case; raises :class:`BadRequestError` for what cannot be meant."""
+    kind, sort_by, order = (body.get(name) for name in ("match_type", "sort_by", "sort_order"))
+    if kind is not None and kind not in _TYPES:
+        raise BadRequestError(f"match_type must be TP, FP or FN, not {kind!r}.")
+    if sort_by is not None and sort_by not in _SORTS:
+        raise BadRequestError(f"sort_by must be one of {', '.join(_SORTS)}.")
+    if order is not None and (not isinstance(order, str) or order.upper() not in {"ASC", "DESC"}):
+        raise BadRequestError("sort_order must be ASC or DESC.")
+    limit, offset = _whole(body, "limit", _PAGE), _whole(body, "offset", 0)
+    if not 1 <= limit <= _LARGEST_PAGE:
+        raise BadRequestError(f"limit must be 1 to {_LARGEST_PAGE}.")
+    return ExampleRequest(
+        match_type=None if kind is None else _TYPES[kind],
+        limit=limit,
+        offset=offset,
+        sort_by=sort_by,
+        descending=order is None or order.upper() == "DESC",
+    )
+
+
+def _whole(body: Mapping[str, Any], name: str, default: int) -> int:
+    value = body.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise BadRequestError(f"{name} must be a whole number, 0 or more.")
+    return value
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rows:
+    """Rows of the match: a prediction (and its partner), or a missed ground truth. -1 means none."""
+
+    prediction: IndexArray
+    truth: IndexArray
+    hit: np.ndarray[tuple[int], np.dtype[np.bool_]]
+
+    def __len__(self) -> int:
+        return int(self.prediction.size)
+
+
+def examples(cursor: Cursor, loaded: Loaded, selection: Selection, request: ExampleRequest) -> dict[str, Any]:
+    """Return one page of rows and how many there are."""
+    rows = _rows(loaded, selection, request.match_type)
+    chosen = _page(loaded, rows, request)
+    return {"rows": _wire(cursor, loaded, rows, chosen), "total": len(rows)}
+
+
+def _rows(loaded: Loaded, selection: Selection, kind: MatchType | None) -> _Rows:
+    counted = counted_predictions(loaded, selection)
+    kept = loaded.predictions.counted if counted is None else counted & loaded.predictions.counted
+    hits = selection.hits & kept
+    predictions = np.zeros(0, dtype=np.int64)
+    if kind != "FN":
+        predictions = np.flatnonzero(kept if kind is None else hits if kind == "TP" else kept & ~hits)
+    missed = np.zeros(0, dtype=np.int64)
+    if kind in {None, "FN"}:
+        wanted = loaded.truth.counted.copy()
+        if selection.ground_truth is not None:
+            wanted &= selection.ground_truth
+        wanted[loaded.matches.match[hits]] = False
+        missed = np.flatnonzero(wanted)
+    none = np.full(missed.size, NONE, dtype=np.int64)
+    return _Rows(
+        prediction=np.concatenate([predictions, none]),
+        truth=np.concatenate([loaded.partner[predictions].astype(np.int64), missed]),
+        hit=np.concatenate([hits[predictions], np.zeros(missed.size, dtype=np.bool_)]),
+    )
+
+
+def _page(loaded: Loaded, rows: _Rows, request: ExampleRequest) -> IndexArray:
+    """Return the positions of the rows of a page; rows without what is sorted by come last, whatever the direction."""
+    if request.sort_by is None:
+        return np.arange(request.offset, min(request.offset + request.limit, len(rows)), dtype=np.int64)
+    keys = _keys(loaded, rows, request.sort_by)
+    if request.descending:
+        keys = -keys
+    keys = np.where(np.isfinite(keys), keys, np.inf)
+    return _smallest(keys, request.offset + request.limit)[request.offset :]
+
+
+def _smallest(keys: FloatArray, count: int) -> IndexArray:
+    """Return the positions of the smallest keys in order, equal ones by position."""
+    if count >= keys.size:
+        return np.argsort(keys, kind="stable")[:count]
+    limit = np.partition(keys, count - 1)[count - 1]
+    below = np.flatnonzero(keys < limit)
+    below = below[np.argsort(keys[below], kind="stable")]
+    return np.concatenate([below, np.flatnonzero(keys == limit)[: count - below.size]])
+
+
+def _keys(loaded: Loaded, rows: _Rows, name: str) -> FloatArray:
+    predicted, paired = rows.prediction != NONE, rows.truth != NONE
+    keys = np.full(len(rows), np.nan)
+    if name == "confidence":
+        keys[predicted] = loaded.predictions.confidence[rows.prediction[predicted]]
+    elif name == "iou":
+        both = predicted & paired
+        keys[both] = loaded.partner_overlap[rows.prediction[both]]
+    elif name == "gt_area":
+        keys[paired] = loaded.truth.area[rows.truth[paired]]
+    else:
+        keys[predicted] = loaded.predictions.image[rows.prediction[predicted]]
+        keys[~predicted] = loaded.truth.image[rows.truth[~predicted]]
+    return keys
+
+
+def _wire(cursor: Cursor, loaded: Loaded, rows: _Rows, chosen: IndexArray) -> list[dict[str, Any]]:
+    arrays = loaded.arrays
+    predictions, truths = rows.prediction[chosen].tolist(), rows.truth[chosen].tolist()
+    items = [
+        int(
+            loaded.items[
+                loaded.predictions.image[prediction] if prediction != NONE else loaded.truth.image[truth]
+            ]
+        )
+        for prediction, truth in zip(predictions, truths, strict=True)
+    ]
+    metadata = item_metadata(cursor, items)
+    raw_predictions = raw_objects(
+        cursor, [int(arrays["prediction_number"][row]) for row in predictions if row != NONE], truth=False
+    )
+    raw_truths = raw_objects(
+        cursor, [int(arrays["truth_number"][row]) for row in truths if row != NONE], truth=True
+    )
+    found: list[dict[str, Any]] = []
+    for prediction, truth, hit, item in zip(
+        predictions, truths, rows.hit[chosen].tolist(), items, strict=True
+    ):
+        found.append({
+            "evaluation_id": loaded.id,
+            "dataset_item_id": numbered(ITEM, item),
+            "true_positive": hit,
+            "match_type": "FN" if prediction == NONE else "TP" if hit else "FP",
+            **_side(loaded, "prediction", prediction, raw_predictions),
+            **_side(loaded, "truth", truth, raw_truths),
+            "id": f"{loaded.id}_{'fn' if prediction == NONE else 'p'}{truth if prediction == NONE else prediction}",
+            "iou": None if prediction == NONE or truth == NONE else float(loaded.partner_overlap[prediction]),
+            "item_metadata": metadata.get(item),
+        })
+    return found
+
+
+def _side(loaded: Loaded, side: str, row: int, raw: Mapping[int, dict[str, Any]]) -> dict[str, Any]:
+    """Return the fields of one side, null where the row has none."""
+    short, id_field, raw_field, prefix = (
+        ("pred", "model_prediction_id", "prediction_row", PREDICTION)
+        if side == "prediction"
+        else ("gt", "ground_truth_annotation_id", "annotation_row", ANNOTATION)
+    )
+    fields: dict[str, Any] = dict.fromkeys((
+        id_field, f"{short}_canonical_label", f"{short}_raw_label", raw_field,
+        *(("confidence", "prediction_metadata") if side == "prediction" else ("gt_area",)),
+    ))  # fmt: skip
+    if row == NONE:
+        return fields
+    arrays = loaded.arrays
+    number = int(arrays[f"{side}_number"][row])
+    record = raw.get(number)
+    fields |= {
+        id_field: numbered(prefix, number),
+        f"{short}_canonical_label": loaded.labels.names[arrays[f"{side}_label"][row]],
+        f"{short}_raw_label": loaded.raw.names[arrays[f"{side}_raw"][row]],
+        raw_field: record,
+    }
+    if side == "prediction":
+        confidence = float(loaded.predictions.confidence[row])
+        fields["confidence"] = None if np.isnan(confidence) else confidence
+        fields["prediction_metadata"] = None if record is None else record.get("metadata")
+    else:
+        area = float(loaded.truth.area[row])
+        fields["gt_area"] = area if np.isfinite(area) else None
+    return fields

@@ -1,0 +1,152 @@
+"""Ranking evaluations of one or more benchmarks by a number; an evaluation for which it is not defined has no rank."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+import orjson
+
+from airflow_provider_nucleus.evaluation.slicing import total_counts
+from airflow_provider_nucleus.local.errors import BadRequestError
+from airflow_provider_nucleus.local.evaluating.summary import THRESHOLD
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from airflow_provider_nucleus.local.evaluating.loaded import Loaded
+    from airflow_provider_nucleus.local.store.evaluations import Evaluation
+
+__all__ = ["METRICS", "Ranking", "f1_curves", "ranking", "read_collapse", "read_metric"]
+
+Collapse: TypeAlias = Literal["bestPerModel", "allEvaluations"]
+
+_STORED: Final[Mapping[str, tuple[str, str]]] = {
+    "MAP_50": ("mapSummary", "mapAt50"),
+    "MAP_50_95": ("mapSummary", "mapAt5095"),
+    "AP_SMALL": ("apBySize", "small"),
+    "AP_MEDIUM": ("apBySize", "medium"),
+    "AP_LARGE": ("apBySize", "large"),
+}
+_COUNTED: Final = ("PRECISION", "RECALL", "F1")
+METRICS: Final = (*_STORED, *_COUNTED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranking:
+    """What is ranked: a metric, for counts at a confidence, one entry per model or all of them."""
+
+    metric: str
+    confidence: float | None
+    collapse: Collapse
+
+
+def read_metric(value: Any) -> str:
+    """Return a known metric; raises :class:`BadRequestError` otherwise."""
+    if value not in METRICS:
+        raise BadRequestError(f"metric_type must be one of {', '.join(METRICS)}, not {value!r}.")
+    return str(value)
+
+
+def read_collapse(value: Any) -> Collapse:
+    """Return how entries are collapsed; ``allRuns`` is the old name of all of them."""
+    if value in {None, "bestPerModel", "best_per_model"}:
+        return "bestPerModel"
+    if value in {"allEvaluations", "all_evaluations", "allRuns", "all_runs"}:
+        return "allEvaluations"
+    raise BadRequestError(f"collapse must be bestPerModel or allEvaluations, not {value!r}.")
+
+
+def ranking(
+    evaluations: Sequence[Evaluation], asked: Ranking, *, load: Callable[[str], Loaded]
+) -> list[dict[str, Any]]:
+    """Return the entries, best first; equal scores share a rank."""
+    scored = [(_score(evaluation, asked, load), evaluation) for evaluation in evaluations]
+    known = [(score, evaluation) for score, evaluation in scored if score is not None]
+    ordered = _best_first(known, asked.collapse)
+    return [
+        {**names(evaluation), "score": score, "rank": rank} for rank, score, evaluation in _ranks(ordered)
+    ]
+
+
+def f1_curves(evaluations: Sequence[Evaluation], *, top: int) -> list[dict[str, Any]]:
+    """Return F1 against confidence of the best evaluation of each model, best F1 first, at most ``top``."""
+    summaries = [(_summary(evaluation)["f1"], evaluation) for evaluation in evaluations]
+    known = [(float(f1["best"]), evaluation) for f1, evaluation in summaries if f1["best"] is not None]
+    curves = {evaluation.number: f1 for f1, evaluation in summaries}
+    return [
+        {
+            **names(evaluation),
+            "best_f1": score,
+            "rank": rank,
+            "points": [
+                {"confidence_threshold": confidence, "score": value}
+                for confidence, value in curves[evaluation.number]["points"]
+                if value is not None
+            ],
+        }
+        for rank, score, evaluation in _ranks(_best_first(known, "bestPerModel")[:top])
+    ]
+
+
+def _summary(evaluation: Evaluation) -> dict[str, Any]:
+    assert evaluation.summary is not None, "only succeeded evaluations are ranked"
+    summary: dict[str, Any] = orjson.loads(evaluation.summary)
+    return summary
+
+
+def _score(evaluation: Evaluation, asked: Ranking, load: Callable[[str], Loaded]) -> float | None:
+    if asked.metric in _STORED:
+        group, name = _STORED[asked.metric]
+        value = _summary(evaluation)[group][name]
+        return None if value is None else float(value)
+    if asked.confidence is None:
+        counts = _summary(evaluation)["totalCounts"]
+        tp, fp, fn = counts["tp"], counts["fp"], counts["fn"]
+    else:
+        loaded = load(evaluation.id)
+        found = total_counts(
+            loaded.matches, THRESHOLD, predictions=loaded.predictions.confidence >= asked.confidence
+        )
+        tp, fp, fn = found.true_positives, found.false_positives, found.false_negatives
+    numerator, denominator = {
+        "PRECISION": (tp, tp + fp),
+        "RECALL": (tp, tp + fn),
+        "F1": (2 * tp, 2 * tp + fp + fn if tp + fn else 0),
+    }[asked.metric]
+    return numerator / denominator if denominator else None
+
+
+def _best_first(scored: list[tuple[float, Evaluation]], collapse: Collapse) -> list[tuple[float, Evaluation]]:
+    # Evaluations come newest first, and of equal ones the newest stays first.
+    ordered = sorted(scored, key=lambda entry: -entry[0])
+    if collapse == "allEvaluations":
+        return ordered
+    best: dict[str | None, tuple[float, Evaluation]] = {}
+    for entry in ordered:
+        best.setdefault(entry[1].model_id, entry)
+    return list(best.values())
+
+
+def _ranks(ordered: list[tuple[float, Evaluation]]) -> list[tuple[int, float, Evaluation]]:
+    result: list[tuple[int, float, Evaluation]] = []
+    for place, (score, evaluation) in enumerate(ordered, start=1):
+        rank = result[-1][0] if result and result[-1][1] == score else place
+        result.append((rank, score, evaluation))
+    return result
+
+
+def names(evaluation: Evaluation) -> dict[str, Any]:
+    """Return who an entry is about."""
+    return {
+        "evaluation_id": evaluation.id,
+        "evaluation_name": evaluation.name,
+        "model_run_id": evaluation.run_id,
+        "model_run_name": evaluation.run_name,
+        "model_id": evaluation.model_id,
+        "model_name": evaluation.model_name,
+        "model_version_major": None,
+        "model_version_minor": None,
+        "model_version_label": None,
+        "parent_model_project_id": None,
+    }

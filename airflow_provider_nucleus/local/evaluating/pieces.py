@@ -1,0 +1,209 @@
+"""The result of matching one family of objects on a span of items, and putting such pieces behind one another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from airflow_provider_nucleus.evaluation.arrays import NONE, descending, stable_order
+from airflow_provider_nucleus.evaluation.coco_match import (
+    COCO_THRESHOLDS,
+    CocoOptions,
+    coco_edges,
+    coco_outcomes,
+    ranked_predictions,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray, IndexArray, IntArray
+    from airflow_provider_nucleus.evaluation.columns import Columns
+    from airflow_provider_nucleus.evaluation.matching import Matches
+    from airflow_provider_nucleus.evaluation.pairs import Edges
+
+__all__ = ["SIZES", "ObjectSide", "Outcome", "Piece", "PieceList", "coco_outcome"]
+
+SIZES: Final = ("all", "small", "medium", "large")
+"""Columns of the stored COCO outcome."""
+
+_EVERY: Final = np.uint16((1 << len(COCO_THRESHOLDS)) - 1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ObjectSide:
+    """One side of a piece: columns of the engine, and per row the stored object, its segment and its raw label.
+
+    ``image`` of the columns is the place of the item, ``label`` the canonical code.
+    """
+
+    columns: Columns
+    number: IndexArray
+    segment: IntArray
+    raw: IntArray
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """Rows that take part in AP, by (image, label, confidence): their hits and ignored bits per size of :data:`SIZES`.
+
+    ``edges`` are the pairs that can match, for matching some of the rows once more.
+    """
+
+    row: IndexArray
+    hit: NDArray[np.uint16]
+    ignored: NDArray[np.uint16]
+    edges: Edges
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Piece:
+    """A family on a span: both sides, their Nucleus match, and the COCO outcome where the family has one."""
+
+    family: int
+    truth: ObjectSide
+    predictions: ObjectSide
+    matches: Matches
+    outcome: Outcome | None
+    sized: bool
+    """Whether areas are square pixels, so that size ranges mean something."""
+
+
+def coco_outcome(truth: Columns, predictions: Columns, *, options: CocoOptions) -> Outcome:
+    """Match by confidence; sizes the options do not have are ignored throughout."""
+    row, _ = ranked_predictions(predictions, limit=options.max_detections[-1])
+    edges = coco_edges(truth, predictions, rows=row, options=options)
+    hits, ignoring = coco_outcomes(edges, truth, predictions, options=options)
+    hit = np.zeros((row.size, len(SIZES)), dtype=np.uint16)
+    ignored = np.full((row.size, len(SIZES)), _EVERY, dtype=np.uint16)
+    for column, area in enumerate(options.areas):
+        place = SIZES.index(area.name)
+        hit[:, place], ignored[:, place] = hits[row, column], ignoring[row, column]
+    return Outcome(row, hit, ignored, edges)
+
+
+@dataclass(slots=True)
+class PieceList:
+    """Grows piece by piece; :meth:`arrays` puts everything together."""
+
+    _parts: dict[str, list[NDArray[Any]]] = field(default_factory=dict)
+    truths: int = 0
+    predictions: int = 0
+
+    def add(self, piece: Piece) -> None:
+        """Append a piece; row numbers inside it are shifted behind those there are."""
+        before_truth, before = self.truths, self.predictions
+        for prefix, side in (("truth", piece.truth), ("prediction", piece.predictions)):
+            columns = side.columns
+            area = columns.area if piece.sized else np.full(len(side), np.inf)
+            self._put(f"{prefix}_image", columns.image)
+            self._put(f"{prefix}_label", columns.label)
+            self._put(f"{prefix}_raw", side.raw)
+            self._put(f"{prefix}_number", side.number)
+            self._put(f"{prefix}_segment", side.segment)
+            self._put(f"{prefix}_ordinal", columns.ordinal)
+            self._put(f"{prefix}_area", area)
+            self._put(f"{prefix}_family", np.full(len(side), piece.family, dtype=np.uint8))
+        self._put("prediction_confidence", piece.predictions.columns.confidence)
+        self._put("truth_crowd", piece.truth.columns.crowd)
+        self._put("truth_ignore", piece.truth.columns.ignore)
+        matches = piece.matches
+        for name in ("match", "shown", "best_right", "best_wrong"):
+            self._put(name, _shifted(getattr(matches, name), before_truth))
+        for name in ("found_by", "shown_with"):
+            self._put(name, _shifted(getattr(matches, name), before))
+        for name in ("overlap", "shown_overlap", "best_right_overlap", "best_wrong_overlap", "right"):
+            self._put(name, getattr(matches, name))
+        if piece.outcome is not None:
+            self._put("coco_row", (piece.outcome.row + before).astype(np.int32))
+            self._put("coco_hit", piece.outcome.hit)
+            self._put("coco_ignored", piece.outcome.ignored)
+            edges = piece.outcome.edges
+            self._put("edge_truth", (edges.ground_truth + before_truth).astype(np.int32))
+            self._put("edge_prediction", (edges.prediction + before).astype(np.int32))
+            self._put("edge_overlap", edges.overlap)
+        self.truths += len(piece.truth)
+        self.predictions += len(piece.predictions)
+
+    def _put(self, name: str, values: NDArray[Any]) -> None:
+        self._parts.setdefault(name, []).append(values)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return every column, and the COCO rows sorted by (label, confidence) with a column per size."""
+        found = {name: np.concatenate(parts) for name, parts in self._parts.items()}
+        for name, empty in _EMPTY.items():
+            found.setdefault(name, empty)
+        row = found.pop("coco_row")
+        hit, ignored = found.pop("coco_hit"), found.pop("coco_ignored")
+        confidence, label = found["prediction_confidence"][row], found["prediction_label"][row]
+        order = descending(confidence)
+        order = order[stable_order(label[order])]
+        found |= {
+            "coco_row": row[order],
+            "coco_label": label[order],
+            "coco_confidence": confidence[order],
+        }
+        # Column by column: a reader looks at one size at a time.
+        found |= {
+            "coco_hit": np.asfortranarray(hit[order]),
+            "coco_ignored": np.asfortranarray(ignored[order]),
+        }
+        return found | _nucleus_order(found)
+
+
+def _nucleus_order(found: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Sort the predictions that have a confidence as :func:`~airflow_provider_nucleus.evaluation.ranked.rank_match` does."""
+    confidence: FloatArray = found["prediction_confidence"]
+    rows = np.flatnonzero(~np.isnan(confidence))
+    rows = rows[stable_order(found["prediction_ordinal"][rows])]
+    rows = rows[stable_order(found["prediction_image"][rows])]
+    rows = rows[descending(confidence[rows])]
+    right: BoolArray = found["right"]
+    truth: IntArray = np.where(right[rows], found["match"][rows], np.int32(NONE)).astype(np.int32)
+    label = found["prediction_label"][rows].copy()
+    matched = np.flatnonzero(truth != NONE)
+    label[matched] = found["truth_label"][truth[matched]]
+    order = stable_order(label)
+    rows = rows[order]
+    return {
+        "ranked_row": rows.astype(np.int32),
+        "ranked_truth": truth[order],
+        "ranked_label": label[order],
+        "ranked_confidence": confidence[rows],
+        "ranked_overlap": np.where(truth[order] != NONE, found["overlap"][rows], -1.0),
+        "ranked_area": found["prediction_area"][rows],
+    }
+
+
+def _shifted(values: IntArray, by: int) -> IntArray:
+    return np.where(values == NONE, np.int32(NONE), values + np.int32(by)).astype(np.int32)
+
+
+def _empty(dtype: Any, *shape: int) -> NDArray[Any]:
+    return np.zeros(shape or (0,), dtype=dtype)
+
+
+_EMPTY: Final[dict[str, NDArray[Any]]] = {
+    **{
+        f"{prefix}_{name}": _empty(dtype)
+        for prefix in ("truth", "prediction")
+        for name, dtype in (
+            ("image", np.int32), ("label", np.int32), ("raw", np.int32), ("number", np.int64), ("segment", np.int32),
+            ("ordinal", np.int32), ("area", np.float64), ("family", np.uint8),
+        )
+    },
+    "prediction_confidence": _empty(np.float64), "truth_crowd": _empty(np.bool_), "truth_ignore": _empty(np.bool_),
+    "right": _empty(np.bool_),
+    **{name: _empty(np.int32) for name in ("match", "shown", "best_right", "best_wrong", "found_by", "shown_with")},
+    **{
+        name: _empty(np.float64) for name in ("overlap", "shown_overlap", "best_right_overlap", "best_wrong_overlap")
+    },
+    "edge_truth": _empty(np.int32), "edge_prediction": _empty(np.int32), "edge_overlap": _empty(np.float64),
+    "coco_row": _empty(np.int32), "coco_hit": _empty(np.uint16, 0, len(SIZES)),
+    "coco_ignored": _empty(np.uint16, 0, len(SIZES)),
+}  # fmt: skip

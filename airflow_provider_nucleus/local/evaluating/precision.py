@@ -1,0 +1,100 @@
+"""COCO's AP of a selection: read from the stored matching where that is exact, matched again where it is not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from airflow_provider_nucleus.evaluation.areas import AreaRange
+from airflow_provider_nucleus.evaluation.average_precision import RankedRows
+from airflow_provider_nucleus.evaluation.coco_match import CocoOptions, coco_outcomes
+from airflow_provider_nucleus.evaluation.mean_precision import Precisions, precisions
+from airflow_provider_nucleus.local.evaluating.loaded import COCO_OPTIONS
+
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.evaluation.arrays import IndexArray
+    from airflow_provider_nucleus.local.evaluating.filters import Range
+    from airflow_provider_nucleus.local.evaluating.loaded import Loaded
+    from airflow_provider_nucleus.local.evaluating.selection import ApMasks
+
+__all__ = ["ApTables", "ap_tables", "rows_of_size"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ApTables:
+    """AP per label and threshold: of all sizes, and of each size by name."""
+
+    everything: Precisions
+    by_size: dict[str, Precisions]
+
+
+def ap_tables(loaded: Loaded, masks: ApMasks) -> ApTables:
+    """Compute AP of the chosen objects; sizes are COCO's, cut to the chosen range of areas."""
+    rows = rows_of_size(loaded, masks)
+    unscored = _without_confidence(loaded, masks)
+    tables = [precisions(entry, without_confidence=unscored) for entry in rows]
+    names = [area.name for area in COCO_OPTIONS.areas]
+    return ApTables(tables[0], dict(zip(names[1:], tables[1:], strict=True)))
+
+
+def rows_of_size(loaded: Loaded, masks: ApMasks) -> list[RankedRows]:
+    """Return the ranked rows of the selection for each size range of :data:`COCO_OPTIONS`."""
+    if masks.again:
+        return _matched_again(loaded, masks)
+    return [
+        loaded.coco.rows(predictions=masks.predictions, ground_truth=masks.ground_truth, area=area)
+        for area in COCO_OPTIONS.areas
+    ]
+
+
+def _without_confidence(loaded: Loaded, masks: ApMasks) -> int:
+    missing = np.isnan(loaded.predictions.confidence)
+    return int(np.count_nonzero(missing if masks.predictions is None else missing & masks.predictions))
+
+
+def _matched_again(loaded: Loaded, masks: ApMasks) -> list[RankedRows]:
+    edges = loaded.edges
+    kept = np.ones(len(edges), dtype=np.bool_)
+    if masks.predictions is not None:
+        kept &= masks.predictions[edges.prediction]
+    if masks.ground_truth is not None:
+        kept &= masks.ground_truth[edges.ground_truth]
+    options = CocoOptions(areas=tuple(_cut(area, masks.area) for area in COCO_OPTIONS.areas))
+    hit, ignored = coco_outcomes(
+        edges.take(np.flatnonzero(kept)), loaded.truth, loaded.predictions, options=options
+    )
+    order: IndexArray = loaded.coco.row.astype(np.int64)
+    if masks.predictions is not None:
+        order = order[masks.predictions[order]]
+    label, confidence = loaded.predictions.label[order], loaded.predictions.confidence[order]
+    wanted = loaded.truth.counted if masks.ground_truth is None else loaded.truth.counted & masks.ground_truth
+    result: list[RankedRows] = []
+    for column, area in enumerate(options.areas):
+        there = wanted & ~area.outside(loaded.truth.area)
+        result.append(
+            RankedRows(
+                label=label,
+                confidence=confidence,
+                hit=hit[order, column],
+                ignored=ignored[order, column],
+                positives=np.bincount(loaded.truth.label[there], minlength=len(loaded.labels)),
+                thresholds=options.thresholds,
+            )
+        )
+    return result
+
+
+_NOTHING: Final = (1.0, 0.0)
+
+
+def _cut(area: AreaRange, limits: Range | None) -> AreaRange:
+    """Return the part of a size range that lies inside the limits; one without any area if there is none."""
+    if limits is None:
+        return area
+    low = area.low if limits.low is None else max(area.low, limits.low)
+    high = area.high if limits.high is None else min(area.high, limits.high)
+    # An object without an area in pixels has an infinite one, which no range of areas includes.
+    high = min(high, float(np.finfo(np.float64).max))
+    return AreaRange(area.name, *((low, high) if low <= high else _NOTHING))

@@ -1,0 +1,132 @@
+"""Stored objects of an evaluation as sides of the engine: one family, one span of items at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from airflow_provider_nucleus.evaluation.arrays import NONE
+from airflow_provider_nucleus.evaluation.columns import columns
+from airflow_provider_nucleus.evaluation.labels import Vocabulary
+from airflow_provider_nucleus.local.evaluating.pieces import ObjectSide
+from airflow_provider_nucleus.local.evaluating.scope import NO_SET
+from airflow_provider_nucleus.local.matching.shapes import GEOMETRY_COLUMNS, SHAPES, floats, integers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import pyarrow as pa
+
+    from airflow_provider_nucleus.evaluation.arrays import IntArray
+    from airflow_provider_nucleus.evaluation.columns import Geometry
+    from airflow_provider_nucleus.local.evaluating.scope import Scope
+    from airflow_provider_nucleus.local.evaluating.taxonomy import Taxonomy
+    from airflow_provider_nucleus.local.matching.sides import Sets, Span
+    from airflow_provider_nucleus.local.store.database import Cursor
+
+__all__ = ["COCO_FIELDS", "LabelCodes", "coco_columns", "label_codes", "object_rows", "side_of"]
+
+COCO_FIELDS: Final = (
+    "metadata LIKE '%\"iscrowd\"%' AND coalesce(json_extract_string(metadata, '$.iscrowd') IN ('1', '1.0', 'true'), false) "
+    "AS crowd, CASE WHEN metadata LIKE '%\"iscrowd\"%' THEN TRY_CAST(json_extract_string(metadata, '$.area') AS DOUBLE) END "
+    "AS coco_area"
+)
+"""Ground truth that came from a COCO file says so by ``iscrowd``; its ``area`` is then what size ranges look at."""
+
+_LABELS: Final = """SELECT DISTINCT label FROM (
+    SELECT label, set_no, item_no FROM objects UNION ALL
+    SELECT unnest(CASE WHEN type = 'category' THEN [label] ELSE from_json(labels, '["VARCHAR"]') END), set_no, item_no
+    FROM categories UNION ALL SELECT unnest(from_json(segments, '[{{"label":"VARCHAR"}}]')).label, set_no, item_no FROM masks)
+    JOIN evaluated USING (item_no) WHERE set_no IN ({})"""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelCodes:
+    """The labels of an evaluation: as uploaded (``raw``), as evaluated (``canonical``), and the way from one to the other."""
+
+    raw: Vocabulary
+    canonical: Vocabulary
+    to_canonical: IntArray
+
+
+def label_codes(cursor: Cursor, scope: Scope, taxonomy: Taxonomy) -> LabelCodes:
+    """Collect the labels of both sides of all evaluated items."""
+    numbers = {
+        number
+        for entry in scope.datasets
+        for number in (entry.truth, entry.predictions)
+        if number is not None
+    }
+    found = cursor.execute(_LABELS.format(", ".join(map(str, sorted(numbers or {NO_SET}))))).fetchall()
+    raw = Vocabulary.of([label for (label,) in found])
+    named = [taxonomy.canonical(label) for label in raw]
+    canonical = Vocabulary.of(named)
+    return LabelCodes(raw, canonical, canonical.encode(named))
+
+
+def object_rows(
+    cursor: Cursor, scope: Scope, sets: Sets, *, family: str, types: Sequence[str], span: Span
+) -> tuple[pa.Table, pa.Table]:
+    """Read ground truth and predictions of some types on a span of items, by (item, order of upload)."""
+    tables = []
+    for number, dropped in ((sets.truth, scope.ground_truth), (sets.predictions, scope.predictions)):
+        # The ordinal, which decides between equal overlaps, is the rank of the annotation id among the item's objects.
+        sql = (
+            "SELECT object_no, place, label, confidence, row_number() OVER (PARTITION BY place ORDER BY annotation_id, "
+            f"object_no) - 1 AS ordinal, {COCO_FIELDS}, {GEOMETRY_COLUMNS[family]} JOIN evaluated USING (item_no) "
+            f"WHERE set_no = ? AND item_no BETWEEN ? AND ? AND type IN ({', '.join(map(repr, types))}) "
+            f"AND {dropped.kept.sql} ORDER BY place, object_no"
+        )
+        parameters = [NO_SET if number is None else number, span.first, span.last, *dropped.kept.parameters]
+        tables.append(cursor.sql(sql, params=parameters).to_arrow_table())
+    return tables[0], tables[1]
+
+
+def side_of(table: pa.Table, family: str, codes: LabelCodes, *, truth: bool) -> ObjectSide:
+    """Turn rows of :func:`object_rows` into a side of the engine."""
+    return _side(table, SHAPES[family](table), codes, truth=truth)
+
+
+def _side(table: pa.Table, geometry: Geometry, codes: LabelCodes, *, truth: bool) -> ObjectSide:
+    column = table.column("label").combine_chunks().dictionary_encode()
+    names = codes.raw.encode(column.dictionary.to_pylist())
+    raw = names[column.indices.to_numpy()] if len(names) else np.zeros(0, dtype=np.int32)
+    crowd, area = coco_columns(table, geometry, truth=truth)
+    made = columns(
+        geometry,
+        integers(table, "place"),
+        label=codes.to_canonical[raw],
+        confidence=None if truth else floats(table, "confidence"),
+        ordinal=integers(table, "ordinal"),
+        crowd=crowd,
+        area=area,
+    )
+    return ObjectSide(made, integers(table, "object_no"), no_segments(len(table)), raw)
+
+
+def coco_columns(
+    table: pa.Table, geometry: Geometry, *, truth: bool
+) -> tuple[
+    np.ndarray[tuple[int], np.dtype[np.bool_]] | None, np.ndarray[tuple[int], np.dtype[np.float64]] | None
+]:
+    """Return the crowd flags and areas of ground truth; nothing for predictions."""
+    if not truth:
+        return None, None
+    own = geometry.area
+    stated = floats(table, "coco_area")
+    usable = np.isfinite(stated) & (stated >= 0)
+    crowd = np.asarray(table.column("crowd").combine_chunks().to_numpy(zero_copy_only=False), dtype=np.bool_)
+    return crowd, np.where(usable, stated, own)
+
+
+def no_segments(count: int) -> IntArray:
+    """Return the segment column of objects that are one thing."""
+    return np.full(count, NONE, dtype=np.int32)
+
+
+def codes_of(labels: Iterable[str], codes: LabelCodes) -> tuple[IntArray, IntArray]:
+    """Return the raw and the canonical codes of labels."""
+    raw = codes.raw.encode(list(labels))
+    return raw, codes.to_canonical[raw] if len(raw) else raw

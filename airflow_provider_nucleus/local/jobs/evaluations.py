@@ -1,0 +1,114 @@
+"""The job that computes an evaluation; interrupted, it starts over at the next start."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_nucleus.local.evaluating.compute import Question, compute
+from airflow_provider_nucleus.local.evaluating.loaded import Loaded
+from airflow_provider_nucleus.local.evaluating.summary import summary_of
+from airflow_provider_nucleus.local.jobs.running import JobCancelled, JobInterrupted, Outcome
+from airflow_provider_nucleus.local.store import evaluations, jobs
+
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.local.evaluating.compute import Computed
+    from airflow_provider_nucleus.local.jobs.running import JobContext
+    from airflow_provider_nucleus.local.services import Services
+    from airflow_provider_nucleus.local.store.database import Cursor
+    from airflow_provider_nucleus.local.store.evaluations import Evaluation
+
+__all__ = ["run_evaluation", "start_evaluation"]
+
+
+def start_evaluation(services: Services, cursor: Cursor, evaluation: Evaluation) -> jobs.Job:
+    """Add the job of a pending evaluation, in the caller's transaction."""
+    job = services.start_job(
+        cursor, evaluations.EVALUATION_JOB, dataset_no=None, request={"evaluation_no": evaluation.number}
+    )
+    evaluations.set_job(cursor, evaluation, job)
+    return job
+
+
+def run_evaluation(context: JobContext) -> Outcome:
+    """Read, match, write the result files, and only then say that it has succeeded."""
+    db = context.services.db
+    with db.write() as cursor:
+        evaluation = evaluations.by_number(cursor, context.job.request["evaluation_no"])
+        if evaluation is None or evaluation.status == evaluations.CANCELLED:
+            raise JobCancelled
+        if evaluation.status == evaluations.SUCCEEDED:
+            # The server was killed between the last transaction and the end of the job.
+            return _outcome(evaluation)
+        context.check(cursor)
+        evaluations.begin(cursor, evaluation)
+    try:
+        return _compute(context, evaluation)
+    except JobInterrupted:
+        raise
+    except JobCancelled:
+        _end(context, evaluation, None)
+        raise
+    except Exception as error:
+        _end(context, evaluation, f"{type(error).__name__}: {error}")
+        raise
+
+
+def _compute(context: JobContext, evaluation: Evaluation) -> Outcome:
+    services, config = context.services, evaluation.config
+    question = Question(
+        items=_items(evaluation),
+        model_no=evaluation.model_no,
+        run_no=evaluation.run_no,
+        taxonomy=config.taxonomy,
+        rules=(*config.benchmark_rules, *config.rules),
+        only_predicted=config.only_predicted,
+    )
+
+    def step(done: int, total: int) -> None:
+        state = jobs.JobState(cursor=done, counts={}, completed_steps=done, total_steps=total)
+        with services.db.write() as cursor:
+            context.check(cursor)
+            jobs.save_progress(cursor, context.job, state)
+
+    with services.db.session() as cursor:
+        cursor.execute("BEGIN")
+        found: Computed = compute(cursor, question, mask_path=services.blobs.path, step=step)
+        cursor.execute("ROLLBACK")
+    summary: dict[str, Any] = summary_of(Loaded(evaluation.id, found.arrays, found.about))
+    services.results.files.write(evaluation.id, found.arrays, found.about)
+    with services.db.write() as cursor:
+        context.check(cursor)
+        evaluations.succeed(cursor, evaluation, exclusion_stats=found.exclusion_stats, summary=summary)
+    return _outcome(evaluation)
+
+
+def _items(evaluation: Evaluation) -> str:
+    """Return the items of an evaluation as a subquery of integers of ours."""
+    if evaluation.benchmark_no is not None:
+        return f"(SELECT item_no FROM benchmark_items WHERE benchmark_no = {evaluation.benchmark_no})"
+    datasets = f"SELECT dataset_no FROM object_sets WHERE role = 'run' AND run_no = {evaluation.run_no}"
+    items = f"SELECT item_no FROM items WHERE dataset_no IN ({datasets})"
+    if evaluation.slice_no is not None:
+        number = evaluation.slice_no
+        items += (
+            f" AND (item_no IN (SELECT item_no FROM slice_items WHERE slice_no = {number} AND item_no IS NOT NULL)"
+            f" OR scene_no IN (SELECT scene_no FROM slice_items WHERE slice_no = {number} AND scene_no IS NOT NULL))"
+        )
+    return f"({items})"
+
+
+def _end(context: JobContext, evaluation: Evaluation, message: str | None) -> None:
+    """Leave no result behind and say how the evaluation ended; without a message it was cancelled."""
+    context.services.results.files.remove(evaluation.id)
+    with context.services.db.write() as cursor:
+        current = evaluations.by_number(cursor, evaluation.number)
+        if current is None or current.status not in {evaluations.PENDING, evaluations.COMPUTING}:
+            return
+        if message is None:
+            evaluations.cancel(cursor, current)
+        else:
+            evaluations.fail(cursor, current, message)
+
+
+def _outcome(evaluation: Evaluation) -> Outcome:
+    return Outcome("Completed", {"evaluation_id": evaluation.id})

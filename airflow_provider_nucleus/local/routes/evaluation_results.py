@@ -1,0 +1,103 @@
+"""Routes that read evaluations: charts, examples, the vocabulary of filters (contract sections 5.5 to 5.7)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow_provider_nucleus.local.errors import BadRequestError, NotFoundError
+from airflow_provider_nucleus.local.evaluating.charts import charts
+from airflow_provider_nucleus.local.evaluating.examples import examples, read_request
+from airflow_provider_nucleus.local.evaluating.filters import read_filters
+from airflow_provider_nucleus.local.evaluating.schema import filter_schema
+from airflow_provider_nucleus.local.evaluating.selection import select
+from airflow_provider_nucleus.local.evaluating.summary import THRESHOLD
+from airflow_provider_nucleus.local.routes.casing import snake_body, snake_keys
+from airflow_provider_nucleus.local.routes.registry import RouteTable
+from airflow_provider_nucleus.local.store import evaluations
+from airflow_provider_nucleus.local.wire import parse_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_nucleus.local.evaluating.loaded import Loaded
+    from airflow_provider_nucleus.local.wire import Call
+
+__all__ = ["ROUTES", "asked_of_query", "result", "threshold_of"]
+
+ROUTES: Final = RouteTable()
+
+
+@ROUTES.post("evaluationsV2/{ev}/charts")
+def post_charts(call: Call) -> Any:
+    """Return the charts of an evaluation."""
+    return _charts(call, snake_body(call))
+
+
+@ROUTES.get("evaluationsV2/{ev}/charts")
+def get_charts(call: Call) -> Any:
+    """Return the charts of an evaluation, asked for in the address: what older clients send."""
+    return _charts(call, asked_of_query(call))
+
+
+@ROUTES.post("evaluationsV2/{ev}/examples")
+def post_examples(call: Call) -> Any:
+    """Return a page of match rows."""
+    body = snake_body(call)
+    request, filters = read_request(body), read_filters(body.get("filters") or {}, body.get("query"))
+    loaded = result(call)
+    with call.db.read() as cursor:
+        selection = select(cursor, loaded, filters, threshold=THRESHOLD)
+        return examples(cursor, loaded, selection, request)
+
+
+@ROUTES.get("evaluationsV2/{ev}/filterSchema")
+def get_filter_schema(call: Call) -> Any:
+    """Return what filters can name."""
+    loaded = result(call)
+    with call.db.session() as session:
+        return filter_schema(session, loaded)
+
+
+def _charts(call: Call, asked: Mapping[str, Any]) -> Any:
+    filters = read_filters(asked.get("filters") or {}, asked.get("query"))
+    threshold = threshold_of(asked.get("iou_threshold"))
+    loaded = result(call)
+    with call.db.read() as cursor:
+        selection = select(cursor, loaded, filters, threshold=threshold)
+    return charts(loaded, selection)
+
+
+def result(call: Call, evaluation_id: str | None = None) -> Loaded:
+    """Return the result of the evaluation in the path; raises :class:`ConflictError` until it has succeeded."""
+    with call.db.read() as cursor:
+        evaluation = evaluations.find(cursor, evaluation_id or call.params["ev"])
+    evaluations.require_succeeded(evaluation)
+    try:
+        return call.services.results.get(evaluation.id)
+    except FileNotFoundError as error:
+        raise NotFoundError(
+            f"The result of evaluation {evaluation.id} is not in the data directory ({error}). Evaluate again."
+        ) from error
+
+
+def threshold_of(value: Any) -> float:
+    """Return the overlap threshold of a request, 0.5 by default."""
+    if value is None:
+        return THRESHOLD
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= 1:
+        raise BadRequestError("iouThreshold must be a number above 0 and up to 1.")
+    return float(value)
+
+
+def asked_of_query(call: Call) -> dict[str, Any]:
+    """Return threshold, filters and query of an address, as a body would have them."""
+    asked: dict[str, Any] = {"query": call.query.get("query")}
+    text = call.query.get("iouThreshold", call.query.get("iou_threshold"))
+    if text:
+        try:
+            asked["iou_threshold"] = float(text)
+        except ValueError:
+            raise BadRequestError("iouThreshold must be a number above 0 and up to 1.") from None
+    if call.query.get("filters"):
+        asked["filters"] = snake_keys(parse_json(call.query["filters"], what="filters"))
+    return asked

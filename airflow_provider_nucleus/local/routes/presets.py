@@ -1,0 +1,47 @@
+"""Routes of evaluation presets (contract section 2.8)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow_provider_nucleus.local.routes.casing import snake_body
+from airflow_provider_nucleus.local.routes.registry import RouteTable
+from airflow_provider_nucleus.local.store import presets
+
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.local.wire import Call
+
+__all__ = ["ROUTES"]
+
+ROUTES: Final = RouteTable()
+
+
+@ROUTES.get("evaluationV2Presets")
+def listing(call: Call) -> Any:
+    """List all presets."""
+    with call.db.read() as cursor:
+        return [preset.to_wire() for preset in presets.listing(cursor)]
+
+
+@ROUTES.post("evaluationV2Presets")
+def create(call: Call) -> Any:
+    """Keep a preset."""
+    body = snake_body(call)
+    with call.db.write() as cursor:
+        return presets.create(cursor, body).to_wire()
+
+
+@ROUTES.patch("evaluationV2Presets/{p}")
+def update(call: Call) -> Any:
+    """Change a preset."""
+    body = snake_body(call)
+    with call.db.write() as cursor:
+        return presets.update(cursor, presets.find(cursor, call.params["p"]), body).to_wire()
+
+
+@ROUTES.delete("evaluationV2Presets/{p}")
+def delete(call: Call) -> Any:
+    """Delete a preset."""
+    with call.db.write() as cursor:
+        presets.delete(cursor, presets.find(cursor, call.params["p"]))
+    return {}
