@@ -357,6 +357,31 @@ def test_what_cannot_be_matched_is_counted_and_named(api: Api):
     assert "remote address" in skipped["reason"]
 
 
+@pytest.mark.parametrize(
+    ("segments", "picture", "reason"),
+    [
+        ([{"label": "car", "index": 10**12}], None, "from 0 to 65535"),
+        ([{"label": "car", "index": 1}, {"label": "bus", "index": "1"}], None, "must be different"),
+        ([{"label": "car", "index": 1.5}], None, "not a whole number"),
+        ([{"label": "car", "index": 1}], b"no picture", "cannot be read"),
+        ([{"label": "car", "index": 1}], np.zeros((4, 4, 3), np.uint8), "one channel"),
+        ([{"label": "car", "index": 1}], np.zeros((4, 5), np.uint8), "differ in size: 4x4 and 5x4 pixels"),
+    ],
+)
+def test_masks_that_cannot_be_compared_are_named(api: Api, segments: list, picture, reason: str):
+    """Hostile indices, broken files, colour images and other sizes are reported for their item; the job completes."""
+    dataset, model = api.dataset("a"), make_model(api)
+    _upload_mask(api, f"dataset/{dataset}/annotate", np.ones((4, 4), np.uint8), {"1": "car"})
+    route = f"dataset/{dataset}/model/{model}/uploadPredictions"
+    _upload_mask(api, route, np.ones((4, 4), np.uint8) if picture is None else picture, segments)
+
+    message = calculate(api, dataset, model)
+
+    assert message["rows"] == {"matched": 0, "false_positive": 0, "false_negative": 0}
+    assert message["not_matched"]["segmentation"] == {"ground_truth": 1, "predictions": len(segments)}
+    assert reason in message["skipped_items"][0]["reason"]
+
+
 def test_categories_are_matched_without_a_calculation(api: Api):
     """Categories on the same item and taxonomy are compared when asked for; wrong ones are FP and FN."""
     dataset, model = api.dataset("a", "b", "c"), make_model(api)
@@ -430,10 +455,17 @@ def test_a_calculation_killed_half_way_is_finished_after_the_restart(tmp_path):
         api.close()
 
 
-def _upload_mask(api: Api, route: str, pixels: np.ndarray, labels: dict[str, str]) -> None:
-    picture = io.BytesIO()
-    Image.fromarray(pixels).save(picture, "PNG")
-    segments = [{"label": label, "index": int(index)} for index, label in labels.items()]
+def _upload_mask(
+    api: Api, route: str, picture: np.ndarray | bytes, labels: dict[str, str] | list[dict]
+) -> None:
+    """Upload a mask as a file: an array of indices, or bytes as they are."""
+    if isinstance(picture, np.ndarray):
+        file = io.BytesIO()
+        Image.fromarray(picture).save(file, "PNG")
+        picture = file.getvalue()
+    segments = labels
+    if isinstance(labels, dict):
+        segments = [{"label": label, "index": int(index)} for index, label in labels.items()]
     mask = {"type": "mask", "reference_id": "a", "mask_url": "local/mask.png", "annotations": segments}
     form = {
         "serialized_request": (
@@ -441,7 +473,7 @@ def _upload_mask(api: Api, route: str, pixels: np.ndarray, labels: dict[str, str
             json.dumps({"segmentations": [mask], "update": False}),
             "application/json",
         ),
-        "mask": ("mask.png", picture.getvalue(), "image/png"),
+        "mask": ("mask.png", picture, "image/png"),
     }
     answer = api.ok("POST", route, files=form)
     assert "errors" not in answer, answer

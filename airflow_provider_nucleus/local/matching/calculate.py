@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import airflow_provider_nucleus
@@ -45,7 +46,7 @@ def calculate(
         ObjectFamily("keypoints", ("keypoints",), rows=_KEYPOINTS_AT_ONCE),
         MaskFamily(mask_path),
     ]
-    skipped: list[Skipped] = []
+    left_out = _LeftOut()
     written = 0
     with db.read() as snapshot:
         work = [(family, span) for family in families for span in family.spans(snapshot, sets)]
@@ -54,42 +55,52 @@ def calculate(
             with db.write() as cursor:
                 matches.insert_rows(cursor, match_set, part.rows)
             written += part.rows.num_rows
-            skipped += part.skipped
+            left_out.add(part.skipped)
             step(done, len(work))
         matched = frozenset(kind for family in families for kind in family.types)
-        summary = _summary(snapshot, match_set, matched, skipped)
+        summary = _summary(snapshot, match_set, matched, left_out)
     with db.write() as cursor:
         summary["rows"] = matches.tally(cursor, match_set)
-        matches.publish(cursor, match_set, summary)
-    _LOG.info(
-        "match set %s of object set %s is current: %s rows", match_set.number, sets.predictions, written
-    )
+        if not matches.publish(cursor, match_set, summary):
+            summary["superseded"] = "A later request was calculated first; its matches are the current ones."
+    _LOG.info("match set %s of object set %s is done: %s rows", match_set.number, sets.predictions, written)
     return summary
 
 
+@dataclass(slots=True)
+class _LeftOut:
+    """What could not be compared: counted in all, named for the first items only."""
+
+    ground_truth: int = 0
+    predictions: int = 0
+    items: list[dict[str, str]] = field(default_factory=list)
+
+    def add(self, skipped: tuple[Skipped, ...]) -> None:
+        """Count what a span left out."""
+        for entry in skipped:
+            self.ground_truth += entry.ground_truth
+            self.predictions += entry.predictions
+            if len(self.items) < _REASONS_SHOWN:
+                self.items.append({"dataset_item_id": numbered(ITEM, entry.item_no), "reason": entry.reason})
+
+
 def _summary(
-    cursor: Cursor, match_set: matches.MatchSet, matched: frozenset[str], skipped: list[Skipped]
+    cursor: Cursor, match_set: matches.MatchSet, matched: frozenset[str], left_out: _LeftOut
 ) -> dict[str, Any]:
     """Say what was matched, under which options, and what was not matched and therefore counts nowhere."""
     counts = matches.objects_by_type(cursor, match_set.sets)
-    left_out = {kind: count for kind, count in counts.items() if kind not in matched}
     compared = {kind: count for kind, count in counts.items() if kind in matched}
+    not_matched = {kind: count for kind, count in counts.items() if kind not in matched}
     summary: dict[str, Any] = {
         "options": match_set.options.to_wire(),
         "engine": f"airflow-provider-nucleus {airflow_provider_nucleus.__version__}",
         "matched": compared,
-        "not_matched": left_out,
+        "not_matched": not_matched,
     }
-    if skipped:
-        sides = {
-            "ground_truth": sum(entry.ground_truth for entry in skipped),
-            "predictions": sum(entry.predictions for entry in skipped),
-        }
-        left_out["segmentation"] = sides
-        for side, count in sides.items():
+    if left_out.items:
+        masks = {"ground_truth": left_out.ground_truth, "predictions": left_out.predictions}
+        not_matched["segmentation"] = masks
+        for side, count in masks.items():
             compared["segmentation"][side] -= count
-        summary["skipped_items"] = [
-            {"dataset_item_id": numbered(ITEM, entry.item_no), "reason": entry.reason}
-            for entry in skipped[:_REASONS_SHOWN]
-        ]
+        summary["skipped_items"] = left_out.items
     return summary
