@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusConnectionError
+from airflow_provider_nucleus.exceptions import NucleusAuthError, NucleusConfigError, NucleusConnectionError
 from airflow_provider_nucleus.schema.jobs import Job, JobStatus
 from airflow_provider_nucleus.triggers import poller
 from airflow_provider_nucleus.triggers.poller import shared_poller
@@ -82,7 +82,8 @@ def test_many_jobs_cost_one_listing_a_round():
 
     asyncio.run(all_of_them())
 
-    assert server.calls["status"] == 100
+    # One look for each job that ended, and one in twenty rounds for each that is listed as running.
+    assert 100 <= server.calls["status"] <= 150
     assert server.calls["recent"] <= 7
 
 
@@ -140,3 +141,56 @@ def test_last_subscriber_closes_the_client():
         return await wait(server, "b")
 
     assert asyncio.run(scenario()) == [{"b": "Completed"}]
+
+
+def test_listing_that_never_changes_is_not_believed_for_ever():
+    """A listing that goes on calling an ended job running does not keep its task waiting."""
+    server = Server(dict.fromkeys("abcd", 0))
+
+    async def stale(limit):  # ruff: ignore[unused-async]
+        return [Job(job_id=job, job_last_known_status="Running") for job in "abcd"]
+
+    server.recent = stale
+    rounds = asyncio.run(wait(server, *"abcd"))
+
+    assert len(rounds) <= poller.TRUST_LISTING
+
+
+def test_rotated_key_is_read_anew():
+    """A key that was taken before and is refused now leads to the connection being read again, not to failed tasks."""
+    server = Server({"a": 1})
+    looks = []
+
+    @contextlib.asynccontextmanager
+    async def connect():
+        server.open += 1
+        yield server
+
+    async def status(job_id):
+        looks.append(job_id)
+        if len(looks) == 2:
+            raise NucleusAuthError("old key", status=401)
+        return await Server.status(server, job_id)
+
+    server.status, server.connect = status, connect
+    rounds = asyncio.run(wait(server, "a"))
+
+    assert rounds == [{"a": "Running"}, {"a": "Completed"}]
+    assert server.open == 2
+
+
+def test_key_that_never_worked_is_reported():
+    """A wrong key is an observation like any other error."""
+    server = Server({"a": 0})
+
+    async def refused(job_id):  # ruff: ignore[unused-async]
+        raise NucleusAuthError("wrong key", status=401)
+
+    server.status = refused
+
+    async def first():
+        rounds = shared_poller("conn", connect=server.connect).observe(["a"], interval=0)
+        async with contextlib.aclosing(rounds):
+            return await anext(rounds)
+
+    assert isinstance(asyncio.run(first())["a"], NucleusAuthError)
