@@ -35,10 +35,11 @@ class Console:
         self._print(text)
 
     def raw(self, chunk: str) -> None:
-        """Pass output of another program through."""
-        self._end_line()
-        self._out.write(chunk)
-        self._out.flush()
+        """Pass output of another program through, as far as there is any."""
+        if chunk:
+            self._end_line()
+            self._out.write(chunk)
+            self._out.flush()
 
     def begin(self, name: str) -> None:
         """Say that something has begun, on a line that `finish` completes."""

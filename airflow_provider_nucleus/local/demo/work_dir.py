@@ -102,8 +102,11 @@ def _empty(work: WorkDir) -> None:
         try:
             with DataDir(work.nucleus):
                 pass  # nobody serves it
-        except DataDirError as error:
-            raise DemoError(f"The last results are in use: {error}") from None
+        except DataDirError:
+            raise DemoError(
+                f"The last results in {work.nucleus} are still being served. Stop that server, or name another folder "
+                "with --work-dir; nothing was changed."
+            ) from None
     for folder in (work.nucleus, work.pictures, work.batch, work.results, work.logs):
         if folder.exists():
             shutil.rmtree(folder)
