@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import queue
 import threading
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Cursor", "Database", "one", "rows"]
 
 Cursor = duckdb.DuckDBPyConnection
+_LOG_LIMIT: Final = 64 * 1024 * 1024
 
 
 class Database:
@@ -33,8 +34,12 @@ class Database:
             "memory_limit": memory_limit,
             "temp_directory": str(spill),
             "preserve_insertion_order": "true",
+            # A commit that decides to checkpoint writes no log: readers see its rows before they are on disk, and
+            # a kill takes them back. So commits only ever write the log, and we checkpoint between them.
+            "checkpoint_threshold": "1TB",
         }
         self._root = duckdb.connect(str(path), config=config)
+        self._log = path.with_name(f"{path.name}.wal")
         self._writer = threading.Lock()
         self._after_commit: list[Callable[[], None]] = []
         self._idle: queue.LifoQueue[Cursor] = queue.LifoQueue()
@@ -103,6 +108,14 @@ class Database:
                 yield lent
             for action in self._after_commit:
                 action()
+            self._checkpoint(lent)
+
+    def _checkpoint(self, cursor: Cursor) -> None:
+        """Move a log that has grown large into the database file."""
+        if self._log.exists() and self._log.stat().st_size > _LOG_LIMIT:
+            # Readers of older rows can be in the way; the next commit tries again.
+            with suppress(duckdb.TransactionException):
+                cursor.execute("CHECKPOINT")
 
     def after_commit(self, action: Callable[[], None]) -> None:
         """Have something done if and when the current writer's transaction is committed."""
