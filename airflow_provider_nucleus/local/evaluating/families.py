@@ -4,7 +4,7 @@
 | --- | --- | --- | --- |
 | area | boxes and polygons | intersection over union in pixels | yes |
 | cuboid | cuboids | 3D intersection over union | yes, not by size |
-| keypoints | keypoints with the same names | object keypoint similarity | yes |
+| keypoints | keypoints (see ``matching/keypoints.py``) | object keypoint similarity | yes |
 | mask | segments of index masks | intersection over union in pixels | no: segments have no confidence |
 | category | categories, per taxonomy | 1 on the same item | no: there is nothing to overlap |
 """
@@ -13,17 +13,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-from airflow_provider_nucleus.evaluation.coco_match import BOX_OPTIONS
+from airflow_provider_nucleus.evaluation.areas import COCO_AREAS
+from airflow_provider_nucleus.evaluation.coco_match import BOX_OPTIONS, CocoOptions
 from airflow_provider_nucleus.evaluation.labels import LabelRule
 from airflow_provider_nucleus.evaluation.matching import match
 from airflow_provider_nucleus.local.evaluating.category_pieces import CategoryPieces
-from airflow_provider_nucleus.local.evaluating.keypoint_pieces import KeypointPieces
 from airflow_provider_nucleus.local.evaluating.mask_pieces import MaskPieces
 from airflow_provider_nucleus.local.evaluating.pieces import Piece, coco_outcome
-from airflow_provider_nucleus.local.evaluating.reading import object_rows, side_of
-from airflow_provider_nucleus.local.matching.sides import item_spans
+from airflow_provider_nucleus.local.evaluating.reading import object_rows, sides_of
+from airflow_provider_nucleus.local.matching.sides import PARTITION_ROWS, item_spans
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,6 +41,11 @@ __all__ = ["FAMILY_NAMES", "Family", "families"]
 
 FAMILY_NAMES: Final = ("area", "cuboid", "keypoints", "mask", "category")
 """The names behind the family codes of stored columns."""
+
+_KEYPOINT_OPTIONS: Final = CocoOptions(areas=COCO_AREAS, max_detections=(20,))
+"""COCO's twenty detections per image; it defines no small size, which is left to the reader."""
+
+_KEYPOINTS_AT_ONCE: Final = 20_000
 
 
 class Family(Protocol):
@@ -65,34 +71,38 @@ class Family(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
 class ShapePieces:
-    """Objects with a shape of their own: boxes with polygons, cuboids with cuboids."""
+    """Objects with a shape of their own; ``sized`` says that their areas are square pixels, ``rows`` how many at once."""
 
-    def __init__(self, name: str, types: tuple[str, ...], taxonomy: Taxonomy, *, sized: bool) -> None:
-        self._name, self.types, self._taxonomy, self._sized = name, types, taxonomy, sized
+    name: str
+    types: tuple[str, ...]
+    taxonomy: Taxonomy
+    options: CocoOptions
+    sized: bool
+    rows: int = PARTITION_ROWS
 
     def spans(self, cursor: Cursor, sets: Sets) -> list[Span]:
         """Cut the evaluated items of a dataset that have such objects into spans."""
         condition = (
             f"type IN ({', '.join(map(repr, self.types))}) AND item_no IN (SELECT item_no FROM evaluated)"
         )
-        return item_spans(cursor, sets, table="objects", condition=condition)
+        return item_spans(cursor, sets, table="objects", condition=condition, rows=self.rows)
 
     def pieces(
         self, cursor: Cursor, scope: Scope, sets: Sets, *, span: Span, codes: LabelCodes
     ) -> Iterator[Piece]:
         """Match a span by overlap and by confidence."""
-        tables = object_rows(cursor, scope, sets, family=self._name, types=self.types, span=span)
-        truth = side_of(tables[0], self._name, codes, truth=True)
-        predictions = side_of(tables[1], self._name, codes, truth=False)
-        rule = LabelRule.from_names(self._taxonomy.pairs, codes.canonical)
+        tables = object_rows(cursor, scope, sets, family=self.name, types=self.types, span=span)
+        truth, predictions = sides_of(tables, self.name, codes)
+        rule = LabelRule.from_names(self.taxonomy.pairs, codes.canonical)
         yield Piece(
-            family=FAMILY_NAMES.index(self._name),
+            family=FAMILY_NAMES.index(self.name),
             truth=truth,
             predictions=predictions,
             matches=match(truth.columns, predictions.columns, rule=rule),
-            outcome=coco_outcome(truth.columns, predictions.columns, options=BOX_OPTIONS),
-            sized=self._sized,
+            outcome=coco_outcome(truth.columns, predictions.columns, options=self.options),
+            sized=self.sized,
         )
 
     def skipped(self) -> list[Skipped]:
@@ -101,11 +111,13 @@ class ShapePieces:
 
 
 def families(taxonomy: Taxonomy, *, mask_path: Callable[[str], Path]) -> tuple[Family, ...]:
-    """Return every family, in the order of :data:`FAMILY_NAMES`."""
+    """Return every family, in the order of :data:`FAMILY_NAMES`; ``mask_path`` says where the bytes of a mask lie."""
     return (
-        ShapePieces("area", ("box", "polygon"), taxonomy, sized=True),
-        ShapePieces("cuboid", ("cuboid",), taxonomy, sized=False),
-        KeypointPieces(taxonomy, family=2),
+        ShapePieces("area", ("box", "polygon"), taxonomy, BOX_OPTIONS, sized=True),
+        ShapePieces("cuboid", ("cuboid",), taxonomy, BOX_OPTIONS, sized=False),
+        ShapePieces(
+            "keypoints", ("keypoints",), taxonomy, _KEYPOINT_OPTIONS, sized=True, rows=_KEYPOINTS_AT_ONCE
+        ),
         MaskPieces(taxonomy, family=3, mask_path=mask_path),
         CategoryPieces(taxonomy, family=4),
     )

@@ -10,23 +10,24 @@ import numpy as np
 from airflow_provider_nucleus.evaluation.arrays import NONE
 from airflow_provider_nucleus.evaluation.columns import columns
 from airflow_provider_nucleus.evaluation.labels import Vocabulary
+from airflow_provider_nucleus.evaluation.overlap.keypoints import Keypoints
 from airflow_provider_nucleus.local.evaluating.pieces import ObjectSide
 from airflow_provider_nucleus.local.evaluating.scope import NO_SET
-from airflow_provider_nucleus.local.matching.shapes import GEOMETRY_COLUMNS, SHAPES, floats, integers
+from airflow_provider_nucleus.local.matching.shapes import GEOMETRY_COLUMNS, both_shapes, floats, integers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     import pyarrow as pa
 
-    from airflow_provider_nucleus.evaluation.arrays import IntArray
+    from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray, IntArray
     from airflow_provider_nucleus.evaluation.columns import Geometry
     from airflow_provider_nucleus.local.evaluating.scope import Scope
     from airflow_provider_nucleus.local.evaluating.taxonomy import Taxonomy
     from airflow_provider_nucleus.local.matching.sides import Sets, Span
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["COCO_FIELDS", "LabelCodes", "coco_columns", "label_codes", "object_rows", "side_of"]
+__all__ = ["COCO_FIELDS", "LabelCodes", "label_codes", "object_rows", "sides_of"]
 
 COCO_FIELDS: Final = (
     "metadata LIKE '%\"iscrowd\"%' AND coalesce(json_extract_string(metadata, '$.iscrowd') IN ('1', '1.0', 'true'), false) "
@@ -84,16 +85,19 @@ def object_rows(
     return tables[0], tables[1]
 
 
-def side_of(table: pa.Table, family: str, codes: LabelCodes, *, truth: bool) -> ObjectSide:
-    """Turn rows of :func:`object_rows` into a side of the engine."""
-    return _side(table, SHAPES[family](table), codes, truth=truth)
+def sides_of(
+    tables: tuple[pa.Table, pa.Table], family: str, codes: LabelCodes
+) -> tuple[ObjectSide, ObjectSide]:
+    """Turn the rows of :func:`object_rows` into ground truth and predictions of the engine."""
+    truth, predictions = both_shapes(family, *tables)
+    return _side(tables[0], truth, codes, truth=True), _side(tables[1], predictions, codes, truth=False)
 
 
 def _side(table: pa.Table, geometry: Geometry, codes: LabelCodes, *, truth: bool) -> ObjectSide:
     column = table.column("label").combine_chunks().dictionary_encode()
     names = codes.raw.encode(column.dictionary.to_pylist())
     raw = names[column.indices.to_numpy()] if len(names) else np.zeros(0, dtype=np.int32)
-    crowd, area = coco_columns(table, geometry, truth=truth)
+    crowd, area = _coco_columns(table, geometry) if truth else (None, None)
     made = columns(
         geometry,
         integers(table, "place"),
@@ -101,24 +105,23 @@ def _side(table: pa.Table, geometry: Geometry, codes: LabelCodes, *, truth: bool
         confidence=None if truth else floats(table, "confidence"),
         ordinal=integers(table, "ordinal"),
         crowd=crowd,
+        ignore=_without_points(geometry) if truth else None,
         area=area,
     )
     return ObjectSide(made, integers(table, "object_no"), no_segments(len(table)), raw)
 
 
-def coco_columns(
-    table: pa.Table, geometry: Geometry, *, truth: bool
-) -> tuple[
-    np.ndarray[tuple[int], np.dtype[np.bool_]] | None, np.ndarray[tuple[int], np.dtype[np.float64]] | None
-]:
-    """Return the crowd flags and areas of ground truth; nothing for predictions."""
-    if not truth:
-        return None, None
-    own = geometry.area
+def _coco_columns(table: pa.Table, geometry: Geometry) -> tuple[BoolArray, FloatArray]:
+    """Return the crowd flags and the areas of ground truth."""
     stated = floats(table, "coco_area")
     usable = np.isfinite(stated) & (stated >= 0)
     crowd = np.asarray(table.column("crowd").combine_chunks().to_numpy(zero_copy_only=False), dtype=np.bool_)
-    return crowd, np.where(usable, stated, own)
+    return crowd, np.where(usable, stated, geometry.area)
+
+
+def _without_points(geometry: Geometry) -> BoolArray | None:
+    """Mark ground truth without a labelled keypoint: COCO counts nothing there."""
+    return np.count_nonzero(geometry.labelled, axis=1) == 0 if isinstance(geometry, Keypoints) else None
 
 
 def no_segments(count: int) -> IntArray:
