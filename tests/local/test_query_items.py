@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import nucleus as official
@@ -9,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_nucleus.local.query import paths
 from airflow_provider_nucleus.local.query.compile import Scope, compile_query
 from airflow_provider_nucleus.local.query.errors import QueryError
 from tests.local.conftest import Api
@@ -225,6 +228,18 @@ def test_the_official_client_queries_items(client: official.NucleusClient, stree
     assert found[0].metadata["frame"] == 5
     with pytest.raises(official.errors.NucleusAPIError, match="Query not understood"):
         list(client.get_dataset(dataset).query_items("annotations.car >>> 2"))
+
+
+def test_the_examples_of_the_documentation_are_queries():
+    """Every example of docs/query-language.md compiles, and its table names every path there is."""
+    text = (Path(__file__).resolve().parents[2] / "docs" / "query-language.md").read_text()
+    examples = text.split("```")[1].strip().splitlines()
+
+    assert len(examples) == 4
+    for example in examples:
+        assert compile_query(example, Scope(truth=1, predictions=2)).parameters
+    for path in re.findall(r"``([a-z_]+\.?[^`]*)``", str(paths.__doc__)):
+        assert path.split("|", maxsplit=1)[0].split("[")[0].rstrip(". ") in text, path
 
 
 WORDS = st.sampled_from([
