@@ -6,8 +6,8 @@ ignored ground truth is ignored, and so is an unmatched one whose own area lies 
 
 That is a greedy walk over the overlapping pairs in the order (confidence rank, ignored last, overlap descending,
 position descending), so the kernel is the one of :mod:`.greedy`. Size ranges only change which ground truths are
-ignored: unless a prediction has pairs with both kinds, the walk has the same outcome in every range, and only the
-(image, label) groups of such predictions are walked again.
+ignored, and with that the order of the few predictions that overlap several of different sizes: the walk is shared
+by all size ranges, and only the (image, label) groups of those predictions are walked again.
 """
 
 from __future__ import annotations
@@ -234,9 +234,10 @@ def _outcomes(
     plain = np.arange(len(edges), dtype=np.int64)
     shared = [walk(plain, threshold) for threshold in thresholds]
     for column, flag in enumerate(flags):
-        again = _disturbed(edges, predictions, flag)
-        redo = np.flatnonzero(again)
-        redo = redo[_walking_order(edges.take(redo), flag)]
+        order = _walking_order(edges, flag)
+        again = _reordered(edges, predictions, order)
+        # Pairs of a prediction only move among themselves, so the marked ones stay together.
+        redo = order[again]
         for bit, threshold in enumerate(thresholds):
             taken = shared[bit]
             if redo.size:
@@ -260,15 +261,14 @@ def _walking_order(edges: Edges, ignored: BoolArray) -> IndexArray:
     return order
 
 
-def _disturbed(edges: Edges, predictions: Columns, ignored: BoolArray) -> BoolArray:
-    """Mark the pairs of every (image, label) in which some prediction meets an ignored ground truth before another."""
-    last = ignored[edges.ground_truth]
-    meets = last[:-1] & ~last[1:] & (edges.prediction[:-1] == edges.prediction[1:])
-    if not meets.any():
+def _reordered(edges: Edges, predictions: Columns, order: IndexArray) -> BoolArray:
+    """Mark the pairs of every (image, label) in which *order* walks some prediction's pairs in another order."""
+    moved = np.flatnonzero(order != np.arange(order.size))
+    if moved.size == 0:
         return np.zeros(len(edges), dtype=np.bool_)
     keys = group_keys(predictions, edges.prediction, span=label_span(predictions))
     group = np.cumsum(np.concatenate(([True], keys[1:] != keys[:-1]))) - 1
     marked = np.zeros(int(group[-1]) + 1, dtype=np.bool_)
-    marked[group[:-1][meets]] = True
+    marked[group[moved]] = True
     spread: BoolArray = marked[group]
     return spread

@@ -136,4 +136,4 @@ def _table(keypoints: Sequence[Sequence[float]], *, name: Callable[[int], str]) 
             raise ValueError(
                 f"{name(row)}: keypoints must be a flat list of {width // 3} x, y, visibility triples"
             )
-    return np.array(keypoints, dtype=np.float64).reshape(len(keypoints), -1, 3)
+    return np.array(keypoints, dtype=np.float64).reshape(len(keypoints), width // 3, 3)

@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray
 
-PERSON_SIGMAS = (
-    0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089,
-    0.089,
+PERSON_SIGMAS = tuple(
+    tenths / 10.0
+    for tenths in (
+        0.26, 0.25, 0.25, 0.35, 0.35, 0.79, 0.79, 0.72, 0.72, 0.62, 0.62, 1.07, 1.07, 0.87, 0.87, 0.89, 0.89,
+    )
 )  # fmt: skip
-"""The published sigmas of COCO's 17 person keypoints, from nose to right ankle."""
+"""The published sigmas of COCO's 17 person keypoints, from nose to right ankle, rounded the way COCO's code does."""
 
 UNIFORM_SIGMA = 0.05
 """Tolerance of every keypoint when none is published (Nucleus keypoints carry none): about COCO's mean."""
@@ -105,8 +107,17 @@ def keypoint_similarity(
     variance = (ground_truth.sigmas * 2) ** 2
     scale = ground_truth.scale[rows][:, None] + np.spacing(1)
     error = (across**2 + down**2) / variance / scale / 2
-    near = np.where(labelled, np.exp(-error), 0.0)
-    return np.asarray(near.sum(axis=1) / labelled.sum(axis=1), dtype=np.float64)
+    return _mean_of_labelled(np.exp(-error), labelled)
+
+
+def _mean_of_labelled(near: FloatArray, labelled: BoolArray) -> FloatArray:
+    """Mean over the labelled keypoints, added up in the order NumPy adds that many: the last bit decides ties."""
+    result = np.empty(near.shape[0])
+    counts = labelled.sum(axis=1)
+    for count in np.unique(counts).tolist():
+        pairs = np.flatnonzero(counts == count)
+        result[pairs] = near[pairs][labelled[pairs]].reshape(pairs.size, count).sum(axis=1) / count
+    return result
 
 
 def _beyond(value: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:

@@ -9,6 +9,7 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pycocotools import mask
 
 from airflow_provider_nucleus.evaluation.coco import evaluate_coco
 from airflow_provider_nucleus.evaluation.coco_match import BOX_OPTIONS, KEYPOINT_OPTIONS, CocoOptions
@@ -135,8 +136,6 @@ def polygon_row(draw, prediction):
 )
 def test_random_polygons_agree_with_pycocotools(truths, guesses):
     """Rasterised outlines, also outside of the image, self-crossing and overlapping in one object."""
-    from pycocotools import mask
-
     document = document_of(truths, width=40, height=30)
     # pycocotools takes results as run lengths only when it is given areas, so give it those.
     rows = []
@@ -168,6 +167,87 @@ def test_of_two_equal_overlaps_the_later_ground_truth_wins():
     assert_agrees(document_of(truths), guesses)
     _, result = evaluate(document_of(truths), guesses)
     assert result.tables.recall[0, 0, 0, -1] == 0.5
+
+
+def test_a_size_range_changes_which_ignored_object_is_taken():
+    """Out of range the large object is ignored like the crowd, so the first prediction prefers the crowd it fits
+    better, and the large object is left to swallow the second one."""
+    row = {"image_id": 1, "category_id": 2}
+    truths = [
+        row | {"bbox": [0, 0, 20, 20], "area": 10000, "iscrowd": 0},
+        row | {"bbox": [0, 0, 20, 10], "area": 200, "iscrowd": 1},
+        row | {"bbox": [100, 100, 10, 10], "area": 100, "iscrowd": 0},
+    ]
+    guesses = [
+        row | {"bbox": [0, 0, 20, 10], "score": 0.9},
+        row | {"bbox": [0, 7, 20, 13], "score": 0.8},
+        row | {"bbox": [100, 100, 10, 10], "score": 0.7},
+    ]
+
+    assert_agrees(document_of(truths), guesses)
+    _, result = evaluate(document_of(truths), guesses)
+    assert result.tables.precision[0, -1, 0, 1] == pytest.approx(1.0)
+
+
+def dense(seed, kind):
+    """A few images full of objects and predictions, with ties, crowds and areas on the edges of the ranges."""
+    rng = np.random.default_rng(seed)
+
+    def shape(row):
+        if kind == "bbox":
+            row["bbox"] = [
+                *rng.integers(0, 60, 2).tolist(),
+                *(rng.integers(0, 50, 2) + rng.random()).tolist(),
+            ]
+        elif kind == "segm":
+            pixels = np.zeros((40, 50), np.uint8)
+            x, y, width, height = rng.integers((0, 0, 1, 1), (40, 30, 25, 20))
+            pixels[y : y + height, x : x + width] = 1
+            pixels ^= (rng.random(pixels.shape) < 0.05).astype(np.uint8)
+            packed = mask.encode(np.asfortranarray(pixels))
+            row |= {"segmentation": {"size": [40, 50], "counts": packed["counts"].decode()}}
+        else:
+            points = np.ones((17, 3))
+            points[:, :2] = (
+                rng.integers(0, 3, (17, 2)) * 10 + rng.integers(0, 2) * 40 + rng.normal(0, 3, (17, 2))
+            )
+            points[:, 2] = rng.integers(0, 3, 17) * (rng.random() > 0.2)
+            row |= {"keypoints": points.ravel().tolist(), "num_keypoints": int((points[:, 2] > 0).sum())}
+        return row
+
+    def rows(count, **more):
+        return [
+            shape({"image_id": int(rng.choice([1, 3, 7])), "category_id": int(rng.choice([2, 5]))})
+            | {name: draw() for name, draw in more.items()}
+            for _ in range(count)
+        ]
+
+    sizes = [0.0, 100.0, 1024.0, 1500.0, 9216.0, 12000.0]
+    truths = rows(40, area=lambda: float(rng.choice(sizes)), iscrowd=lambda: int(rng.random() < 0.15))
+    guesses = rows(160, score=lambda: int(rng.integers(1, 20)) / 20)
+    for row in truths:
+        row.setdefault("bbox", [0, 0, 50, 60])
+    return document_of(truths, width=50, height=40), guesses
+
+
+@pytest.mark.parametrize("kind", ["bbox", "segm", "keypoints"])
+@pytest.mark.parametrize("seed", range(4))
+def test_dense_random_images_agree_with_pycocotools(seed, kind):
+    """Every prediction overlaps many objects, and nearly every choice is contested."""
+    assert_agrees(*dense(seed, kind), kind)
+
+
+@pytest.mark.parametrize("kind", ["bbox", "segm", "keypoints"])
+@pytest.mark.parametrize("empty", ["truth", "predictions"])
+def test_an_empty_side_agrees_with_pycocotools(kind, empty):
+    """No ground truth: nothing is defined. No prediction: zeros where there is something to be found."""
+    document, guesses = dense(1, kind)
+    if empty == "truth":
+        document["annotations"] = []
+    else:
+        guesses = []
+
+    assert_agrees(document, guesses, kind)
 
 
 # --- by hand ---------------------------------------------------------------------------------------------------
