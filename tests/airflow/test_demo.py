@@ -43,7 +43,7 @@ def work_dir(tmp_path_factory) -> Path:
 def finished(work_dir) -> subprocess.CompletedProcess[str]:
     """The demonstration, run once with few scenes."""
     return subprocess.run(
-        [*COMMAND, "--work-dir", str(work_dir), "--frames", "8"], capture_output=True, text=True, timeout=240
+        [*COMMAND, "--work-dir", str(work_dir), "--frames", "8"], capture_output=True, text=True, timeout=600
     )
 
 
@@ -180,7 +180,7 @@ def test_a_failing_task_ends_the_second_run_with_its_traceback(finished, work_di
         [*COMMAND, "--work-dir", str(work_dir), *stand_in(tmp_path, "bad")],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
 
     assert ended.returncode == 1, ended.stdout + ended.stderr
