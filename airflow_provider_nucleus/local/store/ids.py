@@ -18,6 +18,9 @@ ANNOTATION: Final = "ann"
 PREDICTION: Final = "pred"
 SCENE: Final = "scn"
 
+_LARGEST: Final = 2**63 - 1
+"""What the store can hold as a number."""
+
 
 def new_id(prefix: str) -> str:
     """Return a fresh random id such as ``ds_c9b3...``; 100 random bits."""
@@ -35,6 +38,7 @@ def number_of(prefix: str, public_id: str) -> int | None:
     if head != prefix or len(tail) != 16:
         return None
     try:
-        return int(tail, 16)
+        number = int(tail, 16)
     except ValueError:
         return None
+    return number if number <= _LARGEST else None
