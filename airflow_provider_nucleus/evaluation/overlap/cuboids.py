@@ -7,6 +7,7 @@ further, *height* along z: `dimensions.x`, `.y` and `.z` of a Nucleus cuboid. Ro
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 COLUMNS = ("x", "y", "z", "length", "width", "height", "yaw")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Cuboids:
     """Cuboids as float64 columns. With *bird_eye* the overlap is that of their footprints, seen from above."""
 
@@ -42,15 +43,20 @@ class Cuboids:
     def __len__(self) -> int:
         return int(self.x.size)
 
-    @property
+    @cached_property
     def footprint(self) -> FloatArray:
         """Length times width, in square metres."""
         return self.length * self.width
 
-    @property
+    @cached_property
     def area(self) -> FloatArray:
         """Volume in cubic metres, or the footprint in square metres with *bird_eye*."""
         return self.footprint if self.bird_eye else self.footprint * self.height
+
+    @cached_property
+    def reach(self) -> FloatArray:
+        """Half of the footprint's diagonal in metres: nothing farther from the centre belongs to it."""
+        return np.asarray(np.hypot(self.length, self.width) / 2, dtype=np.float64)
 
     def take(self, rows: NDArray[np.integer] | slice) -> Self:
         """Return the chosen cuboids, in the order asked for."""
@@ -80,19 +86,22 @@ def cuboid_overlap(
     if first.bird_eye != second.bird_eye:
         raise ValueError("cuboids in three dimensions cannot be compared with footprints")
     result = np.zeros(rows.size)
-    reach = np.hypot(first.length, first.width)[rows] + np.hypot(second.length, second.width)[other_rows]
-    distance = np.hypot(first.x[rows] - second.x[other_rows], first.y[rows] - second.y[other_rows])
-    near = 2 * distance < reach
-    if not first.bird_eye:
-        low = np.maximum((first.z - first.height / 2)[rows], (second.z - second.height / 2)[other_rows])
-        high = np.minimum((first.z + first.height / 2)[rows], (second.z + second.height / 2)[other_rows])
-        rise = np.maximum(high - low, 0.0)
-        near &= rise > 0
-    pairs = np.flatnonzero(near)
+    # Most pairs of a frame are far apart: a circle around each footprint sorts them out.
+    apart = first.x[rows] - second.x[other_rows]
+    apart *= apart
+    aside = first.y[rows] - second.y[other_rows]
+    aside *= aside
+    apart += aside
+    reach = first.reach[rows] + second.reach[other_rows]
+    reach *= reach
+    pairs = np.flatnonzero(apart < reach)
     left, right = rows[pairs], other_rows[pairs]
     common = footprint_intersection(first, second, rows=left, other_rows=right)
     if not first.bird_eye:
-        common *= rise[pairs]
+        half, other_half = first.height[left] / 2, second.height[right] / 2
+        z, other_z = first.z[left], second.z[right]
+        rise = np.minimum(z + half, other_z + other_half) - np.maximum(z - half, other_z - other_half)
+        common *= np.maximum(rise, 0.0)
     whole = first.area[left] + second.area[right] - common
     share = np.zeros(pairs.size)
     np.divide(common, whole, out=share, where=(common > 0) & (whole > 0))
