@@ -17,6 +17,7 @@ from airflow_provider_nucleus.client.uploads.outcomes import (
     report_refusals,
 )
 from airflow_provider_nucleus.client.uploads.preparing import Cut, prepare
+from airflow_provider_nucleus.client.uploads.proving import missing_row
 from airflow_provider_nucleus.client.uploads.quarantine import Quarantine
 from airflow_provider_nucleus.client.uploads.summary import UploadSummary
 from airflow_provider_nucleus.exceptions import NucleusNotFoundError, NucleusUploadError
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Collector", "see"]
 
 _FIRST_ERRORS = 10
+_REPORT_ROWS = 20_000
 
 _GOOD = frozenset({JobState.SUCCEEDED, JobState.PARTIAL})
 
@@ -102,7 +104,7 @@ class Collector:
             if chunk.job_id is None:
                 continue
             status = self._status_of(chunk.job_id, statuses)
-            wrong = _wrong_with(chunk, status)
+            wrong = self._wrong_with(chunk, status)
             if wrong is not None:
                 failed.append(wrong)
                 record.open.remove(chunk)
@@ -141,6 +143,26 @@ class Collector:
             )
         return status
 
+    def _wrong_with(self, chunk: OpenChunk, status: JobStatus | None) -> str | None:
+        """Say why a job that ended cannot count as having stored its chunk, None when it can."""
+        if status is None:
+            return f"{chunk.job_id} is unknown to the server"
+        if status.state not in _GOOD:
+            reason = f" ({status.final_error})" if status.final_error else ""
+            return f"{chunk.job_id} ended as {status.status}{reason}"
+        if chunk.proof is None:
+            return None
+        if job_rows(status) not in {None, chunk.rows}:
+            return (
+                f"{chunk.job_id} is about {job_rows(status)} rows instead of {chunk.rows}, so it is not ours"
+            )
+        missing = missing_row(self._client, self._target, self._options, chunk.proof)
+        return (
+            None
+            if missing is None
+            else f"{chunk.job_id} did not store our row for {missing!r}, so it is not ours"
+        )
+
     def with_report(self, summary: UploadSummary) -> UploadSummary:
         """Write the quarantine file again, with the rows the server refused, and return the summary that names it."""
         first = tuple(self._refusals.first(_FIRST_ERRORS))
@@ -152,7 +174,8 @@ class Collector:
                 tempfile.TemporaryDirectory(prefix="nucleus-upload-", dir=self._options.spool) as folder,
                 Quarantine(self._options.quarantine, Path(folder)) as quarantine,
             ):
-                cut = Cut(1 << 40, 1 << 40, "", lambda _: True)
+                # Every chunk counts as known, so that the good rows do not pile up on the disk.
+                cut = Cut(_REPORT_ROWS, _REPORT_ROWS, "", lambda _: True)
                 prepare(
                     self._rows, self._encoder, cut, folder=Path(folder), quarantine=quarantine, publish=False
                 )
@@ -183,19 +206,6 @@ class Collector:
                 summary.quarantine, "The good rows are stored. A retry offers only the refused chunks again."
             ),
         )
-
-
-def _wrong_with(chunk: OpenChunk, status: JobStatus | None) -> str | None:
-    """Say why a job that ended cannot count as having stored its chunk, None when it can."""
-    if status is None:
-        return f"{chunk.job_id} is unknown to the server"
-    if status.state not in _GOOD:
-        return f"{chunk.job_id} ended as {status.status}" + (
-            f" ({status.final_error})" if status.final_error else ""
-        )
-    if chunk.found and job_rows(status) not in {None, chunk.rows}:
-        return f"{chunk.job_id} is about {job_rows(status)} rows instead of {chunk.rows}, so it is not ours"
-    return None
 
 
 def see(quarantine: str | None, what: str) -> str:

@@ -14,6 +14,7 @@ from airflow_provider_nucleus.client.calls.jobs import job_errors, job_status
 from airflow_provider_nucleus.client.content import FileContent
 from airflow_provider_nucleus.client.uploads.ledger import OpenChunk, Record
 from airflow_provider_nucleus.client.uploads.outcomes import Counts, Refusals, job_counts
+from airflow_provider_nucleus.client.uploads.proving import sample
 from airflow_provider_nucleus.client.uploads.requests import (
     LINES_PER_REQUEST,
     MASKS_PER_REQUEST,
@@ -119,8 +120,7 @@ class Delivery:
             # An earlier attempt was about to start this job, or did and did not live to hear of it.
             job = self._starter.find(entry)
             if job is not None:
-                entry.job_id = job.job_id
-                self._save()
+                self._name(entry, job, spool, chunk)
                 return
         if self._since is None:
             self._since = self._starter.newest_job_time()
@@ -136,10 +136,15 @@ class Delivery:
                 self._record.open.remove(entry)
                 self._save()
             raise
-        entry.job_id = job.job_id
-        self._save()
+        self._name(entry, job, spool, chunk)
         self._since = job.job_creation_time or self._since
         self._log.info("Started job %s for %d rows", job.job_id, chunk.rows)
+
+    def _name(self, entry: OpenChunk, job: Job, spool: Spool, chunk: Chunk) -> None:
+        entry.job_id = job.job_id
+        if entry.found:
+            entry.proof = sample(spool.lines(chunk), chunk.rows)
+        self._save()
 
     def _by_requests(self, chunk: Chunk, pieces: Iterator[_Piece]) -> None:
         processed = ignored = errored = sent = 0

@@ -62,14 +62,20 @@ class OpenChunk:
     """A chunk whose job was, or was about to be, started.
 
     `since` is the creation time of the newest job the server knew before, by the server's clock; `job_id` is None from the intent
-    until the server named the job; `found` says that the job was found by looking for it, so its size must prove it ours.
+    until the server named the job. `proof` is set when the job was found by looking for it: a few of the chunk's rows, which must
+    be stored once it ended, or it was not ours.
     """
 
     digest: str
     rows: int
     since: str = ""
     job_id: str | None = None
-    found: bool = False
+    proof: list[dict[str, Any]] | None = None
+
+    @property
+    def found(self) -> bool:
+        """Whether the job was found by looking for it."""
+        return self.proof is not None
 
 
 class FlawedChunk(NamedTuple):
@@ -156,7 +162,7 @@ class Record:
             "flawed": [list(chunk) for chunk in self.flawed],
             "refused": self.refused,
             "open": [
-                [chunk.digest, chunk.rows, chunk.since, chunk.job_id, chunk.found] for chunk in self.open
+                [chunk.digest, chunk.rows, chunk.since, chunk.job_id, chunk.proof] for chunk in self.open
             ],
             "all_sent": self.all_sent,
             "counts": self.counts,
@@ -177,8 +183,8 @@ class Record:
                 flawed=[FlawedChunk(str(digest), *map(int, numbers)) for digest, *numbers in value["flawed"]],
                 refused=[str(text) for text in value["refused"]],
                 open=[
-                    OpenChunk(str(digest), int(rows), str(since), job, bool(found))
-                    for digest, rows, since, job, found in value["open"]
+                    OpenChunk(str(digest), int(rows), str(since), job, proof)
+                    for digest, rows, since, job, proof in value["open"]
                 ],
                 all_sent=bool(value["all_sent"]),
                 counts={str(name): int(count) for name, count in value["counts"].items()},

@@ -3,7 +3,7 @@
 The dangerous moment is a start whose answer got lost: the job may run. Nothing in a job says which file it reads, so it is looked
 for among the jobs that came into being since, by type, dataset and number of rows; and only when none fits, the start is repeated.
 Repeating it wrongly costs work on the server and nothing else, since every row has an identity; taking a stranger's job for ours
-would lose rows, therefore what is found must prove itself by its row count, at the latest when it is collected.
+would lose rows, therefore what is found must prove itself: by its row count, and by rows of ours being there once it ended.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ class JobStarter:
         if len(best) != 1:
             return None
         self._log.info("Found job %s, which an earlier start left behind", best[0].job_id)
-        chunk.found = True
+        chunk.proof = []
         return best[0]
 
     @staticmethod

@@ -51,8 +51,8 @@ class UploadOptions:
 
     - `update`: replace rows that exist; otherwise the server ignores them.
     - `asynchronous`: hand the rows over as files and let jobs ingest them; else send them in requests and know at once.
-    - `chunk_rows`: rows of one ledger entry, which is one job (asynchronous, default 200,000) or one round of requests
-      (synchronous, default 40,000). A retry repeats at most one chunk.
+    - `chunk_rows`: rows of one ledger entry, which is one job (asynchronous, default 200,000, up to 2 % fewer so that jobs differ
+      in size) or one round of requests (synchronous, default 40,000). A retry repeats at most one chunk.
     - `max_error_rate`: share of bad rows (0 to 1) that is tolerated. Above it nothing is sent, or, when it is the server that
       refuses rows, the upload fails after everything was sent and reported.
     - `quarantine`: file for the bad rows (``.jsonl`` or ``.parquet``), text or any object with ``open()``.

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_nucleus.client.calls.jobs import cancel_job
 from airflow_provider_nucleus.client.uploads.collecting import Collector, see
 from airflow_provider_nucleus.client.uploads.decision import Attach, Collect, Fail, Policies, Submit, decide
 from airflow_provider_nucleus.client.uploads.delivery import Delivery
@@ -26,7 +27,7 @@ from airflow_provider_nucleus.client.uploads.progress import Progress, ProgressM
 from airflow_provider_nucleus.client.uploads.quarantine import Quarantine
 from airflow_provider_nucleus.client.uploads.summary import UploadSummary
 from airflow_provider_nucleus.client.uploads.watching import remote_states, wait_for_jobs
-from airflow_provider_nucleus.exceptions import NucleusUploadError
+from airflow_provider_nucleus.exceptions import NucleusError, NucleusUploadError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -150,11 +151,8 @@ class Upload:
 
     def _resumed(self, record: Record | None, decision: Submit) -> Record:
         """Return the record to go on with."""
-        if decision.abandoned:
-            self._log.warning(
-                "Jobs %s of the earlier upload are left running; what they store is not undone",
-                ", ".join(decision.abandoned),
-            )
+        for job_id in decision.abandoned:
+            self._cancel_job(job_id)
         if record is None or decision.fresh:
             return Record(generation=self._generation, fingerprint=self._fingerprint)
         record.open = [chunk for chunk in record.open if chunk.job_id not in decision.resend]
@@ -164,6 +162,17 @@ class Upload:
         # Their reasons were lost with the process that heard them.
         record.flawed, record.refused = [], []
         return record
+
+    def _cancel_job(self, job_id: str) -> None:
+        """Cancel a job nobody will wait for, where the server can; the embedded Nucleus can, the cloud cannot."""
+        try:
+            self._client.send(cancel_job(job_id))
+        except NucleusError as error:
+            self._log.warning(
+                "Job %s of the earlier upload is left running, and what it stores stays: %s", job_id, error
+            )
+        else:
+            self._log.info("Cancelled job %s of the earlier upload", job_id)
 
     def _submit(self) -> None:
         record = self._current()
@@ -214,14 +223,12 @@ class Upload:
         return prepared
 
     def _cut(self, has: Callable[[str], bool]) -> Cut:
-        rows = self.options.chunk_rows
-        if rows is None:
-            by_jobs = self.options.asynchronous or self.target.kind == "items"
-            rows = ASYNC_CHUNK_ROWS if by_jobs else SYNC_CHUNK_ROWS
-            if by_jobs:
-                # Uploads running side by side must not start jobs of equal size: size is how a lost job is recognised.
-                digest = hashlib.blake2b(self._identity.encode(), digest_size=8).digest()
-                rows -= int.from_bytes(digest, "big") % (rows // 50)
+        by_jobs = self.options.asynchronous or self.target.kind == "items"
+        rows = self.options.chunk_rows or (ASYNC_CHUNK_ROWS if by_jobs else SYNC_CHUNK_ROWS)
+        if by_jobs:
+            # Uploads side by side should not start jobs of equal size: size is the first thing a lost job is recognised by.
+            digest = hashlib.blake2b(self._identity.encode(), digest_size=8).digest()
+            rows -= int.from_bytes(digest, "big") % (rows // 50 + 1)
         salt = "\x00".join([
             self.target.kind, self.target.dataset_id, self.target.model_id or "", str(self.options.update), self.options.trained_slice_id or "",
         ])  # fmt: skip

@@ -10,9 +10,10 @@ import pytest
 from airflow_provider_nucleus.client.calls.jobs import job_status
 from airflow_provider_nucleus.client.retry import RetryPolicy
 from airflow_provider_nucleus.client.uploads import MemoryState
+from airflow_provider_nucleus.client.uploads.decision import Remote
 from airflow_provider_nucleus.exceptions import NucleusError, NucleusRequestError, NucleusUploadError
 from tests.faults import Fault, FaultyNucleus
-from tests.unit.uploads.conftest import Bench, boxes
+from tests.unit.uploads.conftest import Bench, box, boxes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -205,22 +206,19 @@ class DyingStore(MemoryState):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("asynchronous", [True, False])
+@pytest.mark.parametrize(
+    ("asynchronous", "at"), [*((True, at) for at in range(1, 10)), *((False, at) for at in range(1, 7))]
+)
 @pytest.mark.parametrize("after", [True, False])
-@pytest.mark.parametrize("at", range(1, 10))
 def test_death_at_any_write_loses_and_doubles_nothing(stage: Stage, asynchronous: bool, after: bool, at: int):
     """Killed at every possible point of the ledger: the retry completes it, one job per chunk, at most one chunk sent twice."""
     store = DyingStore(at, after=after)
     rows = boxes(90)
     options = {"asynchronous": asynchronous, "chunk_rows": 30, "state": store, "fingerprint": "f"}
-    died = False
-    try:
+    with pytest.raises(KeyboardInterrupt):
         stage.upload(rows, **options).run()
-    except KeyboardInterrupt:
-        died = True
     summary = stage.upload(rows, **options).run()
 
-    assert died == (at <= (9 if asynchronous else 6))
     assert (summary.rows, summary.sent, summary.errored, summary.unaccounted) == (90, 90, 0, 0)
     each_once(stage, 90)
     assert stage.sent_rows() <= 90 + 30
@@ -325,12 +323,65 @@ def test_a_found_job_that_turns_out_a_strangers_is_given_up(stage: Stage):
     upload = stage.upload(boxes(60), chunk_rows=30, state=store)
     upload.wait(upload.start())
     record = store.get("nucleus_upload")
-    record["open"][0][4] = True
+    record["open"][0][4] = []
     record["open"][0][1] = 31
     store.set("nucleus_upload", record)
     with pytest.raises(NucleusUploadError, match="about 30 rows instead of 31, so it is not ours"):
         stage.upload(boxes(60), chunk_rows=30, state=store).collect()
     assert stage.upload(boxes(60), chunk_rows=30, state=store).run().sent == 60
+
+
+@pytest.mark.parametrize("update", [False, True])
+@pytest.mark.parametrize("kind", ["annotations", "predictions", "items"])
+def test_a_found_job_that_did_not_store_our_rows_is_given_up(stage: Stage, kind: str, update: bool):
+    """Parts of a batch have jobs of equal size: a sibling's job must not swallow our rows."""
+    model = stage.bench.model() if kind == "predictions" else None
+
+    def rows(prefix):
+        if kind == "items":
+            return [
+                {"reference_id": f"{prefix}-{n}", "image_url": f"https://images/{n}.png"} for n in range(10)
+            ]
+        return [box(n, annotation_id=f"{prefix}{n}") for n in range(10)]
+
+    options = {"kind": kind, "model_id": model, "update": update}
+    store = DyingStore(2, after=True)
+    with pytest.raises(KeyboardInterrupt):
+        stage.upload(rows("a"), state=store, **options).run()
+    stage.bench.upload(rows("sibling"), **options).run()
+
+    with pytest.raises(NucleusUploadError, match=r"did not store our row for .* so it is not ours"):
+        stage.upload(rows("a"), state=store, **options).run()
+    assert stage.upload(rows("a"), state=store, **options).run().processed == 10
+
+
+@pytest.mark.parametrize("update", [False, True])
+def test_a_found_job_that_stored_our_rows_is_kept(stage: Stage, update: bool):
+    """Started, unheard of, found, and proven by its rows: no second job."""
+    store = DyingStore(3, after=False)
+    with pytest.raises(KeyboardInterrupt):
+        stage.upload(boxes(10), state=store, update=update).run()
+    summary = stage.upload(boxes(10), state=store, update=update).run()
+
+    assert summary.processed == 10
+    assert len(stage.bench.jobs()) == 1
+
+
+def test_jobs_of_a_forgotten_upload_are_cancelled(stage: Stage, caplog, monkeypatch):
+    """Clearing begins anew; what still ran is cancelled where the server can, else it is named."""
+    store = MemoryState()
+    started = stage.upload(boxes(10), state=store).start()
+    # Whether the job still runs by now is chance.
+    monkeypatch.setattr(
+        "airflow_provider_nucleus.client.uploads.upload.remote_states",
+        lambda *_, **__: {started.job_ids[0]: Remote.PENDING},
+    )
+    stage.faults(Fault("cannot cancel", "POST .*/cancel", "status", status=501))
+    with caplog.at_level("INFO"):
+        stage.upload(boxes(10), state=store, generation=1).start()
+
+    assert len(stage.proxy.requests(f"POST .*/job/{started.job_ids[0]}/cancel")) == 1
+    assert f"Job {started.job_ids[0]} of the earlier upload is left running" in caplog.text
 
 
 def test_a_server_that_cannot_be_asked_is_not_guessed_about(stage: Stage):

@@ -30,7 +30,7 @@ def test_a_record_survives_being_saved():
         flawed=[FlawedChunk(digest(3), 5, 3, 1, 1)],
         refused=["Item with id x doesn't exist"],
         open=[
-            OpenChunk(digest(4), 7, "2026-01-01T00:00:00.000Z", "job_1", found=True),
+            OpenChunk(digest(4), 7, "2026-01-01T00:00:00.000Z", "job_1", proof=[{"reference_id": "i"}]),
             OpenChunk(digest(5), 8),
         ],
         all_sent=True,
