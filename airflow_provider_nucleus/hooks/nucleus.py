@@ -29,7 +29,12 @@ from airflow_provider_nucleus.client.jobs import wait_for_job
 from airflow_provider_nucleus.client.retry import NO_RETRY
 from airflow_provider_nucleus.client.sync import NucleusClient
 from airflow_provider_nucleus.client.target import check_target
-from airflow_provider_nucleus.exceptions import NucleusConnectionError, NucleusError, NucleusNotFoundError
+from airflow_provider_nucleus.exceptions import (
+    NucleusAPIError,
+    NucleusConnectionError,
+    NucleusError,
+    NucleusNotFoundError,
+)
 from airflow_provider_nucleus.hooks.cancelling import Cancellation
 from airflow_provider_nucleus.hooks.connection import parse_connection
 from airflow_provider_nucleus.hooks.connection_form import (
@@ -439,7 +444,8 @@ def _connection_hint(error: NucleusError, config: NucleusConfig | None) -> str |
     """Return what to do about a connection that does not work, None when the error says it already."""
     if config is None:
         return None
-    if isinstance(error, NucleusNotFoundError):
+    is_page = isinstance(error, NucleusAPIError) and error.body.lstrip().startswith("<")
+    if isinstance(error, NucleusNotFoundError) or is_page:
         return (
             f"Something answers at {config.endpoint}, but not as a Nucleus API: check the path of the endpoint, which "
             "usually ends in /v1/nucleus."

@@ -80,7 +80,7 @@ def test_bad_connection_says_what_was_tried_and_what_to_do(
         "no key": (nucleus.url, None, ["password", "API key"]),
         "unreachable": (closed, KEY, [closed, "nucleus-local serve"]),
         "wrong path": (nucleus.base_url, KEY, [nucleus.base_url, "/v1/nucleus"]),
-        "no nucleus": (html_server, KEY, [html_server, "does not look like a Nucleus API"]),
+        "no nucleus": (html_server, KEY, [html_server, "not as a Nucleus API"]),
     }[case]
     monkeypatch.setenv("AIRFLOW_CONN_PROBE", connection_json(endpoint=endpoint, api_key=key))
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 
 class TaskInstance:
     """What operators use of a task instance; keeps XComs."""
@@ -29,9 +31,10 @@ class TaskInstance:
 
 
 class StateStore:
-    """Airflow's task state store as a dict of JSON texts."""
+    """Airflow's task state store as a dict of JSON texts; skips the calling test where Airflow has none."""
 
     def __init__(self) -> None:
+        pytest.importorskip("airflow.sdk", reason="task state comes with Airflow 3.3")
         self.values: dict[str, str] = {}
 
     def get(self, key: str) -> Any:
