@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_nucleus.client.uploads.duplicates import ExactKeys, KeyHashes, Suspects
 from airflow_provider_nucleus.client.uploads.encoding import Encoder, stable_id
 from airflow_provider_nucleus.client.uploads.spool import Spool, SpoolWriter
-from airflow_provider_nucleus.exceptions import NucleusValidationError
+from airflow_provider_nucleus.exceptions import NucleusUploadError, NucleusValidationError
 from airflow_provider_nucleus.schema.batches import RowBatch, batches_of
 
 if TYPE_CHECKING:
@@ -73,7 +73,13 @@ def prepare(
     if done.suspects:
         quarantine.restart()
         with ExactKeys(folder) as exact:
-            done = _pass(rows(), encoder, cut, folder, quarantine, (done.suspects, exact), on_rows)
+            again = _pass(rows(), encoder, cut, folder, quarantine, (done.suspects, exact), on_rows)
+        if again.rows != done.rows:
+            raise NucleusUploadError(
+                f"The input gave {done.rows:,} rows when it was read first and {again.rows:,} the second time; nothing was sent.",
+                hint="It must not change while it is uploaded, and must be readable more than once.",
+            )
+        done = again
     return Prepared(
         done.rows,
         quarantine.rows,

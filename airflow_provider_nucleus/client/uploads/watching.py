@@ -8,6 +8,7 @@ from airflow_provider_nucleus.client.calls.jobs import job_status
 from airflow_provider_nucleus.client.uploads.decision import Remote
 from airflow_provider_nucleus.exceptions import (
     NucleusConnectionError,
+    NucleusError,
     NucleusJobTimeout,
     NucleusNotFoundError,
     NucleusRateLimitError,
@@ -66,6 +67,12 @@ def wait_for_jobs(
             except NucleusNotFoundError:
                 left.remove(job_id)
                 continue
+            except NucleusError as error:
+                stays = (
+                    f"{len(left)} upload jobs are left as they are ({_few(left)}); a retry attaches to them."
+                )
+                error.hint = f"{error.hint} {stays}" if error.hint else stays
+                raise
             if status.state.terminal:
                 ended[job_id] = status
                 left.remove(job_id)

@@ -11,7 +11,12 @@ from airflow_provider_nucleus.client.calls.jobs import job_status
 from airflow_provider_nucleus.client.retry import RetryPolicy
 from airflow_provider_nucleus.client.uploads import MemoryState
 from airflow_provider_nucleus.client.uploads.decision import Remote
-from airflow_provider_nucleus.exceptions import NucleusError, NucleusRequestError, NucleusUploadError
+from airflow_provider_nucleus.exceptions import (
+    NucleusError,
+    NucleusJobTimeout,
+    NucleusRequestError,
+    NucleusUploadError,
+)
 from tests.faults import Fault, FaultyNucleus
 from tests.unit.uploads.conftest import Bench, box, boxes
 
@@ -392,6 +397,24 @@ def test_a_server_that_cannot_be_asked_is_not_guessed_about(stage: Stage):
     with pytest.raises(NucleusUploadError, match="could not be asked about"):
         stage.upload(boxes(10), state=store).start()
     stage.faults()
+    assert stage.upload(boxes(10), state=store).run().processed == 10
+
+
+def test_a_wait_that_is_given_up_says_what_is_left(stage: Stage):
+    """Neither a silent server nor a time-out loses the jobs: both name them, and a retry goes on."""
+    store = MemoryState()
+    upload = stage.upload(boxes(10), state=store, job_timeout=-1)
+    started = upload.start()
+    stage.faults(Fault("down", "GET .*/job/", "status", status=503, times=100))
+    with pytest.raises(NucleusError, match=rf"503.*{started.job_ids[0]}\); a retry attaches"):
+        upload.wait(started)
+    body = b'{"status":"Running","job_id":"x","message":{}}'
+    stage.proxy.faults[:] = []
+    stage.client.send = lambda call, **_: call.parse(json.loads(body))
+    with pytest.raises(NucleusJobTimeout, match=f"{started.job_ids[0]}.*a retry attaches"):
+        upload.wait(started)
+    del stage.client.send
+
     assert stage.upload(boxes(10), state=store).run().processed == 10
 
 

@@ -106,6 +106,16 @@ def test_duplicates_name_the_first_of_their_kind(tmp_path):
     assert "duplicate of rows row 2:" in lines[1]["reason"]
 
 
+def test_an_input_that_can_be_read_only_once_is_noticed(tmp_path):
+    """When a second look is needed and gives other rows, nothing is sent instead of half."""
+    rows = source([box(1), box(1)])()
+    with (
+        Quarantine(None, tmp_path) as quarantine,
+        pytest.raises(NucleusUploadError, match="2 rows .* 0 the second"),
+    ):
+        prepare(lambda: rows, Encoder("annotations"), CUT, folder=tmp_path, quarantine=quarantine)
+
+
 def test_equal_rows_without_ids_are_numbered_not_lost(tmp_path):
     """Two equal polygons without ids are two objects to the server, and stay two, with ids that a retry repeats."""
     polygon = {"label": "car", "type": "polygon", "geometry": {"vertices": [{"x": 0, "y": 0}, {"x": 1, "y": 0}, {"x": 1, "y": 1}]}, "reference_id": "i"}  # fmt: skip
