@@ -79,4 +79,5 @@ def _wire(run_id: str, match: CategoryMatch) -> dict[str, Any]:
         truth_label=truth.label if truth else None,
         iou=1.0 if prediction and truth else 0.0,
         true_positive=match.right,
+        family="category",
     )

@@ -23,7 +23,7 @@ MATCH_MODES: Final = {
 }
 """Which rows each mode lists."""
 
-_COLUMNS: Final = "m.match_no, m.item_no, m.prediction_no, m.truth_no, m.prediction_label, m.truth_label, m.iou, m.true_positive"
+_COLUMNS: Final = "m.match_no, m.item_no, m.prediction_no, m.truth_no, m.prediction_label, m.truth_label, m.iou, m.true_positive, m.family"
 
 
 def match_page(
@@ -53,9 +53,9 @@ def match_page(
     rows = [
         match_wire(
             run_id, item_no=item, prediction_no=prediction, truth_no=truth, prediction_label=predicted, truth_label=actual,
-            iou=iou, true_positive=right,
+            iou=iou, true_positive=right, family=family,
         )
-        for _, item, prediction, truth, predicted, actual, iou, right in found[:size]
+        for _, item, prediction, truth, predicted, actual, iou, right, family in found[:size]
     ]  # fmt: skip
     return rows, found[size - 1][0] if len(found) > size else None
 
@@ -70,8 +70,12 @@ def match_wire(
     truth_label: str | None,
     iou: float,
     true_positive: bool,
+    family: str,
 ) -> dict[str, Any]:
-    """Return an evaluation match as clients read it; the absent side of an unmatched object is null."""
+    """Return an evaluation match as clients read it; the absent side of an unmatched object is null.
+
+    ``family`` is ours: what was compared with what (area, cuboid, keypoints, mask, category).
+    """
     return {
         "model_run_id": run_id,
         "dataset_item_id": numbered(ITEM, item_no),
@@ -81,4 +85,5 @@ def match_wire(
         "ground_truth_annotation_label": truth_label,
         "iou": iou,
         "true_positive": true_positive,
+        "family": family,
     }
