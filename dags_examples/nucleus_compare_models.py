@@ -6,6 +6,7 @@ be calculated (a model without predictions has no precision) is no verdict: the 
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.providers.common.compat.sdk import Param, dag, task
@@ -21,6 +22,7 @@ ROLES = ("baseline", "candidate")
 @dag(
     dag_id="nucleus_compare_models",
     schedule=None,
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     tags=["nucleus", "example"],
     doc_md=__doc__,

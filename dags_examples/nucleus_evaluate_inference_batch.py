@@ -16,6 +16,7 @@ Nucleus' own format or COCO JSON; which of the two is detected.
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.providers.common.compat.sdk import Asset, ObjectStoragePath, Param, dag, task
@@ -36,6 +37,7 @@ SOURCES = ("items", "ground_truth", "predictions")
 @dag(
     dag_id="nucleus_evaluate_inference_batch",
     schedule=[BATCH],
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
     tags=["nucleus", "example"],

@@ -6,6 +6,7 @@ Copy the last lines of ``publish`` to the end of the task that writes the predic
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.providers.common.compat.sdk import Asset, Param, dag, task
@@ -16,6 +17,7 @@ BATCH = Asset("inference_batch")
 @dag(
     dag_id="nucleus_inference_batch_producer",
     schedule=None,
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     tags=["nucleus", "example"],
     doc_md=__doc__,

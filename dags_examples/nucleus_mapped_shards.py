@@ -6,6 +6,7 @@ others are left alone. The last upload task merges the counts.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath, Param, dag, task
@@ -19,6 +20,7 @@ from airflow_provider_nucleus.operators.uploads import NucleusUploadPredictionsO
 @dag(
     dag_id="nucleus_mapped_shards",
     schedule=None,
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     tags=["nucleus", "example"],
     doc_md=__doc__,

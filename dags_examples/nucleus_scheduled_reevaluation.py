@@ -7,6 +7,7 @@ model; the last task logs which model leads.
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.providers.common.compat.sdk import Param, dag, task
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 @dag(
     dag_id="nucleus_scheduled_reevaluation",
     schedule="0 3 * * *",
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
     tags=["nucleus", "example"],
