@@ -6,7 +6,13 @@ import json
 
 import pytest
 
-from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusUploadError, NucleusValidationError
+from airflow_provider_nucleus.exceptions import (
+    NucleusConfigError,
+    NucleusConnectionError,
+    NucleusUploadError,
+    NucleusValidationError,
+)
+from airflow_provider_nucleus.hooks.cancelling import Cancellation
 from airflow_provider_nucleus.operators.items import NucleusAppendItemsOperator
 from airflow_provider_nucleus.operators.uploads import (
     NucleusUploadAnnotationsOperator,
@@ -240,3 +246,40 @@ def test_bad_scene_is_refused_before_anything_is_sent(hook, request):
     with pytest.raises(NucleusValidationError, match="row 1"):
         run(task)
     assert list(hook.list_scenes(dataset_id)) == []
+
+
+def test_on_kill_cancels_the_jobs_that_were_started(dataset_id, batch, monkeypatch):
+    """A task killed while it waits leaves no job behind, where the server can cancel."""
+    task = annotate(dataset_id, str(batch.ground_truth))
+    cancelled = []
+    monkeypatch.setattr(
+        task.hook, "cancel_job", lambda job_id: cancelled.append(job_id) or Cancellation.REQUESTED
+    )
+
+    def killed(*_):
+        task.on_kill()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(task, "_wait_here", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(task)
+
+    assert len(cancelled) == 1
+    assert cancelled[0].startswith("job_")
+
+
+def test_on_kill_that_cannot_cancel_does_not_raise(dataset_id, batch, monkeypatch):
+    """It runs in a signal handler; a server that is away is a line in the log."""
+    task = annotate(dataset_id, str(batch.ground_truth))
+    asked = []
+
+    def away(job_id):
+        asked.append(job_id)
+        raise NucleusConnectionError("away")
+
+    waited = task._wait_here
+    monkeypatch.setattr(task.hook, "cancel_job", away)
+    monkeypatch.setattr(task, "_wait_here", lambda *arguments: task.on_kill() or waited(*arguments))
+
+    assert run(task)["processed"] == 3
+    assert len(asked) == 1
