@@ -77,7 +77,7 @@ class CocoReader:
     def _section(self, part: Part, section: str, convert: Callable[[Any], list[Row]]) -> Iterator[RowBatch]:
         with open_plain(part) as stream:
             document = JsonFile(stream, part.name)
-            for key in document.keys():  # ruff: ignore[in-dict-keys]
+            for key in document.members():
                 if key == section:
                     yield from self._batches(document, part.name, convert)
                 else:

@@ -97,7 +97,7 @@ def _load_part(
                 source=part.name,
                 hint="Pass the ground truth file of these results.",
             )
-        for key in document.keys():  # ruff: ignore[in-dict-keys]
+        for key in document.members():
             if key not in sections:
                 document.skip()
                 continue

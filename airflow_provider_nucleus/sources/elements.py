@@ -55,7 +55,7 @@ class JsonFile:
             if not self._more():
                 return b""
 
-    def keys(self) -> Iterator[str]:
+    def members(self) -> Iterator[str]:
         """Walk the members of an object: after each key, the caller reads (or skips) its value with another method."""
         self._expect(b"{")
         if self.peek() == b"}":

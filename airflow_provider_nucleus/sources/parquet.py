@@ -137,12 +137,7 @@ def _convert(batch: pa.RecordBatch, plan: Plan, first: int, name: str) -> RowBat
         values[field] = [_decoded(value, field) for value in values[field]]
     rows = _zip_rows(values, count)
     numbers: Any = range(first, first + count)
-    bad = {
-        at
-        for field in texts
-        for at, value in enumerate(values[field])
-        if isinstance(value, _Bad)
-    }
+    bad = {at for field in texts for at, value in enumerate(values[field]) if isinstance(value, _Bad)}
     if bad:
         for at in sorted(bad):
             reason = next(value.reason for value in rows[at].values() if isinstance(value, _Bad))
