@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from airflow_provider_nucleus.evaluation.arrays import descending, group_starts, stable_order
+from airflow_provider_nucleus.evaluation.average_precision import COCO_RECALLS, true_positives_needed
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import FloatArray, IndexArray
     from airflow_provider_nucleus.evaluation.coco_match import CocoOptions, CocoRows
-
-RECALL_LEVELS: FloatArray = np.linspace(0.0, 1.0, 101)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,10 +68,10 @@ class _Tables:
         thresholds = len(options.thresholds)
         self.options = options
         self.positives = positives
-        self.precision = np.full((areas, thresholds, labels, RECALL_LEVELS.size), np.nan)
+        self.precision = np.full((areas, thresholds, labels, COCO_RECALLS.size), np.nan)
         self.confidence = np.full_like(self.precision, np.nan)
         self.recall = np.full((areas, thresholds, len(options.max_detections), labels), np.nan)
-        self.needed = [_first_reaching(positives[:, column]) for column in range(areas)]
+        self.needed = [true_positives_needed(positives[:, column], COCO_RECALLS) for column in range(areas)]
         for column in range(areas):
             to_find = positives[:, column] > 0
             self.precision[column][:, to_find] = 0.0
@@ -146,16 +145,6 @@ class _Curve:
     labels: IndexArray
     precision: FloatArray
     confidence: FloatArray
-
-
-def _first_reaching(positives: IndexArray) -> IndexArray:
-    """Return [label, recall level]: how many true positives are needed until recall >= level (at least 1)."""
-    total = np.maximum(positives, 1)[:, None].astype(np.float64)
-    needed = np.ceil(RECALL_LEVELS[None, :] * total)
-    # The product is rounded; recall is compared as the quotient k / total, so put the count right by that.
-    needed -= (needed - 1) / total >= RECALL_LEVELS
-    needed += needed / total < RECALL_LEVELS
-    return np.maximum(needed, 1).astype(np.int64)
 
 
 def _curve(ranked: _Ranked, places: IndexArray, *, bit: int, needed: IndexArray) -> _Curve:

@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_provider_nucleus.evaluation.accumulate import RECALL_LEVELS, CocoTables, accumulate
+from airflow_provider_nucleus.evaluation.accumulate import CocoTables, accumulate
+from airflow_provider_nucleus.evaluation.average_precision import COCO_RECALLS, threshold_place
 from airflow_provider_nucleus.evaluation.coco_match import BOX_OPTIONS, CocoOptions, CocoRows, match_coco
 from airflow_provider_nucleus.evaluation.summarize import (
     average_precision,
     average_recall,
     summarize,
-    threshold_index,
 )
 
 if TYPE_CHECKING:
@@ -60,9 +60,9 @@ class CocoResult:
         """Precision against recall of one label; None when the label has no ground truth to be found."""
         if self.tables.positives[label, area] == 0:
             return None
-        at = threshold_index(self.tables, threshold)
+        at = threshold_place(self.tables.options.thresholds, threshold)
         return PrecisionRecall(
-            recall=RECALL_LEVELS,
+            recall=COCO_RECALLS,
             precision=self.tables.precision[at, :, label, area],
             confidence=self.tables.confidence[at, :, label, area],
         )

@@ -26,7 +26,6 @@ from airflow_provider_nucleus.evaluation.arrays import (
     IntArray,
     descending,
     frozen,
-    segment_best,
     stable_order,
 )
 from airflow_provider_nucleus.evaluation.greedy import resolve
@@ -131,7 +130,7 @@ def match_edges(ground_truth: Columns, predictions: Columns, *, edges: Edges, ru
         _greedy(edges, np.flatnonzero(_associable(edges, right, rule)), ground_truth, predictions)
     )
     count, truths = len(predictions), len(ground_truth)
-    matched, matched_overlap = _scatter(taken, count)
+    matched, matched_overlap = taken.by_prediction(count)
     found_by = np.full(truths, NONE, dtype=np.int32)
     found_by[taken.ground_truth] = taken.prediction
     label_right = np.zeros(count, dtype=np.bool_)
@@ -141,12 +140,16 @@ def match_edges(ground_truth: Columns, predictions: Columns, *, edges: Edges, ru
 
     left = np.flatnonzero((matched[edges.prediction] == NONE) & (found_by[edges.ground_truth] == NONE))
     displayed = edges.take(_greedy(edges, left, ground_truth, predictions))
-    shown, shown_overlap = _scatter(displayed, count)
+    shown, shown_overlap = displayed.by_prediction(count)
     shown_with = np.full(truths, NONE, dtype=np.int32)
     shown_with[displayed.ground_truth] = displayed.prediction
 
-    best_right, best_right_overlap = _scatter(_best(edges.take(np.flatnonzero(right))), count)
-    best_wrong, best_wrong_overlap = _scatter(_best(edges.take(np.flatnonzero(~right))), count)
+    best_right, best_right_overlap = (
+        edges.take(np.flatnonzero(right)).best_of_predictions().by_prediction(count)
+    )
+    best_wrong, best_wrong_overlap = (
+        edges.take(np.flatnonzero(~right)).best_of_predictions().by_prediction(count)
+    )
     return Matches(
         ground_truth=ground_truth,
         predictions=predictions,
@@ -206,17 +209,3 @@ def _greedy(
         predictions=len(predictions),
     )
     return order[taken]
-
-
-def _best(edges: Edges) -> Edges:
-    """Keep, for each prediction, the edge of the largest overlap (the first ground truth on ties)."""
-    return edges.take(segment_best(edges.overlap, edges.prediction)[1])
-
-
-def _scatter(edges: Edges, count: int) -> tuple[IntArray, FloatArray]:
-    """Spread at most one edge per prediction over a column of partners and one of overlaps."""
-    partner = np.full(count, NONE, dtype=np.int32)
-    values = np.zeros(count, dtype=np.float64)
-    partner[edges.prediction] = edges.ground_truth
-    values[edges.prediction] = edges.overlap
-    return partner, values

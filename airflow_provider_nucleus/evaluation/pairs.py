@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from airflow_provider_nucleus.evaluation.arrays import FloatArray, IndexArray, group_starts, ranges
+from airflow_provider_nucleus.evaluation.arrays import (
+    NONE,
+    FloatArray,
+    IndexArray,
+    IntArray,
+    group_starts,
+    ranges,
+    segment_best,
+)
 from airflow_provider_nucleus.evaluation.overlap.kinds import overlap
 
 if TYPE_CHECKING:
@@ -42,6 +50,18 @@ class Edges:
             prediction=self.prediction[positions],
             overlap=self.overlap[positions],
         )
+
+    def best_of_predictions(self) -> Edges:
+        """Keep, for each prediction, the edge of the largest overlap (the first ground truth on ties)."""
+        return self.take(segment_best(self.overlap, self.prediction)[1])
+
+    def by_prediction(self, count: int) -> tuple[IntArray, FloatArray]:
+        """Spread at most one edge per prediction over a column of ground truths (-1: none) and one of overlaps."""
+        partner = np.full(count, NONE, dtype=np.int32)
+        values = np.zeros(count, dtype=np.float64)
+        partner[self.prediction] = self.ground_truth
+        values[self.prediction] = self.overlap
+        return partner, values
 
 
 def overlapping_pairs(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus import __version__
-from airflow_provider_nucleus.evaluation.accumulate import RECALL_LEVELS
+from airflow_provider_nucleus.evaluation.average_precision import COCO_RECALLS
 from airflow_provider_nucleus.evaluation.coco import CocoResult, coco_result
 from airflow_provider_nucleus.evaluation.coco_match import BOX_OPTIONS, KEYPOINT_OPTIONS, CocoOptions
 from airflow_provider_nucleus.evaluation.cocojson import (
@@ -74,7 +74,7 @@ class Report:
                 "coco": {
                     "matching": "by confidence, per image and category, at every threshold",
                     "iou_thresholds": [round(threshold, 12) for threshold in self.options.thresholds],
-                    "recall_levels": len(RECALL_LEVELS),
+                    "recall_levels": len(COCO_RECALLS),
                     "max_detections": list(self.options.max_detections),
                     "areas": {area.name: [area.low, area.high] for area in self.options.areas},
                 },

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from airflow_provider_nucleus.evaluation.average_precision import threshold_place
 from airflow_provider_nucleus.evaluation.metric import Metric, undefined
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def average_precision(
     """Mean precision over recall levels and labels (or one label), at one threshold or over all of them."""
     values = tables.precision[:, :, :, area]
     if threshold is not None:
-        at = threshold_index(tables, threshold)
+        at = threshold_place(tables.options.thresholds, threshold)
         values = values[at : at + 1]
     if label is not None:
         values = values[:, :, label]
@@ -71,19 +72,11 @@ def average_recall(
     """Mean recall over labels (or one label) at the *cut*-th detection cut-off, at one threshold or over all."""
     values = tables.recall[:, :, area, cut]
     if threshold is not None:
-        at = threshold_index(tables, threshold)
+        at = threshold_place(tables.options.thresholds, threshold)
         values = values[at : at + 1]
     if label is not None:
         values = values[:, label]
     return _mean(values, tables, area=area, label=label)
-
-
-def threshold_index(tables: CocoTables, threshold: float) -> int:
-    """Find a threshold among those evaluated; any other raises ValueError."""
-    for index, known in enumerate(tables.options.thresholds):
-        if abs(known - threshold) <= 1e-9:
-            return index
-    raise ValueError(f"threshold {threshold} was not evaluated, only {tables.options.thresholds}")
 
 
 def _mean(values: FloatArray, tables: CocoTables, *, area: int, label: int | None) -> Metric:

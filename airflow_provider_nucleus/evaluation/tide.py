@@ -26,7 +26,7 @@ confidence, which tidecv does not know, are matched last and left out of AP.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,7 +36,6 @@ from airflow_provider_nucleus.evaluation.arrays import (
     descending,
     frozen,
     group_starts,
-    segment_best,
     stable_order,
 )
 from airflow_provider_nucleus.evaluation.attribution import Attribution, ErrorKind, Overlaps, attribute
@@ -166,18 +165,9 @@ def _match(edges: Edges, *, predictions: int, truths: int) -> IntArray:
 
 
 def _overlaps(edges: Edges, same: BoolArray, *, count: int) -> Overlaps:
-    right, right_overlap = _best(edges.take(same), count)
-    wrong, wrong_overlap = _best(edges.take(~same), count)
+    right, right_overlap = edges.take(same).best_of_predictions().by_prediction(count)
+    wrong, wrong_overlap = edges.take(~same).best_of_predictions().by_prediction(count)
     return Overlaps(right=right, right_overlap=right_overlap, wrong=wrong, wrong_overlap=wrong_overlap)
-
-
-def _best(edges: Edges, count: int) -> tuple[IntArray, FloatArray]:
-    best = edges.take(segment_best(edges.overlap, edges.prediction)[1])
-    partner = np.full(count, NONE, dtype=np.int32)
-    values = np.zeros(count, dtype=np.float64)
-    partner[best.prediction] = best.ground_truth
-    values[best.prediction] = best.overlap
-    return partner, values
 
 
 def _in_region(
@@ -189,7 +179,7 @@ def _in_region(
         return inside
     regions = regions[np.argsort(ground_truth.image[regions], kind="stable")]
     # Ignore regions are measured like crowds: by the share of the detection that lies inside.
-    as_crowds = _all_crowds(ground_truth)
+    as_crowds = replace(ground_truth, crowd=~ground_truth.counted)
     edges = overlapping_pairs(
         as_crowds,
         predictions,
@@ -202,19 +192,6 @@ def _in_region(
     swallowed = ground_truth.label[edges.ground_truth] == predictions.label[edges.prediction]
     inside[edges.prediction[swallowed]] = True
     return inside
-
-
-def _all_crowds(side: Columns) -> Columns:
-    return type(side)(
-        image=side.image,
-        label=side.label,
-        geometry=side.geometry,
-        confidence=side.confidence,
-        ordinal=side.ordinal,
-        crowd=~side.counted,
-        ignore=side.ignore,
-        area=side.area,
-    )
 
 
 class _Prices:
