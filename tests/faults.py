@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 Action = Literal[
-    "status", "refuse", "cut-request", "cut-answer", "truncate", "garbage", "delay", "twice", "crash"
+    "status",
+    "refuse",
+    "cut-request",
+    "cut-answer",
+    "truncate",
+    "garbage",
+    "delay",
+    "twice",
+    "crash",
+    "crash-late",
 ]
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade"}
 
@@ -35,7 +44,8 @@ class Fault:
     before the request is read; ``cut-request`` after half of its body, the server sees nothing; ``cut-answer`` lets the
     server do the work and resets instead of answering; ``truncate`` sends half of the answer; ``garbage`` answers 200
     with a page that is not JSON; ``delay`` waits *seconds* first; ``twice`` delivers the request twice and answers the
-    second time's answer; ``crash`` calls *crash* (which kills and restarts the server) and resets the connection.
+    second time's answer; ``crash`` calls *crash* (which kills and restarts the server, or kills the client) and resets the
+    connection; ``crash-late`` lets the server do the work before.
     """
 
     name: str
@@ -92,6 +102,13 @@ class FaultyNucleus:
         """The endpoint to give to clients."""
         return f"http://127.0.0.1:{self._server.server_address[1]}/v1/nucleus"
 
+    def arm(self, *faults: Fault) -> None:
+        """Replace the faults, count their matches anew and forget what was seen."""
+        with self._lock:
+            self.faults = list(faults)
+            self._hits.clear()
+            self.seen.clear()
+
     def requests(self, pattern: str) -> list[Seen]:
         """Every request seen so far whose line matches."""
         with self._lock:
@@ -134,6 +151,8 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Head and body of an answer are two writes; the second must not wait for the first to be acknowledged.
+    disable_nagle_algorithm = True
     server: _Server
 
     def do_any(self) -> None:
@@ -175,7 +194,9 @@ class _Handler(BaseHTTPRequestHandler):
             case "twice":
                 self._forward(body)
                 self._answer(*self._forward(body))
-            case "crash":
+            case "crash" | "crash-late":
+                if fault.action == "crash-late":
+                    self._forward(body)
                 assert fault.crash is not None, "a crash needs something that kills the server"
                 fault.crash()
                 self._reset()

@@ -15,6 +15,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Self
 
+import psutil
 import requests
 
 from tests.airflow.harness import airflow_environment
@@ -39,7 +40,7 @@ class AirflowStack:
             | {
                 "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
                 "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-                "AIRFLOW__CORE__PARALLELISM": "4",
+                "AIRFLOW__CORE__PARALLELISM": "6",
                 "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
                 "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
                 "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
@@ -150,6 +151,18 @@ class AirflowStack:
         body = {"dry_run": False, "task_ids": [task_id], "dag_run_id": run_id, "only_failed": False}
         answer = self._call("POST", f"dags/{dag_id}/clearTaskInstances", body)
         assert answer.ok, answer.text
+
+    def kill_worker(self, dag_id: str, run_id: str, task_id: str) -> None:
+        """End the process of a running task and the worker that watches over it, as a machine that is lost would."""
+        pid = int(self.task(dag_id, run_id, task_id)["pid"])
+        worker = psutil.Process(pid).parent()
+        assert worker is not None
+        title = " ".join(worker.cmdline())
+        assert "LocalExecutor" in title, f"process {worker.pid} is no worker: {title}"
+        # The worker first, or it would report the death of its task as a failure.
+        for victim in (worker.pid, pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(victim, signal.SIGKILL)
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value") -> Any:
         """Return one XCom."""

@@ -1,0 +1,50 @@
+"""One Airflow and one Nucleus for all tests of the stack."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.airflow.harness import connection_json
+from tests.stack.stack import AirflowStack
+from tests.stack.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark everything in this folder."""
+    for item in items:
+        if "tests/stack/" in item.path.as_posix():
+            item.add_marker(pytest.mark.stack)
+
+
+@pytest.fixture(scope="session")
+def running_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """The Nucleus of this session."""
+    with World(tmp_path_factory.mktemp("world")) as world:
+        yield world
+
+
+@pytest.fixture
+def world(running_world: World) -> Iterator[World]:
+    """The Nucleus, without faults and with its jobs running."""
+    running_world.release()
+    running_world.proxy.arm()
+    yield running_world
+    running_world.proxy.arm()
+
+
+@pytest.fixture(scope="session")
+def stack(running_world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowStack]:
+    """The Airflow of this session; its default connection leads through the faulty proxy."""
+    connection = connection_json(endpoint=running_world.proxy.url, api_key=running_world.server.api_key)
+    with AirflowStack(
+        tmp_path_factory.mktemp("stack") / "airflow",
+        dags=Path(__file__).parent / "dags",
+        environment={"AIRFLOW_CONN_NUCLEUS_DEFAULT": connection},
+    ) as running:
+        yield running

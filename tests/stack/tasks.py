@@ -1,0 +1,36 @@
+"""An upload whose first wait ends in a crash of its trigger; importable by the triggerer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_nucleus.operators.uploads import NucleusUploadAnnotationsOperator
+from airflow_provider_nucleus.triggers.job import NucleusJobTrigger
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from airflow.providers.common.compat.sdk import Context
+    from airflow.triggers.base import TriggerEvent
+
+
+class CrashingTrigger(NucleusJobTrigger):
+    """Raises what nobody expects."""
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Crash."""
+        raise RuntimeError("the trigger crashed")
+        yield
+
+
+class CrashingUpload(NucleusUploadAnnotationsOperator):
+    """Defers to a trigger that crashes, in the first try only."""
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Upload."""
+        self._crash = context["ti"].try_number == 1
+        return super().execute(context)
+
+    def _trigger(self, job_ids: Sequence[str], carry: Mapping[str, Any]) -> NucleusJobTrigger:
+        made = super()._trigger(job_ids, carry)
+        return CrashingTrigger(**made.serialize()[1]) if self._crash else made

@@ -1,0 +1,210 @@
+"""Uploads in a real Airflow whose parts die or are told to stop: nothing lost, nothing doubled, no job left behind."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.faults import Fault
+from tests.stack.world import CANCEL, PUT, REQUEST, START
+
+if TYPE_CHECKING:
+    from tests.stack.stack import AirflowStack
+    from tests.stack.world import Batch, World
+
+ALL = list(range(120))
+TASK = "upload"
+
+
+class Run:
+    """One run of one of the DAGs."""
+
+    def __init__(self, stack: AirflowStack, way: str, batch: Batch) -> None:
+        self.stack = stack
+        self.batch = batch
+        self.way = way
+        self.id = stack.trigger(way, batch.conf)
+
+    @property
+    def task(self) -> tuple[str, str, str]:
+        return self.way, self.id, TASK
+
+    def until_state(self, *states: str) -> dict:
+        return self.stack.wait_for(*self.task, *states)
+
+    def ends(self, state: str) -> None:
+        """The task ends in this state; shows its log otherwise."""
+        found = self.until_state("success", "failed")["state"]
+        assert found == state, self.log()
+
+    def until_settled(self) -> list[str]:
+        return self.stack.until(self.batch.settled, timeout=60, what="the jobs to end")
+
+    def until_cancelled(self, count: int) -> None:
+        """Wait until the server was asked to cancel *count* jobs."""
+        seen = self.batch.world.proxy.requests
+        self.stack.until(
+            lambda: len(seen(CANCEL)) >= count, timeout=60, what=f"{count} cancellations\n{self.log()}"
+        )
+
+    def log(self) -> str:
+        return self.stack.log(*self.task)
+
+
+@pytest.mark.parametrize(
+    ("way", "pattern", "action", "kept"),
+    [
+        ("waiting", PUT, "crash", 40),
+        ("deferred", START, "crash-late", 40),
+        ("requests", REQUEST, "crash-late", 40),
+    ],
+    ids=["file half sent", "job started but not recorded", "rows stored but not recorded"],
+)
+def test_killed_worker_is_continued(
+    stack: AirflowStack, world: World, way: str, pattern: str, action: str, kept: int
+):
+    """SIGKILL during the second chunk: the retry sends what is missing, starts no job twice, stores each row once."""
+    batch = world.batch()
+    runs: list[Run] = []
+    world.proxy.arm(Fault("death", pattern, action, at=2, crash=lambda: stack.kill_worker(*runs[0].task)))
+    runs.append(Run(stack, way, batch))
+    runs[0].ends("success")
+
+    assert stack.task(*runs[0].task)["try_number"] == 2
+    assert batch.stored() == ALL
+    again = [number for number in ALL if batch.sent().count(number) > 1]
+    assert again in ([], ALL[kept : kept + 40])
+    if way != "requests":
+        assert batch.settled() == ["Completed"] * 3
+        assert stack.xcom(*runs[0].task)["processed"] == 120
+
+
+def test_killed_triggerer_is_replaced(stack: AirflowStack, world: World):
+    """SIGKILL of the triggerer in the middle of a wait: the next one takes over, the task ends well."""
+    world.hold()
+    batch = world.batch()
+    run = Run(stack, "deferred", batch)
+    run.until_state("deferred")
+    stack.stop("triggerer", kill=True)
+    world.release()
+    stack.start("triggerer")
+    run.ends("success")
+
+    assert batch.stored() == ALL
+    assert len(batch.jobs()) == 3
+    assert stack.task(*run.task)["try_number"] == 1
+
+
+@pytest.mark.parametrize("way", ["deferred", "waiting"])
+def test_marking_failed_cancels(stack: AirflowStack, world: World, way: str):
+    """Marked failed while the triggerer or the worker waits: every job is asked to stop, and does."""
+    world.hold()
+    batch = world.batch()
+    run = Run(stack, way, batch)
+    if way == "deferred":
+        run.until_state("deferred")
+    else:
+        stack.until(lambda: "Job" in run.log() and len(batch.jobs()) == 3, timeout=60, what="the wait")
+    stack.mark(*run.task, "failed")
+    run.until_cancelled(3)
+    world.release()
+
+    assert run.until_settled() == ["Cancelled"] * 3
+    assert batch.stored() == []
+    assert stack.task(*run.task)["state"] == "failed"
+    assert len(re.findall(r"Job job_\S+ will be cancelled", run.log())) == 3
+
+
+@pytest.mark.parametrize(("way", "sends"), [("deferred", 6), ("reattaching", 3)])
+def test_clear_means_what_on_clear_says(stack: AirflowStack, world: World, way: str, sends: int):
+    """Clearing a finished task sends everything again with ``rerun`` and nothing with ``reattach``; rows stay single."""
+    batch = world.batch()
+    run = Run(stack, way, batch)
+    run.ends("success")
+    stack.clear(*run.task)
+    stack.until(lambda: stack.task(*run.task)["try_number"] == 2, timeout=60, what="the second run")
+    run.ends("success")
+
+    assert batch.stored() == ALL
+    assert len(batch.jobs()) == sends
+    assert len(world.proxy.requests(PUT)) == sends
+
+
+def test_clearing_a_deferred_task_cancels_and_sends_again(stack: AirflowStack, world: World):
+    """Cleared in the middle of the wait: the jobs of before are cancelled, those of after store every row once."""
+    world.hold()
+    batch = world.batch()
+    run = Run(stack, "deferred", batch)
+    run.until_state("deferred")
+    stack.clear(*run.task)
+    run.until_cancelled(3)
+    world.release()
+    run.ends("success")
+
+    assert sorted(run.until_settled()) == ["Cancelled"] * 3 + ["Completed"] * 3
+    assert batch.stored() == ALL
+
+
+@pytest.mark.parametrize("way", ["impatient", "impatient_deferred", "hurried"])
+def test_waiting_too_long_fails_and_cancels(stack: AirflowStack, world: World, way: str):
+    """``job_timeout`` in both forms and ``execution_timeout``: the task fails, its jobs are cancelled, the log says so."""
+    world.hold()
+    batch = world.batch()
+    run = Run(stack, way, batch)
+    run.ends("failed")
+    run.until_cancelled(3)
+    world.release()
+
+    assert run.until_settled() == ["Cancelled"] * 3
+    log = run.log()
+    assert len(re.findall(r"Job job_\S+ will be cancelled", log)) == 3
+    assert ("AirflowTaskTimeout" if way == "hurried" else "Gave up waiting for job_") in log
+
+
+def test_waiting_too_long_leaves_jobs_when_told_to(stack: AirflowStack, world: World):
+    """``cancel_on_kill=False``: the task fails, the jobs go on and are named."""
+    world.hold()
+    batch = world.batch()
+    run = Run(stack, "leaving", batch)
+    run.ends("failed")
+    world.release()
+
+    assert run.until_settled() == ["Completed"] * 3
+    assert not world.proxy.requests(CANCEL)
+    assert all(job.job_id in run.log() for job in batch.jobs())
+
+
+def test_deferral_that_times_out_cancels(stack: AirflowStack, world: World):
+    """No triggerer is there to end the wait: Airflow ends the deferral, and the task cancels its jobs before it fails."""
+    world.hold()
+    batch = world.batch()
+    run = Run(stack, "impatient_deferred", batch)
+    run.until_state("deferred")
+    stack.stop("triggerer", kill=True)
+    try:
+        run.ends("failed")
+    finally:
+        stack.start("triggerer")
+    run.until_cancelled(3)
+    world.release()
+
+    assert run.until_settled() == ["Cancelled"] * 3
+    assert "Gave up waiting for job_" in run.log()
+
+
+def test_crashed_trigger_leaves_jobs_to_the_retry(stack: AirflowStack, world: World):
+    """A bug in the triggerer fails one try; the jobs are named in the log and the retry attaches to them."""
+    world.hold()
+    batch = world.batch()
+    run = Run(stack, "crashing", batch)
+    stack.until(lambda: stack.task(*run.task)["try_number"] == 2, timeout=60, what="the retry")
+    run.until_state("deferred")
+    world.release()
+    run.ends("success")
+
+    assert batch.stored() == ALL
+    assert batch.settled() == ["Completed"] * 3
+    assert len(world.proxy.requests(PUT)) == 3
+    assert "The trigger failed; job_" in run.log()
