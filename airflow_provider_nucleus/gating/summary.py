@@ -18,12 +18,16 @@ a true positive when the server says so or its two labels are equal, as in the o
 ``2 TP / (2 TP + FP + FN)``; mean IoU is over the true positives. A number whose denominator is zero is None, with the
 reason beside it, never 0 and never NaN.
 
+Categories of whole items have no overlap. The embedded server names the family of each row, so theirs are counted
+apart, by label alone, under ``categories``; a server that does not name it is taken to speak of shapes only.
+
 Memory follows the number of labels, plus the ids of pairs with labels that do not match.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.schema.matches import EvaluationMatch
 
-__all__ = ["MatchSummary", "Tally", "summarize_matches"]
+__all__ = ["MatchSummary", "Tallies", "Tally", "summarize_matches"]
 
 
 @dataclass(slots=True)
@@ -75,29 +79,59 @@ class Tally:
 
 
 @dataclass(slots=True)
-class MatchSummary:
-    """What :func:`summarize_matches` found at one IoU threshold."""
+class Tallies:
+    """Counts overall and per label."""
 
-    iou_threshold: float
     overall: Tally = field(default_factory=Tally)
     per_label: dict[str, Tally] = field(default_factory=dict)
 
-    def to_dict(self, *, max_labels: int | None = None) -> dict[str, Any]:
-        """Return the summary as JSON-ready values.
+    def of(self, label: str | None) -> tuple[Tally, Tally]:
+        """Return what an object with *label* counts in: everything, and its label."""
+        # A row without any label still is an object; it must not vanish from the totals.
+        name = "" if label is None else label
+        return self.overall, self.per_label.setdefault(name, Tally())
 
-        At most *max_labels* labels are kept, those with the most objects first; ``labels`` says how many there are in
-        all. Labels come in alphabetical order.
-        """
+    def to_dict(self, *, max_labels: int | None = None) -> dict[str, Any]:
+        """Return the counts as JSON-ready values, labels in alphabetical order, at most the *max_labels* busiest."""
         names = sorted(self.per_label)
         if max_labels is not None and len(names) > max_labels:
             busiest = sorted(names, key=lambda name: (-_objects(self.per_label[name]), name))[:max_labels]
             names = sorted(busiest)
         return {
-            "iou_threshold": self.iou_threshold,
             "overall": self.overall.to_dict(),
             "labels": len(self.per_label),
             "per_label": {name: self.per_label[name].to_dict() for name in names},
         }
+
+
+@dataclass(slots=True)
+class MatchSummary:
+    """What :func:`summarize_matches` found at one IoU threshold."""
+
+    iou_threshold: float
+    shapes: Tallies = field(default_factory=Tallies)
+    categories: Tallies = field(default_factory=Tallies)
+
+    @property
+    def overall(self) -> Tally:
+        """The counts of all objects that have a shape."""
+        return self.shapes.overall
+
+    @property
+    def per_label(self) -> dict[str, Tally]:
+        """The counts of each label of objects that have a shape."""
+        return self.shapes.per_label
+
+    def to_dict(self, *, max_labels: int | None = None) -> dict[str, Any]:
+        """Return the summary as JSON-ready values.
+
+        At most *max_labels* labels are kept, those with the most objects first; ``labels`` says how many there are in
+        all. ``categories`` is there only if there are any; mean IoU means nothing for them and is left out.
+        """
+        result = {"iou_threshold": self.iou_threshold, **self.shapes.to_dict(max_labels=max_labels)}
+        if self.categories.per_label:
+            result["categories"] = _without_overlap(self.categories.to_dict(max_labels=max_labels))
+        return result
 
 
 def summarize_matches(
@@ -115,21 +149,24 @@ def summarize_matches(
     if not 0 <= iou_threshold <= 1:
         raise ValueError(f"iou_threshold must lie between 0 and 1, not {iou_threshold!r}")
     summary = MatchSummary(iou_threshold=iou_threshold)
-    counter = _Counter(summary)
+    # Categories agree or do not; no overlap of theirs could be too small.
+    counters = {
+        False: _Counter(summary.shapes, threshold=iou_threshold),
+        True: _Counter(summary.categories, threshold=0.0),
+    }
     for row in matched:
-        counter.pair(row)
-    for row in false_positives:
-        counter.unmatched(row)
-    for row in false_negatives:
-        counter.unmatched(row)
+        counters[_is_category(row)].pair(row)
+    for row in chain(false_positives, false_negatives):
+        counters[_is_category(row)].unmatched(row)
     return summary
 
 
 class _Counter:
     """Applies the table of the module docstring, row by row."""
 
-    def __init__(self, summary: MatchSummary) -> None:
-        self._summary = summary
+    def __init__(self, tallies: Tallies, *, threshold: float) -> None:
+        self._tallies = tallies
+        self._threshold = threshold
         self._seen_pairs: set[tuple[str | None, str | None]] = set()
 
     def pair(self, row: EvaluationMatch) -> None:
@@ -137,10 +174,10 @@ class _Counter:
         if not _agrees(row):
             self._seen_pairs.add(_pair_id(row))
             self._miss(truth, predicted, mislabelled=True)
-        elif row.iou < self._summary.iou_threshold:
+        elif row.iou < self._threshold:
             self._miss(truth, predicted)
         else:
-            for tally in self._tallies(truth if truth is not None else predicted):
+            for tally in self._tallies.of(truth if truth is not None else predicted):
                 tally.tp += 1
                 tally.iou_sum += row.iou
 
@@ -159,15 +196,10 @@ class _Counter:
         self._add(truth, fn=1, mislabelled=int(mislabelled))
 
     def _add(self, label: str | None, *, fp: int = 0, fn: int = 0, mislabelled: int = 0) -> None:
-        for tally in self._tallies(label):
+        for tally in self._tallies.of(label):
             tally.fp += fp
             tally.fn += fn
             tally.mislabelled += mislabelled
-
-    def _tallies(self, label: str | None) -> tuple[Tally, Tally]:
-        # A row without any label still is an object; it must not vanish from the totals.
-        name = "" if label is None else label
-        return self._summary.overall, self._summary.per_label.setdefault(name, Tally())
 
 
 def _agrees(row: EvaluationMatch) -> bool:
@@ -181,3 +213,16 @@ def _pair_id(row: EvaluationMatch) -> tuple[str | None, str | None]:
 
 def _objects(tally: Tally) -> int:
     return 2 * tally.tp + tally.fp + tally.fn
+
+
+def _is_category(row: EvaluationMatch) -> bool:
+    return row.family == "category"
+
+
+def _without_overlap(tallies: dict[str, Any]) -> dict[str, Any]:
+    for tally in (tallies["overall"], *tallies["per_label"].values()):
+        tally.pop("mean_iou")
+        tally.get("undefined", {}).pop("mean_iou", None)
+        if not tally.get("undefined", True):
+            del tally["undefined"]
+    return tallies

@@ -241,7 +241,7 @@ def _not_matched(statuses: Mapping[str, JobStatus]) -> dict[str, Any] | None:
 
 def _fitted(head: dict[str, Any], summary: MatchSummary) -> dict[str, Any]:
     """Return head and summary with as many labels as an XCom should hold."""
-    labels = len(summary.per_label)
+    labels = max(len(summary.per_label), len(summary.categories.per_label))
     while True:
         result = head | summary.to_dict(max_labels=labels)
         if labels == 0 or len(json_bytes(result)) <= MAX_XCOM_BYTES:

@@ -58,6 +58,8 @@ class EvaluationMatch(Answer):
     ground_truth_annotation_label: str | None = None
     true_positive: bool | None = False
     confidence: float | None = None
+    family: str | None = None
+    """What was compared: area, cuboid, keypoints, mask or category. Only the embedded Nucleus says so."""
 
     @property
     def confusion_category(self) -> ConfusionCategory:

@@ -22,6 +22,7 @@ class Row:
     true_positive: bool = False
     model_prediction_id: str | None = None
     ground_truth_annotation_id: str | None = None
+    family: str | None = "area"
 
 
 def summarize(matched=(), fps=(), fns=(), *, at=0.5):
@@ -148,3 +149,26 @@ def test_every_object_is_counted_exactly_once(matched, fps, fns, threshold):
     assert len(matched) + len(fns) == result["overall"]["ground_truth"]
     for key in ("tp", "fp", "fn"):
         assert result["overall"][key] == sum(label[key] for label in result["per_label"].values())
+
+
+def test_categories_are_counted_apart_from_shapes():
+    """A category of the image neither adds to the boxes' counts nor lifts their mean IoU."""
+    sunny, wrong = pair("day", "day", 1.0, "2"), pair("day", "night", 1.0, "3")
+    for row in (sunny, wrong):
+        row.family = "category"
+
+    result = summarize([pair("car", "car", 0.6), sunny, wrong], at=1.0)
+
+    assert (result["overall"]["tp"], result["overall"]["fp"], set(result["per_label"])) == (0, 1, {"car"})
+    categories = result["categories"]
+    assert (categories["overall"]["tp"], categories["overall"]["fp"], categories["overall"]["fn"]) == (
+        1,
+        1,
+        1,
+    )
+    assert "mean_iou" not in json.dumps(categories)
+
+
+def test_without_categories_nothing_is_said_of_them():
+    """A dataset of boxes gives a result without an empty section."""
+    assert "categories" not in summarize([pair("car", "car", 0.6)])
