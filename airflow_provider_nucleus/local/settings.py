@@ -34,6 +34,8 @@ class Settings:
     """How long a signed URL takes an upload."""
     chunk_bytes: int = 32 * 1024 * 1024
     """NDJSON read, checked and committed in one piece by a job: what bounds its memory and what a crash can repeat."""
+    evaluation_rows: int = 200_000
+    """Objects of both sides that an evaluation matches in one step: what bounds its memory and what a cancel waits for."""
     job_workers: int = 2
     """Jobs that run at the same time."""
     memory_limit: str = "2GB"

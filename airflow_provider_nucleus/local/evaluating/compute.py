@@ -58,11 +58,12 @@ def compute(
     question: Question,
     *,
     mask_path: Callable[[str], Path],
+    rows: int,
     step: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Computed:
     """Evaluate inside the snapshot of a cursor with temporary tables of its own.
 
-    ``step`` is called after each span of items with how many are done and how many there are; what it raises ends the
+    ``rows`` objects are matched at a time. ``step`` is called after each span of items with how many are done and how many there are; what it raises ends the
     evaluation.
     """
     scope = open_scope(
@@ -74,7 +75,7 @@ def compute(
         only_predicted=question.only_predicted,
     )
     codes = label_codes(cursor, scope, question.taxonomy)
-    every = families(question.taxonomy, mask_path=mask_path)
+    every = families(question.taxonomy, mask_path=mask_path, rows=rows)
     work = [
         (family, sets, span)
         for family in every

@@ -110,13 +110,20 @@ class ShapePieces:
         return []
 
 
-def families(taxonomy: Taxonomy, *, mask_path: Callable[[str], Path]) -> tuple[Family, ...]:
+def families(
+    taxonomy: Taxonomy, *, mask_path: Callable[[str], Path], rows: int = PARTITION_ROWS
+) -> tuple[Family, ...]:
     """Return every family, in the order of :data:`FAMILY_NAMES`; ``mask_path`` says where the bytes of a mask lie."""
     return (
-        ShapePieces("area", ("box", "polygon"), taxonomy, BOX_OPTIONS, sized=True),
-        ShapePieces("cuboid", ("cuboid",), taxonomy, BOX_OPTIONS, sized=False),
+        ShapePieces("area", ("box", "polygon"), taxonomy, BOX_OPTIONS, sized=True, rows=rows),
+        ShapePieces("cuboid", ("cuboid",), taxonomy, BOX_OPTIONS, sized=False, rows=rows),
         ShapePieces(
-            "keypoints", ("keypoints",), taxonomy, _KEYPOINT_OPTIONS, sized=True, rows=_KEYPOINTS_AT_ONCE
+            "keypoints",
+            ("keypoints",),
+            taxonomy,
+            _KEYPOINT_OPTIONS,
+            sized=True,
+            rows=min(rows, _KEYPOINTS_AT_ONCE),
         ),
         MaskPieces(taxonomy, family=3, mask_path=mask_path),
         CategoryPieces(taxonomy, family=4),

@@ -50,6 +50,7 @@ class Loaded:
         self.predictions = self._columns("prediction")
         self.matches = self._matches()
         self.coco = self._coco()
+        """COCO's matching by size range; one that counts everything under ``all``."""
 
     def _columns(self, side: str) -> Columns:
         arrays, count = self.arrays, self.arrays[f"{side}_image"].size
@@ -78,20 +79,24 @@ class Loaded:
             **{name: self.arrays[name] for name in names},
         )
 
-    def _coco(self) -> RankedCoco:
+    def _coco(self) -> dict[str, RankedCoco]:
         arrays = self.arrays
-        return RankedCoco(
-            ground_truth=self.truth,
-            prediction_image=self.predictions.image,
-            row=arrays["coco_row"],
-            label=arrays["coco_label"],
-            confidence=arrays["coco_confidence"],
-            hit=arrays["coco_hit"],
-            ignored=arrays["coco_ignored"],
-            options=COCO_OPTIONS,
-            labels=len(self.labels),
-            without_confidence=int(np.isnan(self.predictions.confidence).sum()),
-        )
+        missing = int(np.isnan(self.predictions.confidence).sum())
+        return {
+            area.name: RankedCoco(
+                ground_truth=self.truth,
+                prediction_image=self.predictions.image,
+                row=arrays[f"coco_{area.name}_row"],
+                label=arrays[f"coco_{area.name}_label"],
+                confidence=arrays[f"coco_{area.name}_confidence"],
+                hit=arrays[f"coco_{area.name}_hit"][:, None],
+                ignored=arrays[f"coco_{area.name}_ignored"][:, None],
+                options=CocoOptions(areas=(area,)),
+                labels=len(self.labels),
+                without_confidence=missing,
+            )
+            for area in COCO_OPTIONS.areas
+        }
 
     @property
     def edges(self) -> Edges:
@@ -112,7 +117,7 @@ class Loaded:
             own_area=arrays["ranked_area"],
             thresholds=(threshold,),
             labels=len(self.labels),
-            without_confidence=self.coco.without_confidence,
+            without_confidence=self.coco["all"].without_confidence,
         )
 
     @cached_property

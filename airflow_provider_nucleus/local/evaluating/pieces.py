@@ -15,6 +15,7 @@ from airflow_provider_nucleus.evaluation.coco_match import (
     coco_outcomes,
     ranked_predictions,
 )
+from airflow_provider_nucleus.evaluation.histograms import bucket_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,10 +25,13 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.matching import Matches
     from airflow_provider_nucleus.evaluation.pairs import Edges
 
-__all__ = ["SIZES", "ObjectSide", "Outcome", "Piece", "PieceList", "coco_outcome"]
+__all__ = ["BUCKETS", "SIZES", "ObjectSide", "Outcome", "Piece", "PieceList", "coco_outcome"]
 
 SIZES: Final = ("all", "small", "medium", "large")
-"""Columns of the stored COCO outcome."""
+"""The size ranges of the stored COCO outcome."""
+
+BUCKETS: Final = 20
+"""Buckets of the score histogram, equal ones over 0 to 1."""
 
 _EVERY: Final = np.uint16((1 << len(COCO_THRESHOLDS)) - 1)
 
@@ -110,6 +114,7 @@ class PieceList:
             self._put(f"{prefix}_area", area)
             self._put(f"{prefix}_family", np.full(len(side), piece.family, dtype=np.uint8))
         self._put("prediction_confidence", piece.predictions.columns.confidence)
+        self._put("prediction_bucket", _bucket(piece.predictions.columns.confidence))
         self._put("truth_crowd", piece.truth.columns.crowd)
         self._put("truth_ignore", piece.truth.columns.ignore)
         matches = piece.matches
@@ -138,22 +143,38 @@ class PieceList:
         found = {name: np.concatenate(parts) for name, parts in self._parts.items()}
         for name, empty in _EMPTY.items():
             found.setdefault(name, empty)
-        row = found.pop("coco_row")
-        hit, ignored = found.pop("coco_hit"), found.pop("coco_ignored")
-        confidence, label = found["prediction_confidence"][row], found["prediction_label"][row]
-        order = descending(confidence)
-        order = order[stable_order(label[order])]
-        found |= {
-            "coco_row": row[order],
-            "coco_label": label[order],
-            "coco_confidence": confidence[order],
+        return found | _coco_order(found) | _nucleus_order(found)
+
+
+def _coco_order(found: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Sort the rows that take part in AP by (label, confidence), and keep for each size those that count in it.
+
+    The sizes share few rows, so AP by size costs little more than AP.
+    """
+    row = found.pop("coco_row")
+    hit, ignored = found.pop("coco_hit"), found.pop("coco_ignored")
+    confidence, label = found["prediction_confidence"][row], found["prediction_label"][row]
+    order = descending(confidence)
+    order = order[stable_order(label[order])]
+    result: dict[str, NDArray[Any]] = {}
+    for column, size in enumerate(SIZES):
+        kept = order[ignored[order, column] != _EVERY]
+        result |= {
+            f"coco_{size}_row": row[kept],
+            f"coco_{size}_label": label[kept],
+            f"coco_{size}_confidence": confidence[kept],
+            f"coco_{size}_hit": hit[kept, column],
+            f"coco_{size}_ignored": ignored[kept, column],
         }
-        # Column by column: a reader looks at one size at a time.
-        found |= {
-            "coco_hit": np.asfortranarray(hit[order]),
-            "coco_ignored": np.asfortranarray(ignored[order]),
-        }
-        return found | _nucleus_order(found)
+    return result
+
+
+def _bucket(confidence: FloatArray) -> NDArray[np.uint8]:
+    """Return the bucket of the score histogram, :data:`BUCKETS` for a prediction without confidence."""
+    known = ~np.isnan(confidence)
+    buckets = np.full(confidence.size, BUCKETS, dtype=np.uint8)
+    buckets[known] = bucket_of(confidence[known], BUCKETS)
+    return buckets
 
 
 def _nucleus_order(found: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -197,7 +218,7 @@ _EMPTY: Final[dict[str, NDArray[Any]]] = {
             ("ordinal", np.int32), ("area", np.float64), ("family", np.uint8),
         )
     },
-    "prediction_confidence": _empty(np.float64), "truth_crowd": _empty(np.bool_), "truth_ignore": _empty(np.bool_),
+    "prediction_confidence": _empty(np.float64), "prediction_bucket": _empty(np.uint8), "truth_crowd": _empty(np.bool_), "truth_ignore": _empty(np.bool_),
     "right": _empty(np.bool_),
     **{name: _empty(np.int32) for name in ("match", "shown", "best_right", "best_wrong", "found_by", "shown_with")},
     **{

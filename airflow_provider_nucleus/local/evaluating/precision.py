@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -14,38 +13,36 @@ from airflow_provider_nucleus.evaluation.mean_precision import Precisions, preci
 from airflow_provider_nucleus.local.evaluating.loaded import COCO_OPTIONS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from airflow_provider_nucleus.evaluation.arrays import IndexArray
     from airflow_provider_nucleus.local.evaluating.filters import Range
     from airflow_provider_nucleus.local.evaluating.loaded import Loaded
     from airflow_provider_nucleus.local.evaluating.selection import ApMasks
 
-__all__ = ["ApTables", "ap_tables", "rows_of_size"]
+__all__ = ["ap_by_size", "ap_table", "rows_of"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ApTables:
-    """AP per label and threshold: of all sizes, and of each size by name."""
-
-    everything: Precisions
-    by_size: dict[str, Precisions]
+def ap_table(loaded: Loaded, masks: ApMasks) -> Precisions:
+    """Compute AP of the chosen objects, of all sizes."""
+    (rows,) = rows_of(loaded, masks, COCO_OPTIONS.areas[:1])
+    return precisions(rows, without_confidence=_without_confidence(loaded, masks))
 
 
-def ap_tables(loaded: Loaded, masks: ApMasks) -> ApTables:
-    """Compute AP of the chosen objects; sizes are COCO's, cut to the chosen range of areas."""
-    rows = rows_of_size(loaded, masks)
-    unscored = _without_confidence(loaded, masks)
-    tables = [precisions(entry, without_confidence=unscored) for entry in rows]
-    names = [area.name for area in COCO_OPTIONS.areas]
-    return ApTables(tables[0], dict(zip(names[1:], tables[1:], strict=True)))
+def ap_by_size(loaded: Loaded, masks: ApMasks) -> dict[str, Precisions]:
+    """Compute AP of the chosen objects by size; the ranges are COCO's, cut to the chosen range of areas."""
+    areas, unscored = COCO_OPTIONS.areas[1:], _without_confidence(loaded, masks)
+    tables = (precisions(rows, without_confidence=unscored) for rows in rows_of(loaded, masks, areas))
+    return dict(zip((area.name for area in areas), tables, strict=True))
 
 
-def rows_of_size(loaded: Loaded, masks: ApMasks) -> list[RankedRows]:
-    """Return the ranked rows of the selection for each size range of :data:`COCO_OPTIONS`."""
+def rows_of(loaded: Loaded, masks: ApMasks, areas: Sequence[AreaRange]) -> list[RankedRows]:
+    """Return the ranked rows of the selection for some of the size ranges of :data:`COCO_OPTIONS`."""
     if masks.again:
-        return _matched_again(loaded, masks)
+        return _matched_again(loaded, masks, areas)
     return [
-        loaded.coco.rows(predictions=masks.predictions, ground_truth=masks.ground_truth, area=area)
-        for area in COCO_OPTIONS.areas
+        loaded.coco[area.name].rows(predictions=masks.predictions, ground_truth=masks.ground_truth)
+        for area in areas
     ]
 
 
@@ -54,18 +51,18 @@ def _without_confidence(loaded: Loaded, masks: ApMasks) -> int:
     return int(np.count_nonzero(missing if masks.predictions is None else missing & masks.predictions))
 
 
-def _matched_again(loaded: Loaded, masks: ApMasks) -> list[RankedRows]:
+def _matched_again(loaded: Loaded, masks: ApMasks, areas: Sequence[AreaRange]) -> list[RankedRows]:
     edges = loaded.edges
     kept = np.ones(len(edges), dtype=np.bool_)
     if masks.predictions is not None:
         kept &= masks.predictions[edges.prediction]
     if masks.ground_truth is not None:
         kept &= masks.ground_truth[edges.ground_truth]
-    options = CocoOptions(areas=tuple(_cut(area, masks.area) for area in COCO_OPTIONS.areas))
+    options = CocoOptions(areas=tuple(_cut(area, masks.area) for area in areas))
     hit, ignored = coco_outcomes(
         edges.take(np.flatnonzero(kept)), loaded.truth, loaded.predictions, options=options
     )
-    order: IndexArray = loaded.coco.row.astype(np.int64)
+    order: IndexArray = loaded.coco["all"].row.astype(np.int64)
     if masks.predictions is not None:
         order = order[masks.predictions[order]]
     label, confidence = loaded.predictions.label[order], loaded.predictions.confidence[order]

@@ -72,7 +72,9 @@ def _compute(context: JobContext, evaluation: Evaluation) -> Outcome:
 
     with services.db.session() as cursor:
         cursor.execute("BEGIN")
-        found: Computed = compute(cursor, question, mask_path=services.blobs.path, step=step)
+        found: Computed = compute(
+            cursor, question, mask_path=services.blobs.path, rows=services.settings.evaluation_rows, step=step
+        )
         cursor.execute("ROLLBACK")
     summary: dict[str, Any] = summary_of(Loaded(evaluation.id, found.arrays, found.about))
     services.results.files.write(evaluation.id, found.arrays, found.about)

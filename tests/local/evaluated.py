@@ -1,0 +1,116 @@
+"""Benchmarks and evaluations for tests, made with the unmodified official client."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import nucleus as official
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from nucleus.benchmark import Benchmark
+    from nucleus.evaluation_v2 import EvaluationV2
+
+Row = tuple[str, str, float] | tuple[str, str, float, float]
+"""Item, label, x, and for predictions a confidence: a box 10 pixels wide and high at (x, 0)."""
+
+
+@dataclass
+class World:
+    """A dataset, a model and a benchmark of all items with ground truth."""
+
+    client: official.NucleusClient
+    dataset: official.Dataset
+    model: official.Model
+    benchmark: Benchmark | None = None
+
+    def evaluate(self, **options: Any) -> EvaluationV2:
+        """Evaluate the model's run-free predictions and wait."""
+        assert self.benchmark is not None
+        made = self.benchmark.create_evaluation_v2(model_id=self.model.id, **options)
+        return made.wait_for_completion(timeout_sec=60, poll_interval=0.02)
+
+    def item_ids(self) -> dict[str, str]:
+        """Return the ids of the items by reference id."""
+        return {
+            entry["item"].reference_id: entry["item"].dataset_item_id
+            for entry in self.dataset.items_and_annotations()
+        }
+
+
+def world(
+    client: official.NucleusClient,
+    items: dict[str, dict[str, Any]],
+    truth: Iterable[Row],
+    predictions: Iterable[Row],
+    *,
+    benchmark: bool = True,
+    **options: Any,
+) -> World:
+    """Upload items (reference id to metadata), ground truth and run-free predictions, and make a benchmark."""
+    dataset = client.create_dataset("evaluated")
+    rows = [
+        official.DatasetItem(f"s3://b/{name}.jpg", reference_id=name, metadata=metadata)
+        for name, metadata in items.items()
+    ]
+    if rows:
+        dataset.append(rows).sleep_until_complete(False)
+    model = client.create_model("detector", uuid.uuid4().hex)
+    annotations = [
+        official.BoxAnnotation(label, x, 0, 10, 10, reference_id=name, annotation_id=f"g{n}")
+        for n, (name, label, x) in enumerate(truth)
+    ]
+    if annotations:
+        dataset.annotate(annotations)
+    made = World(client, dataset, model)
+    predict(made, predictions)
+    if benchmark:
+        made.benchmark = client.create_benchmark("all", dataset_id=dataset.id, verbose=False, **options)
+    return made
+
+
+def predict(found: World, predictions: Iterable[Row]) -> None:
+    """Upload run-free predictions."""
+    rows = [
+        official.BoxPrediction(
+            row[1], row[2], 0, 10, 10, reference_id=row[0], dataset_id=found.dataset.id, annotation_id=f"p{n}",
+            confidence=row[3] if len(row) > 3 else None,
+        )
+        for n, row in enumerate(predictions)
+    ]  # fmt: skip
+    if rows:
+        found.model.upload_predictions(rows)
+
+
+def coco_world(client: official.NucleusClient, folder: Path, predictions: str) -> World:
+    """Upload a COCO ground truth and the boxes of a result file as a user would, crowds and areas in the metadata."""
+    document = json.loads((folder / "ground_truth.json").read_text())
+    names = {entry["id"]: entry["name"] for entry in document["categories"]}
+    images = {entry["id"]: entry["file_name"] for entry in document["images"]}
+    found = world(client, {images[key]: {} for key in sorted(images)}, [], [], benchmark=False)
+
+    def box(kind: Any, number: int, entry: dict[str, Any], **more: Any) -> Any:
+        return kind(
+            names[entry["category_id"]],
+            *entry["bbox"],
+            reference_id=images[entry["image_id"]],
+            annotation_id=str(number),
+            **more,
+        )
+
+    found.dataset.annotate([
+        box(official.BoxAnnotation, n, entry, metadata={"iscrowd": entry["iscrowd"], "area": entry["area"]})
+        for n, entry in enumerate(document["annotations"])
+    ])
+    results = json.loads((folder / predictions).read_text())
+    found.model.upload_predictions([
+        box(official.BoxPrediction, n, entry, confidence=entry["score"], dataset_id=found.dataset.id)
+        for n, entry in enumerate(results)
+    ])
+    found.benchmark = client.create_benchmark("coco", dataset_id=found.dataset.id, verbose=False)
+    return found
