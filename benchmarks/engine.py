@@ -116,17 +116,22 @@ def main() -> int:
     parser.add_argument("--size", choices=sorted(IMAGES), default="a")
     parser.add_argument("--repeat", type=int, default=3, help="runs per contestant; slow ones run once")
     parser.add_argument("--runs", help="only these, separated by commas; nothing is written")
+    parser.add_argument("--skip", default="", help="leave these out, separated by commas; the page says so")
     parser.add_argument(
         "--slow", type=float, default=20.0, help="seconds after which a contestant is not repeated"
     )
     options = parser.parse_args()
     chosen = set(options.runs.split(",")) if options.runs else None
+    skipped = set(options.skip.split(",")) if options.skip else set()
     sections = [*BOXES, *(SHAPES if options.size == "a" else [])]
-    wanted = {name: None for section in sections for name in section.runs if chosen is None or name in chosen}
+    named = dict.fromkeys(name for section in sections for name in section.runs)
+    wanted = [name for name in named if (chosen is None or name in chosen) and name not in skipped]
     with tempfile.TemporaryDirectory(prefix="nucleus-bench-") as folder:
         data = prepare(Path(folder), images=IMAGES[options.size])
-        results = measure(list(wanted), Path(folder), options=options)
+        results = measure(wanted, Path(folder), options=options)
     page = render(sections, results, data=data, size=options.size)
+    if skipped:
+        page += f"\nLeft out of this run: {', '.join(sorted(skipped))}.\n"
     print(page)
     if chosen is None:
         target = HERE / "results" / f"engine-{options.size}.md"
