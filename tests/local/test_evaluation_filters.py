@@ -76,7 +76,8 @@ def asked(evaluation: EvaluationV2, filters: Any = None, query: str | None = Non
         # Labels: one side given alone holds for the other.
         ({"pred_labels": ["bus"]}, (0, 2, 2)),
         ({"gt_labels": ["bus"]}, (0, 3, 2)),
-        ({"pred_labels": ["car"], "gt_labels": ["bus"]}, (0, 3, 2)),
+        ({"pred_labels": ["car"], "gt_labels": ["bus"]}, (0, 1, 2)),
+        ({"pred_labels": ["car"], "gt_labels": ["car"]}, (3, 3, 1)),
         ({"pred_labels": ["dog"]}, (0, 0, 0)),
         ({"pred_labels": []}, (3, 6, 3)),
         # Areas: all boxes have 100 square pixels.

@@ -6,7 +6,8 @@ Three kinds, which mean different things for what is left:
 | --- | --- | --- |
 | items | itemMetadata, sliceIds, query | only these items |
 | objects | confidenceRange, predictionMetadata | only these predictions; ground truth they do not find is missed |
-| | predLabels, gtLabels | objects of these labels on that side; one given alone holds for the other side too |
+| | predLabels, gtLabels | objects of these labels on that side; one given alone holds for the other side too, both together choose |
+| | | where they meet: a prediction goes by its partner's label, else by its own |
 | | gtAreaRange | ground truth of this area; a prediction goes by its partner's area, else by its own |
 | matches | iouRange, labelEquality, hasGroundTruth, tideBackground | only rows of the match that satisfy it |
 

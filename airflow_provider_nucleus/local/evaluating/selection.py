@@ -128,9 +128,14 @@ def _labels(
     ap_predictions.keep(of_prediction)
     ap_truth.keep(of_truth)
     truth.keep(of_truth)
+    by_partner = _of_partner(loaded.partner, of_truth)
     if on_predictions is None:
         # What was taken for ground truth of these labels belongs to the picture.
-        of_prediction = of_prediction | _of_partner(loaded.partner, of_truth)
+        of_prediction = of_prediction | by_partner
+    elif on_truth is not None:
+        # Both sides chosen: the part of the confusion matrix where they meet.
+        own = _codes(loaded, on_truth)[loaded.predictions.label]
+        of_prediction = of_prediction & np.where(loaded.partner != NONE, by_partner, own)
     predictions.keep(of_prediction)
 
 
