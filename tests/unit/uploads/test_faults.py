@@ -169,6 +169,16 @@ def test_jobs_survive_transient_trouble(stage: Stage, fault: Fault, starts: int)
     each_once(stage, 100)
 
 
+def test_a_found_job_that_refused_our_rows_is_ours(stage: Stage):
+    """The row that is read back to prove a found job was refused by it: its errors say so, and nothing is sent again."""
+    stage.faults(Fault("start carried out, answer cut", START, "truncate"))
+    rows = [*boxes(20)[:-1], box(19, reference_id="nowhere")]
+    summary = stage.upload(rows, max_error_rate=0.5).run()
+
+    assert (summary.processed, summary.errored) == (19, 1)
+    assert summary.jobs == stage.bench.jobs()
+
+
 def test_an_expired_address_is_replaced(stage: Stage):
     """A 403 from the store asks for a fresh address, under a fresh request id."""
     stage.faults(Fault("expired", PUT, "status", status=403))

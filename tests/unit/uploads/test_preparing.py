@@ -111,7 +111,7 @@ def test_an_input_that_can_be_read_only_once_is_noticed(tmp_path):
     rows = source([box(1), box(1)])()
     with (
         Quarantine(None, tmp_path) as quarantine,
-        pytest.raises(NucleusUploadError, match="2 rows .* 0 the second"),
+        pytest.raises(NucleusUploadError, match=r"2 rows .* 0 the second"),
     ):
         prepare(lambda: rows, Encoder("annotations"), CUT, folder=tmp_path, quarantine=quarantine)
 
