@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from airflow_provider_nucleus.evaluation.arrays import descending, group_starts, stable_order
+from airflow_provider_nucleus.evaluation.arrays import descending, group_sizes, group_starts, stable_order
 from airflow_provider_nucleus.evaluation.average_precision import COCO_RECALLS, true_positives_needed
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def _curve(ranked: _Ranked, places: IndexArray, *, bit: int, needed: IndexArray)
     """Read the envelope of one threshold and size range at the recall levels, for the labels with a true positive."""
     hit_label = ranked.label[places]
     starts = group_starts(hit_label)
-    sizes = np.diff(np.append(starts, places.size))
+    sizes = group_sizes(starts, places.size)
     number = np.arange(1, places.size + 1) - np.repeat(starts, sizes)
     labels = hit_label[starts].astype(np.int64)
     first = ranked.starts[np.searchsorted(ranked.label[ranked.starts], labels)]

@@ -44,6 +44,11 @@ def group_starts(keys: NDArray[np.generic]) -> IndexArray:
     return np.flatnonzero(changed)
 
 
+def group_sizes(starts: IndexArray, total: int) -> IndexArray:
+    """Return how many elements each group has, given where the groups begin and the number of elements."""
+    return np.diff(starts, append=total)
+
+
 def descending(values: FloatArray) -> IndexArray:
     """Order by value, largest first, equal values in the order they come. NaN is not allowed.
 
@@ -90,7 +95,7 @@ def segment_best(values: FloatArray, keys: NDArray[np.integer]) -> tuple[IndexAr
     starts = group_starts(keys)
     if starts.size == 0:
         return starts, starts
-    lengths = np.diff(np.append(starts, keys.size))
+    lengths = group_sizes(starts, keys.size)
     peak = np.repeat(np.maximum.reduceat(values, starts), lengths)
     hits = np.flatnonzero(values == peak)
     run_of_hit = np.repeat(np.arange(starts.size), lengths)[hits]

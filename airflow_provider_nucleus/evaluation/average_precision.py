@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from airflow_provider_nucleus.evaluation.arrays import group_starts
+from airflow_provider_nucleus.evaluation.arrays import group_sizes, group_starts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,7 +82,7 @@ def envelopes(
         hits, seen = active.at(np.uint16(1 << bit))
         labels = active.label[hits]
         starts = group_starts(labels)
-        sizes = np.diff(np.append(starts, labels.size))
+        sizes = group_sizes(starts, labels.size)
         number = np.arange(1, labels.size + 1) - np.repeat(starts, sizes)
         precision = number / seen
         present = labels[starts].astype(np.int64)
@@ -143,7 +143,7 @@ class _Active:
         self.label = rows.label[self.row]
         self.hit = rows.hit[self.row]
         runs = group_starts(self.label)
-        self.run_start = np.repeat(runs, np.diff(np.append(runs, self.label.size)))
+        self.run_start = np.repeat(runs, group_sizes(runs, self.label.size))
 
     def at(self, mask: np.uint16) -> tuple[IndexArray, IndexArray]:
         """Return the true positives at one threshold (positions here) and the rows counted up to each."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from airflow_provider_nucleus.evaluation.arrays import group_starts
+from airflow_provider_nucleus.evaluation.arrays import group_sizes, group_starts
 from airflow_provider_nucleus.evaluation.average_precision import COCO_RECALLS, true_positives_needed
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class _Step:
         labels = label[self.row]
         self.first_row = np.searchsorted(label, labels, side="left")
         starts = group_starts(labels)
-        lengths = np.diff(np.append(starts, labels.size))
+        lengths = group_sizes(starts, labels.size)
         self.label = labels[starts].astype(np.int64)
         self.start, self.end = starts, starts + lengths
         self.run_start = np.repeat(starts, lengths)

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from airflow_provider_nucleus.evaluation.areas import COCO_AREAS, KEYPOINT_AREAS, AreaRange
-from airflow_provider_nucleus.evaluation.arrays import descending, group_starts, stable_order
+from airflow_provider_nucleus.evaluation.arrays import descending, group_sizes, group_starts, stable_order
 from airflow_provider_nucleus.evaluation.greedy import resolve
 from airflow_provider_nucleus.evaluation.pairs import Edges, group_keys, label_span, overlapping_pairs
 
@@ -189,7 +189,7 @@ def ranked_predictions(predictions: Columns, *, limit: int) -> tuple[IndexArray,
     order = stable_order(keys)
     rows, keys = rows[order], keys[order]
     starts = group_starts(keys)
-    sizes = np.diff(np.append(starts, keys.size))
+    sizes = group_sizes(starts, keys.size)
     ranks = np.arange(keys.size) - np.repeat(starts, sizes)
     kept = np.flatnonzero(ranks < limit)
     return rows[kept], ranks[kept]
@@ -252,7 +252,7 @@ def _walking_order(edges: Edges, ignored: BoolArray) -> IndexArray:
     """Order the pairs of each prediction: ignored ground truth last, best overlap first, the later one on ties."""
     order = np.arange(len(edges), dtype=np.int64)
     starts = group_starts(edges.prediction)
-    sizes = np.diff(np.append(starts, edges.prediction.size))
+    sizes = group_sizes(starts, edges.prediction.size)
     several = np.flatnonzero(np.repeat(sizes > 1, sizes))
     if several.size:
         run = np.repeat(np.arange(starts.size), sizes)[several]

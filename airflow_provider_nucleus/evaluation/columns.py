@@ -17,6 +17,7 @@ from airflow_provider_nucleus.evaluation.arrays import (
     IndexArray,
     IntArray,
     frozen,
+    group_sizes,
     group_starts,
 )
 
@@ -136,7 +137,7 @@ def order_in_image(image: NDArray[np.integer]) -> IntArray:
     """Count the rows of every image from 0 in the order they come."""
     order = np.argsort(image, kind="stable")
     starts = group_starts(image[order])
-    lengths = np.diff(np.append(starts, image.size))
+    lengths = group_sizes(starts, image.size)
     ordinal = np.empty(image.size, dtype=np.int32)
     ordinal[order] = (np.arange(image.size) - np.repeat(starts, lengths)).astype(np.int32)
     return ordinal

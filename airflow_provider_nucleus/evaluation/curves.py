@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from airflow_provider_nucleus.evaluation.arrays import descending, group_starts
+from airflow_provider_nucleus.evaluation.arrays import descending, group_sizes, group_starts
 from airflow_provider_nucleus.evaluation.average_precision import COCO_RECALLS, envelopes, threshold_place
 from airflow_provider_nucleus.evaluation.histograms import bucket_of
 from airflow_provider_nucleus.evaluation.metric import Metric, ratio, undefined
@@ -161,7 +161,7 @@ def _best_point(
     rows = rows[descending(confidence[rows])]
     score, place = confidence[rows], bucket[rows]
     starts = group_starts(place)
-    lengths = np.diff(np.append(starts, rows.size))
+    lengths = group_sizes(starts, rows.size)
     hits = np.cumsum(hit[rows])
     before: IndexArray = np.repeat(hits[starts] - hit[rows[starts]], lengths)
     number = np.arange(1, rows.size + 1) - np.repeat(starts, lengths) + kept[place + 1]

@@ -12,6 +12,7 @@ from airflow_provider_nucleus.evaluation.arrays import (
     FloatArray,
     IndexArray,
     IntArray,
+    group_sizes,
     group_starts,
     ranges,
     segment_best,
@@ -129,7 +130,7 @@ def _chunks(truth_keys: IndexArray, prediction_keys: IndexArray) -> Iterator[tup
     """Yield (position in truth_keys, position in prediction_keys) of pairs with equal keys, a chunk at a time."""
     starts = group_starts(prediction_keys)
     groups = prediction_keys[starts]
-    sizes = np.diff(np.append(starts, prediction_keys.size))
+    sizes = group_sizes(starts, prediction_keys.size)
     first = np.searchsorted(truth_keys, groups, side="left")
     partners = np.searchsorted(truth_keys, groups, side="right") - first
     first_partner = np.repeat(first, sizes)

@@ -35,6 +35,7 @@ from airflow_provider_nucleus.evaluation.arrays import (
     NONE,
     descending,
     frozen,
+    group_sizes,
     group_starts,
     stable_order,
 )
@@ -98,7 +99,6 @@ def tide(
     Raises ValueError unless 0 < background < foreground <= 1.
     """
     rows = _most_confident(predictions, max_detections)
-    truths = len(ground_truth)
     edges = overlapping_pairs(
         ground_truth,
         predictions,
@@ -107,10 +107,75 @@ def tide(
         same_label=False,
     )
     same = ground_truth.label[edges.ground_truth] == predictions.label[edges.prediction]
-    match = _match(
-        edges.take(same & (edges.overlap >= foreground)), predictions=len(predictions), truths=truths
+    pairs = edges.take(same & (edges.overlap >= foreground))
+    match = _match(pairs, predictions=len(predictions), truths=len(ground_truth))
+    return _tide(
+        ground_truth,
+        predictions,
+        rows=rows,
+        match=match,
+        overlaps=_overlaps(edges, same, count=len(predictions)),
+        in_region=_in_region(ground_truth, predictions, rows=rows, hit=match != NONE, threshold=foreground),
+        foreground=foreground,
+        background=background,
+        max_detections=max_detections,
     )
-    overlaps = _overlaps(edges, same, count=len(predictions))
+
+
+def tide_of_pairs(
+    ground_truth: Columns,
+    predictions: Columns,
+    *,
+    pairs: Edges,
+    overlaps: Overlaps,
+    foreground: float = 0.5,
+    background: float = 0.1,
+    max_detections: int = 100,
+) -> Tide:
+    """Attribute and price the errors of sides whose pairs are known already; the geometry is not looked at.
+
+    *pairs* are those of equal image and label by *foreground* or more, regions included (by the share of the
+    detection inside), in any order. *overlaps* are the largest ones with counted ground truth.
+    """
+    rows = _most_confident(predictions, max_detections)
+    rank = np.full(len(predictions), NONE, dtype=np.int64)
+    rank[rows] = np.arange(rows.size)
+    usable = (pairs.overlap >= foreground) & (rank[pairs.prediction] != NONE)
+    usable = np.flatnonzero(usable)
+    order = usable[
+        np.lexsort((ground_truth.ordinal[pairs.ground_truth[usable]], rank[pairs.prediction[usable]]))
+    ]
+    ordered = pairs.take(order)
+    counted = ground_truth.counted[ordered.ground_truth]
+    match = _match(ordered.take(counted), predictions=len(predictions), truths=len(ground_truth))
+    in_region = np.zeros(len(predictions), dtype=np.bool_)
+    in_region[ordered.prediction[~counted & (ordered.overlap > foreground)]] = True
+    in_region &= match == NONE
+    return _tide(
+        ground_truth,
+        predictions,
+        rows=rows,
+        match=match,
+        overlaps=overlaps,
+        in_region=in_region,
+        foreground=foreground,
+        background=background,
+        max_detections=max_detections,
+    )
+
+
+def _tide(
+    ground_truth: Columns,
+    predictions: Columns,
+    *,
+    rows: IndexArray,
+    match: IntArray,
+    overlaps: Overlaps,
+    in_region: BoolArray,
+    foreground: float,
+    background: float,
+    max_detections: int,
+) -> Tide:
     considered = np.zeros(len(predictions), dtype=np.bool_)
     considered[rows] = True
     hit = match != NONE
@@ -125,7 +190,6 @@ def tide(
         background=background,
         localized=overlaps.right_overlap > foreground,
     )
-    in_region = _in_region(ground_truth, predictions, rows=rows, hit=hit, threshold=foreground)
     ap, lost = _Prices(
         ground_truth, predictions, rows=rows, attribution=attribution, missing=missing, in_region=in_region
     ).result()
@@ -145,14 +209,14 @@ def _most_confident(predictions: Columns, limit: int) -> IndexArray:
     """Order predictions by (image, confidence, ordinal) and keep the first *limit* of each image."""
     rows = prediction_order(predictions)
     starts = group_starts(predictions.image[rows])
-    rank = np.arange(rows.size) - np.repeat(starts, np.diff(np.append(starts, rows.size)))
+    rank = np.arange(rows.size) - np.repeat(starts, group_sizes(starts, rows.size))
     return rows[rank < limit]
 
 
 def _match(edges: Edges, *, predictions: int, truths: int) -> IntArray:
     """Walk by (detection, overlap descending, ground truth): the detections already lie in order."""
     starts = group_starts(edges.prediction)
-    run = np.repeat(np.arange(starts.size), np.diff(np.append(starts, edges.prediction.size)))
+    run = np.repeat(np.arange(starts.size), group_sizes(starts, edges.prediction.size))
     order = np.lexsort((-edges.overlap, run))
     taken = order[
         resolve(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from airflow_provider_nucleus.evaluation.arrays import group_starts, ranges
+from airflow_provider_nucleus.evaluation.arrays import group_sizes, group_starts, ranges
 from airflow_provider_nucleus.evaluation.overlap.rle import Runs
 
 if TYPE_CHECKING:
@@ -109,11 +109,11 @@ def _unite(
     # A pixel toggled twice is not toggled; the end of the image toggles nothing.
     both = np.concatenate(([True], (ring[1:] != ring[:-1]) | (position[1:] != position[:-1])))[: ring.size]
     first = np.flatnonzero(both)
-    times = np.diff(np.append(first, ring.size))
+    times = group_sizes(first, ring.size)
     kept = first[(times % 2 == 1) & (position[first] < size[owner[ring[first]]])]
     ring, position = ring[kept], position[kept]
     starts = group_starts(ring)
-    sizes = np.diff(np.append(starts, ring.size))
+    sizes = group_sizes(starts, ring.size)
     nth = np.arange(ring.size) - np.repeat(starts, sizes)
     change = np.where(nth % 2 == 0, 1, -1)
     mask = owner[ring]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from airflow_provider_nucleus.evaluation.arrays import ranges
+from airflow_provider_nucleus.evaluation.arrays import group_sizes, ranges
 from airflow_provider_nucleus.evaluation.overlap.boxes import Boxes, box_overlap
 
 if TYPE_CHECKING:
@@ -242,7 +242,7 @@ def _undo_differences(value: IndexArray, starts: IndexArray) -> IndexArray:
             continue
         total = np.cumsum(value[chain])
         first = np.flatnonzero(nth[chain] == head)
-        sizes = np.diff(np.append(first, chain.size))
+        sizes = group_sizes(first, chain.size)
         lengths[chain] = total - np.repeat(total[first] - value[chain[first]], sizes)
     return lengths
 
