@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import secrets
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from airflow_provider_nucleus.local.errors import NotFoundError
+from airflow_provider_nucleus.local.store import moments
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,7 +60,7 @@ class BlobFiles:
 
 def record_blob(cursor: Cursor, token: str, *, content_type: str, size: int) -> None:
     """Record a kept blob so that it can be served."""
-    moment = datetime.now(UTC).replace(tzinfo=None)
+    moment = moments.now()
     cursor.execute("INSERT INTO blobs VALUES (?, ?, ?, ?)", [token, content_type, size, moment])
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from airflow_provider_nucleus.local.store import jobs, spool
+from airflow_provider_nucleus.local.store import jobs, moments, spool
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.services import Services
@@ -62,4 +62,4 @@ def sweep_blobs(services: Services) -> None:
 
 
 def _an_hour_ago() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None) - _GRACE
+    return moments.now() - _GRACE

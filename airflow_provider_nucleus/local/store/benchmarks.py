@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -11,13 +10,14 @@ import orjson
 from airflow_provider_nucleus.local.errors import BadRequestError, ConflictError, NotFoundError
 from airflow_provider_nucleus.local.evaluating.rules import exclusion_rules
 from airflow_provider_nucleus.local.evaluating.taxonomy import Taxonomy
-from airflow_provider_nucleus.local.store import jobs, label_configs
+from airflow_provider_nucleus.local.store import jobs, label_configs, moments
 from airflow_provider_nucleus.local.store.counters import reserve
 from airflow_provider_nucleus.local.store.database import one, rows
 from airflow_provider_nucleus.local.store.ids import ITEM, new_id, number_of, numbered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from airflow_provider_nucleus.local.evaluating.rules import ExclusionRule
     from airflow_provider_nucleus.local.store.database import Cursor
@@ -75,7 +75,7 @@ class Benchmark:
             "description": self.description,
             "metadata": None if self.metadata is None else orjson.Fragment(self.metadata),
             "created_by_user_id": None,
-            "created_at": _timestamp(self.created_at),
+            "created_at": moments.to_wire(self.created_at),
             "item_count": self.members,
             "dataset_count": self.datasets,
             "skipped_items_without_ground_truth": self.skipped,
@@ -97,10 +97,6 @@ class Benchmark:
         """Return how this benchmark has labels evaluated."""
         groups = () if self.config_id is None else label_configs.groups_of(cursor, self.config_id)
         return Taxonomy(groups=groups, class_agnostic=self.class_agnostic)
-
-
-def _timestamp(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
 
 
 _BENCHMARK: Final = """SELECT b.benchmark_no AS number, b.benchmark_id AS id, b.name, b.description, b.metadata, b.status,
@@ -131,7 +127,7 @@ def create(
         [
             number, benchmark_id, name, description, _json(metadata), status, parent.number if parent else None,
             *version, labels.config_id, labels.class_agnostic, _json([rule.to_wire() for rule in rules]),
-            datetime.now(UTC).replace(tzinfo=None),
+            moments.now(),
         ],
     )  # fmt: skip
     return find(cursor, benchmark_id)

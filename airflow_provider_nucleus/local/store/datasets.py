@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from airflow_provider_nucleus.local.errors import BadRequestError, NotFoundError
-from airflow_provider_nucleus.local.store import slices
+from airflow_provider_nucleus.local.store import moments, slices
 from airflow_provider_nucleus.local.store.counters import reserve
 from airflow_provider_nucleus.local.store.database import one, rows
 from airflow_provider_nucleus.local.store.ids import new_id
@@ -79,7 +78,7 @@ def create(
             is_scene,
             use_privacy_mode,
             *schemas,
-            datetime.now(UTC).replace(tzinfo=None),
+            moments.now(),
         ],
     )
     return Dataset(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -11,11 +10,14 @@ import orjson
 from airflow_provider_nucleus.local.errors import ConflictError, NotFoundError
 from airflow_provider_nucleus.local.evaluating.rules import exclusion_rules
 from airflow_provider_nucleus.local.evaluating.taxonomy import Taxonomy
+from airflow_provider_nucleus.local.store import moments
 from airflow_provider_nucleus.local.store.counters import reserve
 from airflow_provider_nucleus.local.store.database import one, rows
 from airflow_provider_nucleus.local.store.ids import new_id
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from airflow_provider_nucleus.local.evaluating.rules import ExclusionRule
     from airflow_provider_nucleus.local.store.database import Cursor
     from airflow_provider_nucleus.local.store.jobs import Job
@@ -137,7 +139,7 @@ class Evaluation:
             "name": self.name,
             "temporal_workflow_id": self.job_id,
             "error_message": self.error_message,
-            "created_at": _timestamp(self.created_at),
+            "created_at": moments.to_wire(self.created_at),
             "benchmark_id": self.benchmark_id,
             "slice_id": self.slice_id,
             "rollup_groups": groups or None,
@@ -145,14 +147,6 @@ class Evaluation:
             "exclusion_rules": [rule.to_wire() for rule in (*config.benchmark_rules, *config.rules)],
             "exclusion_stats": None if self.exclusion_stats is None else orjson.loads(self.exclusion_stats),
         }
-
-
-def _timestamp(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)
 
 
 _EVALUATION: Final = """SELECT e.evaluation_no AS number, e.evaluation_id AS id, e.status, e.error_message, e.name,
@@ -182,7 +176,7 @@ def create(
         "INSERT INTO evaluations VALUES (?, ?, ?, NULL, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, 0, false, ?, NULL)",
         [
             number, evaluation_id, PENDING, name, benchmark_no, slice_no, slice_id, model_no, run_no, config.to_text(),
-            _now(),
+            moments.now(),
         ],
     )  # fmt: skip
     return find(cursor, evaluation_id)
@@ -265,7 +259,7 @@ def cancel(cursor: Cursor, evaluation: Evaluation) -> None:
 
 def _transition(cursor: Cursor, evaluation: Evaluation, status: str) -> None:
     """Change the status of an evaluation that has not ended."""
-    finished = None if status == COMPUTING else _now()
+    finished = None if status == COMPUTING else moments.now()
     cursor.execute(
         "UPDATE evaluations SET status = ?, finished_at = ? WHERE evaluation_no = ? AND status IN (?, ?)",
         [status, finished, evaluation.number, PENDING, COMPUTING],

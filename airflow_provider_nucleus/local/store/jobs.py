@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from airflow_provider_nucleus.local.errors import BadRequestError, ConflictError, NotFoundError
+from airflow_provider_nucleus.local.store import moments
 from airflow_provider_nucleus.local.store.counters import reserve
 from airflow_provider_nucleus.local.store.database import one, rows
 from airflow_provider_nucleus.local.store.ids import new_id
@@ -79,7 +80,7 @@ class Job:
             "job_id": self.id,
             "job_last_known_status": self.status,
             "job_type": self.type,
-            "job_creation_time": _timestamp(self.created_at),
+            "job_creation_time": moments.to_wire(self.created_at),
         }
 
     def status_to_wire(self) -> dict[str, Any]:
@@ -94,12 +95,8 @@ class Job:
             "job_progress": f"{share:.2f}",
             "completed_steps": done,
             "total_steps": steps,
-            "job_creation_time": _timestamp(self.created_at),
+            "job_creation_time": moments.to_wire(self.created_at),
         }
-
-
-def _timestamp(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
 
 
 def _job(row: dict[str, Any]) -> Job:
@@ -133,7 +130,7 @@ def create(
         "INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, 0, '{}', '{}', 0, ?, false, ?, NULL)",
         [
             reserve(cursor, "job"), job_id, job_type, RUNNING, dataset_no, text, total_steps,
-            datetime.now(UTC).replace(tzinfo=None),
+            moments.now(),
         ],
     )  # fmt: skip
     return find(cursor, job_id)
@@ -221,7 +218,7 @@ def finish(cursor: Cursor, job: Job, *, status: str, message: dict[str, Any]) ->
     """Give a job its final status and message."""
     cursor.execute(
         "UPDATE jobs SET status = ?, message = ?, finished_at = ? WHERE job_no = ?",
-        [status, orjson.dumps(message).decode(), datetime.now(UTC).replace(tzinfo=None), job.number],
+        [status, orjson.dumps(message).decode(), moments.now(), job.number],
     )
 
 

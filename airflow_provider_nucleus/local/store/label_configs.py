@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import orjson
 
 from airflow_provider_nucleus.local.errors import BadRequestError
 from airflow_provider_nucleus.local.evaluating.taxonomy import RollupGroup
+from airflow_provider_nucleus.local.store import moments
 from airflow_provider_nucleus.local.store.ids import new_id
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def create(cursor: Cursor, groups: tuple[RollupGroup, ...]) -> str:
     text = orjson.dumps([group.to_wire() for group in groups]).decode()
     cursor.execute(
         "INSERT INTO label_configs VALUES (?, ?, ?)",
-        [config_id, text, datetime.now(UTC).replace(tzinfo=None)],
+        [config_id, text, moments.now()],
     )
     return config_id
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -11,10 +10,13 @@ import orjson
 from airflow_provider_nucleus.local.errors import NotFoundError
 from airflow_provider_nucleus.local.matching.options import MatchOptions
 from airflow_provider_nucleus.local.matching.sides import Sets
+from airflow_provider_nucleus.local.store import moments
 from airflow_provider_nucleus.local.store.counters import reserve
 from airflow_provider_nucleus.local.store.database import one, rows
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import pyarrow as pa
 
     from airflow_provider_nucleus.local.store.database import Cursor
@@ -63,7 +65,7 @@ def begin(cursor: Cursor, sets: Sets, *, dataset_no: int, options: MatchOptions,
         options=options,
         summary={},
         job_no=job_no,
-        created_at=datetime.now(UTC).replace(tzinfo=None),
+        created_at=moments.now(),
     )
     cursor.execute(
         "INSERT INTO match_sets VALUES (?, ?, ?, ?, ?, false, ?, '{}', ?)",

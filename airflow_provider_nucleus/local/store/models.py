@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from airflow_provider_nucleus.local.errors import BadRequestError, ConflictError, NotFoundError
+from airflow_provider_nucleus.local.store import moments
 from airflow_provider_nucleus.local.store.counters import reserve
 from airflow_provider_nucleus.local.store.database import one, rows
 from airflow_provider_nucleus.local.store.ids import new_id
@@ -68,10 +68,6 @@ _RUN = (
 )
 
 
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)
-
-
 def _strings(value: Any, field: str) -> list[str]:
     if value is None:
         return []
@@ -110,7 +106,7 @@ def create(
         "INSERT INTO models VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             number, model_id, name, reference_id, _metadata(metadata), _strings(tags, "tags"),
-            _strings(trained_slice_ids, "trained_slice_ids"), bundle_name, _now(),
+            _strings(trained_slice_ids, "trained_slice_ids"), bundle_name, moments.now(),
         ],
     )  # fmt: skip
     return find(cursor, model_id)
@@ -144,7 +140,7 @@ def create_run(cursor: Cursor, model: Model, *, name: Any, metadata: Any = None)
     text = name if isinstance(name, str) and name else model.name
     cursor.execute(
         "INSERT INTO model_runs VALUES (?, ?, ?, ?, ?, 'Pending', ?)",
-        [number, run_id, model.number, text, _metadata(metadata), _now()],
+        [number, run_id, model.number, text, _metadata(metadata), moments.now()],
     )
     return find_run(cursor, run_id)
 

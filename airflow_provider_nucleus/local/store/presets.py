@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -11,12 +10,14 @@ import orjson
 from airflow_provider_nucleus.local.errors import BadRequestError, ConflictError, NotFoundError
 from airflow_provider_nucleus.local.evaluating.rules import exclusion_rules
 from airflow_provider_nucleus.local.evaluating.taxonomy import rollup_groups
+from airflow_provider_nucleus.local.store import moments
 from airflow_provider_nucleus.local.store.counters import reserve
 from airflow_provider_nucleus.local.store.database import one, rows
 from airflow_provider_nucleus.local.store.ids import new_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from airflow_provider_nucleus.local.store.database import Cursor
 
@@ -46,14 +47,10 @@ class Preset:
             if self.exclusion_rules is None
             else orjson.Fragment(self.exclusion_rules),
             "created_by_user_id": None,
-            "created_at": _timestamp(self.created_at),
-            "updated_at": _timestamp(self.updated_at),
+            "created_at": moments.to_wire(self.created_at),
+            "updated_at": moments.to_wire(self.updated_at),
             "deleted_at": None,
         }
-
-
-def _timestamp(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
 
 
 _PRESET: Final = "SELECT preset_id AS id, name, rollup_groups, exclusion_rules, created_at, updated_at FROM evaluation_presets"
@@ -75,7 +72,7 @@ def find(cursor: Cursor, preset_id: str) -> Preset:
 def create(cursor: Cursor, body: Mapping[str, Any]) -> Preset:
     """Keep a preset (keys in snake_case); raises :class:`ConflictError` if its name is taken."""
     values = _values(cursor, {"name": None, **body}, None)
-    preset_id, now = new_id("evp"), datetime.now(UTC).replace(tzinfo=None)
+    preset_id, now = new_id("evp"), moments.now()
     cursor.execute(
         "INSERT INTO evaluation_presets VALUES (?, ?, ?, ?, ?, ?, ?)",
         [reserve(cursor, "preset"), preset_id, *(values.get(field) for field in _FIELDS), now, now],
@@ -88,7 +85,7 @@ def update(cursor: Cursor, preset: Preset, body: Mapping[str, Any]) -> Preset:
     for column, value in _values(cursor, body, preset).items():
         cursor.execute(
             f"UPDATE evaluation_presets SET {column} = ?, updated_at = ? WHERE preset_id = ?",
-            [value, datetime.now(UTC).replace(tzinfo=None), preset.id],
+            [value, moments.now(), preset.id],
         )
     return find(cursor, preset.id)
 

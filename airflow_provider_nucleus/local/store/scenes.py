@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from airflow_provider_nucleus.local.errors import NotFoundError
-from airflow_provider_nucleus.local.store import items
+from airflow_provider_nucleus.local.store import items, moments
 from airflow_provider_nucleus.local.store.counters import reserve
 from airflow_provider_nucleus.local.store.database import one, rows
 from airflow_provider_nucleus.local.store.ids import SCENE, numbered
@@ -159,14 +158,10 @@ def store_checked(cursor: Cursor, dataset: Dataset, scene: Any, *, kind: str, up
         "INSERT INTO scenes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             number, dataset.number, scene["reference_id"], kind, _text(scene.get("metadata")), _text(layout),
-            _text(scene.get("tracks")), scene.get("frame_rate"), scene.get("video_url"), _now(),
+            _text(scene.get("tracks")), scene.get("frame_rate"), scene.get("video_url"), moments.now(),
         ],
     )  # fmt: skip
     return StoredScene("created" if old is None else "updated")
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)
 
 
 def _text(value: Any) -> str | None:
@@ -202,7 +197,7 @@ def _store_entries(
             "INSERT INTO items VALUES (?, ?, ?, ?, ?, NULL, ?, ?, ?, NULL, ?, ?)",
             [
                 item_no, dataset.number, entry["reference_id"], image, cloud, _text(metadata), entry.get("width"),
-                entry.get("height"), scene_no, _now(),
+                entry.get("height"), scene_no, moments.now(),
             ],
         )  # fmt: skip
         placed.append((index, sensor, item_no))

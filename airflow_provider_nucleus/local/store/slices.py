@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.local.errors import NotFoundError
+from airflow_provider_nucleus.local.store import moments
 from airflow_provider_nucleus.local.store.counters import reserve
 from airflow_provider_nucleus.local.store.database import one, rows
 from airflow_provider_nucleus.local.store.ids import new_id
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from airflow_provider_nucleus.local.store.database import Cursor
     from airflow_provider_nucleus.local.store.datasets import Dataset
     from airflow_provider_nucleus.local.store.slice_members import Members
@@ -47,13 +49,12 @@ class Slice:
 
     def to_wire(self) -> dict[str, Any]:
         """Return the slice as listings show it."""
-        moment = self.created_at
         return {
             "id": self.id,
             "name": self.name,
             "dataset_id": self.dataset_id,
             "type": self.type,
-            "created_at": f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z",
+            "created_at": moments.to_wire(self.created_at),
             "pending_job_count": 0,
         }
 
@@ -67,7 +68,7 @@ def create(cursor: Cursor, dataset: Dataset, *, name: str, members: Members) -> 
     number, slice_id = reserve(cursor, "slice"), new_id("slc")
     cursor.execute(
         "INSERT INTO slices VALUES (?, ?, ?, ?, ?, NULL, [], ?)",
-        [number, slice_id, dataset.number, name, members.type, datetime.now(UTC).replace(tzinfo=None)],
+        [number, slice_id, dataset.number, name, members.type, moments.now()],
     )
     made = find(cursor, slice_id)
     add_members(cursor, made, members)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airflow_provider_nucleus.local.errors import ConflictError, GoneError, NotFoundError
+from airflow_provider_nucleus.local.store import moments
 from airflow_provider_nucleus.local.store.database import one
 
 if TYPE_CHECKING:
@@ -32,16 +33,12 @@ def spool_path(folder: Path, token: str) -> Path:
     return folder / f"{token}.ndjson"
 
 
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)
-
-
 def expect(cursor: Cursor, dataset: Dataset, request_id: str, *, lifetime: float) -> str:
     """Hand out a token for an upload, valid for ``lifetime`` seconds."""
     token = secrets.token_urlsafe(32)
     cursor.execute(
         "INSERT INTO uploads VALUES (?, ?, ?, ?, NULL, NULL)",
-        [token, dataset.number, request_id, _now() + timedelta(seconds=lifetime)],
+        [token, dataset.number, request_id, moments.now() + timedelta(seconds=lifetime)],
     )
     return token
 
@@ -53,7 +50,7 @@ def take(cursor: Cursor, token: str) -> None:
         raise NotFoundError("This upload URL does not exist.")
     if row["job_no"] is not None:
         raise ConflictError("A job is already reading this upload; ask for a new signed URL.")
-    if row["expires_at"] < _now():
+    if row["expires_at"] < moments.now():
         raise GoneError("This upload URL has expired; ask for a new signed URL.")
 
 
