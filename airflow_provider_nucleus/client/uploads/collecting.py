@@ -156,12 +156,26 @@ class Collector:
             return (
                 f"{chunk.job_id} is about {job_rows(status)} rows instead of {chunk.rows}, so it is not ours"
             )
-        missing = missing_row(self._client, self._target, self._options, chunk.proof)
+        missing = missing_row(
+            self._client,
+            self._target,
+            self._options,
+            chunk.proof,
+            refused=lambda row: self._refused(chunk, row),
+        )
         return (
             None
             if missing is None
             else f"{chunk.job_id} did not store our row for {missing!r}, so it is not ours"
         )
+
+    def _refused(self, chunk: OpenChunk, row: Mapping[str, Any]) -> bool:
+        """Whether the errors of the chunk's job name this row."""
+        assert chunk.job_id is not None
+        named = Refusals()
+        errors: list[str] = self._client.send(job_errors(chunk.job_id))
+        named.add(errors)
+        return named.take(row["reference_id"], row.get("annotation_id")) is not None
 
     def with_report(self, summary: UploadSummary) -> UploadSummary:
         """Write the quarantine file again, with the rows the server refused, and return the summary that names it."""

@@ -14,7 +14,7 @@ from airflow_provider_nucleus.client.calls.predictions import prediction
 from airflow_provider_nucleus.exceptions import NucleusNotFoundError, NucleusValidationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from airflow_provider_nucleus.client.call import Call
     from airflow_provider_nucleus.client.sync import NucleusClient
@@ -42,16 +42,24 @@ def sample(lines: Iterator[bytes], count: int) -> list[dict[str, Any]]:
 
 
 def missing_row(
-    client: NucleusClient, target: UploadTarget, options: UploadOptions, proof: Iterable[dict[str, Any]]
+    client: NucleusClient,
+    target: UploadTarget,
+    options: UploadOptions,
+    proof: Iterable[dict[str, Any]],
+    *,
+    refused: Callable[[dict[str, Any]], bool],
 ) -> str | None:
-    """Return the reference id of a sampled row that is not stored, None when all are.
+    """Return the reference id of a sampled row that the job did not deal with, None when it dealt with all.
 
-    When rows are replaced, a stored row must also say what ours said; else an older one may rightly have stayed.
+    A row is dealt with when it is stored, or when the job says that it `refused` it. When rows are replaced, a stored row must
+    also say what ours said; else an older one may rightly have stayed.
     """
     for row in proof:
         try:
             found = client.send(_reader(target, row))
         except NucleusNotFoundError:
+            if refused(row):
+                continue
             return str(row["reference_id"])
         except NucleusValidationError:
             continue  # an id that no address can hold
