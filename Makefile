@@ -32,6 +32,10 @@ serve: $(VENV)/.package  ## Keep the embedded Nucleus running on what the last d
 test: $(VENV)/.test  ## Unit tests, the local server, the official client, DAGs in real Airflow
 	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup $(if $(TESTS),$(TESTS),)
 
+.PHONY: test-stack
+test-stack: $(VENV)/.test  ## Kill the parts of a whole Airflow while they upload (scheduler, triggerer, LocalExecutor)
+	@$(BIN)/python -m pytest -q tests/stack
+
 # ---- what a developer adds --------------------------------------------------------------------
 
 .PHONY: check
@@ -45,6 +49,10 @@ check: $(VENV)/.test  ## Lint, format, strict types, import contracts
 format: $(VENV)/.test  ## Apply the formatter and the safe fixes
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --fix-only --quiet .
+
+.PHONY: fault-matrix
+fault-matrix: $(VENV)/.test  ## Run every fault in every combination and write docs/fault-matrix.md
+	@$(BIN)/python -m tests.fault_matrix
 
 .PHONY: constraints
 constraints: constraints-airflow-3.3 constraints-airflow-2.11  ## Pin anew what the demo, the tests and CI install, one file per supported lane
