@@ -12,7 +12,7 @@ from airflow_provider_nucleus.local.evaluating.rules import exclusion_rules
 from airflow_provider_nucleus.local.evaluating.taxonomy import Taxonomy
 from airflow_provider_nucleus.local.store import jobs, label_configs, moments
 from airflow_provider_nucleus.local.store.counters import reserve
-from airflow_provider_nucleus.local.store.database import one, rows
+from airflow_provider_nucleus.local.store.database import count_of, one, rows
 from airflow_provider_nucleus.local.store.ids import ITEM, new_id, number_of, numbered
 
 if TYPE_CHECKING:
@@ -227,11 +227,11 @@ def add_members(cursor: Cursor, benchmark: Benchmark, source: str) -> tuple[int,
 def remove_items(cursor: Cursor, benchmark: Benchmark, item_ids: Sequence[str]) -> int:
     """Remove items; unknown ids are passed over. Returns how many were removed."""
     numbers = [number for name in item_ids if (number := number_of(ITEM, name)) is not None]
-    found = cursor.execute(
+    return count_of(
+        cursor,
         "DELETE FROM benchmark_items WHERE benchmark_no = ? AND item_no IN (SELECT unnest(?::BIGINT[]))",
         [benchmark.number, numbers],
-    ).fetchone()
-    return int(found[0]) if found else 0
+    )
 
 
 def item_page(cursor: Cursor, benchmark: Benchmark, *, limit: int, offset: int) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from airflow_provider_nucleus.local.store.counters import reserve
+from airflow_provider_nucleus.local.store.database import count_of
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.store.database import Cursor
@@ -43,8 +44,7 @@ def store_categories(cursor: Cursor, *, update: bool) -> tuple[int, int]:
         SELECT n, l.set_no, l.item_no, l.scene_no, coalesce(p.taxonomy_name, '') AS taxonomy_name, p.type
         FROM parsed p JOIN located l USING (n) WHERE p.reason IS NULL AND p.type IN ('category', 'multicategory')"""
     )
-    found = cursor.execute("SELECT count(*) FROM placed").fetchone()
-    total = int(found[0]) if found else 0
+    total = count_of(cursor, "SELECT count(*) FROM placed")
     if not total:
         return 0, 0
     cursor.execute(
@@ -61,8 +61,7 @@ def store_categories(cursor: Cursor, *, update: bool) -> tuple[int, int]:
         )
     else:
         cursor.execute("DELETE FROM chosen WHERE stored_row IS NOT NULL")
-    found = cursor.execute("SELECT count(*) FROM chosen").fetchone()
-    stored = int(found[0]) if found else 0
+    stored = count_of(cursor, "SELECT count(*) FROM chosen")
     if stored:
         cursor.execute(
             """INSERT INTO categories SELECT coalesce(c.object_no, ? + row_number() OVER () - 1), c.set_no, c.item_no,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["Cursor", "Database", "one", "rows"]
+__all__ = ["Cursor", "Database", "count_of", "one", "rows"]
 
 Cursor = duckdb.DuckDBPyConnection
 _LOG_LIMIT: Final = 64 * 1024 * 1024
@@ -157,3 +157,9 @@ def one(
     names = [column[0] for column in result.description]
     row = result.fetchone()
     return None if row is None else dict(zip(names, row, strict=True))
+
+
+def count_of(cursor: Cursor, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> int:
+    """Return the one number a statement answers with, for example how many rows it has changed; 0 without an answer."""
+    row = cursor.execute(sql, parameters).fetchone()
+    return int(row[0]) if row else 0

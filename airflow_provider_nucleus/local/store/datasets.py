@@ -10,7 +10,7 @@ import orjson
 from airflow_provider_nucleus.local.errors import BadRequestError, NotFoundError
 from airflow_provider_nucleus.local.store import moments, slices
 from airflow_provider_nucleus.local.store.counters import reserve
-from airflow_provider_nucleus.local.store.database import one, rows
+from airflow_provider_nucleus.local.store.database import count_of, one, rows
 from airflow_provider_nucleus.local.store.ids import new_id
 from airflow_provider_nucleus.local.store.sets import drop_sets
 
@@ -164,8 +164,7 @@ def listing(cursor: Cursor) -> list[dict[str, Any]]:
 
 def size(cursor: Cursor, dataset: Dataset) -> int:
     """Return how many items a dataset has."""
-    found = cursor.execute("SELECT count(*) FROM items WHERE dataset_no = ?", [dataset.number]).fetchone()
-    return int(found[0]) if found else 0
+    return count_of(cursor, "SELECT count(*) FROM items WHERE dataset_no = ?", [dataset.number])
 
 
 def info(cursor: Cursor, dataset: Dataset) -> dict[str, Any]:

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from itertools import starmap
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.local.store.counters import reserve
 from airflow_provider_nucleus.local.store.parsing import mark_bad, stage_lines, strict_json
-from airflow_provider_nucleus.local.store.uploads import ERROR_LIMIT, RowError
+from airflow_provider_nucleus.local.store.uploads import RowError, row_errors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -149,7 +148,7 @@ def store_items(
         updated=updated,
         ignored=total - errored - new - updated,
         errored=errored,
-        errors=_errors(cursor) if errored else [],
+        errors=row_errors(cursor) if errored else [],
     )
 
 
@@ -174,15 +173,6 @@ def _check_metadata_kinds(cursor: Cursor, dataset: Dataset) -> None:
         WHERE parsed.n = bad.n"""
     )
     cursor.execute(f"INSERT INTO metadata_kinds SELECT {dataset.number}, key, kind FROM expected WHERE fresh")
-
-
-def _errors(cursor: Cursor) -> list[RowError]:
-    found = cursor.execute(
-        """SELECT n, left(line, 100000), reason FROM parsed JOIN staged USING (n)
-        WHERE reason IS NOT NULL ORDER BY n DESC LIMIT ?""",
-        [ERROR_LIMIT],
-    ).fetchall()
-    return list(starmap(RowError, reversed(found)))
 
 
 def _row(cursor: Cursor, sql: str) -> tuple[Any, ...]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ERRORS_KEPT",
+    "RUNNING",
     "Job",
     "JobState",
     "add_errors",
@@ -35,9 +36,11 @@ __all__ = [
     "request_cancel",
     "save_progress",
     "unfinished",
-]  # fmt: skip
+]
 
 ERRORS_KEPT: Final = 10_000
+"""How many row errors of a chunk, and of a job, are kept: the latest."""
+
 LISTING_LIMIT: Final = 50_000
 RUNNING: Final = "Running"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_nucleus.local.store.counters import reserve
+from airflow_provider_nucleus.local.store.database import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,8 +25,7 @@ def store_masks(cursor: Cursor, *, prefix: str, update: bool, blobs: Mapping[int
         """CREATE OR REPLACE TEMP TABLE placed AS SELECT n, l.set_no, l.item_no
         FROM parsed p JOIN located l USING (n) WHERE p.reason IS NULL AND p.type = 'mask' AND l.item_no IS NOT NULL"""
     )
-    found = cursor.execute("SELECT count(*) FROM placed").fetchone()
-    total = int(found[0]) if found else 0
+    total = count_of(cursor, "SELECT count(*) FROM placed")
     if not total:
         return 0, 0
     cursor.execute(
@@ -39,8 +39,7 @@ def store_masks(cursor: Cursor, *, prefix: str, update: bool, blobs: Mapping[int
         )
     else:
         cursor.execute("DELETE FROM chosen WHERE stored_row IS NOT NULL")
-    found = cursor.execute("SELECT count(*) FROM chosen").fetchone()
-    stored = int(found[0]) if found else 0
+    stored = count_of(cursor, "SELECT count(*) FROM chosen")
     if stored:
         cursor.execute(
             f"""INSERT INTO masks SELECT c.number, c.set_no, c.item_no,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from airflow_provider_nucleus.local.store import models
 from airflow_provider_nucleus.local.store.counters import reserve
+from airflow_provider_nucleus.local.store.database import count_of
 from airflow_provider_nucleus.local.store.sets import Target, ensure_set, find_set
 
 if TYPE_CHECKING:
@@ -80,15 +81,15 @@ def _copy_singles(
     cursor: Cursor, table: str, place: tuple[str, ...], origin: int, goal: int
 ) -> tuple[int, int]:
     """Copy what has no counterpart; return (copied, all)."""
-    found = cursor.execute(f"SELECT count(*) FROM {table} WHERE set_no = ?", [origin]).fetchone()
-    total = found[0] if found else 0
+    total = count_of(cursor, f"SELECT count(*) FROM {table} WHERE set_no = ?", [origin])
     if not total:
         return 0, 0
     same = " AND ".join(f"e.{column} IS NOT DISTINCT FROM o.{column}" for column in place)
-    found = cursor.execute(
+    copied = count_of(
+        cursor,
         f"""INSERT INTO {table} SELECT $first + row_number() OVER (ORDER BY o.object_no) - 1, $goal,
             o.* EXCLUDE (object_no, set_no) FROM (SELECT * FROM {table} WHERE set_no = $origin) o
         ANTI JOIN (SELECT * FROM {table} WHERE set_no = $goal) e ON {same}""",
         {"origin": origin, "goal": goal, "first": reserve(cursor, "object", count=total)},
-    ).fetchone()
-    return (found[0] if found else 0), total
+    )
+    return copied, total

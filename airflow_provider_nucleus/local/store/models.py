@@ -10,7 +10,7 @@ import orjson
 from airflow_provider_nucleus.local.errors import BadRequestError, ConflictError, NotFoundError
 from airflow_provider_nucleus.local.store import moments
 from airflow_provider_nucleus.local.store.counters import reserve
-from airflow_provider_nucleus.local.store.database import one, rows
+from airflow_provider_nucleus.local.store.database import count_of, one, rows
 from airflow_provider_nucleus.local.store.ids import new_id
 from airflow_provider_nucleus.local.store.sets import Target, drop_sets, ensure_set, find_set
 
@@ -233,15 +233,15 @@ def copy_run(cursor: Cursor, model: Model, run: Run) -> tuple[int, int]:
         assert counts is not None
         skipped += counts["other"]
         first = reserve(cursor, "object", count=max(counts["usable"], 1))
-        found = cursor.execute(
+        copied += count_of(
+            cursor,
             f"""INSERT INTO objects SELECT $first + row_number() OVER (ORDER BY object_no) - 1, $d,
                 o.* EXCLUDE (object_no, set_no)
             FROM (SELECT * FROM objects WHERE set_no = $s AND {usable}) o ANTI JOIN
                 (SELECT * FROM objects WHERE set_no = $d) e ON e.item_no = o.item_no
                 AND e.annotation_id = o.annotation_id AND e.task_id IS NOT DISTINCT FROM o.task_id""",
             {"s": source, "d": destination, "first": first},
-        ).fetchone()
-        copied += found[0] if found else 0
+        )
     return copied, skipped
 
 

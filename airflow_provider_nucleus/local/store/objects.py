@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from airflow_provider_nucleus.local.store.counters import reserve
+from airflow_provider_nucleus.local.store.database import count_of
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.store.database import Cursor
@@ -30,7 +31,7 @@ def store_objects(cursor: Cursor, *, prefix: str, update: bool) -> tuple[int, in
         SELECT n, l.set_no, l.item_no, p.annotation_id, p.task_id FROM parsed p JOIN located l USING (n)
         WHERE p.reason IS NULL AND p.type IN {GEOMETRIC}"""
     )
-    total = _count(cursor, "placed")
+    total = count_of(cursor, "SELECT count(*) FROM placed")
     if not total:
         return 0, 0
     cursor.execute(
@@ -46,7 +47,7 @@ def store_objects(cursor: Cursor, *, prefix: str, update: bool) -> tuple[int, in
     else:
         chosen = "SELECT w.*, NULL::BIGINT AS object_no FROM winners w ANTI JOIN existing e USING (n)"
     cursor.execute(f"CREATE OR REPLACE TEMP TABLE chosen AS {chosen} ORDER BY n")
-    stored = _count(cursor, "chosen")
+    stored = count_of(cursor, "SELECT count(*) FROM chosen")
     if stored:
         _insert(cursor, first=reserve(cursor, "object", count=stored), prefix=prefix)
     return (total, 0) if update else (stored, total - stored)
@@ -76,8 +77,3 @@ def _insert(cursor: Cursor, *, first: int, prefix: str) -> None:
         JOIN parsed p USING (n) ORDER BY c.set_no, c.item_no, c.n""",
         [first],
     )
-
-
-def _count(cursor: Cursor, table: str) -> int:
-    found = cursor.execute(f"SELECT count(*) FROM {table}").fetchone()
-    return int(found[0]) if found else 0

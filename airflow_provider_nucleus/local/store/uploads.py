@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import starmap
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.local.store.categories import check_taxonomies, store_categories
 from airflow_provider_nucleus.local.store.database import rows
 from airflow_provider_nucleus.local.store.ids import ANNOTATION, PREDICTION
+from airflow_provider_nucleus.local.store.jobs import ERRORS_KEPT
 from airflow_provider_nucleus.local.store.locating import locate_rows
 from airflow_provider_nucleus.local.store.masks import store_masks
 from airflow_provider_nucleus.local.store.objects import store_objects
@@ -24,10 +25,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.store.parsing import Role
     from airflow_provider_nucleus.local.store.sets import Target
 
-__all__ = ["ERROR_LIMIT", "RowError", "Stored", "prepare", "store"]
-
-ERROR_LIMIT: Final = 10_000
-"""How many row errors of a chunk, and of a job, are kept: the latest."""
+__all__ = ["RowError", "Stored", "prepare", "row_errors", "store"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +85,7 @@ def store(cursor: Cursor, target: Target, *, update: bool, blobs: Mapping[int, s
         mask_ignored=masked[1],
         mask_errored=counts["bad_masks"],
         taxonomy_error=taxonomy_error,
-        errors=_errors(cursor) if counts["bad"] else [],
+        errors=row_errors(cursor) if counts["bad"] else [],
     )
 
 
@@ -99,10 +97,11 @@ def _counts(cursor: Cursor) -> dict[str, Any]:
     )[0]
 
 
-def _errors(cursor: Cursor) -> list[RowError]:
+def row_errors(cursor: Cursor) -> list[RowError]:
+    """Return the latest bad rows of the prepared chunk, :data:`~.jobs.ERRORS_KEPT` at most, in order of their numbers."""
     found = cursor.execute(
         """SELECT n, left(line, 100000), reason FROM parsed JOIN staged USING (n)
         WHERE reason IS NOT NULL ORDER BY n DESC LIMIT ?""",
-        [ERROR_LIMIT],
+        [ERRORS_KEPT],
     ).fetchall()
     return list(starmap(RowError, reversed(found)))
