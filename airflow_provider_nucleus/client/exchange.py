@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Generator, Mapping
 
-__all__ = ["ERROR_BODY_LIMIT", "Failure", "Pause", "Request", "Response", "exchange"]
+__all__ = ["ERROR_BODY_LIMIT", "Failure", "Pause", "Reply", "Request", "Response", "exchange"]
 
 T = TypeVar("T")
 

@@ -43,6 +43,7 @@ __all__ = [
     "SceneCategoryAnnotation",
     "SegmentationAnnotation",
     "parse_annotation",
+    "pick_type",
     "read_annotation",
 ]
 

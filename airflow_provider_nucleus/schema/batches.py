@@ -12,7 +12,7 @@ from typing import Any
 
 from airflow_provider_nucleus.schema.rows import SourceRow
 
-__all__ = ["RowBatch", "RowStream", "batches_of"]
+__all__ = ["BATCH_ROWS", "RowBatch", "RowStream", "batches_of"]
 
 BATCH_ROWS = 2_000
 """Rows collected into one batch when a source only offers single rows."""

@@ -24,8 +24,10 @@ __all__ = [
     "check_flag",
     "check_metadata",
     "check_nullable_metadata",
+    "check_number",
     "check_optional_text",
     "check_text",
+    "shown",
 ]
 
 COORDINATE_LIMIT = 2.0**53

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from airflow_provider_nucleus.schema.base import Answer
 
-__all__ = ["Dataset", "DatasetInfo", "Model", "ModelRun", "Slice", "SliceInfo", "UploadAnswer"]
+__all__ = ["Dataset", "DatasetInfo", "Members", "Model", "ModelRun", "Slice", "SliceInfo", "UploadAnswer"]
 
 
 def _list(value: Any) -> Any:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.client.uploads.target import Kind
 
-__all__ = ["BadRow", "EncodedBatch", "Encoder", "Key", "WireRow", "dump_line", "dumps"]
+__all__ = ["BadRow", "EncodedBatch", "Encoder", "Key", "WireRow", "dump_line", "dumps", "stable_id"]
 
 Key = tuple[str | None, ...]
 """What identifies an object on the server: equal keys are one object."""

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from airflow_provider_nucleus.exceptions import NucleusConfigError
 
-__all__ = ["Kind", "OnChange", "OnClear", "UploadOptions", "UploadTarget"]
+__all__ = ["JOB_TYPES", "Kind", "OnChange", "OnClear", "UploadOptions", "UploadTarget"]
 
 Kind = Literal["annotations", "predictions", "items"]
 OnChange = Literal["fail", "restart", "continue"]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.matching.sides import Sets, Span
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["COCO_FIELDS", "LabelCodes", "label_codes", "object_rows", "sides_of"]
+__all__ = ["COCO_FIELDS", "LabelCodes", "codes_of", "label_codes", "no_segments", "object_rows", "sides_of"]
 
 COCO_FIELDS: Final = (
     "metadata LIKE '%\"iscrowd\"%' AND coalesce(json_extract_string(metadata, '$.iscrowd') IN ('1', '1.0', 'true'), false) "

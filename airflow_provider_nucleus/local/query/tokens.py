@@ -9,7 +9,7 @@ from typing import Final
 
 from airflow_provider_nucleus.local.query.errors import QueryError
 
-__all__ = ["QUERY_LIMIT", "Kind", "Token", "tokens_of"]
+__all__ = ["QUERY_LIMIT", "Kind", "Token", "tokens_of", "unquoted"]
 
 QUERY_LIMIT: Final = 10_000
 """Characters of the longest query that is read."""

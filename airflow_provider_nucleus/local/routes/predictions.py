@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.store.models import Model, Run
     from airflow_provider_nucleus.local.wire import Call
 
-__all__ = ["ROUTES"]
+__all__ = ["ROUTES", "on_item", "upload"]
 
 ROUTES: Final = RouteTable()
 
