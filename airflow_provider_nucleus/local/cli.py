@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_provider_nucleus.local import cli_demo, cli_evaluate
+from airflow_provider_nucleus.local.cli_arguments import whole_number
 from airflow_provider_nucleus.local.errors import DataDirError
 
 if TYPE_CHECKING:
@@ -33,7 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--host", default="127.0.0.1", help="address to listen on (default: this machine only)"
     )
     serve.add_argument(
-        "--port", type=int, default=8787, help="port to listen on; 0 picks a free one and prints it"
+        "--port",
+        type=whole_number(0, 65_535),
+        default=8787,
+        help="port to listen on; 0 picks a free one and prints it",
     )
     serve.add_argument(
         "--api-key", help="key that clients must send (default: NUCLEUS_LOCAL_API_KEY, else generated)"

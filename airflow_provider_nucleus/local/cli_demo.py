@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from airflow_provider_nucleus.local.cli_arguments import share, whole_number
+
+if TYPE_CHECKING:
+    import argparse
 
 __all__ = ["add_parser", "run"]
 
@@ -32,10 +37,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--dags", type=Path, help="folder with the example DAGs (default: dags_examples of the checkout)"
     )
-    parser.add_argument("--frames", type=_count, help="number of rendered scenes (default: 36)")
+    parser.add_argument(
+        "--frames", type=whole_number(4, 10_000), help="number of rendered scenes (default: 36)"
+    )
     parser.add_argument("--seed", type=int, help="seed of the rendered scenes (default: 7)")
     parser.add_argument(
-        "--iou", type=_share, default=0.5, help="IoU from which a match counts, 0-1 (default: 0.5)"
+        "--iou", type=share, default=0.5, help="IoU from which a match counts, 0-1 (default: 0.5)"
     )
     parser.add_argument("--verbose", action="store_true", help="show everything Airflow prints")
     parser.set_defaults(run=run)
@@ -76,19 +83,3 @@ def run(args: argparse.Namespace) -> int:
         console.text(f"\nInterrupted after {console.elapsed:.0f} s; nothing is left running.")
         return 128 + number
     return 0
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not 4 <= int(text) <= 10_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of scenes between 4 and 10000")
-    return int(text)
-
-
-def _share(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number between 0 and 1")
-    return value

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_nucleus.local.cli_arguments import share, whole_number
+
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
@@ -42,11 +44,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument(
         "--iou",
-        type=_share,
+        type=share,
         default=0.5,
         help="IoU from which a Nucleus match counts, 0 to 1 (default: 0.5); the COCO metrics have their own",
     )
-    parser.add_argument("--workers", type=_positive, default=1, help="threads to evaluate with (default: 1)")
+    parser.add_argument(
+        "--workers", type=whole_number(1, 1024), default=1, help="threads to evaluate with (default: 1)"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
     parser.set_defaults(run=run)
 
@@ -167,17 +171,3 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, texts: int = 
         ).rstrip()
         for row in (heads, *rows)
     ]
-
-
-def _share(text: str) -> float:
-    value = float(text)
-    if not 0.0 <= value <= 1.0:
-        raise ValueError(text)
-    return value
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError(text)
-    return value

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import io
 
-import pytest
-
 from airflow_provider_nucleus.local.cli import main
 from airflow_provider_nucleus.local.demo.console import Console
 
@@ -51,18 +49,6 @@ def test_colour_on_a_terminal_only(monkeypatch):
 
     assert "\x1b[31mfailed" in coloured.getvalue()
     assert "\x1b" not in plain.getvalue()
-
-
-@pytest.mark.parametrize(
-    "option", [["--frames", "3"], ["--frames", "many"], ["--iou", "1.5"], ["--iou", "half"]]
-)
-def test_bad_options_are_refused_by_name(option, capsys):
-    """Exit status 2 and a sentence that names option and value."""
-    with pytest.raises(SystemExit) as caught:
-        main(["demo", *option])
-
-    assert caught.value.code == 2
-    assert f"argument {option[0]}: {option[1]!r} is not a number" in capsys.readouterr().err
 
 
 def test_a_missing_data_folder_is_one_sentence(tmp_path, capsys):

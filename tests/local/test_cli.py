@@ -1,0 +1,29 @@
+"""The command ``nucleus-local``: what it does not understand, it says."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_nucleus.local.cli import main
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "value", "accepted"),
+    [
+        ("demo", "--frames", "3", "a whole number from 4 to 10000"),
+        ("demo", "--frames", "many", "a whole number from 4 to 10000"),
+        ("demo", "--iou", "1.5", "a number from 0 to 1"),
+        ("evaluate", "--iou", "half", "a number from 0 to 1"),
+        ("evaluate", "--iou", "nan", "a number from 0 to 1"),
+        ("evaluate", "--workers", "0", "a whole number from 1 to 1024"),
+        ("serve", "--port", "99999", "a whole number from 0 to 65535"),
+        ("serve", "--port", "-1", "a whole number from 0 to 65535"),
+    ],
+)
+def test_bad_values_are_answered_with_what_is_accepted(command, option, value, accepted, capsys):
+    """Exit status 2 and a sentence that names option, value and range."""
+    with pytest.raises(SystemExit) as caught:
+        main([command, f"{option}={value}"])
+
+    assert caught.value.code == 2
+    assert f"argument {option}: {value!r} is not {accepted}" in capsys.readouterr().err
