@@ -1,1 +1,1 @@
-"""sensors."""
+"""Waiting for what something else has started."""

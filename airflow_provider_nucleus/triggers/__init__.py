@@ -1,1 +1,1 @@
-"""triggers."""
+"""Waiting in the triggerer: asynchronous, without a worker, one poll for all waits of a connection."""
