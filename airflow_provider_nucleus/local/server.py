@@ -18,6 +18,8 @@ from airflow_provider_nucleus.local.datadir import DataDir
 from airflow_provider_nucleus.local.errors import ApiError, MethodNotAllowedError, NotImplementedRoute
 from airflow_provider_nucleus.local.pages.app import PagesApp
 from airflow_provider_nucleus.local.routes.collection import all_routes
+from airflow_provider_nucleus.local.routes.own_evaluations import OWN_PREFIX
+from airflow_provider_nucleus.local.routes.own_evaluations import ROUTES as OWN_ROUTES
 from airflow_provider_nucleus.local.services import Services
 from airflow_provider_nucleus.local.wire import (
     Answer,
@@ -70,18 +72,20 @@ def create_app(data_dir: Path | str | DataDir, *, settings: Settings) -> FastAPI
         """Answer when the server is ready for work."""
         return {"status": "ok"}
 
-    app.mount(API_PREFIX, _Contract(services, all_routes()))
+    app.mount(API_PREFIX, _Contract(services, all_routes(), prefix=API_PREFIX))
+    app.mount(OWN_PREFIX, _Contract(services, OWN_ROUTES, prefix=OWN_PREFIX))
     # Last: it answers every path that nothing above does.
     app.mount("/", PagesApp(services))
     return app
 
 
 class _Contract:
-    """The routes of the contract as an ASGI application that answers nothing but JSON."""
+    """A table of routes (the contract, or our own) as an ASGI application that answers nothing but JSON."""
 
-    def __init__(self, services: Services, routes: RouteTable) -> None:
+    def __init__(self, services: Services, routes: RouteTable, *, prefix: str) -> None:
         self._services = services
         self._routes = routes
+        self._prefix = prefix
         # Fewer threads than there are for reads: calls that wait for the writer's turn never hold up a GET.
         self._writers = CapacityLimiter(_WRITERS)
 
@@ -102,7 +106,7 @@ class _Contract:
 
     async def _answer(self, request: Request) -> Response:
         raw = request.scope["raw_path"].partition(b"?")[0].decode("latin-1")
-        path = raw.partition(API_PREFIX)[2].lstrip("/")
+        path = raw.partition(self._prefix)[2].lstrip("/")
         match = self._routes.match(request.method, path)
         if match is None or not match.route.public:
             check_key(request.headers, self._services.settings.api_key)

@@ -1,0 +1,149 @@
+"""Two evaluations on the same items: differences with paired bootstrap intervals, and the objects that changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+import numpy as np
+
+from airflow_provider_nucleus.evaluation.arrays import NONE
+from airflow_provider_nucleus.evaluation.changes import changed_objects
+from airflow_provider_nucleus.evaluation.compare import BootstrapOptions, Entry, compare
+from airflow_provider_nucleus.local.errors import ConflictError
+from airflow_provider_nucleus.local.store.ids import ANNOTATION, ITEM, PREDICTION, numbered
+
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.evaluation.changes import Changes
+    from airflow_provider_nucleus.evaluation.compare import Difference
+    from airflow_provider_nucleus.local.evaluating.loaded import Loaded
+
+__all__ = ["CHANGES", "Change", "changes_of", "comparison_of", "require_comparable"]
+
+Change: TypeAlias = Literal["gained", "lost", "kept", "missed"]
+CHANGES: Final[tuple[Change, ...]] = ("gained", "lost", "kept", "missed")
+
+_AP_ROWS: Final = 300_000
+"""Predictions of both sides up to which AP is resampled unless asked for: a replicate reads all of them."""
+
+
+def require_comparable(baseline: Loaded, other: Loaded) -> None:
+    """Raise :class:`ConflictError` unless both were evaluated on the same items and the same ground truth."""
+    pairs = (
+        ("items", baseline.items, other.items),
+        *(
+            (f"ground truth ({name})", baseline.arrays[f"truth_{name}"], other.arrays[f"truth_{name}"])
+            for name in ("number", "segment", "image", "raw", "area", "crowd", "ignore")
+        ),
+    )
+    names = baseline.labels.names, other.labels.names
+    for what, first, second in pairs:
+        if what.endswith("(raw)"):
+            first, second = (
+                np.array(side.raw.names)[codes] if codes.size else codes
+                for side, codes in ((baseline, first), (other, second))
+            )
+        if not np.array_equal(first, second):
+            raise ConflictError(
+                f"Evaluations {baseline.id} and {other.id} do not have the same {what}: the benchmark, its ground truth or "
+                "the exclusion rules differ. Evaluate both models on one benchmark with the same rules, then compare."
+            )
+    if baseline.about["taxonomy"] != other.about["taxonomy"]:
+        raise ConflictError(
+            f"Evaluations {baseline.id} and {other.id} group labels differently ({len(names[0])} and {len(names[1])} labels): "
+            "evaluate both with the same rollup groups, then compare."
+        )
+
+
+def comparison_of(
+    baseline: Loaded,
+    other: Loaded,
+    *,
+    threshold: float,
+    minimum_confidence: float | None,
+    replicates: int,
+    ap_replicates: int | None,
+) -> dict[str, Any]:
+    """Return every number of both, the difference and its interval, and how many objects changed."""
+    if ap_replicates is None:
+        many = len(baseline.predictions) + len(other.predictions) > _AP_ROWS
+        ap_replicates = 0 if many else 200
+    options = BootstrapOptions(replicates=replicates, ap_replicates=ap_replicates)
+    entries = [Entry(side.id, side.matches, side.coco["all"]) for side in (baseline, other)]
+    (found,) = compare(
+        entries,
+        images=int(baseline.items.size),
+        threshold=threshold,
+        minimum_confidence=minimum_confidence,
+        bootstrap=options,
+    )
+    return {
+        "baseline": found.baseline,
+        "other": found.other,
+        "iou_threshold": threshold,
+        "minimum_confidence": minimum_confidence,
+        "items": found.items,
+        "bootstrap": {
+            "replicates": options.replicates,
+            "ap_replicates": options.ap_replicates,
+            "level": options.level,
+            "seed": options.seed,
+        },
+        "differences": {name: _difference(value) for name, value in found.differences.items()},
+        "changes": {name: int(getattr(found.changes, name).size) for name in CHANGES},
+    }
+
+
+def _difference(value: Difference) -> dict[str, Any]:
+    return {
+        "baseline": value.baseline.to_dict(),
+        "other": value.other.to_dict(),
+        "difference": value.difference.to_dict(),
+        "low": value.low.to_dict(),
+        "high": value.high.to_dict(),
+        "share_higher": value.higher.to_dict(),
+        "replicates": value.replicates,
+    }
+
+
+def changes_of(
+    baseline: Loaded,
+    other: Loaded,
+    *,
+    threshold: float,
+    minimum_confidence: float | None,
+    change: Change,
+    limit: int,
+    offset: int,
+) -> dict[str, Any]:
+    """Return a page of the ground truth that one found and the other did not (or both, or neither)."""
+    found = changed_objects(
+        baseline.matches, other.matches, threshold=threshold, minimum_confidence=minimum_confidence
+    )
+    rows = getattr(found, change)
+    return {
+        "change": change,
+        "total": int(rows.size),
+        "rows": [_object(baseline, other, found, row) for row in rows[offset : offset + limit].tolist()],
+    }
+
+
+def _object(baseline: Loaded, other: Loaded, found: Changes, row: int) -> dict[str, Any]:
+    truth = baseline.truth
+    return {
+        "dataset_item_id": numbered(ITEM, int(baseline.items[truth.image[row]])),
+        "ground_truth_annotation_id": numbered(ANNOTATION, int(baseline.arrays["truth_number"][row])),
+        "label": baseline.labels.names[truth.label[row]],
+        "baseline": _finder(baseline, int(found.by_first[row])),
+        "other": _finder(other, int(found.by_second[row])),
+    }
+
+
+def _finder(side: Loaded, row: int) -> dict[str, Any] | None:
+    if row == NONE:
+        return None
+    confidence = float(side.predictions.confidence[row])
+    return {
+        "model_prediction_id": numbered(PREDICTION, int(side.arrays["prediction_number"][row])),
+        "iou": float(side.matches.overlap[row]),
+        "confidence": None if np.isnan(confidence) else confidence,
+    }

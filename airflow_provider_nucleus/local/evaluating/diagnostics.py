@@ -1,0 +1,204 @@
+"""Numbers of ours that the compatible charts have no place for: our own names, our own routes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+import numpy as np
+
+from airflow_provider_nucleus.evaluation.arrays import NONE
+from airflow_provider_nucleus.evaluation.attribution import Overlaps
+from airflow_provider_nucleus.evaluation.calibration import calibration
+from airflow_provider_nucleus.evaluation.coco_match import COCO_THRESHOLDS
+from airflow_provider_nucleus.evaluation.curves import f1_curve, precision_recall_curves
+from airflow_provider_nucleus.evaluation.histograms import overlap_histogram, score_histogram
+from airflow_provider_nucleus.evaluation.metric import Metric
+from airflow_provider_nucleus.evaluation.pairs import Edges
+from airflow_provider_nucleus.evaluation.tide import Tide, tide_of_pairs
+from airflow_provider_nucleus.local.errors import BadRequestError
+from airflow_provider_nucleus.local.evaluating.charts import counted_predictions
+from airflow_provider_nucleus.local.evaluating.loaded import COCO_OPTIONS
+from airflow_provider_nucleus.local.evaluating.precision import rows_of
+
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.evaluation.arrays import BoolArray, IndexArray
+    from airflow_provider_nucleus.evaluation.average_precision import RankedRows
+    from airflow_provider_nucleus.evaluation.curves import ConfidencePoint
+    from airflow_provider_nucleus.evaluation.histograms import Histogram
+    from airflow_provider_nucleus.local.evaluating.loaded import Loaded
+    from airflow_provider_nucleus.local.evaluating.selection import Selection
+
+__all__ = ["CurveFamily", "calibration_of", "curves_of", "errors_of", "f1_of_selection", "histograms_of"]
+
+CurveFamily: TypeAlias = Literal["nucleus", "coco"]
+
+_RANKED_FAMILIES: Final = ("area", "cuboid", "keypoints")
+
+
+def histograms_of(loaded: Loaded, selection: Selection) -> dict[str, Any]:
+    """Return histograms of overlap and of confidence, split into true and false positives at the threshold."""
+    kept = _kept(loaded, selection)
+    overlap = loaded.matches.overlap[kept]
+    confidence = loaded.predictions.confidence[kept]
+    hits = selection.hits[kept]
+    return {
+        "overlap": _histogram(overlap_histogram(overlap, hits), left_out="unmatched"),
+        "confidence": _histogram(score_histogram(confidence, hits), left_out="without_confidence"),
+    }
+
+
+def _histogram(found: Histogram, *, left_out: str) -> dict[str, Any]:
+    bounds = found.bounds.tolist()
+    rows = zip(
+        bounds, bounds[1:], found.true_positives.tolist(), found.false_positives.tolist(), strict=False
+    )
+    return {
+        "buckets": [
+            {"min": low, "max": high, "true_positives": right, "false_positives": wrong}
+            for low, high, right, wrong in rows
+        ],
+        left_out: found.left_out,
+    }
+
+
+def curves_of(loaded: Loaded, selection: Selection, *, family: CurveFamily) -> list[dict[str, Any]]:
+    """Return precision, recall and the confidence at each point, per label, of either family of matching."""
+    rows = _ranked_rows(loaded, selection, family)
+    return [
+        {
+            "label": loaded.labels.names[curve.label],
+            "ground_truths": curve.positives,
+            "average_precision": curve.average_precision.to_dict(),
+            "recall": curve.recall.tolist(),
+            "precision": curve.precision.tolist(),
+            "confidence": curve.confidence.tolist(),
+        }
+        for curve in precision_recall_curves(rows, threshold=selection.threshold)
+    ]
+
+
+def f1_of_selection(loaded: Loaded, selection: Selection, *, family: CurveFamily) -> dict[str, Any]:
+    """Return F1 against confidence with precision and recall, and the best cut."""
+    rows = _ranked_rows(loaded, selection, family)
+    curve = f1_curve(
+        rows,
+        threshold=selection.threshold,
+        without_confidence=loaded.coco["all"].without_confidence,
+    )
+    return {
+        "points": [_point(point) for point in curve.points],
+        "best": None if curve.best is None else _point(curve.best),
+        "reason": curve.reason,
+    }
+
+
+def _point(point: ConfidencePoint) -> dict[str, Any]:
+    return {
+        "confidence": point.confidence,
+        "true_positives": point.true_positives,
+        "predictions": point.predictions,
+        "precision": point.precision.value,
+        "recall": point.recall.value,
+        "f1": point.f1.value,
+    }
+
+
+def _ranked_rows(loaded: Loaded, selection: Selection, family: CurveFamily) -> RankedRows:
+    if selection.ap is None:
+        raise BadRequestError(
+            "Curves need a choice of objects: leave out iouRange, labelEquality, hasGroundTruth and tideBackground."
+        )
+    if family == "nucleus":
+        return loaded.ranked(selection.threshold).rows(
+            predictions=selection.predictions, ground_truth=selection.ground_truth
+        )
+    if all(abs(selection.threshold - known) > 1e-9 for known in COCO_THRESHOLDS):
+        raise BadRequestError(
+            f"COCO's matching was done at {', '.join(f'{known:.2f}' for known in COCO_THRESHOLDS)}; choose one of them "
+            "or family=nucleus."
+        )
+    (rows,) = rows_of(loaded, selection.ap, COCO_OPTIONS.areas[:1])
+    return rows
+
+
+def calibration_of(loaded: Loaded, selection: Selection, *, bins: int) -> dict[str, Any]:
+    """Compare confidences with outcomes at the threshold."""
+    kept = _kept(loaded, selection)
+    found = calibration(loaded.predictions.confidence[kept], selection.hits[kept], bins=bins)
+    return {
+        "ece": found.ece.to_dict(),
+        "mce": found.mce.to_dict(),
+        "brier": found.brier.to_dict(),
+        "counted": found.counted,
+        "without_confidence": found.without_confidence,
+        "bins": [
+            {
+                "lower": entry.lower,
+                "upper": entry.upper,
+                "count": entry.count,
+                "true_positives": entry.true_positives,
+                "mean_confidence": entry.mean_confidence.value,
+                "accuracy": entry.accuracy.value,
+            }
+            for entry in found.bins
+        ],
+    }
+
+
+def errors_of(loaded: Loaded) -> dict[str, Any]:
+    """Return TIDE as published: counts and the AP each kind costs (dAP), at an overlap of 0.5, of everything.
+
+    Matching is by confidence, so the counts are not those of ``tideAttribution``. Only objects that have a place in
+    AP take part.
+    """
+    found = _tide(loaded)
+    names = {entry: getattr(found.lost, entry) for entry in found.lost.__dataclass_fields__}
+    return {
+        "foreground": found.foreground,
+        "background": found.background,
+        "max_detections": found.max_detections,
+        "ap": found.ap.to_dict(),
+        "counts": asdict(found.attribution.counts()),
+        "lost_ap": {name: value.to_dict() for name, value in names.items() if isinstance(value, Metric)},
+    }
+
+
+def _tide(loaded: Loaded) -> Tide:
+    matches = loaded.matches
+    overlaps = Overlaps(
+        matches.best_right, matches.best_right_overlap, matches.best_wrong, matches.best_wrong_overlap
+    )
+    ranked = _ranked_objects(loaded, "prediction")
+    if ranked.all() and _ranked_objects(loaded, "truth").all():
+        return tide_of_pairs(loaded.truth, loaded.predictions, pairs=loaded.edges, overlaps=overlaps)
+    rows, truths = np.flatnonzero(ranked), np.flatnonzero(_ranked_objects(loaded, "truth"))
+    new_row, new_truth = _places(rows, ranked.size), _places(truths, len(loaded.truth))
+    edges = loaded.edges
+    return tide_of_pairs(
+        loaded.truth.take(truths),
+        loaded.predictions.take(rows),
+        pairs=Edges(new_truth[edges.ground_truth], new_row[edges.prediction], edges.overlap),
+        overlaps=Overlaps(
+            np.append(new_truth, NONE)[overlaps.right[rows]].astype(np.int32),
+            overlaps.right_overlap[rows],
+            np.append(new_truth, NONE)[overlaps.wrong[rows]].astype(np.int32),
+            overlaps.wrong_overlap[rows],
+        ),
+    )
+
+
+def _ranked_objects(loaded: Loaded, side: str) -> BoolArray:
+    codes = [loaded.about["families"].index(name) for name in _RANKED_FAMILIES]
+    return np.isin(loaded.arrays[f"{side}_family"], codes)
+
+
+def _places(rows: IndexArray, count: int) -> IndexArray:
+    places = np.full(count, NONE, dtype=np.int64)
+    places[rows] = np.arange(rows.size, dtype=np.int64)
+    return places
+
+
+def _kept(loaded: Loaded, selection: Selection) -> BoolArray:
+    kept = counted_predictions(loaded, selection)
+    return loaded.predictions.counted if kept is None else kept

@@ -1,0 +1,179 @@
+"""Our own read-only routes over evaluations, below ``/ui/api``: what the compatible contract has no place for.
+
+They never change a compatible answer. Threshold, filters and query are those of charts, in the address:
+``?iouThreshold=0.5&filters={...}&query=...``.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow_provider_nucleus.local.errors import BadRequestError
+from airflow_provider_nucleus.local.evaluating.comparison import (
+    CHANGES,
+    changes_of,
+    comparison_of,
+    require_comparable,
+)
+from airflow_provider_nucleus.local.evaluating.diagnostics import (
+    calibration_of,
+    curves_of,
+    errors_of,
+    f1_of_selection,
+    histograms_of,
+)
+from airflow_provider_nucleus.local.evaluating.filters import read_filters
+from airflow_provider_nucleus.local.evaluating.origin import origin_of
+from airflow_provider_nucleus.local.evaluating.selection import select
+from airflow_provider_nucleus.local.routes.evaluation_results import asked_of_query, result, threshold_of
+from airflow_provider_nucleus.local.routes.registry import RouteTable
+from airflow_provider_nucleus.local.store import evaluations
+
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.local.evaluating.diagnostics import CurveFamily
+    from airflow_provider_nucleus.local.evaluating.loaded import Loaded
+    from airflow_provider_nucleus.local.evaluating.selection import Selection
+    from airflow_provider_nucleus.local.wire import Call
+
+__all__ = ["OWN_PREFIX", "ROUTES"]
+
+OWN_PREFIX: Final = "/ui/api"
+ROUTES: Final = RouteTable()
+_MOST_REPLICATES: Final = 10_000
+_PAGE: Final = 100
+
+
+@ROUTES.get("evaluations/{ev}/histograms")
+def histograms(call: Call) -> Any:
+    """Histograms of overlap and confidence, split into true and false positives."""
+    return histograms_of(*_selected(call))
+
+
+@ROUTES.get("evaluations/{ev}/prCurves")
+def curves(call: Call) -> Any:
+    """Precision, recall and confidence per label; ``family=coco`` (default) or ``nucleus``."""
+    loaded, selection = _selected(call)
+    family = _family(call)
+    return {
+        "family": family,
+        "iou_threshold": selection.threshold,
+        "curves": curves_of(loaded, selection, family=family),
+    }
+
+
+@ROUTES.get("evaluations/{ev}/f1Curve")
+def f1(call: Call) -> Any:
+    """F1 against confidence with the best cut; ``family=nucleus`` or ``coco``."""
+    loaded, selection = _selected(call)
+    family = _family(call, default="nucleus")
+    return {
+        "family": family,
+        "iou_threshold": selection.threshold,
+        **f1_of_selection(loaded, selection, family=family),
+    }
+
+
+@ROUTES.get("evaluations/{ev}/calibration")
+def calibration(call: Call) -> Any:
+    """Calibration errors and reliability bins; ``bins`` 1 to 100, 10 by default."""
+    bins = _whole(call, "bins", 10, most=100)
+    if bins < 1:
+        raise BadRequestError("bins must be 1 to 100.")
+    return calibration_of(*_selected(call), bins=bins)
+
+
+@ROUTES.get("evaluations/{ev}/errors")
+def errors(call: Call) -> Any:
+    """TIDE counts under confidence-first matching, and the AP each kind of error costs."""
+    return errors_of(result(call))
+
+
+@ROUTES.get("evaluations/{ev}/provenance")
+def provenance(call: Call) -> Any:
+    """Where the numbers come from and what is in none of them."""
+    loaded = result(call)
+    threshold = threshold_of(asked_of_query(call).get("iou_threshold"))
+    with call.db.read() as cursor:
+        return origin_of(loaded, evaluations.find(cursor, call.params["ev"]), threshold=threshold)
+
+
+@ROUTES.get("evaluations/{ev}/compare/{other}")
+def compare(call: Call) -> Any:
+    """Differences of another evaluation from this one, with bootstrap intervals."""
+    baseline, other = _pair(call)
+    asked = call.query.get("apReplicates")
+    return comparison_of(
+        baseline,
+        other,
+        threshold=threshold_of(asked_of_query(call).get("iou_threshold")),
+        minimum_confidence=_confidence(call),
+        replicates=_whole(call, "replicates", 1000, most=_MOST_REPLICATES),
+        ap_replicates=None if not asked else _whole(call, "apReplicates", 0, most=_MOST_REPLICATES),
+    )
+
+
+@ROUTES.get("evaluations/{ev}/changes/{other}")
+def changes(call: Call) -> Any:
+    """Ground truth by who found it: ``change`` is gained (default), lost, kept or missed."""
+    baseline, other = _pair(call)
+    change = call.query.get("change", CHANGES[0])
+    known = next((entry for entry in CHANGES if entry == change), None)
+    if known is None:
+        raise BadRequestError(f"change must be one of {', '.join(CHANGES)}.")
+    return changes_of(
+        baseline,
+        other,
+        threshold=threshold_of(asked_of_query(call).get("iou_threshold")),
+        minimum_confidence=_confidence(call),
+        change=known,
+        limit=_whole(call, "limit", _PAGE, most=1000),
+        offset=_whole(call, "offset", 0, most=2**31),
+    )
+
+
+def _selected(call: Call) -> tuple[Loaded, Selection]:
+    asked = asked_of_query(call)
+    filters = read_filters(asked.get("filters") or {}, asked.get("query"))
+    loaded = result(call)
+    with call.db.read() as cursor:
+        return loaded, select(cursor, loaded, filters, threshold=threshold_of(asked.get("iou_threshold")))
+
+
+def _pair(call: Call) -> tuple[Loaded, Loaded]:
+    baseline, other = result(call), result(call, call.params["other"])
+    if baseline.id == other.id:
+        raise BadRequestError("An evaluation is compared with another one, not with itself.")
+    require_comparable(baseline, other)
+    return baseline, other
+
+
+def _family(call: Call, *, default: CurveFamily = "coco") -> CurveFamily:
+    value = call.query.get("family", default)
+    if value == "coco":
+        return "coco"
+    if value == "nucleus":
+        return "nucleus"
+    raise BadRequestError("family must be coco or nucleus.")
+
+
+def _whole(call: Call, name: str, default: int, *, most: int) -> int:
+    text = call.query.get(name, "")
+    if not text:
+        return default
+    if not text.isascii() or not text.isdigit() or len(text) > 12 or int(text) > most:
+        raise BadRequestError(f"{name} must be a whole number from 0 to {most}.")
+    return int(text)
+
+
+def _confidence(call: Call) -> float | None:
+    text = call.query.get("minimumConfidence", "")
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 1:
+        raise BadRequestError("minimumConfidence must be a number from 0 to 1.")
+    return value
