@@ -5,7 +5,8 @@ What becomes of a remote job, whoever ends the wait:
 ===============================  =================================================================================
 the task is marked failed,       cancelled where the server can (`cancel_on_kill`), else left running and named in
 cleared or marked success        the log; while waiting by ``on_kill`` of the operator, while deferred by that of the
-                                 trigger (Airflow 3.3; below, the job is left running)
+                                 trigger (Airflow 3.3; below, and in the seconds before a triggerer has taken the
+                                 trigger up, nothing of ours is called and the job is left running)
 ``job_timeout`` passes           the same, then NucleusJobTimeout
 ``execution_timeout`` passes     the same (while waiting; Airflow does not count it while deferred)
 the deferral times out           the same: the scheduler wakes the task only to fail it, see ``resume_execution``
