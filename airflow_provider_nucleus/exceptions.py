@@ -18,7 +18,8 @@
     │   ├── NucleusJobCancelled       it was cancelled or superseded
     │   └── NucleusJobTimeout         we stopped waiting; the job may still be running
     ├── NucleusUploadError            an upload as a whole was refused, given up or incomplete
-    └── NucleusMetricsError           metrics are missing, not calculable or not comparable
+    ├── NucleusMetricsError           metrics are missing, not calculable or not comparable
+    └── NucleusEventError             the triggerer handed over an event that is not one of ours
 
 The classes are cut by what a caller does next: correct the input (config, validation, request), wait and retry
 (connection, rate limit, server), or look at the job. `retryable` says which. An error names its object and carries a
@@ -37,6 +38,7 @@ __all__ = [
     "NucleusConfigError",
     "NucleusConnectionError",
     "NucleusError",
+    "NucleusEventError",
     "NucleusJobCancelled",
     "NucleusJobError",
     "NucleusJobFailed",
@@ -286,3 +288,7 @@ class NucleusMetricsError(NucleusError):
         self.model_id = model_id
         self.evaluation_id = evaluation_id
         self.conn_id = conn_id
+
+
+class NucleusEventError(NucleusError):
+    """An event came back from the triggerer that no trigger of this package sends; the task fails rather than guess."""

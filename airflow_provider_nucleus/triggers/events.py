@@ -10,18 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, cast, get_args
 
-from airflow_provider_nucleus.exceptions import NucleusError
+from airflow_provider_nucleus.exceptions import NucleusEventError
 
-__all__ = ["EVENT_VERSION", "EventStatus", "NucleusEventError", "WaitEvent"]
+__all__ = ["EVENT_VERSION", "EventStatus", "WaitEvent"]
 
 EVENT_VERSION: Final = 1
 
 EventStatus = Literal["finished", "timeout", "unreachable"]
 _STATUSES: Final = get_args(EventStatus)
-
-
-class NucleusEventError(NucleusError):
-    """An event came back from the triggerer that no trigger of this package sends; the task fails rather than guess."""
 
 
 @dataclass(frozen=True, slots=True)

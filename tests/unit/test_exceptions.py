@@ -34,6 +34,7 @@ ERRORS = [
     ],
     exceptions.NucleusUploadError("a", summary={"rows": 1}, quarantine="q", job_ids=["job_1"]),
     exceptions.NucleusMetricsError("a", dataset_id="ds_1", model_id="prj_1", evaluation_id="evalv2_1"),
+    exceptions.NucleusEventError("a", hint="b"),
 ]
 
 

@@ -8,12 +8,16 @@ import json
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
-from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusJobFailed, NucleusJobTimeout
+from airflow_provider_nucleus.exceptions import (
+    NucleusConfigError,
+    NucleusEventError,
+    NucleusJobFailed,
+    NucleusJobTimeout,
+)
 from airflow_provider_nucleus.hooks.cancelling import Cancellation
 from airflow_provider_nucleus.operators.metrics import NucleusCalculateMetricsOperator
 from airflow_provider_nucleus.schema.jobs import JobStatus
 from airflow_provider_nucleus.tasks.results import MAX_XCOM_BYTES
-from airflow_provider_nucleus.triggers.events import NucleusEventError
 from tests.airflow.batches import box
 from tests.unit.operators.fakes import StateStore, context
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_nucleus.triggers.events import NucleusEventError, WaitEvent
+from airflow_provider_nucleus.exceptions import NucleusEventError
+from airflow_provider_nucleus.triggers.events import WaitEvent
 
 
 def test_event_round_trip():
