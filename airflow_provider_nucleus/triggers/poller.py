@@ -38,6 +38,9 @@ MAX_BACK_OFF = 60.0
 _LISTING_MARGIN = 200
 """Jobs listed beyond the watched ones, for other people's jobs among them."""
 
+_TOLD_AT_ONCE = 20
+"""Subscribers woken in one turn of the event loop."""
+
 _CONCURRENCY = 8
 """Single requests under way at a time."""
 
@@ -99,6 +102,7 @@ class JobPoller:
         self._woken.set()
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name="nucleus-job-poller")
+            self._task.add_done_callback(self._wake_all)
         try:
             while subscriber.waiting:
                 await self._news(subscriber)
@@ -113,14 +117,14 @@ class JobPoller:
 
     async def _news(self, subscriber: _Subscriber) -> None:
         """Wait for the next round; raises what ended the poller, if something did."""
-        assert self._task is not None
-        news = asyncio.ensure_future(subscriber.news.wait())
-        try:
-            await asyncio.wait({news, self._task}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            news.cancel()
-        if not subscriber.news.is_set():
+        # Waiting for the poller's task here as well would make it keep, and search, a list of all its waiters.
+        await subscriber.news.wait()
+        if not subscriber.round and self._task is not None and self._task.done():
             self._task.result()
+
+    def _wake_all(self, _: asyncio.Task[None]) -> None:
+        for subscriber in self._subscribers:
+            subscriber.news.set()
 
     async def _stop(self) -> None:
         task, self._task = self._task, None
@@ -148,9 +152,12 @@ class JobPoller:
                     return
                 taken = True
                 pause = self._back_off(seen)
-                for one in asking:
+                for position, one in enumerate(asking, 1):
                     one.hear(seen)
                     one.due = clock() + max(one.interval, pause)
+                    if not position % _TOLD_AT_ONCE:
+                        # Thousands woken in one turn of the event loop would hold up everybody else's triggers.
+                        await asyncio.sleep(0)
             left = min((one.due for one in self._subscribers), default=now) - clock()
             # A newcomer does not wait for the pause of the others.
             with contextlib.suppress(TimeoutError):
@@ -168,16 +175,17 @@ class JobPoller:
     async def _look(self, reader: JobReader, asking: Sequence[_Subscriber]) -> dict[str, Observation]:
         wanted = sorted({job for subscriber in asking for job in subscriber.waiting})
         seen = await self._listed(reader, wanted) if len(wanted) >= LIST_FROM else {}
-        gate = asyncio.Semaphore(_CONCURRENCY)
+        left = iter([job_id for job_id in wanted if job_id not in seen])
 
-        async def single(job_id: str) -> None:
-            async with gate:
+        async def look_on() -> None:
+            for job_id in left:
                 try:
                     seen[job_id] = await reader.status(job_id)
                 except NucleusError as error:
                     seen[job_id] = error
 
-        await asyncio.gather(*(single(job_id) for job_id in wanted if job_id not in seen))
+        # A few that take turns, not a task for each job: thousands would hold up the event loop at once.
+        await asyncio.gather(*(look_on() for _ in range(_CONCURRENCY)))
         return seen
 
     async def _listed(self, reader: JobReader, wanted: Sequence[str]) -> dict[str, Observation]:

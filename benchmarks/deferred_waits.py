@@ -1,0 +1,176 @@
+"""Two thousand deferred tasks in one triggerer: how late the event loop runs, and how many requests the server gets.
+
+Runs the triggers in one event loop, as a triggerer does, against a server that answers listings and statuses of jobs that all end
+shortly before the run does. The lag is measured by a coroutine that asks to be woken every 10 ms and notes how late it is; ``busy_ms_max``
+is the most processor time the loop spent between two such moments, which other processes of the machine do not inflate, and
+``garbage_collection_ms_max`` the part of it that is Python's own collection of all of Airflow's objects. For comparison, the requests that a poll of its own for every trigger would have made.
+
+    python benchmarks/deferred_waits.py [--waits 2000] [--interval 30] [--minutes 2]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+SERVER = """
+import json, sys, time
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+count, ends = int(sys.argv[1]), time.time() + float(sys.argv[2])
+seen = Counter()
+
+class Nucleus(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        if self.path == "/seen":
+            return self.answer(dict(seen))
+        seen["looks"] += 1
+        self.answer({"status": status(), "job_id": self.path.rpartition("/")[2], "message": {}})
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        seen["listings"] += 1
+        now = status()
+        self.answer([
+            {"job_id": f"job_{n}", "job_last_known_status": now, "job_type": "uploadPredictions", "job_creation_time": ""}
+            for n in range(count)
+        ])
+
+    def answer(self, body):
+        content = json.dumps(body).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_):
+        pass
+
+def status():
+    return "Running" if time.time() < ends else "Completed"
+
+server = ThreadingHTTPServer(("127.0.0.1", 0), Nucleus)
+print(server.server_port, flush=True)
+server.serve_forever()
+"""
+
+
+def main() -> None:
+    """Run the measurement and print it."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--waits", type=int, default=2000)
+    parser.add_argument("--interval", type=float, default=30.0, help="seconds between two looks")
+    parser.add_argument("--minutes", type=float, default=2.0, help="how long the jobs run")
+    options = parser.parse_args()
+    seconds = options.minutes * 60
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVER, str(options.waits), str(seconds)], stdout=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout is not None
+        base = f"http://127.0.0.1:{server.stdout.readline().strip()}"
+        os.environ["AIRFLOW_CONN_BENCHMARK"] = json.dumps({
+            "conn_type": "nucleus",
+            "password": "key",
+            "extra": {"endpoint": f"{base}/v1/nucleus"},
+        })
+        try:
+            found = asyncio.run(measure(options.waits, options.interval, base))
+        finally:
+            server.terminate()
+    looks_alone = options.waits * (seconds / options.interval + 1)
+    found |= {
+        "waits": options.waits,
+        "interval_s": options.interval,
+        "jobs_run_s": seconds,
+        "requests_with_a_poll_for_each": int(looks_alone),
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "machine": f"{os.cpu_count()} cores, Python {platform.python_version()}",
+    }
+    print(json.dumps(found, indent=2))
+
+
+async def measure(waits: int, interval: float, base: str) -> dict:
+    """Run all triggers to their end and return what was seen on the way."""
+    import httpx
+
+    from airflow_provider_nucleus.triggers.job import NucleusJobTrigger
+
+    lags: list[float] = []
+    busy: list[float] = []
+    collected: list[float] = []
+    began = 0.0
+
+    def collecting(phase: str, _: dict) -> None:
+        nonlocal began
+        if phase == "start":
+            began = time.thread_time()
+        else:
+            collected.append(time.thread_time() - began)
+
+    gc.callbacks.append(collecting)
+
+    async def watch() -> None:
+        while True:
+            asked, worked = time.perf_counter(), time.thread_time()
+            await asyncio.sleep(0.01)
+            lags.append(time.perf_counter() - asked - 0.01)
+            busy.append(time.thread_time() - worked)
+
+    async def wait(number: int) -> str:
+        trigger = NucleusJobTrigger(
+            nucleus_conn_id="benchmark",
+            job_ids=[f"job_{number}"],
+            deadline=time.time() + 3600,
+            poll_interval=interval,
+        )
+        async for event in trigger.run():
+            return event.payload["status"]
+        raise AssertionError("a trigger ended without an event")
+
+    # The first trigger pays for imports and certificates; a triggerer has long done both.
+    tasks = [asyncio.create_task(wait(0))]
+    await asyncio.sleep(2)
+    watcher = asyncio.create_task(watch())
+    started = time.perf_counter()
+    for number in range(1, waits):
+        tasks.append(asyncio.create_task(wait(number)))
+        if not number % 50:
+            # A triggerer takes its triggers from the database in batches too.
+            await asyncio.sleep(0.01)
+    ended = await asyncio.gather(*tasks)
+    took = time.perf_counter() - started
+    watcher.cancel()
+    async with httpx.AsyncClient() as client:
+        seen = (await client.get(f"{base}/seen")).json()
+    lags.sort()
+    return {
+        "finished": ended.count("finished"),
+        "took_s": round(took, 1),
+        "lag_ms_p50": round(lags[len(lags) // 2] * 1000, 2),
+        "lag_ms_p99": round(lags[int(len(lags) * 0.99)] * 1000, 2),
+        "lag_ms_max": round(lags[-1] * 1000, 2),
+        "busy_ms_max": round(max(busy) * 1000, 2),
+        "garbage_collection_ms_max": round(max(collected, default=0.0) * 1000, 2),
+        "listings": seen.get("listings", 0),
+        "looks": seen.get("looks", 0),
+    }
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    main()
