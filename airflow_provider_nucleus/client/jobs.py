@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.schema.jobs import JobStatus
 
 __all__ = [
+    "SHOWN_ERRORS",
     "OnPartial",
     "evaluation_failure",
     "job_failure",
@@ -56,7 +57,8 @@ log = logging.getLogger(__name__)
 OnPartial: TypeAlias = Literal["fail", "succeed"]
 """What Errored_Partial counts as."""
 
-_SHOWN_ERRORS = 10
+SHOWN_ERRORS = 10
+"""Row errors that an error of ours carries."""
 
 
 def job_failure(
@@ -236,7 +238,7 @@ def wait_for_job(
     if job_failure(status, on_partial=on_partial) is None:
         return status
     try:
-        errors = client.send(job_errors(job_id))[:_SHOWN_ERRORS]
+        errors = client.send(job_errors(job_id))[:SHOWN_ERRORS]
     except NucleusError as error:
         log.warning("The row errors of job %s could not be read: %s", job_id, error)
         errors = []
@@ -266,7 +268,7 @@ async def wait_for_job_async(
     if job_failure(status, on_partial=on_partial) is None:
         return status
     try:
-        errors = (await client.send(job_errors(job_id)))[:_SHOWN_ERRORS]
+        errors = (await client.send(job_errors(job_id)))[:SHOWN_ERRORS]
     except NucleusError as error:
         log.warning("The row errors of job %s could not be read: %s", job_id, error)
         errors = []

@@ -25,7 +25,7 @@ from airflow_provider_nucleus.client.calls import (
     query,
     scenes,
 )
-from airflow_provider_nucleus.client.jobs import wait_for_job
+from airflow_provider_nucleus.client.jobs import SHOWN_ERRORS, job_failure, wait_for_job
 from airflow_provider_nucleus.client.retry import NO_RETRY
 from airflow_provider_nucleus.client.sync import NucleusClient
 from airflow_provider_nucleus.client.target import check_target
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.client.config import NucleusConfig
     from airflow_provider_nucleus.client.content import Content
     from airflow_provider_nucleus.client.jobs import OnPartial
+    from airflow_provider_nucleus.exceptions import NucleusJobError
     from airflow_provider_nucleus.schema.annotations import AnyAnnotation
     from airflow_provider_nucleus.schema.exports import ExportRow, ItemWithAnnotations
     from airflow_provider_nucleus.schema.items import DatasetItem
@@ -372,6 +373,20 @@ class NucleusHook(BaseHook):
         """Return the latest errors of a job, at most 10,000, one text per row that was refused."""
         return self.send(jobs.job_errors(job_id))
 
+    def job_failure(
+        self, job_id: str, status: JobStatus, *, on_partial: OnPartial = "fail"
+    ) -> NucleusJobError | None:
+        """Return the error that the end of a job deserves, with its first row errors, or None if it succeeded."""
+        failure = job_failure(status, on_partial=on_partial, conn_id=self.nucleus_conn_id)
+        if failure is None:
+            return None
+        try:
+            errors = self.job_errors(job_id)[:SHOWN_ERRORS]
+        except NucleusError as error:
+            self.log.warning("The row errors of job %s could not be read: %s", job_id, error)
+            return failure
+        return job_failure(status, errors=errors, on_partial=on_partial, conn_id=self.nucleus_conn_id)
+
     def wait_for_job(
         self,
         job_id: str,
@@ -396,8 +411,11 @@ class NucleusHook(BaseHook):
 
     def cancel_job(self, job_id: str) -> Cancellation:
         """Ask once for a job to be cancelled, and say what that led to."""
+        return self._cancel(jobs.cancel_job(job_id))
+
+    def _cancel(self, call: Call[Any]) -> Cancellation:
         try:
-            self.get_conn().send(jobs.cancel_job(job_id), retry=NO_RETRY)
+            self.get_conn().send(call, retry=NO_RETRY)
         except NucleusError as error:
             if (outcome := Cancellation.after(error)) is None:
                 raise
@@ -438,6 +456,28 @@ class NucleusHook(BaseHook):
                 dataset_id, model_run_id, token, mode=mode, page_size=page_size
             )
         )
+
+
+    # ---- evaluations -----------------------------------------------------------------------------
+
+    def get_evaluation(self, evaluation_id: str) -> Evaluation:
+        """Look at an evaluation on a benchmark."""
+        return self.send(evaluations.get_evaluation(evaluation_id))
+
+    def wait_for_evaluation(
+        self, evaluation_id: str, *, poll_interval: float = 5.0, timeout: float | None = None
+    ) -> Evaluation:
+        """Wait until an evaluation is over and return it.
+
+        Raises NucleusMetricsError if it failed or was cancelled, NucleusJobTimeout after *timeout* seconds.
+        """
+        return wait_for_evaluation(
+            self.get_conn(), evaluation_id, poll_interval=poll_interval, timeout=timeout
+        )
+
+    def cancel_evaluation(self, evaluation_id: str) -> Cancellation:
+        """Ask once for an evaluation to be cancelled, and say what that led to."""
+        return self._cancel(evaluations.cancel_evaluation(evaluation_id))
 
 
 def _connection_hint(error: NucleusError, config: NucleusConfig | None) -> str | None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow_provider_nucleus.client.content import FileContent, json_bytes
-from airflow_provider_nucleus.client.jobs import job_failure
 from airflow_provider_nucleus.client.uploads import UploadTarget
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusValidationError
 from airflow_provider_nucleus.links.nucleus import NucleusDatasetLink, NucleusJobLink
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["NucleusAppendItemsOperator"]
 
 ItemKind = Literal["images", "lidar_scenes"]
-
-_SHOWN_ERRORS = 10
 
 
 class NucleusAppendItemsOperator(NucleusUploadOperator):
@@ -114,10 +111,7 @@ class NucleusAppendItemsOperator(NucleusUploadOperator):
         if self.kind == "images":
             return super().jobs_ended(context, statuses, carry)
         for job_id, status in statuses.items():
-            if job_failure(status) is not None:
-                errors = self.hook.job_errors(job_id)[:_SHOWN_ERRORS]
-                failure = job_failure(status, errors=errors, conn_id=self.nucleus_conn_id)
-                assert failure is not None
+            if (failure := self.hook.job_failure(job_id, status)) is not None:
                 raise failure
         return checked_xcom({
             "kind": self.kind,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath, Stats
 
-from airflow_provider_nucleus.client.jobs import job_failure
 from airflow_provider_nucleus.exceptions import (
     NucleusConfigError,
     NucleusMetricsError,
@@ -37,7 +36,6 @@ __all__ = ["NucleusCalculateMetricsOperator"]
 
 _JOB_TYPES = ("modelMetrics", "modelRunCommit")
 """What a calculation is called in listings of jobs."""
-_SHOWN_ERRORS = 10
 
 
 class NucleusCalculateMetricsOperator(NucleusWaitingOperator):
@@ -193,12 +191,10 @@ class NucleusCalculateMetricsOperator(NucleusWaitingOperator):
 
     def _succeeded(self, job_id: str, status: JobStatus) -> None:
         """Raise unless the job ended well."""
-        if (failure := job_failure(status, conn_id=self.nucleus_conn_id)) is None:
+        if (failure := self.hook.job_failure(job_id, status)) is None:
             return
-        errors = self.hook.job_errors(job_id)
-        for text in errors[:_SHOWN_ERRORS]:
+        for text in failure.errors:
             self.log.error("Job %s: %s", job_id, text)
-        failure = job_failure(status, errors=errors[:_SHOWN_ERRORS], conn_id=self.nucleus_conn_id) or failure
         failure.hint = "Matches of an earlier calculation, if any, are still in place."
         raise failure
 

@@ -14,7 +14,7 @@ from airflow.providers.common.compat.sdk import (
     PokeReturnValue,
 )
 
-from airflow_provider_nucleus.client.jobs import OnPartial, job_failure
+from airflow_provider_nucleus.client.jobs import OnPartial
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusError, NucleusJobTimeout
 from airflow_provider_nucleus.hooks.connection_form import DEFAULT_CONN_ID
 from airflow_provider_nucleus.hooks.nucleus import NucleusHook
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
 
 __all__ = ["NucleusJobSensor"]
-
-_SHOWN_ERRORS = 10
 
 
 class NucleusJobSensor(BaseSensorOperator):
@@ -152,12 +150,10 @@ class NucleusJobSensor(BaseSensorOperator):
 
     def _verdict(self, statuses: Mapping[str, JobStatus]) -> PokeReturnValue:
         for job_id, status in statuses.items():
-            if status.state.terminal and job_failure(status, on_partial=self.on_partial) is not None:
-                errors = self.hook.job_errors(job_id)[:_SHOWN_ERRORS]
-                failure = job_failure(
-                    status, errors=errors, on_partial=self.on_partial, conn_id=self.nucleus_conn_id
-                )
-                assert failure is not None
+            if not status.state.terminal:
+                continue
+            failure = self.hook.job_failure(job_id, status, on_partial=self.on_partial)
+            if failure is not None:
                 raise failure
         done = all(status.state.terminal for status in statuses.values())
         value = (
