@@ -22,7 +22,7 @@ from airflow_provider_nucleus.links.nucleus import (
 from airflow_provider_nucleus.operators.waiting import NucleusWaitingOperator
 from airflow_provider_nucleus.schema.matches import AllowedLabelMatch
 from airflow_provider_nucleus.tasks.arguments import coerced_flag, coerced_number, is_blank
-from airflow_provider_nucleus.tasks.results import MAX_XCOM_BYTES, checked_xcom, json_bytes
+from airflow_provider_nucleus.tasks.results import MAX_XCOM_BYTES, checked_xcom, json_size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -240,6 +240,6 @@ def _fitted(head: dict[str, Any], summary: MatchSummary) -> dict[str, Any]:
     labels = max(len(summary.per_label), len(summary.categories.per_label))
     while True:
         result = head | summary.to_dict(max_labels=labels)
-        if labels == 0 or len(json_bytes(result)) <= MAX_XCOM_BYTES:
+        if labels == 0 or json_size(result) <= MAX_XCOM_BYTES:
             return result
         labels = labels * 3 // 4

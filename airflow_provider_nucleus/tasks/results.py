@@ -1,25 +1,31 @@
-"""What a task returns: small JSON, checked before it is handed to Airflow."""
+"""What a task returns: JSON, and small."""
 
 from __future__ import annotations
 
 import json
+import logging
 from typing import Any
 
-__all__ = ["MAX_XCOM_BYTES", "checked_xcom", "json_bytes"]
+__all__ = ["MAX_XCOM_BYTES", "checked_xcom", "json_size"]
+
+log = logging.getLogger(__name__)
 
 MAX_XCOM_BYTES = 8 * 1024
 """Largest return value of an operator of this package, as JSON. Rows and reports go to files."""
 
 
-def json_bytes(value: Any) -> bytes:
-    """Return *value* as JSON; ValueError for NaN and infinity, which JSON does not have."""
-    return json.dumps(value, allow_nan=False).encode()
+def json_size(value: Any) -> int:
+    """Return the length of *value* as JSON, in bytes; ValueError for NaN and infinity, which JSON does not have."""
+    return len(json.dumps(value, allow_nan=False).encode())
 
 
 def checked_xcom(value: dict[str, Any]) -> dict[str, Any]:
-    """Return *value* after asserting that it is small JSON without NaN."""
-    size = len(json_bytes(value))
-    assert size <= MAX_XCOM_BYTES, (
-        f"the task's summary has {size} bytes, more than the {MAX_XCOM_BYTES} of an XCom"
-    )
+    """Return *value*, which JSON can hold; a warning says when it is larger than an XCom should be.
+
+    Only lists that the user gave (jobs to wait for, pairs of labels) make it so, and done work does not fail over them.
+    """
+    if (size := json_size(value)) > MAX_XCOM_BYTES:
+        log.warning(
+            "The task's result has %d bytes, more than the %d an XCom should hold", size, MAX_XCOM_BYTES
+        )
     return value

@@ -132,3 +132,8 @@ def test_unknown_job_of_a_real_server_is_named():
 
     with pytest.raises(Exception, match="job_nope"):
         sensor.execute(context(sensor))
+
+
+def test_many_jobs_are_waited_for_like_one(monkeypatch):
+    """However long the list that was asked for, jobs that ended well do not fail the task over its size."""
+    assert len(outcome(monkeypatch, False, *["Completed"] * 500)["jobs"]) == 500
