@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
@@ -13,6 +14,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.responses import Response
 
 from airflow_provider_nucleus.local.errors import ApiError, BadRequestError, TooLargeError
+from airflow_provider_nucleus.local.exact_json import dump_json
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -23,11 +25,12 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.store.database import Database
 
 __all__ = [
-    "Answer", "Call", "Form", "FormFile", "dump_json", "error_response", "json_response", "limited_stream", "parse_json",
+    "Answer", "Call", "Form", "FormFile", "error_response", "json_response", "limited_stream", "parse_json",
     "read_form", "read_limited",
 ]  # fmt: skip
 
 _LONG_NUMBER: Final = re.compile(rb"\d{19}")
+_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _FILES_LIMIT: Final = 10
 """Files and fields of one multipart request: the hard limit of the official client."""
 
@@ -126,22 +129,28 @@ def parse_json(text: bytes | str, *, what: str) -> Any:
     """Parse JSON without losing a digit; raises :class:`BadRequestError` naming ``what`` if it is not JSON."""
     try:
         # orjson reads integers beyond 64 bits as floats.
-        long_number = _LONG_NUMBER.search(text if isinstance(text, bytes) else text.encode())
-        return json.loads(text, parse_constant=_refuse) if long_number else orjson.loads(text)
+        raw = text if isinstance(text, bytes) else text.encode()
+        if not _LONG_NUMBER.search(raw):
+            return orjson.loads(raw)
+        value = json.loads(raw, parse_constant=_refuse, parse_float=_finite)
+        if _SURROGATE.search(raw):
+            # The standard library lets half a character through, which nothing can store or send.
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise BadRequestError(f"{what} is not valid JSON: {error}.") from error
+    else:
+        return value
 
 
 def _refuse(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
 
 
-def dump_json(value: Any) -> bytes:
-    """Serialise what :func:`parse_json` has read."""
-    try:
-        return orjson.dumps(value)
-    except TypeError:
-        return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is too large for a number")
+    return value
 
 
 async def read_form(request: Request, limit: int, *, field_limit: int) -> Form:
@@ -169,7 +178,7 @@ async def read_form(request: Request, limit: int, *, field_limit: int) -> Form:
 
 def json_response(value: Any, status: int = 200) -> Response:
     """Return compact JSON."""
-    return Response(orjson.dumps(value), status, media_type="application/json")
+    return Response(dump_json(value), status, media_type="application/json")
 
 
 def error_response(error: ApiError) -> Response:

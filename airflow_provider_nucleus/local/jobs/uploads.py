@@ -154,8 +154,9 @@ def run_scene_upload(context: JobContext) -> Outcome:
             counts[stored.status] += 1
             if stored.problem is not None:
                 name = scene.get("reference_id") if isinstance(scene, dict) else None
+                known = name if isinstance(name, str) else None
                 problems.append(
-                    orjson.dumps({"scene": {"referenceId": name}, "error": stored.problem}).decode()
+                    orjson.dumps({"scene": {"referenceId": known}, "error": stored.problem}).decode()
                 )
         return problems
 
@@ -215,14 +216,14 @@ def _loaded(line: bytes | str) -> Any:
 def _object_error(error: RowError) -> str:
     row = _loaded(error.line)
     if not isinstance(row, dict):
-        return orjson.dumps({"annotation": {"raw": error.line[:1000]}, "error": error.reason}).decode()
+        return _told("annotation", {"raw": error.line[:1000]}, error)
     shown = {name: row.get(name) for name in ("label", "type", "geometry") if name in row}
     shown |= {
         "referenceId": row.get("reference_id"),
         "annotationId": row.get("annotation_id"),
         "metadata": row.get("metadata") or {},
     }
-    return orjson.dumps({"annotation": shown, "error": error.reason}).decode()
+    return _told("annotation", shown, error)
 
 
 def _item_error(error: RowError) -> str:
@@ -230,4 +231,12 @@ def _item_error(error: RowError) -> str:
     shown: dict[str, Any] = {"raw": error.line[:1000]}
     if isinstance(row, dict):
         shown = {"referenceId": row.get("reference_id"), "imageUrl": row.get("image_url")}
-    return orjson.dumps({"item": shown, "error": error.reason}).decode()
+    return _told("item", shown, error)
+
+
+def _told(kind: str, shown: dict[str, Any], error: RowError) -> str:
+    try:
+        return orjson.dumps({kind: shown, "error": error.reason}).decode()
+    except orjson.JSONEncodeError:
+        # Nested deeper than can be written: the error of a row must not become one of the job.
+        return orjson.dumps({kind: {"raw": error.line[:1000]}, "error": error.reason}).decode()

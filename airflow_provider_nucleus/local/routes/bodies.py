@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.local.errors import BadRequestError
+from airflow_provider_nucleus.local.exact_json import dump_json
 from airflow_provider_nucleus.local.store.lines import lines_of
-from airflow_provider_nucleus.local.wire import dump_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -105,8 +105,12 @@ def _store_now(call: Call, rows: list[Any], *, update: bool, blobs: dict[int, st
         "upload_errors": stored.errored,
     }
     if stored.errors:
-        answer["error_payload"] = [{**rows[error.row], "error": error.reason} for error in stored.errors]
+        answer["error_payload"] = [_refused(rows[error.row], error.reason) for error in stored.errors]
     return answer
+
+
+def _refused(row: Any, reason: str) -> dict[str, Any]:
+    return {**(row if isinstance(row, dict) else {"raw": row}), "error": reason}
 
 
 @ROUTES.get("dataset/{ds}/datasetItems")
@@ -164,7 +168,7 @@ def update_metadata(call: Call) -> Any:
     """Merge metadata into items or scenes, at once or as a job."""
     body = call.json()
     level, entries = body.get("level", "item"), object_list(body, "metadata")
-    if level not in {"item", "scene"}:
+    if not isinstance(level, str) or level not in {"item", "scene"}:
         raise BadRequestError("level must be item or scene.")
     with call.db.write() as cursor:
         dataset = datasets.find(cursor, call.params["ds"])

@@ -103,6 +103,8 @@ def _error_text(error: uploads.RowError) -> str:
 def start_upload(call: Call, job_type: str, find_target: Callable[[Cursor], Target]) -> Any:
     """Start the job that stores the rows uploaded for ``requestId``."""
     body = call.json()
+    if not isinstance(slice_id := body.get("trained_slice_id"), str | None):
+        raise BadRequestError("trained_slice_id must be a string or null.")
     with call.db.write() as cursor:
         target = find_target(cursor)
         if target.dataset is None:
@@ -118,7 +120,7 @@ def start_upload(call: Call, job_type: str, find_target: Callable[[Cursor], Targ
                 "model_no": target.model_no,
                 "run_no": target.run_no,
                 "update": flag(body, "update"),
-                "trained_slice_id": body.get("trained_slice_id"),
+                "trained_slice_id": slice_id,
             },
         )
     return job.to_wire()

@@ -10,6 +10,7 @@ import orjson
 from airflow_provider_nucleus.local.errors import BadRequestError, ConflictError, NotFoundError
 from airflow_provider_nucleus.local.evaluating.rules import exclusion_rules
 from airflow_provider_nucleus.local.evaluating.taxonomy import Taxonomy
+from airflow_provider_nucleus.local.exact_json import json_text
 from airflow_provider_nucleus.local.store import jobs, label_configs, moments
 from airflow_provider_nucleus.local.store.counters import reserve
 from airflow_provider_nucleus.local.store.database import count_of, one, rows
@@ -134,7 +135,7 @@ def create(
 
 
 def _json(value: Any) -> str | None:
-    return None if value is None else orjson.dumps(value).decode()
+    return None if value is None else json_text(value)
 
 
 def find(cursor: Cursor, benchmark_id: str) -> Benchmark:

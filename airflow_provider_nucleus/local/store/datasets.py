@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from airflow_provider_nucleus.local.errors import BadRequestError, NotFoundError
+from airflow_provider_nucleus.local.exact_json import json_text
 from airflow_provider_nucleus.local.store import moments, slices
 from airflow_provider_nucleus.local.store.counters import reserve
 from airflow_provider_nucleus.local.store.database import count_of, one, rows
@@ -90,13 +91,14 @@ def _schema(value: Any, field: str) -> str | None:
     if value is None:
         return None
     good = isinstance(value, dict) and all(
-        isinstance(entry, dict) and entry.get("type") in _SCHEMA_TYPES for entry in value.values()
+        isinstance(entry, dict) and isinstance(entry.get("type"), str) and entry["type"] in _SCHEMA_TYPES
+        for entry in value.values()
     )
     if not good:
         raise BadRequestError(
             f"{field} must map each field to an object with a type of {sorted(_SCHEMA_TYPES)}."
         )
-    return orjson.dumps(value).decode()
+    return json_text(value)
 
 
 _DATASET: Final = (
@@ -181,7 +183,7 @@ def info(cursor: Cursor, dataset: Dataset) -> dict[str, Any]:
     ).fetchall()
     run_ids = [entry[0] for entry in found]
     schemas = {
-        field: None if row[field] is None else orjson.loads(row[field])
+        field: None if row[field] is None else orjson.Fragment(row[field])
         for field in ("annotation_metadata_schema", "item_metadata_schema")
     }
     return {

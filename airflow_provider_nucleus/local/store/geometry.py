@@ -5,13 +5,15 @@ Boxes, the bulk of all uploads, are checked by SQL in ``parsing.py``.
 
 from __future__ import annotations
 
-import math
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 __all__ = ["geometry_problem", "is_number"]
+
+_LARGEST: Final = sys.float_info.max
 
 
 def geometry_problem(kind: str, geometry: Any) -> str | None:
@@ -23,7 +25,8 @@ def geometry_problem(kind: str, geometry: Any) -> str | None:
 
 def is_number(value: Any) -> bool:
     """Say whether a JSON value is a finite number; true and false are none."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    # Compared, not converted: an integer may be too large for a float. NaN compares as false.
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= _LARGEST
 
 
 def _vertices(geometry: Mapping[str, Any], *, least: int) -> str | None:

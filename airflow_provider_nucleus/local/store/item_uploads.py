@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.local.store.counters import reserve
-from airflow_provider_nucleus.local.store.parsing import mark_bad, stage_lines, strict_json
+from airflow_provider_nucleus.local.store.parsing import mark_bad, stage_lines, strict_json, suspect
 from airflow_provider_nucleus.local.store.uploads import RowError, row_errors
 
 if TYPE_CHECKING:
@@ -78,8 +78,8 @@ def prepare_items(cursor: Cursor, data: bytes, *, first: int) -> int:
             SELECT n, CASE WHEN json_valid(line) THEN line ELSE 'null' END AS line FROM staged))"""
     )
     suspects = cursor.execute(
-        """SELECT n, metadata, embedding_info FROM parsed WHERE reason IS NULL AND (metadata LIKE '%"camera_params"%'
-            OR regexp_matches(concat_ws(' ', metadata, embedding_info), '(?i)nan|inf|e\\+?[0-9]{3}'))"""
+        f"""SELECT n, metadata, embedding_info FROM parsed WHERE reason IS NULL AND
+            (metadata LIKE '%"camera_params"%' OR {suspect("metadata")} OR {suspect("embedding_info")})"""
     ).fetchall()
     mark_bad(
         cursor, [(n, problem) for n, *texts in suspects if (problem := _json_problem(texts)) is not None]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from airflow_provider_nucleus.local.errors import BadRequestError, ConflictError, NotFoundError
+from airflow_provider_nucleus.local.exact_json import json_text
 from airflow_provider_nucleus.local.store import moments
 from airflow_provider_nucleus.local.store.counters import reserve
 from airflow_provider_nucleus.local.store.database import count_of, one, rows
@@ -79,7 +80,7 @@ def _strings(value: Any, field: str) -> list[str]:
 def _metadata(value: Any) -> str:
     if not isinstance(value, dict | None):
         raise BadRequestError("metadata must be an object.")
-    return orjson.dumps(value or {}).decode()
+    return json_text(value or {})
 
 
 def create(

@@ -13,6 +13,8 @@ import json
 import math
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from airflow_provider_nucleus.local.errors import BadRequestError
+from airflow_provider_nucleus.local.exact_json import dump_json
 from airflow_provider_nucleus.local.store.geometry import geometry_problem, is_number
 from airflow_provider_nucleus.local.store.lines import table_of_lines
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["Role", "mark_bad", "parse_objects", "stage_lines", "strict_json"]
+__all__ = ["Role", "mark_bad", "parse_objects", "stage_lines", "strict_json", "suspect"]
 
 Role = Literal["truth", "run", "model"]
 """Whose objects are uploaded: ground truth, the predictions of a run, or the run-free predictions of a model."""
@@ -38,8 +40,13 @@ _KINDS: Final[dict[Role, tuple[str, ...]]] = {
     "run": _ANY,
     "model": ("box", "polygon", "cuboid"),
 }
-# Where text of the client is kept as it is, it must be JSON to a strict reader too: DuckDB's parser takes NaN.
-_SUSPECT: Final = "(?i)nan|inf|e\\+?[0-9]{3}"
+# Where text of the client is kept as it is, it must be JSON to a strict reader too: DuckDB's parser takes NaN,
+# integers of thousands of digits and any depth, and Python's, which every client reads with, does not.
+_LONG: Final = 300
+_SUSPECT: Final = (
+    "(regexp_matches({0}, '(?i)nan|inf|e\\+?[0-9]{{3}}') OR (length({0}) > {1} AND "
+    "(regexp_matches({0}, '[0-9]{{300}}') OR length({0}) - length(translate({0}, '[{{', '')) > 200)))"
+)
 
 _STRUCTURE: Final = json.dumps({
     **dict.fromkeys(_TEXT, "VARCHAR"),
@@ -53,6 +60,11 @@ _PATHS: Final = (
     *(f"$.geometry.{a}" for a in _BOX),
 )
 _NUMERIC: Final = "('UBIGINT', 'BIGINT', 'DOUBLE', 'HUGEINT', 'UHUGEINT')"
+
+
+def suspect(column: str) -> str:
+    """Return the SQL condition under which a text column must be read by :func:`strict_json` before it is kept."""
+    return _SUSPECT.format(column, _LONG)
 
 
 def _type_of(path: str) -> str:
@@ -156,11 +168,11 @@ def _check_rest(cursor: Cursor) -> None:
     reasons: list[tuple[int, str]] = []
     query = cursor.execute(
         f"""SELECT n, type, geometry, class_pdf, labels, segments,
-            CASE WHEN regexp_matches(metadata, '{_SUSPECT}') THEN metadata END,
-            CASE WHEN regexp_matches(embedding_vector, '{_SUSPECT}') THEN embedding_vector END
+            CASE WHEN {suspect("metadata")} THEN metadata END,
+            CASE WHEN {suspect("embedding_vector")} THEN embedding_vector END
         FROM parsed WHERE reason IS NULL AND (geometry IS NOT NULL OR class_pdf IS NOT NULL OR labels IS NOT NULL
             OR segments IS NOT NULL OR type IN ('line', 'polygon', 'keypoints', 'cuboid')
-            OR regexp_matches(metadata, '{_SUSPECT}') OR regexp_matches(embedding_vector, '{_SUSPECT}'))"""
+            OR {suspect("metadata")} OR {suspect("embedding_vector")})"""
     )
     while batch := query.fetchmany(10_000):
         for n, *row in batch:
@@ -221,11 +233,14 @@ def _segments_problem(segments: list[object]) -> str | None:
 
 
 def strict_json(text: str) -> Any:
-    """Parse JSON; raises ValueError for NaN, Infinity and numbers too large to be one."""
+    """Parse JSON; raises ValueError for NaN, Infinity, numbers too large to be one, and what nobody could read back."""
     try:
-        return json.loads(text, parse_constant=_refuse, parse_float=_finite)
-    except RecursionError as error:
+        value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        if len(text) > _LONG:
+            dump_json(value)
+    except (RecursionError, BadRequestError) as error:
         raise ValueError("the row is nested too deeply") from error
+    return value
 
 
 def _refuse(name: str) -> float:

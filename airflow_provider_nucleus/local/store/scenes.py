@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from airflow_provider_nucleus.local.errors import NotFoundError
+from airflow_provider_nucleus.local.exact_json import json_text
 from airflow_provider_nucleus.local.store import items, moments
 from airflow_provider_nucleus.local.store.counters import reserve
 from airflow_provider_nucleus.local.store.database import one, rows
@@ -165,7 +166,7 @@ def store_checked(cursor: Cursor, dataset: Dataset, scene: Any, *, kind: str, up
 
 
 def _text(value: Any) -> str | None:
-    return None if value is None else orjson.dumps(value).decode()
+    return None if value is None else json_text(value)
 
 
 def _forget_frames(cursor: Cursor, scene_no: int, *, keep: list[str]) -> None:

@@ -19,7 +19,7 @@ def add(cursor: Cursor, dataset: Dataset, *, name: Any, kind: Any, labels: Any, 
     """Create a taxonomy, or add labels to it with ``update``; return the status text of the contract."""
     if not isinstance(name, str) or not name:
         raise BadRequestError("taxonomy_name must be a non-empty string.")
-    if kind not in _TYPES:
+    if not isinstance(kind, str) or kind not in _TYPES:
         raise BadRequestError(f"type must be one of {', '.join(sorted(_TYPES))}.")
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         raise BadRequestError("labels must be a list of strings.")

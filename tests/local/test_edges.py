@@ -1,0 +1,122 @@
+"""Requests nobody in their right mind sends: every one has an answer, and none spoils what others read."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.local.conftest import box
+
+if TYPE_CHECKING:
+    from tests.local.conftest import Api
+
+_HUGE = 10**400
+_LONG = 1234567890123456789
+"""Makes the server read a body with the parser that loses no digit."""
+
+
+def _post(api: Api, path: str, text: str, *, method: str = "POST") -> Any:
+    return api(method, path, data=text.encode(), headers={"Content-Type": "application/json"})
+
+
+@pytest.mark.parametrize("value", ['"\\ud800"', "1e400", "NaN", "-Infinity", "[" * 100_000, "9" * 5000])
+def test_what_is_not_json_is_refused_beside_long_numbers_too(api: Api, value: str):
+    """The parser for long numbers is as strict as the usual one: half characters, infinities, endless numbers."""
+    response = _post(
+        api, "models/add", f'{{"name":"m","reference_id":"r","metadata":{{"n":{_LONG},"v":{value}}}}}'
+    )
+
+    assert response.status_code == 400
+    assert "not valid JSON" in response.json()["error"]
+
+
+def test_integers_of_any_size_come_back_with_every_digit(api: Api):
+    """In the metadata of models, runs, items, scenes and schemas."""
+    metadata = {"n": 2**80, "huge": _HUGE}
+    model = api.ok("POST", "models/add", json={"name": "m", "reference_id": "big", "metadata": metadata})
+    dataset = api.dataset("a", item_metadata_schema={"n": {"type": "number", "limit": _HUGE}})
+    api.ok(
+        "POST",
+        f"dataset/{dataset}/metadata",
+        json={"metadata": [{"reference_id": "a", "metadata": metadata}]},
+    )
+
+    assert api.ok("GET", f"model/{model['model_id']}")["metadata"] == metadata
+    assert api.ok("GET", f"dataset/{dataset}/refloc/a")["item"]["metadata"] == metadata
+    assert api.ok("GET", f"dataset/{dataset}/info")["item_metadata_schema"]["n"]["limit"] == _HUGE
+
+
+@pytest.mark.parametrize("kind", ["polygon", "keypoints", "cuboid"])
+def test_coordinates_too_large_for_a_float_are_bad_rows(api: Api, kind: str):
+    """They fail their row, not the request or the job."""
+    dataset = api.dataset("a")
+    geometry = {
+        "polygon": {"vertices": [{"x": 0, "y": 0}, {"x": 1, "y": 0}, {"x": _HUGE, "y": 1}]},
+        "keypoints": {"keypoints": [{"x": 0, "y": _HUGE, "visible": True}], "names": ["a"]},
+        "cuboid": {
+            "position": {"x": _HUGE, "y": 0, "z": 0},
+            "dimensions": {"x": 1, "y": 1, "z": 1},
+            "yaw": 0,
+        },
+    }[kind]
+    rows = [box("a", "good"), {**box("a", "bad"), "type": kind, "geometry": geometry}]
+
+    answer = api.ok("POST", f"dataset/{dataset}/annotate", json={"annotations": rows})
+
+    assert (answer["annotations_processed"], len(answer["errors"])) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "value", ["9" * 5000, "[" * 300 + "]" * 300, '{"a":' * 1000 + "1" + "}" * 1000, "1e400"]
+)
+def test_metadata_that_clients_cannot_read_is_a_bad_row(api: Api, value: str):
+    """One such row would make every later read of its item fail in the client."""
+    dataset = api.dataset("a")
+    bad = json.dumps(box("a", "bad", metadata={"v": "?"})).replace('"?"', value)
+    item = f'{{"reference_id":"b","image_url":"s3://b/b.jpg","metadata":{{"v":{value}}}}}'
+
+    annotated = api.wait(
+        api.upload(dataset, f"dataset/{dataset}/annotate", f"{bad}\n{json.dumps(box('a', 'good'))}\n")
+    )
+    appended = api.wait(api.upload(dataset, f"dataset/{dataset}/append", item + "\n"))
+
+    assert annotated["message"]["annotation_upload"] | {"datasetId": 0, "epoch": 0} == {
+        "total": 2, "errored": 1, "ignored": 0, "processed": 1, "datasetId": 0, "epoch": 0,
+    }  # fmt: skip
+    assert appended["message"]["items"]["errored"] == 1
+    assert [
+        row["annotation_id"] for row in api.ok("GET", f"dataset/{dataset}/iloc/0")["annotations"]["box"]
+    ] == ["good"]
+
+
+def test_deep_bodies_are_refused(api: Api):
+    """Nesting that could not be written back is refused at the door."""
+    dataset = api.dataset("a")
+    text = json.dumps({"annotations": [box("a", metadata={"v": "?"})]}).replace('"?"', "[" * 400 + "]" * 400)
+
+    assert _post(api, f"dataset/{dataset}/annotate", text).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("dataset/create", {"name": "x", "item_metadata_schema": {"f": {"type": ["category"]}}}),
+        ("dataset/{ds}/add_taxonomy", {"taxonomy_name": "t", "type": ["category"], "labels": []}),
+        ("dataset/{ds}/metadata", {"metadata": [], "level": ["item"]}),
+    ],
+)
+def test_lists_where_a_word_is_expected_are_refused(api: Api, path: str, body: dict[str, Any]):
+    """The answer is 400, which says what is wrong."""
+    assert api("POST", path.format(ds=api.dataset("a")), json=body).status_code == 400
+
+
+def test_items_that_are_no_objects_are_reported_back(api: Api):
+    """The old synchronous append returns bad rows with their reasons, whatever they are."""
+    dataset = api.dataset()
+
+    answer = api.ok("POST", f"dataset/{dataset}/append", json={"items": [5, None, "x"], "update": False})
+
+    assert answer["upload_errors"] == 3
+    assert [row["raw"] for row in answer["error_payload"]] == [5, None, "x"]
