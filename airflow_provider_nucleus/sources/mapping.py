@@ -34,7 +34,7 @@ WIRE_FIELDS = frozenset({
     "height", "image_url", "item_id", "label", "labels", "mask_url", "metadata", "reference_id", "task_id", "taxonomy_name",
     "track_reference_id", "type", "width",
 })  # fmt: skip
-"""Top-level keys of the objects of nucleus-api.md section 3."""
+"""Top-level keys of the objects that Nucleus takes: items, annotations, predictions."""
 
 _BOX = ("x", "y", "width", "height")
 _CORNER = frozenset({"x", "y"})

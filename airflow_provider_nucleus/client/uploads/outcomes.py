@@ -49,7 +49,7 @@ def as_status(value: Any) -> JobStatus:
 
 
 def job_counts(status: JobStatus) -> Counts | None:
-    """Read the counts in a job's message (nucleus-api.md 4.2); None when it has none."""
+    """Read the counts in a job's message; None when it has none."""
     message = status.message if isinstance(status.message, dict) else {}
     processed = ignored = errored = 0
     found = False

@@ -38,7 +38,7 @@ __all__ = [
 
 LINES_PER_REQUEST = 5_000
 MASKS_PER_REQUEST = 20
-"""The sizes of the official client (nucleus-api.md 1.5): a mask is much more work for the server than any other row."""
+"""The sizes of the official client: a mask is much more work for the server than any other row."""
 
 
 def is_mask(line: bytes) -> bool:

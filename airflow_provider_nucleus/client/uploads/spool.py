@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["CHUNK_BYTES", "Chunk", "Spool", "SpoolWriter"]
 
 CHUNK_BYTES = 500_000_000
-"""Bytes of one chunk at most; the cloud takes 536,870,888 characters (nucleus-api.md 1.5)."""
+"""Bytes of one chunk at most; the cloud takes 536,870,888 characters."""
 
 _READ = 1 << 18
 

@@ -18,7 +18,7 @@ JOB_TYPES: dict[str, str] = {
     "predictions": "uploadPredictions",
     "items": "uploadDatasetItems",
 }
-"""The type a job of each kind has in listings (nucleus-api.md 4.4)."""
+"""The type a job of each kind has in listings."""
 
 
 @dataclass(frozen=True, slots=True)

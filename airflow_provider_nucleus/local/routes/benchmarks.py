@@ -1,4 +1,4 @@
-"""Routes of benchmarks (contract sections 2.8 and 5.8)."""
+"""Routes of benchmarks (contract section 2.8)."""
 
 from __future__ import annotations
 

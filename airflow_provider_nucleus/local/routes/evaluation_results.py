@@ -1,4 +1,4 @@
-"""Routes that read evaluations: charts, examples, the vocabulary of filters (contract sections 5.5 to 5.7)."""
+"""Routes that read evaluations: charts, examples, the vocabulary of filters (contract section 2.8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Routes that start, watch and end evaluations (contract sections 2.8, 2.15, 5.3 and 5.4)."""
+"""Routes that start, watch and end evaluations (contract sections 2.8 and 2.15)."""
 
 from __future__ import annotations
 

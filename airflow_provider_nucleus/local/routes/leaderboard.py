@@ -1,4 +1,4 @@
-"""Routes of leaderboards (contract section 5.10)."""
+"""Routes of leaderboards (contract section 2.8)."""
 
 from __future__ import annotations
 

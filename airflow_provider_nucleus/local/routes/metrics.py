@@ -1,4 +1,4 @@
-"""Routes that have predictions matched with the ground truth (contract sections 2.8, 2.6 and 5.1)."""
+"""Routes that have predictions matched with the ground truth (contract sections 2.8 and 2.6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Routes that select items and objects by a query (contract sections 2.10 and 6)."""
+"""Routes that select items and objects by a query (contract section 2.10)."""
 
 from __future__ import annotations
 

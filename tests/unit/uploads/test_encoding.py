@@ -128,7 +128,7 @@ def test_both_ways_identify_alike():
     ],
 )
 def test_identity_is_the_servers(one, other, same):
-    """Equal keys are one object by nucleus-api.md 3.5."""
+    """Equal keys are one object to Nucleus."""
 
     def key(change):
         row = {
