@@ -17,6 +17,7 @@ from airflow_provider_nucleus.client.aio import AsyncNucleusClient
 from airflow_provider_nucleus.client.calls import annotations as ground_truth
 from airflow_provider_nucleus.client.calls import (
     datasets,
+    evaluations,
     items,
     jobs,
     metrics,
@@ -25,7 +26,7 @@ from airflow_provider_nucleus.client.calls import (
     query,
     scenes,
 )
-from airflow_provider_nucleus.client.jobs import SHOWN_ERRORS, job_failure, wait_for_job
+from airflow_provider_nucleus.client.jobs import SHOWN_ERRORS, job_failure, wait_for_evaluation, wait_for_job
 from airflow_provider_nucleus.client.retry import NO_RETRY
 from airflow_provider_nucleus.client.sync import NucleusClient
 from airflow_provider_nucleus.client.target import check_target
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.client.jobs import OnPartial
     from airflow_provider_nucleus.exceptions import NucleusJobError
     from airflow_provider_nucleus.schema.annotations import AnyAnnotation
+    from airflow_provider_nucleus.schema.evaluations import Evaluation
     from airflow_provider_nucleus.schema.exports import ExportRow, ItemWithAnnotations
     from airflow_provider_nucleus.schema.items import DatasetItem
     from airflow_provider_nucleus.schema.jobs import Job, JobStatus
@@ -456,7 +458,6 @@ class NucleusHook(BaseHook):
                 dataset_id, model_run_id, token, mode=mode, page_size=page_size
             )
         )
-
 
     # ---- evaluations -----------------------------------------------------------------------------
 
