@@ -139,7 +139,7 @@ def _read_truth(path: Path, document: JsonFile) -> Truth | Literal["other"]:
     seen: set[str] = set()
     images: list[dict[str, Any]] = []
     annotations = crowds = 0
-    for key in document.keys():  # ruff: ignore[in-dict-keys] - a walk over a stream, not a dict
+    for key in document.members():
         seen.add(key)
         if key not in {"images", "annotations"} or document.peek() != b"[":
             document.skip()
