@@ -46,6 +46,8 @@ class AirflowStack:
                 "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
                 "AIRFLOW__API__PORT": str(self.port),
                 "AIRFLOW__API__HOST": "127.0.0.1",
+                "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(_free_port()),
+                "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(_free_port()),
                 "AIRFLOW__API__WORKERS": "1",
                 "AIRFLOW__API__SECRET_KEY": "stack-test-secret",
                 "AIRFLOW__API_AUTH__JWT_SECRET": "stack-test-jwt-secret-of-sufficient-length-000000000000000000000000",
@@ -53,6 +55,8 @@ class AirflowStack:
                 # A worker that died is noticed in seconds here, not in the minutes of a production default.
                 "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
                 "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
+                # What watches over a task notices its end within this many seconds; the default of 5 holds up everything.
+                "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
                 "AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "1",
                 "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
                 "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5",
@@ -139,6 +143,14 @@ class AirflowStack:
         return self.until(
             reached, timeout=timeout, what=f"{dag_id}.{task_id} to be {' or '.join(sorted(wanted))}"
         )
+
+    def wait_for_run(self, dag_id: str, run_id: str) -> None:
+        """Wait until the whole run has ended: the scheduler writes that down a little after the last task's state."""
+
+        def ended() -> bool:
+            return self._call("GET", f"dags/{dag_id}/dagRuns/{run_id}").json()["state"] in _FINISHED
+
+        self.until(ended, timeout=60, what=f"run {run_id} of {dag_id} to end")
 
     def mark(self, dag_id: str, run_id: str, task_id: str, state: str) -> None:
         """Set a task's state by hand, as the button "Mark as" does."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 ALL = list(range(120))
 TASK = "upload"
+_RUNNING = re.compile(r"Job (job_\w+) is Running")
 
 
 class Run:
@@ -38,6 +39,14 @@ class Run:
         """The task ends in this state; shows its log otherwise."""
         found = self.until_state("success", "failed")["state"]
         assert found == state, self.log()
+
+    def until_watched(self) -> None:
+        """Wait until the task is deferred and the triggerer has looked at its jobs.
+
+        Airflow calls ``on_kill`` of triggers that run; one it ends before a triggerer took it is never heard of.
+        """
+        self.until_state("deferred")
+        self.stack.until(lambda: len(set(_RUNNING.findall(self.log()))) == 3, timeout=60, what="the trigger")
 
     def until_settled(self) -> list[str]:
         return self.stack.until(self.batch.settled, timeout=60, what="the jobs to end")
@@ -86,7 +95,7 @@ def test_killed_triggerer_is_replaced(stack: AirflowStack, world: World):
     world.hold()
     batch = world.batch()
     run = Run(stack, "deferred", batch)
-    run.until_state("deferred")
+    run.until_watched()
     stack.stop("triggerer", kill=True)
     world.release()
     stack.start("triggerer")
@@ -104,9 +113,9 @@ def test_marking_failed_cancels(stack: AirflowStack, world: World, way: str):
     batch = world.batch()
     run = Run(stack, way, batch)
     if way == "deferred":
-        run.until_state("deferred")
+        run.until_watched()
     else:
-        stack.until(lambda: "Job" in run.log() and len(batch.jobs()) == 3, timeout=60, what="the wait")
+        stack.until(lambda: "is Running" in run.log(), timeout=60, what="the wait")
     stack.mark(*run.task, "failed")
     run.until_cancelled(3)
     world.release()
@@ -123,6 +132,7 @@ def test_clear_means_what_on_clear_says(stack: AirflowStack, world: World, way: 
     batch = world.batch()
     run = Run(stack, way, batch)
     run.ends("success")
+    stack.wait_for_run(way, run.id)
     stack.clear(*run.task)
     stack.until(lambda: stack.task(*run.task)["try_number"] == 2, timeout=60, what="the second run")
     run.ends("success")
@@ -137,7 +147,7 @@ def test_clearing_a_deferred_task_cancels_and_sends_again(stack: AirflowStack, w
     world.hold()
     batch = world.batch()
     run = Run(stack, "deferred", batch)
-    run.until_state("deferred")
+    run.until_watched()
     stack.clear(*run.task)
     run.until_cancelled(3)
     world.release()

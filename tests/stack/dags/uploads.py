@@ -18,9 +18,9 @@ WAYS = {
     "waiting": {"retries": 1},
     "deferred": {"deferrable": True, "retries": 1},
     "reattaching": {"deferrable": True, "on_clear": "reattach"},
-    "impatient": {"job_timeout": 5},
-    "impatient_deferred": {"deferrable": True, "job_timeout": 5},
-    "leaving": {"deferrable": True, "job_timeout": 5, "cancel_on_kill": False},
+    "impatient": {"job_timeout": 8},
+    "impatient_deferred": {"deferrable": True, "job_timeout": 8},
+    "leaving": {"deferrable": True, "job_timeout": 8, "cancel_on_kill": False},
     "hurried": {"execution_timeout": timedelta(seconds=8)},
     "crashing": {"deferrable": True, "retries": 1},
 }
