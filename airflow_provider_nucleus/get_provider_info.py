@@ -50,6 +50,7 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": INTEGRATION,
                 "python-modules": [
                     "airflow_provider_nucleus.operators.datasets",
+                    "airflow_provider_nucleus.operators.evaluations",
                     "airflow_provider_nucleus.operators.items",
                     "airflow_provider_nucleus.operators.metrics",
                     "airflow_provider_nucleus.operators.models",
@@ -58,10 +59,22 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "sensors": [
-            {"integration-name": INTEGRATION, "python-modules": ["airflow_provider_nucleus.sensors.job"]},
+            {
+                "integration-name": INTEGRATION,
+                "python-modules": [
+                    "airflow_provider_nucleus.sensors.evaluation",
+                    "airflow_provider_nucleus.sensors.job",
+                ],
+            },
         ],
         "triggers": [
-            {"integration-name": INTEGRATION, "python-modules": ["airflow_provider_nucleus.triggers.job"]},
+            {
+                "integration-name": INTEGRATION,
+                "python-modules": [
+                    "airflow_provider_nucleus.triggers.evaluation",
+                    "airflow_provider_nucleus.triggers.job",
+                ],
+            },
         ],
         "extra-links": [
             "airflow_provider_nucleus.links.nucleus.NucleusDatasetLink",

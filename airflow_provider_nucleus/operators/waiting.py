@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_nucleus.hooks.cancelling import Cancellation
+
 __all__ = ["NucleusWaitingOperator"]
 
 _WAIT_KEY: Final = "nucleus_wait"
@@ -86,10 +88,24 @@ class NucleusWaitingOperator(NucleusOperator):
         """Return the task's result; every job is terminal. To be defined by the subclass."""
         raise NotImplementedError
 
+    def look(self, job_id: str) -> JobStatus:
+        """Look at a job. What else is waited for is looked at by a subclass, in the shape of a job."""
+        return self.hook.job_status(job_id)
+
+    def wait_for(self, job_id: str, *, timeout: float) -> JobStatus:
+        """Wait in the worker until a job is over, at most *timeout* seconds."""
+        return self.hook.wait_for_job(
+            job_id, poll_interval=self.poll_interval, timeout=timeout, on_change=self._log_change
+        )
+
+    def cancel(self, job_id: str) -> Cancellation:
+        """Ask once for a job to be cancelled, and say what that led to."""
+        return self.hook.cancel_job(job_id)
+
     def check_deferrable(self, carry: Mapping[str, Any]) -> None:
         """Raise before anything is started if the wait could not be handed to the triggerer."""
         if self.deferrable:
-            self._trigger(["job_0"], carry).check_serializable()
+            self.trigger_for(["job_0"], carry).check_serializable()
 
     def attach_or_start(
         self,
@@ -120,7 +136,7 @@ class NucleusWaitingOperator(NucleusOperator):
 
     def _usable(self, job_ids: Sequence[str]) -> bool:
         try:
-            states = [self.hook.job_status(job_id).state for job_id in job_ids]
+            states = [self.look(job_id).state for job_id in job_ids]
         except NucleusNotFoundError:
             return False
         return all(state in {JobState.PENDING, JobState.SUCCEEDED} for state in states)
@@ -144,12 +160,12 @@ class NucleusWaitingOperator(NucleusOperator):
             deadline = time.time() + seconds(self.job_timeout)
             statuses = self._wait_here(job_ids, deadline)
         else:
-            statuses = {job_id: self.hook.job_status(job_id) for job_id in job_ids}
+            statuses = {job_id: self.look(job_id) for job_id in job_ids}
             if not all(status.state.terminal for status in statuses.values()):
                 self._remember(context, job_ids)
                 self.log.info("Waiting in the triggerer for %s", ", ".join(job_ids))
                 self.defer(
-                    trigger=self._trigger(job_ids, carry),
+                    trigger=self.trigger_for(job_ids, carry),
                     method_name="execute_complete",
                     timeout=timedelta(seconds=seconds(self.job_timeout)) + DEFERRAL_GRACE,
                 )
@@ -167,7 +183,7 @@ class NucleusWaitingOperator(NucleusOperator):
             statuses = {job_id: JobStatus.from_wire(status) for job_id, status in waited.jobs.items()}
         else:
             # One look from here: either it works again, or it raises the error with its own type for the retry policy.
-            statuses = {job_id: self.hook.job_status(job_id) for job_id in waited.jobs}
+            statuses = {job_id: self.look(job_id) for job_id in waited.jobs}
             if not all(status.state.terminal for status in statuses.values()):
                 raise NucleusJobTimeout(
                     f"Lost sight of {', '.join(waited.jobs)}: {waited.message}",
@@ -200,7 +216,7 @@ class NucleusWaitingOperator(NucleusOperator):
         """Cancel jobs where the server can, and say in the log what became of each."""
         for job_id in job_ids:
             try:
-                self.log.info("Job %s %s", job_id, self.hook.cancel_job(job_id))
+                self.log.info("Job %s %s", job_id, self.cancel(job_id))
             except NucleusError as error:
                 self.log.warning("Could not cancel job %s, it may still be running: %s", job_id, error)
 
@@ -226,17 +242,12 @@ class NucleusWaitingOperator(NucleusOperator):
             if job_id in statuses:
                 continue
             try:
-                statuses[job_id] = self.hook.wait_for_job(
-                    job_id,
-                    poll_interval=self.poll_interval,
-                    timeout=max(deadline - time.time(), 0),
-                    on_change=self._log_change,
-                )
+                statuses[job_id] = self.wait_for(job_id, timeout=max(deadline - time.time(), 0))
             except NucleusJobTimeout as error:
                 raise self._timed_out(job_ids) from error
             except (NucleusJobFailed, NucleusJobCancelled):
                 # What a job's end means is decided in one place for both ways of waiting.
-                statuses[job_id] = self.hook.job_status(job_id)
+                statuses[job_id] = self.look(job_id)
         return statuses
 
     def _ended_soon(self, job_ids: Sequence[str]) -> dict[str, JobStatus]:
@@ -244,7 +255,7 @@ class NucleusWaitingOperator(NucleusOperator):
         ended: dict[str, JobStatus] = {}
         for pause in _FIRST_LOOKS:
             for job_id in job_ids:
-                if job_id not in ended and (status := self.hook.job_status(job_id)).state.terminal:
+                if job_id not in ended and (status := self.look(job_id)).state.terminal:
                     ended[job_id] = status
             if len(ended) == len(job_ids) or pause > self.poll_interval:
                 break
@@ -255,7 +266,8 @@ class NucleusWaitingOperator(NucleusOperator):
         steps = f", {status.completed_steps} of {status.total_steps} steps" if status.total_steps else ""
         self.log.info("Job %s is %s%s", status.job_id, status.status, steps)
 
-    def _trigger(self, job_ids: Sequence[str], carry: Mapping[str, Any]) -> NucleusJobTrigger:
+    def trigger_for(self, job_ids: Sequence[str], carry: Mapping[str, Any]) -> NucleusJobTrigger:
+        """Return the trigger that waits for *job_ids* in the place of the worker."""
         return NucleusJobTrigger(
             nucleus_conn_id=self.nucleus_conn_id,
             job_ids=list(job_ids),

@@ -14,7 +14,7 @@ import logging
 import random
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
@@ -30,11 +30,13 @@ from airflow_provider_nucleus.triggers.poller import shared_poller
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from airflow_provider_nucleus.client.aio import AsyncNucleusClient
+    from airflow_provider_nucleus.client.call import Call
     from airflow_provider_nucleus.schema.jobs import Job
     from airflow_provider_nucleus.triggers.events import EventStatus
-    from airflow_provider_nucleus.triggers.poller import Observation
+    from airflow_provider_nucleus.triggers.poller import JobReader, Observation
 
 __all__ = ["NucleusJobTrigger"]
 
@@ -58,6 +60,9 @@ class NucleusJobTrigger(BaseTrigger):
     :param cancel_on_kill: whether to cancel the jobs when a user marks or clears the deferred task (Airflow 3.3)
     :param carry: JSON that the task gets back with the event
     """
+
+    kind: ClassVar[str] = "jobs"
+    """What is waited for: triggers of one kind and connection share their looks."""
 
     def __init__(
         self,
@@ -131,10 +136,20 @@ class NucleusJobTrigger(BaseTrigger):
         except (NucleusError, TimeoutError) as error:
             self.log.warning("Jobs %s may still be running: %r", ", ".join(self.job_ids), error)
 
+    @staticmethod
+    def cancel_call(job_id: str) -> Call[Any]:
+        """Return the call that cancels what is waited for."""
+        return job_calls.cancel_job(job_id)
+
+    @staticmethod
+    def reader(nucleus_conn_id: str) -> AbstractAsyncContextManager[JobReader]:
+        """Connect for looking at what is waited for."""
+        return _reader(nucleus_conn_id)
+
     async def _cancel(self, client: AsyncNucleusClient, job_id: str) -> None:
         outcome: Cancellation | None = Cancellation.REQUESTED
         try:
-            await client.send(job_calls.cancel_job(job_id), retry=NO_RETRY)
+            await client.send(self.cancel_call(job_id), retry=NO_RETRY)
         except NucleusError as error:
             outcome = Cancellation.after(error)
             if outcome is None:
@@ -148,7 +163,10 @@ class NucleusJobTrigger(BaseTrigger):
         )
         try:
             async with asyncio.timeout(max(self.deadline - time.time(), 0)):
-                poller = shared_poller(self.nucleus_conn_id, connect=partial(_reader, self.nucleus_conn_id))
+                poller = shared_poller(
+                    f"{self.kind} of {self.nucleus_conn_id}",
+                    connect=partial(self.reader, self.nucleus_conn_id),
+                )
                 async with contextlib.aclosing(
                     poller.observe(self.job_ids, interval=self.poll_interval)
                 ) as rounds:

@@ -1,0 +1,314 @@
+"""Evaluate a model on a benchmark, and read the chart summary."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.providers.common.compat.sdk import ObjectStoragePath, Stats
+
+from airflow_provider_nucleus.client.calls import benchmarks, evaluations, predictions
+from airflow_provider_nucleus.client.jobs import evaluation_failure
+from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusMetricsError
+from airflow_provider_nucleus.links.nucleus import NucleusDatasetLink, NucleusModelLink
+from airflow_provider_nucleus.operators.waiting import NucleusWaitingOperator
+from airflow_provider_nucleus.schema.evaluations import RollupGroup, parse_exclusion_rule
+from airflow_provider_nucleus.tasks.arguments import coerced_number, is_blank
+from airflow_provider_nucleus.tasks.deferring import seconds
+from airflow_provider_nucleus.tasks.results import MAX_XCOM_BYTES, checked_xcom, json_size
+from airflow_provider_nucleus.triggers.evaluation import NucleusEvaluationTrigger, as_job
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
+
+    from airflow_provider_nucleus.hooks.cancelling import Cancellation
+    from airflow_provider_nucleus.schema.benchmarks import Benchmark
+    from airflow_provider_nucleus.schema.charts import EvaluationCharts
+    from airflow_provider_nucleus.schema.evaluations import Evaluation
+    from airflow_provider_nucleus.schema.jobs import JobStatus
+
+__all__ = ["NucleusEvaluateModelOperator"]
+
+
+class NucleusEvaluateModelOperator(NucleusWaitingOperator):
+    """Evaluate a model on a benchmark with Evaluations V2, and return the chart summary.
+
+    The benchmark is named by `benchmark_id`, or by `benchmark` (a name): then the newest ready version of that name is taken,
+    and if there is none, one is made of `dataset_id` or `slice_id` and waited for in the worker. A benchmark that exists is
+    never changed; cut a new version of it when its items should change.
+
+    An evaluation of a model reads its run-free predictions. Those that dataset uploads made belong to a run: give that run as
+    `model_run_id` to evaluate it, or as `copy_from_run` to copy them to the model first (boxes, polygons and cuboids only).
+
+    Returns mAP at 0.50, 0.75 and 0.50:0.95 and by size (COCO's, null where undefined), counts (TP, FP, FN) at `iou_threshold`,
+    TIDE errors and AP per label. Labels beyond what an XCom should hold are left out, lowest AP first; `report` has them all.
+    An evaluation that fails or is cancelled fails the task with the server's reason.
+
+    :param model_id: id of the model; exactly one of this and `model_run_id` (templated)
+    :param model_run_id: id of a model run to evaluate instead (templated)
+    :param copy_from_run: id of a run whose predictions are copied to the model before it is evaluated (templated)
+    :param benchmark_id: id of the benchmark; exactly one of this and `benchmark` (templated)
+    :param benchmark: name of the benchmark, made if there is none (templated)
+    :param dataset_id: dataset whose items with ground truth make up a new benchmark (templated)
+    :param slice_id: slice whose items with ground truth make up a new benchmark (templated)
+    :param evaluation_name: name of the evaluation; the default names DAG, run and task (templated)
+    :param iou_threshold: smallest overlap of a true positive, above 0 and up to 1 (templated)
+    :param rollup_groups: labels evaluated together, each ``{"class_name": ..., "labels": [...]}`` (templated)
+    :param exclusion_rules: what is dropped before anything is matched, as the API spells it (templated)
+    :param report: file to write all charts to, as JSON: a local path or any URL that Airflow can write (templated)
+    :param deferrable: whether to wait in the triggerer, without holding a worker; the default is Airflow's setting
+    :param poll_interval: seconds between two looks at the evaluation
+    :param job_timeout: longest wait, in seconds or as timedelta
+    :param cancel_on_kill: whether to cancel the evaluation when the task is killed or gives up waiting
+    :param nucleus_conn_id: the Nucleus connection to use (templated)
+    """
+
+    template_fields: Sequence[str] = (
+        "model_id",
+        "model_run_id",
+        "copy_from_run",
+        "benchmark_id",
+        "benchmark",
+        "dataset_id",
+        "slice_id",
+        "evaluation_name",
+        "iou_threshold",
+        "rollup_groups",
+        "exclusion_rules",
+        "report",
+        "nucleus_conn_id",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {"rollup_groups": "json", "exclusion_rules": "json"}
+    operator_extra_links: Sequence[BaseOperatorLink] = (NucleusDatasetLink(), NucleusModelLink())
+
+    def __init__(
+        self,
+        *,
+        model_id: str | None = None,
+        model_run_id: str | None = None,
+        copy_from_run: str | None = None,
+        benchmark_id: str | None = None,
+        benchmark: str | None = None,
+        dataset_id: str | None = None,
+        slice_id: str | None = None,
+        evaluation_name: str | None = None,
+        iou_threshold: float | str = 0.5,
+        rollup_groups: Sequence[Mapping[str, Any]] | None = None,
+        exclusion_rules: Sequence[Mapping[str, Any]] | None = None,
+        report: str | None = None,
+        map_index_template: str | None = "{{ task.model_id or task.model_run_id }}",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(map_index_template=map_index_template, **kwargs)
+        self.model_id = model_id
+        self.model_run_id = model_run_id
+        self.copy_from_run = copy_from_run
+        self.benchmark_id = benchmark_id
+        self.benchmark = benchmark
+        self.dataset_id = dataset_id
+        self.slice_id = slice_id
+        self.evaluation_name = evaluation_name
+        self.iou_threshold = iou_threshold
+        self.rollup_groups = rollup_groups
+        self.exclusion_rules = exclusion_rules
+        self.report = report
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Find or make the benchmark, start the evaluation, wait for it, and read its charts."""
+        carry = self._settings(context)
+        self.check_deferrable(carry)
+        self.link_to(context, dataset_id=carry["dataset_id"], model_id=carry["model_id"])
+        carry["benchmark_id"] = carry["benchmark_id"] or self._ensure_benchmark()
+        # A second evaluation costs only time: one whose start left no answer is not looked for.
+        started = self.attach_or_start(context, carry, start=self._started)
+        return self.wait_for_jobs(context, started, carry)
+
+    def look(self, job_id: str) -> JobStatus:
+        """Look at the evaluation."""
+        return as_job(self._evaluation(job_id))
+
+    def wait_for(self, job_id: str, *, timeout: float) -> JobStatus:
+        """Wait in the worker until the evaluation has ended."""
+        try:
+            ended = self.hook.wait_for_evaluation(job_id, poll_interval=self.poll_interval, timeout=timeout)
+        except NucleusMetricsError:
+            # What its end means is decided in one place for both ways of waiting.
+            ended = self._evaluation(job_id)
+        return as_job(ended)
+
+    def cancel(self, job_id: str) -> Cancellation:
+        """Ask once for the evaluation to be cancelled."""
+        return self.hook.cancel_evaluation(job_id)
+
+    def trigger_for(self, job_ids: Sequence[str], carry: Mapping[str, Any]) -> NucleusEvaluationTrigger:
+        """Return the trigger that waits for the evaluation."""
+        found = super().trigger_for(job_ids, carry)
+        return NucleusEvaluationTrigger(**found.serialize()[1])
+
+    def jobs_ended(
+        self,
+        context: Context,  # ruff: ignore[unused-method-argument] - the base's signature
+        statuses: Mapping[str, JobStatus],
+        carry: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        """Read the charts of the evaluation, or raise with the server's reason."""
+        (evaluation_id,) = statuses
+        evaluation = self._evaluation(evaluation_id)
+        if (failure := evaluation_failure(evaluation, conn_id=self.nucleus_conn_id)) is not None:
+            raise failure
+        charts = self.hook.send(
+            evaluations.evaluation_charts(evaluation_id, iou_threshold=carry["iou_threshold"])
+        )
+        summary = _summary(evaluation, charts, carry)
+        summary["report"] = None if is_blank(self.report) else str(self.report)
+        self._tell(charts, evaluation)
+        if summary["report"]:
+            with ObjectStoragePath(summary["report"]).open("w") as file:  # type: ignore[no-untyped-call]
+                json.dump(
+                    summary | {"charts": charts.model_dump(mode="json")}, file, indent=2, allow_nan=False
+                )
+            self.log.info("Wrote the report to %s", summary["report"])
+        return checked_xcom(_fitted(summary))
+
+    def _settings(self, context: Context) -> dict[str, Any]:
+        """Return the rendered arguments, checked: they travel with the wait and are the request."""
+        model_id, run_id, copied = (
+            _text(value) for value in (self.model_id, self.model_run_id, self.copy_from_run)
+        )
+        self._one_of(model_id=model_id, model_run_id=run_id)
+        self._one_of(benchmark_id=_text(self.benchmark_id), benchmark=_text(self.benchmark))
+        if copied and run_id:
+            raise NucleusConfigError(
+                "copy_from_run copies to the model that is evaluated: give model_id with it, not model_run_id.",
+                conn_id=self.nucleus_conn_id,
+                field="copy_from_run",
+            )
+        ti = context["ti"]
+        return {
+            "model_id": model_id,
+            "model_run_id": run_id,
+            "copy_from_run": copied,
+            "benchmark_id": _text(self.benchmark_id),
+            "dataset_id": _text(self.dataset_id),
+            "name": _text(self.evaluation_name) or f"{ti.dag_id} {ti.run_id} {ti.task_id}",
+            "iou_threshold": coerced_number(self.iou_threshold, name="iou_threshold", low=0, high=1),
+            "rollup_groups": [RollupGroup.from_wire(group).to_wire() for group in self.rollup_groups or ()],
+            "exclusion_rules": [parse_exclusion_rule(rule).to_wire() for rule in self.exclusion_rules or ()],
+        }
+
+    def _one_of(self, **values: str | None) -> None:
+        if sum(value is not None for value in values.values()) != 1:
+            raise NucleusConfigError(
+                f"Task {self.task_id!r}: give exactly one of {' and '.join(values)}.",
+                conn_id=self.nucleus_conn_id,
+                field=next(iter(values)),
+                hint="If it is a template, look at what it renders to in the task's Rendered tab.",
+            )
+
+    def _ensure_benchmark(self) -> str:
+        """Return the newest ready benchmark of the name, making one if there is none."""
+        named = [
+            entry for entry in self.hook.send(benchmarks.list_benchmarks()) if entry.name == self.benchmark
+        ]
+        ready = [entry for entry in named if entry.status in {"ready", None}]
+        if ready:
+            found = max(ready, key=lambda entry: (*_version(entry), entry.created_at or ""))
+            self.log.info("Taking benchmark %s, version %s.%s", found.id, *_version(found))
+            return found.id
+        dataset_id, slice_id = _text(self.dataset_id), _text(self.slice_id)
+        if dataset_id is None and slice_id is None:
+            raise NucleusConfigError(
+                f"There is no ready benchmark called {self.benchmark!r}, and nothing to make one of.",
+                conn_id=self.nucleus_conn_id,
+                field="benchmark",
+                hint="Give dataset_id or slice_id, or create the benchmark first.",
+            )
+        started = self.hook.send(
+            benchmarks.create_benchmark(
+                str(self.benchmark),
+                dataset_ids=[dataset_id] if dataset_id else None,
+                slice_ids=[slice_id] if slice_id else None,
+            )
+        )
+        self.log.info("Making benchmark %s of %s", started.benchmark_id, dataset_id or slice_id)
+        if started.job_id is not None:
+            self.hook.wait_for_job(
+                started.job_id, poll_interval=self.poll_interval, timeout=seconds(self.job_timeout)
+            )
+        return started.benchmark_id
+
+    def _started(self, carry: dict[str, Any]) -> list[str]:
+        """Start the evaluation and return its id."""
+        if carry["copy_from_run"]:
+            answer = self.hook.send(
+                predictions.copy_predictions_from_run(carry["model_id"], carry["copy_from_run"])
+            )
+            self.log.info("Copied the predictions of %s: %s", carry["copy_from_run"], answer)
+        evaluation_id = self.hook.send(
+            evaluations.create_evaluation(
+                carry["benchmark_id"],
+                model_id=carry["model_id"],
+                model_run_id=carry["model_run_id"],
+                name=carry["name"],
+                rollup_groups=[RollupGroup.from_wire(group) for group in carry["rollup_groups"]] or None,
+                exclusion_rules=carry["exclusion_rules"] or None,
+            )
+        )
+        self.log.info("Started evaluation %s on benchmark %s", evaluation_id, carry["benchmark_id"])
+        return [evaluation_id]
+
+    def _evaluation(self, evaluation_id: str) -> Evaluation:
+        return self.hook.get_evaluation(evaluation_id)
+
+    def _tell(self, charts: EvaluationCharts, evaluation: Evaluation) -> None:
+        counts = charts.total_counts
+        self.log.info(
+            "Evaluation %s: mAP %s, TP %d, FP %d, FN %d",
+            evaluation.id,
+            charts.map_summary.map_at5095,
+            counts.tp,
+            counts.fp,
+            counts.fn,
+        )
+        for name in ("tp", "fp", "fn"):
+            Stats.gauge(f"nucleus.evaluation.{name}", getattr(counts, name))
+
+
+def _text(value: Any) -> str | None:
+    return None if is_blank(value) else str(value)
+
+
+def _version(benchmark: Benchmark) -> tuple[int, int]:
+    return benchmark.version_major or 0, benchmark.version_minor or 0
+
+
+def _summary(evaluation: Evaluation, charts: EvaluationCharts, carry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a task needs to decide with, small enough for an XCom once labels are cut."""
+    found = charts.model_dump(mode="json")
+    ranked = sorted(charts.per_class_ap, key=lambda entry: (-entry.ap, entry.class_label))
+    return {
+        "evaluation_id": evaluation.id,
+        "benchmark_id": carry["benchmark_id"],
+        "model_id": carry["model_id"],
+        "model_run_id": carry["model_run_id"],
+        "iou_threshold": carry["iou_threshold"],
+        "map": found["map_summary"],
+        "ap_by_size": found["ap_by_size"],
+        "counts": found["total_counts"],
+        "tide": found["tide_attribution"],
+        "labels": len(ranked),
+        "per_class_ap": {entry.class_label: entry.ap for entry in ranked},
+        "excluded": (evaluation.exclusion_stats or {}).get("totals"),
+    }
+
+
+def _fitted(summary: dict[str, Any]) -> dict[str, Any]:
+    """Return the summary with as many labels as an XCom should hold."""
+    kept = list(summary["per_class_ap"].items())
+    while True:
+        result = summary | {"per_class_ap": dict(kept)}
+        if not kept or json_size(result) <= MAX_XCOM_BYTES:
+            return result
+        kept = kept[: len(kept) * 3 // 4]

@@ -1,0 +1,82 @@
+"""Waiting for evaluations in the triggerer, with the same rules and the same looks as for jobs."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_provider_nucleus.client.calls import evaluations
+from airflow_provider_nucleus.client.retry import NO_RETRY
+from airflow_provider_nucleus.hooks.nucleus import NucleusHook
+from airflow_provider_nucleus.schema.evaluations import EvaluationState
+from airflow_provider_nucleus.schema.jobs import JobStatus
+from airflow_provider_nucleus.triggers.job import NucleusJobTrigger
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+    from contextlib import AbstractAsyncContextManager
+
+    from airflow_provider_nucleus.client.aio import AsyncNucleusClient
+    from airflow_provider_nucleus.client.call import Call
+    from airflow_provider_nucleus.schema.evaluations import Evaluation
+    from airflow_provider_nucleus.schema.jobs import Job
+    from airflow_provider_nucleus.triggers.poller import JobReader
+
+__all__ = ["NucleusEvaluationTrigger", "as_job"]
+
+_STATUSES = {
+    EvaluationState.PENDING: "Running",
+    EvaluationState.COMPUTING: "Running",
+    EvaluationState.SUCCEEDED: "Completed",
+    EvaluationState.FAILED: "Errored",
+    EvaluationState.CANCELLED: "Cancelled",
+}
+
+
+def as_job(evaluation: Evaluation) -> JobStatus:
+    """Return an evaluation in the shape of a job: that is what waiting, deferring and cancelling are written for.
+
+    A status that nobody knows becomes a failure, never a success.
+    """
+    message = {"final_error": evaluation.error_message, "status": evaluation.status}
+    return JobStatus(
+        status=_STATUSES[evaluation.state],
+        job_id=evaluation.id,
+        job_type="evaluation",
+        message=message if evaluation.state.terminal else None,
+    )
+
+
+class NucleusEvaluationTrigger(NucleusJobTrigger):
+    """Waits until evaluations have ended, and sends one event; `job_ids` are their ids."""
+
+    kind: ClassVar[str] = "evaluations"
+
+    @staticmethod
+    def cancel_call(job_id: str) -> Call[Any]:
+        """Return the call that cancels an evaluation."""
+        return evaluations.cancel_evaluation(job_id)
+
+    @staticmethod
+    def reader(nucleus_conn_id: str) -> AbstractAsyncContextManager[JobReader]:
+        """Connect for looking at evaluations."""
+        return _reader(nucleus_conn_id)
+
+
+class _EvaluationReader:
+    """Reads evaluations as jobs; there is no listing of those that run, so each is looked at by itself."""
+
+    def __init__(self, client: AsyncNucleusClient) -> None:
+        self._client = client
+
+    async def status(self, job_id: str) -> JobStatus:
+        return as_job(await self._client.send(evaluations.get_evaluation(job_id), retry=NO_RETRY))
+
+    async def recent(self, limit: int) -> list[Job]:  # ruff: ignore[unused-method-argument] - the protocol's signature
+        return []
+
+
+@contextlib.asynccontextmanager
+async def _reader(nucleus_conn_id: str) -> AsyncGenerator[_EvaluationReader]:
+    async with NucleusHook(nucleus_conn_id).get_async_client() as client:
+        yield _EvaluationReader(client)
