@@ -34,9 +34,16 @@ def check_site(headers: Headers) -> None:
     also says who asked, in headers that other clients do not send.
     """
     origin = headers.get("origin")
-    elsewhere = origin is not None and urlsplit(origin).netloc != headers.get("host")
+    elsewhere = origin is not None and _host_of(origin) != headers.get("host")
     if elsewhere or headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
         raise ForbiddenError("Requests that change something are not taken from pages of other sites.")
+
+
+def _host_of(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
 
 
 def _basic_user(header: str) -> str:

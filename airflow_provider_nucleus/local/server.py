@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -11,6 +12,7 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Mount
 
 from airflow_provider_nucleus.local.auth import check_key, check_site
 from airflow_provider_nucleus.local.contract import contract_route
@@ -33,7 +35,7 @@ from airflow_provider_nucleus.local.wire import (
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from airflow_provider_nucleus.local.routes.registry import Match, RouteTable
     from airflow_provider_nucleus.local.settings import Settings
@@ -72,11 +74,22 @@ def create_app(data_dir: Path | str | DataDir, *, settings: Settings) -> FastAPI
         """Answer when the server is ready for work."""
         return {"status": "ok"}
 
-    app.mount(API_PREFIX, _Contract(services, all_routes(), prefix=API_PREFIX))
-    app.mount(OWN_PREFIX, _Contract(services, OWN_ROUTES, prefix=OWN_PREFIX))
-    # Last: it answers every path that nothing above does.
-    app.mount("/", PagesApp(services))
+    for path, part in (
+        (API_PREFIX, _Contract(services, all_routes(), prefix=API_PREFIX)),
+        (OWN_PREFIX, _Contract(services, OWN_ROUTES, prefix=OWN_PREFIX)),
+        # Last: it answers every path that nothing above does.
+        ("/", PagesApp(services)),
+    ):
+        app.router.routes.append(_AnyPath(path, part))
     return app
+
+
+class _AnyPath(Mount):
+    """A mount for every path below it: Starlette's takes none with a line break, which an id may have."""
+
+    def __init__(self, path: str, app: ASGIApp) -> None:
+        super().__init__(path, app=app)
+        self.path_regex = re.compile(self.path_regex.pattern, re.DOTALL)
 
 
 class _Contract:

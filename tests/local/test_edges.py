@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
+import requests
 
+from airflow_provider_nucleus.local.errors import BadRequestError
+from airflow_provider_nucleus.local.evaluating.examples import read_request
 from tests.local.conftest import box
 
 if TYPE_CHECKING:
+    from airflow_provider_nucleus.local.testing import LocalNucleus
     from tests.local.conftest import Api
 
 _HUGE = 10**400
@@ -120,3 +125,76 @@ def test_items_that_are_no_objects_are_reported_back(api: Api):
 
     assert answer["upload_errors"] == 3
     assert [row["raw"] for row in answer["error_payload"]] == [5, None, "x"]
+
+
+@pytest.mark.parametrize("origin", ["http://[", "http://[::1", "null", "x", "//"])
+def test_an_origin_that_is_none_is_another_site(api: Api, origin: str):
+    """A header that cannot be read is refused like one of another site."""
+    assert api("POST", "jobs/", json={}, headers={"Origin": origin}).status_code == 403
+
+
+@pytest.mark.parametrize("reference", ["a\nb", "a\r\nX-Evil: 1", "\u2028", "a\x00b", "x" * 30_000])
+def test_ids_with_line_breaks_and_of_any_length_are_found(api: Api, reference: str):
+    """Whatever was taken as an id leads back to its item."""
+    dataset = api.dataset(reference)
+
+    found = api.ok("GET", f"dataset/{dataset}/refloc/{quote(reference, safe='')}")
+
+    assert found["item"]["reference_id"] == reference
+
+
+@pytest.mark.parametrize("path", ["dataset/%0A/info", "%0A"])
+def test_a_line_break_in_a_path_needs_the_key_too(nucleus: LocalNucleus, path: str):
+    """No path is answered by anything but the contract."""
+    response = requests.get(f"{nucleus.url}/{path}", timeout=60)
+
+    assert response.status_code == 401
+    assert set(response.json()) == {"error"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "frame"),
+    [
+        ({}, {"type": ["image"]}),
+        ({}, {"width": "wide"}),
+        ({}, {"height": 2**64}),
+        ({"frame_rate": "fast"}, {}),
+        ({"video_url": [1]}, {}),
+        ({"metadata": {"a": "\ud800"}}, {}),
+    ],
+)
+def test_bad_scenes_leave_the_good_ones(api: Api, changes: dict[str, Any], frame: dict[str, Any]):
+    """A scene with a value of the wrong type is an error of its own, not of the job."""
+    dataset = api.dataset(is_scene=True)
+
+    def scene(name: str, changes: dict[str, Any], frame: dict[str, Any]) -> str:
+        sensors = {
+            "lidar": {"url": "s3://b/p.json", "type": "pointcloud", "reference_id": f"{name}-p"},
+            "front": {"url": "s3://b/p.jpg", "type": "image", "reference_id": f"{name}-i", **frame},
+        }
+        return json.dumps({"reference_id": name, "frames": [sensors], **changes})
+
+    lines = "\n".join([scene("bad", changes, frame), scene("good", {}, {})])
+    status = api.wait(api.upload(dataset, f"{dataset}/upload_scenes", lines))
+
+    assert status["status"] == "Completed", status
+    assert status["message"]["scene_upload"] == {"created": 1, "updated": 0, "ignored": 0, "errored": 1}
+    assert [entry["reference_id"] for entry in api.ok("GET", f"dataset/{dataset}/scenes_list")["scenes"]] == [
+        "good"
+    ]
+
+
+@pytest.mark.parametrize("field", ["match_type", "sort_by"])
+def test_examples_by_a_list_are_refused(field: str):
+    """The answer is 400."""
+    with pytest.raises(BadRequestError, match=field):
+        read_request({field: ["TP"]})
+
+
+def test_a_ranking_by_a_list_of_scopes_is_refused(api: Api):
+    """The answer is 400."""
+    response = api(
+        "POST", "leaderboard/ranking", json={"metric_type": "F1", "benchmark_ids": [], "scope": ["all"]}
+    )
+
+    assert (response.status_code, "scope" in response.text) == (400, True)

@@ -48,9 +48,9 @@ class ExampleRequest:
 def read_request(body: Mapping[str, Any]) -> ExampleRequest:
     """Read a request with keys in snake_case; raises :class:`BadRequestError` for what cannot be meant."""
     kind, sort_by, order = (body.get(name) for name in ("match_type", "sort_by", "sort_order"))
-    if kind is not None and kind not in _TYPES:
+    if kind is not None and (not isinstance(kind, str) or kind not in _TYPES):
         raise BadRequestError(f"match_type must be TP, FP or FN, not {kind!r}.")
-    if sort_by is not None and sort_by not in _SORTS:
+    if sort_by is not None and (not isinstance(sort_by, str) or sort_by not in _SORTS):
         raise BadRequestError(f"sort_by must be one of {', '.join(_SORTS)}.")
     if order is not None and (not isinstance(order, str) or order.upper() not in {"ASC", "DESC"}):
         raise BadRequestError("sort_order must be ASC or DESC.")

@@ -147,7 +147,7 @@ def run_scene_upload(context: JobContext) -> Outcome:
         dataset = dataset_of(cursor, context)
         problems = []
         for line in lines:
-            scene = _loaded(line)
+            scene = _exact(line)
             stored = scenes.store_checked(
                 cursor, dataset, scene, kind=request["kind"], update=request["update"]
             )

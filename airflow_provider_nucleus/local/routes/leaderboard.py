@@ -30,7 +30,7 @@ ROUTES: Final = RouteTable()
 def rank(call: Call) -> Any:
     """Rank evaluations by a metric."""
     body = snake_body(call)
-    if body.get("scope") not in {None, "all", "mine"}:
+    if body.get("scope") not in (None, "all", "mine"):
         raise BadRequestError("scope must be 'all' or 'mine'.")
     asked = Ranking(
         metric=read_metric(body.get("metric_type")),

@@ -236,10 +236,12 @@ def strict_json(text: str) -> Any:
     """Parse JSON; raises ValueError for NaN, Infinity, numbers too large to be one, and what nobody could read back."""
     try:
         value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
-        if len(text) > _LONG:
+        if len(text) > _LONG or "\\u" in text:
             dump_json(value)
     except (RecursionError, BadRequestError) as error:
         raise ValueError("the row is nested too deeply") from error
+    except TypeError as error:
+        raise ValueError(f"the row is not text: {error}") from error
     return value
 
 

@@ -12,6 +12,7 @@ from airflow_provider_nucleus.local.exact_json import json_text
 from airflow_provider_nucleus.local.store import items, moments
 from airflow_provider_nucleus.local.store.counters import reserve
 from airflow_provider_nucleus.local.store.database import one, rows
+from airflow_provider_nucleus.local.store.geometry import is_number
 from airflow_provider_nucleus.local.store.ids import SCENE, numbered
 
 if TYPE_CHECKING:
@@ -83,7 +84,9 @@ def scene_problem(scene: Any, kind: str) -> str | None:
         problem = _frame_problem(entries, kind, seen)
         if problem is not None:
             return f"frames[{index}]: {problem}"
-    if kind == VIDEO and not frames and not isinstance(scene.get("video_url"), str):
+    if not isinstance(scene.get("video_url"), str | None) or not _is_rate(scene.get("frame_rate")):
+        return "video_url must be a string and frame_rate a positive number"
+    if kind == VIDEO and not frames and not scene.get("video_url"):
         return "a video scene needs frames or a video_url"
     return None
 
@@ -98,13 +101,23 @@ def _frame_problem(entries: Any, kind: str, seen: set[str]) -> str | None:
         reference_id = entry.get("reference_id")
         if not isinstance(reference_id, str) or not reference_id or reference_id in seen:
             return f"{sensor} needs a reference_id that no other item of the scene has"
-        if entry.get("type") not in {"image", "pointcloud"} or not isinstance(
+        if entry.get("type") not in ("image", "pointcloud") or not isinstance(
             entry.get("metadata"), dict | None
         ):
             return f"{sensor} needs a type (image or pointcloud), and metadata must be an object"
+        if not _is_size(entry.get("width")) or not _is_size(entry.get("height")):
+            return f"width and height of {sensor} must be positive integers"
         seen.add(reference_id)
         clouds += entry["type"] == "pointcloud"
     return "exactly one sensor must be a pointcloud" if kind == LIDAR and clouds != 1 else None
+
+
+def _is_rate(value: Any) -> bool:
+    return value is None or (is_number(value) and value > 0)
+
+
+def _is_size(value: Any) -> bool:
+    return value is None or (isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**63)
 
 
 def _entries(scene: dict[str, Any], kind: str) -> Iterator[tuple[int, str, dict[str, Any]]]:
