@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_nucleus.local import cli_demo, cli_evaluate
 from airflow_provider_nucleus.local.cli_arguments import whole_number
-from airflow_provider_nucleus.local.errors import DataDirError
+from airflow_provider_nucleus.local.errors import DataDirError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         return int(options.run(options))
-    except DataDirError as error:
+    except (DataDirError, SettingsError) as error:
         print(f"nucleus-local: {error}", file=sys.stderr)
         return 2
 
@@ -65,26 +65,27 @@ def _serve(options: argparse.Namespace) -> int:
     from airflow_provider_nucleus.local.server import API_PREFIX, create_app
     from airflow_provider_nucleus.local.settings import Settings
 
-    folder = DataDir(options.data_dir)
-    key, fresh = options.api_key or os.environ.get("NUCLEUS_LOCAL_API_KEY"), False
-    if not key:
-        key, fresh = folder.stored_key()
-    try:
-        listener = socket.create_server((options.host, options.port), family=_family(options.host))
-    except OSError as error:
-        folder.close()
-        print(f"nucleus-local: cannot listen on {options.host}:{options.port}: {error}", file=sys.stderr)
-        return 2
-    app = create_app(folder, settings=Settings.from_environment(api_key=key))
-    host = f"[{options.host}]" if ":" in options.host else options.host
-    print(f"Nucleus listens on http://{host}:{listener.getsockname()[1]}{API_PREFIX}", flush=True)
-    if fresh:
-        print(f"API key: {key} (kept in {folder.root / 'api-key'})", flush=True)
-    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=10)
-    # uvicorn shuts down on these and then raises them again; being asked to stop is no failure.
-    for signal_number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signal_number, lambda *_: None)
-    uvicorn.Server(config).run(sockets=[listener])
+    with DataDir(options.data_dir) as folder:
+        key, fresh = options.api_key or os.environ.get("NUCLEUS_LOCAL_API_KEY"), False
+        if not key:
+            key, fresh = folder.stored_key()
+        settings = Settings.from_environment(api_key=key)
+        try:
+            listener = socket.create_server((options.host, options.port), family=_family(options.host))
+        except OSError as error:
+            print(f"nucleus-local: cannot listen on {options.host}:{options.port}: {error}", file=sys.stderr)
+            return 2
+        with listener:
+            app = create_app(folder, settings=settings)
+            host = f"[{options.host}]" if ":" in options.host else options.host
+            print(f"Nucleus listens on http://{host}:{listener.getsockname()[1]}{API_PREFIX}", flush=True)
+            if fresh:
+                print(f"API key: {key} (kept in {folder.root / 'api-key'})", flush=True)
+            config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=10)
+            # uvicorn shuts down on these and then raises them again; being asked to stop is no failure.
+            for signal_number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(signal_number, lambda *_: None)
+            uvicorn.Server(config).run(sockets=[listener])
     return 0
 
 

@@ -11,6 +11,7 @@ ApiError                     base: a status and one sentence
   TooLargeError         413  the body is larger than the server takes
   NotImplementedRoute   501  a route of the contract that the embedded server does not have
 DataDirError                 not HTTP: the data directory cannot be used (locked, not writable, newer version)
+SettingsError                not HTTP: a variable of the environment holds what its setting cannot be
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ __all__ = [
     "MethodNotAllowedError",
     "NotFoundError",
     "NotImplementedRoute",
+    "SettingsError",
     "TooLargeError",
     "UnauthorizedError",
 ]
@@ -113,3 +115,7 @@ class NotImplementedRoute(ApiError):  # ruff: ignore[error-suffix-on-exception-n
 
 class DataDirError(Exception):
     """The data directory cannot be used; the text says why and what to do."""
+
+
+class SettingsError(ValueError):
+    """A variable of the environment holds what its setting cannot be; the text names both."""

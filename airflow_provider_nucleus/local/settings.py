@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from airflow_provider_nucleus.local.errors import SettingsError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -47,7 +49,7 @@ class Settings:
     def from_environment(cls, *, api_key: str) -> Self:
         """Return the settings with every ``NUCLEUS_LOCAL_<FIELD>`` of the environment applied.
 
-        Raises ValueError naming the variable if its value is not of the field's type.
+        Raises :class:`SettingsError` naming the variable if its value is not of the field's type.
         """
         given: dict[str, Any] = {}
         for entry in fields(cls):
@@ -58,7 +60,7 @@ class Settings:
             try:
                 given[entry.name] = _READERS[str(entry.type)](text)
             except (KeyError, ValueError) as error:
-                raise ValueError(f"{variable} must be of type {entry.type}, got {text!r}") from error
+                raise SettingsError(f"{variable} must be of type {entry.type}, got {text!r}") from error
         return cls(api_key=api_key, **given)
 
 

@@ -27,3 +27,28 @@ def test_bad_values_are_answered_with_what_is_accepted(command, option, value, a
 
     assert caught.value.code == 2
     assert f"argument {option}: {value!r} is not {accepted}" in capsys.readouterr().err
+
+
+def test_a_bad_setting_is_one_sentence(tmp_path, monkeypatch, capsys):
+    """Exit status 2; the variable, what it must be and what it is."""
+    monkeypatch.setenv("NUCLEUS_LOCAL_JOB_WORKERS", "many")
+
+    status = main(["serve", "--data-dir", str(tmp_path / "data"), "--port", "0"])
+
+    assert status == 2
+    assert (
+        capsys.readouterr().err
+        == "nucleus-local: NUCLEUS_LOCAL_JOB_WORKERS must be of type int, got 'many'\n"
+    )
+
+
+def test_a_store_that_cannot_be_opened_is_one_sentence(tmp_path, capsys):
+    """Exit status 2, the file named, and the file left as it was."""
+    store = tmp_path / "nucleus.duckdb"
+    store.write_bytes(b"no database" * 1000)
+
+    status = main(["serve", "--data-dir", str(tmp_path), "--port", "0", "--api-key", "key"])
+
+    assert status == 2
+    assert f"nucleus-local: the store {store} cannot be opened" in capsys.readouterr().err
+    assert store.read_bytes() == b"no database" * 1000

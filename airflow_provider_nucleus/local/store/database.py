@@ -38,7 +38,13 @@ class Database:
             # a kill takes them back. So commits only ever write the log, and we checkpoint between them.
             "checkpoint_threshold": "1TB",
         }
-        self._root = duckdb.connect(str(path), config=config)
+        try:
+            self._root = duckdb.connect(str(path), config=config)
+        except duckdb.Error as error:
+            raise DataDirError(
+                f"the store {path} cannot be opened with a memory limit of {memory_limit}: {error}. "
+                "Correct NUCLEUS_LOCAL_MEMORY_LIMIT, restore the directory from a backup, or choose another --data-dir."
+            ) from error
         self._log = path.with_name(f"{path.name}.wal")
         self._writer = threading.Lock()
         self._after_commit: list[Callable[[], None]] = []
