@@ -52,7 +52,7 @@ format: $(VENV)/.test  ## Apply the formatter and the safe fixes
 
 .PHONY: fault-matrix
 fault-matrix: $(VENV)/.test  ## Run every fault in every combination and write docs/fault-matrix.md
-	@$(BIN)/python -m tests.fault_matrix
+	@AIRFLOW__LOGGING__LOGGING_LEVEL=CRITICAL $(BIN)/python -m tests.fault_matrix
 
 .PHONY: constraints
 constraints: constraints-airflow-3.3 constraints-airflow-2.11  ## Pin anew what the demo, the tests and CI install, one file per supported lane

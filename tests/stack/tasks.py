@@ -31,6 +31,7 @@ class CrashingUpload(NucleusUploadAnnotationsOperator):
         self._crash = context["ti"].try_number == 1
         return super().execute(context)
 
-    def _trigger(self, job_ids: Sequence[str], carry: Mapping[str, Any]) -> NucleusJobTrigger:
-        made = super()._trigger(job_ids, carry)
+    def trigger_for(self, job_ids: Sequence[str], carry: Mapping[str, Any]) -> NucleusJobTrigger:
+        """Return a trigger that works only in a retry."""
+        made = super().trigger_for(job_ids, carry)
         return CrashingTrigger(**made.serialize()[1]) if self._crash else made
