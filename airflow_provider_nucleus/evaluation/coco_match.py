@@ -2,12 +2,8 @@
 
 A prediction takes the best free ground truth at or above the threshold; one that is not ignored wins over one that
 is, and of equally good ones the later wins. A crowd can be taken any number of times. A prediction matched to an
-ignored ground truth is ignored, and so is an unmatched one whose own area lies outside the size range.
-
-That is a greedy walk over the overlapping pairs in the order (confidence rank, ignored last, overlap descending,
-position descending), so the kernel is the one of :mod:`.greedy`. Size ranges only change which ground truths are
-ignored, and with that the order of the few predictions that overlap several of different sizes: the walk is shared
-by all size ranges, and only the (image, label) groups of those predictions are walked again.
+ignored ground truth is ignored, and so is an unmatched one whose own area lies outside the size range. How the pairs
+are walked is in :mod:`.coco_walk`.
 """
 
 from __future__ import annotations
@@ -20,13 +16,14 @@ from numpy.typing import NDArray
 
 from airflow_provider_nucleus.evaluation.areas import COCO_AREAS, KEYPOINT_AREAS, AreaRange
 from airflow_provider_nucleus.evaluation.arrays import descending, group_sizes, group_starts, stable_order
-from airflow_provider_nucleus.evaluation.greedy import resolve
+from airflow_provider_nucleus.evaluation.coco_walk import outcomes, passing, walk_edges
 from airflow_provider_nucleus.evaluation.pairs import Edges, group_keys, label_span, overlapping_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray, IndexArray
+    from airflow_provider_nucleus.evaluation.coco_walk import CocoWalk
     from airflow_provider_nucleus.evaluation.columns import Columns
 
 Bits = NDArray[np.uint16]
@@ -97,7 +94,8 @@ def match_coco(
     """Match all images of both sides at every threshold and size range; *labels* is the number of label codes."""
     rows, ranks = ranked_predictions(predictions, limit=options.max_detections[-1])
     edges = coco_edges(ground_truth, predictions, rows=rows, options=options)
-    hit, ignored = coco_outcomes(edges, ground_truth, predictions, options=options)
+    walk = walk_edges(edges, ground_truth, predictions, thresholds=options.thresholds)
+    hit, ignored = coco_outcomes(walk, ground_truth, predictions, options=options)
     flags = [_ignoring(ground_truth, area) for area in options.areas]
     positives = [np.bincount(ground_truth.label[~ignore], minlength=labels) for ignore in flags]
     return CocoRows(
@@ -124,20 +122,20 @@ def coco_edges(
         ground_truth_rows=truth_in_groups(ground_truth),
         prediction_rows=rows,
         same_label=True,
-        minimum=float(np.nextafter(_passing(options.thresholds[0]), 0.0)),
+        minimum=float(np.nextafter(passing(options.thresholds[0]), 0.0)),
         crowds=True,
     )
 
 
 def coco_outcomes(
-    edges: Edges, ground_truth: Columns, predictions: Columns, *, options: CocoOptions = BOX_OPTIONS
+    walk: CocoWalk, ground_truth: Columns, predictions: Columns, *, options: CocoOptions = BOX_OPTIONS
 ) -> tuple[Bits, Bits]:
-    """Match from the pairs of :func:`coco_edges`, or some of them, in their order.
+    """Read a walk of the pairs of :func:`coco_edges` (or of some of them) for every size range.
 
     Returns *hit* and *ignored* per [prediction row, size range], one bit per threshold.
     """
     flags = [_ignoring(ground_truth, area) for area in options.areas]
-    hit, ignored = _outcomes(edges, ground_truth, predictions, flags=flags, thresholds=options.thresholds)
+    hit, ignored = outcomes(walk, ground_truth, predictions, flags=flags)
     every = np.uint16((1 << len(options.thresholds)) - 1)
     for column, area in enumerate(options.areas):
         # An unmatched prediction that is itself out of range is neither right nor wrong.
@@ -199,76 +197,3 @@ def truth_in_groups(ground_truth: Columns) -> IndexArray:
     """Order the ground truth by (image, label, row)."""
     rows = np.arange(len(ground_truth), dtype=np.int64)
     return stable_order(group_keys(ground_truth, rows, span=label_span(ground_truth)))
-
-
-def _passing(threshold: float) -> float:
-    """Return the overlap that passes a threshold, as pycocotools compares it."""
-    return min(threshold, 1 - 1e-10)
-
-
-def _outcomes(
-    edges: Edges,
-    ground_truth: Columns,
-    predictions: Columns,
-    *,
-    flags: list[BoolArray],
-    thresholds: tuple[float, ...],
-) -> tuple[Bits, Bits]:
-    """Walk the pairs at every threshold; set a bit per prediction and size range for a hit or an ignored match."""
-    hit = np.zeros((len(predictions), len(flags)), dtype=np.uint16)
-    ignored = np.zeros_like(hit)
-    edges = edges.take(_walking_order(edges, ~ground_truth.counted))
-    reusable = ground_truth.crowd if ground_truth.crowd.any() else None
-
-    def walk(order: IndexArray, threshold: float) -> IndexArray:
-        passing = order[edges.overlap[order] >= _passing(threshold)]
-        taken = resolve(
-            edges.ground_truth[passing],
-            edges.prediction[passing],
-            ground_truths=len(ground_truth),
-            predictions=len(predictions),
-            reusable=reusable,
-        )
-        return passing[taken]
-
-    plain = np.arange(len(edges), dtype=np.int64)
-    shared = [walk(plain, threshold) for threshold in thresholds]
-    for column, flag in enumerate(flags):
-        order = _walking_order(edges, flag)
-        again = _reordered(edges, predictions, order)
-        # Pairs of a prediction only move among themselves, so the marked ones stay together.
-        redo = order[again]
-        for bit, threshold in enumerate(thresholds):
-            taken = shared[bit]
-            if redo.size:
-                taken = np.concatenate((taken[~again[taken]], walk(redo, threshold)))
-            lost = flag[edges.ground_truth[taken]]
-            hit[edges.prediction[taken[~lost]], column] |= np.uint16(1 << bit)
-            ignored[edges.prediction[taken[lost]], column] |= np.uint16(1 << bit)
-    return hit, ignored
-
-
-def _walking_order(edges: Edges, ignored: BoolArray) -> IndexArray:
-    """Order the pairs of each prediction: ignored ground truth last, best overlap first, the later one on ties."""
-    order = np.arange(len(edges), dtype=np.int64)
-    starts = group_starts(edges.prediction)
-    sizes = group_sizes(starts, edges.prediction.size)
-    several = np.flatnonzero(np.repeat(sizes > 1, sizes))
-    if several.size:
-        run = np.repeat(np.arange(starts.size), sizes)[several]
-        truth = edges.ground_truth[several]
-        order[several] = several[np.lexsort((-truth, -edges.overlap[several], ignored[truth], run))]
-    return order
-
-
-def _reordered(edges: Edges, predictions: Columns, order: IndexArray) -> BoolArray:
-    """Mark the pairs of every (image, label) in which *order* walks some prediction's pairs in another order."""
-    moved = np.flatnonzero(order != np.arange(order.size))
-    if moved.size == 0:
-        return np.zeros(len(edges), dtype=np.bool_)
-    keys = group_keys(predictions, edges.prediction, span=label_span(predictions))
-    group = np.cumsum(np.concatenate(([True], keys[1:] != keys[:-1]))) - 1
-    marked = np.zeros(int(group[-1]) + 1, dtype=np.bool_)
-    marked[group[moved]] = True
-    spread: BoolArray = marked[group]
-    return spread

@@ -171,10 +171,10 @@ def _tide(loaded: Loaded) -> Tide:
     )
     ranked = _ranked_objects(loaded, "prediction")
     if ranked.all() and _ranked_objects(loaded, "truth").all():
-        return tide_of_pairs(loaded.truth, loaded.predictions, pairs=loaded.edges, overlaps=overlaps)
+        return tide_of_pairs(loaded.truth, loaded.predictions, pairs=loaded.walk.edges, overlaps=overlaps)
     rows, truths = np.flatnonzero(ranked), np.flatnonzero(_ranked_objects(loaded, "truth"))
     new_row, new_truth = _places(rows, ranked.size), _places(truths, len(loaded.truth))
-    edges = loaded.edges
+    edges = loaded.walk.edges
     return tide_of_pairs(
         loaded.truth.take(truths),
         loaded.predictions.take(rows),

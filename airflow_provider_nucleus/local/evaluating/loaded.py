@@ -12,6 +12,7 @@ import numpy as np
 from airflow_provider_nucleus.evaluation.areas import LARGE, MEDIUM, SMALL, AreaRange
 from airflow_provider_nucleus.evaluation.arrays import NONE
 from airflow_provider_nucleus.evaluation.coco_match import CocoOptions
+from airflow_provider_nucleus.evaluation.coco_walk import CocoWalk
 from airflow_provider_nucleus.evaluation.columns import Columns
 from airflow_provider_nucleus.evaluation.labels import LabelRule, Vocabulary
 from airflow_provider_nucleus.evaluation.matching import Matches
@@ -99,10 +100,11 @@ class Loaded:
         }
 
     @property
-    def edges(self) -> Edges:
-        """The pairs COCO's matching can choose from."""
+    def walk(self) -> CocoWalk:
+        """The pairs COCO's matching can choose from, in its order, and what it chose."""
         arrays = self.arrays
-        return Edges(arrays["edge_truth"], arrays["edge_prediction"], arrays["edge_overlap"])
+        edges = Edges(arrays["edge_truth"], arrays["edge_prediction"], arrays["edge_overlap"])
+        return CocoWalk(edges, arrays["edge_taken"], COCO_OPTIONS.thresholds)
 
     def ranked(self, threshold: float) -> RankedMatch:
         """Return the Nucleus match in order of confidence, to be read at one overlap threshold."""

@@ -15,15 +15,16 @@ from airflow_provider_nucleus.evaluation.coco_match import (
     coco_outcomes,
     ranked_predictions,
 )
+from airflow_provider_nucleus.evaluation.coco_walk import walk_edges
 from airflow_provider_nucleus.evaluation.histograms import bucket_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray, IndexArray, IntArray
+    from airflow_provider_nucleus.evaluation.coco_walk import CocoWalk
     from airflow_provider_nucleus.evaluation.columns import Columns
     from airflow_provider_nucleus.evaluation.matching import Matches
-    from airflow_provider_nucleus.evaluation.pairs import Edges
 
 __all__ = ["BUCKETS", "SIZES", "ObjectSide", "Outcome", "Piece", "PieceList", "coco_outcome"]
 
@@ -56,13 +57,13 @@ class ObjectSide:
 class Outcome:
     """Rows that take part in AP, by (image, label, confidence): their hits and ignored bits per size of :data:`SIZES`.
 
-    ``edges`` are the pairs that can match, for matching some of the rows once more.
+    ``walk`` has the pairs that can match and which of them did, for matching some of the rows once more.
     """
 
     row: IndexArray
     hit: NDArray[np.uint16]
     ignored: NDArray[np.uint16]
-    edges: Edges
+    walk: CocoWalk
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,13 +83,14 @@ def coco_outcome(truth: Columns, predictions: Columns, *, options: CocoOptions) 
     """Match by confidence; sizes the options do not have are ignored throughout."""
     row, _ = ranked_predictions(predictions, limit=options.max_detections[-1])
     edges = coco_edges(truth, predictions, rows=row, options=options)
-    hits, ignoring = coco_outcomes(edges, truth, predictions, options=options)
+    walk = walk_edges(edges, truth, predictions, thresholds=options.thresholds)
+    hits, ignoring = coco_outcomes(walk, truth, predictions, options=options)
     hit = np.zeros((row.size, len(SIZES)), dtype=np.uint16)
     ignored = np.full((row.size, len(SIZES)), _EVERY, dtype=np.uint16)
     for column, area in enumerate(options.areas):
         place = SIZES.index(area.name)
         hit[:, place], ignored[:, place] = hits[row, column], ignoring[row, column]
-    return Outcome(row, hit, ignored, edges)
+    return Outcome(row, hit, ignored, walk)
 
 
 @dataclass(slots=True)
@@ -128,10 +130,11 @@ class PieceList:
             self._put("coco_row", (piece.outcome.row + before).astype(np.int32))
             self._put("coco_hit", piece.outcome.hit)
             self._put("coco_ignored", piece.outcome.ignored)
-            edges = piece.outcome.edges
+            edges = piece.outcome.walk.edges
             self._put("edge_truth", (edges.ground_truth + before_truth).astype(np.int32))
             self._put("edge_prediction", (edges.prediction + before).astype(np.int32))
             self._put("edge_overlap", edges.overlap)
+            self._put("edge_taken", piece.outcome.walk.taken)
         self.truths += len(piece.truth)
         self.predictions += len(piece.predictions)
 
@@ -225,6 +228,7 @@ _EMPTY: Final[dict[str, NDArray[Any]]] = {
         name: _empty(np.float64) for name in ("overlap", "shown_overlap", "best_right_overlap", "best_wrong_overlap")
     },
     "edge_truth": _empty(np.int32), "edge_prediction": _empty(np.int32), "edge_overlap": _empty(np.float64),
+    "edge_taken": _empty(np.uint16),
     "coco_row": _empty(np.int32), "coco_hit": _empty(np.uint16, 0, len(SIZES)),
     "coco_ignored": _empty(np.uint16, 0, len(SIZES)),
 }  # fmt: skip

@@ -9,6 +9,7 @@ import numpy as np
 from airflow_provider_nucleus.evaluation.areas import AreaRange
 from airflow_provider_nucleus.evaluation.average_precision import RankedRows
 from airflow_provider_nucleus.evaluation.coco_match import CocoOptions, coco_outcomes
+from airflow_provider_nucleus.evaluation.coco_walk import without
 from airflow_provider_nucleus.evaluation.mean_precision import Precisions, precisions
 from airflow_provider_nucleus.local.evaluating.loaded import COCO_OPTIONS
 
@@ -52,16 +53,16 @@ def _without_confidence(loaded: Loaded, masks: ApMasks) -> int:
 
 
 def _matched_again(loaded: Loaded, masks: ApMasks, areas: Sequence[AreaRange]) -> list[RankedRows]:
-    edges = loaded.edges
-    kept = np.ones(len(edges), dtype=np.bool_)
+    walk = loaded.walk
+    dropped = np.zeros(len(walk.edges), dtype=np.bool_)
     if masks.predictions is not None:
-        kept &= masks.predictions[edges.prediction]
+        dropped |= ~masks.predictions[walk.edges.prediction]
     if masks.ground_truth is not None:
-        kept &= masks.ground_truth[edges.ground_truth]
+        dropped |= ~masks.ground_truth[walk.edges.ground_truth]
+    if dropped.any():
+        walk = without(walk, dropped, loaded.truth, loaded.predictions)
     options = CocoOptions(areas=tuple(_cut(area, masks.area) for area in areas))
-    hit, ignored = coco_outcomes(
-        edges.take(np.flatnonzero(kept)), loaded.truth, loaded.predictions, options=options
-    )
+    hit, ignored = coco_outcomes(walk, loaded.truth, loaded.predictions, options=options)
     order: IndexArray = loaded.coco["all"].row.astype(np.int64)
     if masks.predictions is not None:
         order = order[masks.predictions[order]]
