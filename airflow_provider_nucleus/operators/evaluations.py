@@ -15,7 +15,7 @@ from airflow_provider_nucleus.operators.waiting import NucleusWaitingOperator
 from airflow_provider_nucleus.schema.evaluations import RollupGroup, parse_exclusion_rule
 from airflow_provider_nucleus.tasks.arguments import coerced_number, is_blank
 from airflow_provider_nucleus.tasks.deferring import seconds
-from airflow_provider_nucleus.tasks.results import MAX_XCOM_BYTES, checked_xcom, json_size
+from airflow_provider_nucleus.tasks.results import checked_xcom, fitted
 from airflow_provider_nucleus.triggers.evaluation import NucleusEvaluationTrigger, as_job
 
 if TYPE_CHECKING:
@@ -170,7 +170,8 @@ class NucleusEvaluateModelOperator(NucleusWaitingOperator):
                     summary | {"charts": charts.model_dump(mode="json")}, file, indent=2, allow_nan=False
                 )
             self.log.info("Wrote the report to %s", summary["report"])
-        return checked_xcom(_fitted(summary))
+        labels = list(summary["per_class_ap"].items())
+        return checked_xcom(fitted(len(labels), lambda most: summary | {"per_class_ap": dict(labels[:most])}))
 
     def _settings(self, context: Context) -> dict[str, Any]:
         """Return the rendered arguments, checked: they travel with the wait and are the request."""
@@ -302,13 +303,3 @@ def _summary(evaluation: Evaluation, charts: EvaluationCharts, carry: Mapping[st
         "per_class_ap": {entry.class_label: entry.ap for entry in ranked},
         "excluded": (evaluation.exclusion_stats or {}).get("totals"),
     }
-
-
-def _fitted(summary: dict[str, Any]) -> dict[str, Any]:
-    """Return the summary with as many labels as an XCom should hold."""
-    kept = list(summary["per_class_ap"].items())
-    while True:
-        result = summary | {"per_class_ap": dict(kept)}
-        if not kept or json_size(result) <= MAX_XCOM_BYTES:
-            return result
-        kept = kept[: len(kept) * 3 // 4]

@@ -22,7 +22,7 @@ from airflow_provider_nucleus.links.nucleus import (
 from airflow_provider_nucleus.operators.waiting import NucleusWaitingOperator
 from airflow_provider_nucleus.schema.matches import AllowedLabelMatch
 from airflow_provider_nucleus.tasks.arguments import coerced_flag, coerced_number, is_blank
-from airflow_provider_nucleus.tasks.results import MAX_XCOM_BYTES, checked_xcom, json_size
+from airflow_provider_nucleus.tasks.results import checked_xcom, fitted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -143,7 +143,8 @@ class NucleusCalculateMetricsOperator(NucleusWaitingOperator):
             with ObjectStoragePath(head["report"]).open("w") as file:  # type: ignore[no-untyped-call]
                 json.dump(head | summary.to_dict(), file, indent=2, allow_nan=False)
             self.log.info("Wrote the report to %s", head["report"])
-        return checked_xcom(_fitted(head, summary))
+        labels = max(len(summary.per_label), len(summary.categories.per_label))
+        return checked_xcom(fitted(labels, lambda most: head | summary.to_dict(max_labels=most)))
 
     def _settings(self) -> dict[str, Any]:
         """Return the rendered arguments, checked: they travel with the wait and are the request."""
@@ -233,13 +234,3 @@ def _not_matched(statuses: Mapping[str, JobStatus]) -> dict[str, Any] | None:
         if isinstance(status.message, dict) and isinstance(status.message.get("not_matched"), dict):
             return dict(status.message["not_matched"])
     return None
-
-
-def _fitted(head: dict[str, Any], summary: MatchSummary) -> dict[str, Any]:
-    """Return head and summary with as many labels as an XCom should hold."""
-    labels = max(len(summary.per_label), len(summary.categories.per_label))
-    while True:
-        result = head | summary.to_dict(max_labels=labels)
-        if labels == 0 or json_size(result) <= MAX_XCOM_BYTES:
-            return result
-        labels = labels * 3 // 4

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["MAX_XCOM_BYTES", "checked_xcom", "json_size"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["MAX_XCOM_BYTES", "checked_xcom", "fitted", "json_size"]
 
 log = logging.getLogger(__name__)
 
@@ -29,3 +32,12 @@ def checked_xcom(value: dict[str, Any]) -> dict[str, Any]:
             "The task's result has %d bytes, more than the %d an XCom should hold", size, MAX_XCOM_BYTES
         )
     return value
+
+
+def fitted(most: int, build: Callable[[int], dict[str, Any]]) -> dict[str, Any]:
+    """Return what *build* makes of as many parts, *most* or fewer, as an XCom should hold."""
+    while True:
+        result = build(most)
+        if most == 0 or json_size(result) <= MAX_XCOM_BYTES:
+            return result
+        most = most * 3 // 4
