@@ -3,6 +3,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
+# Tests start Airflow and the server dozens of times; without kept bytecode each start would compile thousands of modules.
+unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= python3
 LANE ?= airflow-3.3
