@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.local.errors import BadRequestError
 from airflow_provider_nucleus.local.evaluating.rules import exclusion_rules
-from airflow_provider_nucleus.local.routes.bodies import strings
+from airflow_provider_nucleus.local.routes.bodies import query_number, strings
 from airflow_provider_nucleus.local.routes.casing import snake_body
 from airflow_provider_nucleus.local.routes.registry import RouteTable
 from airflow_provider_nucleus.local.store import benchmarks
@@ -22,6 +22,7 @@ __all__ = ["ROUTES"]
 ROUTES: Final = RouteTable()
 _PAGE: Final = 1000
 _LARGEST_PAGE: Final = 100_000
+_MOST: Final = 2**53
 
 
 @ROUTES.post("benchmarks")
@@ -93,20 +94,12 @@ def delete(call: Call) -> Any:
 @ROUTES.get("benchmarks/{bm}/items")
 def items(call: Call) -> Any:
     """List the ids of a benchmark's items."""
-    limit, offset = (_whole(call, name, default) for name, default in (("limit", _PAGE), ("offset", 0)))
+    limit = query_number(call.query, "limit", _PAGE, most=_MOST)
+    offset = query_number(call.query, "offset", 0, most=_MOST)
     with call.db.read() as cursor:
         benchmark = benchmarks.find(cursor, call.params["bm"])
         ids = benchmarks.item_page(cursor, benchmark, limit=min(limit, _LARGEST_PAGE), offset=offset)
     return {"item_ids": ids, "total": benchmark.members}
-
-
-def _whole(call: Call, name: str, default: int) -> int:
-    text = call.query.get(name, "")
-    if not text:
-        return default
-    if not text.isascii() or not text.isdigit() or len(text) > 18:
-        raise BadRequestError(f"{name} must be a whole number, 0 or more.")
-    return int(text)
 
 
 @ROUTES.post("benchmarks/{bm}/items")

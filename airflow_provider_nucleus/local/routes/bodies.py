@@ -1,4 +1,4 @@
-"""Reading the parts that many request bodies share."""
+"""Reading what many requests share: fields of bodies, numbers of addresses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow_provider_nucleus.local.store.lines import lines_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["flag", "object_list", "page_request", "request_id", "rows_of", "strings"]
+__all__ = ["flag", "object_list", "page_request", "query_number", "request_id", "rows_of", "strings", "text"]
 
 
 def flag(body: Mapping[str, Any], name: str, *, default: bool = False) -> bool:
@@ -22,6 +22,24 @@ def flag(body: Mapping[str, Any], name: str, *, default: bool = False) -> bool:
     if not isinstance(value, bool):
         raise BadRequestError(f"{name} must be true or false.")
     return value
+
+
+def text(body: Mapping[str, Any], name: str) -> str | None:
+    """Return a field of text; absent means null."""
+    value = body.get(name)
+    if not isinstance(value, str | None):
+        raise BadRequestError(f"{name} must be a string or null.")
+    return value
+
+
+def query_number(query: Mapping[str, str], name: str, default: int, *, most: int) -> int:
+    """Return a whole number of the address, 0 to *most*; absent or empty means the default."""
+    given = query.get(name, "")
+    if not given:
+        return default
+    if not given.isascii() or not given.isdigit() or len(given) > len(str(most)) or int(given) > most:
+        raise BadRequestError(f"{name} must be a whole number from 0 to {most}.")
+    return int(given)
 
 
 def strings(body: Mapping[str, Any], name: str) -> list[str]:

@@ -9,7 +9,7 @@ from airflow_provider_nucleus.local.evaluating.rules import exclusion_rules
 from airflow_provider_nucleus.local.evaluating.taxonomy import Taxonomy, rollup_groups
 from airflow_provider_nucleus.local.jobs.evaluations import start_evaluation
 from airflow_provider_nucleus.local.matching.options import MatchOptions
-from airflow_provider_nucleus.local.routes.bodies import flag
+from airflow_provider_nucleus.local.routes.bodies import flag, text
 from airflow_provider_nucleus.local.routes.casing import snake_body
 from airflow_provider_nucleus.local.routes.registry import RouteTable
 from airflow_provider_nucleus.local.store import (
@@ -44,7 +44,7 @@ _KNOWN_OF_RUN: Final = frozenset({
 def create(call: Call) -> Any:
     """Start evaluating a model or a run on a benchmark."""
     body = _known(snake_body(call), _KNOWN)
-    model_id, run_id = (_text(body, name) for name in ("model_id", "model_run_id"))
+    model_id, run_id = (text(body, name) for name in ("model_id", "model_run_id"))
     if (model_id is None) == (run_id is None):
         raise BadRequestError("Give exactly one of model_id and model_run_id.")
     with call.db.write() as cursor:
@@ -57,7 +57,7 @@ def create(call: Call) -> Any:
         evaluation = evaluations.create(
             cursor,
             _config(cursor, body, benchmark),
-            name=_text(body, "name"),
+            name=text(body, "name"),
             benchmark_no=benchmark.number,
             model_no=None if model_id is None else models.find(cursor, model_id).number,
             run_no=None if run_id is None else models.find_run(cursor, run_id).number,
@@ -85,7 +85,7 @@ def _config(cursor: Cursor, body: Mapping[str, Any], benchmark: Benchmark) -> Co
 def create_of_run(call: Call) -> Any:
     """Start evaluating a run on the items of its datasets, or of a slice: what older clients ask for."""
     body = _known(snake_body(call), _KNOWN_OF_RUN)
-    slice_id = _text(body, "slice_id")
+    slice_id = text(body, "slice_id")
     with call.db.write() as cursor:
         run = models.find_run(cursor, call.params["r"])
         chosen = None if slice_id is None else slices.find(cursor, slice_id)
@@ -96,7 +96,7 @@ def create_of_run(call: Call) -> Any:
                 rules=exclusion_rules(body.get("exclusion_rules")),
                 only_predicted=flag(body, "only_items_with_predictions"),
             ),
-            name=_text(body, "name"),
+            name=text(body, "name"),
             slice_no=None if chosen is None else chosen.number,
             slice_id=slice_id,
             run_no=run.number,
@@ -204,10 +204,3 @@ def _known(body: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
     if unknown := sorted(set(body) - known):
         raise BadRequestError(f"Unknown fields {unknown}; this route takes {', '.join(sorted(known))}.")
     return body
-
-
-def _text(body: Mapping[str, Any], name: str) -> str | None:
-    value = body.get(name)
-    if not isinstance(value, str | None):
-        raise BadRequestError(f"{name} must be a string.")
-    return value

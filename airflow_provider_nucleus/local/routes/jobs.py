@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.local.errors import BadRequestError
-from airflow_provider_nucleus.local.routes.bodies import flag, strings
+from airflow_provider_nucleus.local.routes.bodies import flag, strings, text
 from airflow_provider_nucleus.local.routes.registry import RouteTable
 from airflow_provider_nucleus.local.store import jobs
 
@@ -15,13 +15,6 @@ if TYPE_CHECKING:
 __all__ = ["ROUTES"]
 
 ROUTES: Final = RouteTable()
-
-
-def _text(body: dict[str, Any], name: str) -> str | None:
-    value = body.get(name)
-    if not isinstance(value, str | None):
-        raise BadRequestError(f"{name} must be a string or null.")
-    return value
 
 
 @ROUTES.post("jobs/")
@@ -34,10 +27,10 @@ def listing(call: Call) -> Any:
     with call.db.read() as cursor:
         found = jobs.listing(
             cursor,
-            dataset_id=_text(body, "dataset_id"),
+            dataset_id=text(body, "dataset_id"),
             job_types=strings(body, "job_types"),
-            from_date=_text(body, "from_date"),
-            to_date=_text(body, "to_date"),
+            from_date=text(body, "from_date"),
+            to_date=text(body, "to_date"),
             limit=limit,
             show_completed=flag(body, "show_completed"),
         )

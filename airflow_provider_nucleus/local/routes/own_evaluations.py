@@ -26,6 +26,7 @@ from airflow_provider_nucleus.local.evaluating.diagnostics import (
 from airflow_provider_nucleus.local.evaluating.filters import read_filters
 from airflow_provider_nucleus.local.evaluating.origin import origin_of
 from airflow_provider_nucleus.local.evaluating.selection import select
+from airflow_provider_nucleus.local.routes.bodies import query_number
 from airflow_provider_nucleus.local.routes.evaluation_results import asked_of_query, result, threshold_of
 from airflow_provider_nucleus.local.routes.registry import RouteTable
 from airflow_provider_nucleus.local.store import evaluations
@@ -77,7 +78,7 @@ def f1(call: Call) -> Any:
 @ROUTES.get("evaluations/{ev}/calibration")
 def calibration(call: Call) -> Any:
     """Calibration errors and reliability bins; ``bins`` 1 to 100, 10 by default."""
-    bins = _whole(call, "bins", 10, most=100)
+    bins = query_number(call.query, "bins", 10, most=100)
     if bins < 1:
         raise BadRequestError("bins must be 1 to 100.")
     return calibration_of(*_selected(call), bins=bins)
@@ -108,8 +109,10 @@ def compare(call: Call) -> Any:
         other,
         threshold=threshold_of(asked_of_query(call).get("iou_threshold")),
         minimum_confidence=_confidence(call),
-        replicates=_whole(call, "replicates", 1000, most=_MOST_REPLICATES),
-        ap_replicates=None if not asked else _whole(call, "apReplicates", 0, most=_MOST_REPLICATES),
+        replicates=query_number(call.query, "replicates", 1000, most=_MOST_REPLICATES),
+        ap_replicates=None
+        if not asked
+        else query_number(call.query, "apReplicates", 0, most=_MOST_REPLICATES),
     )
 
 
@@ -127,8 +130,8 @@ def changes(call: Call) -> Any:
         threshold=threshold_of(asked_of_query(call).get("iou_threshold")),
         minimum_confidence=_confidence(call),
         change=known,
-        limit=_whole(call, "limit", _PAGE, most=1000),
-        offset=_whole(call, "offset", 0, most=2**31),
+        limit=query_number(call.query, "limit", _PAGE, most=1000),
+        offset=query_number(call.query, "offset", 0, most=2**31),
     )
 
 
@@ -155,15 +158,6 @@ def _family(call: Call, *, default: CurveFamily = "coco") -> CurveFamily:
     if value == "nucleus":
         return "nucleus"
     raise BadRequestError("family must be coco or nucleus.")
-
-
-def _whole(call: Call, name: str, default: int, *, most: int) -> int:
-    text = call.query.get(name, "")
-    if not text:
-        return default
-    if not text.isascii() or not text.isdigit() or len(text) > 12 or int(text) > most:
-        raise BadRequestError(f"{name} must be a whole number from 0 to {most}.")
-    return int(text)
 
 
 def _confidence(call: Call) -> float | None:
