@@ -157,33 +157,38 @@ def test_clearing_a_deferred_task_cancels_and_sends_again(stack: AirflowStack, w
     assert batch.stored() == ALL
 
 
+@pytest.fixture(scope="module")
+def late(stack: AirflowStack, running_world: World) -> dict[str, Run]:
+    """Runs whose tasks wait too long, side by side, after they failed and their jobs ended."""
+    running_world.proxy.arm()
+    running_world.hold()
+    ways = ("impatient", "impatient_deferred", "hurried", "leaving")
+    runs = {way: Run(stack, way, running_world.batch()) for way in ways}
+    for run in runs.values():
+        run.ends("failed")
+    running_world.release()
+    for run in runs.values():
+        run.until_settled()
+    return runs
+
+
 @pytest.mark.parametrize("way", ["impatient", "impatient_deferred", "hurried"])
-def test_waiting_too_long_fails_and_cancels(stack: AirflowStack, world: World, way: str):
+def test_waiting_too_long_fails_and_cancels(late: dict[str, Run], way: str):
     """``job_timeout`` in both forms and ``execution_timeout``: the task fails, its jobs are cancelled, the log says so."""
-    world.hold()
-    batch = world.batch()
-    run = Run(stack, way, batch)
-    run.ends("failed")
-    run.until_cancelled(3)
-    world.release()
+    run = late[way]
 
-    assert run.until_settled() == ["Cancelled"] * 3
-    log = run.log()
-    assert len(re.findall(r"Job job_\S+ will be cancelled", log)) == 3
-    assert ("AirflowTaskTimeout" if way == "hurried" else "Gave up waiting for job_") in log
+    assert run.batch.statuses() == ["Cancelled"] * 3
+    assert len(re.findall(r"Job job_\S+ will be cancelled", run.log())) == 3
+    assert ("AirflowTaskTimeout" if way == "hurried" else "Gave up waiting for job_") in run.log()
 
 
-def test_waiting_too_long_leaves_jobs_when_told_to(stack: AirflowStack, world: World):
+def test_waiting_too_long_leaves_jobs_when_told_to(late: dict[str, Run]):
     """``cancel_on_kill=False``: the task fails, the jobs go on and are named."""
-    world.hold()
-    batch = world.batch()
-    run = Run(stack, "leaving", batch)
-    run.ends("failed")
-    world.release()
+    run = late["leaving"]
 
-    assert run.until_settled() == ["Completed"] * 3
-    assert not world.proxy.requests(CANCEL)
-    assert all(job.job_id in run.log() for job in batch.jobs())
+    assert run.batch.statuses() == ["Completed"] * 3
+    assert "will be cancelled" not in run.log()
+    assert all(job.job_id in run.log() for job in run.batch.jobs())
 
 
 def test_deferral_that_times_out_cancels(stack: AirflowStack, world: World):

@@ -14,8 +14,8 @@ from airflow_provider_nucleus.client.calls.items import export_page
 from airflow_provider_nucleus.client.calls.jobs import job_status, list_jobs
 from airflow_provider_nucleus.client.config import NucleusConfig
 from airflow_provider_nucleus.client.sync import NucleusClient
-from airflow_provider_nucleus.local.testing import LocalNucleus
 from tests.faults import FaultyNucleus
+from tests.preloaded import Nursery, PreloadedNucleus
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,8 +37,13 @@ class World:
     """
 
     def __init__(self, folder: Path) -> None:
+        self._nursery = Nursery()
         self._servers = {
-            workers: LocalNucleus(folder / "data", environment={"NUCLEUS_LOCAL_JOB_WORKERS": str(workers)})
+            workers: PreloadedNucleus(
+                folder / "data",
+                nursery=self._nursery,
+                environment={"NUCLEUS_LOCAL_JOB_WORKERS": str(workers)},
+            )
             for workers in (0, 2)
         }
         self._folder = folder
@@ -47,7 +52,7 @@ class World:
         self.proxy = FaultyNucleus(lambda: self.server.base_url, keep_bodies=True)
 
     @property
-    def server(self) -> LocalNucleus:
+    def server(self) -> PreloadedNucleus:
         """The server that runs now."""
         return self._servers[self._workers]
 
@@ -90,6 +95,7 @@ class World:
         return NucleusClient(NucleusConfig(endpoint=self.server.url, api_key=self.server.api_key))
 
     def __enter__(self) -> Self:
+        self._nursery.__enter__()
         self.server.start()
         self.proxy.__enter__()
         return self
@@ -97,6 +103,7 @@ class World:
     def __exit__(self, *exc: object) -> None:
         self.proxy.__exit__(*exc)
         self.server.stop()
+        self._nursery.__exit__(*exc)
 
 
 @dataclass(frozen=True)
