@@ -139,12 +139,15 @@ def attribute(
     right, wrong = overlaps.right_overlap, overlaps.wrong_overlap
     kind = np.full(right.size, ErrorKind.BOTH, dtype=np.int8)
     # From the last rule to the first, so that an earlier one overwrites.
-    kind[(right <= background) & (wrong <= background)] = ErrorKind.BACKGROUND
-    kind[right >= foreground] = ErrorKind.DUPLICATE
-    kind[wrong >= foreground] = ErrorKind.CLASSIFICATION
-    kind[(right >= background) & ~localized] = ErrorKind.LOCALIZATION
-    kind[true_positive] = ErrorKind.TRUE_POSITIVE
-    kind[~considered] = ErrorKind.LEFT_OUT
+    for error, holds in (
+        (ErrorKind.BACKGROUND, (right <= background) & (wrong <= background)),
+        (ErrorKind.DUPLICATE, right >= foreground),
+        (ErrorKind.CLASSIFICATION, wrong >= foreground),
+        (ErrorKind.LOCALIZATION, (right >= background) & ~localized),
+        (ErrorKind.TRUE_POSITIVE, true_positive),
+        (ErrorKind.LEFT_OUT, ~considered),
+    ):
+        np.copyto(kind, np.int8(error), where=holds)
 
     towards = np.full(right.size, NONE, dtype=np.int32)
     for error, partner in (

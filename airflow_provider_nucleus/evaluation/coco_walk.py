@@ -44,8 +44,9 @@ def walk_edges(
     edges: Edges, ground_truth: Columns, predictions: Columns, *, thresholds: tuple[float, ...]
 ) -> CocoWalk:
     """Walk all pairs; those of one prediction must lie together, in order of confidence within image and label."""
-    ordered = edges.take(_walking_order(edges, ~ground_truth.counted))
-    every = np.arange(len(ordered), dtype=np.int64)
+    every = np.arange(len(edges), dtype=np.int64)
+    order = _Choices(edges).order(~ground_truth.counted)
+    ordered = edges if order is None else edges.take(order)
     taken = _walk(ordered, every, ground_truth, predictions, thresholds=thresholds)
     return CocoWalk(ordered, taken, thresholds)
 
@@ -77,12 +78,12 @@ def outcomes(
     if starts.size == 0:
         return hit, ignored
     rows = edges.prediction[starts]
+    choices = _Choices(edges)
     for column, flag in enumerate(flags):
         taken = walk.taken
-        order = _walking_order(edges, flag)
-        moved = order != np.arange(order.size)
-        if moved.any():
-            again = _groups_of(edges, predictions, moved)
+        order = choices.order(flag)
+        if order is not None:
+            again = _groups_of(edges, predictions, order != np.arange(order.size))
             # Pairs of a prediction only move among themselves, so the marked ones stay together.
             anew = _walk(edges, order[again], ground_truth, predictions, thresholds=walk.thresholds)
             taken = np.where(again, anew, taken)
@@ -118,17 +119,32 @@ def _walk(
     return taken
 
 
-def _walking_order(edges: Edges, ignored: BoolArray) -> IndexArray:
-    """Order the pairs of each prediction: ignored ground truth last, best overlap first, the later one on ties."""
-    order = np.arange(len(edges), dtype=np.int64)
-    starts = group_starts(edges.prediction)
-    sizes = group_sizes(starts, edges.prediction.size)
-    several = np.flatnonzero(np.repeat(sizes > 1, sizes))
-    if several.size:
-        run = np.repeat(np.arange(starts.size), sizes)[several]
-        truth = edges.ground_truth[several]
-        order[several] = several[np.lexsort((-truth, -edges.overlap[several], ignored[truth], run))]
-    return order
+class _Choices:
+    """The pairs of predictions that have several: only their order depends on what is ignored."""
+
+    def __init__(self, edges: Edges) -> None:
+        starts = group_starts(edges.prediction)
+        sizes = group_sizes(starts, edges.prediction.size)
+        self._count = len(edges)
+        self._place = np.flatnonzero(np.repeat(sizes > 1, sizes))
+        self._run = edges.prediction[self._place]
+        self._run = (
+            np.cumsum(np.append([0], self._run[1:] != self._run[:-1])) if self._place.size else self._run
+        )
+        self._truth = edges.ground_truth[self._place]
+        self._overlap = edges.overlap[self._place]
+
+    def order(self, ignored: BoolArray) -> IndexArray | None:
+        """Return the walking order: of each prediction ignored ground truth last, best overlap first, the later one on ties.
+
+        None means that the pairs lie in it already.
+        """
+        moved = self._place[np.lexsort((-self._truth, -self._overlap, ignored[self._truth], self._run))]
+        if np.array_equal(moved, self._place):
+            return None
+        order = np.arange(self._count, dtype=np.int64)
+        order[self._place] = moved
+        return order
 
 
 def _groups_of(edges: Edges, predictions: Columns, marked: BoolArray) -> BoolArray:

@@ -63,9 +63,8 @@ def confusion(
     partner = np.where(matches.overlap >= threshold, matches.match, np.int32(NONE))
     unmatched = matches.match == NONE
     partner = np.where(unmatched & (matches.shown_overlap >= threshold), matches.shown, partner)
-    paired = partner != NONE
-    known = paired.copy()
-    known[paired] = wanted[partner[paired]]
+    # The last entry of each table answers for -1.
+    known = np.append(wanted, np.False_)[partner]
     kept = found.counted & ~(hits & ~known)
     if predictions is not None:
         kept &= predictions
@@ -73,11 +72,10 @@ def confusion(
     missed[partner[kept & known]] = False
 
     span = labels + 1
-    rows = np.flatnonzero(kept)
-    truth_label = np.full(rows.size, labels, dtype=np.int64)
-    pairs = known[rows]
-    truth_label[pairs] = truths.label[partner[rows[pairs]]]
-    keys = np.concatenate((truth_label * span + found.label[rows], truths.label[missed] * span + labels))
+    label_of: IndexArray = np.concatenate((truths.label, [labels])).astype(np.int64)
+    truth_label = label_of[np.where(known, partner, np.int32(NONE))]
+    pairs: IndexArray = truth_label * span + found.label
+    keys = np.concatenate((pairs[kept], truths.label[missed].astype(np.int64) * span + labels))
     cells, counts = _count(keys, span * span)
     truth, predicted = cells // span, cells % span
     return Confusion(

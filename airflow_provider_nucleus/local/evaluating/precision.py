@@ -63,20 +63,24 @@ def _matched_again(loaded: Loaded, masks: ApMasks, areas: Sequence[AreaRange]) -
         walk = without(walk, dropped, loaded.truth, loaded.predictions)
     options = CocoOptions(areas=tuple(_cut(area, masks.area) for area in areas))
     hit, ignored = coco_outcomes(walk, loaded.truth, loaded.predictions, options=options)
-    order: IndexArray = loaded.coco["all"].row.astype(np.int64)
-    if masks.predictions is not None:
-        order = order[masks.predictions[order]]
-    label, confidence = loaded.predictions.label[order], loaded.predictions.confidence[order]
+    ranked = loaded.coco["all"]
     wanted = loaded.truth.counted if masks.ground_truth is None else loaded.truth.counted & masks.ground_truth
+    every = np.uint16((1 << len(options.thresholds)) - 1)
     result: list[RankedRows] = []
     for column, area in enumerate(options.areas):
+        # What is ignored throughout is as good as absent, and of most predictions that is so in most sizes.
+        counts = ignored[:, column] != every
+        if masks.predictions is not None:
+            counts &= masks.predictions
+        kept: IndexArray = np.flatnonzero(counts[ranked.row])
+        row = ranked.row[kept]
         there = wanted & ~area.outside(loaded.truth.area)
         result.append(
             RankedRows(
-                label=label,
-                confidence=confidence,
-                hit=hit[order, column],
-                ignored=ignored[order, column],
+                label=ranked.label[kept],
+                confidence=ranked.confidence[kept],
+                hit=hit[row, column],
+                ignored=ignored[row, column],
                 positives=np.bincount(loaded.truth.label[there], minlength=len(loaded.labels)),
                 thresholds=options.thresholds,
             )
