@@ -66,9 +66,8 @@ def _serve(options: argparse.Namespace) -> int:
     from airflow_provider_nucleus.local.settings import Settings
 
     with DataDir(options.data_dir) as folder:
-        key, fresh = options.api_key or os.environ.get("NUCLEUS_LOCAL_API_KEY"), False
-        if not key:
-            key, fresh = folder.stored_key()
+        given = options.api_key or os.environ.get("NUCLEUS_LOCAL_API_KEY")
+        key, fresh = (given, False) if given else folder.stored_key()
         settings = Settings.from_environment(api_key=key)
         try:
             listener = socket.create_server((options.host, options.port), family=_family(options.host))
@@ -78,9 +77,12 @@ def _serve(options: argparse.Namespace) -> int:
         with listener:
             app = create_app(folder, settings=settings)
             host = f"[{options.host}]" if ":" in options.host else options.host
-            print(f"Nucleus listens on http://{host}:{listener.getsockname()[1]}{API_PREFIX}", flush=True)
+            address = f"http://{host}:{listener.getsockname()[1]}"
+            print(f"Nucleus listens on {address}{API_PREFIX}", flush=True)
             if fresh:
                 print(f"API key: {key} (kept in {folder.root / 'api-key'})", flush=True)
+            holder = "the API key" if given else f"the API key in {folder.root / 'api-key'}"
+            print(f"Pages: {address}/ (user name: {holder}; no password)", flush=True)
             config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=10)
             # uvicorn shuts down on these and then raises them again; being asked to stop is no failure.
             for signal_number in (signal.SIGTERM, signal.SIGINT):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_nucleus.local.cli import main
+from airflow_provider_nucleus.local.testing import LocalNucleus
 
 
 @pytest.mark.parametrize(
@@ -52,3 +53,19 @@ def test_a_store_that_cannot_be_opened_is_one_sentence(tmp_path, capsys):
     assert status == 2
     assert f"nucleus-local: the store {store} cannot be opened" in capsys.readouterr().err
     assert store.read_bytes() == b"no database" * 1000
+
+
+def test_serving_says_where_the_pages_are_and_who_may_open_them(tmp_path):
+    """The endpoint is no page; a key that was generated earlier is named by its file, a given one not repeated."""
+    given = LocalNucleus(tmp_path / "given", api_key="my-own-key")
+    with given:
+        said = f"Pages: {given.base_url}/ (user name: the API key; no password)"
+        assert said in given.log
+        assert "my-own-key" not in given.log
+
+    stored = LocalNucleus(tmp_path / "stored", api_key="")
+    for _ in range(2):
+        with stored:
+            file = stored.data_dir / "api-key"
+            assert f"Pages: {stored.base_url}/ (user name: the API key in {file}; no password)" in stored.log
+    assert file.read_text().strip() not in stored.log
