@@ -34,6 +34,7 @@ from airflow_provider_nucleus.exceptions import (
     NucleusAPIError,
     NucleusConnectionError,
     NucleusError,
+    NucleusMetricsError,
     NucleusNotFoundError,
 )
 from airflow_provider_nucleus.hooks.cancelling import Cancellation
@@ -217,6 +218,19 @@ class NucleusHook(BaseHook):
         return self.send(datasets.dataset_model_runs(dataset_id))
 
     # ---- items and scenes ------------------------------------------------------------------------
+
+    def find_model_run(self, dataset_id: str, model_id: str) -> str:
+        """Return the run that holds the model's predictions on the dataset; raises NucleusMetricsError if there is none."""
+        for run_id in self.dataset_model_runs(dataset_id):
+            if self.get_model(run_id).id == model_id:
+                return run_id
+        raise NucleusMetricsError(
+            f"Dataset {dataset_id} has no run of model {model_id}.",
+            dataset_id=dataset_id,
+            model_id=model_id,
+            conn_id=self.nucleus_conn_id,
+            hint="Upload the model's predictions first.",
+        )
 
     def iter_items(self, dataset_id: str, *, page_size: int = 10_000) -> Iterator[DatasetItem]:
         """Yield the items in order of insertion, a page at a time."""

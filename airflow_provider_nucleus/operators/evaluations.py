@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath, Stats
@@ -36,22 +37,25 @@ class NucleusEvaluateModelOperator(NucleusWaitingOperator):
     """Evaluate a model on a benchmark with Evaluations V2, and return the chart summary.
 
     The benchmark is named by `benchmark_id`, or by `benchmark` (a name): then the newest ready version of that name is taken,
-    and if there is none, one is made of `dataset_id` or `slice_id` and waited for in the worker. A benchmark that exists is
+    and if there is none, one is made of `slice_id` or `dataset_id` and waited for in the worker. A benchmark that exists is
     never changed; cut a new version of it when its items should change.
 
-    An evaluation of a model reads its run-free predictions. Those that dataset uploads made belong to a run: give that run as
-    `model_run_id` to evaluate it, or as `copy_from_run` to copy them to the model first (boxes, polygons and cuboids only).
+    Which predictions are evaluated: with `model_id` and `dataset_id` those that were uploaded for that dataset (the model's run
+    on it); with `model_run_id` those of that run; with `model_id` alone the model's run-free predictions, which
+    `copy_from_run` fills first from a run (boxes, polygons and cuboids only).
 
-    Returns mAP at 0.50, 0.75 and 0.50:0.95 and by size (COCO's, null where undefined), counts (TP, FP, FN) at `iou_threshold`,
-    TIDE errors and AP per label. Labels beyond what an XCom should hold are left out, lowest AP first; `report` has them all.
-    An evaluation that fails or is cancelled fails the task with the server's reason.
+    Returns mAP at 0.50, 0.75 and 0.50:0.95 and by size (COCO's; null with the reason in ``undefined``), counts (TP, FP, FN) at
+    `iou_threshold`, kinds of errors by the rules of TIDE, and AP per label. Labels beyond what an XCom should hold are left
+    out, highest AP first; `report` has them all. An evaluation that fails or is cancelled fails the task with the server's
+    reason.
 
     :param model_id: id of the model; exactly one of this and `model_run_id` (templated)
     :param model_run_id: id of a model run to evaluate instead (templated)
     :param copy_from_run: id of a run whose predictions are copied to the model before it is evaluated (templated)
     :param benchmark_id: id of the benchmark; exactly one of this and `benchmark` (templated)
     :param benchmark: name of the benchmark, made if there is none (templated)
-    :param dataset_id: dataset whose items with ground truth make up a new benchmark (templated)
+    :param dataset_id: dataset whose items with ground truth make up a new benchmark, and whose predictions of the model are
+        evaluated (templated)
     :param slice_id: slice whose items with ground truth make up a new benchmark (templated)
     :param evaluation_name: name of the evaluation; the default names DAG, run and task (templated)
     :param iou_threshold: smallest overlap of a true positive, above 0 and up to 1 (templated)
@@ -186,13 +190,15 @@ class NucleusEvaluateModelOperator(NucleusWaitingOperator):
                 conn_id=self.nucleus_conn_id,
                 field="copy_from_run",
             )
-        ti = context["ti"]
+        ti, dataset_id = context["ti"], _text(self.dataset_id)
+        if model_id and dataset_id and not copied:
+            run_id = self.hook.find_model_run(dataset_id, model_id)
         return {
             "model_id": model_id,
             "model_run_id": run_id,
             "copy_from_run": copied,
             "benchmark_id": _text(self.benchmark_id),
-            "dataset_id": _text(self.dataset_id),
+            "dataset_id": dataset_id,
             "name": _text(self.evaluation_name) or f"{ti.dag_id} {ti.run_id} {ti.task_id}",
             "iou_threshold": coerced_number(self.iou_threshold, name="iou_threshold", low=0, high=1),
             "rollup_groups": [RollupGroup.from_wire(group).to_wire() for group in self.rollup_groups or ()],
@@ -218,6 +224,10 @@ class NucleusEvaluateModelOperator(NucleusWaitingOperator):
             found = max(ready, key=lambda entry: (*_version(entry), entry.created_at or ""))
             self.log.info("Taking benchmark %s, version %s.%s", found.id, *_version(found))
             return found.id
+        if building := [entry.id for entry in named if entry.status == "building"]:
+            # An earlier try, or a mapped sibling, has begun it: a second one of the same name would split the history.
+            self.log.info("Waiting for benchmark %s, which is being made", building[0])
+            return self._built(building[0])
         dataset_id, slice_id = _text(self.dataset_id), _text(self.slice_id)
         if dataset_id is None and slice_id is None:
             raise NucleusConfigError(
@@ -229,16 +239,31 @@ class NucleusEvaluateModelOperator(NucleusWaitingOperator):
         started = self.hook.send(
             benchmarks.create_benchmark(
                 str(self.benchmark),
-                dataset_ids=[dataset_id] if dataset_id else None,
+                dataset_ids=[dataset_id] if dataset_id and not slice_id else None,
                 slice_ids=[slice_id] if slice_id else None,
             )
         )
-        self.log.info("Making benchmark %s of %s", started.benchmark_id, dataset_id or slice_id)
-        if started.job_id is not None:
-            self.hook.wait_for_job(
-                started.job_id, poll_interval=self.poll_interval, timeout=seconds(self.job_timeout)
+        self.log.info("Making benchmark %s of %s", started.benchmark_id, slice_id or dataset_id)
+        return self._built(started.benchmark_id)
+
+    def _built(self, benchmark_id: str) -> str:
+        """Wait in the worker until the benchmark is ready, and return its id."""
+        deadline = time.time() + seconds(self.job_timeout)
+        while (found := self.hook.send(benchmarks.get_benchmark(benchmark_id))).status == "building":
+            if time.time() > deadline:
+                raise NucleusMetricsError(
+                    f"Benchmark {benchmark_id} was not ready in {seconds(self.job_timeout):g} s.",
+                    conn_id=self.nucleus_conn_id,
+                    hint="It goes on being made; a retry waits for it.",
+                )
+            time.sleep(self.poll_interval)
+        if found.status not in {"ready", None}:
+            raise NucleusMetricsError(
+                f"Benchmark {benchmark_id} ended {found.status!r} instead of ready.",
+                conn_id=self.nucleus_conn_id,
+                hint="Look at its job on the server; a retry makes a new benchmark.",
             )
-        return started.benchmark_id
+        return benchmark_id
 
     def _started(self, carry: dict[str, Any]) -> list[str]:
         """Start the evaluation and return its id."""
@@ -250,7 +275,7 @@ class NucleusEvaluateModelOperator(NucleusWaitingOperator):
         evaluation_id = self.hook.send(
             evaluations.create_evaluation(
                 carry["benchmark_id"],
-                model_id=carry["model_id"],
+                model_id=None if carry["model_run_id"] else carry["model_id"],
                 model_run_id=carry["model_run_id"],
                 name=carry["name"],
                 rollup_groups=[RollupGroup.from_wire(group) for group in carry["rollup_groups"]] or None,
@@ -288,7 +313,8 @@ def _version(benchmark: Benchmark) -> tuple[int, int]:
 def _summary(evaluation: Evaluation, charts: EvaluationCharts, carry: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a task needs to decide with, small enough for an XCom once labels are cut."""
     found = charts.model_dump(mode="json")
-    ranked = sorted(charts.per_class_ap, key=lambda entry: (-entry.ap, entry.class_label))
+    # The worst come first: they are what a gate looks at, and what must not be cut.
+    ranked = sorted(charts.per_class_ap, key=lambda entry: (entry.ap, entry.class_label))
     return {
         "evaluation_id": evaluation.id,
         "benchmark_id": carry["benchmark_id"],
@@ -302,4 +328,23 @@ def _summary(evaluation: Evaluation, charts: EvaluationCharts, carry: Mapping[st
         "labels": len(ranked),
         "per_class_ap": {entry.class_label: entry.ap for entry in ranked},
         "excluded": (evaluation.exclusion_stats or {}).get("totals"),
+        "undefined": _undefined(charts),
+    }
+
+
+def _undefined(charts: EvaluationCharts) -> dict[str, str]:
+    """Return why the numbers that are null are null."""
+    counts = charts.total_counts
+    if counts.tp + counts.fn == 0:
+        reason = "no ground truth"
+    elif counts.tp + counts.fp == 0:
+        reason = "no predictions"
+    else:
+        reason = "no label has both ground truth and a ranking"
+    maps = charts.map_summary.model_dump()
+    sizes = charts.ap_by_size.model_dump()
+    return {name: reason for name, value in maps.items() if value is None} | {
+        f"ap_{name}": "no ground truth of this size" if counts.tp + counts.fn else reason
+        for name, value in sizes.items()
+        if value is None
     }

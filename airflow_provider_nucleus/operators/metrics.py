@@ -8,10 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath, Stats
 
-from airflow_provider_nucleus.exceptions import (
-    NucleusConfigError,
-    NucleusMetricsError,
-)
+from airflow_provider_nucleus.exceptions import NucleusConfigError
 from airflow_provider_nucleus.gating.summary import summarize_matches
 from airflow_provider_nucleus.links.nucleus import (
     NucleusDatasetLink,
@@ -120,7 +117,7 @@ class NucleusCalculateMetricsOperator(NucleusWaitingOperator):
         """Read the matches and summarize them."""
         for job_id, status in statuses.items():
             self._succeeded(job_id, status)
-        run_id = carry.get("model_run_id") or self._find_run(carry["dataset_id"], carry["model_id"])
+        run_id = carry.get("model_run_id") or self.hook.find_model_run(carry["dataset_id"], carry["model_id"])
         rows = partial(self.hook.iter_matches, carry["dataset_id"], run_id)
         summary = summarize_matches(
             rows(mode="iou"),
@@ -198,19 +195,6 @@ class NucleusCalculateMetricsOperator(NucleusWaitingOperator):
             self.log.error("Job %s: %s", job_id, text)
         failure.hint = "Matches of an earlier calculation, if any, are still in place."
         raise failure
-
-    def _find_run(self, dataset_id: str, model_id: str) -> str:
-        """Return the run that holds the model's predictions on the dataset; the calculation did not name it."""
-        for run_id in self.hook.dataset_model_runs(dataset_id):
-            if self.hook.get_model(run_id).id == model_id:
-                return run_id
-        raise NucleusMetricsError(
-            f"Dataset {dataset_id} has no run of model {model_id}.",
-            dataset_id=dataset_id,
-            model_id=model_id,
-            conn_id=self.nucleus_conn_id,
-            hint="Upload the model's predictions before calculating metrics.",
-        )
 
     def _tell(self, summary: MatchSummary, head: Mapping[str, Any]) -> None:
         overall = summary.overall

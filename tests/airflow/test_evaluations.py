@@ -34,7 +34,10 @@ DAG = """
             exclusion_rules=[{"type": "labels", "scope": "annotation", "target": "prediction", "labels": ["dog"]}],
             **shared,
         )
-        first >> deferred
+        uploaded = NucleusEvaluateModelOperator(
+            task_id="uploaded", model_id="{{ params.model_id }}", dataset_id="{{ params.dataset_id }}", **shared,
+        )
+        first >> deferred >> uploaded
         for deferrable in (False, True):
             NucleusEvaluationSensor(
                 task_id=f"wait_{deferrable}", evaluation_id="{{ ti.xcom_pull('first')['evaluation_id'] }}",
@@ -105,6 +108,12 @@ def test_a_model_is_evaluated_in_the_worker_and_deferred(
     assert {key: deferred["counts"][key] for key in ("tp", "fp", "fn")} == {"tp": 2, "fp": 0, "fn": 0}
     assert deferred["excluded"]["predictionsDropped"] == 1
     assert deferred["map"]["map_at5095"] == 1.0
+    assert (first["undefined"]["ap_large"], deferred["undefined"].get("map_at50")) == (
+        "no ground truth of this size",
+        None,
+    )
+    uploaded = run.tasks["uploaded"].value
+    assert (uploaded["model_run_id"], uploaded["counts"]) == (batch["run_id"], first["counts"])
     assert (deferred["model_id"], deferred["model_run_id"]) == (None, batch["run_id"])
     assert deferred["benchmark_id"] == first["benchmark_id"]
     assert json.loads(report.read_text())["charts"]["computed_iou_ranges"][0] == 0.5
