@@ -87,7 +87,13 @@ def read_truth(source: Path | bytes, *, iou_type: IouType = "bbox") -> CocoTruth
         raise CocoFormatError(f"{where}: {error}") from None
     sizes = np.zeros((len(images), 2), dtype=np.int64)
     codes = images.encode([image["id"] for image in document["images"]])
-    sizes[codes] = [(image.get("height") or 0, image.get("width") or 0) for image in document["images"]]
+    given = [(image.get("height") or 0, image.get("width") or 0) for image in document["images"]]
+    try:
+        sizes[codes] = np.array(given, dtype=np.int64).reshape(-1, 2)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise CocoFormatError(
+            f"{where}: width and height of images must be whole numbers ({error})"
+        ) from None
     reader = _Reader(where=where, images=images, categories=categories, sizes=sizes)
     side, excluded = reader.truth(document["annotations"], iou_type)
     return CocoTruth(
@@ -206,7 +212,7 @@ class _Reader:
                 keypoints = self._checked(keypoints_of_truth, flat, box=box, area=area, name=name)
                 labelled = keypoints.labelled.sum(axis=1)
                 counts = [row.get("num_keypoints", labelled[index]) for index, row in enumerate(rows)]
-                ignore |= np.array(counts, dtype=np.int64) == 0
+                ignore |= self._checked(np.array, counts, dtype=np.int64) == 0
                 geometry = keypoints
         side = self._checked(
             columns, geometry, image, label=category, crowd=crowd, ignore=ignore, area=area,
@@ -241,6 +247,10 @@ class _Reader:
             masks = self._masks(rows, image, name)
             geometry, area = masks.bounding_boxes, masks.area
         scores = [row.get("score") for row in rows]
+        for index, score in enumerate(scores):
+            # NumPy would read true as 1 and "0.9" as 0.9.
+            if score is not None and type(score) is not float and type(score) is not int:
+                raise CocoFormatError(f"{name(index)}: score is {score!r}, not a number")
         side = self._checked(columns, geometry, image, label=category, confidence=scores, area=area)
         return side, excluded
 
@@ -249,7 +259,7 @@ class _Reader:
         try:
             values = [row[key] for row in rows]
             array = np.array(values) if values else np.zeros(0, dtype=np.int64)
-            return known.encode(array if array.dtype == np.int64 else values)
+            return known.encode(array if array.dtype == np.int64 and array.ndim == 1 else values)
         except KeyError:
             row = next(index for index, row in enumerate(rows) if key not in row)
             raise CocoFormatError(f"{self.where}, row {row} has no {key!r}") from None
@@ -298,10 +308,12 @@ class _Reader:
         shapes = [_segmentation(row) for row in rows]
         return self._checked(masks_of, shapes, sizes=sizes, name=name)
 
-    @staticmethod
-    def _areas(rows: Rows, default: FloatArray) -> FloatArray:
+    def _areas(self, rows: Rows, default: FloatArray) -> FloatArray:
         given = [row.get("area") for row in rows]
-        area = np.array([np.nan if value is None else value for value in given], dtype=np.float64)
+        try:
+            area = np.array([np.nan if value is None else value for value in given], dtype=np.float64)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise CocoFormatError(f"{self.where}: area must be a number ({error})") from None
         return np.where(np.isnan(area), default, area)
 
     def _checked(self, build: Callable[..., Any], *arguments: Any, **named: Any) -> Any:

@@ -94,6 +94,15 @@ def test_a_missing_area_is_that_of_the_box():
             {"annotations": [{"id": 5, "image_id": 9, "category_id": 1, "bbox": [1, 2, 3, 4], "area": -1}]},
             "area",
         ),
+        (
+            {
+                "annotations": [
+                    {"id": 5, "image_id": 9, "category_id": 1, "bbox": [1, 2, 3, 4], "area": "big"}
+                ]
+            },
+            "area must be a number",
+        ),
+        ({"images": [{"id": 9, "width": "wide"}]}, "width and height of images"),
     ],
 )
 def test_broken_ground_truth_is_refused(change, words):
@@ -112,7 +121,10 @@ def test_broken_ground_truth_is_refused(change, words):
         (orjson.dumps([RESULT | {"image_id": 77}]), r"result 0: image 77.*belong together"),
         (orjson.dumps([RESULT | {"bbox": [1, 2, 3, "x"]}]), "row 0"),
         (orjson.dumps([RESULT | {"bbox": [1, 2, 3, -1]}]), "row 0"),
-        (orjson.dumps([RESULT | {"score": "high"}]), "confidence|float"),
+        (orjson.dumps([RESULT | {"score": "high"}]), "score is 'high'"),
+        (orjson.dumps([RESULT | {"score": "0.9"}]), r"row 0 .*score is '0.9', not a number"),
+        (orjson.dumps([RESULT | {"score": True}]), "score is True"),
+        (orjson.dumps([RESULT | {"category_id": [1]}]), r"category_id: \[1\] is not an id"),
         (orjson.dumps([{"image_id": 9, "category_id": 1}]), "no 'bbox'"),
     ],
 )
@@ -120,6 +132,15 @@ def test_broken_results_are_refused(content, words):
     """Results are untrusted input: the file and the row are named."""
     with pytest.raises(CocoFormatError, match=words):
         read_results(content, read_truth(document()))
+
+
+def test_results_on_a_ground_truth_without_images_belong_elsewhere():
+    """An empty list of images is no error of its own."""
+    truth = read_truth(document(images=[], annotations=[]))
+
+    assert len(read_results(b"[]", truth).columns) == 0
+    with pytest.raises(CocoFormatError, match="belong together"):
+        read_results(orjson.dumps([RESULT]), truth)
 
 
 def test_ground_truth_that_is_a_list_is_refused():
