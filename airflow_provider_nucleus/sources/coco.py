@@ -10,7 +10,7 @@ What COCO can say and Nucleus cannot:
 - an annotation of several rings becomes one polygon per ring (``coco-7-1``, ``coco-7-2`` with ``part`` and ``parts`` in the
   metadata).
 
-``iscrowd`` and ``area`` (square pixels) are kept in the metadata. Boxes are ``[x, y, width, height]`` in pixels from the top left
+``iscrowd`` and ``area`` (square pixels) are kept in the metadata, for keypoints the ``bbox`` too. Boxes are ``[x, y, width, height]`` in pixels from the top left
 corner in both worlds.
 """
 
@@ -103,6 +103,12 @@ class CocoReader:
                     numbers.extend([number] * len(made))
             yield RowBatch(name, numbers, rows, problems)
 
+    @property
+    def _kept(self) -> tuple[str, ...]:
+        # An object without a labelled keypoint is nowhere but in its box.
+        boxed = self.geometry == "keypoints" and not self.predictions
+        return ("iscrowd", "area", "bbox") if boxed else ("iscrowd", "area")
+
     def _object_rows(self, element: Mapping[str, Any], index: CocoIndex) -> list[Row]:
         image_id = element["image_id"]
         category = index.category(element["category_id"])
@@ -112,7 +118,7 @@ class CocoReader:
             "geometry": None,
             "reference_id": index.reference(image_id),
             "annotation_id": self._annotation_id(element, image_id),
-            "metadata": {name: element[name] for name in ("iscrowd", "area") if name in element},
+            "metadata": {name: element[name] for name in self._kept if name in element},
         }
         if "score" in element:
             row["confidence"] = element["score"]

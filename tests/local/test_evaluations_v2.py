@@ -122,6 +122,41 @@ def test_undefined_numbers_are_null(client: official.NucleusClient):
     assert unscored.prCurve == []
 
 
+def test_an_evaluation_of_nothing_has_no_numbers(client: official.NucleusClient):
+    """Every item excluded: counts are 0, AP and curves are not there, pages are empty; nothing fails."""
+    found = world(client, ITEMS, [("a", "car", 0)], [("a", "car", 0, 0.9)])
+
+    evaluation = found.evaluate(exclusion_rules=[MetadataExclusionRule("weather", "IN", ["rain", "sun"])])
+
+    charts = evaluation.charts()
+    assert counts(evaluation) == (0, 0, 0)
+    assert (charts.mapSummary.mapAt50, charts.perClassAp, charts.confusionMatrix, charts.prCurve) == (
+        None,
+        [],
+        [],
+        [],
+    )
+    assert evaluation.examples(sort_by="confidence").total == 0
+    assert evaluation.filter_schema().metadata_fields == []
+    assert client.leaderboard_ranking("F1", [found.benchmark.id]) == []
+    assert client.leaderboard_f1_curve([found.benchmark.id]) == []
+
+
+def test_deleted_items_leave_their_benchmarks(client: official.NucleusClient):
+    """An item that is deleted is no longer counted, listed or scored; evaluations of before keep their numbers."""
+    found = world(client, ITEMS, [("a", "car", 0), ("b", "car", 0)], [("a", "car", 0, 0.9)])
+    before = found.evaluate()
+
+    found.dataset.delete_item("b")
+
+    assert found.benchmark.refresh().item_count == 1
+    assert found.benchmark.items().total == 1
+    assert counts(found.evaluate()) == (1, 0, 0)
+    assert counts(before) == (1, 0, 1)
+    (missed,) = before.examples(match_type="FN").rows
+    assert (missed.annotation_row, missed.item_metadata) == (None, None)
+
+
 def test_a_run_can_be_the_anchor(client: official.NucleusClient, api: Api):
     """Predictions of a run are read, run-free ones are not, and each anchor lists its own evaluations, newest first."""
     found = world(client, ITEMS, [("a", "car", 0)], [("a", "car", 500, 0.9)])

@@ -77,43 +77,58 @@ def _whole(body: Mapping[str, Any], name: str, default: int) -> int:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Rows:
-    """Rows of the match: a prediction (and its partner), or a missed ground truth. -1 means none."""
+    """Rows of the match: chosen predictions (None: all of them), and behind them the missed ground truth."""
 
-    prediction: IndexArray
-    truth: IndexArray
-    hit: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    predictions: IndexArray | None
+    missed: IndexArray
+    count: int
+    """Predictions."""
 
     def __len__(self) -> int:
-        return int(self.prediction.size)
+        return self.count + int(self.missed.size)
+
+    def prediction(self, position: int) -> int:
+        """Return the prediction of a row, -1 for missed ground truth."""
+        if position >= self.count:
+            return NONE
+        return position if self.predictions is None else int(self.predictions[position])
+
+    def truth(self, position: int) -> int:
+        """Return the missed ground truth of a row that has no prediction."""
+        return int(self.missed[position - self.count])
+
+    def keys(self, of_predictions: FloatArray, of_missed: FloatArray | None = None) -> FloatArray:
+        """Put a column over all predictions and one over the missed ground truth (None: nothing) together."""
+        chosen = of_predictions if self.predictions is None else of_predictions[self.predictions]
+        nothing = np.full(self.missed.size, np.nan)
+        return np.concatenate([chosen, nothing if of_missed is None else of_missed])
 
 
 def examples(cursor: Cursor, loaded: Loaded, selection: Selection, request: ExampleRequest) -> dict[str, Any]:
     """Return one page of rows and how many there are."""
     rows = _rows(loaded, selection, request.match_type)
     chosen = _page(loaded, rows, request)
-    return {"rows": _wire(cursor, loaded, rows, chosen), "total": len(rows)}
+    return {"rows": _wire(cursor, loaded, selection, rows, chosen), "total": len(rows)}
 
 
 def _rows(loaded: Loaded, selection: Selection, kind: MatchType | None) -> _Rows:
     counted = counted_predictions(loaded, selection)
     kept = loaded.predictions.counted if counted is None else counted & loaded.predictions.counted
     hits = selection.hits & kept
-    predictions = np.zeros(0, dtype=np.int64)
-    if kind != "FN":
-        predictions = np.flatnonzero(kept if kind is None else hits if kind == "TP" else kept & ~hits)
-    missed = np.zeros(0, dtype=np.int64)
+    nothing = np.zeros(0, dtype=np.int64)
+    missed = nothing
     if kind in {None, "FN"}:
         wanted = loaded.truth.counted.copy()
         if selection.ground_truth is not None:
             wanted &= selection.ground_truth
         wanted[loaded.matches.match[hits]] = False
         missed = np.flatnonzero(wanted)
-    none = np.full(missed.size, NONE, dtype=np.int64)
-    return _Rows(
-        prediction=np.concatenate([predictions, none]),
-        truth=np.concatenate([loaded.partner[predictions].astype(np.int64), missed]),
-        hit=np.concatenate([hits[predictions], np.zeros(missed.size, dtype=np.bool_)]),
-    )
+    if kind == "FN":
+        return _Rows(nothing, missed, 0)
+    if kind is None and kept.all():
+        return _Rows(None, missed, kept.size)
+    predictions = np.flatnonzero(kept if kind is None else hits if kind == "TP" else kept & ~hits)
+    return _Rows(predictions, missed, predictions.size)
 
 
 def _page(loaded: Loaded, rows: _Rows, request: ExampleRequest) -> IndexArray:
@@ -122,8 +137,8 @@ def _page(loaded: Loaded, rows: _Rows, request: ExampleRequest) -> IndexArray:
         return np.arange(request.offset, min(request.offset + request.limit, len(rows)), dtype=np.int64)
     keys = _keys(loaded, rows, request.sort_by)
     if request.descending:
-        keys = -keys
-    keys = np.where(np.isfinite(keys), keys, np.inf)
+        np.negative(keys, out=keys)
+    keys[~np.isfinite(keys)] = np.inf
     return _smallest(keys, request.offset + request.limit)[request.offset :]
 
 
@@ -138,24 +153,30 @@ def _smallest(keys: FloatArray, count: int) -> IndexArray:
 
 
 def _keys(loaded: Loaded, rows: _Rows, name: str) -> FloatArray:
-    predicted, paired = rows.prediction != NONE, rows.truth != NONE
-    keys = np.full(len(rows), np.nan)
     if name == "confidence":
-        keys[predicted] = loaded.predictions.confidence[rows.prediction[predicted]]
-    elif name == "iou":
-        both = predicted & paired
-        keys[both] = loaded.partner_overlap[rows.prediction[both]]
-    elif name == "gt_area":
-        keys[paired] = loaded.truth.area[rows.truth[paired]]
-    else:
-        keys[predicted] = loaded.predictions.image[rows.prediction[predicted]]
-        keys[~predicted] = loaded.truth.image[rows.truth[~predicted]]
-    return keys
+        return rows.keys(loaded.predictions.confidence)
+    if name == "iou":
+        # Without a partner the overlap is 0; with one it is not.
+        overlap = loaded.partner_overlap
+        return rows.keys(np.where(overlap > 0, overlap, np.nan))
+    if name == "gt_area":
+        areas = np.append(loaded.truth.area, np.nan)
+        return rows.keys(areas[loaded.partner], loaded.truth.area[rows.missed])
+    return rows.keys(
+        loaded.predictions.image.astype(np.float64), loaded.truth.image[rows.missed].astype(np.float64)
+    )
 
 
-def _wire(cursor: Cursor, loaded: Loaded, rows: _Rows, chosen: IndexArray) -> list[dict[str, Any]]:
+def _wire(
+    cursor: Cursor, loaded: Loaded, selection: Selection, rows: _Rows, chosen: IndexArray
+) -> list[dict[str, Any]]:
     arrays = loaded.arrays
-    predictions, truths = rows.prediction[chosen].tolist(), rows.truth[chosen].tolist()
+    predictions = [rows.prediction(position) for position in chosen.tolist()]
+    truths = [
+        rows.truth(position) if prediction == NONE else int(loaded.partner[prediction])
+        for position, prediction in zip(chosen.tolist(), predictions, strict=True)
+    ]
+    hits = [prediction != NONE and bool(selection.hits[prediction]) for prediction in predictions]
     items = [
         int(
             loaded.items[
@@ -172,9 +193,7 @@ def _wire(cursor: Cursor, loaded: Loaded, rows: _Rows, chosen: IndexArray) -> li
         cursor, [int(arrays["truth_number"][row]) for row in truths if row != NONE], truth=True
     )
     found: list[dict[str, Any]] = []
-    for prediction, truth, hit, item in zip(
-        predictions, truths, rows.hit[chosen].tolist(), items, strict=True
-    ):
+    for prediction, truth, hit, item in zip(predictions, truths, hits, items, strict=True):
         found.append({
             "evaluation_id": loaded.id,
             "dataset_item_id": numbered(ITEM, item),

@@ -2,11 +2,13 @@
 
 Keypoints are compared by object keypoint similarity. Nucleus knows no tolerances, so a name of COCO's person skeleton
 has the published one and every other name the engine's default. Distances are measured against the object's ``area``
-in its metadata, where uploads from COCO keep it, or else against the box around its keypoints.
+in its metadata, where uploads from COCO keep it, or else against the box around its keypoints. An object without a labelled keypoint stands where the ``bbox`` in its
+metadata says (x, y, width, height), as COCO has it.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["KEYPOINT_COLUMNS", "keypoint_shapes"]
 
 KEYPOINT_COLUMNS: Final = (
-    "g, try_cast(json_extract_string(metadata, '$.area') AS DOUBLE) AS area FROM (SELECT *, from_json(geometry, "
+    "g, try_cast(json_extract_string(metadata, '$.area') AS DOUBLE) AS area, "
+    "try_cast(json_extract(metadata, '$.bbox') AS DOUBLE[]) AS bbox FROM (SELECT *, from_json(geometry, "
     '\'{"keypoints":[{"x":"DOUBLE","y":"DOUBLE"}],"names":["VARCHAR"]}\') AS g FROM objects)'
 )
 """Select list and source of the stored keypoints."""
@@ -66,6 +69,7 @@ class _Table:
         self._row = np.repeat(np.arange(self._count), points.value_lengths().to_numpy())
         self._x = np.asarray(points.flatten().field("x").to_numpy(zero_copy_only=False), dtype=np.float64)
         self._y = np.asarray(points.flatten().field("y").to_numpy(zero_copy_only=False), dtype=np.float64)
+        self._boxes: list[list[float] | None] = table.column("bbox").to_pylist()
         self._area = np.asarray(table.column("area").to_numpy(), dtype=np.float64)
         encoded = names.flatten().dictionary_encode()
         self._code = np.asarray(encoded.indices.to_numpy(), dtype=np.int64)
@@ -80,6 +84,9 @@ class _Table:
         y[self._row, columns] = self._y
         labelled = ~(np.isnan(x) | np.isnan(y))
         box = _boxes(x, y, labelled)
+        for row in np.flatnonzero(~labelled.any(axis=1)).tolist() if labelled.shape[1] else ():
+            if _is_box(stated := self._boxes[row]):
+                box[row] = stated
         area = np.where(self._area > 0, self._area, box[:, 2] * box[:, 3])
         return Keypoints(
             x=np.where(labelled, x, _FAR),
@@ -89,6 +96,15 @@ class _Table:
             scale=area,
             sigmas=sigmas,
         )
+
+
+def _is_box(values: list[float] | None) -> bool:
+    return (
+        values is not None
+        and len(values) == 4
+        and all(value is not None and math.isfinite(value) for value in values)
+        and min(values[2:]) >= 0
+    )
 
 
 def _boxes(

@@ -47,7 +47,7 @@ class Labels:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Benchmark:
-    """A benchmark as stored; ``members`` and ``datasets`` count its items and where they are from."""
+    """A benchmark as stored; ``members`` and ``datasets`` count its items that still exist and where they are from."""
 
     number: int
     id: str
@@ -106,7 +106,7 @@ _BENCHMARK: Final = """SELECT b.benchmark_no AS number, b.benchmark_id AS id, b.
     coalesce(c.datasets, 0) AS datasets
     FROM benchmarks b LEFT JOIN benchmarks p ON p.benchmark_no = b.parent_no
     LEFT JOIN (SELECT benchmark_no, count(*) AS members, count(DISTINCT i.dataset_no) AS datasets
-        FROM benchmark_items m LEFT JOIN items i USING (item_no) GROUP BY benchmark_no) c ON c.benchmark_no = b.benchmark_no"""
+        FROM benchmark_items m JOIN items i USING (item_no) GROUP BY benchmark_no) c ON c.benchmark_no = b.benchmark_no"""
 
 
 def create(
@@ -238,7 +238,8 @@ def remove_items(cursor: Cursor, benchmark: Benchmark, item_ids: Sequence[str]) 
 def item_page(cursor: Cursor, benchmark: Benchmark, *, limit: int, offset: int) -> list[str]:
     """Return the ids of some members, in order of ingestion."""
     found = cursor.execute(
-        "SELECT item_no FROM benchmark_items WHERE benchmark_no = ? ORDER BY item_no LIMIT ? OFFSET ?",
+        "SELECT item_no FROM benchmark_items SEMI JOIN items USING (item_no) WHERE benchmark_no = ? "
+        "ORDER BY item_no LIMIT ? OFFSET ?",
         [benchmark.number, limit, offset],
     ).fetchall()
     return [numbered(ITEM, number) for (number,) in found]
