@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_nucleus.exceptions import NucleusConfigError
 from airflow_provider_nucleus.schema.batches import RowBatch, RowStream
+from airflow_provider_nucleus.sources.files import find_parts, to_path
 from airflow_provider_nucleus.sources.fingerprint import fingerprint
 from airflow_provider_nucleus.sources.mapping import RowMapping
 from airflow_provider_nucleus.sources.opening import open_rows
@@ -83,6 +85,26 @@ class RowSource:
         )
         return stream if self.kind != "items" or not self.image_folder else RowStream(self._placed(stream))
 
+    def keep_apart(self, output: Any) -> None:
+        """Raise NucleusConfigError if writing *output* (None: nothing) would replace an input, or become one of the next run."""
+        if output is None:
+            return
+        place = _place(output)
+        for source in (self.source, self.ground_truth):
+            if source is None or _in_memory(source):
+                continue
+            for member in source if isinstance(source, (list, tuple)) else (source,):
+                path = to_path(member)
+                folder = hasattr(path, "is_dir") and path.is_dir()
+                inside = folder and place.startswith(f"{_place(member).rstrip('/')}/")
+                if inside or place in {_place(part.path) for part in find_parts(member)}:
+                    raise NucleusConfigError(
+                        f"The quarantine file {output} is part of the input {member}: writing it would destroy the input, or be "
+                        "read as rows by the next run.",
+                        field="quarantine",
+                        hint="Nothing was read or sent. Give the bad rows a place of their own.",
+                    )
+
     def fingerprint(self) -> str | None:
         """Return a digest that changes when other rows would come out."""
         truth = None if self.ground_truth is None else fingerprint(self.ground_truth)
@@ -104,3 +126,20 @@ class RowSource:
                 ):
                     row["image_url"] = f"{folder}/{location}"
             yield batch
+
+
+def _place(path: Any) -> str:
+    """Spell where a path leads: links followed on a disk, as it is elsewhere."""
+    text = str(path)
+    return text if "://" in text and not text.startswith("file://") else os.path.realpath(to_path(text))
+
+
+def _in_memory(source: Any) -> bool:
+    """Whether a source is rows rather than places; a list of paths is places."""
+    if isinstance(source, (list, tuple)):
+        return not all(_is_place(member) for member in source)
+    return not _is_place(source)
+
+
+def _is_place(value: Any) -> bool:
+    return isinstance(value, (str, os.PathLike)) or hasattr(value, "open")

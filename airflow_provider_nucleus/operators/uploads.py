@@ -104,6 +104,7 @@ class NucleusUploadOperator(NucleusWaitingOperator):
         """Check the rows, send what is missing, wait, and account for every row."""
         self.required(dataset_id=self.dataset_id, source=self.source)
         target = self.upload_target()
+        self.row_source().keep_apart(as_path(self.quarantine))
         carry: dict[str, Any] = {"dataset_id": target.dataset_id, "model_id": target.model_id}
         self.check_deferrable(carry)
         self.link_to(context, dataset_id=target.dataset_id, model_id=target.model_id)

@@ -283,3 +283,24 @@ def test_on_kill_that_cannot_cancel_does_not_raise(dataset_id, batch, monkeypatc
 
     assert run(task)["processed"] == 3
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize("place", ["in.jsonl", "./in.jsonl", "link.jsonl", "in-*.jsonl", "folder"])
+def test_a_quarantine_that_is_the_input_is_refused(hook, tmp_path, place):
+    """The file of bad rows never replaces the rows themselves, by whatever name; nor is it read as rows later."""
+    rows = [{"reference_id": "a.png"}]
+    (tmp_path / "folder").mkdir()
+    source = {"in-*.jsonl": "in-1.jsonl", "folder": "folder/in.jsonl"}.get(place, "in.jsonl")
+    file = write_lines(tmp_path / source, rows)
+    (tmp_path / "link.jsonl").symlink_to(file)
+    before = file.read_bytes()
+    quarantine = {"in-*.jsonl": str(file), "folder": str(tmp_path / "folder" / "bad.jsonl")}.get(
+        place, f"{tmp_path}/{place}"
+    )
+    given = f"{tmp_path}/{place}" if place in {"in-*.jsonl", "folder"} else str(file)
+
+    with pytest.raises(NucleusConfigError, match="part of the input"):
+        run(annotate("ds_any", given, quarantine=quarantine, max_error_rate=1, validate_only=True))
+
+    assert before == file.read_bytes()
+    assert not (tmp_path / "folder" / "bad.jsonl").exists()
