@@ -15,11 +15,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep these tests on one worker: they share one Airflow process, which is dear to start."""
+    """Keep these tests on one worker: they share one Airflow process, which is dear to start.
+
+    The demonstration starts its own and may run beside them. First, because xdist reads the marks in the same hook.
+    """
     for item in items:
-        if "tests/airflow/" in item.path.as_posix():
-            item.add_marker(pytest.mark.xdist_group("airflow"))
+        path = item.path.as_posix()
+        if "tests/airflow/" in path:
+            item.add_marker(pytest.mark.xdist_group("demo" if "test_demo" in path else "airflow"))
 
 
 @pytest.fixture(scope="session")
