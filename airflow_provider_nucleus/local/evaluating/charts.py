@@ -20,10 +20,11 @@ from airflow_provider_nucleus.evaluation.curves import precision_recall_curves
 from airflow_provider_nucleus.evaluation.histograms import bounds_of
 from airflow_provider_nucleus.evaluation.slicing import total_counts
 from airflow_provider_nucleus.local.evaluating.pieces import BUCKETS
-from airflow_provider_nucleus.local.evaluating.precision import ap_by_size, ap_table
+from airflow_provider_nucleus.local.evaluating.precision import ap_by_size, ap_table, chosen_walk
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import BoolArray
+    from airflow_provider_nucleus.evaluation.mean_precision import Precisions
     from airflow_provider_nucleus.local.evaluating.loaded import Loaded
     from airflow_provider_nucleus.local.evaluating.selection import Selection
 
@@ -41,17 +42,29 @@ _POOL: Final = ThreadPoolExecutor(max_workers=4, thread_name_prefix="charts")
 
 def charts(loaded: Loaded, selection: Selection) -> dict[str, Any]:
     """Compute the body of a charts answer; an undefined number is null or left out, never 0 or -1."""
-    # The longest parts first: each of the two threads gets about half of the work.
     rest = _POOL.submit(_rest, loaded, selection)
-    sizes = _POOL.submit(_sizes, loaded, selection)
-    found = {**_precision(loaded, selection), "computedIouRanges": list(_THRESHOLDS)}
-    return {**found, "prCurve": _curve(loaded, selection), "apBySize": sizes.result(), **rest.result()}
-
-
-def _precision(loaded: Loaded, selection: Selection) -> dict[str, Any]:
     if selection.ap is None:
-        return {"mapSummary": dict.fromkeys((name for name, _ in _SUMMARY), None), "perClassAp": []}
-    table = ap_table(loaded, selection.ap)
+        return {
+            "mapSummary": dict.fromkeys((name for name, _ in _SUMMARY), None),
+            "perClassAp": [],
+            "computedIouRanges": list(_THRESHOLDS),
+            "prCurve": [],
+            "apBySize": dict.fromkeys(("small", "medium", "large"), None),
+            **rest.result(),
+        }
+    walk = chosen_walk(loaded, selection.ap)
+    # Each of two threads gets about half of the work.
+    sizes = _POOL.submit(ap_by_size, loaded, selection.ap, walk)
+    return {
+        **_precision(loaded, ap_table(loaded, selection.ap, walk)),
+        "computedIouRanges": list(_THRESHOLDS),
+        "prCurve": _curve(loaded, selection),
+        "apBySize": {name: table.mean().value for name, table in sizes.result().items()},
+        **rest.result(),
+    }
+
+
+def _precision(loaded: Loaded, table: Precisions) -> dict[str, Any]:
     per_label = ((name, table.of_label(code).value) for code, name in enumerate(loaded.labels))
     return {
         "mapSummary": {
@@ -62,15 +75,7 @@ def _precision(loaded: Loaded, selection: Selection) -> dict[str, Any]:
     }
 
 
-def _sizes(loaded: Loaded, selection: Selection) -> dict[str, float | None]:
-    if selection.ap is None:
-        return dict.fromkeys(("small", "medium", "large"), None)
-    return {name: table.mean().value for name, table in ap_by_size(loaded, selection.ap).items()}
-
-
 def _curve(loaded: Loaded, selection: Selection) -> list[dict[str, Any]]:
-    if selection.ap is None:
-        return []
     rows = loaded.ranked(selection.threshold).rows(
         predictions=selection.predictions, ground_truth=selection.ground_truth
     )

@@ -19,7 +19,7 @@ from airflow_provider_nucleus.evaluation.tide import Tide, tide_of_pairs
 from airflow_provider_nucleus.local.errors import BadRequestError
 from airflow_provider_nucleus.local.evaluating.charts import counted_predictions
 from airflow_provider_nucleus.local.evaluating.loaded import COCO_OPTIONS
-from airflow_provider_nucleus.local.evaluating.precision import rows_of
+from airflow_provider_nucleus.local.evaluating.precision import chosen_walk, rows_of
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, IndexArray
@@ -118,7 +118,8 @@ def _ranked_rows(loaded: Loaded, selection: Selection, family: CurveFamily) -> R
             f"COCO's matching was done at {', '.join(f'{known:.2f}' for known in COCO_THRESHOLDS)}; choose one of them "
             "or family=nucleus."
         )
-    (rows,) = rows_of(loaded, selection.ap, COCO_OPTIONS.areas[:1])
+    walk = chosen_walk(loaded, selection.ap)
+    (rows,) = rows_of(loaded, selection.ap, walk, areas=COCO_OPTIONS.areas[:1])
     return rows
 
 

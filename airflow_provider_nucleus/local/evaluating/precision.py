@@ -17,30 +17,48 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_provider_nucleus.evaluation.arrays import IndexArray
+    from airflow_provider_nucleus.evaluation.coco_walk import CocoWalk
     from airflow_provider_nucleus.local.evaluating.filters import Range
     from airflow_provider_nucleus.local.evaluating.loaded import Loaded
     from airflow_provider_nucleus.local.evaluating.selection import ApMasks
 
-__all__ = ["ap_by_size", "ap_table", "rows_of"]
+__all__ = ["ap_by_size", "ap_table", "chosen_walk", "rows_of"]
 
 
-def ap_table(loaded: Loaded, masks: ApMasks) -> Precisions:
-    """Compute AP of the chosen objects, of all sizes."""
-    (rows,) = rows_of(loaded, masks, COCO_OPTIONS.areas[:1])
+def chosen_walk(loaded: Loaded, masks: ApMasks) -> CocoWalk | None:
+    """Walk the pairs of the chosen objects, None where the stored matching is exact without."""
+    if not masks.again:
+        return None
+    walk = loaded.walk
+    dropped = np.zeros(len(walk.edges), dtype=np.bool_)
+    if masks.predictions is not None:
+        dropped |= ~masks.predictions[walk.edges.prediction]
+    if masks.ground_truth is not None:
+        dropped |= ~masks.ground_truth[walk.edges.ground_truth]
+    return without(walk, dropped, loaded.truth, loaded.predictions) if dropped.any() else walk
+
+
+def ap_table(loaded: Loaded, masks: ApMasks, walk: CocoWalk | None) -> Precisions:
+    """Compute AP of the chosen objects, of all sizes; ``walk`` is that of :func:`chosen_walk`."""
+    (rows,) = rows_of(loaded, masks, walk, areas=COCO_OPTIONS.areas[:1])
     return precisions(rows, without_confidence=_without_confidence(loaded, masks))
 
 
-def ap_by_size(loaded: Loaded, masks: ApMasks) -> dict[str, Precisions]:
+def ap_by_size(loaded: Loaded, masks: ApMasks, walk: CocoWalk | None) -> dict[str, Precisions]:
     """Compute AP of the chosen objects by size; the ranges are COCO's, cut to the chosen range of areas."""
     areas, unscored = COCO_OPTIONS.areas[1:], _without_confidence(loaded, masks)
-    tables = (precisions(rows, without_confidence=unscored) for rows in rows_of(loaded, masks, areas))
+    tables = (
+        precisions(rows, without_confidence=unscored) for rows in rows_of(loaded, masks, walk, areas=areas)
+    )
     return dict(zip((area.name for area in areas), tables, strict=True))
 
 
-def rows_of(loaded: Loaded, masks: ApMasks, areas: Sequence[AreaRange]) -> list[RankedRows]:
+def rows_of(
+    loaded: Loaded, masks: ApMasks, walk: CocoWalk | None, *, areas: Sequence[AreaRange]
+) -> list[RankedRows]:
     """Return the ranked rows of the selection for some of the size ranges of :data:`COCO_OPTIONS`."""
-    if masks.again:
-        return _matched_again(loaded, masks, areas)
+    if walk is not None:
+        return _matched_again(loaded, masks, walk, areas)
     return [
         loaded.coco[area.name].rows(predictions=masks.predictions, ground_truth=masks.ground_truth)
         for area in areas
@@ -52,15 +70,9 @@ def _without_confidence(loaded: Loaded, masks: ApMasks) -> int:
     return int(np.count_nonzero(missing if masks.predictions is None else missing & masks.predictions))
 
 
-def _matched_again(loaded: Loaded, masks: ApMasks, areas: Sequence[AreaRange]) -> list[RankedRows]:
-    walk = loaded.walk
-    dropped = np.zeros(len(walk.edges), dtype=np.bool_)
-    if masks.predictions is not None:
-        dropped |= ~masks.predictions[walk.edges.prediction]
-    if masks.ground_truth is not None:
-        dropped |= ~masks.ground_truth[walk.edges.ground_truth]
-    if dropped.any():
-        walk = without(walk, dropped, loaded.truth, loaded.predictions)
+def _matched_again(
+    loaded: Loaded, masks: ApMasks, walk: CocoWalk, areas: Sequence[AreaRange]
+) -> list[RankedRows]:
     options = CocoOptions(areas=tuple(_cut(area, masks.area) for area in areas))
     hit, ignored = coco_outcomes(walk, loaded.truth, loaded.predictions, options=options)
     ranked = loaded.coco["all"]
