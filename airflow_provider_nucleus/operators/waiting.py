@@ -22,6 +22,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.exceptions import (
+    NucleusAnswerError,
     NucleusError,
     NucleusJobCancelled,
     NucleusJobFailed,
@@ -160,8 +161,8 @@ class NucleusWaitingOperator(NucleusOperator):
             deadline = time.time() + seconds(self.job_timeout)
             statuses = self._wait_here(job_ids, deadline)
         else:
-            statuses = {job_id: self.look(job_id) for job_id in job_ids}
-            if not all(status.state.terminal for status in statuses.values()):
+            statuses = self._seen(job_ids)
+            if len(statuses) < len(job_ids) or not all(one.state.terminal for one in statuses.values()):
                 self._remember(context, job_ids)
                 self.log.info("Waiting in the triggerer for %s", ", ".join(job_ids))
                 self.defer(
@@ -254,13 +255,29 @@ class NucleusWaitingOperator(NucleusOperator):
         """Return the jobs that end within the first seconds: small jobs should not pay a whole poll interval."""
         ended: dict[str, JobStatus] = {}
         for pause in _FIRST_LOOKS:
-            for job_id in job_ids:
-                if job_id not in ended and (status := self.look(job_id)).state.terminal:
-                    ended[job_id] = status
-            if len(ended) == len(job_ids) or pause > self.poll_interval:
+            left = [job_id for job_id in job_ids if job_id not in ended]
+            seen = self._seen(left)
+            ended |= {job_id: status for job_id, status in seen.items() if status.state.terminal}
+            if len(ended) == len(job_ids) or len(seen) < len(left) or pause > self.poll_interval:
                 break
             time.sleep(pause)
         return ended
+
+    def _seen(self, job_ids: Sequence[str]) -> dict[str, JobStatus]:
+        """Look at each job, up to the first look that fails: the wait that follows has a budget for such looks.
+
+        Raises the error when asking again could not help.
+        """
+        seen: dict[str, JobStatus] = {}
+        for job_id in job_ids:
+            try:
+                seen[job_id] = self.look(job_id)
+            except NucleusError as error:
+                if not (error.retryable or isinstance(error, NucleusAnswerError)):
+                    raise
+                self.log.warning("A look at job %s failed, the wait goes on: %s", job_id, error)
+                break
+        return seen
 
     def _log_change(self, status: JobStatus) -> None:
         steps = f", {status.completed_steps} of {status.total_steps} steps" if status.total_steps else ""

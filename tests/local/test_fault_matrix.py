@@ -33,6 +33,19 @@ def test_fault_loses_nothing_and_doubles_nothing(laboratory: Laboratory, cell: C
     assert outcome.problems(cell) == [], outcome
 
 
+@pytest.mark.parametrize(
+    "cell",
+    [
+        pytest.param(cell, id=cell.name, marks=pytest.mark.xdist_group(f"faults {cell.form}"))
+        for cell in CELLS
+        if cell.step == "poll" and cell.course == "once" and cell.fault.name in {"500", "a portal's page"}
+    ],
+)
+def test_one_look_that_fails_does_not_end_a_try(laboratory: Laboratory, cell: Cell):
+    """An answer that other requests take for a failure is waited out by those that look at a job."""
+    assert laboratory.run(cell).first == "ok"
+
+
 def test_sample_meets_every_fault_at_every_step_in_every_form_and_course():
     """What the sample leaves out is combinations of a course with the rest, not a fault, a step, a form or a course."""
     combinations = {(cell.form, cell.step, cell.fault) for cell in SAMPLE}
