@@ -83,7 +83,9 @@ def _serve(options: argparse.Namespace) -> int:
                 print(f"API key: {key} (kept in {folder.root / 'api-key'})", flush=True)
             holder = "the API key" if given else f"the API key in {folder.root / 'api-key'}"
             print(f"Pages: {address}/ (user name: {holder}; no password)", flush=True)
-            config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=10)
+            config = uvicorn.Config(
+                app, log_level="warning", access_log=False, timeout_graceful_shutdown=10, ws="none"
+            )
             # uvicorn shuts down on these and then raises them again; being asked to stop is no failure.
             for signal_number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(signal_number, lambda *_: None)

@@ -110,6 +110,9 @@ def test_deep_bodies_are_refused(api: Api):
         ("dataset/create", {"name": "x", "item_metadata_schema": {"f": {"type": ["category"]}}}),
         ("dataset/{ds}/add_taxonomy", {"taxonomy_name": "t", "type": ["category"], "labels": []}),
         ("dataset/{ds}/metadata", {"metadata": [], "level": ["item"]}),
+        ("dataset/{ds}/modelRun/create", {"name": "r", "reference_id": ["m"]}),
+        ("dataset/{ds}/modelRun/create", {"name": "r", "model_id": {"id": "m"}}),
+        ("modelRun/merge", {"model_run_ids": ["a", "b"], "metadata": ["m"]}),
     ],
 )
 def test_lists_where_a_word_is_expected_are_refused(api: Api, path: str, body: dict[str, Any]):
@@ -198,3 +201,15 @@ def test_a_ranking_by_a_list_of_scopes_is_refused(api: Api):
     )
 
     assert (response.status_code, "scope" in response.text) == (400, True)
+
+
+def test_a_websocket_needs_the_key_like_any_request(nucleus: LocalNucleus):
+    """There are none; whoever asks for one is not answered by an error of the server."""
+    headers = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Version": "13",
+    }
+
+    assert requests.get(f"{nucleus.url}/models/", headers=headers, timeout=60).status_code == 401

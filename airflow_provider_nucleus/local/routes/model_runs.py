@@ -48,6 +48,9 @@ def create_on_dataset(call: Call) -> Any:
     """Create a run of the model with a reference id, on one dataset."""
     body = call.fields("name", "metadata", "reference_id", "model_id", needed=("name",))
     reference_id, model_id = body.pop("reference_id", None), body.pop("model_id", None)
+    for name, value in (("reference_id", reference_id), ("model_id", model_id)):
+        if not isinstance(value, str | None):
+            raise BadRequestError(f"{name} must be a string or null.")
     with call.db.write() as cursor:
         dataset = datasets.find(cursor, call.params["ds"])
         model = models.find(cursor, model_id) if model_id else models.find_by_reference(cursor, reference_id)
@@ -64,12 +67,14 @@ def merge(call: Call) -> Any:
     ids = list(dict.fromkeys(strings(body, "model_run_ids")))
     if len(ids) < 2:
         raise BadRequestError("model_run_ids must name at least two different runs.")
+    if not isinstance(given := body.get("metadata"), dict | None):
+        raise BadRequestError("metadata must be an object.")
     with call.db.write() as cursor:
         runs = [models.find_run(cursor, run_id) for run_id in ids]
         model = models.find(cursor, runs[0].model_id)
         if any(run.model_no != model.number for run in runs):
             raise BadRequestError("Runs of different models cannot be merged.")
-        metadata = {**(body.get("metadata") or {}), "merged_from_model_run_ids": ids}
+        metadata = {**(given or {}), "merged_from_model_run_ids": ids}
         merged = models.create_run(cursor, model, name=body.get("name"), metadata=metadata)
         numbers = sorted({number for run in runs for number in models.dataset_numbers(cursor, run)})
         for number in numbers:
