@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 
@@ -22,12 +22,16 @@ from airflow_provider_nucleus.evaluation.ranked import RankedCoco, RankedMatch
 from airflow_provider_nucleus.local.evaluating.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray, IndexArray, IntArray
     from airflow_provider_nucleus.local.evaluating.files import ResultFiles
 
 __all__ = ["COCO_OPTIONS", "Loaded", "ResultCache", "load"]
+
+T = TypeVar("T")
 
 ANY_AREA: Final = AreaRange("all", 0.0, float("inf"))
 """All sizes, objects without an area in square pixels included: those are stored with an infinite one."""
@@ -37,9 +41,10 @@ COCO_OPTIONS: Final = CocoOptions(areas=(ANY_AREA, SMALL, MEDIUM, LARGE))
 
 
 class Loaded:
-    """A result with everything readers of the engine need. Safe to share between threads: nothing in it changes."""
+    """A result with everything readers of the engine need. Safe to share between threads: what is in it never changes."""
 
     def __init__(self, evaluation_id: str, arrays: dict[str, NDArray[Any]], about: dict[str, Any]) -> None:
+        self._once: dict[str, Any] = {}
         self.id = evaluation_id
         self.arrays = arrays
         self.about = about
@@ -98,6 +103,14 @@ class Loaded:
             )
             for area in COCO_OPTIONS.areas
         }
+
+    def once(self, name: str, compute: Callable[[], T]) -> T:
+        """Return what depends on nothing but the result: computed when it is first asked for, then kept."""
+        if name not in self._once:
+            # Two threads may compute it both; the same numbers come of it.
+            self._once[name] = compute()
+        found: T = self._once[name]
+        return found
 
     @property
     def walk(self) -> CocoWalk:

@@ -39,13 +39,28 @@ def chosen_walk(loaded: Loaded, masks: ApMasks) -> CocoWalk | None:
 
 
 def ap_table(loaded: Loaded, masks: ApMasks, walk: CocoWalk | None) -> Precisions:
-    """Compute AP of the chosen objects, of all sizes; ``walk`` is that of :func:`chosen_walk`."""
+    """Compute AP of the chosen objects, of all sizes; ``walk`` is that of :func:`chosen_walk`.
+
+    That of everything depends on no question, so it is computed once per result.
+    """
+    if masks.everything:
+        return loaded.once("ap", lambda: _ap_table(loaded, masks, walk))
+    return _ap_table(loaded, masks, walk)
+
+
+def _ap_table(loaded: Loaded, masks: ApMasks, walk: CocoWalk | None) -> Precisions:
     (rows,) = rows_of(loaded, masks, walk, areas=COCO_OPTIONS.areas[:1])
     return precisions(rows, without_confidence=_without_confidence(loaded, masks))
 
 
 def ap_by_size(loaded: Loaded, masks: ApMasks, walk: CocoWalk | None) -> dict[str, Precisions]:
     """Compute AP of the chosen objects by size; the ranges are COCO's, cut to the chosen range of areas."""
+    if masks.everything:
+        return loaded.once("ap by size", lambda: _ap_by_size(loaded, masks, walk))
+    return _ap_by_size(loaded, masks, walk)
+
+
+def _ap_by_size(loaded: Loaded, masks: ApMasks, walk: CocoWalk | None) -> dict[str, Precisions]:
     areas, unscored = COCO_OPTIONS.areas[1:], _without_confidence(loaded, masks)
     tables = (
         precisions(rows, without_confidence=unscored) for rows in rows_of(loaded, masks, walk, areas=areas)

@@ -41,6 +41,11 @@ class ApMasks:
     again: bool
     area: Range | None
 
+    @property
+    def everything(self) -> bool:
+        """Whether nothing is left out."""
+        return self.predictions is None and self.ground_truth is None and not self.again
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Selection:
