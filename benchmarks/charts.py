@@ -227,7 +227,8 @@ each with a bound nobody asked before. How: see the head of `benchmarks/charts.p
 Evaluation: {seconds:.1f} s from the request to `succeeded`. Server after all questions: {rss[0]:,.0f} MiB of its own,
 {rss[1]:,.0f} MiB of mapped result files.
 
-Charts run on two threads, so with two idle cores a question takes about half of its processor time.
+On a machine that is busy with other work, look at the processor time: charts run on two threads, so with two idle cores a question
+takes about half of it; examples run on one.
 
 | Question | median ms | fastest | slowest | processor ms | answer KiB |
 |---|---:|---:|---:|---:|---:|
