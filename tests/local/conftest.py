@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import time
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import nucleus as official
@@ -91,3 +93,24 @@ def box(reference_id: str, annotation_id: str | None = None, **changes: Any) -> 
         "metadata": {},
         **changes,
     }
+
+
+_THIRD_PARTY_LEAKS = ("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Pass over what the official client leaves open (its event loop and connections), here where it is used."""
+    for item in items:
+        if "tests/local/" in item.path.as_posix():
+            for leak in _THIRD_PARTY_LEAKS:
+                item.add_marker(pytest.mark.filterwarnings(leak))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_leak_travels() -> Iterator[None]:
+    """Collect what a module left open before the next one starts, whose tests are not to blame for it."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
