@@ -100,9 +100,10 @@ _THIRD_PARTY_LEAKS = ("ignore::ResourceWarning", "ignore::pytest.PytestUnraisabl
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Pass over what the official client leaves open (its event loop and connections), here where it is used."""
+    """Pass over what the official client leaves open (its event loop and connections), in the modules that use it."""
+    using = {item.path for item in items if "client" in getattr(item, "fixturenames", ())}
     for item in items:
-        if "tests/local/" in item.path.as_posix():
+        if item.path in using and "tests/local/" in item.path.as_posix():
             for leak in _THIRD_PARTY_LEAKS:
                 item.add_marker(pytest.mark.filterwarnings(leak))
 
