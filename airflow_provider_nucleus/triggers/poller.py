@@ -132,8 +132,13 @@ class JobPoller:
             task.cancel()
             await asyncio.wait({task})
 
+    @property
+    def _wanted(self) -> bool:
+        """Whether the running task is still the one that polls: a cancellation can get lost in what it interrupts."""
+        return self._task is asyncio.current_task()
+
     async def _run(self) -> None:
-        while True:
+        while self._wanted:
             async with self._connect() as reader:
                 await self._rounds(reader)
 
@@ -141,7 +146,7 @@ class JobPoller:
         """Hold rounds until the server refuses a key it took before; returns for the connection to be read anew."""
         clock = asyncio.get_running_loop().time
         taken = False
-        while True:
+        while self._wanted:
             self._woken.clear()
             now = clock()
             asking = [one for one in self._subscribers if one.due <= now + one.interval / 2]
@@ -159,9 +164,11 @@ class JobPoller:
                         # Thousands woken in one turn of the event loop would hold up everybody else's triggers.
                         await asyncio.sleep(0)
             left = min((one.due for one in self._subscribers), default=now) - clock()
-            # A newcomer does not wait for the pause of the others.
+            # A newcomer does not wait for the pause of the others. Not `wait_for`: before Python 3.12 it swallows a
+            # cancellation that comes together with what it waits for.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), timeout=max(left, 0))
+                async with asyncio.timeout(max(left, 0)):
+                    await self._woken.wait()
 
     def _back_off(self, seen: dict[str, Observation]) -> float:
         """Return the seconds to leave the server alone for at least, 0 when it is well."""

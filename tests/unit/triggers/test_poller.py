@@ -143,6 +143,27 @@ def test_last_subscriber_closes_the_client():
     assert asyncio.run(scenario()) == [{"b": "Completed"}]
 
 
+@pytest.mark.parametrize("turns", range(6))
+def test_cancelled_while_another_joins(turns):
+    """The last subscriber leaves in the moment in which the poller is woken: the poller ends all the same."""
+    server = Server({"a": 10**9})
+
+    async def scenario():
+        shared = shared_poller("conn", connect=server.connect)
+        rounds = shared.observe(["a"], interval=60)
+        await anext(rounds)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        shared._woken.set()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await asyncio.wait_for(rounds.aclose(), timeout=5)
+        return [task.get_name() for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+
+    assert asyncio.run(scenario()) == []
+    assert server.open == 0
+
+
 def test_listing_that_never_changes_is_not_believed_for_ever():
     """A listing that goes on calling an ended job running does not keep its task waiting."""
     server = Server(dict.fromkeys("abcd", 0))
