@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from airflow_provider_nucleus.local.testing import LocalNucleus
+from tests.official_asyncio import asyncio_unpatched_afterwards
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,3 +18,10 @@ def nucleus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalNucleus]:
     """A running embedded Nucleus on an empty data directory; it is shared, so tests make datasets of their own."""
     with LocalNucleus(tmp_path_factory.mktemp("nucleus") / "data") as server:
         yield server
+
+
+@pytest.fixture(autouse=True)
+def asyncio_as_it_was() -> Iterator[None]:
+    """No test sees what another one's use of the official client did to asyncio."""
+    with asyncio_unpatched_afterwards():
+        yield
