@@ -26,8 +26,8 @@ from airflow_provider_nucleus.client.calls import (
     query,
     scenes,
 )
+from airflow_provider_nucleus.client.cancelling import cancel
 from airflow_provider_nucleus.client.jobs import SHOWN_ERRORS, job_failure, wait_for_evaluation, wait_for_job
-from airflow_provider_nucleus.client.retry import NO_RETRY
 from airflow_provider_nucleus.client.sync import NucleusClient
 from airflow_provider_nucleus.client.target import check_target
 from airflow_provider_nucleus.exceptions import (
@@ -37,7 +37,6 @@ from airflow_provider_nucleus.exceptions import (
     NucleusMetricsError,
     NucleusNotFoundError,
 )
-from airflow_provider_nucleus.hooks.cancelling import Cancellation
 from airflow_provider_nucleus.hooks.connection import parse_connection
 from airflow_provider_nucleus.hooks.connection_form import (
     CONN_NAME,
@@ -51,6 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 
     from airflow_provider_nucleus.client.call import Call
+    from airflow_provider_nucleus.client.cancelling import Cancellation
     from airflow_provider_nucleus.client.config import NucleusConfig
     from airflow_provider_nucleus.client.content import Content
     from airflow_provider_nucleus.client.jobs import OnPartial
@@ -427,16 +427,7 @@ class NucleusHook(BaseHook):
 
     def cancel_job(self, job_id: str) -> Cancellation:
         """Ask once for a job to be cancelled, and say what that led to."""
-        return self._cancel(jobs.cancel_job(job_id))
-
-    def _cancel(self, call: Call[Any]) -> Cancellation:
-        try:
-            self.get_conn().send(call, retry=NO_RETRY)
-        except NucleusError as error:
-            if (outcome := Cancellation.after(error)) is None:
-                raise
-            return outcome
-        return Cancellation.REQUESTED
+        return cancel(self.get_conn(), jobs.cancel_job(job_id))
 
     # ---- metrics ---------------------------------------------------------------------------------
 
@@ -492,7 +483,7 @@ class NucleusHook(BaseHook):
 
     def cancel_evaluation(self, evaluation_id: str) -> Cancellation:
         """Ask once for an evaluation to be cancelled, and say what that led to."""
-        return self._cancel(evaluations.cancel_evaluation(evaluation_id))
+        return cancel(self.get_conn(), evaluations.cancel_evaluation(evaluation_id))
 
 
 def _connection_hint(error: NucleusError, config: NucleusConfig | None) -> str | None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
 
-    from airflow_provider_nucleus.hooks.cancelling import Cancellation
+    from airflow_provider_nucleus.client.cancelling import Cancellation
     from airflow_provider_nucleus.schema.benchmarks import Benchmark
     from airflow_provider_nucleus.schema.charts import EvaluationCharts
     from airflow_provider_nucleus.schema.evaluations import Evaluation

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_nucleus.hooks.cancelling import Cancellation
+    from airflow_provider_nucleus.client.cancelling import Cancellation
 
 __all__ = ["NucleusWaitingOperator"]
 

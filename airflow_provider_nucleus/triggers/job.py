@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_nucleus.client.calls import jobs as job_calls
+from airflow_provider_nucleus.client.cancelling import cancel_async
 from airflow_provider_nucleus.client.polling import GiveUp, PollPolicy, PollState, decide
 from airflow_provider_nucleus.client.retry import NO_RETRY
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusError
-from airflow_provider_nucleus.hooks.cancelling import Cancellation
 from airflow_provider_nucleus.hooks.nucleus import NucleusHook
 from airflow_provider_nucleus.schema.jobs import JobStatus
 from airflow_provider_nucleus.triggers.events import WaitEvent
@@ -147,15 +147,12 @@ class NucleusJobTrigger(BaseTrigger):
         return _reader(nucleus_conn_id)
 
     async def _cancel(self, client: AsyncNucleusClient, job_id: str) -> None:
-        outcome: Cancellation | None = Cancellation.REQUESTED
         try:
-            await client.send(self.cancel_call(job_id), retry=NO_RETRY)
+            outcome = await cancel_async(client, self.cancel_call(job_id))
         except NucleusError as error:
-            outcome = Cancellation.after(error)
-            if outcome is None:
-                self.log.warning("Could not cancel job %s, it may still be running: %s", job_id, error)
-                return
-        self.log.info("Job %s %s", job_id, outcome)
+            self.log.warning("Could not cancel job %s, it may still be running: %s", job_id, error)
+        else:
+            self.log.info("Job %s %s", job_id, outcome)
 
     async def _wait(self) -> WaitEvent:
         wait = _Wait(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_nucleus.client import AsyncNucleusClient, NucleusClient, NucleusConfig
+from airflow_provider_nucleus.client import AsyncNucleusClient, NucleusClient, NucleusConfig, cancelling
 from airflow_provider_nucleus.client import jobs as waiting
 from tests.unit.client.scripted import ScriptedServer
 
@@ -73,6 +73,11 @@ class Transport:
         return self._in_loop(
             lambda client: waiting.wait_for_evaluation_async(client, evaluation_id, **options)
         )
+
+    def cancel(self, call: Any) -> Any:
+        if self._sync is not None:
+            return cancelling.cancel(self._sync, call)
+        return self._in_loop(lambda client: cancelling.cancel_async(client, call))
 
     def _in_loop(self, use: Callable[[AsyncNucleusClient], Any]) -> Any:
         async def run() -> Any:

@@ -8,13 +8,13 @@ import json
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
+from airflow_provider_nucleus.client.cancelling import Cancellation
 from airflow_provider_nucleus.exceptions import (
     NucleusConfigError,
     NucleusEventError,
     NucleusJobFailed,
     NucleusJobTimeout,
 )
-from airflow_provider_nucleus.hooks.cancelling import Cancellation
 from airflow_provider_nucleus.operators.metrics import NucleusCalculateMetricsOperator
 from airflow_provider_nucleus.schema.jobs import JobStatus
 from airflow_provider_nucleus.tasks.results import MAX_XCOM_BYTES

@@ -6,13 +6,13 @@ import json
 
 import pytest
 
+from airflow_provider_nucleus.client.cancelling import Cancellation
 from airflow_provider_nucleus.exceptions import (
     NucleusConfigError,
     NucleusConnectionError,
     NucleusUploadError,
     NucleusValidationError,
 )
-from airflow_provider_nucleus.hooks.cancelling import Cancellation
 from airflow_provider_nucleus.operators.items import NucleusAppendItemsOperator
 from airflow_provider_nucleus.operators.uploads import (
     NucleusUploadAnnotationsOperator,
