@@ -21,13 +21,20 @@ import math
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_nucleus.client.config import CLOUD_ENDPOINT, NucleusConfig
-from airflow_provider_nucleus.exceptions import NucleusConfigError
+from airflow_provider_nucleus.exceptions import (
+    NucleusAPIError,
+    NucleusConfigError,
+    NucleusConnectionError,
+    NucleusNotFoundError,
+)
 from airflow_provider_nucleus.hooks.connection_form import DEFAULT_TIMEOUT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["AirflowConnection", "parse_connection"]
+    from airflow_provider_nucleus.exceptions import NucleusError
+
+__all__ = ["AirflowConnection", "connection_hint", "parse_connection"]
 
 _TRUE = frozenset({"true", "yes", "on", "1", "t", "y"})
 _FALSE = frozenset({"false", "no", "off", "0", "f", "n"})
@@ -79,6 +86,24 @@ def parse_connection(conn: AirflowConnection, extra: Mapping[str, Any]) -> Nucle
         timeout=reader.seconds("timeout", default=DEFAULT_TIMEOUT_SECONDS),
         conn_id=conn.conn_id,
     )
+
+
+def connection_hint(error: NucleusError, config: NucleusConfig | None) -> str | None:
+    """Return what to do about a connection that does not work, None when the error says it already."""
+    if config is None:
+        return None
+    is_page = isinstance(error, NucleusAPIError) and error.body.lstrip().startswith("<")
+    if isinstance(error, NucleusNotFoundError) or is_page:
+        return (
+            f"Something answers at {config.endpoint}, but not as a Nucleus API: check the path of the endpoint, which "
+            "usually ends in /v1/nucleus."
+        )
+    if isinstance(error, NucleusConnectionError):
+        return (
+            f"Check that {config.endpoint} can be reached from here; an embedded Nucleus must be running "
+            "(`nucleus-local serve`)."
+        )
+    return None
 
 
 def _endpoint(conn: AirflowConnection, reader: _Reader) -> str:

@@ -1,0 +1,1 @@
+"""The routes of Nucleus as methods of the hook, by what they are about."""
