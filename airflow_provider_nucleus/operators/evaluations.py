@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import ObjectStoragePath, Stats
 
 from airflow_provider_nucleus.client.calls import benchmarks, evaluations, predictions
+from airflow_provider_nucleus.client.evaluations import as_job
 from airflow_provider_nucleus.client.jobs import evaluation_failure
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusMetricsError
 from airflow_provider_nucleus.links.nucleus import NucleusDatasetLink, NucleusModelLink
@@ -17,7 +18,7 @@ from airflow_provider_nucleus.schema.evaluations import RollupGroup, parse_exclu
 from airflow_provider_nucleus.tasks.arguments import coerced_number, is_blank
 from airflow_provider_nucleus.tasks.deferring import seconds
 from airflow_provider_nucleus.tasks.results import checked_xcom, fitted
-from airflow_provider_nucleus.triggers.evaluation import NucleusEvaluationTrigger, as_job
+from airflow_provider_nucleus.triggers.evaluation import NucleusEvaluationTrigger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

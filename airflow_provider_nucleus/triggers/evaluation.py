@@ -6,10 +6,9 @@ import contextlib
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_nucleus.client.calls import evaluations
+from airflow_provider_nucleus.client.evaluations import as_job
 from airflow_provider_nucleus.client.retry import NO_RETRY
 from airflow_provider_nucleus.hooks.nucleus import NucleusHook
-from airflow_provider_nucleus.schema.evaluations import EvaluationState
-from airflow_provider_nucleus.schema.jobs import JobStatus
 from airflow_provider_nucleus.triggers.job import NucleusJobTrigger
 
 if TYPE_CHECKING:
@@ -18,33 +17,10 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.client.aio import AsyncNucleusClient
     from airflow_provider_nucleus.client.call import Call
-    from airflow_provider_nucleus.schema.evaluations import Evaluation
-    from airflow_provider_nucleus.schema.jobs import Job
+    from airflow_provider_nucleus.schema.jobs import Job, JobStatus
     from airflow_provider_nucleus.triggers.poller import JobReader
 
-__all__ = ["NucleusEvaluationTrigger", "as_job"]
-
-_STATUSES = {
-    EvaluationState.PENDING: "Running",
-    EvaluationState.COMPUTING: "Running",
-    EvaluationState.SUCCEEDED: "Completed",
-    EvaluationState.FAILED: "Errored",
-    EvaluationState.CANCELLED: "Cancelled",
-}
-
-
-def as_job(evaluation: Evaluation) -> JobStatus:
-    """Return an evaluation in the shape of a job: that is what waiting, deferring and cancelling are written for.
-
-    A status that nobody knows becomes a failure, never a success.
-    """
-    message = {"final_error": evaluation.error_message, "status": evaluation.status}
-    return JobStatus(
-        status=_STATUSES[evaluation.state],
-        job_id=evaluation.id,
-        job_type="evaluation",
-        message=message if evaluation.state.terminal else None,
-    )
+__all__ = ["NucleusEvaluationTrigger"]
 
 
 class NucleusEvaluationTrigger(NucleusJobTrigger):
