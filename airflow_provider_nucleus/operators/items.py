@@ -53,7 +53,7 @@ class NucleusAppendItemsOperator(NucleusUploadOperator):
     :param max_error_rate: share of bad rows, 0 to 1, that is tolerated (templated)
     :param quarantine: file for the bad rows with their reasons, ``.jsonl`` or ``.parquet`` (templated)
     :param validate_only: whether to check and report without sending anything (templated)
-    :param on_change: what to do when the input is not the one that an earlier try began with: ``fail``, ``restart``, or
+    :param on_change: what to do when the input, or where it goes, is not what an earlier try began with: ``fail``, ``restart``, or
         ``continue`` with the chunks that are new
     :param on_clear: what a clear by the user means: ``rerun`` everything, or ``reattach`` like a retry
     :param deferrable: whether to wait in the triggerer, without holding a worker; the default is Airflow's setting

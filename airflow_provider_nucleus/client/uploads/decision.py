@@ -95,20 +95,23 @@ def decide(
     remote: Mapping[str, Remote],
     *,
     fingerprint: str | None,
+    destination: str,
     generation: int,
     policies: Policies,
 ) -> Decision:
     """Decide what to do about `record`.
 
     `remote` holds the state of every job the record has open. `fingerprint` is that of the input now (None when it has none: then
-    a change cannot be noticed and the chunk digests alone decide what is sent). `generation` counts how often the user cleared
-    the task.
+    a change cannot be noticed and the chunk digests alone decide what is sent). `destination` says where the rows are to go; a
+    record of another place vouches for nothing here. `generation` counts how often the user cleared the task.
     """
     if record is None:
         return Submit("nothing was recorded before", fresh=True)
     running = tuple(job for job, state in remote.items() if state in {Remote.PENDING, Remote.UNKNOWN})
     if record.generation != generation and policies.on_clear == "rerun":
         return Submit("the task was cleared", fresh=True, abandoned=running)
+    if record.destination != destination:
+        return _moved(record.destination, destination, policies.on_change, running)
     if record.fingerprint is not None and fingerprint is not None and record.fingerprint != fingerprint:
         return _changed(policies.on_change, running)
     if record.complete:
@@ -128,6 +131,18 @@ def decide(
     if running:
         return Attach("an earlier attempt sent everything", running)
     return Collect("the jobs of an earlier attempt have ended")
+
+
+def _moved(before: str, now: str, policy: OnChange, running: tuple[str, ...]) -> Decision:
+    if policy != "fail":
+        # Nothing to continue: no chunk that was accepted there is here.
+        return Submit(f"the recorded upload was for {before}", fresh=True, abandoned=running)
+    left = f" Its jobs {', '.join(running)} are still running." if running else ""
+    return Fail(
+        f"the recorded upload began for {before}, and this one is for {now}.{left}",
+        "Nothing was sent here yet. Clear the task or set on_change='restart' to send everything to the new place; what is "
+        "stored in the old one stays there.",
+    )
 
 
 def _changed(policy: OnChange, running: tuple[str, ...]) -> Decision:

@@ -22,7 +22,7 @@ DIGEST_CHARS = 12
 """Characters of a chunk digest in the record: 72 bits, so a billion chunks do not collide."""
 
 KEY = "nucleus_upload"
-VERSION = 1
+VERSION = 2
 
 
 class StateStore(Protocol):
@@ -92,6 +92,7 @@ class FlawedChunk(NamedTuple):
 class Record:
     """The state of one upload.
 
+    `destination` says where the rows went; whatever else is recorded is true of that place alone.
     `accepted` concatenates the digests of the chunks the server took whole; their outcome is in `counts`. `flawed` are those of
     which it refused rows, and `refused` some of its words about them. `open` are those under way. `input` is what reading it gave (rows, rejected, duplicates, quarantine,
     first reasons). `summary` is set once all is done.
@@ -99,6 +100,7 @@ class Record:
 
     generation: int = 0
     fingerprint: str | None = None
+    destination: str = ""
     accepted: str = ""
     flawed: list[FlawedChunk] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
@@ -158,6 +160,7 @@ class Record:
             "v": VERSION,
             "gen": self.generation,
             "fp": self.fingerprint,
+            "to": self.destination,
             "accepted": self.accepted,
             "flawed": [list(chunk) for chunk in self.flawed],
             "refused": self.refused,
@@ -179,6 +182,7 @@ class Record:
             return cls(
                 generation=int(value["gen"]),
                 fingerprint=value["fp"],
+                destination=str(value["to"]),
                 accepted=str(value["accepted"]),
                 flawed=[FlawedChunk(str(digest), *map(int, numbers)) for digest, *numbers in value["flawed"]],
                 refused=[str(text) for text in value["refused"]],

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from airflow_provider_nucleus.exceptions import NucleusConfigError
 
-__all__ = ["JOB_TYPES", "Kind", "OnChange", "OnClear", "UploadOptions", "UploadTarget"]
+__all__ = ["JOB_TYPES", "Kind", "OnChange", "OnClear", "UploadOptions", "UploadTarget", "destination"]
 
 Kind = Literal["annotations", "predictions", "items"]
 OnChange = Literal["fail", "restart", "continue"]
@@ -60,13 +60,14 @@ class UploadOptions:
     - `stable_ids`: give rows without an annotation id (lines, polygons, cuboids) one made from their content, so that sending
       them again does not double them.
     - `ignore_unknown`: drop fields the wire does not know instead of refusing the row.
-    - `on_change`: the input is not the one the recorded upload began with: ``fail``, ``restart`` from nothing, or ``continue``
-      and send the chunks that are new.
+    - `on_change`: the input, or where it goes, is not what the recorded upload began with: ``fail``, ``restart`` from nothing, or
+      ``continue`` and send the chunks that are new (to another place they all are).
     - `on_clear`: the user cleared the task: ``rerun`` everything, or ``reattach`` as a retry would.
     - `concurrency`: synchronous requests in flight; fewer while the server answers 429.
     - `retry_seconds`: how long one request may be repeated before the upload gives up.
     - `poll_interval`, `job_timeout`: seconds between looks at a job and until waiting for it is given up.
     - `progress_interval`: seconds between two progress lines.
+    - `trained_slice_id`: for predictions: the slice that the model was trained on.
     - `spool`: folder for the temporary copy of the validated rows (about as large as the rows as JSON).
     """
 
@@ -105,3 +106,13 @@ class UploadOptions:
         for name in ("chunk_rows", "concurrency"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise NucleusConfigError(f"{name} must be at least 1, got {value!r}", field=name)
+
+
+def destination(target: UploadTarget, options: UploadOptions) -> str:
+    """Say where rows go and what becomes of those that exist there.
+
+    Two uploads with the same answer mean the same by "sent"; nothing that is known about one of another answer counts for it.
+    """
+    replacing = ", replacing what exists" if options.update else ""
+    trained = f", trained on slice {options.trained_slice_id}" if options.trained_slice_id else ""
+    return f"{target}{replacing}{trained}"

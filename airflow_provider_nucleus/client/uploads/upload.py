@@ -26,6 +26,7 @@ from airflow_provider_nucleus.client.uploads.preparing import Cut, Prepared, pre
 from airflow_provider_nucleus.client.uploads.progress import Progress, ProgressMeter
 from airflow_provider_nucleus.client.uploads.quarantine import Quarantine
 from airflow_provider_nucleus.client.uploads.summary import UploadSummary
+from airflow_provider_nucleus.client.uploads.target import destination
 from airflow_provider_nucleus.client.uploads.watching import remote_states, wait_for_jobs
 from airflow_provider_nucleus.exceptions import NucleusError, NucleusUploadError
 
@@ -87,6 +88,7 @@ class Upload:
         self._identity = identity
         self._generation = generation
         self._fingerprint = fingerprint
+        self._destination = destination(target, options)
         self._log = log or logging.getLogger(__name__)
         self._on_progress = on_progress
         self._ledger = Ledger(state if state is not None else MemoryState(), identity=identity)
@@ -123,7 +125,12 @@ class Upload:
         remote = remote_states(self._client, record.job_ids, log=self._log) if record is not None else {}
         policies = Policies(on_change=self.options.on_change, on_clear=self.options.on_clear)
         decision = decide(
-            record, remote, fingerprint=self._fingerprint, generation=self._generation, policies=policies
+            record,
+            remote,
+            fingerprint=self._fingerprint,
+            destination=self._destination,
+            generation=self._generation,
+            policies=policies,
         )
         self._log.info(
             "Upload of %s: %s, because %s", self.target, type(decision).__name__.lower(), decision.why
@@ -154,7 +161,9 @@ class Upload:
         for job_id in decision.abandoned:
             self._cancel_job(job_id)
         if record is None or decision.fresh:
-            return Record(generation=self._generation, fingerprint=self._fingerprint)
+            return Record(
+                generation=self._generation, fingerprint=self._fingerprint, destination=self._destination
+            )
         record.open = [chunk for chunk in record.open if chunk.job_id not in decision.resend]
         record.generation = self._generation
         record.fingerprint = self._fingerprint
@@ -229,10 +238,7 @@ class Upload:
             # Uploads side by side should not start jobs of equal size: size is the first thing a lost job is recognised by.
             digest = hashlib.blake2b(self._identity.encode(), digest_size=8).digest()
             rows -= int.from_bytes(digest, "big") % (rows // 50 + 1)
-        salt = "\x00".join([
-            self.target.kind, self.target.dataset_id, self.target.model_id or "", str(self.options.update), self.options.trained_slice_id or "",
-        ])  # fmt: skip
-        return Cut(rows, min(FILE_CHUNK_ROWS, rows), salt, has)
+        return Cut(rows, min(FILE_CHUNK_ROWS, rows), self._destination, has)
 
     def _check_rate(self, prepared: Prepared) -> None:
         rate = prepared.rejected / prepared.rows if prepared.rows else 0.0
@@ -287,6 +293,13 @@ class Upload:
             raise NucleusUploadError(
                 f"There is no record of an upload of {self.target} to collect.",
                 hint="Start it, or pass the record that start() returned.",
+            )
+        if kept.destination != self._destination:
+            raise NucleusUploadError(
+                f"Upload of {self.target}: the recorded rows went as {kept.destination}, so there is nothing to collect here.",
+                job_ids=kept.job_ids,
+                conn_id=self._conn_id,
+                hint="The arguments changed while the jobs ran. Clear the task to send the rows to the new place.",
             )
         if kept.summary is not None:
             return UploadSummary.from_dict(kept.summary)

@@ -129,6 +129,21 @@ def test_changed_input_is_noticed(dataset_id, batch):
         run(annotate(dataset_id, str(batch.ground_truth)), store=store)
 
 
+def test_corrected_dataset_is_where_the_rows_go(hook, dataset_id, batch, request):
+    """A retry after the DAG was corrected neither waits for nor reports what went to the wrong dataset."""
+    store = StateStore()
+    run(annotate(dataset_id, str(batch.ground_truth)), store=store)
+    corrected = hook.create_dataset(f"{request.node.name}, corrected")
+    run(append(corrected, batch))
+
+    with pytest.raises(NucleusUploadError, match=rf"began for annotations to dataset {dataset_id}"):
+        run(annotate(corrected, str(batch.ground_truth)), store=store)
+    result = run(annotate(corrected, str(batch.ground_truth), on_change="restart"), store=store)
+
+    assert (result["dataset_id"], result["processed"]) == (corrected, 3)
+    assert hook.item_by_reference(corrected, "a.png").annotations
+
+
 def test_bad_row_stops_everything_and_leaves_evidence(hook, dataset_id, tmp_path):
     """Nothing is sent; the quarantine file has the row and its reason, and an XCom has the account."""
     rows = [box("car", "a.png", 0, 0, 10, "good"), box("car", "a.png", 0, 0, -1, "bad")]

@@ -26,6 +26,7 @@ def a_record(progress: str, jobs: int = 1) -> Record:
     return Record(
         generation=1,
         fingerprint="f1",
+        destination="here",
         open=[OpenChunk(f"{n:012d}", 10, job_id=f"job_{n}") for n in range(jobs)],
         all_sent=progress != PART,
         summary={"rows": 1} if progress == DONE else None,
@@ -61,12 +62,21 @@ SAME_INPUT = [
 ]
 
 
-def run(progress: str, states: tuple[Remote, ...], *, fingerprint="f1", generation=1, policies=DEFAULTS):
+def run(
+    progress: str,
+    states: tuple[Remote, ...],
+    *,
+    fingerprint="f1",
+    destination="here",
+    generation=1,
+    policies=DEFAULTS,
+):
     remote = {f"job_{n}": state for n, state in enumerate(states)}
     return decide(
         a_record(progress, len(states)),
         remote,
         fingerprint=fingerprint,
+        destination=destination,
         generation=generation,
         policies=policies,
     )
@@ -75,7 +85,8 @@ def run(progress: str, states: tuple[Remote, ...], *, fingerprint="f1", generati
 def test_nothing_recorded_submits_everything():
     """The first attempt has nothing to respect, whatever the policies."""
     for on_change, on_clear in itertools.product(("fail", "restart", "continue"), ("rerun", "reattach")):
-        decision = decide(None, {}, fingerprint="f", generation=5, policies=Policies(on_change, on_clear))
+        policies = Policies(on_change, on_clear)
+        decision = decide(None, {}, fingerprint="f", destination="here", generation=5, policies=policies)
         assert decision == Submit("nothing was recorded before", fresh=True)
 
 
@@ -140,16 +151,44 @@ def test_a_changed_input_follows_its_policy(progress, states, _, generation, on_
     assert decision("continue").fresh is False
 
 
+@pytest.mark.parametrize(("progress", "states", "_"), SAME_INPUT)
+@pytest.mark.parametrize(("generation", "on_clear"), [(1, "rerun"), (1, "reattach"), (2, "reattach")])
+@pytest.mark.parametrize("fingerprint", ["f1", "f2", None])
+def test_what_went_elsewhere_counts_for_nothing_here(progress, states, _, generation, on_clear, fingerprint):
+    """Another dataset, model or update: the record is not attached to and not collected, whatever it says; on_change decides."""
+    running = tuple(f"job_{n}" for n, state in enumerate(states) if state in {R.PENDING, R.UNKNOWN})
+
+    def decision(on_change):
+        policies = Policies(on_change, on_clear)
+        return run(
+            progress,
+            states,
+            fingerprint=fingerprint,
+            destination="there",
+            generation=generation,
+            policies=policies,
+        )
+
+    failed = decision("fail")
+    assert isinstance(failed, Fail)
+    assert all(word in failed.why for word in ("here", "there", *running))
+    assert "on_change" in failed.hint
+    for on_change in ("restart", "continue"):
+        anew = decision(on_change)
+        assert (type(anew), anew.fresh, anew.abandoned, anew.resend) == (Submit, True, running, frozenset())
+
+
 @pytest.mark.parametrize("progress", [SENT, PART])
 def test_refused_rows_nobody_reported_are_offered_again(progress):
     """The reasons went with the process that heard them; a finished upload has reported them."""
     record = a_record(progress, 0)
     record.flawed = [FlawedChunk("f" * 12, 10, 8, 1, 1)]
 
-    decision = decide(record, {}, fingerprint="f1", generation=1, policies=DEFAULTS)
+    same = {"fingerprint": "f1", "destination": "here", "generation": 1, "policies": DEFAULTS}
+    decision = decide(record, {}, **same)
     assert (type(decision), decision.fresh) == (Submit, False)
     record.summary = {"rows": 10}
-    assert type(decide(record, {}, fingerprint="f1", generation=1, policies=DEFAULTS)) is Collect
+    assert type(decide(record, {}, **same)) is Collect
 
 
 def test_every_state_of_a_job_is_in_the_table():

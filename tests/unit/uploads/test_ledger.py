@@ -26,6 +26,7 @@ def test_a_record_survives_being_saved():
     record = Record(
         generation=3,
         fingerprint="f",
+        destination="annotations to dataset ds_1",
         accepted=digest(1) + digest(2),
         flawed=[FlawedChunk(digest(3), 5, 3, 1, 1)],
         refused=["Item with id x doesn't exist"],

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from airflow_provider_nucleus.client.calls.datasets import create_dataset
 from airflow_provider_nucleus.client.uploads import MemoryState, UploadSummary
 from airflow_provider_nucleus.exceptions import NucleusUploadError
 from airflow_provider_nucleus.sources import open_rows
@@ -301,6 +303,58 @@ def test_a_changed_input_fails_restarts_or_continues(bench: Bench):
     assert (summary.rows, summary.sent, summary.processed) == (45, 45, 45)
     restarted = bench.upload(more, state=state, fingerprint="f3", chunk_rows=10, on_change="restart").run()
     assert restarted.ignored == 45
+
+
+CHANGES = ["dataset", "model", "update", "slice"]
+
+
+def elsewhere(bench: Bench, change: str) -> tuple[Bench, dict]:
+    """The same rows for another place: the bench of it, and the arguments of its upload."""
+    if change == "dataset":
+        other = replace(bench, dataset_id=bench.client.send(create_dataset("another")))
+        items = [{"reference_id": f"item-{n}", "image_url": f"http://images/{n}.jpg"} for n in range(50)]
+        other.upload(items, kind="items").run()
+        return other, {}
+    different = {
+        "model": {"model_id": bench.model()},
+        "update": {"update": True},
+        "slice": {"trained_slice_id": "slc_1"},
+    }
+    return bench, different[change]
+
+
+@pytest.mark.parametrize("finished", [True, False])
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_record_of_another_place_is_not_taken_for_this_one(bench: Bench, change: str, finished: bool):
+    """Correcting the dataset or the model and trying again sends the rows there; nothing is said to be stored that is not."""
+    state = MemoryState()
+    first = {"kind": "predictions", "model_id": bench.model(), "state": state, "fingerprint": "f"}
+    wrong = bench.upload(boxes(10), **first)
+    wrong.wait(wrong.start())
+    if finished:
+        wrong.collect()
+    there, different = elsewhere(bench, change)
+    corrected = first | different
+
+    with pytest.raises(NucleusUploadError, match=r"began for predictions of model .* on_change='restart'"):
+        there.upload(boxes(10), **corrected).run()
+    # Cleared, to go on where it stopped: that it is another place counts more.
+    again = {"generation": 1, "on_clear": "reattach", "on_change": "restart"}
+    summary = there.upload(boxes(10), **corrected, **again).run()
+
+    assert (summary.dataset_id, summary.model_id) == (there.dataset_id, corrected["model_id"])
+    assert (summary.sent, summary.processed + summary.ignored) == (10, 10)
+    assert len(there.predictions(corrected["model_id"])) == 10
+
+
+def test_rows_sent_elsewhere_are_not_collected_here(bench: Bench):
+    """A task that wakes up with another dataset says so, instead of reporting the rows as stored there."""
+    started = bench.upload(boxes(10)).start()
+    other = replace(bench, dataset_id="ds_other")
+
+    with pytest.raises(NucleusUploadError, match=rf"went as annotations to dataset {bench.dataset_id}"):
+        other.upload(boxes(10)).collect(record=started.record)
+    bench.upload(boxes(10)).wait(started)
 
 
 def test_real_detections_arrive(bench: Bench):
