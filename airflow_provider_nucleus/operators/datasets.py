@@ -8,6 +8,7 @@ from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusNotFo
 from airflow_provider_nucleus.links.nucleus import NucleusDatasetLink
 from airflow_provider_nucleus.operators.base import NucleusOperator
 from airflow_provider_nucleus.tasks.arguments import coerced_flag, copied
+from airflow_provider_nucleus.tasks.labels import MAP_LABEL, short_label
 from airflow_provider_nucleus.tasks.results import checked_xcom
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class NucleusCreateDatasetOperator(NucleusOperator):
         item_metadata_schema: Mapping[str, Any] | None = None,
         on_duplicate: OnDuplicate = "fail",
         multiple_outputs: bool = True,
-        map_index_template: str | None = "{{ task.name }}",
+        map_index_template: str | None = MAP_LABEL,
         **kwargs: Any,
     ) -> None:
         super().__init__(map_index_template=map_index_template, multiple_outputs=multiple_outputs, **kwargs)
@@ -76,6 +77,11 @@ class NucleusCreateDatasetOperator(NucleusOperator):
         if on_duplicate not in get_args(OnDuplicate):
             raise ValueError(f"on_duplicate must be one of {get_args(OnDuplicate)}, not {on_duplicate!r}")
         self.on_duplicate = on_duplicate
+
+    @property
+    def map_label(self) -> str:
+        """What a mapped instance is called in the interface."""
+        return short_label(self.name)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Find or create the dataset."""
@@ -145,12 +151,17 @@ class NucleusDeleteDatasetOperator(NucleusOperator):
         *,
         dataset_id: str,
         missing_ok: bool = True,
-        map_index_template: str | None = "{{ task.dataset_id }}",
+        map_index_template: str | None = MAP_LABEL,
         **kwargs: Any,
     ) -> None:
         super().__init__(map_index_template=map_index_template, **kwargs)
         self.dataset_id = dataset_id
         self.missing_ok = missing_ok
+
+    @property
+    def map_label(self) -> str:
+        """What a mapped instance is called in the interface."""
+        return short_label(self.dataset_id)
 
     def execute(self, context: Context) -> dict[str, Any]:  # ruff: ignore[unused-method-argument] - Airflow's signature
         """Delete the dataset."""

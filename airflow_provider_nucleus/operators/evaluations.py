@@ -17,6 +17,7 @@ from airflow_provider_nucleus.operators.waiting import NucleusWaitingOperator
 from airflow_provider_nucleus.schema.evaluations import RollupGroup, parse_exclusion_rule
 from airflow_provider_nucleus.tasks.arguments import coerced_number, is_blank
 from airflow_provider_nucleus.tasks.deferring import seconds
+from airflow_provider_nucleus.tasks.labels import MAP_LABEL, short_label
 from airflow_provider_nucleus.tasks.results import checked_xcom, fitted
 from airflow_provider_nucleus.triggers.evaluation import NucleusEvaluationTrigger
 
@@ -103,7 +104,7 @@ class NucleusEvaluateModelOperator(NucleusWaitingOperator):
         rollup_groups: Sequence[Mapping[str, Any]] | None = None,
         exclusion_rules: Sequence[Mapping[str, Any]] | None = None,
         report: str | None = None,
-        map_index_template: str | None = "{{ task.model_id or task.model_run_id }}",
+        map_index_template: str | None = MAP_LABEL,
         **kwargs: Any,
     ) -> None:
         super().__init__(map_index_template=map_index_template, **kwargs)
@@ -119,6 +120,11 @@ class NucleusEvaluateModelOperator(NucleusWaitingOperator):
         self.rollup_groups = rollup_groups
         self.exclusion_rules = exclusion_rules
         self.report = report
+
+    @property
+    def map_label(self) -> str:
+        """What a mapped instance is called in the interface."""
+        return short_label(self.model_id or self.model_run_id)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Find or make the benchmark, start the evaluation, wait for it, and read its charts."""

@@ -19,6 +19,7 @@ from airflow_provider_nucleus.links.nucleus import (
 from airflow_provider_nucleus.operators.waiting import NucleusWaitingOperator
 from airflow_provider_nucleus.schema.matches import AllowedLabelMatch
 from airflow_provider_nucleus.tasks.arguments import coerced_flag, coerced_number, is_blank
+from airflow_provider_nucleus.tasks.labels import MAP_LABEL, short_label
 from airflow_provider_nucleus.tasks.results import checked_xcom, fitted
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class NucleusCalculateMetricsOperator(NucleusWaitingOperator):
         allowed_label_matches: Sequence[Mapping[str, str]] | None = None,
         class_agnostic: bool | str = False,
         report: str | None = None,
-        map_index_template: str | None = "{{ task.model_id }}",
+        map_index_template: str | None = MAP_LABEL,
         **kwargs: Any,
     ) -> None:
         super().__init__(map_index_template=map_index_template, **kwargs)
@@ -97,6 +98,11 @@ class NucleusCalculateMetricsOperator(NucleusWaitingOperator):
         self.allowed_label_matches = allowed_label_matches
         self.class_agnostic = class_agnostic
         self.report = report
+
+    @property
+    def map_label(self) -> str:
+        """What a mapped instance is called in the interface."""
+        return short_label(self.model_id)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Start the calculation, wait for it, and read the metrics."""

@@ -8,6 +8,7 @@ from airflow_provider_nucleus.exceptions import NucleusAnswerError, NucleusConfi
 from airflow_provider_nucleus.links.nucleus import NucleusModelLink
 from airflow_provider_nucleus.operators.base import NucleusOperator
 from airflow_provider_nucleus.tasks.arguments import copied
+from airflow_provider_nucleus.tasks.labels import MAP_LABEL, short_label
 from airflow_provider_nucleus.tasks.results import checked_xcom
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class NucleusCreateModelOperator(NucleusOperator):
         metadata: Mapping[str, Any] | None = None,
         tags: Sequence[str] | None = None,
         multiple_outputs: bool = True,
-        map_index_template: str | None = "{{ task.reference_id }}",
+        map_index_template: str | None = MAP_LABEL,
         **kwargs: Any,
     ) -> None:
         super().__init__(map_index_template=map_index_template, multiple_outputs=multiple_outputs, **kwargs)
@@ -57,6 +58,11 @@ class NucleusCreateModelOperator(NucleusOperator):
         self.name = name
         self.metadata = metadata
         self.tags = tags
+
+    @property
+    def map_label(self) -> str:
+        """What a mapped instance is called in the interface."""
+        return short_label(self.reference_id)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Find or create the model."""

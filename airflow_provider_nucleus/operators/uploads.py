@@ -19,6 +19,7 @@ from airflow_provider_nucleus.operators.rows import RowSource, as_mapping, as_pa
 from airflow_provider_nucleus.operators.waiting import NucleusWaitingOperator
 from airflow_provider_nucleus.tasks.arguments import coerced_flag, coerced_number
 from airflow_provider_nucleus.tasks.deferring import seconds
+from airflow_provider_nucleus.tasks.labels import MAP_LABEL, short_label
 from airflow_provider_nucleus.tasks.results import checked_xcom
 from airflow_provider_nucleus.tasks.state import generation, task_identity, task_state
 
@@ -71,7 +72,7 @@ class NucleusUploadOperator(NucleusWaitingOperator):
         validate_only: bool | str = False,
         on_change: OnChange = "fail",
         on_clear: OnClear = "rerun",
-        map_index_template: str | None = "{{ task.source }}",
+        map_index_template: str | None = MAP_LABEL,
         **kwargs: Any,
     ) -> None:
         super().__init__(map_index_template=map_index_template, **kwargs)
@@ -91,6 +92,11 @@ class NucleusUploadOperator(NucleusWaitingOperator):
         # Says at once, in the DAG file, what is wrong with the arguments that are not templates.
         UploadOptions(on_change=on_change, on_clear=on_clear, chunk_rows=chunk_rows, concurrency=concurrency)
         self._upload: Upload | None = None
+
+    @property
+    def map_label(self) -> str:
+        """What a mapped instance is called in the interface."""
+        return short_label(self.source)
 
     @abstractmethod
     def upload_target(self) -> UploadTarget:

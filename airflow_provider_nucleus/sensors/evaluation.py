@@ -20,6 +20,7 @@ from airflow_provider_nucleus.hooks.connection_form import DEFAULT_CONN_ID
 from airflow_provider_nucleus.hooks.nucleus import NucleusHook
 from airflow_provider_nucleus.tasks.arguments import is_blank
 from airflow_provider_nucleus.tasks.deferring import DEFERRAL_GRACE, default_deferrable
+from airflow_provider_nucleus.tasks.labels import MAP_LABEL, short_label
 from airflow_provider_nucleus.tasks.results import checked_xcom
 from airflow_provider_nucleus.tasks.retry_policy import DEFAULT_RETRY_POLICY, with_retry_policy
 from airflow_provider_nucleus.triggers.evaluation import NucleusEvaluationTrigger
@@ -57,13 +58,18 @@ class NucleusEvaluationSensor(BaseSensorOperator):
         deferrable: bool | None = None,
         nucleus_conn_id: str = DEFAULT_CONN_ID,
         retry_policy: Any = DEFAULT_RETRY_POLICY,
-        map_index_template: str | None = "{{ task.evaluation_id }}",
+        map_index_template: str | None = MAP_LABEL,
         **kwargs: Any,
     ) -> None:
         super().__init__(map_index_template=map_index_template, **with_retry_policy(kwargs, retry_policy))
         self.evaluation_id = evaluation_id
         self.deferrable = default_deferrable() if deferrable is None else deferrable
         self.nucleus_conn_id = nucleus_conn_id
+
+    @property
+    def map_label(self) -> str:
+        """What a mapped instance is called in the interface."""
+        return short_label(self.evaluation_id)
 
     @cached_property
     def hook(self) -> NucleusHook:

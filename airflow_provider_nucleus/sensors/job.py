@@ -22,6 +22,7 @@ from airflow_provider_nucleus.links.nucleus import RESUMED, NucleusJobLink, pers
 from airflow_provider_nucleus.schema.jobs import JobStatus
 from airflow_provider_nucleus.tasks.arguments import is_blank
 from airflow_provider_nucleus.tasks.deferring import DEFERRAL_GRACE, default_deferrable
+from airflow_provider_nucleus.tasks.labels import MAP_LABEL, short_label
 from airflow_provider_nucleus.tasks.results import checked_xcom
 from airflow_provider_nucleus.tasks.retry_policy import DEFAULT_RETRY_POLICY, with_retry_policy
 from airflow_provider_nucleus.triggers.events import WaitEvent
@@ -62,7 +63,7 @@ class NucleusJobSensor(BaseSensorOperator):
         deferrable: bool | None = None,
         nucleus_conn_id: str = DEFAULT_CONN_ID,
         retry_policy: Any = DEFAULT_RETRY_POLICY,
-        map_index_template: str | None = "{{ task.job_id }}",
+        map_index_template: str | None = MAP_LABEL,
         **kwargs: Any,
     ) -> None:
         super().__init__(map_index_template=map_index_template, **with_retry_policy(kwargs, retry_policy))
@@ -72,6 +73,11 @@ class NucleusJobSensor(BaseSensorOperator):
             raise ValueError(f"on_partial must be one of {get_args(OnPartial)}, not {on_partial!r}")
         self.deferrable = default_deferrable() if deferrable is None else deferrable
         self.nucleus_conn_id = nucleus_conn_id
+
+    @property
+    def map_label(self) -> str:
+        """What a mapped instance is called in the interface."""
+        return short_label(self.job_id)
 
     @cached_property
     def hook(self) -> NucleusHook:

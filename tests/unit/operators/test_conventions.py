@@ -13,6 +13,9 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 import airflow_provider_nucleus.operators
 import airflow_provider_nucleus.sensors
+from airflow_provider_nucleus.operators.base import NucleusOperator
+from airflow_provider_nucleus.operators.waiting import NucleusWaitingOperator
+from airflow_provider_nucleus.tasks.labels import MAP_LABEL, MAX_LABEL
 
 
 def task_classes() -> list[type]:
@@ -93,6 +96,33 @@ def test_every_argument_is_documented(cls):
     airflows_own = {*inspect.signature(BaseOperator.__init__).parameters, "retry_policy"}
     assert set(own_parameters(cls)) - airflows_own <= set(documented)
     assert {name for name, templated in documented.items() if templated} == set(cls.template_fields)
+
+
+MANY = [f"s3://bucket/{'deep/' * 20}part-{number}.jsonl" for number in range(9)]
+
+
+@pytest.mark.parametrize(
+    "cls",
+    [cls for cls in PUBLIC if cls not in {NucleusOperator, NucleusWaitingOperator}],
+    ids=lambda cls: cls.__name__,
+)
+def test_label_of_a_mapped_task_fits_its_column(cls):
+    """Whatever an argument renders to: a label that is too long would keep a task from ending, mapped or not."""
+    required = {
+        name: MANY
+        for base in cls.__mro__
+        if base.__module__.startswith("airflow_provider_nucleus") and "__init__" in vars(base)
+        for name, parameter in inspect.signature(base.__init__).parameters.items()
+        if name != "self"
+        and parameter.default is parameter.empty
+        and parameter.kind is parameter.KEYWORD_ONLY
+    }
+    task = cls(task_id="mapped", **(required or {"model_id": MANY}))
+    label = task.get_template_env().from_string(task.map_index_template).render({"task": task})
+
+    assert task.map_index_template == MAP_LABEL
+    assert "part-0" in label
+    assert len(label) <= MAX_LABEL
 
 
 def test_no_operator_is_overlooked():
