@@ -28,7 +28,7 @@ from airflow_provider_nucleus.exceptions import (
     NucleusMetricsError,
 )
 from airflow_provider_nucleus.schema.evaluations import EvaluationState
-from airflow_provider_nucleus.schema.jobs import JobState, RowError
+from airflow_provider_nucleus.schema.jobs import JobState, JobStatus, RowError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,12 +37,14 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.client.call import Call
     from airflow_provider_nucleus.client.sync import NucleusClient
     from airflow_provider_nucleus.schema.evaluations import Evaluation
-    from airflow_provider_nucleus.schema.jobs import JobStatus
 
 __all__ = [
+    "GONE",
     "SHOWN_ERRORS",
     "OnPartial",
     "evaluation_failure",
+    "gone",
+    "is_gone",
     "job_failure",
     "wait_for_evaluation",
     "wait_for_evaluation_async",
@@ -59,6 +61,21 @@ OnPartial: TypeAlias = Literal["fail", "succeed"]
 
 SHOWN_ERRORS = 10
 """Row errors that an error of ours carries."""
+
+GONE = "Gone"
+"""Our word, no server's, for the status of what is not there any more."""
+
+
+def gone(object_id: str) -> JobStatus:
+    """Return the status of a job, or an evaluation, that a server answers 404 for: it has ended, and not well."""
+    return JobStatus(
+        status=GONE, job_id=object_id, message={"final_error": "the server does not know it (any more)"}
+    )
+
+
+def is_gone(status: JobStatus) -> bool:
+    """Return whether a status is that of something the server does not know (any more)."""
+    return status.status == GONE
 
 
 def job_failure(

@@ -20,7 +20,17 @@ from airflow_provider_nucleus.exceptions import (
 if TYPE_CHECKING:
     import random
 
-__all__ = ["Done", "GiveUp", "PollDecision", "PollPolicy", "PollState", "StopReason", "Wait", "decide"]
+__all__ = [
+    "Done",
+    "GiveUp",
+    "PollDecision",
+    "PollPolicy",
+    "PollState",
+    "StopReason",
+    "Wait",
+    "decide",
+    "may_pass",
+]
 
 T = TypeVar("T")
 
@@ -80,6 +90,11 @@ class GiveUp:
 PollDecision: TypeAlias = Wait | Done[T] | GiveUp
 
 
+def may_pass(error: NucleusError) -> bool:
+    """Whether the next look may well succeed where this one failed; a page that some portal answers with passes as well."""
+    return error.retryable or isinstance(error, NucleusAnswerError)
+
+
 def decide(
     state: PollState,
     seen: T | NucleusError,
@@ -101,7 +116,7 @@ def decide(
         return state, _wait(policy, policy.interval, now)
     state = replace(state, failures=state.failures + 1)
     unseen = isinstance(seen, NucleusNotFoundError) and state.answers == 0
-    if not (seen.retryable or unseen or isinstance(seen, NucleusAnswerError)):
+    if not (unseen or may_pass(seen)):
         return state, GiveUp(StopReason.FATAL, seen)
     if state.failures > policy.failure_budget:
         return state, GiveUp(StopReason.FAILURES, seen)

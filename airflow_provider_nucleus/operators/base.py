@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_nucleus.exceptions import NucleusConfigError
 from airflow_provider_nucleus.hooks.connection_form import DEFAULT_CONN_ID
 from airflow_provider_nucleus.hooks.nucleus import NucleusHook
 from airflow_provider_nucleus.links.nucleus import persist_links
-from airflow_provider_nucleus.tasks.arguments import is_blank
+from airflow_provider_nucleus.tasks.arguments import required
 from airflow_provider_nucleus.tasks.retry_policy import DEFAULT_RETRY_POLICY, with_retry_policy
 
 if TYPE_CHECKING:
@@ -67,11 +66,4 @@ class NucleusOperator(BaseOperator):
 
     def required(self, **values: Any) -> None:
         """Raise NucleusConfigError when a rendered argument is empty; a template that found nothing renders so."""
-        for name, value in values.items():
-            if is_blank(value):
-                raise NucleusConfigError(
-                    f"Task {self.task_id!r}: {name} is empty.",
-                    conn_id=self.nucleus_conn_id,
-                    field=name,
-                    hint="Give it a value; if it is a template, look at what it renders to in the task's Rendered tab.",
-                )
+        required(self, **values)

@@ -10,12 +10,24 @@ from airflow_provider_nucleus.exceptions import NucleusConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["coerced_flag", "coerced_number", "copied", "is_blank"]
+__all__ = ["coerced_flag", "coerced_number", "copied", "is_blank", "required"]
 
 
 def is_blank(value: Any) -> bool:
     """Return whether a rendered argument holds nothing; a template that found nothing renders to ``""`` or ``"None"``."""
     return value is None or (isinstance(value, str) and value.strip() in {"", "None"})
+
+
+def required(task: Any, **values: Any) -> None:
+    """Raise NucleusConfigError when a rendered argument of *task* is empty; a template that found nothing renders so."""
+    for name, value in values.items():
+        if is_blank(value):
+            raise NucleusConfigError(
+                f"Task {task.task_id!r}: {name} is empty.",
+                conn_id=task.nucleus_conn_id,
+                field=name,
+                hint="Give it a value; if it is a template, look at what it renders to in the task's Rendered tab.",
+            )
 
 
 def coerced_flag(value: bool | str | None, *, name: str) -> bool:

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow.providers.common.compat.sdk import conf
 
-__all__ = ["DEFERRAL_GRACE", "default_deferrable", "seconds"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["DEFERRAL_GRACE", "FAIL", "default_deferrable", "deferral_timed_out", "seconds"]
 
 DEFERRAL_GRACE: Final = timedelta(minutes=5)
 """The scheduler ends a deferral this much after the trigger should have; it is there for triggers that died."""
+
+FAIL: Final = "__fail__"
+"""The method Airflow names when it wakes a task only to fail it."""
 
 
 def default_deferrable() -> bool:
     """Return Airflow's ``[operators] default_deferrable``."""
     return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
+
+
+def deferral_timed_out(next_method: str, next_kwargs: Mapping[str, Any] | None) -> bool:
+    """Return whether Airflow wakes a task because its deferral took too long, and not because its trigger failed."""
+    return next_method == FAIL and "timeout" in str((next_kwargs or {}).get("error", "")).lower()
 
 
 def seconds(value: float | timedelta) -> float:

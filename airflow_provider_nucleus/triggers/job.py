@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.triggers.events import EventStatus
     from airflow_provider_nucleus.triggers.poller import JobReader, Observation
 
-__all__ = ["NucleusJobTrigger"]
+__all__ = ["FAILURE_BUDGET", "NucleusJobTrigger"]
 
 log = logging.getLogger(__name__)
 

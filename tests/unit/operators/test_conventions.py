@@ -15,6 +15,7 @@ import airflow_provider_nucleus.operators
 import airflow_provider_nucleus.sensors
 from airflow_provider_nucleus.operators.base import NucleusOperator
 from airflow_provider_nucleus.operators.waiting import NucleusWaitingOperator
+from airflow_provider_nucleus.sensors.base import NucleusWaitingSensor
 from airflow_provider_nucleus.tasks.labels import MAP_LABEL, MAX_LABEL
 
 
@@ -103,7 +104,7 @@ MANY = [f"s3://bucket/{'deep/' * 20}part-{number}.jsonl" for number in range(9)]
 
 @pytest.mark.parametrize(
     "cls",
-    [cls for cls in PUBLIC if cls not in {NucleusOperator, NucleusWaitingOperator}],
+    [cls for cls in PUBLIC if cls not in {NucleusOperator, NucleusWaitingOperator, NucleusWaitingSensor}],
     ids=lambda cls: cls.__name__,
 )
 def test_label_of_a_mapped_task_fits_its_column(cls):

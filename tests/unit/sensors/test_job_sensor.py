@@ -6,10 +6,14 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
 
 from airflow_provider_nucleus.exceptions import (
+    NucleusAnswerError,
+    NucleusAuthError,
     NucleusConfigError,
+    NucleusConnectionError,
     NucleusJobCancelled,
     NucleusJobFailed,
     NucleusJobTimeout,
+    NucleusServerError,
 )
 from airflow_provider_nucleus.schema.jobs import JobStatus
 from airflow_provider_nucleus.sensors.job import NucleusJobSensor
@@ -115,6 +119,122 @@ def test_lost_sight_costs_one_look(monkeypatch):
 
     with pytest.raises(NucleusJobTimeout, match="503"):
         sensor.resume_execution("execute_complete", {"event": event.to_payload()}, context(sensor))
+
+
+def woken_late(sensor, message):
+    """Wake a sensor after its deadline: by its trigger's event, or by the scheduler that ends the deferral."""
+    if message == "event":
+        event = WaitEvent("timeout", {"job_1": {}})
+        return sensor.resume_execution("execute_complete", {"event": event.to_payload()}, context(sensor))
+    return sensor.resume_execution("__fail__", {"error": "Trigger timeout"}, context(sensor))
+
+
+@pytest.mark.parametrize("message", ["event", "scheduler"])
+def test_what_ended_while_nobody_looked_has_not_timed_out(monkeypatch, message):
+    """The deadline passed while the triggerer was down; the job is long done."""
+    sensor = NucleusJobSensor(task_id="wait", job_id="job_1", deferrable=True)
+    monkeypatch.setattr(sensor.hook, "job_status", lambda job: JobStatus(status="Completed", job_id=job))
+
+    assert woken_late(sensor, message) == {"jobs": {"job_1": "Completed"}}
+
+
+@pytest.mark.parametrize("message", ["event", "scheduler"])
+@pytest.mark.parametrize(
+    ("soft_fail", "error"), [(False, AirflowSensorTimeout), (True, AirflowSkipException)]
+)
+def test_what_still_runs_after_the_deadline_has_timed_out(monkeypatch, message, soft_fail, error):
+    """However the task is woken."""
+    sensor = NucleusJobSensor(task_id="wait", job_id="job_1", deferrable=True, soft_fail=soft_fail)
+    monkeypatch.setattr(sensor.hook, "job_status", lambda job: JobStatus(status="Running", job_id=job))
+
+    with pytest.raises(error):
+        woken_late(sensor, message)
+
+
+@pytest.mark.parametrize("message", ["event", "scheduler"])
+def test_what_failed_while_nobody_looked_is_a_failure(monkeypatch, message):
+    """Not a time-out, and no skip under soft_fail."""
+    sensor = NucleusJobSensor(task_id="wait", job_id="job_1", deferrable=True, soft_fail=True)
+    monkeypatch.setattr(sensor.hook, "job_status", lambda job: JobStatus(status="Errored", job_id=job))
+    monkeypatch.setattr(sensor.hook, "job_errors", lambda _: ["row 7 is bad"])
+
+    with pytest.raises(NucleusJobFailed, match="row 7 is bad"):
+        woken_late(sensor, message)
+
+
+PASSING = [
+    NucleusServerError("500", status=500),
+    NucleusAnswerError("a portal's page", status=200),
+    NucleusConnectionError("no answer"),
+]
+
+
+def troubled(monkeypatch, *troubles, **arguments):
+    """Return a sensor whose looks fail as told before the job shows as completed."""
+    sensor = NucleusJobSensor(task_id="wait", job_id="job_1", poke_interval=0.001, timeout=60, **arguments)
+    left = list(troubles)
+
+    def look(job):
+        if left:
+            raise left.pop(0)
+        return JobStatus(status="Completed", job_id=job)
+
+    monkeypatch.setattr(sensor.hook, "job_status", look)
+    return sensor
+
+
+@pytest.mark.parametrize("trouble", PASSING, ids=lambda error: type(error).__name__)
+def test_poke_rides_out_what_passes(monkeypatch, trouble):
+    """Ten failed looks in a row are as many as the trigger bears."""
+    sensor = troubled(monkeypatch, *[trouble] * 10, deferrable=False)
+
+    assert sensor.execute(context(sensor)) == {"jobs": {"job_1": "Completed"}}
+
+
+@pytest.mark.parametrize("trouble", PASSING, ids=lambda error: type(error).__name__)
+def test_first_look_of_a_deferrable_sensor_may_fail(monkeypatch, trouble):
+    """The trigger goes on looking."""
+    sensor = troubled(monkeypatch, trouble, deferrable=True)
+
+    with pytest.raises(TaskDeferred):
+        sensor.execute(context(sensor))
+
+
+def test_looks_that_never_succeed_end_the_sensor(monkeypatch):
+    """The eleventh failure in a row is raised, with its own type for the retry policy."""
+    sensor = troubled(monkeypatch, *[PASSING[0]] * 11, deferrable=False)
+
+    with pytest.raises(NucleusServerError):
+        sensor.execute(context(sensor))
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_what_does_not_pass_ends_the_sensor_at_once(monkeypatch, deferrable):
+    """A wrong key, in both modes; ``never_fail`` makes it a skip in both."""
+    wrong_key = NucleusAuthError("wrong key", status=401)
+    sensor = troubled(monkeypatch, wrong_key, deferrable=deferrable)
+    with pytest.raises(NucleusAuthError):
+        sensor.execute(context(sensor))
+
+    sensor = troubled(monkeypatch, wrong_key, deferrable=deferrable, never_fail=True)
+    with pytest.raises(AirflowSkipException):
+        sensor.execute(context(sensor))
+
+
+def test_one_failed_look_does_not_hide_a_failed_job(monkeypatch):
+    """A job that has ended badly ends the sensor, though another could not be looked at."""
+    sensor = NucleusJobSensor(task_id="wait", job_id=["job_1", "job_2"], deferrable=False)
+
+    def look(job):
+        if job == "job_2":
+            raise PASSING[0]
+        return JobStatus(status="Errored", job_id=job)
+
+    monkeypatch.setattr(sensor.hook, "job_status", look)
+    monkeypatch.setattr(sensor.hook, "job_errors", lambda _: [])
+
+    with pytest.raises(NucleusJobFailed):
+        sensor.execute(context(sensor))
 
 
 @pytest.mark.parametrize("job_id", ["", None, [], ["job_1", "None"]])
