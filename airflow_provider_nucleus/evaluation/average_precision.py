@@ -35,6 +35,7 @@ class RankedRows:
 
     *hit* marks the thresholds at which the row is a true positive, *ignored* those at which it is not counted at
     all (None: never). A row that is neither is a false positive. *positives* counts the ground truths per label.
+    *unscored* marks the labels whose predictions all lack a confidence, so that no curve can hold them (None: no label).
     """
 
     label: NDArray[np.integer]
@@ -43,6 +44,7 @@ class RankedRows:
     ignored: Bits | None
     positives: IndexArray
     thresholds: tuple[float, ...]
+    unscored: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return int(self.label.size)
@@ -59,6 +61,17 @@ class Envelopes:
     precision: FloatArray
     reached: NDArray[np.bool_]
     row: IndexArray
+
+
+def unscored_labels(
+    silent: NDArray[np.integer], scored: NDArray[np.integer], *, labels: int
+) -> NDArray[np.bool_] | None:
+    """Mark the labels that have predictions, none of which has a confidence, given the labels of both kinds; None if none."""
+    if silent.size == 0:
+        return None
+    found: NDArray[np.bool_] = np.bincount(silent, minlength=labels) > 0
+    found &= np.bincount(scored, minlength=labels) == 0
+    return found if found.any() else None
 
 
 def average_precisions(rows: RankedRows, *, recalls: FloatArray = COCO_RECALLS) -> FloatArray:

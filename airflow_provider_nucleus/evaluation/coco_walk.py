@@ -3,7 +3,7 @@
 At each threshold the kernel of :mod:`.greedy` walks the pairs that reach it. Size ranges only change which ground truths
 are ignored, and with that the order of the few predictions that overlap several of different sizes: the walk is shared
 by all size ranges, and only the (image, label) groups of those predictions are walked again. The same holds for pairs
-that are left out later: only groups in which one of them was taken are walked again.
+that are left out later, or come in where there were too many: only groups in which that changes anything are walked again.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CocoWalk:
-    """Pairs in walking order, and per pair one bit for each threshold at which the walk takes it."""
+    """Pairs in walking order, and per pair one bit for each threshold at which the walk takes it.
+
+    Pairs that were not offered to the walk are there too, taken at no threshold.
+    """
 
     edges: Edges
     taken: Bits
@@ -41,22 +44,44 @@ def passing(threshold: float) -> float:
 
 
 def walk_edges(
-    edges: Edges, ground_truth: Columns, predictions: Columns, *, thresholds: tuple[float, ...]
+    edges: Edges,
+    ground_truth: Columns,
+    predictions: Columns,
+    *,
+    thresholds: tuple[float, ...],
+    offered: BoolArray | None = None,
 ) -> CocoWalk:
-    """Walk all pairs; those of one prediction must lie together, in order of confidence within image and label."""
-    every = np.arange(len(edges), dtype=np.int64)
+    """Walk all pairs; those of one prediction must lie together, in order of confidence within image and label.
+
+    *offered* marks the predictions that take part (None: all of them); the pairs of the others are kept for later.
+    """
     order = _Choices(edges).order(~ground_truth.counted)
     ordered = edges if order is None else edges.take(order)
-    taken = _walk(ordered, every, ground_truth, predictions, thresholds=thresholds)
+    walked = np.arange(len(edges), dtype=np.int64)
+    if offered is not None:
+        walked = np.flatnonzero(offered[ordered.prediction])
+    taken = _walk(ordered, walked, ground_truth, predictions, thresholds=thresholds)
     return CocoWalk(ordered, taken, thresholds)
 
 
-def without(walk: CocoWalk, dropped: BoolArray, ground_truth: Columns, predictions: Columns) -> CocoWalk:
-    """Return the walk of the pairs that are not *dropped* (one flag per pair of *walk*)."""
-    lost = dropped & (walk.taken != 0)
+def without(
+    walk: CocoWalk,
+    dropped: BoolArray,
+    ground_truth: Columns,
+    predictions: Columns,
+    *,
+    entering: BoolArray | None = None,
+) -> CocoWalk:
+    """Return the walk of the pairs that are not *dropped* (one flag per pair of *walk*).
+
+    *entering* marks those of them that *walk* was not offered.
+    """
+    changed = dropped & (walk.taken != 0)
+    if entering is not None:
+        changed |= entering
     taken = walk.taken
-    if lost.any():
-        again = _groups_of(walk.edges, predictions, lost)
+    if changed.any():
+        again = _groups_of(walk.edges, predictions, changed)
         redo = np.flatnonzero(again & ~dropped)
         anew = _walk(walk.edges, redo, ground_truth, predictions, thresholds=walk.thresholds)
         taken = np.where(again, anew, taken)

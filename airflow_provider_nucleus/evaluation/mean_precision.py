@@ -24,29 +24,33 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Precisions:
-    """AP per [threshold, label] and the ground truths per label it rests on."""
+    """AP per [threshold, label] and the ground truths per label it rests on.
+
+    *unscored* marks labels that have predictions, none of which has a confidence: those have no AP and enter no mean.
+    """
 
     values: FloatArray
     positives: IndexArray
     thresholds: tuple[float, ...]
-    unscored: bool = False
-    """Whether there were no predictions with a confidence at all although predictions exist."""
+    unscored: BoolArray | None = None
 
     def of_label(self, label: int, *, threshold: float | None = None) -> Metric:
         """Return one label's AP, the mean over all thresholds or at one of them."""
         if self.positives[label] == 0:
             return undefined("no ground truth of this label")
-        if self.unscored:
-            return undefined("no prediction has a confidence")
+        if self.unscored is not None and self.unscored[label]:
+            return undefined("no prediction of this label has a confidence")
         return Metric(float(self.values[self._at(threshold), label].mean()))
 
     def mean(self, *, threshold: float | None = None) -> Metric:
-        """Return the mean over labels with ground truth, and over all thresholds or at one of them."""
+        """Return the mean over labels that have an AP, and over all thresholds or at one of them."""
         there = self.positives > 0
         if not there.any():
             return undefined("no ground truth")
-        if self.unscored:
-            return undefined("no prediction has a confidence")
+        if self.unscored is not None:
+            there &= ~self.unscored
+            if not there.any():
+                return undefined("no prediction has a confidence")
         return Metric(float(self.values[self._at(threshold)][:, there].mean()))
 
     def _at(self, threshold: float | None) -> slice:
@@ -56,13 +60,13 @@ class Precisions:
         return slice(place, place + 1)
 
 
-def precisions(rows: RankedRows, *, without_confidence: int = 0) -> Precisions:
-    """Compute AP for every threshold and label; *without_confidence* counts predictions that no curve can hold."""
+def precisions(rows: RankedRows) -> Precisions:
+    """Compute AP for every threshold and label."""
     return Precisions(
         values=average_precisions(rows),
         positives=rows.positives,
         thresholds=rows.thresholds,
-        unscored=len(rows) == 0 and without_confidence > 0,
+        unscored=rows.unscored,
     )
 
 
@@ -76,7 +80,7 @@ def precision_by_size(
     sizes = {}
     for area in (SMALL, MEDIUM, LARGE):
         rows = ranked.rows(predictions=predictions, ground_truth=ground_truth, area=area)
-        value = precisions(rows, without_confidence=ranked.without_confidence).mean()
+        value = precisions(rows).mean()
         sizes[area.name] = (
             undefined(f"no ground truth of {area.name} size") if not np.any(rows.positives) else value
         )

@@ -14,7 +14,7 @@ import numpy as np
 
 from airflow_provider_nucleus.evaluation.areas import ALL, AreaRange
 from airflow_provider_nucleus.evaluation.arrays import NONE, descending, stable_order
-from airflow_provider_nucleus.evaluation.average_precision import RankedRows
+from airflow_provider_nucleus.evaluation.average_precision import RankedRows, unscored_labels
 from airflow_provider_nucleus.evaluation.coco_match import (
     BOX_OPTIONS,
     COCO_THRESHOLDS,
@@ -33,12 +33,32 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Silent:
+    """The predictions without confidence, which no curve can hold: row numbers and labels."""
+
+    row: IndexArray
+    label: IntArray
+
+    def unscored(
+        self, label: IntArray, kept: BoolArray | None, *, predictions: BoolArray | None, labels: int
+    ) -> BoolArray | None:
+        """Mark the labels whose chosen predictions are all silent (None: no label).
+
+        *label* is that of the ranked predictions, *kept* marks the chosen ones among them and *predictions* among all.
+        """
+        if not self.row.size:
+            return None
+        silent = self.label if predictions is None else self.label[predictions[self.row]]
+        return unscored_labels(silent, label if kept is None else label[kept], labels=labels)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class RankedMatch:
     """The predictions of a Nucleus match that have a confidence, by (label, confidence, image, ordinal).
 
     *row* is the prediction's row number, *truth* the ground truth it is rightly matched to (-1: none), *hit* one bit
     per threshold its overlap reaches. A prediction rightly matched to another, listed label is ranked under the
-    ground truth's label, so that recall stays below 1.
+    ground truth's label, so that recall stays below 1. *silent* are those that have no confidence.
     """
 
     ground_truth: Columns
@@ -50,7 +70,12 @@ class RankedMatch:
     own_area: FloatArray
     thresholds: tuple[float, ...]
     labels: int
-    without_confidence: int
+    silent: Silent
+
+    @property
+    def without_confidence(self) -> int:
+        """How many predictions have no confidence."""
+        return int(self.silent.row.size)
 
     def rows(
         self,
@@ -68,6 +93,7 @@ class RankedMatch:
         if ground_truth is not None:
             wanted = wanted & ground_truth
         kept: BoolArray | None = None if predictions is None else predictions[self.row]
+        unscored = self.silent.unscored(self.label, kept, predictions=predictions, labels=self.labels)
         if area is not ALL:
             wanted = wanted & ~area.outside(self.ground_truth.area)
             # A row that is never a true positive and out of range is never counted: leave it out at once.
@@ -98,6 +124,7 @@ class RankedMatch:
             ignored=ignored,
             positives=np.bincount(self.ground_truth.label[wanted], minlength=self.labels),
             thresholds=self.thresholds,
+            unscored=unscored,
         )
 
 
@@ -115,9 +142,7 @@ def rank_match(
     scored = order[~np.isnan(predictions.confidence[order])]
     ranked = scored[descending(predictions.confidence[scored])]
     truth = np.where(matches.right[ranked], matches.match[ranked], np.int32(NONE))
-    label = predictions.label[ranked].copy()
-    matched = np.flatnonzero(truth != NONE)
-    label[matched] = truths.label[truth[matched]]
+    label = right_labels(matches, ranked)
     by_label = stable_order(label)
     ranked, truth, label = ranked[by_label], truth[by_label], label[by_label]
     return RankedMatch(
@@ -130,8 +155,22 @@ def rank_match(
         own_area=predictions.area[ranked],
         thresholds=thresholds,
         labels=labels,
-        without_confidence=int(order.size - scored.size),
+        silent=silent_of(matches),
     )
+
+
+def silent_of(matches: Matches) -> Silent:
+    """Return the counted predictions without confidence, under the labels :func:`rank_match` would rank them."""
+    row = np.flatnonzero(np.isnan(matches.predictions.confidence) & matches.predictions.counted)
+    return Silent(row, right_labels(matches, row))
+
+
+def right_labels(matches: Matches, rows: IndexArray) -> IntArray:
+    """Return the labels of predictions, of those rightly matched that of their ground truth."""
+    label: IntArray = matches.predictions.label[rows].copy()
+    matched = np.flatnonzero(matches.right[rows] & (matches.match[rows] != NONE))
+    label[matched] = matches.ground_truth.label[matches.match[rows[matched]]]
+    return label
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,7 +190,12 @@ class RankedCoco:
     ignored: Bits
     options: CocoOptions
     labels: int
-    without_confidence: int
+    silent: Silent
+
+    @property
+    def without_confidence(self) -> int:
+        """How many predictions have no confidence."""
+        return int(self.silent.row.size)
 
     def rows(
         self,
@@ -167,9 +211,8 @@ class RankedCoco:
         any other choice match again.
         """
         column = 0 if area is None else self.options.areas.index(area)
-        chosen: IndexArray | slice = (
-            slice(None) if predictions is None else np.flatnonzero(predictions[self.row])
-        )
+        kept = None if predictions is None else predictions[self.row]
+        chosen: IndexArray | slice = slice(None) if kept is None else np.flatnonzero(kept)
         wanted = self.ground_truth.counted & ~self.options.areas[column].outside(self.ground_truth.area)
         if ground_truth is not None:
             wanted &= ground_truth
@@ -181,6 +224,7 @@ class RankedCoco:
             ignored=ignored if ignored.any() else None,
             positives=np.bincount(self.ground_truth.label[wanted], minlength=self.labels),
             thresholds=self.options.thresholds,
+            unscored=self.silent.unscored(self.label, kept, predictions=predictions, labels=self.labels),
         )
 
 
@@ -206,8 +250,14 @@ def rank_coco(
         ignored=np.asfortranarray(rows.ignored[order]),
         options=options,
         labels=rows.positives.shape[0],
-        without_confidence=rows.excluded,
+        silent=silent_columns(predictions),
     )
+
+
+def silent_columns(predictions: Columns) -> Silent:
+    """Return the predictions without confidence, under their own labels."""
+    row = np.flatnonzero(np.isnan(predictions.confidence) & predictions.counted)
+    return Silent(row, predictions.label[row])
 
 
 def _bits(overlap: FloatArray, thresholds: tuple[float, ...]) -> Bits:

@@ -136,7 +136,7 @@ def coco_numbers(coco: RankedCoco, items: BoolArray | None = None) -> dict[str, 
         predictions=None if items is None else rows_of_items(items, coco.prediction_image),
         ground_truth=None if items is None else rows_of_items(items, coco.ground_truth.image),
     )
-    table = precisions(rows, without_confidence=coco.without_confidence)
+    table = precisions(rows)
     named = {"AP": table.mean()}
     for threshold in (0.5, 0.75):
         if threshold in rows.thresholds:

@@ -18,6 +18,7 @@ from airflow_provider_nucleus.evaluation.coco_match import COCO_THRESHOLDS
 from airflow_provider_nucleus.evaluation.confusion import BACKGROUND, confusion
 from airflow_provider_nucleus.evaluation.curves import precision_recall_curves
 from airflow_provider_nucleus.evaluation.histograms import bounds_of
+from airflow_provider_nucleus.evaluation.metric import mean
 from airflow_provider_nucleus.evaluation.slicing import total_counts
 from airflow_provider_nucleus.local.evaluating.pieces import BUCKETS
 from airflow_provider_nucleus.local.evaluating.precision import ap_by_size, ap_table, chosen_walk
@@ -25,6 +26,7 @@ from airflow_provider_nucleus.local.evaluating.precision import ap_by_size, ap_t
 if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import BoolArray
     from airflow_provider_nucleus.evaluation.mean_precision import Precisions
+    from airflow_provider_nucleus.evaluation.metric import Metric
     from airflow_provider_nucleus.local.evaluating.loaded import Loaded
     from airflow_provider_nucleus.local.evaluating.selection import Selection
 
@@ -65,13 +67,24 @@ def charts(loaded: Loaded, selection: Selection) -> dict[str, Any]:
 
 
 def _precision(loaded: Loaded, table: Precisions) -> dict[str, Any]:
-    per_label = ((name, table.of_label(code).value) for code, name in enumerate(loaded.labels))
+    per_label = ((loaded.labels.names[code], ap) for code, ap in class_means(loaded, table).items())
     return {
         "mapSummary": {
             name: table.mean(threshold=None if place is None else COCO_THRESHOLDS[place]).value
             for name, place in _SUMMARY
         },
-        "perClassAp": [{"classLabel": name, "ap": value} for name, value in per_label if value is not None],
+        "perClassAp": [{"classLabel": name, "ap": ap.value} for name, ap in per_label if ap.defined],
+    }
+
+
+def class_means(loaded: Loaded, table: Precisions) -> dict[int, Metric]:
+    """Return AP by label, the mean over the families in which the label has one (see :mod:`.ap_classes`)."""
+    by_label: dict[int, list[Metric]] = {}
+    for place, label in enumerate(loaded.arrays["class_label"].tolist()):
+        by_label.setdefault(label, []).append(table.of_label(place))
+    return {
+        label: found[0] if len(found) == 1 else mean(found, reason="no AP in any family")
+        for label, found in sorted(by_label.items())
     }
 
 

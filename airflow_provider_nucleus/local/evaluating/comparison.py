@@ -68,7 +68,9 @@ def comparison_of(
         many = len(baseline.predictions) + len(other.predictions) > _AP_ROWS
         ap_replicates = 0 if many else 200
     options = BootstrapOptions(replicates=replicates, ap_replicates=ap_replicates)
-    entries = [Entry(side.id, side.matches, side.coco["all"]) for side in (baseline, other)]
+    # AP over what either predicts: a family only one of them predicts is missed by the other.
+    families = {*baseline.ap_families, *other.ap_families}
+    entries = [Entry(side.id, side.matches, side.coco_over(families)) for side in (baseline, other)]
     (found,) = compare(
         entries,
         images=int(baseline.items.size),

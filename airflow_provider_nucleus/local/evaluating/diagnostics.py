@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from airflow_provider_nucleus.local.evaluating.precision import chosen_walk, row
 if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, IndexArray
     from airflow_provider_nucleus.evaluation.average_precision import RankedRows
+    from airflow_provider_nucleus.evaluation.columns import Columns
     from airflow_provider_nucleus.evaluation.curves import ConfidencePoint
     from airflow_provider_nucleus.evaluation.histograms import Histogram
     from airflow_provider_nucleus.local.evaluating.loaded import Loaded
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["CurveFamily", "calibration_of", "curves_of", "errors_of", "f1_of_selection", "histograms_of"]
 
 CurveFamily: TypeAlias = Literal["nucleus", "coco"]
-
-_RANKED_FAMILIES: Final = ("area", "cuboid", "keypoints")
 
 
 def histograms_of(loaded: Loaded, selection: Selection) -> dict[str, Any]:
@@ -63,11 +62,14 @@ def _histogram(found: Histogram, *, left_out: str) -> dict[str, Any]:
 
 
 def curves_of(loaded: Loaded, selection: Selection, *, family: CurveFamily) -> list[dict[str, Any]]:
-    """Return precision, recall and the confidence at each point, per label, of either family of matching."""
+    """Return precision, recall and the confidence at each point, per label, of either family of matching.
+
+    COCO's has a curve for each family of objects of a label.
+    """
     rows = _ranked_rows(loaded, selection, family)
     return [
         {
-            "label": loaded.labels.names[curve.label],
+            **_class_of(loaded, curve.label, family),
             "ground_truths": curve.positives,
             "average_precision": curve.average_precision.to_dict(),
             "recall": curve.recall.tolist(),
@@ -76,6 +78,16 @@ def curves_of(loaded: Loaded, selection: Selection, *, family: CurveFamily) -> l
         }
         for curve in precision_recall_curves(rows, threshold=selection.threshold)
     ]
+
+
+def _class_of(loaded: Loaded, code: int, family: CurveFamily) -> dict[str, str]:
+    if family == "nucleus":
+        return {"label": loaded.labels.names[code]}
+    classes = loaded.arrays
+    return {
+        "label": loaded.labels.names[classes["class_label"][code]],
+        "objects": loaded.about["families"][classes["class_family"][code]],
+    }
 
 
 def f1_of_selection(loaded: Loaded, selection: Selection, *, family: CurveFamily) -> dict[str, Any]:
@@ -98,9 +110,9 @@ def _point(point: ConfidencePoint) -> dict[str, Any]:
         "confidence": point.confidence,
         "true_positives": point.true_positives,
         "predictions": point.predictions,
-        "precision": point.precision.value,
-        "recall": point.recall.value,
-        "f1": point.f1.value,
+        "precision": point.precision.to_dict(),
+        "recall": point.recall.to_dict(),
+        "f1": point.f1.to_dict(),
     }
 
 
@@ -139,8 +151,8 @@ def calibration_of(loaded: Loaded, selection: Selection, *, bins: int) -> dict[s
                 "upper": entry.upper,
                 "count": entry.count,
                 "true_positives": entry.true_positives,
-                "mean_confidence": entry.mean_confidence.value,
-                "accuracy": entry.accuracy.value,
+                "mean_confidence": entry.mean_confidence.to_dict(),
+                "accuracy": entry.accuracy.to_dict(),
             }
             for entry in found.bins
         ],
@@ -170,15 +182,18 @@ def _tide(loaded: Loaded) -> Tide:
     overlaps = Overlaps(
         matches.best_right, matches.best_right_overlap, matches.best_wrong, matches.best_wrong_overlap
     )
-    ranked = _ranked_objects(loaded, "prediction")
-    if ranked.all() and _ranked_objects(loaded, "truth").all():
-        return tide_of_pairs(loaded.truth, loaded.predictions, pairs=loaded.walk.edges, overlaps=overlaps)
-    rows, truths = np.flatnonzero(ranked), np.flatnonzero(_ranked_objects(loaded, "truth"))
-    new_row, new_truth = _places(rows, ranked.size), _places(truths, len(loaded.truth))
+    truth, predictions = loaded.ap_truth, loaded.ap_predictions
+    rows, truths = np.flatnonzero(predictions.label != NONE), np.flatnonzero(truth.label != NONE)
+    if np.unique(loaded.arrays["class_family"]).size > 1:
+        # Each family has its own most confident detections of an item, as if evaluated alone.
+        truth, predictions = _apart(loaded, truth, "truth"), _apart(loaded, predictions, "prediction")
+    if rows.size == len(predictions) and truths.size == len(truth):
+        return tide_of_pairs(truth, predictions, pairs=loaded.walk.edges, overlaps=overlaps)
+    new_row, new_truth = _places(rows, len(predictions)), _places(truths, len(truth))
     edges = loaded.walk.edges
     return tide_of_pairs(
-        loaded.truth.take(truths),
-        loaded.predictions.take(rows),
+        truth.take(truths),
+        predictions.take(rows),
         pairs=Edges(new_truth[edges.ground_truth], new_row[edges.prediction], edges.overlap),
         overlaps=Overlaps(
             np.append(new_truth, NONE)[overlaps.right[rows]].astype(np.int32),
@@ -189,9 +204,10 @@ def _tide(loaded: Loaded) -> Tide:
     )
 
 
-def _ranked_objects(loaded: Loaded, side: str) -> BoolArray:
-    codes = [loaded.about["families"].index(name) for name in _RANKED_FAMILIES]
-    return np.isin(loaded.arrays[f"{side}_family"], codes)
+def _apart(loaded: Loaded, side: Columns, name: str) -> Columns:
+    """Take the objects of each family of an item for those of an item of their own."""
+    families = len(loaded.about["families"])
+    return replace(side, image=side.image * np.int32(families) + loaded.arrays[f"{name}_family"])
 
 
 def _places(rows: IndexArray, count: int) -> IndexArray:

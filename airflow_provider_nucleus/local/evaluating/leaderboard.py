@@ -106,7 +106,10 @@ def _score(evaluation: Evaluation, asked: Ranking, load: Callable[[str], Loaded]
     else:
         loaded = load(evaluation.id)
         found = total_counts(
-            loaded.matches, THRESHOLD, predictions=loaded.predictions.confidence >= asked.confidence
+            loaded.matches,
+            THRESHOLD,
+            predictions=loaded.predictions.confidence >= asked.confidence,
+            ground_truth=loaded.curve_truth.counted,
         )
         tp, fp, fn = found.true_positives, found.false_positives, found.false_negatives
     numerator, denominator = {

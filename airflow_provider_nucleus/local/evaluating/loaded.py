@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -18,11 +19,18 @@ from airflow_provider_nucleus.evaluation.labels import LabelRule, Vocabulary
 from airflow_provider_nucleus.evaluation.matching import Matches
 from airflow_provider_nucleus.evaluation.overlap.masks import Segments
 from airflow_provider_nucleus.evaluation.pairs import Edges
-from airflow_provider_nucleus.evaluation.ranked import RankedCoco, RankedMatch
+from airflow_provider_nucleus.evaluation.ranked import (
+    RankedCoco,
+    RankedMatch,
+    Silent,
+    silent_columns,
+    silent_of,
+)
+from airflow_provider_nucleus.local.evaluating.ap_classes import evaluated_families
 from airflow_provider_nucleus.local.evaluating.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from numpy.typing import NDArray
 
@@ -55,6 +63,9 @@ class Loaded:
         self.truth = self._columns("truth")
         self.predictions = self._columns("prediction")
         self.matches = self._matches()
+        self.ap_truth = self._in_ap(self.truth, "truth")
+        """Ground truth as AP sees it: by class (see :mod:`.ap_classes`), ignored where it has no place in AP."""
+        self.ap_predictions = self._in_ap(self.predictions, "prediction")
         self.coco = self._coco()
         """COCO's matching by size range; one that counts everything under ``all``."""
 
@@ -72,6 +83,11 @@ class Loaded:
             area=arrays[f"{side}_area"],
         )
 
+    def _in_ap(self, side: Columns, name: str) -> Columns:
+        classes: IntArray = self.arrays[f"{name}_class"]
+        absent = classes == NONE
+        return replace(side, label=classes, ignore=side.ignore | absent if absent.any() else side.ignore)
+
     def _matches(self) -> Matches:
         names = (
             "match", "overlap", "right", "shown", "shown_overlap", "best_right", "best_right_overlap", "best_wrong",
@@ -87,10 +103,10 @@ class Loaded:
 
     def _coco(self) -> dict[str, RankedCoco]:
         arrays = self.arrays
-        missing = int(np.isnan(self.predictions.confidence).sum())
+        silent = silent_columns(self.ap_predictions)
         return {
             area.name: RankedCoco(
-                ground_truth=self.truth,
+                ground_truth=self.ap_truth,
                 prediction_image=self.predictions.image,
                 row=arrays[f"coco_{area.name}_row"],
                 label=arrays[f"coco_{area.name}_label"],
@@ -98,11 +114,30 @@ class Loaded:
                 hit=arrays[f"coco_{area.name}_hit"][:, None],
                 ignored=arrays[f"coco_{area.name}_ignored"][:, None],
                 options=CocoOptions(areas=(area,)),
-                labels=len(self.labels),
-                without_confidence=missing,
+                labels=arrays["class_label"].size,
+                silent=silent,
             )
             for area in COCO_OPTIONS.areas
         }
+
+    @property
+    def ap_families(self) -> list[int]:
+        """The codes of the families that AP is about."""
+        return sorted(set(self.arrays["class_family"].tolist()))
+
+    def coco_over(self, families: Collection[int]) -> RankedCoco:
+        """Return the matching with the ground truth of more families, which the model does not predict, to be found too."""
+        found, more = self.coco["all"], sorted(set(families).difference(self.ap_families))
+        rows = np.flatnonzero(np.isin(self.arrays["truth_family"], more))
+        if not rows.size:
+            return found
+        kinds = self.arrays["truth_family"][rows].astype(np.int64) * len(self.labels) + self.truth.label[rows]
+        known, code = np.unique(kinds, return_inverse=True)
+        label, ignore = found.ground_truth.label.copy(), found.ground_truth.ignore.copy()
+        label[rows] = found.labels + code
+        ignore[rows] = self.truth.ignore[rows]
+        truth = replace(found.ground_truth, label=label, ignore=ignore)
+        return replace(found, ground_truth=truth, labels=found.labels + known.size)
 
     def once(self, name: str, compute: Callable[[], T]) -> T:
         """Return what depends on nothing but the result: computed when it is first asked for, then kept."""
@@ -123,7 +158,7 @@ class Loaded:
         """Return the Nucleus match in order of confidence, to be read at one overlap threshold."""
         arrays = self.arrays
         return RankedMatch(
-            ground_truth=self.truth,
+            ground_truth=self.curve_truth,
             row=arrays["ranked_row"],
             truth=arrays["ranked_truth"],
             label=arrays["ranked_label"],
@@ -132,8 +167,28 @@ class Loaded:
             own_area=arrays["ranked_area"],
             thresholds=(threshold,),
             labels=len(self.labels),
-            without_confidence=self.coco["all"].without_confidence,
+            silent=self.curve_silent,
         )
+
+    @cached_property
+    def curve_families(self) -> list[int]:
+        """The codes of the families in curves over confidence: those the model predicts, but segments, which have none."""
+        names = self.about["families"]
+        among = [code for code, name in enumerate(names) if name != "mask"]
+        return evaluated_families(self.arrays["prediction_family"], among=among)
+
+    @cached_property
+    def curve_truth(self) -> Columns:
+        """Ground truth as curves over confidence see it: ignored in the families that are not in them."""
+        outside = ~np.isin(self.arrays["truth_family"], self.curve_families)
+        return replace(self.truth, ignore=self.truth.ignore | outside) if outside.any() else self.truth
+
+    @cached_property
+    def curve_silent(self) -> Silent:
+        """The predictions that miss in the curves for want of a confidence."""
+        found = silent_of(self.matches)
+        inside = np.isin(self.arrays["prediction_family"][found.row], self.curve_families)
+        return Silent(found.row[inside], found.label[inside])
 
     @cached_property
     def partner(self) -> IntArray:

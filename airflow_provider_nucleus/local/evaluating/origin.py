@@ -8,6 +8,7 @@ import numpy as np
 
 from airflow_provider_nucleus.evaluation.coco_match import COCO_THRESHOLDS
 from airflow_provider_nucleus.evaluation.provenance import nucleus_provenance
+from airflow_provider_nucleus.local.evaluating.ap_classes import RANKED_FAMILIES
 from airflow_provider_nucleus.local.evaluating.pieces import SIZES
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.store.evaluations import Evaluation
 
 __all__ = ["origin_of"]
+
+_LABELS_NAMED: Final = 5
 
 _CHARTS: Final = {
     "coco": ["mapSummary", "perClassAp", "apBySize"],
@@ -26,7 +29,8 @@ def origin_of(loaded: Loaded, evaluation: Evaluation, *, threshold: float) -> di
     """Describe an evaluation read at an overlap threshold."""
     nucleus = nucleus_provenance(loaded.matches, threshold=threshold, vocabulary=loaded.labels).to_dict()
     ranked = loaded.coco["all"]
-    inside = {"AP": int(ranked.row.size), "without_confidence": ranked.without_confidence}
+    counted = np.count_nonzero(ranked.ignored != (1 << len(COCO_THRESHOLDS)) - 1)
+    inside = {"AP": int(counted), "without_confidence": ranked.without_confidence}
     about = loaded.about
     remarks = []
     if about["elsewhere"]:
@@ -41,8 +45,20 @@ def origin_of(loaded: Loaded, evaluation: Evaluation, *, threshold: float) -> di
         }
         for code, name in enumerate(about["families"])
     }
-    if families["category"]["predictions"] or families["mask"]["predictions"]:
+    if any(sum(families[name].values()) for name in ("category", "mask")):
         remarks.append("categories and mask segments are counted, but have no place in AP")
+    evaluated, left_out = _families_in_ap(loaded, families)
+    remarks += [
+        f"{families[name]['ground_truths']} ground truths of {name} are counted as missed, but are in no AP and no curve: "
+        "the model has no prediction of that family"
+        for name in left_out
+    ]
+    shared = _labels_of_several(loaded)
+    if shared:
+        remarks.append(
+            f"{len(shared)} labels are evaluated once per family ({', '.join(shared[:_LABELS_NAMED])}): mapSummary is the mean "
+            "over all of these classes, perClassAp of such a label the mean over its families"
+        )
     return {
         "evaluation_id": evaluation.id,
         "engine_version": about["engine_version"],
@@ -60,7 +76,25 @@ def origin_of(loaded: Loaded, evaluation: Evaluation, *, threshold: float) -> di
             "max_detections": "100 per item and label (20 for keypoints)",
             "recall_levels": 101,
             "predictions": inside,
+            "families": {
+                "in_ap": evaluated,
+                "left_out": dict.fromkeys(left_out, "the model has no prediction of it"),
+            },
             "areas": "COCO's area of ground truth whose metadata has iscrowd, else that of its shape",
         },
         "remarks": remarks,
     }
+
+
+def _families_in_ap(loaded: Loaded, families: dict[str, dict[str, int]]) -> tuple[list[str], list[str]]:
+    """Return the families AP is about, and those it could be about but that the model does not predict."""
+    names = loaded.about["families"]
+    evaluated = [names[code] for code in sorted(set(loaded.arrays["class_family"].tolist()))]
+    left_out = [name for name in RANKED_FAMILIES if families[name]["ground_truths"] and name not in evaluated]
+    return evaluated, left_out
+
+
+def _labels_of_several(loaded: Loaded) -> list[str]:
+    """Return the labels that are a class in more than one family."""
+    counts = np.bincount(loaded.arrays["class_label"], minlength=len(loaded.labels))
+    return [loaded.labels.names[code] for code in np.flatnonzero(counts > 1).tolist()]

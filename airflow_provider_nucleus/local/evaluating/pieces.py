@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from airflow_provider_nucleus.evaluation.arrays import NONE, descending, stable_order
+from airflow_provider_nucleus.evaluation.arrays import NONE, descending, group_sizes, stable_order
 from airflow_provider_nucleus.evaluation.coco_match import (
     COCO_THRESHOLDS,
     CocoOptions,
@@ -17,6 +17,7 @@ from airflow_provider_nucleus.evaluation.coco_match import (
 )
 from airflow_provider_nucleus.evaluation.coco_walk import walk_edges
 from airflow_provider_nucleus.evaluation.histograms import bucket_of
+from airflow_provider_nucleus.local.evaluating.ap_classes import ap_classes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,12 +56,17 @@ class ObjectSide:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """Rows that take part in AP, by (image, label, confidence): their hits and ignored bits per size of :data:`SIZES`.
+    """Rows that have a confidence, by (image, label, confidence): their hits and ignored bits per size of :data:`SIZES`.
 
-    ``walk`` has the pairs that can match and which of them did, for matching some of the rows once more.
+    ``rank`` counts the rows of an image and label from 0; those from ``limit`` on are ignored. ``walk`` has the pairs of
+    all rows that can match, and which of them did, for matching some of the rows once more. ``label`` is that of every
+    prediction under which it is ranked.
     """
 
     row: IndexArray
+    rank: IndexArray
+    limit: int
+    label: IntArray
     hit: NDArray[np.uint16]
     ignored: NDArray[np.uint16]
     walk: CocoWalk
@@ -81,16 +87,23 @@ class Piece:
 
 def coco_outcome(truth: Columns, predictions: Columns, *, options: CocoOptions) -> Outcome:
     """Match by confidence; sizes the options do not have are ignored throughout."""
-    row, _ = ranked_predictions(predictions, limit=options.max_detections[-1])
+    limit = options.max_detections[-1]
+    row, rank = ranked_predictions(predictions, limit=len(predictions) + 1)
     edges = coco_edges(truth, predictions, rows=row, options=options)
-    walk = walk_edges(edges, truth, predictions, thresholds=options.thresholds)
+    late = row[rank >= limit]
+    offered = None
+    if late.size:
+        offered = np.ones(len(predictions), dtype=np.bool_)
+        offered[late] = False
+    walk = walk_edges(edges, truth, predictions, thresholds=options.thresholds, offered=offered)
     hits, ignoring = coco_outcomes(walk, truth, predictions, options=options)
     hit = np.zeros((row.size, len(SIZES)), dtype=np.uint16)
     ignored = np.full((row.size, len(SIZES)), _EVERY, dtype=np.uint16)
     for column, area in enumerate(options.areas):
         place = SIZES.index(area.name)
         hit[:, place], ignored[:, place] = hits[row, column], ignoring[row, column]
-    return Outcome(row, hit, ignored, walk)
+    ignored[rank >= limit] = _EVERY
+    return Outcome(row, rank, limit, predictions.label, hit, ignored, walk)
 
 
 @dataclass(slots=True)
@@ -98,6 +111,7 @@ class PieceList:
     """Grows piece by piece; :meth:`arrays` puts everything together."""
 
     _parts: dict[str, list[NDArray[Any]]] = field(default_factory=dict)
+    _ranked: set[int] = field(default_factory=set)
     truths: int = 0
     predictions: int = 0
 
@@ -126,7 +140,12 @@ class PieceList:
             self._put(name, _shifted(getattr(matches, name), before))
         for name in ("overlap", "shown_overlap", "best_right_overlap", "best_wrong_overlap", "right"):
             self._put(name, getattr(matches, name))
-        if piece.outcome is not None:
+        if piece.outcome is None:
+            self._put("ap_label", piece.predictions.columns.label)
+        else:
+            self._ranked.add(piece.family)
+            self._put("ap_label", piece.outcome.label)
+            self._put_long_groups(piece.outcome, before)
             self._put("coco_row", (piece.outcome.row + before).astype(np.int32))
             self._put("coco_hit", piece.outcome.hit)
             self._put("coco_ignored", piece.outcome.ignored)
@@ -138,30 +157,41 @@ class PieceList:
         self.truths += len(piece.truth)
         self.predictions += len(piece.predictions)
 
+    def _put_long_groups(self, outcome: Outcome, before: int) -> None:
+        """Keep the order of those images and labels that have more rows than count: others move up when some go."""
+        starts = np.flatnonzero(outcome.rank == 0)
+        sizes = group_sizes(starts, outcome.row.size)
+        inside = np.flatnonzero(np.repeat(sizes > outcome.limit, sizes))
+        self._put("long_row", (outcome.row[inside] + before).astype(np.int32))
+        self._put("long_first", outcome.rank[inside] == 0)
+        self._put("long_limit", np.full(inside.size, outcome.limit, dtype=np.uint16))
+
     def _put(self, name: str, values: NDArray[Any]) -> None:
         self._parts.setdefault(name, []).append(values)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return every column, and the COCO rows sorted by (label, confidence) with a column per size."""
+        """Return every column, and the COCO rows sorted by (class, confidence) with a column per size."""
         found = {name: np.concatenate(parts) for name, parts in self._parts.items()}
         for name, empty in _EMPTY.items():
             found.setdefault(name, empty)
+        found |= ap_classes(found, ranked=self._ranked)
         return found | _coco_order(found) | _nucleus_order(found)
 
 
 def _coco_order(found: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Sort the rows that take part in AP by (label, confidence), and keep for each size those that count in it.
+    """Sort the rows that have a confidence by (class, confidence), and keep for each size those that count in it.
 
-    The sizes share few rows, so AP by size costs little more than AP.
+    The sizes share few rows, so AP by size costs little more than AP. Of all sizes together every row is kept, the
+    ignored ones too: they may count among fewer rows.
     """
     row = found.pop("coco_row")
     hit, ignored = found.pop("coco_hit"), found.pop("coco_ignored")
-    confidence, label = found["prediction_confidence"][row], found["prediction_label"][row]
+    confidence, label = found["prediction_confidence"][row], found["prediction_class"][row]
     order = descending(confidence)
     order = order[stable_order(label[order])]
     result: dict[str, NDArray[Any]] = {}
     for column, size in enumerate(SIZES):
-        kept = order[ignored[order, column] != _EVERY]
+        kept = order if size == "all" else order[ignored[order, column] != _EVERY]
         result |= {
             f"coco_{size}_row": row[kept],
             f"coco_{size}_label": label[kept],
@@ -229,6 +259,8 @@ _EMPTY: Final[dict[str, NDArray[Any]]] = {
     },
     "edge_truth": _empty(np.int32), "edge_prediction": _empty(np.int32), "edge_overlap": _empty(np.float64),
     "edge_taken": _empty(np.uint16),
+    "ap_label": _empty(np.int32), "long_row": _empty(np.int32), "long_first": _empty(np.bool_),
+    "long_limit": _empty(np.uint16),
     "coco_row": _empty(np.int32), "coco_hit": _empty(np.uint16, 0, len(SIZES)),
     "coco_ignored": _empty(np.uint16, 0, len(SIZES)),
 }  # fmt: skip

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from airflow_provider_nucleus.evaluation.areas import AreaRange
+from airflow_provider_nucleus.evaluation.arrays import group_sizes
 from airflow_provider_nucleus.evaluation.average_precision import RankedRows
 from airflow_provider_nucleus.evaluation.coco_match import CocoOptions, coco_outcomes
 from airflow_provider_nucleus.evaluation.coco_walk import without
@@ -16,29 +18,60 @@ from airflow_provider_nucleus.local.evaluating.loaded import COCO_OPTIONS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow_provider_nucleus.evaluation.arrays import IndexArray
+    from airflow_provider_nucleus.evaluation.arrays import BoolArray, IndexArray
     from airflow_provider_nucleus.evaluation.coco_walk import CocoWalk
     from airflow_provider_nucleus.local.evaluating.filters import Range
     from airflow_provider_nucleus.local.evaluating.loaded import Loaded
     from airflow_provider_nucleus.local.evaluating.selection import ApMasks
 
-__all__ = ["ap_by_size", "ap_table", "chosen_walk", "rows_of"]
+__all__ = ["ChosenWalk", "ap_by_size", "ap_table", "chosen_walk", "rows_of"]
 
 
-def chosen_walk(loaded: Loaded, masks: ApMasks) -> CocoWalk | None:
+@dataclass(frozen=True, slots=True, eq=False)
+class ChosenWalk:
+    """COCO's matching of the chosen objects; ``offered`` marks the predictions that take part (None: all of them)."""
+
+    walk: CocoWalk
+    offered: BoolArray | None
+
+
+def chosen_walk(loaded: Loaded, masks: ApMasks) -> ChosenWalk | None:
     """Walk the pairs of the chosen objects, None where the stored matching is exact without."""
     if not masks.again:
         return None
     walk = loaded.walk
+    offered, before = (
+        _offered(loaded, masks.predictions),
+        loaded.once("offered", lambda: _offered(loaded, None)),
+    )
     dropped = np.zeros(len(walk.edges), dtype=np.bool_)
-    if masks.predictions is not None:
-        dropped |= ~masks.predictions[walk.edges.prediction]
+    if offered is not None:
+        dropped |= ~offered[walk.edges.prediction]
     if masks.ground_truth is not None:
         dropped |= ~masks.ground_truth[walk.edges.ground_truth]
-    return without(walk, dropped, loaded.truth, loaded.predictions) if dropped.any() else walk
+    # With rivals gone, others are among the most confident of their image and class.
+    entering = None if before is None else ~(before[walk.edges.prediction] | dropped)
+    if not dropped.any() and (entering is None or not entering.any()):
+        return ChosenWalk(walk, offered)
+    walk = without(walk, dropped, loaded.ap_truth, loaded.ap_predictions, entering=entering)
+    return ChosenWalk(walk, offered)
 
 
-def ap_table(loaded: Loaded, masks: ApMasks, walk: CocoWalk | None) -> Precisions:
+def _offered(loaded: Loaded, chosen: BoolArray | None) -> BoolArray | None:
+    """Mark the most confident of the chosen predictions of each image and class (None: all predictions)."""
+    rows, first = loaded.arrays["long_row"], loaded.arrays["long_first"]
+    if not rows.size:
+        return chosen
+    offered = np.ones(len(loaded.predictions), dtype=np.bool_) if chosen is None else chosen.copy()
+    kept = offered[rows]
+    starts = np.flatnonzero(first)
+    place = np.cumsum(kept) - kept
+    place -= np.repeat(place[starts], group_sizes(starts, rows.size))
+    offered[rows[place >= loaded.arrays["long_limit"]]] = False
+    return offered
+
+
+def ap_table(loaded: Loaded, masks: ApMasks, walk: ChosenWalk | None) -> Precisions:
     """Compute AP of the chosen objects, of all sizes; ``walk`` is that of :func:`chosen_walk`.
 
     That of everything depends on no question, so it is computed once per result.
@@ -48,67 +81,74 @@ def ap_table(loaded: Loaded, masks: ApMasks, walk: CocoWalk | None) -> Precision
     return _ap_table(loaded, masks, walk)
 
 
-def _ap_table(loaded: Loaded, masks: ApMasks, walk: CocoWalk | None) -> Precisions:
+def _ap_table(loaded: Loaded, masks: ApMasks, walk: ChosenWalk | None) -> Precisions:
     (rows,) = rows_of(loaded, masks, walk, areas=COCO_OPTIONS.areas[:1])
-    return precisions(rows, without_confidence=_without_confidence(loaded, masks))
+    return precisions(rows)
 
 
-def ap_by_size(loaded: Loaded, masks: ApMasks, walk: CocoWalk | None) -> dict[str, Precisions]:
+def ap_by_size(loaded: Loaded, masks: ApMasks, walk: ChosenWalk | None) -> dict[str, Precisions]:
     """Compute AP of the chosen objects by size; the ranges are COCO's, cut to the chosen range of areas."""
     if masks.everything:
         return loaded.once("ap by size", lambda: _ap_by_size(loaded, masks, walk))
     return _ap_by_size(loaded, masks, walk)
 
 
-def _ap_by_size(loaded: Loaded, masks: ApMasks, walk: CocoWalk | None) -> dict[str, Precisions]:
-    areas, unscored = COCO_OPTIONS.areas[1:], _without_confidence(loaded, masks)
-    tables = (
-        precisions(rows, without_confidence=unscored) for rows in rows_of(loaded, masks, walk, areas=areas)
-    )
+def _ap_by_size(loaded: Loaded, masks: ApMasks, walk: ChosenWalk | None) -> dict[str, Precisions]:
+    areas = COCO_OPTIONS.areas[1:]
+    tables = map(precisions, rows_of(loaded, masks, walk, areas=areas))
     return dict(zip((area.name for area in areas), tables, strict=True))
 
 
 def rows_of(
-    loaded: Loaded, masks: ApMasks, walk: CocoWalk | None, *, areas: Sequence[AreaRange]
+    loaded: Loaded, masks: ApMasks, walk: ChosenWalk | None, *, areas: Sequence[AreaRange]
 ) -> list[RankedRows]:
     """Return the ranked rows of the selection for some of the size ranges of :data:`COCO_OPTIONS`."""
     if walk is not None:
-        return _matched_again(loaded, masks, walk, areas)
-    return [
-        loaded.coco[area.name].rows(predictions=masks.predictions, ground_truth=masks.ground_truth)
-        for area in areas
-    ]
+        found = _matched_again(loaded, masks, walk, areas)
+    else:
+        found = [
+            loaded.coco[area.name].rows(predictions=masks.predictions, ground_truth=masks.ground_truth)
+            for area in areas
+        ]
+    # Of all sizes alike: a size range has only the rows that count in it.
+    unscored = _unscored(loaded, masks)
+    return [replace(rows, unscored=unscored) for rows in found]
 
 
-def _without_confidence(loaded: Loaded, masks: ApMasks) -> int:
-    missing = np.isnan(loaded.predictions.confidence)
-    return int(np.count_nonzero(missing if masks.predictions is None else missing & masks.predictions))
+def _unscored(loaded: Loaded, masks: ApMasks) -> BoolArray | None:
+    """Mark the classes whose chosen predictions all lack a confidence."""
+    ranked = loaded.coco["all"]
+    if not ranked.silent.row.size:
+        return None
+    kept = None if masks.predictions is None else masks.predictions[ranked.row]
+    return ranked.silent.unscored(ranked.label, kept, predictions=masks.predictions, labels=ranked.labels)
 
 
 def _matched_again(
-    loaded: Loaded, masks: ApMasks, walk: CocoWalk, areas: Sequence[AreaRange]
+    loaded: Loaded, masks: ApMasks, chosen: ChosenWalk, areas: Sequence[AreaRange]
 ) -> list[RankedRows]:
     options = CocoOptions(areas=tuple(_cut(area, masks.area) for area in areas))
-    hit, ignored = coco_outcomes(walk, loaded.truth, loaded.predictions, options=options)
+    truth = loaded.ap_truth
+    hit, ignored = coco_outcomes(chosen.walk, truth, loaded.ap_predictions, options=options)
     ranked = loaded.coco["all"]
-    wanted = loaded.truth.counted if masks.ground_truth is None else loaded.truth.counted & masks.ground_truth
+    wanted = truth.counted if masks.ground_truth is None else truth.counted & masks.ground_truth
     every = np.uint16((1 << len(options.thresholds)) - 1)
     result: list[RankedRows] = []
     for column, area in enumerate(options.areas):
         # What is ignored throughout is as good as absent, and of most predictions that is so in most sizes.
         counts = ignored[:, column] != every
-        if masks.predictions is not None:
-            counts &= masks.predictions
+        if chosen.offered is not None:
+            counts &= chosen.offered
         kept: IndexArray = np.flatnonzero(counts[ranked.row])
         row = ranked.row[kept]
-        there = wanted & ~area.outside(loaded.truth.area)
+        there = wanted & ~area.outside(truth.area)
         result.append(
             RankedRows(
                 label=ranked.label[kept],
                 confidence=ranked.confidence[kept],
                 hit=hit[row, column],
                 ignored=ignored[row, column],
-                positives=np.bincount(loaded.truth.label[there], minlength=len(loaded.labels)),
+                positives=np.bincount(truth.label[there], minlength=ranked.labels),
                 thresholds=options.thresholds,
             )
         )

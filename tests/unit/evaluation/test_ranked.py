@@ -173,8 +173,9 @@ def test_degenerate_sides_say_why_there_is_no_number():
     assert undefined("no ground truth of this label") == precisions(nothing.rows()).of_label(DOG)
     assert Metric(0.0) == precisions(nothing.rows()).mean() == precisions(nothing.rows()).of_label(CAT)
     assert silent.without_confidence == 1
-    table = precisions(silent.rows(), without_confidence=silent.without_confidence)
-    assert undefined("no prediction has a confidence") == table.mean() == table.of_label(CAT)
+    table = precisions(silent.rows())
+    assert undefined("no prediction has a confidence") == table.mean()
+    assert undefined("no prediction of this label has a confidence") == table.of_label(CAT)
     assert undefined("no ground truth of medium size") == precision_by_size(nothing)["medium"]
 
 

@@ -1,0 +1,266 @@
+"""AP through charts: which objects have a place in it, and what is left of it when filters take predictions away."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from airflow_provider_nucleus.evaluation.coco import evaluate_coco
+from airflow_provider_nucleus.evaluation.columns import columns
+from airflow_provider_nucleus.evaluation.overlap.boxes import Boxes
+from tests.local.story import annotate, box, make_model, predict
+from tests.local.test_evaluation_geometries import _mask, charts, evaluate, own
+
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.local.testing import LocalNucleus
+    from tests.local.conftest import Api
+
+CROWD = {"iscrowd": 1, "area": 40_000}
+
+
+def shape(label: str, xywh: tuple[float, ...], name: str, **more: Any) -> dict[str, Any]:
+    """Return a box of any size on item a."""
+    geometry = dict(zip(("x", "y", "width", "height"), map(float, xywh), strict=True))
+    return {
+        "type": "box", "label": label, "reference_id": "a", "annotation_id": name, "geometry": geometry, **more
+    }  # fmt: skip
+
+
+def category(label: str, **more: Any) -> dict[str, Any]:
+    return {"type": "category", "label": label, "reference_id": "a", "geometry": {}, **more}
+
+
+def evaluated(api: Api, truth: list[dict], predictions: list[dict], **options: Any) -> str:
+    """Upload to one item, evaluate, and return the evaluation."""
+    dataset, model = api.dataset("a"), make_model(api)
+    annotate(api, dataset, *truth)
+    return evaluate(api, predict(api, dataset, model, *predictions), **options)
+
+
+def test_categories_have_no_place_in_ap(api: Api, nucleus: LocalNucleus):
+    """A right category beside a right box neither lowers AP nor appears in it; categories alone have none."""
+    both = evaluated(
+        api,
+        [box("a", "car", 0), category("sunny")],
+        [box("a", "car", 0, confidence=0.9), category("sunny", confidence=0.8)],
+    )
+    alone = evaluated(api, [category("sunny")], [category("sunny", confidence=0.8)])
+
+    found = charts(api, both)
+    assert found["mapSummary"] == {"mapAt50": 1.0, "mapAt75": 1.0, "mapAt5095": 1.0}
+    assert found["perClassAp"] == [{"classLabel": "car", "ap": 1.0}]
+    assert own(nucleus, f"evaluations/{both}/f1Curve")["best"]["f1"] == {"value": 1.0}
+    assert charts(api, alone)["mapSummary"] == {"mapAt50": None, "mapAt75": None, "mapAt5095": None}
+    assert charts(api, alone)["perClassAp"] == []
+
+
+def test_mask_segments_have_no_place_in_ap_and_curves(api: Api, nucleus: LocalNucleus):
+    """Segments have no confidence: AP, AP by size, F1 and the comparison are those of the boxes."""
+    dataset, model, pixels = api.dataset("a"), make_model(api), np.ones((10, 10), np.uint8)
+    _mask(api, f"dataset/{dataset}/annotate", pixels, {"road": 1})
+    _mask(api, f"dataset/{dataset}/model/{model}/uploadPredictions", pixels, {"road": 1})
+    annotate(api, dataset, box("a", "car", 0))
+    run = predict(api, dataset, model, box("a", "car", 0, confidence=0.5))
+    first, second = evaluate(api, run), evaluate(api, run)
+
+    found = charts(api, first)
+
+    assert found["mapSummary"]["mapAt50"] == 1.0
+    assert found["apBySize"] == {"small": 1.0, "medium": None, "large": None}
+    assert {entry["classLabel"] for entry in found["prCurve"]} == {"car"}
+    assert own(nucleus, f"evaluations/{first}/f1Curve")["best"]["f1"] == {"value": 1.0}
+    compared = own(nucleus, f"evaluations/{first}/compare/{second}", replicates=5, apReplicates=5)
+    assert compared["differences"]["AP"]["baseline"] == {"value": 1.0}
+    assert found["totalCounts"]["tp"] == 2
+
+
+def test_a_rival_that_is_filtered_away_leaves_the_object_to_the_other(api: Api):
+    """Inside a crowd: the second prediction on the object was ignored because the first had it; alone it is right."""
+    evaluation = evaluated(
+        api,
+        [shape("p", (0, 0, 10, 10), "g"), shape("p", (0, 0, 200, 200), "c", metadata=CROWD)],
+        [
+            shape("p", (0, 0, 10, 10), f"p{n}", confidence=confidence)
+            for n, confidence in enumerate((0.9, 0.8))
+        ],
+    )
+
+    assert charts(api, evaluation)["mapSummary"]["mapAt50"] == 1.0
+    found = charts(api, evaluation, filters={"confidenceRange": {"max": 0.85}})
+    assert (found["mapSummary"]["mapAt50"], found["apBySize"]["small"]) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {"confidenceRange": {"max": 0.5}},
+        {"predictionMetadata": [{"key": "head", "op": "EQ", "value": 2}]},
+    ],
+)
+def test_the_hundred_most_confident_are_those_of_what_is_left(api: Api, filters: dict[str, Any]):
+    """A hundred confident misses keep the hit out of AP, but not once they are filtered away."""
+    far = [
+        shape("p", (1000 + 20 * n, 0, 10, 10), f"f{n}", confidence=0.9, metadata={"head": 1})
+        for n in range(100)
+    ]
+    hit = shape("p", (0, 0, 10, 10), "hit", confidence=0.3, metadata={"head": 2})
+    evaluation = evaluated(api, [shape("p", (0, 0, 10, 10), "g")], [*far, hit])
+
+    assert charts(api, evaluation)["mapSummary"]["mapAt50"] == 0.0
+    assert charts(api, evaluation, filters=filters)["mapSummary"]["mapAt50"] == 1.0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_ap_matched_again_is_that_of_what_is_left_with_crowds_and_crowded_items(api: Api, seed: int):
+    """Random items with crowds and 150 to 300 predictions of a label: as evaluating the chosen ones alone, in every size."""
+    rng = np.random.default_rng(seed)
+    truth = [
+        (int(rng.integers(2)), (*rng.uniform(0, 150, 2), *rng.uniform(10, 110, 2)), bool(rng.random() < 0.2))
+        for _ in range(30)
+    ]
+    found = []
+    for _ in range(450):
+        label, xywh, _ = truth[rng.integers(len(truth))]
+        moved = np.array(xywh) * rng.uniform(0.8, 1.2, 4)
+        found.append((label, tuple(moved), float(rng.integers(1, 60)) / 60, int(rng.integers(3))))
+    evaluation = evaluated(
+        api,
+        [
+            shape("ab"[label], xywh, f"g{n:03d}", metadata={"iscrowd": int(crowd), "area": xywh[2] * xywh[3]})
+            for n, (label, xywh, crowd) in enumerate(truth)
+        ],
+        [
+            shape("ab"[label], xywh, f"p{n:03d}", confidence=confidence, metadata={"head": head})
+            for n, (label, xywh, confidence, head) in enumerate(found)
+        ],
+    )
+
+    def alone(kept: list[bool]) -> dict[str, float | None]:
+        rows = [row for row, keep in zip(found, kept, strict=True) if keep]
+        numbers = evaluate_coco(
+            columns(
+                Boxes.from_xywh([row[1] for row in truth]),
+                np.zeros(len(truth), dtype=int),
+                label=[row[0] for row in truth],
+                crowd=[row[2] for row in truth],
+            ),
+            columns(
+                Boxes.from_xywh([row[1] for row in rows]),
+                np.zeros(len(rows), dtype=int),
+                label=[row[0] for row in rows],
+                confidence=np.array([row[2] for row in rows]),
+            ),
+            labels=2,
+        ).numbers
+        return {name: numbers[name].value for name in ("AP", "AP50", "APs", "APm", "APl")}
+
+    for filters, kept in (
+        ({}, [True] * 450),
+        ({"gtAreaRange": {"min": 0}}, [True] * 450),
+        ({"confidenceRange": {"max": 0.7}}, [row[2] <= 0.7 for row in found]),
+        ({"confidenceRange": {"min": 0.2, "max": 0.4}}, [0.2 <= row[2] <= 0.4 for row in found]),
+        (
+            {"predictionMetadata": [{"key": "head", "op": "EQ", "value": 1}]},
+            [row[3] == 1 for row in found],
+        ),
+    ):
+        answer = charts(api, evaluation, filters=filters)
+        ours = {
+            "AP": answer["mapSummary"]["mapAt5095"],
+            "AP50": answer["mapSummary"]["mapAt50"],
+            **{f"AP{name[0]}": value for name, value in answer["apBySize"].items()},
+        }
+        assert ours == pytest.approx(alone(kept), abs=1e-12), filters
+
+
+def keypoints(label: str, x: float, name: str, **more: Any) -> dict[str, Any]:
+    """Return two visible points on item a."""
+    points = [{"x": x + n, "y": n, "visible": True} for n in (1.0, 9.0)]
+    geometry = {"keypoints": points, "names": ["a", "b"], "skeleton": []}
+    return {
+        "type": "keypoints", "label": label, "reference_id": "a", "annotation_id": name, "geometry": geometry, **more
+    }  # fmt: skip
+
+
+PERSONS = [shape("person", (0, 0, 10, 10), "g"), keypoints("person", 0, "k")]
+"""One person, as a box and as keypoints."""
+
+
+def test_a_family_the_model_does_not_predict_is_not_asked_for_in_ap(api: Api, nucleus: LocalNucleus):
+    """Keypoints beside the boxes do not halve the AP of a box model; provenance says that they are left out."""
+    evaluation = evaluated(api, PERSONS, [shape("person", (0, 0, 10, 10), "p", confidence=0.9)])
+
+    found = charts(api, evaluation)
+    origin = own(nucleus, f"evaluations/{evaluation}/provenance")
+    assert found["mapSummary"]["mapAt5095"] == 1.0
+    assert found["perClassAp"] == [{"classLabel": "person", "ap": 1.0}]
+    assert max(point["recall"] for point in found["prCurve"]) == 1.0
+    assert own(nucleus, f"evaluations/{evaluation}/errors")["ap"] == {"value": 1.0}
+    assert own(nucleus, f"evaluations/{evaluation}/errors")["counts"]["missed"] == 0
+    assert (found["totalCounts"]["tp"], found["totalCounts"]["fn"]) == (1, 1)
+    assert origin["coco"]["families"] == {
+        "in_ap": ["area"],
+        "left_out": {"keypoints": "the model has no prediction of it"},
+    }
+    assert any("1 ground truths of keypoints" in remark for remark in origin["remarks"])
+
+
+def test_one_label_in_two_families_is_two_classes(api: Api, nucleus: LocalNucleus):
+    """Right boxes and wrong keypoints: each family has its own AP, the label the mean of both."""
+    evaluation = evaluated(
+        api,
+        PERSONS,
+        [
+            shape("person", (0, 0, 10, 10), "p", confidence=0.9),
+            keypoints("person", 500, "q", confidence=0.95),
+        ],
+    )
+
+    found = charts(api, evaluation)
+    curves = own(nucleus, f"evaluations/{evaluation}/prCurves", family="coco")["curves"]
+    assert found["mapSummary"]["mapAt5095"] == 0.5
+    assert found["perClassAp"] == [{"classLabel": "person", "ap": 0.5}]
+    assert {curve["objects"]: curve["average_precision"]["value"] for curve in curves} == {
+        "area": 1.0,
+        "keypoints": 0.0,
+    }
+    assert own(nucleus, f"evaluations/{evaluation}/errors")["ap"] == {"value": 0.5}
+    assert "person" in own(nucleus, f"evaluations/{evaluation}/provenance")["remarks"][-1]
+
+
+def test_a_model_without_predictions_misses_everything(api: Api):
+    """Nothing predicted is not a reason to ask for nothing: AP is 0, for every label of every family."""
+    dataset, model = api.dataset("a", "b"), make_model(api)
+    annotate(api, dataset, *PERSONS)
+    run = predict(api, dataset, model, box("b", "person", 0, confidence=0.5))
+    only_a = api.ok("POST", f"dataset/{dataset}/create_slice", json={"name": "a", "reference_ids": ["a"]})
+    made = api.ok("POST", "benchmarks", json={"name": "a", "slice_id": only_a["slice_id"]})
+    api.wait(made["job_id"])
+    found = api.ok("POST", f"benchmarks/{made['benchmark_id']}/evaluationsV2", json={"model_run_id": run})
+    api.wait(found["workflow_id"])
+
+    answer = charts(api, found["evaluation_id"])
+
+    assert answer["mapSummary"]["mapAt50"] == 0.0
+    assert answer["perClassAp"] == [{"classLabel": "person", "ap": 0.0}]
+
+
+def test_models_of_different_families_are_compared_on_both(api: Api, nucleus: LocalNucleus):
+    """A model with boxes only has its 1.0 on boxes; beside one that predicts keypoints too, it misses those."""
+    dataset, first, second = api.dataset("a"), make_model(api), make_model(api)
+    annotate(api, dataset, *PERSONS)
+    right = shape("person", (0, 0, 10, 10), "p", confidence=0.9)
+    runs = (
+        predict(api, dataset, first, right),
+        predict(api, dataset, second, right, keypoints("person", 0, "q", confidence=0.8)),
+    )
+    one, two = (evaluate(api, run) for run in runs)
+
+    found = own(nucleus, f"evaluations/{one}/compare/{two}", replicates=5, apReplicates=5)["differences"][
+        "AP"
+    ]
+
+    assert charts(api, one)["mapSummary"]["mapAt5095"] == 1.0
+    assert (found["baseline"], found["other"]) == ({"value": 0.5}, {"value": 1.0})
