@@ -21,7 +21,7 @@ from airflow_provider_nucleus.schema.geometry import Point
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["box_builder", "chain_builder", "item_builder"]
+__all__ = ["box_builder", "box_wire_builder", "chain_builder", "item_builder"]
 
 T = TypeVar("T")
 
@@ -82,6 +82,28 @@ def _blank(cls: type[Any]) -> dict[str, Any]:
     return {field.name: None for field in dataclasses.fields(cls)}
 
 
+def _sides(geometry: Any) -> tuple[Any, Any, Any, Any] | None:
+    """Return x, y, width and height of a geometry that is plainly a box."""
+    if type(geometry) is not dict or len(geometry) != 4:
+        return None
+    x: Any = geometry.get("x")
+    y: Any = geometry.get("y")
+    width: Any = geometry.get("width")
+    height: Any = geometry.get("height")
+    if not (
+        type(x) in _NUMBERS
+        and type(y) in _NUMBERS
+        and type(width) in _NUMBERS
+        and type(height) in _NUMBERS
+        and _LOW <= x <= _HIGH
+        and _LOW <= y <= _HIGH
+        and 0 <= width <= _HIGH
+        and 0 <= height <= _HIGH
+    ):
+        return None
+    return x, y, width, height
+
+
 def box_builder(cls: type[T]) -> Callable[[Mapping[str, Any]], T | None]:
     """Return a builder of boxes for one class."""
     blank = _blank(cls)
@@ -89,29 +111,14 @@ def box_builder(cls: type[T]) -> Callable[[Mapping[str, Any]], T | None]:
     new = object.__new__
 
     def build(row: Mapping[str, Any]) -> T | None:
-        geometry = row.get("geometry")
-        if type(geometry) is not dict or len(geometry) != 4:
-            return None
+        sides = _sides(row.get("geometry"))
         label: Any = row.get("label")
-        x: Any = geometry.get("x")
-        y: Any = geometry.get("y")
-        width: Any = geometry.get("width")
-        height: Any = geometry.get("height")
-        if not (
-            type(x) in _NUMBERS
-            and type(y) in _NUMBERS
-            and type(width) in _NUMBERS
-            and type(height) in _NUMBERS
-            and _LOW <= x <= _HIGH
-            and _LOW <= y <= _HIGH
-            and 0 <= width <= _HIGH
-            and 0 <= height <= _HIGH
-            and _plain(label)
-        ):
+        if sides is None or not _plain(label):
             return None
         values = blank.copy()
         if not fill(row, values):
             return None
+        x, y, width, height = sides
         values["label"] = label
         values["x"] = x
         values["y"] = y
@@ -124,6 +131,85 @@ def box_builder(cls: type[T]) -> Callable[[Mapping[str, Any]], T | None]:
         return made
 
     return build
+
+
+_OTHER_TARGETS = frozenset({"item_id", "dataset_item_id", "dataset_id"})
+
+
+def box_wire_builder(cls: type[Any]) -> Callable[[Mapping[str, Any]], dict[str, Any] | None]:
+    """Return a builder of what ``to_wire`` of a box of one class would spell, without the object in between.
+
+    It knows boxes that name their item by reference id; the others are rare.
+    """
+    add_own = _add_score if "confidence" in cls.wire_keys else _add_task
+    known = (frozenset(cls.wire_keys) | _TYPE_AND_GEOMETRY | cls.read_only_keys) - _OTHER_TARGETS
+
+    def spell(row: Mapping[str, Any]) -> dict[str, Any] | None:
+        if row.get("type") != "box" or not known.issuperset(row):
+            return None
+        sides = _sides(row.get("geometry"))
+        label = row.get("label")
+        reference = row.get("reference_id")
+        if sides is None or not (_plain(label) and _plain(reference)):
+            return None
+        x, y, width, height = sides
+        annotation_id = row.get("annotation_id")
+        if annotation_id is None:
+            annotation_id = f"{label}-{x}-{y}-{width}-{height}-{reference}"
+        elif not _plain(annotation_id):
+            return None
+        track = row.get("track_reference_id")
+        if (track is not None and not _plain(track)) or row.get("embedding_vector") is not None:
+            return None
+        metadata: Any = row.get("metadata")
+        if metadata:
+            try:
+                if check_metadata(metadata) is not metadata:
+                    return None
+            except ValueError:
+                return None
+        elif metadata is not None and type(metadata) is not dict:
+            return None
+        wire = {
+            "label": label,
+            "type": "box",
+            "geometry": {"x": x, "y": y, "width": width, "height": height},
+            "reference_id": reference,
+            "annotation_id": annotation_id,
+            "metadata": metadata or {},
+            "embedding_vector": None,
+            "track_reference_id": track,
+            "task_id": None,
+        }
+        return wire if add_own(row, wire) else None
+
+    return spell
+
+
+def _add_task(row: Mapping[str, Any], wire: dict[str, Any]) -> bool:
+    """Add what only ground truth sends, and say whether it was plain."""
+    task_id = row.get("task_id")
+    if task_id is not None:
+        if not _plain(task_id):
+            return False
+        wire["task_id"] = task_id
+    return True
+
+
+def _add_score(row: Mapping[str, Any], wire: dict[str, Any]) -> bool:
+    """Add what only predictions send, and say whether it was plain."""
+    confidence: Any = row.get("confidence")
+    if confidence is not None:
+        if type(confidence) not in _NUMBERS or not 0 <= confidence <= 1:
+            return False
+        wire["confidence"] = confidence
+    class_pdf = row.get("class_pdf")
+    if class_pdf is not None:
+        try:
+            wire["class_pdf"] = check_class_pdf(class_pdf)
+        except ValueError:
+            return False
+    return True
 
 
 def chain_builder(cls: type[T], *, least_vertices: int) -> Callable[[Mapping[str, Any]], T | None]:

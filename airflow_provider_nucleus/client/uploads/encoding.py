@@ -1,7 +1,7 @@
 """From a source row to the line that travels: validated, spelled exactly, identified.
 
-Boxes, which come by the million, take a short way that builds the wire object directly; on the slightest doubt it steps aside for
-the schema's own parser, which alone decides and phrases complaints. A property test holds both ways equal.
+Boxes, which come by the million, take the schema's short way to the wire object; on the slightest doubt it steps aside for the
+schema's parser, which alone decides and phrases complaints. A property test holds both ways equal.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_nucleus.exceptions import NucleusValidationError
-from airflow_provider_nucleus.schema.annotations import parse_annotation
-from airflow_provider_nucleus.schema.checks import COORDINATE_LIMIT, check_class_pdf, check_metadata
+from airflow_provider_nucleus.schema.annotations import BoxAnnotation, parse_annotation
+from airflow_provider_nucleus.schema.fast import box_wire_builder
 from airflow_provider_nucleus.schema.items import is_local_location, parse_item
-from airflow_provider_nucleus.schema.predictions import parse_prediction
+from airflow_provider_nucleus.schema.predictions import BoxPrediction, parse_prediction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,12 +27,10 @@ __all__ = ["BadRow", "EncodedBatch", "Encoder", "Key", "WireRow", "dump_line", "
 Key = tuple[str | None, ...]
 """What identifies an object on the server: equal keys are one object."""
 
-_NUMBERS = frozenset({int, float})
-_LOW, _HIGH = -COORDINATE_LIMIT, COORDINATE_LIMIT
-_BOX_KEYS = frozenset({
-    "label", "type", "geometry", "reference_id", "annotation_id", "metadata", "embedding_vector", "track_reference_id", "task_id",
-})  # fmt: skip
-_PREDICTED_BOX_KEYS = _BOX_KEYS | {"confidence", "class_pdf"}
+_SHORT_WAYS = {
+    "annotations": box_wire_builder(BoxAnnotation),
+    "predictions": box_wire_builder(BoxPrediction),
+}
 
 try:
     import orjson
@@ -108,7 +106,7 @@ class Encoder:
             "items": parse_item,
         }
         self._parse = parsers[kind]
-        self._short = {"annotations": _annotated_box, "predictions": _predicted_box}.get(kind)
+        self._short = _SHORT_WAYS.get(kind)
 
     def encode(self, row: Mapping[str, Any]) -> WireRow:
         """Validate one row the thorough way; NucleusValidationError names the field."""
@@ -200,98 +198,3 @@ def stable_id(wire: Mapping[str, Any], ordinal: int = 1) -> str:
     content = json.dumps(named, sort_keys=True, separators=(",", ":"))
     digest = hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=10).hexdigest()
     return f"auto-{digest}" if ordinal == 1 else f"auto-{digest}-{ordinal}"
-
-
-def _plain(value: Any) -> bool:
-    """Say whether a value is text nobody can object to."""
-    return type(value) is str and value.isascii() and value != "" and not value.isspace()
-
-
-def _box(row: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any] | None:
-    """Build the part of a box that truth and prediction share; None on any doubt."""
-    geometry = row.get("geometry")
-    if (
-        row.get("type") != "box"
-        or type(geometry) is not dict
-        or len(geometry) != 4
-        or not known.issuperset(row)
-    ):
-        return None
-    get = geometry.get
-    x: Any = get("x")
-    y: Any = get("y")
-    width: Any = get("width")
-    height: Any = get("height")
-    if not (
-        type(x) in _NUMBERS
-        and type(y) in _NUMBERS
-        and type(width) in _NUMBERS
-        and type(height) in _NUMBERS
-        and _LOW <= x <= _HIGH
-        and _LOW <= y <= _HIGH
-        and 0 <= width <= _HIGH
-        and 0 <= height <= _HIGH
-    ):
-        return None
-    label = row.get("label")
-    reference = row.get("reference_id")
-    if not (_plain(label) and _plain(reference)):
-        return None
-    annotation_id = row.get("annotation_id")
-    if annotation_id is None:
-        annotation_id = f"{label}-{x}-{y}-{width}-{height}-{reference}"
-    elif not _plain(annotation_id):
-        return None
-    track = row.get("track_reference_id")
-    if (track is not None and not _plain(track)) or row.get("embedding_vector") is not None:
-        return None
-    metadata: Any = row.get("metadata")
-    if metadata:
-        try:
-            if check_metadata(metadata) is not metadata:
-                return None
-        except ValueError:
-            return None
-    elif metadata is not None and type(metadata) is not dict:
-        return None
-    return {
-        "label": label,
-        "type": "box",
-        "geometry": {"x": x, "y": y, "width": width, "height": height},
-        "reference_id": reference,
-        "annotation_id": annotation_id,
-        "metadata": metadata or {},
-        "embedding_vector": None,
-        "track_reference_id": track,
-        "task_id": None,
-    }
-
-
-def _annotated_box(row: Mapping[str, Any]) -> dict[str, Any] | None:
-    wire = _box(row, _BOX_KEYS)
-    if wire is None:
-        return None
-    task_id = row.get("task_id")
-    if task_id is not None:
-        if not _plain(task_id):
-            return None
-        wire["task_id"] = task_id
-    return wire
-
-
-def _predicted_box(row: Mapping[str, Any]) -> dict[str, Any] | None:
-    wire = _box(row, _PREDICTED_BOX_KEYS)
-    if wire is None:
-        return None
-    confidence: Any = row.get("confidence")
-    if confidence is not None:
-        if type(confidence) not in _NUMBERS or not 0 <= confidence <= 1:
-            return None
-        wire["confidence"] = confidence
-    class_pdf = row.get("class_pdf")
-    if class_pdf is not None:
-        try:
-            wire["class_pdf"] = check_class_pdf(class_pdf)
-        except ValueError:
-            return None
-    return wire
