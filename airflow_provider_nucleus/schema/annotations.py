@@ -19,15 +19,14 @@ from airflow_provider_nucleus.schema.base import (
     NullableMetadata,
     OptionalText,
     Text,
-    require_object,
     wire_object,
 )
-from airflow_provider_nucleus.schema.checks import shown
 from airflow_provider_nucleus.schema.geometry import Keypoint, Point, Point3D, Segment
+from airflow_provider_nucleus.schema.registry import Registry
 from airflow_provider_nucleus.schema.shape import Shape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 __all__ = [
     "ANNOTATION_TYPES",
@@ -43,7 +42,6 @@ __all__ = [
     "SceneCategoryAnnotation",
     "SegmentationAnnotation",
     "parse_annotation",
-    "pick_type",
     "read_annotation",
 ]
 
@@ -244,11 +242,15 @@ ANNOTATION_TYPES: Mapping[str, type[Any]] = {
     "multicategory": MultiCategoryAnnotation,
 }
 
-_FAST: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
-    "box": fast.box_builder(BoxAnnotation),
-    "line": fast.chain_builder(LineAnnotation, least_vertices=2),
-    "polygon": fast.chain_builder(PolygonAnnotation, least_vertices=3),
-}
+_REGISTRY = Registry(
+    what="an annotation",
+    types=ANNOTATION_TYPES,
+    fast={
+        "box": fast.box_builder(BoxAnnotation),
+        "line": fast.chain_builder(LineAnnotation, least_vertices=2),
+        "polygon": fast.chain_builder(PolygonAnnotation, least_vertices=3),
+    },
+)
 
 
 def parse_annotation(payload: Mapping[str, Any], *, ignore_unknown: bool = False) -> AnyAnnotation:
@@ -257,29 +259,9 @@ def parse_annotation(payload: Mapping[str, Any], *, ignore_unknown: bool = False
     The object may share its metadata and lists with the row. Raises NucleusValidationError naming the key; unknown keys
     are an error, because a misspelt key would be lost in silence, unless `ignore_unknown`.
     """
-    kind = pick_type(payload, ANNOTATION_TYPES, "annotation")
-    build = _FAST.get(payload["type"])
-    if build is not None:
-        built = build(payload)
-        if built is not None:
-            return built  # type: ignore[no-any-return]
-    return kind.parse(payload, ignore_unknown=ignore_unknown)  # type: ignore[no-any-return]
+    return _REGISTRY.parse(payload, ignore_unknown=ignore_unknown)  # type: ignore[no-any-return]
 
 
 def read_annotation(payload: object) -> AnyAnnotation:
     """Read one annotation a server returned; a type nobody knows is read as a mask, as the official client does."""
-    members = require_object(payload, "an annotation")
-    kind = ANNOTATION_TYPES.get(str(members.get("type")), SegmentationAnnotation)
-    return kind.from_wire(members)  # type: ignore[no-any-return]
-
-
-def pick_type(payload: object, types: Mapping[str, type[Any]], what: str) -> type[Any]:
-    """Return the class for the ``type`` of a row, or complain about it."""
-    members = require_object(payload, f"a row of {what}s")
-    name = members.get("type")
-    if name is None:
-        raise NucleusValidationError("type", f"is missing; it is one of {', '.join(types)}")
-    kind = types.get(name) if isinstance(name, str) else None
-    if kind is None:
-        raise NucleusValidationError("type", f"must be one of {', '.join(types)}, got {shown(name)}")
-    return kind
+    return _REGISTRY.read(payload)  # type: ignore[no-any-return]

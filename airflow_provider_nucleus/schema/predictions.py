@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow_provider_nucleus.exceptions import NucleusValidationError
 from airflow_provider_nucleus.schema import fast, shapes
-from airflow_provider_nucleus.schema.annotations import pick_type
 from airflow_provider_nucleus.schema.base import (
     ClassPdf,
     Confidence,
@@ -22,14 +21,14 @@ from airflow_provider_nucleus.schema.base import (
     NullableMetadata,
     OptionalText,
     Text,
-    require_object,
     wire_object,
 )
 from airflow_provider_nucleus.schema.geometry import Keypoint, Point, Point3D, Segment
+from airflow_provider_nucleus.schema.registry import Registry
 from airflow_provider_nucleus.schema.shape import Shape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 __all__ = [
     "PREDICTION_TYPES",
@@ -284,11 +283,15 @@ PREDICTION_TYPES: Mapping[str, type[Any]] = {
     "category": CategoryPrediction,
 }
 
-_FAST: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
-    "box": fast.box_builder(BoxPrediction),
-    "line": fast.chain_builder(LinePrediction, least_vertices=2),
-    "polygon": fast.chain_builder(PolygonPrediction, least_vertices=3),
-}
+_REGISTRY = Registry(
+    what="a prediction",
+    types=PREDICTION_TYPES,
+    fast={
+        "box": fast.box_builder(BoxPrediction),
+        "line": fast.chain_builder(LinePrediction, least_vertices=2),
+        "polygon": fast.chain_builder(PolygonPrediction, least_vertices=3),
+    },
+)
 
 
 def parse_prediction(payload: Mapping[str, Any], *, ignore_unknown: bool = False) -> AnyPrediction:
@@ -297,17 +300,9 @@ def parse_prediction(payload: Mapping[str, Any], *, ignore_unknown: bool = False
     The object may share its metadata and lists with the row. Raises NucleusValidationError naming the key; unknown keys
     are an error, because a misspelt key would be lost in silence, unless `ignore_unknown`.
     """
-    kind = pick_type(payload, PREDICTION_TYPES, "prediction")
-    build = _FAST.get(payload["type"])
-    if build is not None:
-        built = build(payload)
-        if built is not None:
-            return built  # type: ignore[no-any-return]
-    return kind.parse(payload, ignore_unknown=ignore_unknown)  # type: ignore[no-any-return]
+    return _REGISTRY.parse(payload, ignore_unknown=ignore_unknown)  # type: ignore[no-any-return]
 
 
 def read_prediction(payload: object) -> AnyPrediction:
     """Read one prediction a server returned; a type nobody knows is read as a mask, as the official client does."""
-    members = require_object(payload, "a prediction")
-    kind = PREDICTION_TYPES.get(str(members.get("type")), SegmentationPrediction)
-    return kind.from_wire(members)  # type: ignore[no-any-return]
+    return _REGISTRY.read(payload)  # type: ignore[no-any-return]

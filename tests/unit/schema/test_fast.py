@@ -167,8 +167,8 @@ def test_both_ways_agree_about_any_row(parse, types, optional, data):
 @pytest.mark.parametrize(
     ("fast", "types", "optional"),
     [
-        (annotations._FAST, annotations.ANNOTATION_TYPES, good_annotations),
-        (predictions._FAST, predictions.PREDICTION_TYPES, good_predictions),
+        (annotations._REGISTRY.fast, annotations.ANNOTATION_TYPES, good_annotations),
+        (predictions._REGISTRY.fast, predictions.PREDICTION_TYPES, good_predictions),
     ],
 )
 @given(data=st.data())
