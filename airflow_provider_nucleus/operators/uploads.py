@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import Stats
 
 from airflow_provider_nucleus.client.uploads import Upload, UploadOptions, UploadTarget
-from airflow_provider_nucleus.exceptions import NucleusUploadError
+from airflow_provider_nucleus.exceptions import NucleusJobTimeout, NucleusUploadError
 from airflow_provider_nucleus.links.nucleus import (
     NucleusDatasetLink,
     NucleusEvaluationLink,
@@ -125,6 +125,11 @@ class NucleusUploadOperator(NucleusWaitingOperator):
             started = upload.start()
             if started.done:
                 return self._result(upload.collect())
+        except NucleusJobTimeout:
+            # Jobs that take in image files are waited for while the next files are sent.
+            if self.cancel_on_kill:
+                self.cancel_jobs(upload.cancel())
+            raise
         except NucleusUploadError as error:
             self._leave_evidence(context, error)
             raise

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.client.calls.jobs import job_errors, job_status
-from airflow_provider_nucleus.client.uploads.delivery import settle
 from airflow_provider_nucleus.client.uploads.outcomes import (
     Refusals,
     as_status,
+    bad_end,
     job_counts,
     job_rows,
     report_refusals,
+    settle,
 )
 from airflow_provider_nucleus.client.uploads.preparing import Cut, prepare
 from airflow_provider_nucleus.client.uploads.proving import missing_row
@@ -37,8 +38,6 @@ __all__ = ["Collector", "see"]
 
 _FIRST_ERRORS = 10
 _REPORT_ROWS = 20_000
-
-_GOOD = frozenset({JobState.SUCCEEDED, JobState.PARTIAL})
 
 
 class Collector:
@@ -147,11 +146,9 @@ class Collector:
         """Say why a job that ended cannot count as having stored its chunk, None when it can."""
         if status is None:
             return f"{chunk.job_id} is unknown to the server"
-        if status.state not in _GOOD:
-            reason = f" ({status.final_error})" if status.final_error else ""
-            return f"{chunk.job_id} ended as {status.status}{reason}"
-        if chunk.proof is None:
-            return None
+        assert chunk.job_id is not None
+        if (wrong := bad_end(chunk.job_id, status)) is not None or chunk.proof is None:
+            return wrong
         if job_rows(status) not in {None, chunk.rows}:
             return (
                 f"{chunk.job_id} is about {job_rows(status)} rows instead of {chunk.rows}, so it is not ours"

@@ -5,7 +5,7 @@ At most one chunk is in an unknown state at any time: that is what bounds the ro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
 
@@ -13,7 +13,7 @@ from airflow_provider_nucleus.client.calls.items import MAX_FILES_PER_REQUEST
 from airflow_provider_nucleus.client.calls.jobs import job_errors, job_status
 from airflow_provider_nucleus.client.content import FileContent
 from airflow_provider_nucleus.client.uploads.ledger import OpenChunk, Record
-from airflow_provider_nucleus.client.uploads.outcomes import Counts, Refusals, job_counts
+from airflow_provider_nucleus.client.uploads.outcomes import Counts, Refusals, bad_end, settle
 from airflow_provider_nucleus.client.uploads.proving import sample
 from airflow_provider_nucleus.client.uploads.requests import (
     LINES_PER_REQUEST,
@@ -25,8 +25,8 @@ from airflow_provider_nucleus.client.uploads.requests import (
 )
 from airflow_provider_nucleus.client.uploads.sending import Sender
 from airflow_provider_nucleus.client.uploads.starting import JobStarter
-from airflow_provider_nucleus.exceptions import NucleusError, NucleusUploadError
-from airflow_provider_nucleus.schema.jobs import Job, JobState, JobStatus
+from airflow_provider_nucleus.exceptions import NucleusError, NucleusJobTimeout, NucleusUploadError
+from airflow_provider_nucleus.schema.jobs import Job, JobState, JobStatus, RowError
 
 if TYPE_CHECKING:
     import logging
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.client.uploads.target import UploadOptions, UploadTarget
     from airflow_provider_nucleus.schema.models import UploadAnswer
 
-__all__ = ["Delivery", "settle"]
+__all__ = ["Delivery"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,7 @@ class Delivery:
         self._done = 0
         self._starter = JobStarter(client, target, options, claimed=lambda: set(record.job_ids), log=log)
         self._since: str | None = None
+        self._image_jobs: set[str] = set()
         self._sender: Sender[_Piece, UploadAnswer | Job] = Sender(
             client,
             self._call_for,
@@ -158,11 +159,17 @@ class Delivery:
         self._record.accept(chunk.digest, chunk.rows, processed=processed, ignored=ignored, errored=errored)
         self._save()
 
+    @property
+    def jobs(self) -> list[str]:
+        """The jobs that are under way, those that take in image files included."""
+        return [*self._record.job_ids, *sorted(self._image_jobs)]
+
     def _call_for(self, piece: _Piece) -> Call[Any]:
         if not piece.files:
             return rows_call(self._target, self._options, piece.lines, masks=piece.masks)
         if self._target.kind == "items":
-            return local_images_call(self._target, self._options, piece.lines)
+            call = local_images_call(self._target, self._options, piece.lines)
+            return replace(call, parse=lambda answer: self._started(call.parse(answer)))
         return local_masks_call(self._target, self._options, piece.lines)
 
     def _outcome(self, answer: UploadAnswer | Job, piece: _Piece) -> Counts:
@@ -171,22 +178,47 @@ class Delivery:
         self._refusals.add(answer.errors)
         return Counts(answer.processed, answer.ignored, len(answer.errors))
 
+    def _started(self, job: Job) -> Job:
+        """Know of a job from the answer on, although its turn to be waited for is later: whoever stops the upload asks."""
+        self._image_jobs.add(job.job_id)
+        return job
+
     def _images_outcome(self, job: Job, piece: _Piece) -> Counts:
         """Wait for the job that takes in at most ten images; there is one per request."""
-        while True:
-            status = self._client.send(job_status(job.job_id))
-            if status.state.terminal:
-                break
-            self._check_stop()
-            self._client.sleep(self._options.poll_interval)
-        if status.state is JobState.CANCELLED:
+        status = self._ended(job.job_id, len(piece.lines))
+        self._image_jobs.discard(job.job_id)
+        errors: list[str] = []
+        if status.state is not JobState.SUCCEEDED:
+            errors = self._client.send(job_errors(job.job_id))
+        if (wrong := bad_end(job.job_id, status)) is not None:
+            reasons = "; ".join(RowError.from_wire(text).reason for text in errors[:3])
             raise NucleusUploadError(
-                f"Job {job.job_id}, which takes in {len(piece.lines)} images, was cancelled.",
+                f"Of the jobs that take in images, {wrong}, with {len(piece.lines)} images"
+                f"{f'. First row errors: {reasons}' if reasons else ''}.",
                 job_ids=[job.job_id],
+                conn_id=self._client.config.conn_id,
                 hint="A retry sends these images again.",
             )
-        errors = self._client.send(job_errors(job.job_id)) if status.state is not JobState.SUCCEEDED else []
         return settle(status, len(piece.lines), errors, self._refusals)
+
+    def _ended(self, job_id: str, images: int) -> JobStatus:
+        """Wait until the job is over; NucleusJobTimeout after ``job_timeout`` seconds."""
+        begun = self._client.clock()
+        while True:
+            status = self._client.send(job_status(job_id))
+            if status.state.terminal:
+                return status
+            self._check_stop()
+            limit = self._options.job_timeout
+            if limit is not None and self._client.clock() - begun > limit:
+                raise NucleusJobTimeout(
+                    f"Job {job_id}, which takes in {images} images, did not end within {limit:g} s.",
+                    job_id=job_id,
+                    status=status.status,
+                    conn_id=self._client.config.conn_id,
+                    hint="A retry sends these images again; those that are stored by then are not doubled.",
+                )
+            self._client.sleep(self._options.poll_interval)
 
     def _metered(self, content: FileContent, rows: int) -> FileContent:
         """Let the meter follow the bytes of a chunk."""
@@ -207,29 +239,12 @@ class Delivery:
 
     def _check_stop(self) -> None:
         if self._stopped():
-            jobs = self._record.job_ids
+            jobs = self.jobs
             raise NucleusUploadError(
                 f"The upload was stopped; its jobs are left running: {', '.join(jobs) or 'none'}.",
                 job_ids=jobs,
                 hint="A retry attaches to them and sends what is missing.",
             )
-
-
-def settle(status: JobStatus, rows: int, errors: list[str], refusals: Refusals) -> Counts:
-    """Return what a job that ended did with its rows, and note what it refused.
-
-    Without counts from the server every row without an error counts as processed. A job that did not end well refused at least one
-    thing, whatever its counts say.
-    """
-    refusals.add(errors)
-    counts = job_counts(status)
-    if counts is None:
-        counts = Counts(processed=max(rows - len(errors), 0), errored=len(errors))
-    if status.state is not JobState.SUCCEEDED and counts.errored == 0:
-        if not errors:
-            refusals.add([status.final_error or f"job {status.job_id} ended as {status.status}"])
-        counts = Counts(counts.processed, counts.ignored, max(len(errors), 1))
-    return counts
 
 
 class _Metered:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.exceptions import NucleusValidationError
 from airflow_provider_nucleus.schema.batches import batches_of
-from airflow_provider_nucleus.schema.jobs import JobStatus, RowError
+from airflow_provider_nucleus.schema.jobs import JobState, JobStatus, RowError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +18,16 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.client.uploads.quarantine import Quarantine
     from airflow_provider_nucleus.schema.rows import SourceRow
 
-__all__ = ["Counts", "Refusals", "as_status", "job_counts", "job_rows", "report_refusals"]
+__all__ = [
+    "Counts",
+    "Refusals",
+    "as_status",
+    "bad_end",
+    "job_counts",
+    "job_rows",
+    "report_refusals",
+    "settle",
+]
 
 _REFERENCE = re.compile(r"(?i)\bitem with id (.+?) (?:does\b|doesn)")
 _RECORDED = 30
@@ -66,6 +75,14 @@ def job_counts(status: JobStatus) -> Counts | None:
         processed += _number(images, "completed")
         errored += _number(images, "errored")
     return Counts(processed, ignored, errored) if found else None
+
+
+def bad_end(job_id: str, status: JobStatus) -> str | None:
+    """Say how a job ended that cannot count as having stored its rows, None when it can; single rows may be refused either way."""
+    if status.state in {JobState.SUCCEEDED, JobState.PARTIAL}:
+        return None
+    reason = f" ({status.final_error})" if status.final_error else ""
+    return f"{job_id} ended as {status.status}{reason}"
 
 
 def job_rows(status: JobStatus) -> int | None:
@@ -165,6 +182,24 @@ class Refusals:
         yield from self.by_identity.values()
         for reasons in self.by_reference.values():
             yield from reasons
+
+
+def settle(status: JobStatus, rows: int, errors: list[str], refusals: Refusals) -> Counts:
+    """Return what a job that ended did with its rows, and note what it refused.
+
+    Without counts from the server every row without an error counts as processed, but none of a job that ended badly. A job that
+    did not succeed refused at least one thing, whatever its counts say.
+    """
+    refusals.add(errors)
+    counts = job_counts(status)
+    if counts is None:
+        stored = 0 if bad_end(status.job_id, status) else max(rows - len(errors), 0)
+        counts = Counts(processed=stored, errored=rows - stored)
+    if status.state is not JobState.SUCCEEDED:
+        if not errors:
+            refusals.add([status.final_error or f"job {status.job_id} ended as {status.status}"])
+        counts = Counts(counts.processed, counts.ignored, counts.errored or max(len(errors), 1))
+    return counts
 
 
 def report_refusals(

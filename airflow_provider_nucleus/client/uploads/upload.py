@@ -110,6 +110,7 @@ class Upload:
             log=self._log,
         )
         self._checked: UploadSummary | None = None
+        self._delivery: Delivery | None = None
         self._stop = threading.Event()
 
     def start(self) -> StartedUpload:
@@ -205,6 +206,7 @@ class Upload:
                 log=self._log,
                 meter=self._meter("Sent", total=prepared.good),
             ) as delivery:
+                self._delivery = delivery
                 delivery.deliver(prepared.spool)
                 delivery.deliver_files(prepared.file_spool)
         record.all_sent = True
@@ -346,6 +348,8 @@ class Upload:
         retry attaches to them.
         """
         self._stop.set()
+        if self._delivery is not None:
+            return self._delivery.jobs
         return self._record.job_ids if self._record is not None else []
 
     @property

@@ -10,6 +10,7 @@ from airflow_provider_nucleus.client.cancelling import Cancellation
 from airflow_provider_nucleus.exceptions import (
     NucleusConfigError,
     NucleusConnectionError,
+    NucleusJobTimeout,
     NucleusUploadError,
     NucleusValidationError,
 )
@@ -19,6 +20,7 @@ from airflow_provider_nucleus.operators.uploads import (
     NucleusUploadPredictionsOperator,
 )
 from airflow_provider_nucleus.schema.items import DatasetItem
+from airflow_provider_nucleus.schema.jobs import JobStatus
 from airflow_provider_nucleus.schema.scenes import Frame, LidarScene
 from airflow_provider_nucleus.tasks.results import MAX_XCOM_BYTES
 from tests.airflow.batches import box, make_batch, write_lines
@@ -298,6 +300,31 @@ def test_on_kill_that_cannot_cancel_does_not_raise(dataset_id, batch, monkeypatc
 
     assert run(task)["processed"] == 3
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize("cancel_on_kill", [True, False])
+def test_images_that_are_never_taken_in_are_given_up(hook, batch, monkeypatch, request, cancel_on_kill):
+    """The wait for the jobs of image files ends with job_timeout, like any other."""
+    task = append(
+        hook.create_dataset(request.node.name), batch, job_timeout=0.05, cancel_on_kill=cancel_on_kill
+    )
+    client = task.hook.get_conn()
+    real = client.send
+    monkeypatch.setattr(
+        client,
+        "send",
+        lambda call, **more: (
+            JobStatus(status="Running") if call.name.startswith("look at job") else real(call, **more)
+        ),
+    )
+    cancelled = []
+    monkeypatch.setattr(
+        task.hook, "cancel_job", lambda job_id: cancelled.append(job_id) or Cancellation.REQUESTED
+    )
+    with pytest.raises(NucleusJobTimeout) as caught:
+        run(task)
+
+    assert cancelled == ([caught.value.job_id] if cancel_on_kill else [])
 
 
 @pytest.mark.parametrize("place", ["in.jsonl", "./in.jsonl", "link.jsonl", "in-*.jsonl", "folder"])

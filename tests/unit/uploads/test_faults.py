@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
+from PIL import Image
 
 from airflow_provider_nucleus.client.calls.jobs import job_status
 from airflow_provider_nucleus.client.retry import RetryPolicy
@@ -22,6 +24,7 @@ from tests.unit.uploads.conftest import Bench, box, boxes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from airflow_provider_nucleus.client.sync import NucleusClient
 
@@ -460,3 +463,74 @@ def test_jobs_can_be_looked_at_while_they_run(stage: Stage):
     """The ids that start() returns are jobs of the server."""
     for job_id in stage.upload(boxes(30), chunk_rows=10).start().job_ids:
         assert stage.client.send(job_status(job_id)).job_id == job_id
+
+
+LOOK = re.compile(r"job/[^/]+$")
+
+
+def images(folder: Path, count: int) -> list[dict]:
+    """Rows of items whose images are files."""
+    rows = []
+    for number in range(count):
+        path = folder / f"{number}.png"
+        Image.new("RGB", (8, 6), (number, 0, 0)).save(path)
+        rows.append({"reference_id": f"local-{number}", "image_url": str(path)})
+    return rows
+
+
+def forge(stage: Stage, status: dict, *, seen=lambda: None) -> None:
+    """Let every look at a job find *status*."""
+    real = stage.client.send
+
+    def send(call, **arguments):
+        if not LOOK.search(call.path):
+            return real(call, **arguments)
+        seen()
+        return call.parse({"job_id": call.path.rpartition("/")[2], "message": {}, **status})
+
+    stage.client.send = send
+
+
+@pytest.mark.parametrize("status", ["Errored_Server", "Errored", "Something_New", "Cancelled"])
+def test_images_of_a_job_that_failed_are_not_stored(stage: Stage, tmp_path, status: str):
+    """However many bad rows are tolerated: the upload fails with the job's name and reason, and a retry sends the images again."""
+    state = MemoryState()
+    rows = images(tmp_path, 3)
+    options = {"kind": "items", "state": state, "max_error_rate": 1}
+    forge(stage, {"status": status, "message": {"final_error": "Boom: disk full"}})
+    with pytest.raises(
+        NucleusUploadError,
+        match=rf"job_\w+ ended as {status} \(Boom: disk full\), with 3 images.*sends these images again",
+    ) as caught:
+        stage.upload(rows, **options).run()
+    assert caught.value.job_ids == stage.bench.jobs("uploadDatasetItems")[-1:]
+
+    del stage.client.send
+    posts = len(stage.proxy.requests("POST .*/append"))
+    assert stage.upload(rows, **options).run().processed == 3
+    assert len(stage.proxy.requests("POST .*/append")) == posts + 1
+
+
+def test_waiting_for_images_ends(stage: Stage, tmp_path):
+    """A job that never ends is given up after job_timeout, by name."""
+    upload = stage.upload(images(tmp_path, 13), kind="items", job_timeout=0.05, poll_interval=0.02)
+    forge(stage, {"status": "Running"})
+    with pytest.raises(
+        NucleusJobTimeout, match=r"which takes in \d+ images, did not end within 0\.05 s"
+    ) as caught:
+        upload.start()
+
+    jobs = stage.bench.jobs("uploadDatasetItems")[-2:]
+    assert caught.value.job_id in jobs
+    assert sorted(upload.cancel()) == sorted(jobs)
+
+
+def test_stopping_names_the_jobs_that_take_in_images(stage: Stage, tmp_path):
+    """Whoever kills the upload learns what to cancel."""
+    left = []
+    upload = stage.upload(images(tmp_path, 3), kind="items")
+    forge(stage, {"status": "Running"}, seen=lambda: left.extend(upload.cancel()))
+    with pytest.raises(NucleusUploadError, match=r"left running: job_"):
+        upload.start()
+
+    assert left == stage.bench.jobs("uploadDatasetItems")[-1:]
