@@ -6,6 +6,8 @@ set by the batch; the disk takes the validated rows, as JSON, for as long as the
 
 from __future__ import annotations
 
+import contextlib
+import gc
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +18,7 @@ from airflow_provider_nucleus.exceptions import NucleusUploadError, NucleusValid
 from airflow_provider_nucleus.schema.batches import RowBatch, batches_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
     from airflow_provider_nucleus.client.uploads.quarantine import Quarantine
@@ -112,6 +114,7 @@ def _pass(
     count = duplicates = 0
     hashes = None if exact else KeyHashes(folder)
     with (
+        _no_collections(),
         SpoolWriter(folder / "rows.ndjson", chunk_rows=cut.rows, salt=cut.salt, has=cut.has) as writer,
         SpoolWriter(
             folder / "files.ndjson", chunk_rows=cut.file_rows, salt=cut.salt, has=cut.has
@@ -134,6 +137,18 @@ def _pass(
             on_rows(count)
         suspects = hashes.suspects() if hashes is not None else None
         return _Done(count, duplicates, writer.finish(), file_writer.finish(), suspects)
+
+
+@contextlib.contextmanager
+def _no_collections() -> Generator[None]:
+    """Pause the search for reference cycles: rows have none, and looking at millions of them takes a sixth of the time."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
 
 
 def _without_duplicates(
