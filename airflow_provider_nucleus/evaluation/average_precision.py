@@ -139,16 +139,18 @@ class _Active:
 
     def __init__(self, rows: RankedRows) -> None:
         every = np.uint16((1 << len(rows.thresholds)) - 1)
+        # Rows lie by label: a table of where each label begins, not a search for every row.
+        begin = np.searchsorted(rows.label, np.arange(len(rows.positives)), side="left")
         self.ignored: Bits | None = None
         changing = rows.hit != 0
         if rows.ignored is None:
             self.row = np.flatnonzero(changing)
-            first = np.searchsorted(rows.label, rows.label[self.row], side="left")
+            first = begin[rows.label[self.row]]
             self.before = self.row - first
         else:
             changing |= (rows.ignored != 0) & (rows.ignored != every)
             self.row = np.flatnonzero(changing)
-            first = np.searchsorted(rows.label, rows.label[self.row], side="left")
+            first = begin[rows.label[self.row]]
             steady = np.zeros(len(rows) + 1, dtype=np.int32)
             np.cumsum(~changing & (rows.ignored == 0), out=steady[1:])
             self.before = (steady[self.row] - steady[first]).astype(np.int64)
