@@ -45,6 +45,25 @@ class ErrorKind(IntEnum):
     BACKGROUND = 5
 
 
+_RULES = (
+    ErrorKind.LEFT_OUT,
+    ErrorKind.TRUE_POSITIVE,
+    ErrorKind.LOCALIZATION,
+    ErrorKind.CLASSIFICATION,
+    ErrorKind.DUPLICATE,
+    ErrorKind.BACKGROUND,
+)
+"""What a prediction is by the first of these that holds; BOTH if none does."""
+
+_FIRST_RULE: NDArray[np.int8] = np.array(
+    [
+        next((kind for bit, kind in enumerate(_RULES) if bits >> bit & 1), ErrorKind.BOTH)
+        for bits in range(1 << len(_RULES))
+    ],
+    dtype=np.int8,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class ErrorCounts:
     """How many of each kind; *missed* counts ground truths, the rest predictions."""
@@ -75,14 +94,14 @@ class Attribution:
         """Count the kinds, over the rows chosen by the masks where they are given."""
         kinds = self.kind if predictions is None else self.kind[predictions]
         missed = self.missed if ground_truth is None else self.missed[ground_truth]
-        by_kind = np.bincount(kinds.astype(np.int64) + 1, minlength=len(ErrorKind)).tolist()
+        of = {kind: int(np.count_nonzero(kinds == kind)) for kind in ErrorKind}
         return ErrorCounts(
-            true_positive=by_kind[ErrorKind.TRUE_POSITIVE + 1],
-            localization=by_kind[ErrorKind.LOCALIZATION + 1],
-            classification=by_kind[ErrorKind.CLASSIFICATION + 1],
-            both=by_kind[ErrorKind.BOTH + 1],
-            duplicate=by_kind[ErrorKind.DUPLICATE + 1],
-            background=by_kind[ErrorKind.BACKGROUND + 1],
+            true_positive=of[ErrorKind.TRUE_POSITIVE],
+            localization=of[ErrorKind.LOCALIZATION],
+            classification=of[ErrorKind.CLASSIFICATION],
+            both=of[ErrorKind.BOTH],
+            duplicate=of[ErrorKind.DUPLICATE],
+            background=of[ErrorKind.BACKGROUND],
             missed=int(np.count_nonzero(missed)),
         )
 
@@ -137,27 +156,28 @@ def attribute(
     if not 0.0 < background < foreground <= 1.0:
         raise ValueError(f"TIDE needs 0 < background < foreground <= 1, not {background} and {foreground}")
     right, wrong = overlaps.right_overlap, overlaps.wrong_overlap
-    kind = np.full(right.size, ErrorKind.BOTH, dtype=np.int8)
-    # From the last rule to the first, so that an earlier one overwrites.
-    for error, holds in (
-        (ErrorKind.BACKGROUND, (right <= background) & (wrong <= background)),
-        (ErrorKind.DUPLICATE, right >= foreground),
-        (ErrorKind.CLASSIFICATION, wrong >= foreground),
-        (ErrorKind.LOCALIZATION, (right >= background) & ~localized),
-        (ErrorKind.TRUE_POSITIVE, true_positive),
-        (ErrorKind.LEFT_OUT, ~considered),
-    ):
-        np.copyto(kind, np.int8(error), where=holds)
+    # One bit a rule, and a table from the bits to the first rule that holds: no branch per prediction.
+    rules = np.zeros(right.size, dtype=np.uint8)
+    for bit, holds in enumerate((
+        ~considered,
+        true_positive,
+        (right >= background) & ~localized,
+        wrong >= foreground,
+        right >= foreground,
+        (right <= background) & (wrong <= background),
+    )):
+        rules |= holds.view(np.uint8) << np.uint8(bit)
+    kind = _FIRST_RULE[rules]
 
     towards = np.full(right.size, NONE, dtype=np.int32)
+    missed = missing.copy()
     for error, partner in (
         (ErrorKind.LOCALIZATION, overlaps.right),
         (ErrorKind.CLASSIFICATION, overlaps.wrong),
     ):
         rows = np.flatnonzero(kind == error)
-        towards[rows] = partner[rows]
-    missed = missing.copy()
-    missed[towards[towards != NONE]] = False
+        towards[rows] = pointed_at = partner[rows]
+        missed[pointed_at] = False
     return Attribution(kind=frozen(kind), towards=frozen(towards), missed=frozen(missed))
 
 

@@ -60,23 +60,31 @@ def confusion(
     truths, found = matches.ground_truth, matches.predictions
     hits = true_positives(matches, threshold)
     wanted = truths.counted if ground_truth is None else truths.counted & ground_truth
-    partner = np.where(matches.overlap >= threshold, matches.match, np.int32(NONE))
-    unmatched = matches.match == NONE
-    partner = np.where(unmatched & (matches.shown_overlap >= threshold), matches.shown, partner)
-    # The last entry of each table answers for -1.
-    known = np.append(wanted, np.False_)[partner]
-    kept = found.counted & ~(hits & ~known)
-    if predictions is not None:
-        kept &= predictions
+    # Few predictions overlap anything by the threshold: all work on pairs is done on their rows alone.
+    matched = np.flatnonzero(matches.overlap >= threshold)
+    matched = matched[matches.match[matched] != NONE]
+    beside = np.flatnonzero(matches.shown_overlap >= threshold)
+    beside = beside[(matches.match[beside] == NONE) & (matches.shown[beside] != NONE)]
+    rows = np.concatenate((matched, beside))
+    partner = np.concatenate((matches.match[matched], matches.shown[beside]))
+    known = wanted[partner]
+    kept = found.counted if predictions is None else found.counted & predictions
+    counted = kept[rows]
     missed = wanted.copy()
-    missed[partner[kept & known]] = False
+    missed[partner[counted & known]] = False
 
     span = labels + 1
-    label_of: IndexArray = np.concatenate((truths.label, [labels])).astype(np.int64)
-    truth_label = label_of[np.where(known, partner, np.int32(NONE))]
-    pairs: IndexArray = truth_label * span + found.label
-    keys = np.concatenate((pairs[kept], truths.label[missed].astype(np.int64) * span + labels))
+    paired = counted & known
+    pairs = truths.label[partner[paired]].astype(np.int64) * span + found.label[rows[paired]]
+    # A hit on what is not wanted is left out; whatever else is kept and has no partner stands against the background.
+    elsewhere = rows[counted & (known | hits[rows])]
+    alone = np.bincount(np.compress(kept, found.label), minlength=labels)
+    alone -= np.bincount(found.label[elsewhere], minlength=labels)
+    keys = np.concatenate((pairs, truths.label[missed].astype(np.int64) * span + labels))
     cells, counts = _count(keys, span * span)
+    background = np.flatnonzero(alone)
+    cells = np.concatenate((cells, labels * span + background))
+    counts = np.concatenate((counts, alone[background]))
     truth, predicted = cells // span, cells % span
     return Confusion(
         threshold=threshold,

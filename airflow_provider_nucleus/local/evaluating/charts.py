@@ -109,7 +109,9 @@ def _rest(loaded: Loaded, selection: Selection) -> dict[str, Any]:
     )
     kept = counted_predictions(loaded, selection)
     bucket = loaded.arrays["prediction_bucket"]
-    histogram = np.bincount(bucket if kept is None else bucket[kept], minlength=BUCKETS + 1)[:BUCKETS]
+    histogram = np.bincount(bucket if kept is None else np.compress(kept, bucket), minlength=BUCKETS + 1)[
+        :BUCKETS
+    ]
     bounds = bounds_of(BUCKETS).tolist()
     return {
         "totalCounts": {
