@@ -16,18 +16,19 @@ from airflow_provider_nucleus.evaluation.arrays import descending, group_sizes, 
 from airflow_provider_nucleus.evaluation.average_precision import COCO_RECALLS, true_positives_needed
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.evaluation.arrays import FloatArray, IndexArray
+    from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray, IndexArray
     from airflow_provider_nucleus.evaluation.coco_match import CocoOptions, CocoRows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CocoTables:
-    """The curves behind every COCO number; NaN where a label has no ground truth in the size range.
+    """The curves behind every COCO number; NaN where a label has no ground truth in the size range, or is *unscored*.
 
     - *precision* and *confidence*: [threshold, recall level, label, size range], at the last detection cut-off;
       precision is 0 beyond the reached recall, where confidence is NaN;
     - *recall*: [threshold, label, size range, detection cut-off];
-    - *positives*: [label, size range], the ground truths to be found.
+    - *positives*: [label, size range], the ground truths to be found;
+    - *unscored*: [label], whether the label has predictions, none of which has a confidence.
     """
 
     options: CocoOptions
@@ -35,6 +36,7 @@ class CocoTables:
     confidence: FloatArray
     recall: FloatArray
     positives: IndexArray
+    unscored: BoolArray
 
 
 ROWS_AT_ONCE = 500_000
@@ -44,7 +46,8 @@ ROWS_AT_ONCE = 500_000
 def accumulate(rows: CocoRows, *, options: CocoOptions) -> CocoTables:
     """Compute the curves of all labels, thresholds and size ranges; *options* are those the rows were matched with."""
     labels = rows.positives.shape[0]
-    tables = _Tables(options, rows.positives)
+    scored = np.bincount(rows.label, minlength=labels) > 0
+    tables = _Tables(options, rows.positives, unscored=(rows.silent > 0) & ~scored)
     if len(rows) <= ROWS_AT_ONCE:
         tables.fill(rows, np.arange(len(rows)))
     else:
@@ -63,17 +66,18 @@ def accumulate(rows: CocoRows, *, options: CocoOptions) -> CocoTables:
 class _Tables:
     """The tables while they are filled, laid out the way they are written and handed out transposed."""
 
-    def __init__(self, options: CocoOptions, positives: IndexArray) -> None:
+    def __init__(self, options: CocoOptions, positives: IndexArray, *, unscored: BoolArray) -> None:
         labels, areas = positives.shape
         thresholds = len(options.thresholds)
         self.options = options
         self.positives = positives
+        self.unscored = unscored
         self.precision = np.full((areas, thresholds, labels, COCO_RECALLS.size), np.nan)
         self.confidence = np.full_like(self.precision, np.nan)
         self.recall = np.full((areas, thresholds, len(options.max_detections), labels), np.nan)
         self.needed = [true_positives_needed(positives[:, column], COCO_RECALLS) for column in range(areas)]
         for column in range(areas):
-            to_find = positives[:, column] > 0
+            to_find = (positives[:, column] > 0) & ~unscored
             self.precision[column][:, to_find] = 0.0
             self.recall[column][:, :, to_find] = 0.0
 
@@ -110,6 +114,7 @@ class _Tables:
             confidence=self.confidence.transpose(1, 3, 2, 0),
             recall=self.recall.transpose(1, 3, 0, 2),
             positives=self.positives,
+            unscored=self.unscored,
         )
 
 

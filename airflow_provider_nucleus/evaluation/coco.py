@@ -57,8 +57,8 @@ class CocoResult:
         return average_recall(self.tables, threshold=threshold, area=area, label=label)
 
     def curve(self, label: int, *, threshold: float = 0.5, area: int = 0) -> PrecisionRecall | None:
-        """Precision against recall of one label; None when the label has no ground truth to be found."""
-        if self.tables.positives[label, area] == 0:
+        """Precision against recall of one label; None without ground truth to be found or without any confidence."""
+        if self.tables.positives[label, area] == 0 or self.tables.unscored[label]:
             return None
         at = threshold_place(self.tables.options.thresholds, threshold)
         return PrecisionRecall(

@@ -73,7 +73,7 @@ class CocoRows:
     One entry per kept prediction, in the order (image, label, confidence descending): its *label*, *confidence*, its
     *rank* by confidence within (image, label), and per size range (second axis) one bit per threshold:
     *hit* (true positive) and *ignored*. *positives* counts the ground truths to be found, per label and size range.
-    *excluded* counts the predictions that were left out because they have no confidence.
+    *silent* counts the predictions that were left out because they have no confidence, per label.
     """
 
     label: NDArray[np.integer]
@@ -82,7 +82,12 @@ class CocoRows:
     hit: Bits
     ignored: Bits
     positives: IndexArray
-    excluded: int
+    silent: IndexArray
+
+    @property
+    def excluded(self) -> int:
+        """How many predictions were left out."""
+        return int(self.silent.sum())
 
     def __len__(self) -> int:
         return int(self.label.size)
@@ -105,7 +110,7 @@ def match_coco(
         hit=hit[rows],
         ignored=ignored[rows],
         positives=np.stack(positives, axis=1).astype(np.int64),
-        excluded=int(np.isnan(predictions.confidence).sum()),
+        silent=np.bincount(predictions.label[np.isnan(predictions.confidence)], minlength=labels),
     )
 
 
@@ -172,7 +177,7 @@ def merge_rows(parts: Iterable[CocoRows]) -> CocoRows:
         hit=np.concatenate([part.hit for part in given]),
         ignored=np.concatenate([part.ignored for part in given]),
         positives=np.sum([part.positives for part in given], axis=0),
-        excluded=sum(part.excluded for part in given),
+        silent=np.sum([part.silent for part in given], axis=0),
     )
 
 

@@ -51,6 +51,20 @@ class Counts:
             return None
         return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
+    @property
+    def undefined(self) -> dict[str, str]:
+        """Why there is no precision, recall, f1 or mean_overlap, for those that are None."""
+        reasons = {}
+        if self.precision is None:
+            reasons["precision"] = "no predictions"
+        if self.recall is None:
+            reasons["recall"] = "no ground truth"
+        if self.f1 is None:
+            reasons["f1"] = reasons.get("precision") or reasons["recall"]
+        if self.mean_overlap is None:
+            reasons["mean_overlap"] = "no true positives"
+        return reasons
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelCounts:

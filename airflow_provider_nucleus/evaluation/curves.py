@@ -27,7 +27,8 @@ class PrecisionRecallCurve:
 
     *precision* is the highest at this recall or beyond, *confidence* that of the true positive which reaches it (at
     recall 0 the first one; pycocotools gives the most confident prediction there, right or wrong). The curve of a
-    label with ground truth and no true positive has no points and AP 0.
+    label with ground truth and no true positive has no points and AP 0; one whose predictions all lack a confidence has
+    none either, and no AP.
     """
 
     label: int
@@ -49,6 +50,9 @@ def precision_recall_curves(rows: RankedRows, *, threshold: float) -> list[Preci
     nothing = np.zeros(0, dtype=np.float64)
     for label in np.flatnonzero(rows.positives).tolist():
         number = place.get(label)
+        ap = Metric(0.0 if number is None else float(curve.precision[number].sum()) / len(COCO_RECALLS))
+        if rows.unscored is not None and rows.unscored[label]:
+            ap = undefined("no prediction of this label has a confidence")
         reached = None if number is None else curve.reached[number]
         curves.append(
             PrecisionRecallCurve(
@@ -57,9 +61,7 @@ def precision_recall_curves(rows: RankedRows, *, threshold: float) -> list[Preci
                 recall=nothing if reached is None else COCO_RECALLS[reached],
                 precision=nothing if reached is None else curve.precision[number, reached],
                 confidence=nothing if reached is None else rows.confidence[curve.row[number, reached]],
-                average_precision=Metric(
-                    0.0 if number is None else float(curve.precision[number].sum()) / len(COCO_RECALLS)
-                ),
+                average_precision=ap,
             )
         )
     return curves

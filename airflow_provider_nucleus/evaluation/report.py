@@ -57,7 +57,7 @@ class Report:
     models: dict[str, ModelReport]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the report as JSON values; an undefined number is null, with its reason under `undefined`."""
+        """Return the report as JSON values; an undefined number is null, with its reason under `undefined` beside it."""
         side = self.truth.columns
         left_out = {CROWD: int(side.crowd.sum()), UNLABELLED: int((side.ignore & ~side.crowd).sum())}
         return {
@@ -102,9 +102,13 @@ class Report:
 
     @staticmethod
     def _label(model: ModelReport, code: int) -> dict[str, Any]:
+        numbers = {
+            "AP": model.coco.label_ap(code),
+            "AP50": model.coco.label_ap(code, threshold=0.5),
+        }
         return {
-            "AP": model.coco.label_ap(code).value,
-            "AP50": model.coco.label_ap(code, threshold=0.5).value,
+            **{name: metric.value for name, metric in numbers.items()},
+            "undefined": _undefined(numbers),
             "ground_truth": int(model.coco.tables.positives[code, 0]),
             "nucleus": _counts(model.counts.of(code)),
         }
@@ -182,6 +186,10 @@ def _counts(counts: Counts) -> dict[str, Any]:
         "recall": counts.recall,
         "f1": counts.f1,
         "mean_iou": counts.mean_overlap,
+        "undefined": {
+            "mean_iou" if name == "mean_overlap" else name: reason
+            for name, reason in counts.undefined.items()
+        },
     }
 
 

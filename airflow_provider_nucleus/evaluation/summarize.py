@@ -1,7 +1,8 @@
 """The numbers the field knows by name, read from COCO curves: AP, AP50, AR100 and their relatives.
 
-Every number is a mean over thresholds and labels that have ground truth to be found in the size range. When there
-is none the number is undefined, with the reason; it is never -1 or 0.
+Every number is a mean over thresholds and labels that have ground truth to be found in the size range; labels all of
+whose predictions lack a confidence cannot be ranked and are left out. When none is left the number is undefined, with
+the reason; it is never -1 or 0.
 """
 
 from __future__ import annotations
@@ -83,5 +84,7 @@ def _mean(values: FloatArray, tables: CocoTables, *, area: int, label: int | Non
     known = values[~np.isnan(values)]
     if known.size:
         return Metric(float(np.mean(known)))
+    if (tables.positives[:, area] > 0)[slice(None) if label is None else label].any():
+        return undefined("no prediction" + ("" if label is None else " of this label") + " has a confidence")
     where = "" if area == 0 else f" of {tables.options.areas[area].name} size"
     return undefined(f"no ground truth{where}" + ("" if label is None else " of this label") + " to be found")

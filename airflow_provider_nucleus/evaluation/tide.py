@@ -21,7 +21,7 @@ with detections only counts 0, unlike in COCO.
 Counts and dAP equal tidecv 1.0.1 (1e-12), its tie rule included: among equal confidences of different images a
 correction puts all errors before all true positives. Deviations: where a correction leaves no class at all, dAP is
 undefined instead of a division by zero, and so is AP without any ground truth (tidecv: 0); detections without
-confidence, which tidecv does not know, are matched last and left out of AP.
+confidence, which tidecv does not know, are matched last and left out of AP, and so is a class that has no others.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ from airflow_provider_nucleus.evaluation.average_precision import (
     RankedRows,
     average_precisions,
     true_positives_needed,
+    unscored_labels,
 )
 from airflow_provider_nucleus.evaluation.greedy import resolve
 from airflow_provider_nucleus.evaluation.matching import prediction_order, truth_order
@@ -135,9 +136,11 @@ def tide_of_pairs(
     """Attribute and price the errors of sides whose pairs are known already; the geometry is not looked at.
 
     *pairs* are those of equal image and label by *foreground* or more, regions included (by the share of the
-    detection inside), in any order. *overlaps* are the largest ones with counted ground truth.
+    detection inside), in any order. *overlaps* are the largest ones with counted ground truth. Detections without
+    confidence have no pairs and are left out.
     """
     rows = _most_confident(predictions, max_detections)
+    rows = rows[~np.isnan(predictions.confidence[rows])]
     rank = np.full(len(predictions), NONE, dtype=np.int64)
     rank[rows] = np.arange(rows.size)
     usable = (pairs.overlap >= foreground) & (rank[pairs.prediction] != NONE)
@@ -286,7 +289,9 @@ class _Prices:
         )
         self.positives = self._per_class(self.counted)
         self.confidence = confidence = predictions.confidence
-        scored = rows[~np.isnan(confidence[rows])]
+        silent = np.isnan(confidence)
+        scored = rows[~silent[rows]]
+        self.unscored = unscored_labels(self.label[silent], self.label[~silent], labels=self.classes)
         self.order = scored[descending(confidence[scored])]
         # tidecv lists the errors before the true positives once it corrects: that decides between equal confidences.
         listed = np.concatenate((scored[~self.hit[scored]], scored[self.hit[scored]]))
@@ -295,8 +300,9 @@ class _Prices:
     def result(self) -> tuple[Metric, ApLost]:
         """Price all kinds."""
         if not self.counted.any():
-            nothing = undefined("no ground truth")
-            return nothing, ApLost(*[nothing] * 8)
+            return self._none("no ground truth")
+        if self.unscored is not None and self.unscored[self.positives > 0].all():
+            return self._none("no prediction has a confidence")
         base = self._mean(self.order, self.label, self.hit, self.in_ap, self.positives)
 
         def gain(fixed: Metric) -> Metric:
@@ -313,6 +319,11 @@ class _Prices:
             false_positive=self._hits_first().minus(base),
             false_negative=self._asking_less(self.missing).minus(base),
         )
+
+    @staticmethod
+    def _none(reason: str) -> tuple[Metric, ApLost]:
+        nothing = undefined(reason)
+        return nothing, ApLost(*[nothing] * 8)
 
     def _first_at_its_truth(self, rows: IndexArray) -> BoolArray:
         """Mark, for each ground truth not found, the most confident of the errors that point at it."""
@@ -366,6 +377,8 @@ class _Prices:
 
     def _mean_over(self, aps: FloatArray, label: IntArray, positives: IndexArray) -> Metric:
         there = (positives > 0) | (np.bincount(label, minlength=self.classes) > 0)
+        if self.unscored is not None:
+            there &= ~self.unscored
         if not there.any():
             return undefined("no detection and no ground truth is left after this correction")
         return Metric(float(aps[there].sum()) / int(there.sum()))

@@ -55,8 +55,43 @@ def test_json_has_the_named_numbers_of_every_model(tmp_path, capsys):
     assert tuple(empty["nucleus"][key] for key in ("tp", "fp", "fn", "precision")) == (0, 0, 1, None)
     assert pytest.approx(good["per_class"]["cat"]["AP"]) == 1.0
     assert good["per_class"]["dog"]["AP"] is None
+    assert good["per_class"]["dog"]["undefined"]["AP"] == "no ground truth of this label to be found"
+    assert empty["nucleus"]["undefined"] == {
+        "precision": "no predictions",
+        "f1": "no predictions",
+        "mean_iou": "no true positives",
+    }
     assert list(report["ground_truth"]["excluded"].values()) == [1]
     assert report["engine"].startswith("airflow-provider-nucleus ")
+
+
+def _nulls(value, path=""):
+    """Yield the path of every null, with whether a reason stands beside it."""
+    for key, inner in value.items():
+        if isinstance(inner, dict):
+            yield from _nulls(inner, f"{path}{key}.")
+        elif inner is None:
+            yield f"{path}{key}", bool(value.get("undefined", {}).get(key))
+
+
+def test_results_without_scores_have_no_ap_and_say_so(tmp_path, capsys):
+    """Counts are there, COCO's numbers are null: overall, by class, by size; no null without a reason."""
+    truth, paths = files(tmp_path)
+    rows = [{"image_id": 1, "category_id": 1, "bbox": [0, 0, 20, 20]}]
+    paths[1].write_text(json.dumps(rows))
+
+    assert main(["evaluate", "--ground-truth", str(truth), "--predictions", *map(str, paths), "--json"]) == 0
+
+    report = json.loads(capsys.readouterr().out)
+    silent = report["models"]["two/results"]
+    for name in ("AP", "AP50", "APs", "AR100"):
+        assert silent[name] is None
+        assert silent["undefined"][name] == "no prediction has a confidence"
+    assert silent["undefined"]["APl"] == "no ground truth of large size to be found"
+    assert silent["per_class"]["cat"]["AP"] is None
+    assert silent["per_class"]["cat"]["undefined"]["AP"] == "no prediction of this label has a confidence"
+    assert silent["nucleus"]["tp"] == 1
+    assert [path for path, explained in _nulls(report) if not explained] == []
 
 
 def test_tables_show_numbers_and_say_what_is_undefined(tmp_path, capsys):

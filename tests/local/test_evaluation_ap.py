@@ -264,3 +264,59 @@ def test_models_of_different_families_are_compared_on_both(api: Api, nucleus: Lo
 
     assert charts(api, one)["mapSummary"]["mapAt5095"] == 1.0
     assert (found["baseline"], found["other"]) == ({"value": 0.5}, {"value": 1.0})
+
+
+def test_a_label_without_any_confidence_has_no_ap(api: Api, nucleus: LocalNucleus):
+    """Right cars without confidence beside perfect buses: the mean is that of the buses, the cars' AP is null with a reason."""
+    evaluation = evaluated(
+        api,
+        [box("a", "car", 0), box("a", "bus", 100)],
+        [box("a", "car", 0), box("a", "bus", 100, confidence=0.9)],
+    )
+    silent = {"value": None, "reason": "no prediction of this label has a confidence"}
+
+    found = charts(api, evaluation)
+    assert found["mapSummary"]["mapAt50"] == 1.0
+    assert found["apBySize"]["small"] == 1.0
+    assert found["perClassAp"] == [{"classLabel": "bus", "ap": 1.0}]
+    for family in ("coco", "nucleus"):
+        curves = own(nucleus, f"evaluations/{evaluation}/prCurves", family=family)["curves"]
+        assert {curve["label"]: curve["average_precision"] for curve in curves} == {
+            "bus": {"value": 1.0},
+            "car": silent,
+        }
+    assert own(nucleus, f"evaluations/{evaluation}/errors")["ap"] == {"value": 1.0}
+
+
+def test_nothing_scored_is_null_in_every_price_of_errors(api: Api, nucleus: LocalNucleus):
+    """Without any confidence there is no AP to lose and nothing to match by it: the prices say why they are missing."""
+    evaluation = evaluated(api, [box("a", "car", 0)], [box("a", "car", 0)])
+
+    found = own(nucleus, f"evaluations/{evaluation}/errors")
+
+    silent = {"value": None, "reason": "no prediction has a confidence"}
+    assert found["ap"] == silent
+    assert {str(value) for value in found["lost_ap"].values()} == {str(silent)}
+    assert {kind: count for kind, count in found["counts"].items() if count} == {"missed": 1}
+
+
+def test_an_unscored_prediction_elsewhere_does_not_hide_that_a_size_was_missed(api: Api):
+    """The small car was missed: AP of small ones is 0, whatever else has no confidence."""
+    large = (0.0, 500.0, 200.0, 200.0)
+    truth = [box("a", "car", 0), shape("car", large, "B")]
+    unscored = shape("car", (900, 900, 5, 5), "u")
+    evaluation = evaluated(api, truth, [shape("car", large, "pb", confidence=0.9), unscored])
+
+    assert charts(api, evaluation)["apBySize"] == {"small": 0.0, "medium": None, "large": 1.0}
+
+
+def test_the_f1_curve_and_calibration_say_why_a_number_is_null(api: Api, nucleus: LocalNucleus):
+    """Above every confidence precision has nothing to divide by; bins without predictions have no accuracy."""
+    evaluation = evaluated(api, [box("a", "car", 0)], [box("a", "car", 0, confidence=0.5)])
+
+    points = own(nucleus, f"evaluations/{evaluation}/f1Curve")["points"]
+    bins = own(nucleus, f"evaluations/{evaluation}/calibration")["bins"]
+
+    assert (points[0]["precision"], points[0]["recall"]) == ({"value": 1.0}, {"value": 1.0})
+    assert points[-1]["precision"] == {"value": None, "reason": "no prediction at this confidence"}
+    assert bins[0]["accuracy"] == {"value": None, "reason": "empty bin"}

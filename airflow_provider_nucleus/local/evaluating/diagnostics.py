@@ -163,7 +163,7 @@ def errors_of(loaded: Loaded) -> dict[str, Any]:
     """Return TIDE as published: counts and the AP each kind costs (dAP), at an overlap of 0.5, of everything.
 
     Matching is by confidence, so the counts are not those of ``tideAttribution``. Only objects that have a place in
-    AP take part.
+    AP take part, and of the predictions those with a confidence.
     """
     found = _tide(loaded)
     names = {entry: getattr(found.lost, entry) for entry in found.lost.__dataclass_fields__}

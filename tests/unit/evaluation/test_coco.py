@@ -14,6 +14,7 @@ from pycocotools import mask
 from airflow_provider_nucleus.evaluation.coco import evaluate_coco
 from airflow_provider_nucleus.evaluation.coco_match import BOX_OPTIONS, KEYPOINT_OPTIONS, CocoOptions
 from airflow_provider_nucleus.evaluation.cocojson import read_results, read_truth
+from airflow_provider_nucleus.evaluation.metric import undefined
 from tests.shared_data import shared_data
 from tests.unit.evaluation import oracle
 
@@ -301,7 +302,29 @@ def test_predictions_without_confidence_are_left_out_and_counted():
     _, result = evaluate(document_of(truths), guesses)
 
     assert result.excluded == 1
-    assert result.numbers["AP"].value == 0.0
+    assert undefined("no prediction has a confidence") == result.numbers["AP"] == result.numbers["AR100"]
+    (label,) = np.flatnonzero(result.tables.unscored)
+    assert result.label_ap(label).reason == "no prediction of this label has a confidence"
+    assert result.curve(label) is None
+
+
+def test_a_label_without_any_confidence_enters_no_mean():
+    """The other label's AP is the mean; a label with one scored prediction has an AP."""
+    truths = [
+        {"image_id": 1, "category_id": label, "bbox": [30 * label, 0, 10, 10], "area": 100}
+        for label in (2, 5)
+    ]
+    right = {"image_id": 1, "category_id": 2, "bbox": [60, 0, 10, 10], "score": 0.5}
+    silent = {"image_id": 1, "category_id": 5, "bbox": [150, 0, 10, 10]}
+
+    _, result = evaluate(document_of(truths), [right, silent])
+    _, scored = evaluate(
+        document_of(truths), [right, silent, {**silent, "bbox": [90, 0, 9, 9], "score": 0.1}]
+    )
+
+    assert result.numbers["AP"].value == pytest.approx(1.0)
+    assert result.numbers["AR1"].value == pytest.approx(1.0)
+    assert scored.numbers["AP"].value == pytest.approx(0.5)
 
 
 def test_an_annotation_with_id_0_is_found_like_any_other():

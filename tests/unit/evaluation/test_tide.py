@@ -218,7 +218,7 @@ def test_detections_without_confidence_are_matched_last_and_are_not_part_of_ap()
 
     alone = tide(truth_side([(0, CAT, BOX)]), prediction_side([(0, CAT, BOX)]))
     assert alone.attribution.kind.tolist() == [ErrorKind.TRUE_POSITIVE]
-    assert Metric(0.0) == alone.ap
+    assert undefined("no prediction has a confidence") == alone.ap == alone.lost.missed
 
 
 def test_without_ground_truth_there_is_no_ap():
