@@ -5,6 +5,7 @@
     NucleusError
     ├── NucleusConfigError            the connection is incomplete or contradicts itself
     ├── NucleusValidationError        one object is wrong; also a ValueError
+    ├── NucleusSourceError            a file of the input is missing, out of reach or cut off
     ├── NucleusConnectionError        no usable answer: host unreachable, reset, timeout
     ├── NucleusAPIError               an answer that is not a usable success
     │   ├── NucleusAuthError          401, 403
@@ -22,7 +23,7 @@
     └── NucleusEventError             the triggerer handed over an event that is not one of ours
 
 The classes are cut by what a caller does next: correct the input (config, validation, request), wait and retry
-(connection, rate limit, server), or look at the job. `retryable` says which. An error names its object and carries a
+(source, connection, rate limit, server), or look at the job. `retryable` says which. An error names its object and carries a
 `hint`: the next action, printed after the message. Errors survive pickling, because Airflow moves them between
 processes, and never hold a key: whoever raises one passes text that is already free of secrets.
 """
@@ -48,6 +49,7 @@ __all__ = [
     "NucleusRateLimitError",
     "NucleusRequestError",
     "NucleusServerError",
+    "NucleusSourceError",
     "NucleusUploadError",
     "NucleusValidationError",
 ]
@@ -124,6 +126,16 @@ class NucleusValidationError(NucleusError, ValueError):
     def at(self, *, row: int, source: str | None = None) -> NucleusValidationError:
         """Return the same complaint placed at a row of a source."""
         return NucleusValidationError(self.field, self.reason, row=row, source=source, hint=self.hint)
+
+
+class NucleusSourceError(NucleusError):
+    """A file of the input, `source`, cannot be read as it is now: missing, out of reach, or still being written."""
+
+    retryable = True
+
+    def __init__(self, reason: str, *, source: str, hint: str | None = None) -> None:
+        super().__init__(f"{source}: {reason}", hint=hint)
+        self.source = source
 
 
 class NucleusConnectionError(NucleusError):

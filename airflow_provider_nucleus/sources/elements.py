@@ -9,10 +9,12 @@ standard library's scanner, which knows where each ends.
 from __future__ import annotations
 
 import json
+import re
 from typing import IO, TYPE_CHECKING, Any
 
-from airflow_provider_nucleus.exceptions import NucleusValidationError
+from airflow_provider_nucleus.exceptions import NucleusSourceError, NucleusValidationError
 from airflow_provider_nucleus.sources.decode import loads
+from airflow_provider_nucleus.sources.files import cut_off
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,14 +28,16 @@ LONGEST_ELEMENT = 256 << 20
 _GUESSES = 4
 _SPACE = b" \t\r\n"
 _DELIMITERS = " \t\r\n,:]}"
+_BEGUN = re.compile(r"[-+.\w]{0,10}\s*")
+"""What the end of a file may leave of a number or a word."""
 _scanner = json.JSONDecoder()
 
 
 class JsonFile:
     """Reads one JSON document front to back; every method continues where the last one stopped.
 
-    All raise NucleusValidationError naming the file and the byte where it stops being JSON: what follows a break cannot be read,
-    so it is not one bad row.
+    All raise NucleusValidationError naming the file and the byte where it stops being JSON, or NucleusSourceError when it just
+    ends there: what follows a break cannot be read, so it is not one bad row.
     """
 
     def __init__(self, stream: IO[bytes], name: str) -> None:
@@ -99,6 +103,8 @@ class JsonFile:
                 value, end = _scanner.raw_decode(text)
             except json.JSONDecodeError as error:
                 if complete:
+                    if _just_ends(text, error):
+                        raise self._ended_early() from None
                     raise self._broken(error.msg, error.pos) from None
             except RecursionError:
                 raise self._broken("nested too deeply") from None
@@ -171,6 +177,8 @@ class JsonFile:
         try:
             return piece.decode("utf-8"), complete
         except UnicodeDecodeError as error:
+            if complete and error.reason == "unexpected end of data":
+                raise self._ended_early() from None
             if complete or error.start < len(piece) - 4:
                 raise self._broken(f"not UTF-8: {error.reason}", error.start) from None
             return piece[: error.start].decode("utf-8"), False
@@ -191,13 +199,27 @@ class JsonFile:
     def _expect(self, sign: bytes) -> None:
         found = self.peek()
         if found != sign:
-            shown = repr(found.decode("utf-8", "replace")) if found else "the end of the file"
-            raise self._broken(f"expected {sign.decode()!r}, found {shown}")
+            while len(self._window) - self._at < 16 and self._more():
+                pass
+            rest = self._window[self._at :].decode("utf-8", "replace")
+            if self._ended and _BEGUN.fullmatch(rest):
+                raise self._ended_early()
+            raise self._broken(f"expected {sign.decode()!r}, found {rest[:1]!r}")
         self._at += 1
+
+    def _ended_early(self) -> NucleusSourceError:
+        return cut_off(self._name, f"the JSON, after {self._before + len(self._window)} bytes,")
 
     def _broken(self, reason: str, ahead: int = 0) -> NucleusValidationError:
         where = self._before + self._at + ahead
         return NucleusValidationError("", f"is not valid JSON near byte {where}: {reason}", source=self._name)
+
+
+def _just_ends(text: str, error: json.JSONDecodeError) -> bool:
+    """Whether the text, which goes to the end of the file, fails to be JSON only because nothing follows it."""
+    if "escape" in error.msg:
+        return '"' not in text[error.pos :]
+    return error.msg.startswith("Unterminated") or _BEGUN.fullmatch(text, error.pos) is not None
 
 
 def _next_sign(text: str, at: int) -> int:

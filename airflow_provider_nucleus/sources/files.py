@@ -14,12 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusValidationError
+from airflow_provider_nucleus.exceptions import (
+    NucleusConfigError,
+    NucleusSourceError,
+    NucleusValidationError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
-__all__ = ["Part", "find_parts", "open_path", "open_plain", "to_path"]
+__all__ = ["Part", "cut_off", "find_parts", "open_path", "open_plain", "to_path"]
 
 _COMPRESSIONS = (".gz", ".zst")
 _ROW_SUFFIXES = frozenset({".jsonl", ".ndjson", ".json", ".parquet", ".pq"})
@@ -67,7 +71,7 @@ def find_parts(source: Any) -> list[Part]:
     """List the files of a source in a stable order (by name).
 
     A folder stands for every row file below it, hidden files and those starting with ``_`` excepted; a name with ``*``, ``?``
-    or ``[`` that is not itself a file is a glob. Raises NucleusValidationError when there is nothing to read.
+    or ``[`` that is not itself a file is a glob. Raises NucleusSourceError when there is nothing to read, which may change.
     """
     if isinstance(source, (list, tuple)):
         return [part for member in source for part in find_parts(member)]
@@ -81,25 +85,29 @@ def find_parts(source: Any) -> list[Part]:
         what = "matches no file"
     else:
         if hasattr(path, "is_file") and not _asks(path, "is_file"):
-            raise NucleusValidationError("", "does not exist or is not a file", source=name)
+            raise NucleusSourceError("does not exist or is not a file", source=name)
         return [Part(path, name)]
     if not found:
-        raise NucleusValidationError("", what, source=name)
+        raise NucleusSourceError(what, source=name)
     return sorted((Part(child, _shown(child)) for child in found), key=lambda part: part.name)
 
 
 def open_path(path: Any) -> IO[bytes]:
-    """Open any path for reading bytes as they lie there."""
-    opened: IO[bytes] = to_path(path).open("rb")
-    return opened
+    """Open any path for reading bytes as they lie there; trouble of its storage is a NucleusSourceError, now and later."""
+    name = _shown(path)
+    try:
+        opened: IO[bytes] = to_path(path).open("rb")
+    except OSError as error:
+        raise _unreadable(name, error) from error
+    return cast("IO[bytes]", _Stored(opened, name))
 
 
 @contextlib.contextmanager
 def open_plain(part: Part) -> Generator[IO[bytes]]:
     """Open a file for reading its decompressed bytes; gzip and zstd are recognised by their first bytes, not their names.
 
-    What breaks while decompressing surfaces as NucleusValidationError naming the file: nothing after that point can be
-    trusted, so it is not one bad row.
+    What breaks while decompressing surfaces as NucleusValidationError naming the file, or NucleusSourceError when the file just
+    ends: nothing after that point can be trusted, so it is not one bad row.
     """
     with contextlib.ExitStack() as stack:
         raw = stack.enter_context(open_path(part.path))
@@ -112,10 +120,67 @@ def open_plain(part: Part) -> Generator[IO[bytes]]:
             plain = raw
         try:
             yield plain
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        except EOFError as error:
+            raise cut_off(part.name, "the compressed file") from error
+        except (gzip.BadGzipFile, zlib.error) as error:
             raise NucleusValidationError(
-                "", f"the compressed file is damaged or cut off: {error}", source=part.name
+                "", f"the compressed file is damaged: {error}", source=part.name
             ) from error
+
+
+def cut_off(name: str, what: str) -> NucleusSourceError:
+    """Return the error for a file that ends before its format does."""
+    return NucleusSourceError(
+        f"{what} is cut off",
+        source=name,
+        hint="If it is still being written, a later try finds it whole; else bring it here again.",
+    )
+
+
+def _unreadable(name: str, error: OSError) -> NucleusSourceError:
+    return NucleusSourceError(f"cannot be read: {type(error).__name__}: {error}", source=name)
+
+
+class _Stored(io.RawIOBase):
+    """A file in its storage, whose failures are told apart from those of its content: a reset connection is no damaged file.
+
+    Decoders pass on what is not an OSError; of OSErrors nobody could say later whose they are.
+    """
+
+    def __init__(self, file: IO[bytes], name: str) -> None:
+        self._file = file
+        self._name = name
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return self._file.seekable()
+
+    def read(self, size: int | None = -1) -> bytes:
+        try:
+            return self._file.read(-1 if size is None else size)
+        except OSError as error:
+            raise _unreadable(self._name, error) from error
+
+    def readall(self) -> bytes:
+        return self.read()
+
+    def readinto(self, buffer: Any) -> int:
+        block = self.read(len(buffer))
+        buffer[: len(block)] = block
+        return len(block)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+        super().close()
 
 
 def _open_zstd(raw: IO[bytes], name: str) -> IO[bytes]:
@@ -145,8 +210,10 @@ class _ZstdReader(io.RawIOBase):
         try:
             block = self._stream.read(len(buffer))
         except OSError as error:
+            if "runcated" in str(error):
+                raise cut_off(self._name, "the compressed file") from error
             raise NucleusValidationError(
-                "", f"the compressed file is damaged or cut off: {error}", source=self._name
+                "", f"the compressed file is damaged: {error}", source=self._name
             ) from error
         buffer[: len(block)] = block
         return len(block)

@@ -26,7 +26,7 @@ def read_jsonl(part: Part) -> Iterator[RowBatch]:
     """Yield the objects of a JSONL file (plain, gzip or zstd); numbers are line numbers.
 
     Blank lines are skipped. A line that is not a JSON object becomes a problem row. Raises NucleusValidationError when the file
-    itself is damaged or is not line-wise.
+    itself is damaged or is not line-wise, NucleusSourceError when it cannot be read.
     """
     with open_plain(part) as stream:
         first = 1

@@ -49,7 +49,8 @@ def open_rows(
     are. `columns` restricts which Parquet columns are read.
 
     Nothing is validated and nothing is dropped: a row that cannot be read comes with its `problem`. Raises
-    NucleusValidationError when a file is missing or damaged as a whole, NucleusConfigError when arguments do not fit together.
+    NucleusSourceError when a file is missing, out of reach or cut off, NucleusValidationError when it is damaged as a whole,
+    NucleusConfigError when arguments do not fit together.
     """
     check_format(format)
     rules = mapping if isinstance(mapping, RowMapping) else RowMapping(fields=mapping or {})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import decimal
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusValid
 from airflow_provider_nucleus.schema.batches import RowBatch
 from airflow_provider_nucleus.schema.rows import SourceRow
 from airflow_provider_nucleus.sources.decode import loads
-from airflow_provider_nucleus.sources.files import Part, open_path
+from airflow_provider_nucleus.sources.files import Part, cut_off, open_path
 from airflow_provider_nucleus.sources.mapping import WIRE_FIELDS, RowMapping
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ __all__ = ["read_parquet"]
 ROWS = 5_000
 """Rows assembled at a time."""
 
+_MAGIC = b"PAR1"
+_SMALLEST = 12
+"""Bytes of the magic number twice and the length of the footer."""
 _JSON_FIELDS = frozenset({"annotations", "class_pdf", "embedding_vector", "geometry", "labels", "metadata"})
 _FLAT_BOX = ("x", "y", "width", "height")
 
@@ -40,8 +44,8 @@ def read_parquet(
 
     With `columnwise` the fields of the mapping are applied here, a column at a time; else the columns keep their names for the
     mapping to be applied row by row (templates need that). Only columns the mapping or the wire knows are read, or those listed in `columns`. Null cells are left out, as an absent key
-    would be. Raises NucleusConfigError without pyarrow, NucleusValidationError when the file is damaged or has none of the
-    columns.
+    would be. Raises NucleusConfigError without pyarrow, NucleusSourceError when the file cannot be read or is cut off,
+    NucleusValidationError when it is damaged or has none of the columns.
     """
     try:
         import pyarrow as pa
@@ -54,6 +58,9 @@ def read_parquet(
         with open_path(part.path) as stream, pq.ParquetFile(stream, pre_buffer=False) as file:
             yield from _batches(file, part, mapping, kind=kind, columns=columns, columnwise=columnwise)
     except (pa.ArrowException, OSError) as error:
+        # Not its storage's: that would be a NucleusSourceError.
+        if _ends_early(part):
+            raise cut_off(part.name, "the Parquet file") from error
         raise NucleusValidationError("", f"cannot be read as Parquet: {error}", source=part.name) from error
 
 
@@ -73,6 +80,16 @@ def _batches(
     for batch in file.iter_batches(batch_size=ROWS, columns=wanted, use_threads=False):
         yield _convert(batch, plan, first, part.name)
         first += batch.num_rows
+
+
+def _ends_early(part: Part) -> bool:
+    """Whether a file begins as Parquet does and does not end so: its last bytes are written last."""
+    with open_path(part.path) as stream:
+        head = stream.read(4)
+        if stream.seek(0, os.SEEK_END) < _SMALLEST:
+            return _MAGIC.startswith(head)
+        stream.seek(-4, os.SEEK_END)
+        return head == _MAGIC != stream.read(4)
 
 
 def _needed(schema: pa.Schema, mapping: RowMapping, kind: str) -> list[str]:

@@ -17,6 +17,7 @@ ERRORS = [
     exceptions.NucleusError("a", hint="b"),
     exceptions.NucleusConfigError("a", conn_id="c", field="f"),
     exceptions.NucleusValidationError("x", "is wrong", row=3, source="s", hint="h"),
+    exceptions.NucleusSourceError("is cut off", source="rows.jsonl.gz", hint="h"),
     exceptions.NucleusConnectionError("a", url="http://x", method="GET", attempts=3, conn_id="c"),
     *[
         getattr(exceptions, name)(
@@ -86,5 +87,6 @@ def test_retryable_says_whether_the_same_attempt_may_succeed_later():
         "NucleusConnectionError",
         "NucleusRateLimitError",
         "NucleusServerError",
+        "NucleusSourceError",
         "NucleusJobTimeout",
     } == retryable

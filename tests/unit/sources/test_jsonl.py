@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_nucleus.exceptions import NucleusValidationError
+from airflow_provider_nucleus.exceptions import NucleusSourceError, NucleusValidationError
 from airflow_provider_nucleus.sources import jsonl, open_rows
 
 if TYPE_CHECKING:
@@ -108,11 +108,22 @@ def test_blocks_do_not_matter(tmp_path_factory, lines: list[bytes], block: int):
 
 @pytest.mark.parametrize(("name", "pack"), [("rows.jsonl.gz", gzip.compress), ("rows.jsonl.zst", zstd)])
 def test_a_cut_compressed_file_is_an_error(tmp_path: Path, name: str, pack):
-    """Half a download must not look like a small data set."""
+    """Half a download must not look like a small data set; a later try may find it whole."""
     packed = pack(RAW)
     path = tmp_path / name
     path.write_bytes(packed[: len(packed) // 2])
-    with pytest.raises(NucleusValidationError, match=rf"{name}: the compressed file is damaged or cut off"):
+    with pytest.raises(NucleusSourceError, match=rf"{name}: the compressed file is cut off"):
+        read(path)
+
+
+@pytest.mark.parametrize(("name", "pack"), [("rows.jsonl.gz", gzip.compress), ("rows.jsonl.zst", zstd)])
+def test_a_damaged_compressed_file_is_an_error(tmp_path: Path, name: str, pack):
+    """Nothing a retry could mend."""
+    packed = bytearray(pack(RAW * 50))
+    packed[30:60] = b"\xff" * 30
+    path = tmp_path / name
+    path.write_bytes(packed)
+    with pytest.raises(NucleusValidationError, match=rf"{name}: the compressed file is damaged"):
         read(path)
 
 

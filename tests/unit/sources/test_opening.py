@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusValidationError
+from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusSourceError
 from airflow_provider_nucleus.schema.batches import batches_of
 from airflow_provider_nucleus.schema.rows import SourceRow
 from airflow_provider_nucleus.sources import fingerprint, open_rows
@@ -62,9 +62,9 @@ def test_a_list_of_paths_is_read_in_its_order(tmp_path: Path):
 
 @pytest.mark.parametrize("name", ["missing.jsonl", "*.jsonl", "empty"])
 def test_nothing_to_read_is_an_error_at_once(tmp_path: Path, name: str):
-    """An empty folder or a mistyped path must not look like an empty data set."""
+    """An empty folder or a mistyped path must not look like an empty data set; or the files come later."""
     (tmp_path / "empty").mkdir()
-    with pytest.raises(NucleusValidationError, match=name.replace("*", r"\*")):
+    with pytest.raises(NucleusSourceError, match=name.replace("*", r"\*")):
         open_rows(tmp_path / name, kind="predictions")
 
 

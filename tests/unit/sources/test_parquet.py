@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusValidationError
+from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusSourceError, NucleusValidationError
 from airflow_provider_nucleus.sources import RowMapping, open_rows
 
 if TYPE_CHECKING:
@@ -171,11 +171,28 @@ def test_a_file_without_usable_columns_says_which_it_has(tmp_path: Path):
 
 
 def test_damaged_files_are_errors(tmp_path: Path):
-    """A cut file names itself."""
+    """Whether the pages or the footer are broken, or nothing is Parquet."""
     path = write(tmp_path, pa.Table.from_pylist(WIRE[:10]))
-    path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(NucleusValidationError, match=r"rows\.parquet: cannot be read as Parquet"):
-        read(path)
+    whole = path.read_bytes()
+    for broken in (
+        whole[:4] + b"x" * 60 + whole[64:],
+        whole[:-60] + b"x" * 52 + whole[-8:],
+        b"x" * 100,
+        b"x",
+    ):
+        path.write_bytes(broken)
+        with pytest.raises(NucleusValidationError, match=r"rows\.parquet: cannot be read as Parquet"):
+            read(path)
+
+
+def test_a_cut_file_may_be_whole_later(tmp_path: Path):
+    """The footer is written last."""
+    path = write(tmp_path, pa.Table.from_pylist(WIRE[:10]))
+    whole = path.read_bytes()
+    for size in (0, 4, 20, len(whole) - 20):
+        path.write_bytes(whole[:size])
+        with pytest.raises(NucleusSourceError, match=r"rows\.parquet: the Parquet file is cut off"):
+            read(path)
 
 
 def test_parquet_is_recognised_without_its_suffix(tmp_path: Path):

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_nucleus.client.uploads.quarantine import Quarantine
-from airflow_provider_nucleus.exceptions import NucleusValidationError
+from airflow_provider_nucleus.exceptions import NucleusSourceError
 from airflow_provider_nucleus.sources import fingerprint, open_rows
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def test_a_prefix_is_a_folder(at: Callable[[str], Any]):
 
 def test_a_missing_key_is_an_error(at: Callable[[str], Any]):
     """It names the address."""
-    with pytest.raises(NucleusValidationError, match=r"rows/nothing\.jsonl: does not exist"):
+    with pytest.raises(NucleusSourceError, match=r"rows/nothing\.jsonl: does not exist"):
         open_rows(at("nothing.jsonl"), kind="predictions")
 
 

@@ -15,6 +15,8 @@ from airflow_provider_nucleus.exceptions import (
     NucleusRateLimitError,
     NucleusRequestError,
     NucleusServerError,
+    NucleusSourceError,
+    NucleusValidationError,
 )
 from airflow_provider_nucleus.tasks.retry_policy import DEFAULT_RETRY_POLICY
 
@@ -38,6 +40,7 @@ def decide(error: BaseException):
         NucleusNotFoundError("gone", status=404),
         NucleusRequestError("bad", status=422),
         NucleusConfigError("incomplete"),
+        NucleusValidationError("label", "is empty", row=3),
     ],
 )
 def test_hopeless_failures_are_not_retried(error):
@@ -56,9 +59,12 @@ def test_retry_after_sets_the_delay(kind):
     assert (RetryAction.RETRY, timedelta(seconds=42)) == (decision.action, decision.retry_delay)
 
 
-def test_unreachable_host_is_retried_with_the_tasks_delay():
-    """A connection error may pass; when is the task's own setting."""
-    decision = decide(NucleusConnectionError("away"))
+@pytest.mark.parametrize(
+    "error", [NucleusConnectionError("away"), NucleusSourceError("is cut off", source="s3://b/rows.jsonl.gz")]
+)
+def test_what_is_out_of_reach_is_retried_with_the_tasks_delay(error):
+    """A connection or a file may come; when is the task's own setting."""
+    decision = decide(error)
 
     assert (decision.action, decision.retry_delay) == (RetryAction.RETRY, None)
 

@@ -1,0 +1,89 @@
+"""Trouble of the storage a file lies in, in the middle of every format: never taken for a damaged file."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from airflow_provider_nucleus.exceptions import NucleusSourceError
+from airflow_provider_nucleus.sources import open_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROWS = [{"reference_id": f"i{n}", "label": "car", "type": "box", "geometry": {"x": n, "y": 0, "width": 1, "height": 1}} for n in range(20_000)]  # fmt: skip
+LINES = b"".join(json.dumps(row).encode() + b"\n" for row in ROWS)
+
+
+def parquet() -> bytes:
+    file = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(ROWS), file, row_group_size=2_000)
+    return file.getvalue()
+
+
+FORMATS: dict[str, Callable[[], bytes]] = {
+    "rows.jsonl": lambda: LINES,
+    "rows.jsonl.gz": lambda: gzip.compress(LINES),
+    "rows.jsonl.zst": lambda: pa.compress(LINES, codec="zstd", asbytes=True),
+    "rows.json": lambda: json.dumps(ROWS).encode(),
+    "rows.parquet": parquet,
+}
+TROUBLE = [
+    ConnectionResetError(104, "Connection reset by peer"),
+    TimeoutError("timed out"),
+    OSError(16, "SlowDown: please reduce your request rate"),
+    PermissionError(13, "Access Denied"),
+]
+
+
+class Far:
+    """A path in a store that fails after some bytes."""
+
+    def __init__(self, name: str, data: bytes, error: OSError, *, after: int) -> None:
+        self.name, self._data, self._error, self._after = name, data, error, after
+
+    def __str__(self) -> str:
+        return f"far://bucket/{self.name}"
+
+    def open(self, mode: str) -> Any:
+        assert mode == "rb"
+        if self._after < 0:
+            raise self._error
+        return Failing(self._data, self._error, after=self._after)
+
+
+class Failing(io.BytesIO):
+    """Bytes that cease to come."""
+
+    def __init__(self, data: bytes, error: OSError, *, after: int) -> None:
+        super().__init__(data)
+        self._error, self._left = error, after
+
+    def read(self, size: int | None = -1) -> bytes:
+        block = super().read(size)
+        self._left -= len(block)
+        if self._left < 0:
+            raise self._error
+        return block
+
+
+@pytest.mark.parametrize("error", TROUBLE, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("share", [-1, 0, 0.5], ids=["opening", "first bytes", "half"])
+@pytest.mark.parametrize("name", FORMATS)
+def test_trouble_of_the_storage_is_told_from_a_damaged_file(name: str, share: float, error: OSError):
+    """It names the file and the trouble, and may pass."""
+    data = FORMATS[name]()
+    far = Far(name, data, error, after=int(share * len(data)))
+
+    with pytest.raises(
+        NucleusSourceError, match=rf"{name}: cannot be read: {type(error).__name__}"
+    ) as caught:
+        list(open_rows(far, kind="predictions"))
+    assert caught.value.retryable
+    assert caught.value.__cause__ is error
