@@ -10,7 +10,8 @@ What COCO can say and Nucleus cannot:
 - an annotation of several rings becomes one polygon per ring (``coco-7-1``, ``coco-7-2`` with ``part`` and ``parts`` in the
   metadata).
 
-``iscrowd`` and ``area`` (square pixels) are kept in the metadata, for keypoints the ``bbox`` too. Boxes are ``[x, y, width, height]`` in pixels from the top left
+``iscrowd`` and ``area`` (square pixels) of ground truth are kept in the metadata, for keypoints the ``bbox`` too. A prediction has
+them where COCO's tools see another size than that of its shape: that of its box for a polygon, that of its mask for a box. Boxes are ``[x, y, width, height]`` in pixels from the top left
 corner in both worlds.
 """
 
@@ -27,7 +28,7 @@ from airflow_provider_nucleus.schema.rows import SourceRow
 from airflow_provider_nucleus.sources.coco_index import Category, CocoIndex, image_fields, load_index
 from airflow_provider_nucleus.sources.elements import JsonFile
 from airflow_provider_nucleus.sources.files import Part, open_plain
-from airflow_provider_nucleus.sources.rle import box_of_rle
+from airflow_provider_nucleus.sources.rle import area_of_rle, box_of_rle
 
 __all__ = ["CocoReader", "Geometry"]
 
@@ -103,11 +104,14 @@ class CocoReader:
                     numbers.extend([number] * len(made))
             yield RowBatch(name, numbers, rows, problems)
 
-    @property
-    def _kept(self) -> tuple[str, ...]:
+    def _metadata(self, element: Mapping[str, Any]) -> Row:
+        if self.predictions:
+            # COCO's tools take no notice of the area a result states.
+            area = _seen_area(element, self.geometry)
+            return {} if area is None else {"iscrowd": 0, "area": area}
         # An object without a labelled keypoint is nowhere but in its box.
-        boxed = self.geometry == "keypoints" and not self.predictions
-        return ("iscrowd", "area", "bbox") if boxed else ("iscrowd", "area")
+        kept = ("iscrowd", "area", "bbox") if self.geometry == "keypoints" else ("iscrowd", "area")
+        return {name: element[name] for name in kept if name in element}
 
     def _object_rows(self, element: Mapping[str, Any], index: CocoIndex) -> list[Row]:
         image_id = element["image_id"]
@@ -118,7 +122,7 @@ class CocoReader:
             "geometry": None,
             "reference_id": index.reference(image_id),
             "annotation_id": self._annotation_id(element, image_id),
-            "metadata": {name: element[name] for name in self._kept if name in element},
+            "metadata": self._metadata(element),
         }
         if "score" in element:
             row["confidence"] = element["score"]
@@ -170,6 +174,16 @@ def _box(element: Mapping[str, Any]) -> Row:
         other = "; it has keypoints: read it with geometry='keypoints'" if "keypoints" in element else ""
         raise ValueError(f"has neither bbox nor segmentation{other}")
     return {"x": x, "y": y, "width": width, "height": height}
+
+
+def _seen_area(element: Mapping[str, Any], geometry: Geometry) -> float | None:
+    """Return the area COCO's tools give a result where that is not the area of the shape that is sent."""
+    if geometry == "polygon" and element.get("bbox"):
+        _, _, width, height = _numbers(element["bbox"], "bbox", 4)
+        return float(width * height)
+    if geometry == "box" and not element.get("bbox") and isinstance(element.get("segmentation"), Mapping):
+        return area_of_rle(element["segmentation"])
+    return None
 
 
 def _polygons(element: Mapping[str, Any], row: Row) -> list[Row]:

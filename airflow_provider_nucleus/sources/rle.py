@@ -1,4 +1,4 @@
-"""The bounding box of a COCO run-length mask, compressed or not, without decoding the mask to pixels."""
+"""Bounding box and area of a COCO run-length mask, compressed or not, without decoding the mask to pixels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["box_of_rle"]
+__all__ = ["area_of_rle", "box_of_rle"]
 
 
 def box_of_rle(segmentation: Mapping[str, Any]) -> list[int]:
@@ -16,19 +16,7 @@ def box_of_rle(segmentation: Mapping[str, Any]) -> list[int]:
 
     Equal to ``toBbox`` of the COCO tools. Raises ValueError when the mask is malformed.
     """
-    try:
-        height, width = (int(side) for side in segmentation["size"])
-        counts = segmentation["counts"]
-    except (KeyError, TypeError, ValueError):
-        raise ValueError("segmentation needs 'size' [height, width] and 'counts'") from None
-    if isinstance(counts, str):
-        runs: Sequence[int] = _decompress(counts)
-    elif isinstance(counts, list) and all(type(run) is int and run >= 0 for run in counts):
-        runs = counts
-    else:
-        raise ValueError("segmentation counts must be text or a list of run lengths")
-    if height < 1 or sum(runs) != height * width:
-        raise ValueError(f"segmentation runs cover {sum(runs)} pixels, the size says {height} x {width}")
+    height, width, runs = _runs(segmentation)
     left, right, top, bottom = width, -1, height, -1
     ends = list(accumulate(runs))
     # Runs alternate background, foreground and go down the columns, so a run over a column border spans the full height.
@@ -44,6 +32,30 @@ def box_of_rle(segmentation: Mapping[str, Any]) -> list[int]:
     if right < 0:
         return [0, 0, 0, 0]
     return [left, top, right - left + 1, bottom - top + 1]
+
+
+def area_of_rle(segmentation: Mapping[str, Any]) -> int:
+    """Return the pixels of the mask's foreground. Raises ValueError when the mask is malformed."""
+    _, _, runs = _runs(segmentation)
+    return sum(runs[1::2])
+
+
+def _runs(segmentation: Mapping[str, Any]) -> tuple[int, int, Sequence[int]]:
+    """Return height, width and the run lengths, background first."""
+    try:
+        height, width = (int(side) for side in segmentation["size"])
+        counts = segmentation["counts"]
+    except (KeyError, TypeError, ValueError):
+        raise ValueError("segmentation needs 'size' [height, width] and 'counts'") from None
+    if isinstance(counts, str):
+        runs: Sequence[int] = _decompress(counts)
+    elif isinstance(counts, list) and all(type(run) is int and run >= 0 for run in counts):
+        runs = counts
+    else:
+        raise ValueError("segmentation counts must be text or a list of run lengths")
+    if height < 1 or sum(runs) != height * width:
+        raise ValueError(f"segmentation runs cover {sum(runs)} pixels, the size says {height} x {width}")
+    return height, width, runs
 
 
 def _decompress(text: str) -> list[int]:

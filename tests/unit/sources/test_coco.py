@@ -87,6 +87,27 @@ def test_a_run_length_mask_that_is_no_crowd_is_not_sent_as_a_box(tmp_path: Path,
     assert box.data["geometry"] == {"x": 0, "y": 0, "width": 3, "height": 2}
 
 
+def test_results_say_the_area_that_coco_tools_see(tmp_path: Path, truth: Path):
+    """A polygon's is that of its box, a box's made from a mask that of the mask; what the result states is passed over."""
+    ring, mask = [[0, 0, 4, 0, 4, 4]], {"size": [2, 3], "counts": [0, 1, 1, 1, 3]}
+    own = {"image_id": 1, "category_id": 3, "score": 0.5, "area": 99, "iscrowd": 1}
+    shapes = write(
+        tmp_path, [own | {"bbox": [0, 0, 4, 5], "segmentation": ring}, own | {"segmentation": ring}]
+    )
+    polygons = [
+        row.data for row in open_rows(shapes, kind="predictions", categories=truth, geometry="polygon")
+    ]
+    boxes = [row.data for row in open_rows(shapes, kind="predictions", categories=truth)]
+    (drawn,) = open_rows(
+        write(tmp_path, [own | {"segmentation": mask}]), kind="predictions", categories=truth
+    )
+
+    assert [row["metadata"] for row in polygons] == [{"iscrowd": 0, "area": 20.0}, {}]
+    assert [row["metadata"] for row in boxes] == [{}, {}]
+    assert drawn.data["geometry"] == {"x": 0, "y": 0, "width": 2, "height": 1}
+    assert drawn.data["metadata"] == {"iscrowd": 0, "area": 2}
+
+
 def test_results_take_names_from_the_ground_truth(tmp_path: Path, truth: Path):
     """Result rows are labelled, referenced, scored, and numbered per image."""
     results = write(
