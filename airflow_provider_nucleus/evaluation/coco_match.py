@@ -97,8 +97,28 @@ def match_coco(
     ground_truth: Columns, predictions: Columns, *, labels: int, options: CocoOptions = BOX_OPTIONS
 ) -> CocoRows:
     """Match all images of both sides at every threshold and size range; *labels* is the number of label codes."""
-    rows, ranks = ranked_predictions(predictions, limit=options.max_detections[-1])
+    rows, _ = ranked_predictions(predictions, limit=options.max_detections[-1])
     edges = coco_edges(ground_truth, predictions, rows=rows, options=options)
+    return match_edges(ground_truth, predictions, edges, labels=labels, options=options)
+
+
+def match_edges(
+    ground_truth: Columns,
+    predictions: Columns,
+    edges: Edges,
+    *,
+    labels: int,
+    options: CocoOptions = BOX_OPTIONS,
+) -> CocoRows:
+    """Match pairs whose overlap is known: those of :func:`coco_edges`, or of more predictions than the limit admits.
+
+    Pairs of predictions beyond the limit or without confidence are passed over.
+    """
+    rows, ranks = ranked_predictions(predictions, limit=options.max_detections[-1])
+    ranked = np.zeros(len(predictions), dtype=np.bool_)
+    ranked[rows] = True
+    if not ranked[edges.prediction].all():
+        edges = edges.take(ranked[edges.prediction])
     walk = walk_edges(edges, ground_truth, predictions, thresholds=options.thresholds)
     hit, ignored = coco_outcomes(walk, ground_truth, predictions, options=options)
     flags = [_ignoring(ground_truth, area) for area in options.areas]

@@ -80,7 +80,8 @@ def origin_of(loaded: Loaded, evaluation: Evaluation, *, threshold: float) -> di
                 "in_ap": evaluated,
                 "left_out": dict.fromkeys(left_out, "the model has no prediction of it"),
             },
-            "areas": "COCO's area of ground truth whose metadata has iscrowd, else that of its shape",
+            "overlap": "exact area of boxes and polygons; COCO's tools count the pixels of drawn polygons: see coco?iou=raster",
+            "areas": "COCO's area of objects whose metadata has iscrowd, else that of their shape",
         },
         "remarks": remarks,
     }

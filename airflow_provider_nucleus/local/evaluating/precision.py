@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.evaluating.loaded import Loaded
     from airflow_provider_nucleus.local.evaluating.selection import ApMasks
 
-__all__ = ["ChosenWalk", "ap_by_size", "ap_table", "chosen_walk", "rows_of"]
+__all__ = ["ChosenWalk", "ap_by_size", "ap_table", "chosen_walk", "cut_range", "rows_of"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,7 +127,7 @@ def _unscored(loaded: Loaded, masks: ApMasks) -> BoolArray | None:
 def _matched_again(
     loaded: Loaded, masks: ApMasks, chosen: ChosenWalk, areas: Sequence[AreaRange]
 ) -> list[RankedRows]:
-    options = CocoOptions(areas=tuple(_cut(area, masks.area) for area in areas))
+    options = CocoOptions(areas=tuple(cut_range(area, masks.area) for area in areas))
     truth = loaded.ap_truth
     hit, ignored = coco_outcomes(chosen.walk, truth, loaded.ap_predictions, options=options)
     ranked = loaded.coco["all"]
@@ -158,7 +158,7 @@ def _matched_again(
 _NOTHING: Final = (1.0, 0.0)
 
 
-def _cut(area: AreaRange, limits: Range | None) -> AreaRange:
+def cut_range(area: AreaRange, limits: Range | None) -> AreaRange:
     """Return the part of a size range that lies inside the limits; one without any area if there is none."""
     if limits is None:
         return area

@@ -34,7 +34,10 @@ COCO_FIELDS: Final = (
     "AS crowd, CASE WHEN metadata LIKE '%\"iscrowd\"%' THEN TRY_CAST(json_extract_string(metadata, '$.area') AS DOUBLE) END "
     "AS coco_area"
 )
-"""Ground truth that came from a COCO file says so by ``iscrowd``; its ``area`` is then what size ranges look at."""
+"""What came from a COCO file says so by ``iscrowd``; its ``area`` is then what size ranges look at.
+
+For predictions that matters where a result's area is not that of its shape: pycocotools takes a polygon's from its box.
+"""
 
 _LABELS: Final = """SELECT DISTINCT label FROM (
     SELECT label, set_no, item_no FROM objects UNION ALL
@@ -97,14 +100,14 @@ def _side(table: pa.Table, geometry: Geometry, codes: LabelCodes, *, truth: bool
     column = table.column("label").combine_chunks().dictionary_encode()
     names = codes.raw.encode(column.dictionary.to_pylist())
     raw = names[column.indices.to_numpy()] if len(names) else np.zeros(0, dtype=np.int32)
-    crowd, area = _coco_columns(table, geometry) if truth else (None, None)
+    crowd, area = _coco_columns(table, geometry)
     made = columns(
         geometry,
         integers(table, "place"),
         label=codes.to_canonical[raw],
         confidence=None if truth else floats(table, "confidence"),
         ordinal=integers(table, "ordinal"),
-        crowd=crowd,
+        crowd=crowd if truth else None,
         ignore=_without_points(geometry) if truth else None,
         area=area,
     )
@@ -112,7 +115,7 @@ def _side(table: pa.Table, geometry: Geometry, codes: LabelCodes, *, truth: bool
 
 
 def _coco_columns(table: pa.Table, geometry: Geometry) -> tuple[BoolArray, FloatArray]:
-    """Return the crowd flags and the areas of ground truth."""
+    """Return the crowd flags of ground truth, and the areas size ranges look at on either side."""
     stated = floats(table, "coco_area")
     usable = np.isfinite(stated) & (stated >= 0)
     crowd = np.asarray(table.column("crowd").combine_chunks().to_numpy(zero_copy_only=False), dtype=np.bool_)

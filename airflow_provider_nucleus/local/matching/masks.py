@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.matching.sides import Sets, Span
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["MINIMUM_OVERLAP", "ComparedSegments", "MaskFamily", "SegmentRows"]
+__all__ = ["MINIMUM_OVERLAP", "ComparedSegments", "MaskError", "MaskFamily", "SegmentRows", "read_pixels"]
 
 MINIMUM_OVERLAP: Final = 0.01
 """Share of the union above which segments of any labels may associate."""
@@ -122,7 +122,7 @@ class MaskFamily:
             try:
                 actual, predicted = (self._read(masks.get(side)) for side in (True, False))
                 found = _overlap(actual, predicted)
-            except _MaskError as error:
+            except MaskError as error:
                 skipped.append(
                     Skipped(item, _segments(masks.get(True)), _segments(masks.get(False)), str(error))
                 )
@@ -133,7 +133,7 @@ class MaskFamily:
         return ComparedSegments(truth, predictions, *segment_pairs(overlaps), tuple(skipped))
 
     def _read(self, stored: tuple[int, str, str | None] | None) -> _Mask | None:
-        """Return a stored mask with its pixels; raises :class:`_MaskError` if it cannot be compared."""
+        """Return a stored mask with its pixels; raises :class:`MaskError` if it cannot be compared."""
         if stored is None:
             return None
         number, segments, blob = stored
@@ -142,27 +142,33 @@ class MaskFamily:
             # The guide writes an index as a string, the client sends what it is given.
             indices = tuple(int(str(segment["index"])) for segment in declared)
         except ValueError:
-            raise _MaskError("a segment has an index that is not a whole number") from None
+            raise MaskError("a segment has an index that is not a whole number") from None
         if len(set(indices)) != len(indices) or not all(0 <= index <= _INDEX_LIMIT for index in indices):
-            raise _MaskError(f"segment indices must be different and from 0 to {_INDEX_LIMIT}")
+            raise MaskError(f"segment indices must be different and from 0 to {_INDEX_LIMIT}")
         if blob is None:
-            raise _MaskError("the mask is behind a remote address, which the server does not fetch")
-        try:
-            with Image.open(self.path_of(blob)) as image:
-                pixels = np.asarray(image)
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise _MaskError(f"the mask cannot be read: {type(error).__name__}") from error
-        if pixels.ndim != 2:
-            raise _MaskError("the mask has colours; an index mask has one channel")
-        if pixels.dtype.kind != "u":
-            pixels = pixels.astype(np.int64)
-        if pixels.size and not 0 <= int(pixels.min()) <= int(pixels.max()) <= _INDEX_LIMIT:
-            raise _MaskError(f"the mask has pixel values outside of 0 to {_INDEX_LIMIT}")
+            raise MaskError("the mask is behind a remote address, which the server does not fetch")
+        pixels = read_pixels(self.path_of(blob))
         return _Mask(number, tuple(segment["label"] for segment in declared), indices, pixels)
 
 
-class _MaskError(Exception):
-    """An item whose masks cannot be compared."""
+def read_pixels(path: Path) -> NDArray[Any]:
+    """Return the indices of a mask, [height, width]; raises :class:`MaskError` if the file is no index mask."""
+    try:
+        with Image.open(path) as image:
+            pixels = np.asarray(image)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise MaskError(f"the mask cannot be read: {type(error).__name__}") from error
+    if pixels.ndim != 2:
+        raise MaskError("the mask has colours; an index mask has one channel")
+    if pixels.dtype.kind != "u":
+        pixels = pixels.astype(np.int64)
+    if pixels.size and not 0 <= int(pixels.min()) <= int(pixels.max()) <= _INDEX_LIMIT:
+        raise MaskError(f"the mask has pixel values outside of 0 to {_INDEX_LIMIT}")
+    return pixels
+
+
+class MaskError(Exception):
+    """A mask that cannot be compared, and why."""
 
 
 @dataclass(slots=True)
@@ -221,7 +227,7 @@ def _overlap(actual: _Mask | None, predicted: _Mask | None) -> IndexOverlap | No
         return None
     if actual.pixels.shape != predicted.pixels.shape:
         sizes = " and ".join("x".join(map(str, mask.pixels.shape[::-1])) for mask in (actual, predicted))
-        raise _MaskError(f"ground truth and prediction differ in size: {sizes} pixels")
+        raise MaskError(f"ground truth and prediction differ in size: {sizes} pixels")
     return index_overlap(actual.pixels, predicted.pixels)
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import FloatArray
     from airflow_provider_nucleus.evaluation.columns import Geometry
 
-__all__ = ["GEOMETRY_COLUMNS", "SHAPES", "both_shapes", "floats", "integers"]
+__all__ = ["GEOMETRY_COLUMNS", "SHAPES", "both_shapes", "floats", "integers", "rings_of"]
 
 _POINT: Final = '{"x":"DOUBLE","y":"DOUBLE"}'
 _POINT_3D: Final = '{"x":"DOUBLE","y":"DOUBLE","z":"DOUBLE"}'
@@ -64,13 +64,16 @@ def _boxes_and_polygons(table: pa.Table) -> Geometry:
     if not drawn.any():
         return boxes
     rows = np.flatnonzero(drawn)
-    polygons = polygons_from_rings(_rings(table.column("g").take(pa.array(rows))), invalid="repair").polygons
+    polygons = polygons_from_rings(
+        rings_of(table.column("g").take(pa.array(rows))), invalid="repair"
+    ).polygons
     others = np.flatnonzero(~drawn)
     together = Polygons.concatenate([polygons, Polygons.from_boxes(boxes.take(others))])
     return together.take(np.argsort(np.concatenate([rows, others]), kind="stable"))
 
 
-def _rings(column: pa.ChunkedArray) -> list[FloatArray]:
+def rings_of(column: pa.ChunkedArray) -> list[FloatArray]:
+    """Return the vertices of polygons, (n, 2) each, as they were drawn."""
     vertices = column.combine_chunks().field("vertices")
     points = vertices.flatten()
     table = np.stack([points.field("x").to_numpy(), points.field("y").to_numpy()], axis=1)

@@ -10,6 +10,8 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.local.errors import BadRequestError
+from airflow_provider_nucleus.local.evaluating.category_scores import category_scores_of
+from airflow_provider_nucleus.local.evaluating.coco_numbers import coco_of
 from airflow_provider_nucleus.local.evaluating.comparison import (
     CHANGES,
     changes_of,
@@ -24,8 +26,10 @@ from airflow_provider_nucleus.local.evaluating.diagnostics import (
     histograms_of,
 )
 from airflow_provider_nucleus.local.evaluating.filters import read_filters
+from airflow_provider_nucleus.local.evaluating.mask_scores import mask_scores_of
 from airflow_provider_nucleus.local.evaluating.origin import origin_of
 from airflow_provider_nucleus.local.evaluating.selection import select
+from airflow_provider_nucleus.local.evaluating.shapes_again import OVERLAPS
 from airflow_provider_nucleus.local.routes.bodies import query_number
 from airflow_provider_nucleus.local.routes.evaluation_results import asked_of_query, result, threshold_of
 from airflow_provider_nucleus.local.routes.registry import RouteTable
@@ -33,6 +37,7 @@ from airflow_provider_nucleus.local.store import evaluations
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.evaluating.diagnostics import CurveFamily
+    from airflow_provider_nucleus.local.evaluating.filters import Filters
     from airflow_provider_nucleus.local.evaluating.loaded import Loaded
     from airflow_provider_nucleus.local.evaluating.selection import Selection
     from airflow_provider_nucleus.local.wire import Call
@@ -90,6 +95,45 @@ def errors(call: Call) -> Any:
     return errors_of(result(call))
 
 
+@ROUTES.get("evaluations/{ev}/coco")
+def coco(call: Call) -> Any:
+    """COCO's named numbers with average recall, per family; ``iou=exact`` (default), ``raster`` or ``bev``."""
+    value = call.query.get("iou", OVERLAPS[0])
+    kind = next((entry for entry in OVERLAPS if entry == value), None)
+    if kind is None:
+        raise BadRequestError(f"iou must be one of {', '.join(OVERLAPS)}.")
+    loaded, selection = _selected(call)
+    with call.db.read() as cursor:
+        return coco_of(cursor, loaded, selection, kind=kind)
+
+
+@ROUTES.get("evaluations/{ev}/masks")
+def masks(call: Call) -> Any:
+    """Pixel and panoptic scores of masks; ``groupBy`` is a key of item metadata."""
+    filters = _filters(call)
+    loaded, selection = _selected(call)
+    with call.db.read() as cursor:
+        return mask_scores_of(
+            cursor,
+            loaded,
+            selection,
+            mask_path=call.services.blobs.path,
+            every_label=filters.gt_labels is None and filters.pred_labels is None,
+            group_by=call.query.get("groupBy") or None,
+        )
+
+
+@ROUTES.get("evaluations/{ev}/categories")
+def categories(call: Call) -> Any:
+    """Accuracy, top-k, precision, recall and F1 of categories, per taxonomy; ``topK`` 1 to 100, 5 by default."""
+    k = query_number(call.query, "topK", 5, most=100)
+    if k < 1:
+        raise BadRequestError("topK must be 1 to 100.")
+    loaded, selection = _selected(call)
+    with call.db.read() as cursor:
+        return category_scores_of(cursor, loaded, selection, k=k)
+
+
 @ROUTES.get("evaluations/{ev}/provenance")
 def provenance(call: Call) -> Any:
     """Where the numbers come from and what is in none of them."""
@@ -135,12 +179,16 @@ def changes(call: Call) -> Any:
     )
 
 
-def _selected(call: Call) -> tuple[Loaded, Selection]:
+def _filters(call: Call) -> Filters:
     asked = asked_of_query(call)
-    filters = read_filters(asked.get("filters") or {}, asked.get("query"))
+    return read_filters(asked.get("filters") or {}, asked.get("query"))
+
+
+def _selected(call: Call) -> tuple[Loaded, Selection]:
+    filters, threshold = _filters(call), threshold_of(asked_of_query(call).get("iou_threshold"))
     loaded = result(call)
     with call.db.read() as cursor:
-        return loaded, select(cursor, loaded, filters, threshold=threshold_of(asked.get("iou_threshold")))
+        return loaded, select(cursor, loaded, filters, threshold=threshold)
 
 
 def _pair(call: Call) -> tuple[Loaded, Loaded]:
