@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import requests
 
 from airflow_provider_nucleus.evaluation.coco import evaluate_coco
 from airflow_provider_nucleus.evaluation.columns import columns
@@ -320,3 +321,80 @@ def test_the_f1_curve_and_calibration_say_why_a_number_is_null(api: Api, nucleus
     assert (points[0]["precision"], points[0]["recall"]) == ({"value": 1.0}, {"value": 1.0})
     assert points[-1]["precision"] == {"value": None, "reason": "no prediction at this confidence"}
     assert bins[0]["accuracy"] == {"value": None, "reason": "empty bin"}
+
+
+VAN_FOR_BUS = [{"ground_truth_label": "bus", "model_prediction_label": "van"}]
+
+
+def test_an_allowed_label_is_ranked_under_the_one_it_may_match(api: Api, nucleus: LocalNucleus):
+    """The model says van where the dataset says bus: COCO's matching and TIDE follow the rule, under every label filter."""
+    evaluation = evaluated(
+        api,
+        [box("a", "bus", 0), box("a", "car", 100)],
+        [
+            box("a", "van", 0, confidence=0.9),
+            box("a", "van", 500, confidence=0.95),
+            box("a", "car", 100, confidence=0.8),
+        ],
+        allowed_label_matches=VAN_FOR_BUS,
+    )
+
+    found = charts(api, evaluation)
+    errors = own(nucleus, f"evaluations/{evaluation}/errors")
+    assert found["perClassAp"] == [{"classLabel": "bus", "ap": 0.5}, {"classLabel": "car", "ap": 1.0}]
+    assert found["mapSummary"]["mapAt50"] == 0.75
+    assert {kind: n for kind, n in errors["counts"].items() if n} == {"true_positive": 2, "background": 1}
+    assert (errors["ap"], errors["lost_ap"]["background"]) == ({"value": 0.75}, {"value": 0.25})
+    for filters in (
+        {"gtLabels": ["bus"]},
+        {"predLabels": ["van"]},
+        {"gtLabels": ["bus"], "predLabels": ["van"]},
+    ):
+        assert charts(api, evaluation, filters=filters)["mapSummary"]["mapAt50"] == 0.5, filters
+    matched_again = charts(api, evaluation, filters={"confidenceRange": {"max": 0.92}})
+    assert matched_again["mapSummary"]["mapAt50"] == 1.0
+
+
+def test_a_label_that_may_match_several_leaves_no_ap(api: Api, nucleus: LocalNucleus):
+    """Vans may be right about buses and vans: AP is null everywhere, with the reason; counts follow the rule."""
+    dataset, model = api.dataset("a"), make_model(api)
+    annotate(api, dataset, box("a", "bus", 0), box("a", "van", 100))
+    run = predict(
+        api, dataset, model, box("a", "van", 0, confidence=0.9), box("a", "van", 100, confidence=0.8)
+    )
+    evaluation, other = (evaluate(api, run, allowed_label_matches=VAN_FOR_BUS) for _ in range(2))
+    reason = "predictions of 'van' may be right about ground truth of 'bus', 'van'"
+
+    found = charts(api, evaluation)
+    assert found["mapSummary"] == {"mapAt50": None, "mapAt75": None, "mapAt5095": None}
+    assert (found["perClassAp"], found["apBySize"]["small"]) == ([], None)
+    assert found["totalCounts"] == {"tp": 2, "fp": 0, "fn": 0, "predsWithConfidence": 2}
+    assert own(nucleus, f"evaluations/{evaluation}/f1Curve")["best"]["f1"] == {"value": 1.0}
+    assert reason in own(nucleus, f"evaluations/{evaluation}/provenance")["remarks"][0]
+    for path in ("errors", "prCurves?family=coco", "f1Curve?family=coco"):
+        answer = requests.get(
+            f"{nucleus.base_url}/ui/api/evaluations/{evaluation}/{path}",
+            auth=(nucleus.api_key, ""),
+            timeout=60,
+        )
+        assert answer.status_code == 409, path
+        assert reason in answer.json()["error"]
+    compared = own(nucleus, f"evaluations/{evaluation}/compare/{other}", replicates=5, apReplicates=5)
+    assert reason in compared["differences"]["AP50"]["difference"]["reason"]
+    assert compared["differences"]["f1"]["baseline"] == {"value": 1.0}
+
+
+def test_provenance_says_where_objects_are_boxes_and_polygons(api: Api, nucleus: LocalNucleus):
+    """One person drawn twice counts twice in one family: there is a remark, and none without polygons."""
+    vertices = [{"x": x, "y": y} for x, y in ((0.0, 0.0), (10.0, 0.0), (10.0, 10.0), (0.0, 10.0))]
+    polygon = {
+        "type": "polygon", "label": "person", "reference_id": "a", "annotation_id": "o", "geometry": {"vertices": vertices},
+    }  # fmt: skip
+    right = shape("person", (0, 0, 10, 10), "p", confidence=0.9)
+    twice = evaluated(api, [PERSONS[0], polygon], [right])
+    once = evaluated(api, [PERSONS[0]], [right])
+
+    (remark,) = own(nucleus, f"evaluations/{twice}/provenance")["remarks"]
+    assert "boxes as well as polygons on 1 items" in remark
+    assert own(nucleus, f"evaluations/{once}/provenance")["remarks"] == []
+    assert charts(api, twice)["totalCounts"]["fn"] == 1

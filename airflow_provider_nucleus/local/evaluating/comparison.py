@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from airflow_provider_nucleus.evaluation.arrays import NONE
 from airflow_provider_nucleus.evaluation.changes import changed_objects
 from airflow_provider_nucleus.evaluation.compare import BootstrapOptions, Entry, compare
+from airflow_provider_nucleus.evaluation.metric import undefined
 from airflow_provider_nucleus.local.errors import ConflictError
 from airflow_provider_nucleus.local.store.ids import ANNOTATION, ITEM, PREDICTION, numbered
 
@@ -90,9 +92,22 @@ def comparison_of(
             "level": options.level,
             "seed": options.seed,
         },
-        "differences": {name: _difference(value) for name, value in found.differences.items()},
+        "differences": {
+            name: _difference(_without_ap(value, baseline.no_ap or other.no_ap, name))
+            for name, value in found.differences.items()
+        },
         "changes": {name: int(getattr(found.changes, name).size) for name in CHANGES},
     }
+
+
+def _without_ap(value: Difference, reason: str | None, name: str) -> Difference:
+    """Say why there is no AP where the labels leave none."""
+    if reason is None or not name.startswith("AP"):
+        return value
+    nothing = undefined(reason)
+    return replace(
+        value, baseline=nothing, other=nothing, difference=nothing, low=nothing, high=nothing, higher=nothing
+    )
 
 
 def _difference(value: Difference) -> dict[str, Any]:

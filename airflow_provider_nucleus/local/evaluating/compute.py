@@ -100,10 +100,12 @@ def _about(
         "taxonomy": question.taxonomy.to_wire(),
         "rules": [rule.to_wire() for rule in question.rules],
         "labels": {"raw": list(codes.raw), "canonical": list(codes.canonical)},
+        "no_ap": codes.no_ap,
         "families": list(FAMILY_NAMES),
         "sets": [{"truth": sets.truth, "predictions": sets.predictions} for sets in scope.datasets],
         "not_evaluated": _not_evaluated(cursor, scope, every),
         "elsewhere": _elsewhere(cursor, question),
+        "boxes_and_polygons": _boxes_and_polygons(cursor, scope),
     }
 
 
@@ -139,6 +141,18 @@ def _skipped(entry: Skipped) -> dict[str, Any]:
         "ground_truth": entry.ground_truth,
         "predictions": entry.predictions,
     }
+
+
+def _boxes_and_polygons(cursor: Cursor, scope: Scope) -> int:
+    """Count the items on which ground truth of one label is partly boxes and partly polygons."""
+    numbers = [sets.truth for sets in scope.datasets if sets.truth is not None]
+    found = cursor.execute(
+        """SELECT count(DISTINCT item_no) FROM (SELECT item_no FROM objects JOIN evaluated USING (item_no)
+        WHERE set_no IN (SELECT unnest(?::INTEGER[])) AND type IN ('box', 'polygon')
+        GROUP BY item_no, label HAVING min(type) <> max(type))""",
+        [numbers],
+    ).fetchone()
+    return int(found[0]) if found else 0
 
 
 def _elsewhere(cursor: Cursor, question: Question) -> int:

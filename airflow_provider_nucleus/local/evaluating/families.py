@@ -13,7 +13,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from airflow_provider_nucleus.evaluation.areas import COCO_AREAS
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from airflow_provider_nucleus.evaluation.columns import Columns
+    from airflow_provider_nucleus.local.evaluating.pieces import Outcome
     from airflow_provider_nucleus.local.evaluating.reading import LabelCodes
     from airflow_provider_nucleus.local.evaluating.scope import Scope
     from airflow_provider_nucleus.local.evaluating.taxonomy import Taxonomy
@@ -101,9 +103,15 @@ class ShapePieces:
             truth=truth,
             predictions=predictions,
             matches=match(truth.columns, predictions.columns, rule=rule),
-            outcome=coco_outcome(truth.columns, predictions.columns, options=self.options),
+            outcome=self._outcome(truth.columns, predictions.columns, codes),
             sized=self.sized,
         )
+
+    def _outcome(self, truth: Columns, predictions: Columns, codes: LabelCodes) -> Outcome | None:
+        if codes.no_ap:
+            return None
+        ranked = replace(predictions, label=codes.ranked_under[predictions.label])
+        return coco_outcome(truth, ranked, options=self.options)
 
     def skipped(self) -> list[Skipped]:
         """Return nothing: every stored shape can be compared."""

@@ -121,6 +121,19 @@ class Loaded:
         }
 
     @property
+    def no_ap(self) -> str | None:
+        """Why COCO's matching has nothing to say about this evaluation; None if it has."""
+        reason: str | None = self.about["no_ap"]
+        return reason
+
+    @cached_property
+    def ranked_under(self) -> IntArray:
+        """Per prediction, the label under which AP ranks it; its own where it has no place in AP."""
+        classes = self.arrays["prediction_class"]
+        labels = np.append(self.arrays["class_label"], np.int32(NONE))[classes]
+        return np.where(classes == NONE, self.predictions.label, labels)
+
+    @property
     def ap_families(self) -> list[int]:
         """The codes of the families that AP is about."""
         return sorted(set(self.arrays["class_family"].tolist()))

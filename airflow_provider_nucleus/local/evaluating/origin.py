@@ -45,6 +45,13 @@ def origin_of(loaded: Loaded, evaluation: Evaluation, *, threshold: float) -> di
         }
         for code, name in enumerate(about["families"])
     }
+    if about["boxes_and_polygons"]:
+        remarks.append(
+            f"ground truth of one label is boxes as well as polygons on {about['boxes_and_polygons']} items: they are compared "
+            "with each other, so an object that is there as both is asked for twice; evaluate them from two datasets"
+        )
+    if loaded.no_ap is not None:
+        remarks.append(loaded.no_ap)
     if any(sum(families[name].values()) for name in ("category", "mask")):
         remarks.append("categories and mask segments are counted, but have no place in AP")
     evaluated, left_out = _families_in_ap(loaded, families)
@@ -89,6 +96,8 @@ def origin_of(loaded: Loaded, evaluation: Evaluation, *, threshold: float) -> di
 
 def _families_in_ap(loaded: Loaded, families: dict[str, dict[str, int]]) -> tuple[list[str], list[str]]:
     """Return the families AP is about, and those it could be about but that the model does not predict."""
+    if loaded.no_ap is not None:
+        return [], []
     names = loaded.about["families"]
     evaluated = [names[code] for code in sorted(set(loaded.arrays["class_family"].tolist()))]
     left_out = [name for name in RANKED_FAMILIES if families[name]["ground_truths"] and name not in evaluated]

@@ -11,6 +11,7 @@ from airflow_provider_nucleus.evaluation.arrays import NONE
 from airflow_provider_nucleus.evaluation.columns import columns
 from airflow_provider_nucleus.evaluation.labels import Vocabulary
 from airflow_provider_nucleus.evaluation.overlap.keypoints import Keypoints
+from airflow_provider_nucleus.local.evaluating.allowed_labels import ranked_labels
 from airflow_provider_nucleus.local.evaluating.pieces import ObjectSide
 from airflow_provider_nucleus.local.evaluating.scope import NO_SET
 from airflow_provider_nucleus.local.matching.shapes import GEOMETRY_COLUMNS, both_shapes, floats, integers
@@ -48,26 +49,41 @@ _LABELS: Final = """SELECT DISTINCT label FROM (
 
 @dataclass(frozen=True, slots=True)
 class LabelCodes:
-    """The labels of an evaluation: as uploaded (``raw``), as evaluated (``canonical``), and the way from one to the other."""
+    """The labels of an evaluation: as uploaded (``raw``), as evaluated (``canonical``), and the way from one to the other.
+
+    ``ranked_under`` has per canonical code the one under which predictions of it are ranked in AP; ``no_ap`` says why
+    there is no AP (None: there is).
+    """
 
     raw: Vocabulary
     canonical: Vocabulary
     to_canonical: IntArray
+    ranked_under: IntArray
+    no_ap: str | None = None
 
 
 def label_codes(cursor: Cursor, scope: Scope, taxonomy: Taxonomy) -> LabelCodes:
     """Collect the labels of both sides of all evaluated items."""
-    numbers = {
-        number
-        for entry in scope.datasets
-        for number in (entry.truth, entry.predictions)
-        if number is not None
-    }
-    found = cursor.execute(_LABELS.format(", ".join(map(str, sorted(numbers or {NO_SET}))))).fetchall()
-    raw = Vocabulary.of([label for (label,) in found])
+    truth = _labels(cursor, [entry.truth for entry in scope.datasets])
+    predicted = _labels(cursor, [entry.predictions for entry in scope.datasets])
+    raw = Vocabulary.of(truth, predicted)
     named = [taxonomy.canonical(label) for label in raw]
     canonical = Vocabulary.of(named)
-    return LabelCodes(raw, canonical, canonical.encode(named))
+    ranked = ranked_labels(taxonomy.pairs, truth=truth, predicted=predicted)
+    return LabelCodes(
+        raw,
+        canonical,
+        canonical.encode(named),
+        # With pairs labels are what they are: groups and pairs exclude each other.
+        canonical.encode([ranked.under.get(label, label) for label in canonical]),
+        ranked.reason if taxonomy.pairs else None,
+    )
+
+
+def _labels(cursor: Cursor, sets: Iterable[int | None]) -> set[str]:
+    numbers = sorted({NO_SET if number is None else number for number in sets} or {NO_SET})
+    found = cursor.execute(_LABELS.format(", ".join(map(str, numbers)))).fetchall()
+    return {label for (label,) in found}
 
 
 def object_rows(

@@ -130,8 +130,7 @@ def _labels(
         return
     of_prediction = _codes(loaded, on_predictions or on_truth or frozenset())[loaded.predictions.label]
     of_truth = _codes(loaded, on_truth or on_predictions or frozenset())[loaded.truth.label]
-    ap_predictions.keep(of_prediction)
-    ap_truth.keep(of_truth)
+    _ap_labels(loaded, on_predictions, on_truth, ap_predictions, ap_truth)
     truth.keep(of_truth)
     by_partner = _of_partner(loaded.partner, of_truth)
     if on_predictions is None:
@@ -142,6 +141,27 @@ def _labels(
         own = _codes(loaded, on_truth)[loaded.predictions.label]
         of_prediction = of_prediction & np.where(loaded.partner != NONE, by_partner, own)
     predictions.keep(of_prediction)
+
+
+def _ap_labels(
+    loaded: Loaded,
+    on_predictions: frozenset[str] | None,
+    on_truth: frozenset[str] | None,
+    predictions: _Mask,
+    truth: _Mask,
+) -> None:
+    """Choose by labels what AP is about; a side without labels of its own has the ones the other is ranked with."""
+    ranked_under = loaded.ranked_under if loaded.taxonomy.pairs else loaded.predictions.label
+    if on_predictions is None:
+        wanted = _codes(loaded, on_truth or frozenset())
+        predictions.keep(wanted[ranked_under])
+    else:
+        chosen = _codes(loaded, on_predictions)[loaded.predictions.label]
+        predictions.keep(chosen)
+        wanted = _codes(loaded, on_truth or on_predictions)
+        if on_truth is None and loaded.taxonomy.pairs:
+            wanted[ranked_under[chosen]] = True
+    truth.keep(wanted[loaded.truth.label])
 
 
 def _of_partner(partner: IntArray, of_truth: BoolArray) -> BoolArray:
