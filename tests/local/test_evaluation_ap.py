@@ -345,6 +345,13 @@ def test_an_allowed_label_is_ranked_under_the_one_it_may_match(api: Api, nucleus
     assert found["mapSummary"]["mapAt50"] == 0.75
     assert {kind: n for kind, n in errors["counts"].items() if n} == {"true_positive": 2, "background": 1}
     assert (errors["ap"], errors["lost_ap"]["background"]) == ({"value": 0.75}, {"value": 0.25})
+    for threshold in (0.5, 0.51):
+        coco = own(nucleus, f"evaluations/{evaluation}/coco", iouThreshold=threshold)["families"]["area"]
+        assert coco["numbers"]["AP"] == {"value": pytest.approx(0.75)}
+        assert {row["label"]: row["AP"]["value"] for row in coco["per_class"]} == {
+            "bus": pytest.approx(0.5),
+            "car": pytest.approx(1.0),
+        }
     for filters in (
         {"gtLabels": ["bus"]},
         {"predLabels": ["van"]},
@@ -371,7 +378,7 @@ def test_a_label_that_may_match_several_leaves_no_ap(api: Api, nucleus: LocalNuc
     assert found["totalCounts"] == {"tp": 2, "fp": 0, "fn": 0, "predsWithConfidence": 2}
     assert own(nucleus, f"evaluations/{evaluation}/f1Curve")["best"]["f1"] == {"value": 1.0}
     assert reason in own(nucleus, f"evaluations/{evaluation}/provenance")["remarks"][0]
-    for path in ("errors", "prCurves?family=coco", "f1Curve?family=coco"):
+    for path in ("errors", "prCurves?family=coco", "f1Curve?family=coco", "coco"):
         answer = requests.get(
             f"{nucleus.base_url}/ui/api/evaluations/{evaluation}/{path}",
             auth=(nucleus.api_key, ""),

@@ -26,7 +26,7 @@ from airflow_provider_nucleus.evaluation.pairs import Edges
 from airflow_provider_nucleus.evaluation.summarize import average_precision
 from airflow_provider_nucleus.local.errors import BadRequestError
 from airflow_provider_nucleus.local.evaluating.loaded import ANY_AREA
-from airflow_provider_nucleus.local.evaluating.precision import cut_range
+from airflow_provider_nucleus.local.evaluating.precision import cut_range, require_ap
 from airflow_provider_nucleus.local.evaluating.shapes_again import read_again
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, IndexArray
     from airflow_provider_nucleus.evaluation.coco_match import CocoRows
+    from airflow_provider_nucleus.evaluation.columns import Columns
     from airflow_provider_nucleus.evaluation.metric import Metric
     from airflow_provider_nucleus.local.evaluating.filters import Range
     from airflow_provider_nucleus.local.evaluating.loaded import Loaded
@@ -54,11 +55,16 @@ _NO_SIZE: Final = ("APs", "APm", "APl", "ARs", "ARm", "ARl")
 
 
 def coco_of(cursor: Cursor, loaded: Loaded, selection: Selection, *, kind: OverlapKind) -> dict[str, Any]:
-    """Return the numbers of every family that has objects; raises :class:`BadRequestError` where they have no meaning."""
+    """Return the numbers of every family that has objects.
+
+    Raises :class:`BadRequestError` where they have no meaning under the filters, :class:`ConflictError` where the labels
+    leave no AP.
+    """
     if selection.ap is None:
         raise BadRequestError(
             "COCO's numbers need a choice of objects: leave out iouRange, labelEquality, hasGroundTruth and tideBackground."
         )
+    require_ap(loaded)
     names = [name for name in _OPTIONS if kind == "exact" or _ONLY[kind] == name]
     found = {name: _Family(loaded, selection, name) for name in names}
     present = {name: family for name, family in found.items() if family.present}
@@ -127,11 +133,17 @@ class _Family:
         kept = np.flatnonzero((truth != NONE) & (prediction != NONE))
         return match_edges(
             loaded.truth.take(self._truths),
-            loaded.predictions.take(self._predictions),
+            self._ranked(loaded.predictions.take(self._predictions)),
             Edges(truth[kept], prediction[kept], edges.overlap[kept]),
             labels=len(loaded.labels),
             options=self._options,
         )
+
+    def _ranked(self, predictions: Columns) -> Columns:
+        """Put the chosen predictions under the labels AP ranks them by, which allowed label matches may change."""
+        if not self._loaded.taxonomy.pairs:
+            return predictions
+        return replace(predictions, label=self._loaded.ranked_under[self._predictions])
 
     def _again(self, cursor: Cursor, kind: OverlapKind) -> tuple[CocoRows, CocoRows]:
         """Match the shapes anew: at COCO's thresholds, and at the one asked for."""
@@ -139,6 +151,7 @@ class _Family:
             cursor, self._loaded, self._name, truth_rows=self._truths, prediction_rows=self._predictions,
             kind=kind,
         )  # fmt: skip
+        predictions = self._ranked(predictions)
         labels = len(self._loaded.labels)
         return (
             match_coco(truth, predictions, labels=labels, options=self._options),

@@ -16,10 +16,10 @@ from airflow_provider_nucleus.evaluation.histograms import overlap_histogram, sc
 from airflow_provider_nucleus.evaluation.metric import Metric
 from airflow_provider_nucleus.evaluation.pairs import Edges
 from airflow_provider_nucleus.evaluation.tide import Tide, tide_of_pairs
-from airflow_provider_nucleus.local.errors import BadRequestError, ConflictError
+from airflow_provider_nucleus.local.errors import BadRequestError
 from airflow_provider_nucleus.local.evaluating.charts import counted_predictions
 from airflow_provider_nucleus.local.evaluating.loaded import COCO_OPTIONS
-from airflow_provider_nucleus.local.evaluating.precision import chosen_walk, rows_of
+from airflow_provider_nucleus.local.evaluating.precision import chosen_walk, require_ap, rows_of
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, IndexArray
@@ -125,7 +125,7 @@ def _ranked_rows(loaded: Loaded, selection: Selection, family: CurveFamily) -> R
         return loaded.ranked(selection.threshold).rows(
             predictions=selection.predictions, ground_truth=selection.ground_truth
         )
-    _require_ap(loaded)
+    require_ap(loaded)
     if all(abs(selection.threshold - known) > 1e-9 for known in COCO_THRESHOLDS):
         raise BadRequestError(
             f"COCO's matching was done at {', '.join(f'{known:.2f}' for known in COCO_THRESHOLDS)}; choose one of them "
@@ -134,11 +134,6 @@ def _ranked_rows(loaded: Loaded, selection: Selection, family: CurveFamily) -> R
     walk = chosen_walk(loaded, selection.ap)
     (rows,) = rows_of(loaded, selection.ap, walk, areas=COCO_OPTIONS.areas[:1])
     return rows
-
-
-def _require_ap(loaded: Loaded) -> None:
-    if loaded.no_ap is not None:
-        raise ConflictError(f"Evaluation {loaded.id} has no matching by confidence: {loaded.no_ap}.")
 
 
 def calibration_of(loaded: Loaded, selection: Selection, *, bins: int) -> dict[str, Any]:
@@ -171,7 +166,7 @@ def errors_of(loaded: Loaded) -> dict[str, Any]:
     Matching is by confidence, so the counts are not those of ``tideAttribution``. Only objects that have a place in
     AP take part, and of the predictions those with a confidence. Raises :class:`ConflictError` where AP is not defined.
     """
-    _require_ap(loaded)
+    require_ap(loaded)
     found = _tide(loaded)
     names = {entry: getattr(found.lost, entry) for entry in found.lost.__dataclass_fields__}
     return {

@@ -13,6 +13,7 @@ from airflow_provider_nucleus.evaluation.average_precision import RankedRows
 from airflow_provider_nucleus.evaluation.coco_match import CocoOptions, coco_outcomes
 from airflow_provider_nucleus.evaluation.coco_walk import without
 from airflow_provider_nucleus.evaluation.mean_precision import Precisions, precisions
+from airflow_provider_nucleus.local.errors import ConflictError
 from airflow_provider_nucleus.local.evaluating.loaded import COCO_OPTIONS
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.evaluating.loaded import Loaded
     from airflow_provider_nucleus.local.evaluating.selection import ApMasks
 
-__all__ = ["ChosenWalk", "ap_by_size", "ap_table", "chosen_walk", "cut_range", "rows_of"]
+__all__ = ["ChosenWalk", "ap_by_size", "ap_table", "chosen_walk", "cut_range", "require_ap", "rows_of"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +34,12 @@ class ChosenWalk:
 
     walk: CocoWalk
     offered: BoolArray | None
+
+
+def require_ap(loaded: Loaded) -> None:
+    """Raise :class:`ConflictError` for an evaluation whose labels leave no matching by confidence."""
+    if loaded.no_ap is not None:
+        raise ConflictError(f"Evaluation {loaded.id} has no matching by confidence: {loaded.no_ap}.")
 
 
 def chosen_walk(loaded: Loaded, masks: ApMasks) -> ChosenWalk | None:
