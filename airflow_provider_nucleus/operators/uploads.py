@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.client.uploads import Progress, UploadSummary
     from airflow_provider_nucleus.client.uploads.target import OnChange, OnClear
+    from airflow_provider_nucleus.schema.batches import RowStream
     from airflow_provider_nucleus.schema.jobs import JobStatus
     from airflow_provider_nucleus.sources.coco import Geometry
 
@@ -110,7 +111,6 @@ class NucleusUploadOperator(NucleusWaitingOperator):
         """Check the rows, send what is missing, wait, and account for every row."""
         self.required(dataset_id=self.dataset_id, source=self.source)
         target = self.upload_target()
-        self.row_source().keep_apart(as_path(self.quarantine))
         carry: dict[str, Any] = {"dataset_id": target.dataset_id, "model_id": target.model_id}
         self.check_deferrable(carry)
         self.link_to(context, dataset_id=target.dataset_id, model_id=target.model_id)
@@ -156,19 +156,24 @@ class NucleusUploadOperator(NucleusWaitingOperator):
     def _made(self, context: Context) -> Upload:
         """Return the upload: the one this process began, or the same again after a deferral."""
         if self._upload is None:
-            source = self.row_source()
             self._upload = Upload(
                 self.hook.get_conn(),
                 self.upload_target(),
-                source.rows,
+                self._rows,
                 self._options(),
                 state=task_state(context),
                 identity=task_identity(context),
                 generation=generation(context),
-                fingerprint=source.fingerprint(),
+                fingerprint=lambda: self.row_source().fingerprint(),
                 on_progress=self._measure,
             )
         return self._upload
+
+    def _rows(self) -> RowStream:
+        """Open the source. That the quarantine file is no part of it is asked here: who reads rows may write there."""
+        source = self.row_source()
+        source.keep_apart(as_path(self.quarantine))
+        return source.rows()
 
     def _options(self) -> UploadOptions:
         return UploadOptions(

@@ -21,7 +21,7 @@ from airflow_provider_nucleus.client.uploads.preparing import Cut, prepare
 from airflow_provider_nucleus.client.uploads.proving import missing_row
 from airflow_provider_nucleus.client.uploads.quarantine import Quarantine
 from airflow_provider_nucleus.client.uploads.summary import UploadSummary
-from airflow_provider_nucleus.exceptions import NucleusNotFoundError, NucleusUploadError
+from airflow_provider_nucleus.exceptions import NucleusNotFoundError, NucleusSourceError, NucleusUploadError
 from airflow_provider_nucleus.schema.jobs import JobState, JobStatus
 
 if TYPE_CHECKING:
@@ -175,26 +175,36 @@ class Collector:
         return named.take(row["reference_id"], row.get("annotation_id")) is not None
 
     def with_report(self, summary: UploadSummary) -> UploadSummary:
-        """Write the quarantine file again, with the rows the server refused, and return the summary that names it."""
+        """Write the quarantine file again, with the rows the server refused, and return the summary that names it.
+
+        An input that is gone takes those rows with it: the file stays as it is then, and only the reasons are known.
+        """
         first = tuple(self._refusals.first(_FIRST_ERRORS))
         for reason in first:
             self._log.warning("Refused by the server: %s", reason)
         where = summary.quarantine
         if self._options.quarantine is not None:
-            with (
-                tempfile.TemporaryDirectory(prefix="nucleus-upload-", dir=self._options.spool) as folder,
-                Quarantine(self._options.quarantine, Path(folder)) as quarantine,
-            ):
-                # Every chunk counts as known, so that the good rows do not pile up on the disk.
-                cut = Cut(_REPORT_ROWS, _REPORT_ROWS, "", lambda _: True)
-                prepare(
-                    self._rows, self._encoder, cut, folder=Path(folder), quarantine=quarantine, publish=False
+            try:
+                where = self._reported()
+            except NucleusSourceError as error:
+                self._log.warning(
+                    "%s Rows that the server refused are not in the quarantine file, only counted", error
                 )
-                report_refusals(self._rows, self._encoder, self._refusals, quarantine)
-                where = quarantine.publish()
         return replace(
             summary, quarantine=where, first_errors=[*summary.first_errors, *first][:_FIRST_ERRORS]
         )
+
+    def _reported(self) -> str | None:
+        """Write the quarantine file from the input and what the server refused, and return where it is."""
+        with (
+            tempfile.TemporaryDirectory(prefix="nucleus-upload-", dir=self._options.spool) as folder,
+            Quarantine(self._options.quarantine, Path(folder)) as quarantine,
+        ):
+            # Every chunk counts as known, so that the good rows do not pile up on the disk.
+            cut = Cut(_REPORT_ROWS, _REPORT_ROWS, "", lambda _: True)
+            prepare(self._rows, self._encoder, cut, folder=Path(folder), quarantine=quarantine, publish=False)
+            report_refusals(self._rows, self._encoder, self._refusals, quarantine)
+            return quarantine.publish()
 
     def judged(self, summary: UploadSummary) -> UploadSummary:
         """Return the summary if it is good enough, else raise NucleusUploadError with it."""

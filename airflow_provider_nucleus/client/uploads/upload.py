@@ -28,7 +28,7 @@ from airflow_provider_nucleus.client.uploads.quarantine import Quarantine
 from airflow_provider_nucleus.client.uploads.summary import UploadSummary
 from airflow_provider_nucleus.client.uploads.target import destination
 from airflow_provider_nucleus.client.uploads.watching import remote_states, wait_for_jobs
-from airflow_provider_nucleus.exceptions import NucleusError, NucleusUploadError
+from airflow_provider_nucleus.exceptions import NucleusError, NucleusSourceError, NucleusUploadError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -64,7 +64,8 @@ class Upload:
 
     `rows` is called whenever the input has to be read, at least once and at most three times, and must give the same rows each
     time. `identity` names the upload among others (the task instance); `generation` counts how often the user cleared it;
-    `fingerprint` tells whether the input is still the same, None when that is unknown.
+    `fingerprint` is asked by `start` and tells whether the input is still the same, None when that cannot be told. An attempt
+    that has nothing to send needs no input: rows that are stored do not get lost with the file they came from.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class Upload:
         state: StateStore | None = None,
         identity: str = "",
         generation: int = 0,
-        fingerprint: str | None = None,
+        fingerprint: Callable[[], str | None] = lambda: None,
         log: logging.Logger | None = None,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
@@ -87,7 +88,8 @@ class Upload:
         self._rows = rows
         self._identity = identity
         self._generation = generation
-        self._fingerprint = fingerprint
+        self._identify = fingerprint
+        self._fingerprint: str | None = None
         self._destination = destination(target, options)
         self._log = log or logging.getLogger(__name__)
         self._on_progress = on_progress
@@ -117,13 +119,15 @@ class Upload:
         """Bring everything that is missing to the server and say which jobs to wait for.
 
         Raises NucleusUploadError when the input has more bad rows than allowed (nothing was sent, the quarantine file is
-        written), when it changed, or when an earlier attempt left something that must not be guessed about; and the errors of the
-        client when the server cannot be reached. In each case a retry goes on where this attempt stopped.
+        written), when it changed, or when an earlier attempt left something that must not be guessed about; NucleusSourceError when
+        it is needed and cannot be read; and the errors of the client when the server cannot be reached. In each case a retry goes
+        on where this attempt stopped.
         """
         if self.options.validate_only:
             return self._validate_only()
         record = self._ledger.load()
         remote = remote_states(self._client, record.job_ids, log=self._log) if record is not None else {}
+        absent = self._identified()
         policies = Policies(on_change=self.options.on_change, on_clear=self.options.on_clear)
         decision = decide(
             record,
@@ -145,11 +149,23 @@ class Upload:
                 conn_id=self._conn_id,
             )
         if isinstance(decision, Attach | Collect):
+            if absent is not None:
+                self._log.warning("%s Whether it changed is not known; nothing has to be sent", absent)
             self._record = record
             return self._started(why=decision.why)
+        if absent is not None:
+            raise absent
         self._record = self._resumed(record, decision)
         self._submit()
         return self._started(why=decision.why)
+
+    def _identified(self) -> NucleusSourceError | None:
+        """Take the input's fingerprint; return why that was not possible."""
+        try:
+            self._fingerprint = self._identify()
+        except NucleusSourceError as error:
+            return error
+        return None
 
     def _validate_only(self) -> StartedUpload:
         with tempfile.TemporaryDirectory(prefix="nucleus-upload-", dir=self.options.spool) as folder:

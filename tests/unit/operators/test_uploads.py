@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_nucleus.client.cancelling import Cancellation
 from airflow_provider_nucleus.exceptions import (
@@ -23,6 +24,7 @@ from airflow_provider_nucleus.schema.items import DatasetItem
 from airflow_provider_nucleus.schema.jobs import JobStatus
 from airflow_provider_nucleus.schema.scenes import Frame, LidarScene
 from airflow_provider_nucleus.tasks.results import MAX_XCOM_BYTES
+from airflow_provider_nucleus.triggers.events import WaitEvent
 from tests.airflow.batches import box, make_batch, write_lines
 from tests.unit.operators.fakes import StateStore, context
 
@@ -263,6 +265,26 @@ def test_bad_scene_is_refused_before_anything_is_sent(hook, request):
     with pytest.raises(NucleusValidationError, match="row 1"):
         run(task)
     assert list(hook.list_scenes(dataset_id)) == []
+
+
+def test_the_source_is_not_needed_once_its_rows_are_sent(dataset_id, batch, monkeypatch):
+    """A worker without the file wakes the task up after its deferral, or takes over a retry."""
+    store = StateStore()
+    task = annotate(dataset_id, str(batch.ground_truth), quarantine=str(batch.folder / "bad.jsonl"))
+    task.deferrable = True
+    monkeypatch.setattr(task, "_seen", lambda _: {})
+    with pytest.raises(TaskDeferred) as deferred:
+        run(task, store=store)
+    jobs = deferred.value.trigger.serialize()[1]["job_ids"]
+    statuses = {job_id: task.hook.wait_for_job(job_id).to_wire() for job_id in jobs}
+    batch.ground_truth.unlink()
+    event = WaitEvent("finished", jobs=statuses, carry={"dataset_id": dataset_id}).to_payload()
+
+    again = annotate(dataset_id, str(batch.ground_truth), quarantine=str(batch.folder / "bad.jsonl"))
+    result = again.execute_complete(context(again, store=store), event=event)
+    assert (result["rows"], result["processed"]) == (3, 3)
+    retried = annotate(dataset_id, str(batch.ground_truth), quarantine=str(batch.folder / "bad.jsonl"))
+    assert run(retried, store=store) == result
 
 
 def test_on_kill_cancels_the_jobs_that_were_started(dataset_id, batch, monkeypatch):

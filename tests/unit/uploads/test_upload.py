@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_nucleus.client.calls.datasets import create_dataset
 from airflow_provider_nucleus.client.uploads import MemoryState, UploadSummary
-from airflow_provider_nucleus.exceptions import NucleusUploadError
+from airflow_provider_nucleus.exceptions import NucleusSourceError, NucleusUploadError
 from airflow_provider_nucleus.sources import open_rows
 from tests.shared_data import shared_data
 from tests.unit.uploads.conftest import Bench, box, boxes
@@ -303,6 +303,60 @@ def test_a_changed_input_fails_restarts_or_continues(bench: Bench):
     assert (summary.rows, summary.sent, summary.processed) == (45, 45, 45)
     restarted = bench.upload(more, state=state, fingerprint="f3", chunk_rows=10, on_change="restart").run()
     assert restarted.ignored == 45
+
+
+def gone():
+    """An input that is not on this machine."""
+    raise NucleusSourceError("does not exist or is not a file", source="rows.jsonl")
+
+
+def test_an_attempt_with_nothing_to_send_needs_no_input(bench: Bench, caplog):
+    """Attaching, collecting and finding a finished upload work on a worker that does not have the file."""
+    state = MemoryState()
+    absent = {"state": state, "fingerprint": gone, "chunk_rows": 10}
+    with pytest.raises(NucleusSourceError, match=r"rows\.jsonl: does not exist"):
+        bench.upload(gone, **absent).start()
+    assert bench.jobs() == []
+    bench.upload(boxes(30), state=state, fingerprint="f", chunk_rows=10).start()
+
+    attached = bench.upload(gone, **absent).start()
+    bench.upload(gone).wait(attached)
+    assert bench.upload(gone, **absent).collect().processed == 30
+    assert bench.upload(gone, **absent).run().processed == 30
+    assert "Whether it changed is not known" in caplog.text
+
+
+def test_a_missing_input_is_asked_for_by_who_has_to_send(bench: Bench):
+    """A chunk whose job failed needs its rows; nothing is forgotten or cancelled for want of them."""
+    state = MemoryState()
+    upload = bench.upload(boxes(30), state=state, fingerprint="f", chunk_rows=10)
+    started = upload.start()
+    ended = upload.wait(started)
+    with pytest.raises(NucleusUploadError, match="did not end well"):
+        upload.collect(ended | {started.job_ids[0]: {"status": "Errored", "message": {}}})
+    before = state.get("nucleus_upload")
+
+    with pytest.raises(NucleusSourceError):
+        bench.upload(gone, state=state, fingerprint=gone, chunk_rows=10).run()
+    assert state.get("nucleus_upload") == before
+    with pytest.raises(NucleusSourceError):
+        bench.upload(gone, state=state, fingerprint=gone, chunk_rows=10, generation=1).run()
+    assert state.get("nucleus_upload") == before
+
+
+def test_refused_rows_of_a_missing_input_are_counted(bench: Bench, tmp_path, read_jsonl):
+    """The quarantine file stays as the checks left it, and the reasons are in the summary."""
+    where = tmp_path / "bad.jsonl"
+    rows = [*boxes(20), box(20, reference_id="nowhere"), box(21, label="")]
+    options = {"max_error_rate": 0.5, "quarantine": where}
+    upload = bench.upload(rows, **options)
+    started = upload.start()
+    upload.wait(started)
+    summary = bench.upload(gone, **options).collect(record=started.record)
+
+    assert (summary.processed, summary.errored, summary.rejected) == (20, 1, 1)
+    assert any("nowhere" in reason for reason in summary.first_errors)
+    assert [line["row"] for line in read_jsonl(where)] == [22]
 
 
 CHANGES = ["dataset", "model", "update", "slice"]
