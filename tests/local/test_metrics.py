@@ -314,6 +314,41 @@ def test_keypoints_match_by_their_similarity(api: Api):
     assert pairs(objects(api, dataset, "iou", run)) == {("person", "person", round(similarity, 6))}
 
 
+def test_regions_in_which_nothing_is_counted_are_neither_found_nor_missed(api: Api):
+    """Crowds from a COCO file and objects without a labelled keypoint take no part, as in Evaluations V2, and are reported."""
+    dataset, model = api.dataset("a"), make_model(api)
+    nobody = {"type": "keypoints", "label": "person", "reference_id": "a", "annotation_id": "k"} | {
+        "geometry": {
+            "keypoints": [{"x": None, "y": None, "visible": False}],
+            "names": ["nose"],
+            "skeleton": [],
+        }
+    }
+    annotate(
+        api, dataset, box("a", "car", 0), box("a", "car", 100, width=50, metadata={"iscrowd": 1}),
+        box("a", "car", 300, metadata={"iscrowd": 0}), nobody,
+    )  # fmt: skip
+    run = predict(api, dataset, model, box("a", "car", 0), box("a", "car", 100, width=50))
+
+    message = calculate(api, dataset, model)
+    evaluation = api.ok("POST", f"modelRun/{run}/evaluationsV2", json={})
+    api.wait(evaluation["workflow_id"])
+    charts = api.ok("POST", f"evaluationsV2/{evaluation['evaluation_id']}/charts", json={})
+
+    assert message["rows"] == {"matched": 1, "false_positive": 1, "false_negative": 1}
+    assert message["matched"] == {
+        "box": {"ground_truth": 2, "predictions": 2},
+        "keypoints": {"ground_truth": 0, "predictions": 0},
+    }
+    assert message["not_matched"] == {
+        "box": {"ground_truth": 1, "predictions": 0},
+        "keypoints": {"ground_truth": 1, "predictions": 0},
+    }
+    assert pairs(objects(api, dataset, "false_negative", run)) == {("car", None, 0)}
+    total = charts["totalCounts"]
+    assert (total["tp"], total["fp"], total["fn"]) == (1, 1, 1)
+
+
 def test_mask_segments_are_matched_by_their_pixels(api: Api):
     """Segments of uploaded index masks associate by pixels, each with its own row and label."""
     dataset, model = api.dataset("a"), make_model(api)

@@ -10,10 +10,10 @@ import numpy as np
 from airflow_provider_nucleus.evaluation.arrays import NONE
 from airflow_provider_nucleus.evaluation.columns import columns
 from airflow_provider_nucleus.evaluation.labels import Vocabulary
-from airflow_provider_nucleus.evaluation.overlap.keypoints import Keypoints
 from airflow_provider_nucleus.local.evaluating.allowed_labels import ranked_labels
 from airflow_provider_nucleus.local.evaluating.pieces import ObjectSide
 from airflow_provider_nucleus.local.evaluating.scope import NO_SET
+from airflow_provider_nucleus.local.matching.regions import COCO_FIELDS, crowds, without_points
 from airflow_provider_nucleus.local.matching.shapes import GEOMETRY_COLUMNS, both_shapes, floats, integers
 
 if TYPE_CHECKING:
@@ -21,24 +21,14 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray, IntArray
+    from airflow_provider_nucleus.evaluation.arrays import FloatArray, IntArray
     from airflow_provider_nucleus.evaluation.columns import Geometry
     from airflow_provider_nucleus.local.evaluating.scope import Scope
     from airflow_provider_nucleus.local.evaluating.taxonomy import Taxonomy
     from airflow_provider_nucleus.local.matching.sides import Sets, Span
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["COCO_FIELDS", "LabelCodes", "codes_of", "label_codes", "no_segments", "object_rows", "sides_of"]
-
-COCO_FIELDS: Final = (
-    "metadata LIKE '%\"iscrowd\"%' AND coalesce(json_extract_string(metadata, '$.iscrowd') IN ('1', '1.0', 'true'), false) "
-    "AS crowd, CASE WHEN metadata LIKE '%\"iscrowd\"%' THEN TRY_CAST(json_extract_string(metadata, '$.area') AS DOUBLE) END "
-    "AS coco_area"
-)
-"""What came from a COCO file says so by ``iscrowd``; its ``area`` is then what size ranges look at.
-
-For predictions that matters where a result's area is not that of its shape: pycocotools takes a polygon's from its box.
-"""
+__all__ = ["LabelCodes", "codes_of", "label_codes", "no_segments", "object_rows", "sides_of"]
 
 _LABELS: Final = """SELECT DISTINCT label FROM (
     SELECT label, set_no, item_no FROM objects UNION ALL
@@ -116,31 +106,24 @@ def _side(table: pa.Table, geometry: Geometry, codes: LabelCodes, *, truth: bool
     column = table.column("label").combine_chunks().dictionary_encode()
     names = codes.raw.encode(column.dictionary.to_pylist())
     raw = names[column.indices.to_numpy()] if len(names) else np.zeros(0, dtype=np.int32)
-    crowd, area = _coco_columns(table, geometry)
     made = columns(
         geometry,
         integers(table, "place"),
         label=codes.to_canonical[raw],
         confidence=None if truth else floats(table, "confidence"),
         ordinal=integers(table, "ordinal"),
-        crowd=crowd if truth else None,
-        ignore=_without_points(geometry) if truth else None,
-        area=area,
+        crowd=crowds(table) if truth else None,
+        ignore=without_points(geometry) if truth else None,
+        area=_areas(table, geometry),
     )
     return ObjectSide(made, integers(table, "object_no"), no_segments(len(table)), raw)
 
 
-def _coco_columns(table: pa.Table, geometry: Geometry) -> tuple[BoolArray, FloatArray]:
-    """Return the crowd flags of ground truth, and the areas size ranges look at on either side."""
+def _areas(table: pa.Table, geometry: Geometry) -> FloatArray:
+    """Return the areas that size ranges look at."""
     stated = floats(table, "coco_area")
     usable = np.isfinite(stated) & (stated >= 0)
-    crowd = np.asarray(table.column("crowd").combine_chunks().to_numpy(zero_copy_only=False), dtype=np.bool_)
-    return crowd, np.where(usable, stated, geometry.area)
-
-
-def _without_points(geometry: Geometry) -> BoolArray | None:
-    """Mark ground truth without a labelled keypoint: COCO counts nothing there."""
-    return np.count_nonzero(geometry.labelled, axis=1) == 0 if isinstance(geometry, Keypoints) else None
+    return np.where(usable, stated, geometry.area)
 
 
 def no_segments(count: int) -> IntArray:

@@ -19,7 +19,7 @@ from airflow_provider_nucleus.evaluation.columns import columns
 from airflow_provider_nucleus.evaluation.overlap.cuboids import Cuboids
 from airflow_provider_nucleus.evaluation.overlap.raster import SCALE, rasterize
 from airflow_provider_nucleus.local.errors import BadRequestError, ConflictError
-from airflow_provider_nucleus.local.evaluating.reading import COCO_FIELDS
+from airflow_provider_nucleus.local.matching.regions import COCO_FIELDS
 from airflow_provider_nucleus.local.matching.shapes import (
     GEOMETRY_COLUMNS,
     both_shapes,

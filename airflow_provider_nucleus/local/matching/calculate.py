@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from airflow_provider_nucleus.local.matching.parts import Skipped
+    from airflow_provider_nucleus.local.matching.parts import Part
     from airflow_provider_nucleus.local.store.database import Cursor, Database
 
 __all__ = ["calculate"]
@@ -55,7 +56,7 @@ def calculate(
             with db.write() as cursor:
                 matches.insert_rows(cursor, match_set, part.rows)
             written += part.rows.num_rows
-            left_out.add(part.skipped)
+            left_out.add(part)
             step(done, len(work))
         matched = frozenset(kind for family in families for kind in family.types)
         summary = _summary(snapshot, match_set, matched, left_out)
@@ -74,10 +75,12 @@ class _LeftOut:
     ground_truth: int = 0
     predictions: int = 0
     items: list[dict[str, str]] = field(default_factory=list)
+    regions: Counter[str] = field(default_factory=Counter)
 
-    def add(self, skipped: tuple[Skipped, ...]) -> None:
+    def add(self, part: Part) -> None:
         """Count what a span left out."""
-        for entry in skipped:
+        self.regions.update(part.regions)
+        for entry in part.skipped:
             self.ground_truth += entry.ground_truth
             self.predictions += entry.predictions
             if len(self.items) < _REASONS_SHOWN:
@@ -97,6 +100,9 @@ def _summary(
         "matched": compared,
         "not_matched": not_matched,
     }
+    for kind, count in left_out.regions.items():
+        compared[kind]["ground_truth"] -= count
+        not_matched[kind] = {"ground_truth": count, "predictions": 0}
     if left_out.items:
         masks = {"ground_truth": left_out.ground_truth, "predictions": left_out.predictions}
         not_matched["segmentation"] = masks

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 
 from airflow_provider_nucleus.evaluation.columns import columns
 from airflow_provider_nucleus.evaluation.labels import LabelRule, Vocabulary
 from airflow_provider_nucleus.evaluation.matching import match
 from airflow_provider_nucleus.local.matching.parts import Part
+from airflow_provider_nucleus.local.matching.regions import COCO_FIELDS, crowds, without_points
 from airflow_provider_nucleus.local.matching.rows import match_rows
 from airflow_provider_nucleus.local.matching.shapes import GEOMETRY_COLUMNS, both_shapes, floats, integers
 from airflow_provider_nucleus.local.matching.sides import PARTITION_ROWS, Side, item_spans
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from airflow_provider_nucleus.evaluation.arrays import IntArray
+    from airflow_provider_nucleus.evaluation.arrays import BoolArray, IntArray
     from airflow_provider_nucleus.evaluation.columns import Geometry
     from airflow_provider_nucleus.local.matching.options import MatchOptions
     from airflow_provider_nucleus.local.matching.sides import Sets, Span
@@ -48,12 +49,13 @@ class ObjectFamily:
             options.allowed_label_matches, vocabulary, class_agnostic=options.class_agnostic
         )
         truth, predictions = (
-            _side(table, shape, span=span, vocabulary=vocabulary)
-            for table, shape in zip(tables, shapes, strict=True)
+            _side(table, shape, span=span, vocabulary=vocabulary, truth=role == "truth")
+            for table, shape, role in zip(tables, shapes, ("truth", "predictions"), strict=True)
         )
         found = match(truth.columns, predictions.columns, rule=rule)
         return Part(
-            match_rows(truth, predictions, found, vocabulary=vocabulary, family=self.name, first=first)
+            match_rows(truth, predictions, found, vocabulary=vocabulary, family=self.name, first=first),
+            regions=_types(tables[0], ~truth.columns.counted),
         )
 
     @property
@@ -63,14 +65,19 @@ class ObjectFamily:
     def _read(self, cursor: Cursor, set_no: int | None, span: Span) -> pa.Table:
         # The ordinal, which decides between equal overlaps, is the rank of the annotation id among the item's objects.
         return cursor.sql(
-            "SELECT object_no, item_no, label, confidence, row_number() OVER (PARTITION BY item_no ORDER BY "
-            f"annotation_id, object_no) - 1 AS ordinal, {GEOMETRY_COLUMNS[self.name]} "
+            "SELECT object_no, item_no, type AS kind, label, confidence, row_number() OVER (PARTITION BY item_no ORDER BY "
+            f"annotation_id, object_no) - 1 AS ordinal, {COCO_FIELDS}, {GEOMETRY_COLUMNS[self.name]} "
             f"WHERE set_no = ? AND item_no BETWEEN ? AND ? AND {self._of_types} ORDER BY item_no, object_no",
             params=[-1 if set_no is None else set_no, span.first, span.last],
         ).to_arrow_table()
 
 
-def _side(table: pa.Table, shape: Geometry, *, span: Span, vocabulary: Vocabulary) -> Side:
+def _types(table: pa.Table, marked: BoolArray) -> dict[str, int]:
+    """Count marked rows by type of object."""
+    return dict(Counter(table.column("kind").filter(pa.array(marked)).to_pylist()))
+
+
+def _side(table: pa.Table, shape: Geometry, *, span: Span, vocabulary: Vocabulary, truth: bool) -> Side:
     item = integers(table, "item_no")
     side = columns(
         shape,
@@ -79,6 +86,8 @@ def _side(table: pa.Table, shape: Geometry, *, span: Span, vocabulary: Vocabular
         label=_codes(table, vocabulary),
         confidence=floats(table, "confidence"),
         ordinal=integers(table, "ordinal"),
+        crowd=crowds(table) if truth else None,
+        ignore=without_points(shape) if truth else None,
     )
     return Side(integers(table, "object_no"), item, side)
 

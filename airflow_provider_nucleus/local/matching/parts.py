@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pyarrow as pa
 
 __all__ = ["Part", "Skipped"]
@@ -23,7 +25,11 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """Rows of the ``matches`` table without the match set, and what was skipped."""
+    """Rows of the ``matches`` table without the match set, what was skipped, and ground truth in which nothing is counted.
+
+    ``regions`` are counted by type of object (see :mod:`.regions`).
+    """
 
     rows: pa.Table
     skipped: tuple[Skipped, ...] = ()
+    regions: Mapping[str, int] = field(default_factory=dict)

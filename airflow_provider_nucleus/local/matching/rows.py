@@ -30,9 +30,9 @@ def match_rows(
 ) -> pa.Table:
     """Return the rows of the ``matches`` table without the match set, numbered from ``first``.
 
-    Rows come by item; within an item predictions first, in the order they were stored.
+    Ground truth in which nothing is counted has no row. Rows come by item; within an item predictions first, in the order they were stored.
     """
-    missed = np.flatnonzero(matches.found_by == NONE)
+    missed = np.flatnonzero((matches.found_by == NONE) & truth.columns.counted)
     prediction_row = np.concatenate([np.arange(len(predictions)), np.full(missed.size, NONE)])
     truth_row = np.concatenate([matches.match.astype(np.int64), missed])
     beside = np.concatenate([matches.shown.astype(np.int64), np.full(missed.size, NONE)])
