@@ -99,10 +99,10 @@ def match_coco(
     """Match all images of both sides at every threshold and size range; *labels* is the number of label codes."""
     rows, _ = ranked_predictions(predictions, limit=options.max_detections[-1])
     edges = coco_edges(ground_truth, predictions, rows=rows, options=options)
-    return match_edges(ground_truth, predictions, edges, labels=labels, options=options)
+    return match_coco_edges(ground_truth, predictions, edges, labels=labels, options=options)
 
 
-def match_edges(
+def match_coco_edges(
     ground_truth: Columns,
     predictions: Columns,
     edges: Edges,

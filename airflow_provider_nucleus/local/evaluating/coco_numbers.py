@@ -19,7 +19,7 @@ from airflow_provider_nucleus.evaluation.coco_match import (
     KEYPOINT_OPTIONS,
     CocoOptions,
     match_coco,
-    match_edges,
+    match_coco_edges,
 )
 from airflow_provider_nucleus.evaluation.metric import ratio, undefined
 from airflow_provider_nucleus.evaluation.pairs import Edges
@@ -131,7 +131,7 @@ class _Family:
         truth = _places(self._truths, len(loaded.truth))[edges.ground_truth]
         prediction = _places(self._predictions, len(loaded.predictions))[edges.prediction]
         kept = np.flatnonzero((truth != NONE) & (prediction != NONE))
-        return match_edges(
+        return match_coco_edges(
             loaded.truth.take(self._truths),
             self._ranked(loaded.predictions.take(self._predictions)),
             Edges(truth[kept], prediction[kept], edges.overlap[kept]),
