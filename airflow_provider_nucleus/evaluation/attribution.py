@@ -64,6 +64,10 @@ _FIRST_RULE: NDArray[np.int8] = np.array(
 )
 
 
+_BLOCK = 1 << 15
+"""Predictions looked at together: each overlap is compared several times, and so many stay in the processor's cache."""
+
+
 @dataclass(frozen=True, slots=True)
 class ErrorCounts:
     """How many of each kind; *missed* counts ground truths, the rest predictions."""
@@ -155,21 +159,24 @@ def attribute(
     """
     if not 0.0 < background < foreground <= 1.0:
         raise ValueError(f"TIDE needs 0 < background < foreground <= 1, not {background} and {foreground}")
-    right, wrong = overlaps.right_overlap, overlaps.wrong_overlap
     # One bit a rule, and a table from the bits to the first rule that holds: no branch per prediction.
-    rules = np.zeros(right.size, dtype=np.uint8)
-    for bit, holds in enumerate((
-        ~considered,
-        true_positive,
-        (right >= background) & ~localized,
-        wrong >= foreground,
-        right >= foreground,
-        (right <= background) & (wrong <= background),
-    )):
-        rules |= holds.view(np.uint8) << np.uint8(bit)
-    kind = _FIRST_RULE[rules]
+    kind = np.empty(true_positive.size, dtype=np.int8)
+    for begin in range(0, kind.size, _BLOCK):
+        part = slice(begin, begin + _BLOCK)
+        right, wrong = overlaps.right_overlap[part], overlaps.wrong_overlap[part]
+        rules = np.zeros(right.size, dtype=np.uint8)
+        for bit, holds in enumerate((
+            ~considered[part],
+            true_positive[part],
+            (right >= background) & ~localized[part],
+            wrong >= foreground,
+            right >= foreground,
+            (right <= background) & (wrong <= background),
+        )):
+            rules |= holds.view(np.uint8) << np.uint8(bit)
+        kind[part] = _FIRST_RULE[rules]
 
-    towards = np.full(right.size, NONE, dtype=np.int32)
+    towards = np.full(kind.size, NONE, dtype=np.int32)
     missed = missing.copy()
     for error, partner in (
         (ErrorKind.LOCALIZATION, overlaps.right),

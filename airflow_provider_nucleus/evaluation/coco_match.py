@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray, IndexArray
-    from airflow_provider_nucleus.evaluation.coco_walk import CocoWalk
+    from airflow_provider_nucleus.evaluation.coco_walk import CocoWalk, PairOutcomes
     from airflow_provider_nucleus.evaluation.columns import Columns
 
 Bits = NDArray[np.uint16]
@@ -159,14 +159,24 @@ def coco_outcomes(
 
     Returns *hit* and *ignored* per [prediction row, size range], one bit per threshold.
     """
-    flags = [_ignoring(ground_truth, area) for area in options.areas]
-    hit, ignored = outcomes(walk, ground_truth, predictions, flags=flags)
+    found = pair_outcomes(walk, ground_truth, options=options)
+    hit = np.zeros((len(predictions), len(options.areas)), dtype=np.uint16, order="F")
+    ignored = np.zeros_like(hit)
+    hit[found.prediction], ignored[found.prediction] = found.hit, found.ignored
     every = np.uint16((1 << len(options.thresholds)) - 1)
     for column, area in enumerate(options.areas):
         # An unmatched prediction that is itself out of range is neither right nor wrong.
         outside = np.flatnonzero(area.outside(predictions.area))
         ignored[outside, column] |= every & ~hit[outside, column]
     return hit, ignored
+
+
+def pair_outcomes(
+    walk: CocoWalk, ground_truth: Columns, *, options: CocoOptions = BOX_OPTIONS
+) -> PairOutcomes:
+    """Read a walk for every size range, of the predictions that have pairs and before their own areas are looked at."""
+    flags = [_ignoring(ground_truth, area) for area in options.areas]
+    return outcomes(walk, ground_truth, flags=flags)
 
 
 def _ignoring(ground_truth: Columns, area: AreaRange) -> BoolArray:

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from airflow_provider_nucleus.evaluation.arrays import group_sizes, group_starts
+from airflow_provider_nucleus.evaluation.arrays import group_starts
 from airflow_provider_nucleus.evaluation.greedy import resolve
 from airflow_provider_nucleus.evaluation.pairs import Edges, group_keys, label_span
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from airflow_provider_nucleus.evaluation.arrays import BoolArray, IndexArray
+    from airflow_provider_nucleus.evaluation.arrays import BoolArray, IndexArray, IntArray
     from airflow_provider_nucleus.evaluation.columns import Columns
 
     Bits = NDArray[np.uint16]
@@ -30,10 +30,12 @@ if TYPE_CHECKING:
 class CocoWalk:
     """Pairs in walking order, and per pair one bit for each threshold at which the walk takes it.
 
-    Pairs that were not offered to the walk are there too, taken at no threshold.
+    Pairs that were not offered to the walk are there too, taken at no threshold. *group* numbers the image and label of
+    each pair, ascending: what is left out or turned round in one group changes nothing in any other.
     """
 
     edges: Edges
+    group: IntArray
     taken: Bits
     thresholds: tuple[float, ...]
 
@@ -60,15 +62,20 @@ def walk_edges(
     walked = np.arange(len(edges), dtype=np.int64)
     if offered is not None:
         walked = np.flatnonzero(offered[ordered.prediction])
-    taken = _walk(ordered, walked, ground_truth, predictions, thresholds=thresholds)
-    return CocoWalk(ordered, taken, thresholds)
+    taken = _walk(ordered, walked, ground_truth, thresholds=thresholds)
+    return CocoWalk(ordered, pair_groups(ordered, predictions), taken, thresholds)
+
+
+def pair_groups(edges: Edges, predictions: Columns) -> IntArray:
+    """Return the *group* of a :class:`CocoWalk`."""
+    keys = group_keys(predictions, edges.prediction, span=label_span(predictions))
+    return _numbered(keys)
 
 
 def without(
     walk: CocoWalk,
     dropped: BoolArray,
     ground_truth: Columns,
-    predictions: Columns,
     *,
     entering: BoolArray | None = None,
 ) -> CocoWalk:
@@ -81,64 +88,66 @@ def without(
         changed |= entering
     taken = walk.taken
     if changed.any():
-        again = _groups_of(walk.edges, predictions, changed)
+        again = _groups_with(walk.group, np.flatnonzero(changed))
         redo = np.flatnonzero(again & ~dropped)
-        anew = _walk(walk.edges, redo, ground_truth, predictions, thresholds=walk.thresholds)
+        anew = _walk(walk.edges, redo, ground_truth, thresholds=walk.thresholds)
         taken = np.where(again, anew, taken)
     kept = np.flatnonzero(~dropped)
-    return CocoWalk(walk.edges.take(kept), taken[kept], walk.thresholds)
+    return CocoWalk(walk.edges.take(kept), walk.group[kept], taken[kept], walk.thresholds)
 
 
-def outcomes(
-    walk: CocoWalk, ground_truth: Columns, predictions: Columns, *, flags: list[BoolArray]
-) -> tuple[Bits, Bits]:
-    """Return per [prediction, flag column] the thresholds with a hit and those with a match to ignored ground truth.
+@dataclass(frozen=True, slots=True, eq=False)
+class PairOutcomes:
+    """What a walk gave the predictions that have pairs; all others matched nothing.
+
+    *prediction* is the row of each; *hit* and *ignored* hold one bit per threshold, [prediction, flag column].
+    """
+
+    prediction: IndexArray
+    hit: Bits
+    ignored: Bits
+
+
+def outcomes(walk: CocoWalk, ground_truth: Columns, *, flags: list[BoolArray]) -> PairOutcomes:
+    """Return the thresholds with a hit and those with a match to ignored ground truth.
 
     Each of *flags* marks the ground truths that are ignored; those that are not counted are in every one of them.
     """
     edges = walk.edges
-    hit = np.zeros((len(predictions), len(flags)), dtype=np.uint16, order="F")
-    ignored = np.zeros_like(hit)
     starts = group_starts(edges.prediction)
-    if starts.size == 0:
-        return hit, ignored
-    rows = edges.prediction[starts]
-    choices = _Choices(edges)
-    for column, flag in enumerate(flags):
-        taken = walk.taken
-        order = choices.order(flag)
-        if order is not None:
-            again = _groups_of(edges, predictions, order != np.arange(order.size))
-            # Pairs of a prediction only move among themselves, so the marked ones stay together.
-            anew = _walk(edges, order[again], ground_truth, predictions, thresholds=walk.thresholds)
-            taken = np.where(again, anew, taken)
-        lost = flag[edges.ground_truth]
-        hit[rows, column] = np.bitwise_or.reduceat(np.where(lost, np.uint16(0), taken), starts)
-        ignored[rows, column] = np.bitwise_or.reduceat(np.where(lost, taken, np.uint16(0)), starts)
-    return hit, ignored
+    hit = np.zeros((starts.size, len(flags)), dtype=np.uint16, order="F")
+    ignored = np.zeros_like(hit)
+    if starts.size:
+        choices = _Choices(edges)
+        for column, flag in enumerate(flags):
+            taken = walk.taken
+            order = choices.order(flag)
+            if order is not None:
+                again = _groups_with(walk.group, choices.moved(order))
+                # Pairs of a prediction only move among themselves, so the marked ones stay together.
+                anew = _walk(edges, order[again], ground_truth, thresholds=walk.thresholds)
+                taken = np.where(again, anew, taken)
+            lost = np.multiply(taken, flag[edges.ground_truth], dtype=np.uint16)
+            # A bit is in one of the two: where both ends of a pair are.
+            hit[:, column] = np.bitwise_or.reduceat(taken ^ lost, starts)
+            ignored[:, column] = np.bitwise_or.reduceat(lost, starts)
+    return PairOutcomes(edges.prediction[starts], hit, ignored)
 
 
-def _walk(
-    edges: Edges,
-    order: IndexArray,
-    ground_truth: Columns,
-    predictions: Columns,
-    *,
-    thresholds: tuple[float, ...],
-) -> Bits:
+def _walk(edges: Edges, order: IndexArray, ground_truth: Columns, *, thresholds: tuple[float, ...]) -> Bits:
     """Walk the pairs at *order*, in that order, at every threshold; one entry per pair of *edges*."""
     taken = np.zeros(len(edges), dtype=np.uint16)
     reusable = ground_truth.crowd if ground_truth.crowd.any() else None
-    left = order
+    left, truth, overlap = order, edges.ground_truth[order], edges.overlap[order]
+    # The pairs of a prediction lie together: small numbers instead of rows keep the kernel's tables in the cache.
+    number = _numbered(edges.prediction[order])
+    predictions = int(number[-1]) + 1 if number.size else 0
     for bit, threshold in enumerate(thresholds):
         # Thresholds ascend: what does not reach one reaches none of the next.
-        left = left[edges.overlap[left] >= passing(threshold)]
+        reaching = np.flatnonzero(overlap >= passing(threshold))
+        left, truth, overlap, number = left[reaching], truth[reaching], overlap[reaching], number[reaching]
         found = resolve(
-            edges.ground_truth[left],
-            edges.prediction[left],
-            ground_truths=len(ground_truth),
-            predictions=len(predictions),
-            reusable=reusable,
+            truth, number, ground_truths=len(ground_truth), predictions=predictions, reusable=reusable
         )
         taken[left[found]] |= np.uint16(1 << bit)
     return taken
@@ -148,14 +157,13 @@ class _Choices:
     """The pairs of predictions that have several: only their order depends on what is ignored."""
 
     def __init__(self, edges: Edges) -> None:
-        starts = group_starts(edges.prediction)
-        sizes = group_sizes(starts, edges.prediction.size)
         self._count = len(edges)
-        self._place = np.flatnonzero(np.repeat(sizes > 1, sizes))
-        self._run = edges.prediction[self._place]
-        self._run = (
-            np.cumsum(np.append([0], self._run[1:] != self._run[:-1])) if self._place.size else self._run
-        )
+        same = edges.prediction[1:] == edges.prediction[:-1]
+        several = np.zeros(self._count, dtype=np.bool_)
+        several[1:] |= same
+        several[:-1] |= same
+        self._place = np.flatnonzero(several)
+        self._run = _numbered(edges.prediction[self._place])
         self._truth = edges.ground_truth[self._place]
         self._overlap = edges.overlap[self._place]
 
@@ -171,11 +179,22 @@ class _Choices:
         order[self._place] = moved
         return order
 
+    def moved(self, order: IndexArray) -> IndexArray:
+        """Return where *order*, one of :meth:`order`, differs from the order in which the pairs lie."""
+        changed: IndexArray = self._place[order[self._place] != self._place]
+        return changed
 
-def _groups_of(edges: Edges, predictions: Columns, marked: BoolArray) -> BoolArray:
-    """Mark all pairs of every (image, label) that has a marked one."""
-    keys = group_keys(predictions, edges.prediction, span=label_span(predictions))
-    starts = group_starts(keys)
-    touched = np.logical_or.reduceat(marked, starts)
-    spread: BoolArray = np.repeat(touched, group_sizes(starts, keys.size))
+
+def _groups_with(group: IntArray, at: IndexArray) -> BoolArray:
+    """Mark all pairs of every group that has one of the pairs *at*."""
+    touched = np.zeros(int(group[-1]) + 1 if group.size else 0, dtype=np.bool_)
+    touched[group[at]] = True
+    spread: BoolArray = touched[group]
     return spread
+
+
+def _numbered(keys: NDArray[np.integer]) -> IntArray:
+    """Give every run of equal keys a number, from 0."""
+    number = np.zeros(keys.size, dtype=np.int32)
+    np.cumsum(keys[1:] != keys[:-1], out=number[1:])
+    return number

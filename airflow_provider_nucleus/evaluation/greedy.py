@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, IndexArray
 
 MAX_ROUNDS = 24
@@ -20,8 +22,8 @@ MAX_ROUNDS = 24
 
 
 def resolve(
-    ground_truth: IndexArray,
-    prediction: IndexArray,
+    ground_truth: NDArray[np.integer],
+    prediction: NDArray[np.integer],
     *,
     ground_truths: int,
     predictions: int,
@@ -67,7 +69,11 @@ def resolve(
 
 
 def _walk(
-    left: IndexArray, truth: IndexArray, predicted: IndexArray, *, reusable: BoolArray | None
+    left: IndexArray,
+    truth: NDArray[np.integer],
+    predicted: NDArray[np.integer],
+    *,
+    reusable: BoolArray | None,
 ) -> IndexArray:
     """Do the sequential walk over what the rounds left, all of whose ends are free."""
     truth_used: set[int] = set()

@@ -13,7 +13,7 @@ import numpy as np
 from airflow_provider_nucleus.evaluation.areas import LARGE, MEDIUM, SMALL, AreaRange
 from airflow_provider_nucleus.evaluation.arrays import NONE
 from airflow_provider_nucleus.evaluation.coco_match import CocoOptions
-from airflow_provider_nucleus.evaluation.coco_walk import CocoWalk
+from airflow_provider_nucleus.evaluation.coco_walk import CocoWalk, pair_groups
 from airflow_provider_nucleus.evaluation.columns import Columns
 from airflow_provider_nucleus.evaluation.labels import LabelRule, Vocabulary
 from airflow_provider_nucleus.evaluation.matching import Matches
@@ -160,12 +160,13 @@ class Loaded:
         found: T = self._once[name]
         return found
 
-    @property
+    @cached_property
     def walk(self) -> CocoWalk:
         """The pairs COCO's matching can choose from, in its order, and what it chose."""
         arrays = self.arrays
         edges = Edges(arrays["edge_truth"], arrays["edge_prediction"], arrays["edge_overlap"])
-        return CocoWalk(edges, arrays["edge_taken"], COCO_OPTIONS.thresholds)
+        groups = pair_groups(edges, self.ap_predictions)
+        return CocoWalk(edges, groups, arrays["edge_taken"], COCO_OPTIONS.thresholds)
 
     def ranked(self, threshold: float) -> RankedMatch:
         """Return the Nucleus match in order of confidence, to be read at one overlap threshold."""

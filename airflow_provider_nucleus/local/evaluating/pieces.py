@@ -182,7 +182,7 @@ def _coco_order(found: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """Sort the rows that have a confidence by (class, confidence), and keep for each size those that count in it.
 
     The sizes share few rows, so AP by size costs little more than AP. Of all sizes together every row is kept, the
-    ignored ones too: they may count among fewer rows.
+    ignored ones too: they may count among fewer rows. ``edge_place`` is where the prediction of a pair lies in that order.
     """
     row = found.pop("coco_row")
     hit, ignored = found.pop("coco_hit"), found.pop("coco_ignored")
@@ -199,7 +199,12 @@ def _coco_order(found: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
             f"coco_{size}_hit": hit[kept, column],
             f"coco_{size}_ignored": ignored[kept, column],
         }
-    return result
+    place = np.zeros(found["prediction_label"].size, dtype=np.int32)
+    place[result["coco_all_row"]] = np.arange(order.size, dtype=np.int32)
+    return result | {
+        "coco_all_area": found["prediction_area"][result["coco_all_row"]],
+        "edge_place": place[found["edge_prediction"]],
+    }
 
 
 def _bucket(confidence: FloatArray) -> NDArray[np.uint8]:

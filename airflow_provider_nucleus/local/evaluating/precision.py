@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from airflow_provider_nucleus.evaluation.areas import AreaRange
-from airflow_provider_nucleus.evaluation.arrays import group_sizes
+from airflow_provider_nucleus.evaluation.arrays import group_sizes, group_starts
 from airflow_provider_nucleus.evaluation.average_precision import RankedRows
-from airflow_provider_nucleus.evaluation.coco_match import CocoOptions, coco_outcomes
+from airflow_provider_nucleus.evaluation.coco_match import CocoOptions, pair_outcomes
 from airflow_provider_nucleus.evaluation.coco_walk import without
 from airflow_provider_nucleus.evaluation.mean_precision import Precisions, precisions
 from airflow_provider_nucleus.local.errors import ConflictError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, IndexArray
-    from airflow_provider_nucleus.evaluation.coco_walk import CocoWalk
+    from airflow_provider_nucleus.evaluation.coco_walk import PairOutcomes
     from airflow_provider_nucleus.local.evaluating.filters import Range
     from airflow_provider_nucleus.local.evaluating.loaded import Loaded
     from airflow_provider_nucleus.local.evaluating.selection import ApMasks
@@ -30,9 +30,14 @@ __all__ = ["ChosenWalk", "ap_by_size", "ap_table", "chosen_walk", "cut_range", "
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChosenWalk:
-    """COCO's matching of the chosen objects; ``offered`` marks the predictions that take part (None: all of them)."""
+    """COCO's matching of the chosen objects, and the predictions that take part in it.
 
-    walk: CocoWalk
+    ``outcomes`` has a column for each size of :data:`COCO_OPTIONS`. ``place`` is where each prediction that has pairs lies
+    in the stored order by (class, confidence); ``offered`` marks in that order the predictions that take part (None: all).
+    """
+
+    outcomes: PairOutcomes
+    place: IndexArray
     offered: BoolArray | None
 
 
@@ -58,10 +63,14 @@ def chosen_walk(loaded: Loaded, masks: ApMasks) -> ChosenWalk | None:
         dropped |= ~masks.ground_truth[walk.edges.ground_truth]
     # With rivals gone, others are among the most confident of their image and class.
     entering = None if before is None else ~(before[walk.edges.prediction] | dropped)
-    if not dropped.any() and (entering is None or not entering.any()):
-        return ChosenWalk(walk, offered)
-    walk = without(walk, dropped, loaded.ap_truth, loaded.ap_predictions, entering=entering)
-    return ChosenWalk(walk, offered)
+    place = loaded.arrays["edge_place"]
+    if dropped.any() or (entering is not None and entering.any()):
+        walk = without(walk, dropped, loaded.ap_truth, entering=entering)
+        place = np.compress(~dropped, place)
+    options = CocoOptions(areas=tuple(cut_range(area, masks.area) for area in COCO_OPTIONS.areas))
+    outcomes = pair_outcomes(walk, loaded.ap_truth, options=options)
+    in_order = None if offered is None else offered[loaded.arrays["coco_all_row"]]
+    return ChosenWalk(outcomes, place[group_starts(walk.edges.prediction)], in_order)
 
 
 def _offered(loaded: Loaded, chosen: BoolArray | None) -> BoolArray | None:
@@ -134,29 +143,33 @@ def _unscored(loaded: Loaded, masks: ApMasks) -> BoolArray | None:
 def _matched_again(
     loaded: Loaded, masks: ApMasks, chosen: ChosenWalk, areas: Sequence[AreaRange]
 ) -> list[RankedRows]:
-    options = CocoOptions(areas=tuple(cut_range(area, masks.area) for area in areas))
-    truth = loaded.ap_truth
-    hit, ignored = coco_outcomes(chosen.walk, truth, loaded.ap_predictions, options=options)
-    ranked = loaded.coco["all"]
+    """Put the outcome of the few predictions that have pairs into the stored order of all of them."""
+    truth, ranked, own_area = loaded.ap_truth, loaded.coco["all"], loaded.arrays["coco_all_area"]
     wanted = truth.counted if masks.ground_truth is None else truth.counted & masks.ground_truth
-    every = np.uint16((1 << len(options.thresholds)) - 1)
+    every = np.uint16((1 << len(COCO_OPTIONS.thresholds)) - 1)
     result: list[RankedRows] = []
-    for column, area in enumerate(options.areas):
+    for size in areas:
+        area, column = cut_range(size, masks.area), COCO_OPTIONS.areas.index(size)
+        outside = area.outside(own_area)
+        hit, ignored = chosen.outcomes.hit[:, column], chosen.outcomes.ignored[:, column]
+        ignored = np.where(outside[chosen.place], every & ~hit, ignored)
         # What is ignored throughout is as good as absent, and of most predictions that is so in most sizes.
-        counts = ignored[:, column] != every
+        counts = ~outside
+        counts[chosen.place] = ignored != every
         if chosen.offered is not None:
             counts &= chosen.offered
-        kept: IndexArray = np.flatnonzero(counts[ranked.row])
-        row = ranked.row[kept]
+        kept: IndexArray = np.flatnonzero(counts)
+        hits, not_counted = np.zeros(counts.size, dtype=np.uint16), np.zeros(counts.size, dtype=np.uint16)
+        hits[chosen.place], not_counted[chosen.place] = hit, ignored
         there = wanted & ~area.outside(truth.area)
         result.append(
             RankedRows(
                 label=ranked.label[kept],
                 confidence=ranked.confidence[kept],
-                hit=hit[row, column],
-                ignored=ignored[row, column],
-                positives=np.bincount(truth.label[there], minlength=ranked.labels),
-                thresholds=options.thresholds,
+                hit=hits[kept],
+                ignored=not_counted[kept],
+                positives=np.bincount(np.compress(there, truth.label), minlength=ranked.labels),
+                thresholds=COCO_OPTIONS.thresholds,
             )
         )
     return result

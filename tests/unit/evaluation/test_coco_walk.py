@@ -28,7 +28,7 @@ def test_leaving_pairs_out_equals_never_having_had_them(seed: int, share: float)
     whole = walk_edges(edges, truth, predictions, thresholds=COCO_THRESHOLDS)
     gone = rng.random(len(predictions)) < share
 
-    found = without(whole, gone[whole.edges.prediction], truth, predictions)
+    found = without(whole, gone[whole.edges.prediction], truth)
 
     kept = edges.take(np.flatnonzero(~gone[edges.prediction]))
     alone = walk_edges(kept, truth, predictions, thresholds=COCO_THRESHOLDS)
