@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import secrets
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 from urllib.parse import quote
 
-from airflow_provider_nucleus.exceptions import NucleusValidationError
+from airflow_provider_nucleus.exceptions import NucleusSourceError, NucleusValidationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,22 +53,52 @@ class BytesContent:
 
 @dataclass(frozen=True, slots=True)
 class FileContent:
-    """A body in a file (or in anything that opens as one); `size` is its length in bytes."""
+    """A body in a file (or in anything that opens as one); `size` is its length in bytes, `name` what messages call it.
+
+    Trouble with the file is a NucleusSourceError, which transports let pass: it is not the server that does not answer.
+    """
 
     open: Callable[[], BinaryIO]
     size: int
+    name: str = "a file to be sent"
 
     @classmethod
     def of(cls, path: str | Path) -> FileContent:
-        """Describe a file of this machine; OSError if it is not there."""
+        """Describe a file of this machine; NucleusSourceError if it is not there or no file."""
         where = Path(path)
-        return cls(open=lambda: where.open("rb"), size=where.stat().st_size)
+        try:
+            status = where.stat()
+        except (OSError, ValueError) as error:
+            raise NucleusSourceError(f"cannot be sent: {error}", source=str(path)) from error
+        if not stat.S_ISREG(status.st_mode):
+            raise NucleusSourceError("cannot be sent: it is not a file", source=str(path))
+        return cls(open=lambda: where.open("rb"), size=status.st_size, name=str(path))
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield the file piece by piece."""
-        with self.open() as file:
-            while piece := file.read(_CHUNK):
+        """Yield the file piece by piece: `size` bytes, because so many are announced."""
+        left = self.size
+        with self._opened() as file:
+            while left:
+                piece = self._read(file, min(left, _CHUNK))
+                left -= len(piece)
                 yield piece
+
+    def _opened(self) -> BinaryIO:
+        try:
+            return self.open()
+        except OSError as error:
+            raise NucleusSourceError(f"cannot be read: {error}", source=self.name) from error
+
+    def _read(self, file: BinaryIO, size: int) -> bytes:
+        try:
+            piece = file.read(size)
+        except OSError as error:
+            raise NucleusSourceError(f"cannot be read: {error}", source=self.name) from error
+        if not piece:
+            raise NucleusSourceError(
+                f"ends before its {self.size} bytes: it changed while it was being sent", source=self.name
+            )
+        return piece
 
 
 def json_bytes(value: Any) -> bytes:

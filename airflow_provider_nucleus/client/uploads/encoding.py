@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import unquote, urlsplit
 
 from airflow_provider_nucleus.exceptions import NucleusValidationError
 from airflow_provider_nucleus.schema.annotations import BoxAnnotation, parse_annotation
@@ -22,7 +25,17 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.client.uploads.target import Kind
 
-__all__ = ["BadRow", "EncodedBatch", "Encoder", "Key", "WireRow", "dump_line", "dumps", "stable_id"]
+__all__ = [
+    "BadRow",
+    "EncodedBatch",
+    "Encoder",
+    "Key",
+    "WireRow",
+    "dump_line",
+    "dumps",
+    "local_path",
+    "stable_id",
+]
 
 Key = tuple[str | None, ...]
 """What identifies an object on the server: equal keys are one object."""
@@ -177,6 +190,8 @@ class Encoder:
     def _item(self, wire: dict[str, Any]) -> WireRow:
         location = wire["image_url"]
         local_file = location if is_local_location(location) else None
+        if local_file is not None:
+            _check_readable("image_url", local_file)
         return WireRow(wire, (wire["reference_id"],), local_file)
 
     def _check_local(self, field: str, path: str, suffix: str) -> None:
@@ -186,6 +201,26 @@ class Encoder:
             )
         if not path.lower().endswith(suffix):
             raise NucleusValidationError(field, f"must be a {suffix} file, got {path!r}")
+        _check_readable(field, path)
+
+
+def local_path(location: Any) -> Path:
+    """Return the file a local location names; ``file:`` addresses included."""
+    text = str(location)
+    return Path(unquote(urlsplit(text).path)) if text.startswith("file:") else Path(text)
+
+
+def _check_readable(field: str, location: str) -> None:
+    """Refuse the row of a file that could not be sent: one wrong path is a bad row, and no reason to stop halfway."""
+    path = local_path(location)
+    try:
+        path.stat()
+    except (OSError, ValueError) as error:
+        raise NucleusValidationError(field, f"cannot be sent: {error}") from None
+    if not path.is_file():
+        raise NucleusValidationError(field, f"cannot be sent: {location!r} is not a file")
+    if not os.access(path, os.R_OK):
+        raise NucleusValidationError(field, f"cannot be sent: {location!r} may not be read")
 
 
 def stable_id(wire: Mapping[str, Any], ordinal: int = 1) -> str:

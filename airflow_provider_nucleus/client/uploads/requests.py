@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING
 
 from airflow_provider_nucleus.client.calls.annotations import annotate, annotate_local_masks, start_annotate
 from airflow_provider_nucleus.client.calls.items import append_local_images, start_append
@@ -16,7 +14,7 @@ from airflow_provider_nucleus.client.calls.predictions import (
     upload_predictions,
 )
 from airflow_provider_nucleus.client.content import BytesContent, FileContent
-from airflow_provider_nucleus.client.uploads.encoding import dumps
+from airflow_provider_nucleus.client.uploads.encoding import dumps, local_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,7 +76,7 @@ def rows_call(
 def local_masks_call(
     target: UploadTarget, options: UploadOptions, lines: Sequence[bytes]
 ) -> Call[UploadAnswer]:
-    """Describe the upload of masks with their files; OSError when a file is not there."""
+    """Describe the upload of masks with their files; NucleusSourceError when a file is not there."""
     masks = [json.loads(line) for line in lines]
     images = [FileContent.of(local_path(mask["mask_url"])) for mask in masks]
     if target.model_id is None:
@@ -89,7 +87,7 @@ def local_masks_call(
 
 
 def local_images_call(target: UploadTarget, options: UploadOptions, lines: Sequence[bytes]) -> Call[Job]:
-    """Describe the upload of items with their images; OSError when a file is not there.
+    """Describe the upload of items with their images; NucleusSourceError when a file is not there.
 
     Items have an identity, so the request may be repeated although it starts a job.
     """
@@ -113,9 +111,3 @@ def start_call(target: UploadTarget, options: UploadOptions, request_id: str) ->
         update=options.update,
         trained_slice_id=options.trained_slice_id,
     )
-
-
-def local_path(location: Any) -> Path:
-    """Return the file a local location names; ``file:`` addresses included."""
-    text = str(location)
-    return Path(unquote(urlsplit(text).path)) if text.startswith("file:") else Path(text)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from airflow_provider_nucleus.client.retry import NO_RETRY, NoAnswer, RetryPolicy, retry_delay
 from airflow_provider_nucleus.client.uploads.pacing import Pace
@@ -69,7 +69,7 @@ class Sender(Generic[Work, T]):
         again: deque[Work] = deque()
         flying: dict[Future[T], Work] = {}
         pause = 0.0
-        fatal: Exception | None = None
+        fatal: BaseException | None = None
         while True:
             if self._stopped() and fatal is None:
                 fatal = NucleusUploadError("The upload was stopped.", hint="A retry sends what is missing.")
@@ -96,7 +96,7 @@ class Sender(Generic[Work, T]):
                     continue
                 delay = self._delay(error) if isinstance(error, NucleusError) else None
                 if delay is None:
-                    fatal = fatal or _raisable(error)
+                    fatal = fatal or error
                 else:
                     again.append(piece)
                     pause = max(pause, delay)
@@ -148,12 +148,3 @@ def _outcome(error: NucleusError) -> tuple[int | NoAnswer | None, dict[str, str]
         # A success whose body was cut off is repeated like a lost connection: the rows have identities.
         return (NoAnswer.LOST if 200 <= error.status < 300 else error.status), headers
     return None, {}
-
-
-def _raisable(error: BaseException) -> Any:
-    if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError):
-        return NucleusUploadError(
-            f"A file named by a row cannot be read: {error}.",
-            hint="Rows accepted so far stay; correct the path and run again.",
-        )
-    return error

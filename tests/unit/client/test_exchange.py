@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import base64
+import errno
+import io
 import logging
 import socket
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import pytest
 
 from airflow_provider_nucleus.client import BytesContent, Call, FileContent, RetryPolicy
 from airflow_provider_nucleus.client.calls import datasets, items, jobs, models
+from airflow_provider_nucleus.client.content import FormFile, Multipart
 from airflow_provider_nucleus.exceptions import (
     NucleusAnswerError,
     NucleusAPIError,
@@ -19,6 +25,7 @@ from airflow_provider_nucleus.exceptions import (
     NucleusRateLimitError,
     NucleusRequestError,
     NucleusServerError,
+    NucleusSourceError,
 )
 from tests.unit.client.conftest import KEY
 from tests.unit.client.scripted import Reply, Reset
@@ -358,6 +365,60 @@ def test_a_signed_put_is_sent_again_from_the_start(server, transport, tmp_path):
     transport(server).send(items.put_signed(f"{server.origin}/bucket/key?sig=1", FileContent.of(rows)))
 
     assert rows.read_bytes() == server.requests[-1].body
+
+
+class Unreadable(io.BytesIO):
+    """A file whose disk fails after the first piece."""
+
+    def read(self, size=-1):
+        if self.tell():
+            raise OSError(errno.EIO, "Input/output error")
+        return super().read(size)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (
+            FileContent(partial(Path("/nowhere/rows").open, "rb"), 9, "/nowhere/rows"),
+            "cannot be read: .*No such file",
+        ),
+        (
+            FileContent(lambda: Unreadable(b"x" * 3_000_000), 3_000_000, "rows"),
+            "cannot be read: .*Input/output",
+        ),
+        (FileContent(lambda: io.BytesIO(b"x" * 5), 9, "rows"), "ends before its 9 bytes"),
+    ],
+    ids=["gone", "failing", "shorter"],
+)
+@pytest.mark.parametrize("wrapped", [False, True], ids=["alone", "in a form"])
+def test_a_file_that_cannot_be_read_is_no_silence_of_the_server(server, transport, content, problem, wrapped):
+    """Nothing is repeated, and the error names the file instead of the host."""
+    server.answers(Reply(200, ""), Reply(200, ""))
+    call = items.put_signed(f"{server.origin}/bucket/key?sig=1", content)
+    if wrapped:
+        form = Multipart(
+            name="items", value=[], file_name="image", files=[FormFile("a.png", content, "image/png")]
+        )
+        call = replace(call, content=form)
+    with pytest.raises(NucleusSourceError, match=problem):
+        transport(server).send(call)
+
+
+def test_a_file_that_grew_is_sent_as_it_was_announced(server, transport):
+    """Content-Length is a promise; what came after it belongs to nobody's request."""
+    server.answers(Reply(200, ""))
+    content = FileContent(lambda: io.BytesIO(b"x" * 9), 5)
+    transport(server).send(items.put_signed(f"{server.origin}/bucket/key?sig=1", content))
+
+    assert server.requests[0].body == b"xxxxx"
+
+
+@pytest.mark.parametrize("name", ["nothing", "", "bad\x00"])
+def test_a_file_to_be_sent_is_a_file(tmp_path, name):
+    """A missing path, a folder, and what is no path at all."""
+    with pytest.raises(NucleusSourceError, match="cannot be sent"):
+        FileContent.of(f"{tmp_path}/{name}")
 
 
 def test_a_store_may_pass_a_signed_put_on(server, other_server, transport):

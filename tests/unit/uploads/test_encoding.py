@@ -171,11 +171,14 @@ def test_rows_without_an_id_get_one_that_stays():
     assert Encoder("predictions", stable_ids=False).encode(polygon).wire["annotation_id"] is None
 
 
-def test_local_masks_need_requests():
+def test_local_masks_need_requests(tmp_path):
     """A job cannot fetch a file of this machine, and masks are PNG."""
-    mask = {"type": "mask", "mask_url": "/masks/1.png", "annotations": [], "reference_id": "i"}
+    path = tmp_path / "1 2.png"
+    path.touch()
+    mask = {"type": "mask", "mask_url": str(path), "annotations": [], "reference_id": "i"}
 
-    assert Encoder("annotations").encode(mask).local_file == "/masks/1.png"
+    assert Encoder("annotations").encode(mask).local_file == str(path)
+    assert Encoder("annotations").encode(mask | {"mask_url": path.as_uri()}).local_file == path.as_uri()
     with pytest.raises(NucleusValidationError, match="asynchronous=False"):
         Encoder("annotations", local_files=False).encode(mask)
     with pytest.raises(NucleusValidationError, match=r"\.png"):

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from PIL import Image
 
 from airflow_provider_nucleus.client.calls.datasets import create_dataset
 from airflow_provider_nucleus.client.uploads import MemoryState, UploadSummary
@@ -75,8 +76,6 @@ def test_all_kinds_of_rows_travel_together(bench: Bench, asynchronous: bool):
 
 def test_local_masks_go_by_multipart(bench: Bench, tmp_path):
     """Ten files a request, counters summed; the stored mask keeps its path."""
-    from PIL import Image
-
     rows = []
     for number in range(23):
         path = tmp_path / f"mask {number}.png"
@@ -92,18 +91,49 @@ def test_local_masks_go_by_multipart(bench: Bench, tmp_path):
     assert (refused.rejected, refused.sent) == (23, 0)
 
 
-def test_a_local_file_that_is_gone_names_itself(bench: Bench):
-    """The error says which file; what was sent before stays."""
-    row = {**MASK, "mask_url": "/nowhere/mask.png", "reference_id": "item-1"}
-    with pytest.raises(NucleusUploadError, match=r"/nowhere/mask\.png"):
-        bench.upload([box(1), row], asynchronous=False).run()
+@pytest.mark.parametrize("path", ["/nowhere/mask.png", "folder.png", "bad\x00.png"])
+def test_a_local_file_that_cannot_be_sent_is_a_bad_row(bench: Bench, tmp_path, path: str, read_jsonl):
+    """Found while the rows are checked: it names the file, counts into the error rate, and does not stop the others."""
+    (tmp_path / "folder.png").mkdir()
+    where = tmp_path / "bad.jsonl"
+    row = {**MASK, "mask_url": str(tmp_path / path), "reference_id": "item-1"}
+    image = {"reference_id": "new", "image_url": str(tmp_path / path)}
+    with pytest.raises(
+        NucleusUploadError, match=r"Nothing was sent.*1 of 2 rows are bad.*mask_url: cannot be sent"
+    ):
+        bench.upload([box(1), row], asynchronous=False, quarantine=where).run()
+    assert bench.stored_ids() == []
+    assert [line["row"] for line in read_jsonl(where)] == [2]
+
+    bench.upload([box(1), row], asynchronous=False, max_error_rate=0.5).run()
     assert bench.stored_ids() == ["a1"]
+    good = {"reference_id": "remote", "image_url": "https://images/remote.png"}
+    summary = bench.upload([image, good], kind="items", max_error_rate=0.5).run()
+    assert (summary.rejected, summary.processed) == (1, 1)
+
+
+def test_a_local_file_that_goes_away_names_itself(bench: Bench, tmp_path, caplog):
+    """Between check and sending: no request is repeated in vain, the server is not blamed, and a retry goes on."""
+    path = tmp_path / "mask.png"
+    Image.new("L", (4, 4), 1).save(path)
+    row = {**MASK, "mask_url": str(path), "reference_id": "item-1"}
+    state = MemoryState()
+    options = {"asynchronous": False, "state": state, "progress_interval": 0}
+
+    def removed(reading):
+        if reading.phase == "Sent":
+            path.unlink(missing_ok=True)
+
+    with pytest.raises(NucleusSourceError, match=r"mask\.png: cannot be sent: .*No such file"):
+        bench.upload([box(1), row], on_progress=removed, **options).run()
+    assert bench.stored_ids() == ["a1"]
+    assert "at once" not in caplog.text
+    Image.new("L", (4, 4), 1).save(path)
+    assert bench.upload([box(1), row], **options).run().processed == 2
 
 
 def test_local_and_remote_images_become_items(bench: Bench, tmp_path):
     """Files are sent along, addresses are handed over; both are counted."""
-    from PIL import Image
-
     rows = []
     for number in range(12):
         path = tmp_path / f"{number}.png"
