@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath, Stats
 
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 __all__ = ["NucleusEvaluateModelOperator"]
 
+_LEAST_IOU_THRESHOLD: Final = 0.001
+"""The smallest one the embedded Nucleus takes: refused before the evaluation has run, not after."""
+
 
 class NucleusEvaluateModelOperator(NucleusWaitingOperator):
     """Evaluate a model on a benchmark with Evaluations V2, and return the chart summary.
@@ -60,7 +63,7 @@ class NucleusEvaluateModelOperator(NucleusWaitingOperator):
         evaluated (templated)
     :param slice_id: slice whose items with ground truth make up a new benchmark (templated)
     :param evaluation_name: name of the evaluation; the default names DAG, run and task (templated)
-    :param iou_threshold: smallest overlap of a true positive, above 0 and up to 1 (templated)
+    :param iou_threshold: smallest overlap of a true positive, 0.001 to 1 (templated)
     :param rollup_groups: labels evaluated together, each ``{"class_name": ..., "labels": [...]}`` (templated)
     :param exclusion_rules: what is dropped before anything is matched, as the API spells it (templated)
     :param report: file to write all charts to, as JSON: a local path or any URL that Airflow can write (templated)
@@ -207,7 +210,9 @@ class NucleusEvaluateModelOperator(NucleusWaitingOperator):
             "benchmark_id": _text(self.benchmark_id),
             "dataset_id": dataset_id,
             "name": _text(self.evaluation_name) or f"{ti.dag_id} {ti.run_id} {ti.task_id}",
-            "iou_threshold": coerced_number(self.iou_threshold, name="iou_threshold", low=0, high=1),
+            "iou_threshold": coerced_number(
+                self.iou_threshold, name="iou_threshold", low=_LEAST_IOU_THRESHOLD, high=1
+            ),
             "rollup_groups": [RollupGroup.from_wire(group).to_wire() for group in self.rollup_groups or ()],
             "exclusion_rules": [parse_exclusion_rule(rule).to_wire() for rule in self.exclusion_rules or ()],
         }

@@ -198,6 +198,13 @@ BAD_ROWS = {
     "skeleton out of range": box("a", type="keypoints", geometry={**KEYPOINTS, "skeleton": [[0, 9]]}),
     "cuboid without yaw": box("a", type="cuboid", geometry={**CUBOID, "yaw": None}),
     "negative cuboid": box("a", type="cuboid", geometry={**CUBOID, "dimensions": {"x": -1, "y": 1, "z": 1}}),
+    "huge box": box("a", geometry={"x": 0, "y": 0, "width": 1e200, "height": 1e200}),
+    "far box": box("a", geometry={"x": -1e16, "y": 0, "width": 1, "height": 1}),
+    "far vertex": box("a", type="polygon", geometry={"vertices": [{"x": 1, "y": 1e200}] * 3}),
+    "far keypoint": box(
+        "a", type="keypoints", geometry={**KEYPOINTS, "keypoints": [{"x": 1e200, "y": 1, "visible": True}]}
+    ),
+    "far cuboid": box("a", type="cuboid", geometry={**CUBOID, "position": {"x": 1e200, "y": 1, "z": 1}}),
     "labels of numbers": {"type": "multicategory", "labels": [1], "reference_id": "a"},
     "mask without url": {"type": "mask", "annotations": [], "reference_id": "a"},
     "mask without segments": {"type": "mask", "mask_url": "x", "reference_id": "a"},
@@ -222,6 +229,7 @@ def test_bad_rows_are_errors_and_never_stop_good_ones(api: Api):
 
         assert (processed, ignored, len(errors)) == (2, 0, len(BAD_ROWS))
         assert any("Item with id zzz doesn't exist" in error for error in errors)
+        assert sum("too large for a coordinate" in error for error in errors) == 5
     assert [entry["annotation_id"] for entry in read(api, dataset)["box"]] == ["first"]
     assert [entry["annotation_id"] for entry in read(api, dataset, "b")["box"]] == ["last"]
 

@@ -77,11 +77,17 @@ class Cuboids:
 
 
 def cuboid_overlap(
-    first: Cuboids, second: Cuboids, *, rows: NDArray[np.integer], other_rows: NDArray[np.integer]
+    first: Cuboids,
+    second: Cuboids,
+    *,
+    rows: NDArray[np.integer],
+    other_rows: NDArray[np.integer],
+    over_second: BoolArray | None = None,
 ) -> FloatArray:
     """Exact intersection over union of `first[rows[k]]` and `second[other_rows[k]]`, for every k, at most 1.
 
-    Volumes, or footprints when both sides say *bird_eye*; one of each raises ValueError.
+    Volumes, or footprints when both sides say *bird_eye*; one of each raises ValueError. Where *over_second* is set the
+    intersection is divided by the second cuboid alone.
     """
     if first.bird_eye != second.bird_eye:
         raise ValueError("cuboids in three dimensions cannot be compared with footprints")
@@ -103,6 +109,8 @@ def cuboid_overlap(
         rise = np.minimum(z + half, other_z + other_half) - np.maximum(z - half, other_z - other_half)
         common *= np.maximum(rise, 0.0)
     whole = first.area[left] + second.area[right] - common
+    if over_second is not None:
+        whole = np.where(over_second[pairs], second.area[right], whole)
     share = np.zeros(pairs.size)
     np.divide(common, whole, out=share, where=(common > 0) & (whole > 0))
     result[pairs] = np.minimum(share, 1.0)

@@ -43,9 +43,9 @@ def overlap(
     if isinstance(ground_truth, Keypoints) and isinstance(prediction, Keypoints):
         return keypoint_similarity(ground_truth, prediction, rows=rows, other_rows=other_rows)
     if isinstance(ground_truth, Cuboids) and isinstance(prediction, Cuboids):
-        if over_second is not None:
-            raise TypeError("cuboids have no crowd regions")
-        return cuboid_overlap(ground_truth, prediction, rows=rows, other_rows=other_rows)
+        return cuboid_overlap(
+            ground_truth, prediction, rows=rows, other_rows=other_rows, over_second=over_second
+        )
     if isinstance(ground_truth, Boxes | Polygons) and isinstance(prediction, Boxes | Polygons):
         return polygon_overlap(
             _as_polygons(ground_truth),

@@ -14,6 +14,7 @@ from airflow_provider_nucleus.local.evaluating.allowed_labels import ranked_labe
 from airflow_provider_nucleus.local.evaluating.pieces import ObjectSide
 from airflow_provider_nucleus.local.evaluating.scope import NO_SET
 from airflow_provider_nucleus.local.matching.regions import COCO_FIELDS, crowds, without_points
+from airflow_provider_nucleus.local.matching.row_ids import RowIds
 from airflow_provider_nucleus.local.matching.shapes import GEOMETRY_COLUMNS, both_shapes, floats, integers
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def object_rows(
     for number, dropped in ((sets.truth, scope.ground_truth), (sets.predictions, scope.predictions)):
         # The ordinal, which decides between equal overlaps, is the rank of the annotation id among the item's objects.
         sql = (
-            "SELECT object_no, place, label, confidence, row_number() OVER (PARTITION BY place ORDER BY annotation_id, "
+            "SELECT object_no, item_no, annotation_id, place, label, confidence, row_number() OVER (PARTITION BY place ORDER BY annotation_id, "
             f"object_no) - 1 AS ordinal, {COCO_FIELDS}, {GEOMETRY_COLUMNS[family]} JOIN evaluated USING (item_no) "
             f"WHERE set_no = ? AND item_no BETWEEN ? AND ? AND type IN ({', '.join(map(repr, types))}) "
             f"AND {dropped.kept.sql} ORDER BY place, object_no"
@@ -115,6 +116,7 @@ def _side(table: pa.Table, geometry: Geometry, codes: LabelCodes, *, truth: bool
         crowd=crowds(table) if truth else None,
         ignore=without_points(geometry) if truth else None,
         area=_areas(table, geometry),
+        ids=RowIds(table),
     )
     return ObjectSide(made, integers(table, "object_no"), no_segments(len(table)), raw)
 

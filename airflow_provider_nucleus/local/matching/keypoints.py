@@ -1,20 +1,23 @@
 """Stored keypoints as columns: both sides brought to the same names, whatever order each object lists them in.
 
 Keypoints are compared by object keypoint similarity. Nucleus knows no tolerances, so a name of COCO's person skeleton
-has the published one and every other name the engine's default. Distances are measured against the object's ``area``
-in its metadata, where uploads from COCO keep it, or else against the box around its keypoints. An object without a labelled keypoint stands where the ``bbox`` in its
-metadata says (x, y, width, height), as COCO has it.
+has the published one and every other name the engine's default. An object without a labelled keypoint stands where the
+``bbox`` in its metadata says (x, y, width, height), as COCO has it.
+
+Distances are measured against the object's area, the first of these that is above 0, in square pixels: ``area`` in its
+metadata, where uploads from COCO keep it; the box around its keypoints; ``bbox`` in its metadata; the larger side of the box
+around its keypoints, squared; 1,000 for a single point, which is within 4 pixels of what passes at a similarity of 0.5.
 """
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeGuard
 
 import numpy as np
 
 from airflow_provider_nucleus.evaluation.overlap.keypoints import PERSON_SIGMAS, UNIFORM_SIGMA, Keypoints
 from airflow_provider_nucleus.local.errors import BadRequestError
+from airflow_provider_nucleus.local.store.geometry import COORDINATE_LIMIT
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,6 +35,8 @@ KEYPOINT_COLUMNS: Final = (
 
 _NAMES_LIMIT: Final = 500
 """Different names in one step: more would need more memory than a step may have."""
+_POINT_AREA: Final = 1000.0
+"""Square pixels an object has whose keypoints have no extent and whose metadata says nothing: COCO calls it small."""
 _FAR: Final = 1e12
 """Where a keypoint is that a prediction does not have: pixels away from everything."""
 _PERSON: Final = (
@@ -87,22 +92,31 @@ class _Table:
         for row in np.flatnonzero(~labelled.any(axis=1)).tolist() if labelled.shape[1] else ():
             if _is_box(stated := self._boxes[row]):
                 box[row] = stated
-        area = np.where(self._area > 0, self._area, box[:, 2] * box[:, 3])
         return Keypoints(
             x=np.where(labelled, x, _FAR),
             y=np.where(labelled, y, _FAR),
             labelled=labelled,
             box=box,
-            scale=area,
+            scale=self._areas(box),
             sigmas=sigmas,
         )
 
+    def _areas(self, box: FloatArray) -> FloatArray:
+        """Return what distances are measured against, given the boxes around the keypoints."""
+        area = np.where(np.isfinite(self._area) & (self._area > 0), self._area, box[:, 2] * box[:, 3])
+        for row in np.flatnonzero(area == 0).tolist():
+            stated = self._boxes[row]
+            if _is_box(stated):
+                area[row] = stated[2] * stated[3]
+        area = np.where(area > 0, area, box[:, 2:].max(axis=1, initial=0.0) ** 2)
+        return np.where(area > 0, area, _POINT_AREA)
 
-def _is_box(values: list[float] | None) -> bool:
+
+def _is_box(values: list[float] | None) -> TypeGuard[list[float]]:
     return (
         values is not None
         and len(values) == 4
-        and all(value is not None and math.isfinite(value) for value in values)
+        and all(value is not None and abs(value) <= COORDINATE_LIMIT for value in values)
         and min(values[2:]) >= 0
     )
 

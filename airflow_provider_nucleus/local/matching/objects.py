@@ -14,6 +14,7 @@ from airflow_provider_nucleus.evaluation.labels import LabelRule, Vocabulary
 from airflow_provider_nucleus.evaluation.matching import match
 from airflow_provider_nucleus.local.matching.parts import Part
 from airflow_provider_nucleus.local.matching.regions import COCO_FIELDS, crowds, without_points
+from airflow_provider_nucleus.local.matching.row_ids import RowIds
 from airflow_provider_nucleus.local.matching.rows import match_rows
 from airflow_provider_nucleus.local.matching.shapes import GEOMETRY_COLUMNS, both_shapes, floats, integers
 from airflow_provider_nucleus.local.matching.sides import PARTITION_ROWS, Side, item_spans
@@ -65,7 +66,7 @@ class ObjectFamily:
     def _read(self, cursor: Cursor, set_no: int | None, span: Span) -> pa.Table:
         # The ordinal, which decides between equal overlaps, is the rank of the annotation id among the item's objects.
         return cursor.sql(
-            "SELECT object_no, item_no, type AS kind, label, confidence, row_number() OVER (PARTITION BY item_no ORDER BY "
+            "SELECT object_no, item_no, annotation_id, type AS kind, label, confidence, row_number() OVER (PARTITION BY item_no ORDER BY "
             f"annotation_id, object_no) - 1 AS ordinal, {COCO_FIELDS}, {GEOMETRY_COLUMNS[self.name]} "
             f"WHERE set_no = ? AND item_no BETWEEN ? AND ? AND {self._of_types} ORDER BY item_no, object_no",
             params=[-1 if set_no is None else set_no, span.first, span.last],
@@ -88,6 +89,7 @@ def _side(table: pa.Table, shape: Geometry, *, span: Span, vocabulary: Vocabular
         ordinal=integers(table, "ordinal"),
         crowd=crowds(table) if truth else None,
         ignore=without_points(shape) if truth else None,
+        ids=RowIds(table),
     )
     return Side(integers(table, "object_no"), item, side)
 

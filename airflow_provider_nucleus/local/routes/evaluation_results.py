@@ -22,9 +22,13 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.evaluating.loaded import Loaded
     from airflow_provider_nucleus.local.wire import Call
 
-__all__ = ["ROUTES", "asked_of_query", "result", "threshold_of"]
+__all__ = ["LEAST_IOU_THRESHOLD", "ROUTES", "asked_of_query", "result", "threshold_of"]
 
 ROUTES: Final = RouteTable()
+
+LEAST_IOU_THRESHOLD: Final = 0.001
+"""Below it an overlap says nothing, and half of it, where background begins, rounds to nothing."""
+_THRESHOLD_BOUNDS: Final = f"iouThreshold must be a number from {LEAST_IOU_THRESHOLD:g} to 1."
 
 
 @ROUTES.post("evaluationsV2/{ev}/charts")
@@ -84,8 +88,8 @@ def threshold_of(value: Any) -> float:
     """Return the overlap threshold of a request, 0.5 by default."""
     if value is None:
         return THRESHOLD
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= 1:
-        raise BadRequestError("iouThreshold must be a number above 0 and up to 1.")
+    if not isinstance(value, int | float) or isinstance(value, bool) or not LEAST_IOU_THRESHOLD <= value <= 1:
+        raise BadRequestError(_THRESHOLD_BOUNDS)
     return float(value)
 
 
@@ -97,7 +101,7 @@ def asked_of_query(call: Call) -> dict[str, Any]:
         try:
             asked["iou_threshold"] = float(text)
         except ValueError:
-            raise BadRequestError("iouThreshold must be a number above 0 and up to 1.") from None
+            raise BadRequestError(_THRESHOLD_BOUNDS) from None
     if call.query.get("filters"):
         asked["filters"] = snake_keys(parse_json(call.query["filters"], what="filters"))
     return asked

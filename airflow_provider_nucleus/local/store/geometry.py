@@ -11,9 +11,15 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["geometry_problem", "is_number"]
+__all__ = ["COORDINATE_LIMIT", "geometry_problem", "is_number"]
+
+COORDINATE_LIMIT: Final = 2.0**53
+"""Largest magnitude of a coordinate or size, as clients check it (``schema.checks``): areas stay finite and exact enough."""
 
 _LARGEST: Final = sys.float_info.max
+
+
+_TOO_LARGE: Final = f"is too large for a coordinate: at most {COORDINATE_LIMIT:.0f} either way"
 
 
 def geometry_problem(kind: str, geometry: Any) -> str | None:
@@ -29,6 +35,10 @@ def is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= _LARGEST
 
 
+def _too_large(*values: Any) -> bool:
+    return any(is_number(value) and abs(value) > COORDINATE_LIMIT for value in values)
+
+
 def _vertices(geometry: Mapping[str, Any], *, least: int) -> str | None:
     vertices = geometry.get("vertices")
     if not isinstance(vertices, list):
@@ -38,6 +48,8 @@ def _vertices(geometry: Mapping[str, Any], *, least: int) -> str | None:
     for index, vertex in enumerate(vertices):
         if not isinstance(vertex, dict) or not is_number(vertex.get("x")) or not is_number(vertex.get("y")):
             return f"geometry.vertices[{index}] must have finite numbers x and y"
+        if _too_large(vertex["x"], vertex["y"]):
+            return f"geometry.vertices[{index}] {_TOO_LARGE}"
     return None
 
 
@@ -67,6 +79,8 @@ def _keypoints(geometry: Mapping[str, Any]) -> str | None:
             value = point.get(axis)
             if not (is_number(value) or (hidden and value is None)):
                 return f"geometry.keypoints[{index}].{axis} must be a finite number (null only if it is not visible)"
+            if _too_large(value):
+                return f"geometry.keypoints[{index}].{axis} {_TOO_LARGE}"
     if skeleton is not None and not _is_skeleton(skeleton, len(points)):
         return "geometry.skeleton must be a list of pairs of keypoint indices"
     return None
@@ -86,6 +100,8 @@ def _cuboid(geometry: Mapping[str, Any]) -> str | None:
         value = geometry.get(part)
         if not isinstance(value, dict) or not all(is_number(value.get(axis)) for axis in "xyz"):
             return f"geometry.{part} must have finite numbers x, y and z"
+        if _too_large(*(value[axis] for axis in "xyz")):
+            return f"geometry.{part} {_TOO_LARGE}"
     if any(geometry["dimensions"][axis] < 0 for axis in "xyz"):
         return "geometry.dimensions must not be negative"
     if not is_number(geometry.get("yaw")):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from airflow_provider_nucleus.local.errors import BadRequestError
 from airflow_provider_nucleus.local.exact_json import dump_json
-from airflow_provider_nucleus.local.store.geometry import geometry_problem, is_number
+from airflow_provider_nucleus.local.store.geometry import COORDINATE_LIMIT, geometry_problem, is_number
 from airflow_provider_nucleus.local.store.lines import table_of_lines
 
 if TYPE_CHECKING:
@@ -115,7 +115,13 @@ def _checks(role: Role) -> list[tuple[str, str]]:
         size = axis in {"width", "height"}
         wrong = f"coalesce({kind}, '') NOT IN {_NUMERIC} OR NOT isfinite({value}){f' OR {value} < 0' if size else ''}"
         text = f"geometry.{axis} must be a finite number{' and at least 0' if size else ''}"
-        checks.append((f"v.type = 'box' AND ({wrong})", text))
+        checks += [
+            (f"v.type = 'box' AND ({wrong})", text),
+            (
+                f"v.type = 'box' AND abs({value}) > {COORDINATE_LIMIT}",
+                f"geometry.{axis} is too large for a coordinate: at most {COORDINATE_LIMIT:.0f} either way",
+            ),
+        ]
     if role != "truth":
         number = f"coalesce({_type_of('$.confidence')}, 'NULL') IN {_NUMERIC}"
         wrong = f"{_type_of('$.confidence')} <> 'NULL' AND NOT ({number} AND v.confidence >= 0 AND v.confidence <= 1)"

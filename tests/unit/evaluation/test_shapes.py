@@ -238,6 +238,19 @@ def test_cuboids_above_each_other_or_without_size_overlap_nothing():
             columns(Cuboids.from_rows([bad]), np.zeros(1, dtype=int), label=np.zeros(1, dtype=int))
 
 
+def test_a_crowd_of_cuboids_is_measured_by_the_share_of_the_prediction_inside():
+    """Intersection over the second cuboid alone, where asked, in space and seen from above."""
+    for bird_eye in (False, True):
+        crowd = Cuboids.from_rows([(0, 0, 0, 40, 20, 2, 0)] * 2, bird_eye=bird_eye)
+        found = Cuboids.from_rows([(20, 0, 0, 4, 2, 2, 0.3)] * 2, bird_eye=bird_eye)
+        pairs = np.arange(2)
+
+        shares = overlap(crowd, found, rows=pairs, other_rows=pairs, over_second=np.array([True, False]))
+
+        assert shares[0] == pytest.approx(0.5)
+        assert shares[1] < 0.02
+
+
 def test_kinds_that_cannot_be_compared_are_refused():
     """A cuboid is no box, a volume is no footprint."""
     one = np.zeros(1, dtype=np.int64)
