@@ -242,6 +242,11 @@ def test_filter_schema_lists_labels_and_metadata(evaluated):
         ("charts", {"filters": {"iouRange": {"min": 1, "max": 0}}}, "min is greater"),
         ("charts", {"filters": {"labelEquality": "SAME"}}, "EQ or NEQ"),
         ("charts", {"filters": {"itemMetadata": [{"key": "a", "op": "LIKE", "value": "x"}]}}, "itemmetadata"),
+        (
+            "charts",
+            {"filters": {"itemMetadata": [{"key": "a", "op": "GT", "value": 10**400}]}},
+            "itemmetadata",
+        ),
         ("charts", {"query": "metadata.hour >"}, "query"),
         ("charts", {"filters": {"sliceIds": ["slc_nope"]}}, "slc_nope"),
         ("examples", {"limit": 101}, "limit"),
