@@ -112,16 +112,21 @@ def decide(
         return Submit("the task was cleared", fresh=True, abandoned=running)
     if record.destination != destination:
         return _moved(record.destination, destination, policies.on_change, running)
-    if record.fingerprint is not None and fingerprint is not None and record.fingerprint != fingerprint:
+    repeat = frozenset(job for job, state in remote.items() if state in _REPEATABLE)
+    changed = None not in {record.fingerprint, fingerprint} and record.fingerprint != fingerprint
+    if changed and policies.on_change != "continue":
         return _changed(policies.on_change, running)
-    if record.complete:
+    if record.complete and not changed:
         return Collect("an earlier attempt finished")
-    if Remote.UNKNOWN in remote.values():
+    if Remote.UNKNOWN in remote.values() and not record.complete:
         return Fail(
             f"the server could not be asked about {_names(remote, {Remote.UNKNOWN})}",
             "Nothing was sent, so that no job is started twice; a retry asks again.",
         )
-    repeat = frozenset(job for job, state in remote.items() if state in _REPEATABLE)
+    if changed:
+        return Submit(
+            "the input changed since the recorded upload; chunks already accepted stay", resend=repeat
+        )
     if repeat:
         return Submit(f"{_names(remote, _REPEATABLE)} did not end well", resend=repeat)
     if record.flawed:
@@ -148,8 +153,6 @@ def _moved(before: str, now: str, policy: OnChange, running: tuple[str, ...]) ->
 def _changed(policy: OnChange, running: tuple[str, ...]) -> Decision:
     if policy == "restart":
         return Submit("the input changed since the recorded upload", fresh=True, abandoned=running)
-    if policy == "continue":
-        return Submit("the input changed since the recorded upload; chunks already accepted stay")
     left = f" Its jobs {', '.join(running)} are still running." if running else ""
     return Fail(
         f"the input changed since the recorded upload began.{left}",

@@ -134,7 +134,7 @@ def test_a_cleared_task_reattaches_on_request(progress, states, expected):
 @pytest.mark.parametrize(("progress", "states", "_"), SAME_INPUT)
 @pytest.mark.parametrize(("generation", "on_clear"), [(1, "rerun"), (1, "reattach"), (2, "reattach")])
 def test_a_changed_input_follows_its_policy(progress, states, _, generation, on_clear):
-    """Fail says what still runs; restart forgets; continue keeps what was accepted. Also for a finished upload."""
+    """Fail says what still runs; restart forgets; continue keeps what was accepted and sends again what did not end well."""
     running = tuple(f"job_{n}" for n, state in enumerate(states) if state in {R.PENDING, R.UNKNOWN})
 
     def decision(on_change):
@@ -148,7 +148,14 @@ def test_a_changed_input_follows_its_policy(progress, states, _, generation, on_
     assert "on_change" in failed.hint
     restarted = decision("restart")
     assert (restarted.fresh, restarted.abandoned) == (True, running)
-    assert decision("continue").fresh is False
+    continued = decision("continue")
+    if R.UNKNOWN in states and progress != DONE:
+        # What the job has stored is not known: neither to be kept nor to be sent again.
+        assert isinstance(continued, Fail)
+        return
+    assert isinstance(continued, Submit)
+    failed = {n for n, state in enumerate(states) if state in {R.FAILED, R.CANCELLED, R.GONE}}
+    assert (continued.fresh, continued.resend) == (False, {f"job_{n}" for n in failed})
 
 
 @pytest.mark.parametrize(("progress", "states", "_"), SAME_INPUT)

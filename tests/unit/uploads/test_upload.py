@@ -389,6 +389,21 @@ def test_refused_rows_of_a_missing_input_are_counted(bench: Bench, tmp_path, rea
     assert [line["row"] for line in read_jsonl(where)] == [22]
 
 
+def test_continuing_sends_again_what_jobs_lost(bench: Bench):
+    """A job the server no longer knows is not counted as under way because the rest of the input changed."""
+    state = MemoryState()
+    bench.upload(boxes(20), state=state, fingerprint="f1", chunk_rows=10).start()
+    record = state.get("nucleus_upload")
+    record["open"][0][3] = "job_0000000000000000000000000000"
+    state.set("nucleus_upload", record)
+    summary = bench.upload(
+        boxes(25), state=state, fingerprint="f2", chunk_rows=10, on_change="continue"
+    ).run()
+
+    assert (summary.rows, summary.processed + summary.ignored) == (25, 25)
+    assert len(bench.stored_ids()) == 25
+
+
 CHANGES = ["dataset", "model", "update", "slice"]
 
 
