@@ -1,19 +1,27 @@
-"""Asking once for a job or an evaluation to be cancelled, and what became of the wish."""
+"""Asking once for jobs or evaluations to be cancelled, and what became of the wish."""
 
 from __future__ import annotations
 
+import threading
+import time
+from collections import deque
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.client.retry import NO_RETRY
-from airflow_provider_nucleus.exceptions import NucleusAPIError
+from airflow_provider_nucleus.exceptions import NucleusAPIError, NucleusError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow_provider_nucleus.client.aio import AsyncNucleusClient
     from airflow_provider_nucleus.client.call import Call
     from airflow_provider_nucleus.client.sync import NucleusClient
 
-__all__ = ["Cancellation", "cancel", "cancel_async"]
+__all__ = ["Cancellation", "cancel", "cancel_all", "cancel_async"]
+
+_CONCURRENCY = 8
+"""Requests under way at a time."""
 
 
 class Cancellation(StrEnum):
@@ -49,3 +57,39 @@ async def cancel_async(client: AsyncNucleusClient, call: Call[Any]) -> Cancellat
     except NucleusAPIError as error:
         return Cancellation.after(error)
     return Cancellation.REQUESTED
+
+
+def cancel_all(
+    client: NucleusClient, calls: Mapping[str, Call[Any]], *, seconds: float
+) -> dict[str, Cancellation | NucleusError | None]:
+    """Send many such calls, a few at a time, and return the outcome of each by its name: None where none came in time.
+
+    Returns after *seconds* whatever the server does: threads that still wait for an answer are left behind, and die with
+    the process.
+    """
+    outcomes: dict[str, Cancellation | NucleusError | None] = dict.fromkeys(calls)
+    left = deque(calls.items())
+
+    def work() -> None:
+        while True:
+            try:
+                name, call = left.popleft()
+            except IndexError:
+                return
+            try:
+                outcomes[name] = cancel(client, call)
+            except NucleusError as error:
+                outcomes[name] = error
+
+    # A pool's threads would be waited for when the process ends.
+    threads = [
+        threading.Thread(target=work, name=f"nucleus-cancel-{number}", daemon=True)
+        for number in range(min(_CONCURRENCY, len(calls)))
+    ]
+    deadline = time.monotonic() + seconds
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(deadline - time.monotonic(), 0))
+    left.clear()
+    return dict(outcomes)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import pytest
 
 from airflow_provider_nucleus.client.calls.jobs import cancel_job
-from airflow_provider_nucleus.client.cancelling import Cancellation
+from airflow_provider_nucleus.client.cancelling import Cancellation, cancel_all
 from airflow_provider_nucleus.exceptions import NucleusAuthError, NucleusConnectionError, NucleusServerError
 from tests.unit.client.scripted import Reply, Reset
 
@@ -45,3 +48,59 @@ def test_answers_that_say_nothing_about_the_job_are_errors(server, transport, an
         transport(server).cancel(cancel_job("job_1"))
 
     assert len(server.requests) == 1
+
+
+class SlowServer:
+    """A client whose server takes its time over some jobs, and fails others."""
+
+    def __init__(self, *, seconds: float = 0.0, hangs: tuple[str, ...] = ()) -> None:
+        self.seconds = seconds
+        self.hangs = hangs
+        self.asked: list[str] = []
+        self.released = threading.Event()
+
+    def send(self, call, *, retry):
+        job_id = call.path.split("/")[1]
+        self.asked.append(job_id)
+        if job_id in self.hangs:
+            self.released.wait(30)
+        time.sleep(self.seconds)
+        if job_id == "job_refused":
+            raise NucleusServerError("500", status=500)
+
+
+def ask(server, *job_ids, seconds=5.0):
+    """Cancel jobs; return their outcomes and how long it took."""
+    began = time.monotonic()
+    outcomes = cancel_all(server, {job_id: cancel_job(job_id) for job_id in job_ids}, seconds=seconds)
+    return outcomes, time.monotonic() - began
+
+
+def test_many_jobs_are_cancelled_side_by_side():
+    """Sixteen that take 0.2 s each are two rounds, not 3.2 s; one that cannot be cancelled keeps none of the others."""
+    jobs = [f"job_{number}" for number in range(15)]
+    outcomes, took = ask(SlowServer(seconds=0.2), *jobs, "job_refused")
+
+    assert [outcomes[job] for job in jobs] == [Cancellation.REQUESTED] * 15
+    assert isinstance(outcomes["job_refused"], NucleusServerError)
+    assert took < 2
+
+
+def test_a_server_that_does_not_answer_holds_nobody_up():
+    """After the given seconds the outcome of each is known, or known to be unknown; what was not begun is left."""
+    hanging = tuple(f"job_{number}" for number in range(8))
+    server = SlowServer(hangs=hanging)
+    try:
+        outcomes, took = ask(server, *hanging, "job_late", seconds=0.3)
+    finally:
+        server.released.set()
+
+    assert outcomes == dict.fromkeys((*hanging, "job_late"))
+    assert took < 2
+    time.sleep(0.1)
+    assert "job_late" not in server.asked
+
+
+def test_nothing_to_cancel():
+    """No threads, no waiting."""
+    assert ask(SlowServer())[0] == {}
