@@ -5,19 +5,26 @@ every few seconds. So the triggers of one connection in one process subscribe to
 and for many with one listing, and then only for the jobs that ended or are not in the listing.
 
 The poller decides nothing. It hands each subscriber what a round saw of its jobs, a status or the error met, and the
-subscriber applies its own deadline and failure budget (:mod:`airflow_provider_nucleus.client.polling`).
+subscriber applies its own deadline and failure budget (:mod:`airflow_provider_nucleus.client.polling`). A connection that cannot
+be read is such an error as well, of all jobs; only one that is wrong in itself ends the poll.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import weakref
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 from zlib import crc32
 
-from airflow_provider_nucleus.exceptions import NucleusAuthError, NucleusError
+from airflow_provider_nucleus.exceptions import (
+    NucleusAuthError,
+    NucleusConfigError,
+    NucleusConnectionError,
+    NucleusError,
+)
 from airflow_provider_nucleus.schema.jobs import Job, JobStatus
 
 if TYPE_CHECKING:
@@ -25,6 +32,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
 __all__ = ["JobPoller", "JobReader", "Observation", "shared_poller"]
+
+log = logging.getLogger(__name__)
 
 LIST_FROM = 4
 """From this many watched jobs on, a listing replaces single requests."""
@@ -138,37 +147,54 @@ class JobPoller:
         return self._task is asyncio.current_task()
 
     async def _run(self) -> None:
-        while self._wanted:
-            async with self._connect() as reader:
+        while asking := await self._due():
+            async with contextlib.AsyncExitStack() as stack:
+                try:
+                    reader = await stack.enter_async_context(self._connect())
+                except NucleusConfigError:
+                    raise
+                except Exception as error:  # ruff: ignore[blind-except] - Airflow, its API and secrets back ends fail in any way
+                    await self._tell(asking, dict.fromkeys(_wanted_by(asking), _unread(error)))
+                    continue
                 await self._rounds(reader)
 
     async def _rounds(self, reader: JobReader) -> None:
         """Hold rounds until the server refuses a key it took before; returns for the connection to be read anew."""
-        clock = asyncio.get_running_loop().time
         taken = False
+        while asking := await self._due():
+            seen = await self._look(reader, asking)
+            if taken and any(isinstance(what, NucleusAuthError) for what in seen.values()):
+                # Keys are rotated while tasks wait: nobody hears of it unless the connection has no better one.
+                return
+            taken = True
+            await self._tell(asking, seen)
+
+    async def _due(self) -> list[_Subscriber]:
+        """Wait until a subscriber's round is due, and return it with those whose round is soon; none when nobody is left."""
+        clock = asyncio.get_running_loop().time
         while self._wanted:
             self._woken.clear()
             now = clock()
-            asking = [one for one in self._subscribers if one.due <= now + one.interval / 2]
-            if any(one.due <= now for one in asking):
-                seen = await self._look(reader, asking)
-                if taken and any(isinstance(what, NucleusAuthError) for what in seen.values()):
-                    # Keys are rotated while tasks wait: nobody hears of it unless the connection has no better one.
-                    return
-                taken = True
-                pause = self._back_off(seen)
-                for position, one in enumerate(asking, 1):
-                    one.hear(seen)
-                    one.due = clock() + max(one.interval, pause)
-                    if not position % _TOLD_AT_ONCE:
-                        # Thousands woken in one turn of the event loop would hold up everybody else's triggers.
-                        await asyncio.sleep(0)
-            left = min((one.due for one in self._subscribers), default=now) - clock()
+            if any(one.due <= now for one in self._subscribers):
+                return [one for one in self._subscribers if one.due <= now + one.interval / 2]
+            left = min((one.due for one in self._subscribers), default=now) - now
             # A newcomer does not wait for the pause of the others. Not `wait_for`: before Python 3.12 it swallows a
             # cancellation that comes together with what it waits for.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(left, 0)):
                     await self._woken.wait()
+        return []
+
+    async def _tell(self, asking: Sequence[_Subscriber], seen: dict[str, Observation]) -> None:
+        """Hand a round to those whose it is, and say when their next one is due."""
+        clock = asyncio.get_running_loop().time
+        pause = self._back_off(seen)
+        for position, one in enumerate(asking, 1):
+            one.hear(seen)
+            one.due = clock() + max(one.interval, pause)
+            if not position % _TOLD_AT_ONCE:
+                # Thousands woken in one turn of the event loop would hold up everybody else's triggers.
+                await asyncio.sleep(0)
 
     def _back_off(self, seen: dict[str, Observation]) -> float:
         """Return the seconds to leave the server alone for at least, 0 when it is well."""
@@ -180,7 +206,7 @@ class JobPoller:
         return max(asked, min(MAX_BACK_OFF, 2.0**self._bad_rounds))
 
     async def _look(self, reader: JobReader, asking: Sequence[_Subscriber]) -> dict[str, Observation]:
-        wanted = sorted({job for subscriber in asking for job in subscriber.waiting})
+        wanted = _wanted_by(asking)
         seen = await self._listed(reader, wanted) if len(wanted) >= LIST_FROM else {}
         left = iter([job_id for job_id in wanted if job_id not in seen])
 
@@ -214,6 +240,23 @@ class JobPoller:
             for job_id in wanted
             if job_id in running and (self._listings + crc32(job_id.encode())) % TRUST_LISTING
         }
+
+
+def _wanted_by(asking: Sequence[_Subscriber]) -> list[str]:
+    return sorted({job for subscriber in asking for job in subscriber.waiting})
+
+
+def _unread(error: Exception) -> NucleusError:
+    """Return what a failure to read the connection is to those who wait; its text may hold secrets, its kind does not."""
+    if isinstance(error, NucleusError):
+        return error
+    log.warning("The Nucleus connection could not be read: %s", type(error).__name__)
+    found = NucleusConnectionError(
+        f"The Nucleus connection could not be read from Airflow: {type(error).__name__}.",
+        hint="Look at the triggerer's log, and at the connection.",
+    )
+    found.__cause__ = error
+    return found
 
 
 def _ended(what: Observation) -> bool:

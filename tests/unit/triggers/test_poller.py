@@ -127,6 +127,54 @@ def test_what_ends_the_poller_reaches_every_subscriber():
     assert [NucleusConfigError] * 2 == [type(error) for error in asyncio.run(both())]
 
 
+@pytest.mark.parametrize("jobs", [["a"], [f"job_{n}" for n in range(9)]])
+def test_a_connection_that_cannot_be_read_for_a_while_is_an_observation(jobs):
+    """Airflow's API or a secrets back end is away: those who wait are told, and the poll goes on when it is back."""
+    server = Server(dict.fromkeys(jobs, 0))
+    troubles = [RuntimeError("the key is live_secret"), OSError("away")]
+
+    @contextlib.asynccontextmanager
+    async def connect():
+        await asyncio.sleep(0.01)
+        if troubles:
+            raise troubles.pop(0)
+        yield server
+
+    server.connect = connect
+    rounds = asyncio.run(wait(server, *jobs))
+
+    assert isinstance(rounds[0][jobs[0]], NucleusConnectionError)
+    assert "RuntimeError" in str(rounds[0][jobs[0]])
+    assert "live_secret" not in str(rounds[0][jobs[0]])
+    assert rounds[-1][jobs[0]] == "Completed"
+
+
+def test_the_pause_grows_while_the_connection_cannot_be_read(monkeypatch):
+    """As after rounds that fail: a secrets back end is not hammered."""
+    monkeypatch.setattr(poller, "MAX_BACK_OFF", 0.05)
+    server, reads = Server({"a": 0}), []
+
+    @contextlib.asynccontextmanager
+    async def connect():
+        await asyncio.sleep(0)
+        reads.append(1)
+        raise OSError("away")
+        yield
+
+    async def some_time():
+        rounds = shared_poller("conn", connect=connect).observe(["a"], interval=0)
+        async with contextlib.aclosing(rounds):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.3):
+                    async for _ in rounds:
+                        pass
+
+    asyncio.run(some_time())
+
+    assert 2 <= len(reads) <= 8
+    assert server.open == 0
+
+
 def test_last_subscriber_closes_the_client():
     """A trigger that is cancelled mid-wait leaves no client behind, and another can start anew."""
     server = Server({"a": 10**9, "b": 0})
