@@ -20,9 +20,10 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_nucleus.client.calls import jobs as job_calls
 from airflow_provider_nucleus.client.cancelling import cancel_async
+from airflow_provider_nucleus.client.jobs import gone
 from airflow_provider_nucleus.client.polling import GiveUp, PollPolicy, PollState, decide
 from airflow_provider_nucleus.client.retry import NO_RETRY
-from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusError
+from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusError, NucleusNotFoundError
 from airflow_provider_nucleus.hooks.nucleus import NucleusHook
 from airflow_provider_nucleus.schema.jobs import JobStatus
 from airflow_provider_nucleus.triggers.events import WaitEvent
@@ -44,6 +45,9 @@ log = logging.getLogger(__name__)
 
 FAILURE_BUDGET = 10
 """Looks at a job that may fail in a row; with the poller's back-off that is about eight minutes."""
+
+_FIRST_ROUND_SECONDS = 30.0
+"""How long the first look may take that is granted to a trigger whose deadline has passed, while no triggerer ran perhaps."""
 
 _KILL_SECONDS = 20.0
 """Airflow grants ``on_kill`` thirty."""
@@ -159,22 +163,32 @@ class NucleusJobTrigger(BaseTrigger):
             self.job_ids, PollPolicy(interval=self.poll_interval, failure_budget=self.failure_budget)
         )
         try:
-            async with asyncio.timeout(max(self.deadline - time.time(), 0)):
-                poller = shared_poller(
-                    f"{self.kind} of {self.nucleus_conn_id}",
-                    connect=partial(self.reader, self.nucleus_conn_id),
-                )
-                async with contextlib.aclosing(
-                    poller.observe(self.job_ids, interval=self.poll_interval)
-                ) as rounds:
-                    async for seen in rounds:
-                        for job_id, what in seen.items():
-                            wait.look(job_id, what)
+            await self._follow(wait)
         except TimeoutError:
-            return wait.event("timeout", self.carry, f"The deadline passed while waiting for {wait.open}.")
+            if wait.open:
+                message = f"The deadline passed while waiting for {wait.open}."
+                return wait.event("timeout", self.carry, message)
         except NucleusError as error:
             return wait.event("unreachable", self.carry, f"Stopped looking at {wait.open}: {error}")
         return wait.event("finished", self.carry)
+
+    async def _follow(self, wait: _Wait) -> None:
+        """Look until all jobs have ended or the deadline has passed, once at least."""
+        poller = shared_poller(
+            f"{self.kind} of {self.nucleus_conn_id}", connect=partial(self.reader, self.nucleus_conn_id)
+        )
+        loop = asyncio.get_running_loop()
+        async with (
+            asyncio.timeout(max(self.deadline - time.time(), _FIRST_ROUND_SECONDS)) as limit,
+            contextlib.aclosing(poller.observe(self.job_ids, interval=self.poll_interval)) as rounds,
+        ):
+            async for seen in rounds:
+                for job_id, what in seen.items():
+                    wait.look(job_id, what)
+                if not wait.open:
+                    return
+                if not limit.expired():
+                    limit.reschedule(loop.time() + self.deadline - time.time())
 
 
 class _Wait:
@@ -193,8 +207,14 @@ class _Wait:
         return ", ".join(job_id for job_id in self._last if job_id not in ended)
 
     def look(self, job_id: str, seen: Observation) -> None:
-        """Take note of a look; raises the error that came instead of an answer when no further look should follow."""
+        """Take note of a look; raises the error that came instead of an answer when no further look should follow.
+
+        A job that the server no longer knows has ended, for what a job that cannot be found means is the task's to say; the
+        others are waited for.
+        """
         before = self._last[job_id]
+        if before is not None and before.state.terminal:
+            return
         if isinstance(seen, JobStatus):
             if before is None or before.status != seen.status:
                 log.info("Job %s is %s", job_id, seen.status)
@@ -210,7 +230,10 @@ class _Wait:
             rng=self._rng,
         )
         if isinstance(decision, GiveUp) and decision.error is not None:
-            raise decision.error
+            if not isinstance(decision.error, NucleusNotFoundError):
+                raise decision.error
+            log.warning("Job %s is gone: %s", job_id, decision.error)
+            self._last[job_id] = gone(job_id)
 
     def event(self, status: EventStatus, carry: dict[str, Any], message: str = "") -> WaitEvent:
         """Return the event that tells the task."""

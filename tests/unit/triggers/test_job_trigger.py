@@ -35,7 +35,7 @@ class Script:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 script.requests["look"] += 1
-                self.answer(*(script.answers.pop(0) if len(script.answers) > 1 else script.answers[0]))
+                self.answer(*script.look(self.path))
 
             def do_POST(self) -> None:
                 self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -57,6 +57,9 @@ class Script:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01})
         self.thread.start()
+
+    def look(self, path: str) -> tuple[int, dict[str, Any]]:
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
     @property
     def endpoint(self) -> str:
@@ -207,12 +210,44 @@ def test_connection_that_is_wrong_ends_the_wait(monkeypatch):
 
 
 def test_deadline_ends_the_wait(script):
-    """A deadline in the past still grants no look; the event says that time is up."""
+    """A job that still runs after it; the event says that time is up."""
     script(RUNNING)
 
     (event,) = events(trigger(deadline=time.time() - 1))
 
     assert (event.status, list(event.jobs)) == ("timeout", ["job_1"])
+
+
+def test_a_deadline_that_passed_while_no_triggerer_ran_grants_a_look(script):
+    """The job ended long ago: the first round decides, not the clock."""
+    script(COMPLETED)
+
+    assert [event.status for event in events(trigger(deadline=time.time() - 3600))] == ["finished"]
+
+
+def test_a_job_that_vanishes_has_ended(script):
+    """The server forgets a job it showed before: the event says so, and it is no reason to stop looking at others."""
+    script(RUNNING, (404, {"error": "no such job"}))
+
+    (event,) = events(trigger())
+
+    assert (event.status, event.jobs["job_1"]["status"]) == ("finished", "Gone")
+
+
+def test_the_others_are_waited_for_when_a_job_vanishes(script, monkeypatch):
+    """One of two jobs is gone, the other completes later."""
+    server = script(RUNNING)
+
+    def look(path):
+        if path.endswith("job_2"):
+            return (404, {"error": "no such job"})
+        return COMPLETED if server.requests["look"] > 40 else RUNNING
+
+    server.look = look
+    (event,) = events(trigger(job_ids=["job_1", "job_2"], failure_budget=3))
+
+    assert event.status == "finished"
+    assert [job["status"] for job in event.jobs.values()] == ["Completed", "Gone"]
 
 
 def test_on_kill_cancels_the_jobs(script):
