@@ -10,11 +10,12 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath, Stats
 
 from airflow_provider_nucleus.client.calls import benchmarks, evaluations, predictions
 from airflow_provider_nucleus.client.evaluations import as_job
-from airflow_provider_nucleus.client.jobs import evaluation_failure
+from airflow_provider_nucleus.client.jobs import evaluation_failure, is_gone
+from airflow_provider_nucleus.client.uploads.unnamed import certainly_before
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusMetricsError
 from airflow_provider_nucleus.links.nucleus import NucleusDatasetLink, NucleusModelLink
-from airflow_provider_nucleus.operators.waiting import NucleusWaitingOperator
-from airflow_provider_nucleus.schema.evaluations import RollupGroup, parse_exclusion_rule
+from airflow_provider_nucleus.operators.starting import NucleusStartingOperator
+from airflow_provider_nucleus.schema.evaluations import EvaluationState, RollupGroup, parse_exclusion_rule
 from airflow_provider_nucleus.tasks.arguments import coerced_number, is_blank
 from airflow_provider_nucleus.tasks.deferring import seconds
 from airflow_provider_nucleus.tasks.labels import MAP_LABEL, short_label
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
 
-    from airflow_provider_nucleus.client.cancelling import Cancellation
+    from airflow_provider_nucleus.client.call import Call
+    from airflow_provider_nucleus.operators.starting import Intent
     from airflow_provider_nucleus.schema.benchmarks import Benchmark
     from airflow_provider_nucleus.schema.charts import EvaluationCharts
     from airflow_provider_nucleus.schema.evaluations import Evaluation
@@ -38,7 +40,7 @@ _LEAST_IOU_THRESHOLD: Final = 0.001
 """The smallest one the embedded Nucleus takes: refused before the evaluation has run, not after."""
 
 
-class NucleusEvaluateModelOperator(NucleusWaitingOperator):
+class NucleusEvaluateModelOperator(NucleusStartingOperator):
     """Evaluate a model on a benchmark with Evaluations V2, and return the chart summary.
 
     The benchmark is named by `benchmark_id`, or by `benchmark` (a name): then the newest ready version of that name is taken,
@@ -135,9 +137,7 @@ class NucleusEvaluateModelOperator(NucleusWaitingOperator):
         self.check_deferrable(carry)
         self.link_to(context, dataset_id=carry["dataset_id"], model_id=carry["model_id"])
         carry["benchmark_id"] = carry["benchmark_id"] or self._ensure_benchmark()
-        # A second evaluation costs only time: one whose start left no answer is not looked for.
-        started = self.attach_or_start(context, carry, start=self._started)
-        return self.wait_for_jobs(context, started, carry)
+        return self.wait_for_jobs(context, self.attach_or_start(context, carry), carry)
 
     def look(self, job_id: str) -> JobStatus:
         """Look at the evaluation."""
@@ -152,9 +152,9 @@ class NucleusEvaluateModelOperator(NucleusWaitingOperator):
             ended = self._evaluation(job_id)
         return as_job(ended)
 
-    def cancel(self, job_id: str) -> Cancellation:
-        """Ask once for the evaluation to be cancelled."""
-        return self.hook.cancel_evaluation(job_id)
+    def cancel_call(self, job_id: str) -> Call[Any]:
+        """Return the call that asks for the evaluation to be cancelled."""
+        return evaluations.cancel_evaluation(job_id)
 
     def trigger_for(self, job_ids: Sequence[str], carry: Mapping[str, Any]) -> NucleusEvaluationTrigger:
         """Return the trigger that waits for the evaluation."""
@@ -168,7 +168,14 @@ class NucleusEvaluateModelOperator(NucleusWaitingOperator):
         carry: Mapping[str, Any],
     ) -> dict[str, Any]:
         """Read the charts of the evaluation, or raise with the server's reason."""
-        (evaluation_id,) = statuses
+        ((evaluation_id, status),) = statuses.items()
+        if is_gone(status):
+            raise NucleusMetricsError(
+                f"Evaluation {evaluation_id} ended without a result: {status.final_error}.",
+                evaluation_id=evaluation_id,
+                conn_id=self.nucleus_conn_id,
+                hint="A retry starts another.",
+            )
         evaluation = self._evaluation(evaluation_id)
         if (failure := evaluation_failure(evaluation, conn_id=self.nucleus_conn_id)) is not None:
             raise failure
@@ -277,13 +284,17 @@ class NucleusEvaluateModelOperator(NucleusWaitingOperator):
             )
         return benchmark_id
 
-    def _started(self, carry: dict[str, Any]) -> list[str]:
-        """Start the evaluation and return its id."""
+    def start_jobs(self, carry: dict[str, Any], intent: Intent) -> list[str]:
+        """Start the evaluation, or find the one an earlier try started without living to record it; return its id."""
+        known = self._known(carry)
+        if intent.earlier is not None and (found := self._unrecorded(known, carry, intent.earlier)):
+            return [found]
         if carry["copy_from_run"]:
             answer = self.hook.send(
                 predictions.copy_predictions_from_run(carry["model_id"], carry["copy_from_run"])
             )
             self.log.info("Copied the predictions of %s: %s", carry["copy_from_run"], answer)
+        intent.declare(max((one.created_at or "" for one in known), default=""))
         evaluation_id = self.hook.send(
             evaluations.create_evaluation(
                 carry["benchmark_id"],
@@ -296,6 +307,24 @@ class NucleusEvaluateModelOperator(NucleusWaitingOperator):
         )
         self.log.info("Started evaluation %s on benchmark %s", evaluation_id, carry["benchmark_id"])
         return [evaluation_id]
+
+    def _known(self, carry: Mapping[str, Any]) -> list[Evaluation]:
+        """Return the evaluations of the model, or of the run, that there are."""
+        if carry["model_run_id"]:
+            return self.hook.send(evaluations.list_run_evaluations(carry["model_run_id"]))
+        return self.hook.send(evaluations.list_model_evaluations(carry["model_id"]))
+
+    def _unrecorded(self, known: Sequence[Evaluation], carry: Mapping[str, Any], since: str) -> str | None:
+        """Return the evaluation that carries our name, is about our benchmark, and is younger than *since*, if one is."""
+        for one in known:
+            fits = (one.name, one.benchmark_id) == (carry["name"], carry["benchmark_id"])
+            well = one.state not in {EvaluationState.FAILED, EvaluationState.CANCELLED}
+            # The mark itself is that of an evaluation of before.
+            younger = not since or certainly_before(since, one.created_at or "")
+            if fits and well and younger:
+                self.log.info("Found evaluation %s, which an earlier try started", one.id)
+                return one.id
+        return None
 
     def _evaluation(self, evaluation_id: str) -> Evaluation:
         return self.hook.get_evaluation(evaluation_id)

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow_provider_nucleus.client.content import FileContent, json_bytes
 from airflow_provider_nucleus.client.uploads import UploadTarget
+from airflow_provider_nucleus.client.uploads.unnamed import certainly_before, unnamed_job
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusValidationError
 from airflow_provider_nucleus.links.nucleus import NucleusDatasetLink, NucleusJobLink
 from airflow_provider_nucleus.operators.rows import RowSource, as_mapping, as_path
+from airflow_provider_nucleus.operators.starting import NucleusStartingOperator
 from airflow_provider_nucleus.operators.uploads import NucleusUploadOperator
 from airflow_provider_nucleus.schema.scenes import LidarScene
-from airflow_provider_nucleus.tasks.arguments import coerced_flag, is_blank
+from airflow_provider_nucleus.tasks.arguments import coerced_flag, coerced_number, is_blank
 from airflow_provider_nucleus.tasks.results import checked_xcom
 
 if TYPE_CHECKING:
@@ -21,14 +23,18 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
 
+    from airflow_provider_nucleus.operators.starting import Intent
     from airflow_provider_nucleus.schema.jobs import JobStatus
 
 __all__ = ["NucleusAppendItemsOperator"]
 
 ItemKind = Literal["images", "lidar_scenes"]
 
+_SCENE_JOB = "uploadLidarScene"
+"""What a job that takes in scenes is called in listings."""
 
-class NucleusAppendItemsOperator(NucleusUploadOperator):
+
+class NucleusAppendItemsOperator(NucleusUploadOperator, NucleusStartingOperator):
     """Append images, or lidar scenes, to a dataset.
 
     Images are rows with ``reference_id`` and ``image_url``, or the images of a COCO file. An ``image_url`` with a scheme
@@ -37,7 +43,9 @@ class NucleusAppendItemsOperator(NucleusUploadOperator):
     item that exists is ignored, or replaced with `update`.
 
     Lidar scenes are objects as ``LidarScene`` makes them, in JSONL or in a list; they go into a dataset created with
-    ``is_scene``. All are checked before the first is sent. Returns ``{"kind", "dataset_id", "rows", "jobs"}``.
+    ``is_scene``. All are checked before the first is sent, and one that is bad stops them all: `quarantine` and `max_error_rate`
+    are refused, as are `on_change`, `on_clear` and `chunk_rows`. A retry attaches to the job of the same source and `update`;
+    otherwise the earlier job is cancelled, where the server can, and all scenes are sent. Returns ``{"kind", "dataset_id", "rows", "jobs"}``.
 
     :param dataset_id: id of the dataset (templated)
     :param source: path or URL of a file, a folder or a glob, or a list of them; or a short list of rows (templated)
@@ -76,6 +84,15 @@ class NucleusAppendItemsOperator(NucleusUploadOperator):
         super().__init__(**kwargs)
         if kind not in get_args(ItemKind):
             raise ValueError(f"kind must be one of {get_args(ItemKind)}, not {kind!r}")
+        unused = [
+            name
+            for name, default in (("on_change", "fail"), ("on_clear", "rerun"), ("chunk_rows", None))
+            if kwargs.get(name, default) != default
+        ]
+        if kind == "lidar_scenes" and unused:
+            raise ValueError(
+                f"lidar scenes are sent by one job as a whole: {', '.join(unused)} would have no effect"
+            )
         self.kind = kind
         self.image_folder = image_folder
 
@@ -98,11 +115,16 @@ class NucleusAppendItemsOperator(NucleusUploadOperator):
         if self.kind == "images":
             return super().execute(context)
         self.required(dataset_id=self.dataset_id, source=self.source)
-        carry: dict[str, Any] = {"dataset_id": self.dataset_id, "kind": self.kind}
+        carry = self._scene_settings()
         self.check_deferrable(carry)
         self.link_to(context, dataset_id=self.dataset_id)
-        jobs = self.attach_or_start(context, carry, start=self._start_scenes)
-        return self.wait_for_jobs(context, jobs, carry)
+        return self.wait_for_jobs(context, self.attach_or_start(context, carry), carry)
+
+    def start_again(self, context: Context, carry: dict[str, Any]) -> list[str]:
+        """Start anew what an earlier try had started and was cancelled with it."""
+        if self.kind == "images":
+            return super().start_again(context, carry)
+        return NucleusStartingOperator.start_again(self, context, carry)
 
     def jobs_ended(
         self, context: Context, statuses: Mapping[str, JobStatus], carry: Mapping[str, Any]
@@ -120,16 +142,49 @@ class NucleusAppendItemsOperator(NucleusUploadOperator):
             "jobs": list(statuses),
         })
 
-    def _start_scenes(self, carry: dict[str, Any]) -> list[str]:
-        """Write the checked scenes to a temporary file, hand it over and start the job."""
+    def _scene_settings(self) -> dict[str, Any]:
+        """Return the rendered arguments, checked: they are the request, and what a retry must have in common to attach."""
+        if not is_blank(self.quarantine) or coerced_number(
+            self.max_error_rate, name="max_error_rate", low=0, high=1
+        ):
+            raise NucleusConfigError(
+                f"Task {self.task_id!r}: lidar scenes know no quarantine and no max_error_rate: one bad scene stops them all.",
+                conn_id=self.nucleus_conn_id,
+                field="max_error_rate" if is_blank(self.quarantine) else "quarantine",
+            )
+        return {
+            "dataset_id": self.dataset_id,
+            "kind": self.kind,
+            "source": self.row_source().fingerprint(),
+            "update": coerced_flag(self.update, name="update"),
+            "validate_only": coerced_flag(self.validate_only, name="validate_only"),
+        }
+
+    def start_jobs(self, carry: dict[str, Any], intent: Intent) -> list[str]:
+        """Write the checked scenes to a temporary file, hand it over and start the job, unless an earlier try did."""
         with tempfile.TemporaryDirectory(prefix="nucleus-scenes-") as folder:
             spool = Path(folder) / "scenes.jsonl"
             carry["rows"] = self._spool_scenes(spool)
-            if coerced_flag(self.validate_only, name="validate_only"):
+            if carry["validate_only"]:
                 self.log.info("%d scenes are good; nothing was sent", carry["rows"])
                 return []
+            listed = self.hook.list_jobs(
+                dataset_id=self.dataset_id, job_types=[_SCENE_JOB], show_completed=True, limit=200
+            )
+            if intent.earlier is not None:
+                younger = [
+                    job
+                    for job in listed
+                    if not intent.earlier or certainly_before(intent.earlier, job.job_creation_time)
+                ]
+                client = self.hook.get_conn()
+                found = unnamed_job(client, younger, since=intent.earlier, rows=carry["rows"])
+                if found is not None:
+                    self.log.info("Found job %s, which an earlier try started", found.job_id)
+                    return [found.job_id]
+            intent.declare(listed[0].job_creation_time if listed else "")
             job = self.hook.append_lidar_scenes(
-                self.dataset_id, FileContent.of(spool), update=coerced_flag(self.update, name="update")
+                self.dataset_id, FileContent.of(spool), update=carry["update"]
             )
         self.log.info("Started appending %d scenes: %s", carry["rows"], job.job_id)
         return [job.job_id]

@@ -16,7 +16,7 @@ from airflow_provider_nucleus.links.nucleus import (
     NucleusJobLink,
     NucleusModelLink,
 )
-from airflow_provider_nucleus.operators.waiting import NucleusWaitingOperator
+from airflow_provider_nucleus.operators.starting import Intent, NucleusStartingOperator
 from airflow_provider_nucleus.schema.matches import AllowedLabelMatch
 from airflow_provider_nucleus.tasks.arguments import coerced_flag, coerced_number, is_blank
 from airflow_provider_nucleus.tasks.labels import MAP_LABEL, short_label
@@ -36,7 +36,7 @@ _JOB_TYPES = ("modelMetrics", "modelRunCommit")
 """What a calculation is called in listings of jobs."""
 
 
-class NucleusCalculateMetricsOperator(NucleusWaitingOperator):
+class NucleusCalculateMetricsOperator(NucleusStartingOperator):
     """Match a model's predictions with the ground truth of a dataset, and return the metrics.
 
     Nucleus matches greedily, highest overlap first, each object at most once, and stores the matches; they replace those of an
@@ -110,8 +110,7 @@ class NucleusCalculateMetricsOperator(NucleusWaitingOperator):
         carry = self._settings()
         self.check_deferrable(carry)
         self.link_to(context, dataset_id=self.dataset_id, model_id=self.model_id)
-        # A second calculation replaces the first and costs only time: one whose start left no answer is not looked for.
-        jobs = self.attach_or_start(context, carry, start=self._started)
+        jobs = self.attach_or_start(context, carry)
         return self.wait_for_jobs(context, jobs, carry)
 
     def jobs_ended(
@@ -167,9 +166,16 @@ class NucleusCalculateMetricsOperator(NucleusWaitingOperator):
             "allowed_label_matches": pairs,
         }
 
-    def _started(self, carry: dict[str, Any]) -> list[str]:
+    def start_jobs(self, carry: dict[str, Any], intent: Intent) -> list[str]:
         """Start a calculation; return its jobs, none when the server answered without one and lists none."""
-        before = {job.job_id for job in self._listed()}
+        if intent.earlier is not None:
+            # Nothing in a job says which model it is about; and of two calculations the later one's matches stay.
+            self.log.info(
+                "An earlier try may have started a calculation: starting another, which replaces it"
+            )
+        listed = self._listed()
+        before = {job.job_id for job in listed}
+        intent.declare(max((job.job_creation_time for job in listed), default=""))
         answer = self.hook.calculate_metrics(
             self.dataset_id,
             self.model_id,

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import Stats
 
+from airflow_provider_nucleus.client.jobs import is_gone
 from airflow_provider_nucleus.client.uploads import Upload, UploadOptions, UploadTarget
-from airflow_provider_nucleus.exceptions import NucleusJobTimeout, NucleusUploadError
+from airflow_provider_nucleus.exceptions import NucleusError, NucleusJobTimeout, NucleusUploadError
 from airflow_provider_nucleus.links.nucleus import (
     NucleusDatasetLink,
     NucleusEvaluationLink,
@@ -16,7 +17,7 @@ from airflow_provider_nucleus.links.nucleus import (
     NucleusModelLink,
 )
 from airflow_provider_nucleus.operators.rows import RowSource, as_mapping, as_path
-from airflow_provider_nucleus.operators.waiting import NucleusWaitingOperator
+from airflow_provider_nucleus.operators.waiting import ATTACHED, NucleusWaitingOperator
 from airflow_provider_nucleus.tasks.arguments import coerced_flag, coerced_number
 from airflow_provider_nucleus.tasks.deferring import seconds
 from airflow_provider_nucleus.tasks.labels import MAP_LABEL, short_label
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
 
-    from airflow_provider_nucleus.client.uploads import Progress, UploadSummary
+    from airflow_provider_nucleus.client.uploads import Progress, StartedUpload, UploadSummary
     from airflow_provider_nucleus.client.uploads.target import OnChange, OnClear
     from airflow_provider_nucleus.schema.batches import RowStream
     from airflow_provider_nucleus.schema.jobs import JobStatus
@@ -122,7 +123,7 @@ class NucleusUploadOperator(NucleusWaitingOperator):
             )
         upload = self._made(context)
         try:
-            started = upload.start()
+            started = self._started(upload)
             if started.done:
                 return self._result(upload.collect())
         except NucleusJobTimeout:
@@ -133,16 +134,37 @@ class NucleusUploadOperator(NucleusWaitingOperator):
         except NucleusUploadError as error:
             self._leave_evidence(context, error)
             raise
+        carry[ATTACHED] = started.attached
         if state is None:
             carry["record"] = started.record
         return self.wait_for_jobs(context, started.job_ids, carry)
+
+    def start_again(self, context: Context, carry: dict[str, Any]) -> list[str]:  # ruff: ignore[unused-method-argument] - the base's signature
+        """Send the chunks of jobs again that were cancelled with an earlier try."""
+        self._upload = None
+        try:
+            return self._started(self._made(context)).job_ids
+        except NucleusUploadError as error:
+            self._leave_evidence(context, error)
+            raise
+
+    def _started(self, upload: Upload) -> StartedUpload:
+        """Bring what is missing to the server; a job that was being started when the task was killed is seen to."""
+        try:
+            return upload.start()
+        except NucleusError:
+            if self._killed:
+                self._killed_while_starting(upload.cancel())
+            raise
 
     def jobs_ended(
         self, context: Context, statuses: Mapping[str, JobStatus], carry: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Account for the rows of the jobs."""
+        # One that vanished is asked for once more, and its chunk sent again by a retry.
+        known = {job_id: status for job_id, status in statuses.items() if not is_gone(status)}
         try:
-            return self._result(self._made(context).collect(statuses, record=carry.get("record")))
+            return self._result(self._made(context).collect(known, record=carry.get("record")))
         except NucleusUploadError as error:
             self._leave_evidence(context, error)
             raise

@@ -140,6 +140,8 @@ class Delivery:
         self._name(entry, job, spool, chunk)
         self._since = job.job_creation_time or self._since
         self._log.info("Started job %s for %d rows", job.job_id, chunk.rows)
+        # Whoever stopped the upload meanwhile did not know of this job, and may want it cancelled.
+        self._check_stop()
 
     def _name(self, entry: OpenChunk, job: Job, spool: Spool, chunk: Chunk) -> None:
         entry.job_id = job.job_id

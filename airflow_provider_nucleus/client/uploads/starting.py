@@ -8,25 +8,23 @@ would lose rows, therefore what is found must prove itself: by its row count, an
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.client.calls.items import new_request_id, put_signed, signed_url
-from airflow_provider_nucleus.client.calls.jobs import job_status, list_jobs
-from airflow_provider_nucleus.client.uploads.outcomes import job_rows
+from airflow_provider_nucleus.client.calls.jobs import list_jobs
 from airflow_provider_nucleus.client.uploads.requests import start_call
 from airflow_provider_nucleus.client.uploads.target import JOB_TYPES
+from airflow_provider_nucleus.client.uploads.unnamed import unnamed_job
 from airflow_provider_nucleus.exceptions import (
     NucleusAnswerError,
     NucleusConnectionError,
-    NucleusNotFoundError,
     NucleusRequestError,
     NucleusServerError,
 )
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from airflow_provider_nucleus.client.content import FileContent
     from airflow_provider_nucleus.client.sync import NucleusClient
@@ -105,38 +103,19 @@ class JobStarter:
         raise AssertionError
 
     def find(self, chunk: OpenChunk) -> Job | None:
-        """Look for the job an intent may have led to.
-
-        A candidate is of our kind and dataset, younger than the intent, and in no other chunk's name. It must have, or at least not
-        contradict, the chunk's number of rows; with several that fit nothing is certain and none is taken.
-        """
-        fitting: list[tuple[Job, bool]] = []
-        for job in self._candidates(chunk.since):
-            try:
-                status = self._client.send(job_status(job.job_id))
-            except NucleusNotFoundError:
-                continue
-            rows = job_rows(status)
-            if rows is None or rows == chunk.rows:
-                fitting.append((job, rows is not None))
-        proven = [job for job, exact in fitting if exact]
-        best = proven or [job for job, _ in fitting]
-        if len(best) != 1:
-            return None
-        self._log.info("Found job %s, which an earlier start left behind", best[0].job_id)
-        chunk.proof = []
-        return best[0]
+        """Look for the job an intent may have led to: of our kind and dataset, and in no other chunk's name."""
+        claimed = self._claimed()
+        candidates = [job for job in self._client.send(self._list(limit=200)) if job.job_id not in claimed]
+        found = unnamed_job(self._client, candidates, since=chunk.since, rows=chunk.rows)
+        if found is not None:
+            self._log.info("Found job %s, which an earlier start left behind", found.job_id)
+            chunk.proof = []
+        return found
 
     @staticmethod
     def ambiguous(error: Exception) -> bool:
         """Whether a start that ended so may have started a job."""
         return isinstance(error, _AMBIGUOUS)
-
-    def _candidates(self, since: str) -> Iterator[Job]:
-        claimed = self._claimed()
-        for job in self._client.send(self._list(limit=200)):
-            if job.job_id not in claimed and not _before(job.job_creation_time, since):
-                yield job
 
     def _list(self, *, limit: int) -> Any:
         return list_jobs(
@@ -145,18 +124,3 @@ class JobStarter:
             limit=limit,
             show_completed=True,
         )
-
-
-def _before(one: str, other: str) -> bool:
-    """Whether a time certainly lies before another; unreadable times lie nowhere."""
-    if not one or not other:
-        return False
-    try:
-        return _instant(one) < _instant(other)
-    except ValueError:
-        return False
-
-
-def _instant(text: str) -> dt.datetime:
-    when = dt.datetime.fromisoformat(text)
-    return when if when.tzinfo else when.replace(tzinfo=dt.UTC)

@@ -50,6 +50,7 @@ FILE_CHUNK_ROWS = 200
 class StartedUpload:
     """What is under way: the jobs to wait for, and whether there is nothing to wait for at all.
 
+    `attached` are those of the jobs that an earlier attempt started.
     `record` is the upload's memory as JSON; hand it to `Upload.collect` in another process when there is no state store.
     """
 
@@ -57,6 +58,7 @@ class StartedUpload:
     done: bool
     why: str
     record: dict[str, Any] = field(default_factory=dict, repr=False)
+    attached: list[str] = field(default_factory=list)
 
 
 class Upload:
@@ -152,12 +154,13 @@ class Upload:
             if absent is not None:
                 self._log.warning("%s Whether it changed is not known; nothing has to be sent", absent)
             self._record = record
-            return self._started(why=decision.why)
+            return self._started(why=decision.why, attached=self._current().job_ids)
         if absent is not None:
             raise absent
         self._record = self._resumed(record, decision)
+        attached = self._record.job_ids
         self._submit()
-        return self._started(why=decision.why)
+        return self._started(why=decision.why, attached=attached)
 
     def _identified(self) -> NucleusSourceError | None:
         """Take the input's fingerprint; return why that was not possible."""
@@ -372,9 +375,16 @@ class Upload:
     def _conn_id(self) -> str | None:
         return self._client.config.conn_id
 
-    def _started(self, *, why: str) -> StartedUpload:
+    def _started(self, *, why: str, attached: list[str]) -> StartedUpload:
         record = self._current()
-        return StartedUpload(record.job_ids, done=not record.job_ids, why=why, record=record.to_json())
+        jobs = record.job_ids
+        return StartedUpload(
+            jobs,
+            done=not jobs,
+            why=why,
+            record=record.to_json(),
+            attached=[job_id for job_id in attached if job_id in jobs],
+        )
 
     def _current(self) -> Record:
         assert self._record is not None

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from airflow_provider_nucleus.client.cancelling import Cancellation
+
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.exceptions import NucleusError
 
 
 class TaskInstance:
@@ -57,3 +62,17 @@ def context(task: Any, *, store: StateStore | None = None, max_tries: int = 0) -
     if store is not None:
         made["task_state_store"] = store
     return made
+
+
+def cancelling(
+    monkeypatch: pytest.MonkeyPatch, outcome: Cancellation | NucleusError | None = Cancellation.REQUESTED
+) -> list[str]:
+    """Let every wish to cancel have *outcome* without asking a server; return the jobs, as they are asked for."""
+    asked: list[str] = []
+
+    def cancel_all(_: Any, calls: Any, *, seconds: float) -> dict[str, Any]:
+        asked.extend(calls)
+        return dict.fromkeys(calls, outcome)
+
+    monkeypatch.setattr("airflow_provider_nucleus.operators.waiting.cancel_all", cancel_all)
+    return asked

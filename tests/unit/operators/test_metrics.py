@@ -18,8 +18,9 @@ from airflow_provider_nucleus.exceptions import (
 from airflow_provider_nucleus.operators.metrics import NucleusCalculateMetricsOperator
 from airflow_provider_nucleus.schema.jobs import JobStatus
 from airflow_provider_nucleus.tasks.results import MAX_XCOM_BYTES
+from airflow_provider_nucleus.triggers.events import WaitEvent
 from tests.airflow.batches import box
-from tests.unit.operators.fakes import StateStore, context
+from tests.unit.operators.fakes import StateStore, cancelling, context
 
 
 @pytest.fixture
@@ -225,10 +226,8 @@ def test_deferral_timeout_cancels_and_names_the_job(evaluated, monkeypatch, keep
         calculate(evaluated, deferrable=True), monkeypatch, store=StateStore() if keeps_state else None
     )
     woken = calculate(evaluated, deferrable=True)
-    cancelled = []
-    monkeypatch.setattr(
-        woken.hook, "cancel_job", lambda job_id: cancelled.append(job_id) or Cancellation.REQUESTED
-    )
+    monkeypatch.setattr(woken.hook, "job_status", lambda job_id: JobStatus(status="Running", job_id=job_id))
+    cancelled = cancelling(monkeypatch)
     with pytest.raises(NucleusJobTimeout) as caught:
         woken.resume_execution("__fail__", {"error": "Trigger timeout"}, surroundings)
 
@@ -240,10 +239,46 @@ def test_trigger_crash_leaves_the_job_running(evaluated, monkeypatch):
     """A crashed trigger says nothing about the job: it is left, and a retry attaches to it."""
     _, surroundings = deferred(calculate(evaluated, deferrable=True), monkeypatch, store=StateStore())
     woken = calculate(evaluated, deferrable=True)
-    monkeypatch.setattr(woken.hook, "cancel_job", lambda _: pytest.fail("cancelled"))
+    cancelled = cancelling(monkeypatch)
 
     with pytest.raises(Exception, match="Trigger failure"):
         woken.resume_execution("__fail__", {"error": "Trigger failure"}, surroundings)
+    assert cancelled == []
+
+
+@pytest.mark.parametrize("keeps_state", [True, False], ids=["3.3", "before"])
+@pytest.mark.parametrize("woken_by", ["trigger", "scheduler"])
+def test_what_ended_while_nobody_looked_has_not_timed_out(evaluated, monkeypatch, keeps_state, woken_by):
+    """The triggerer was down when the deadline passed; the job is done, and its result is there to be read."""
+    deferral, surroundings = deferred(
+        calculate(evaluated, deferrable=True), monkeypatch, store=StateStore() if keeps_state else None
+    )
+    woken = calculate(evaluated, deferrable=True)
+    woken.hook.wait_for_job(deferral.trigger.job_ids[0], poll_interval=0.1)
+    cancelled = cancelling(monkeypatch)
+    if woken_by == "trigger":
+        event = WaitEvent("timeout", {deferral.trigger.job_ids[0]: {}}, deferral.trigger.carry)
+        result = woken.resume_execution("execute_complete", {"event": event.to_payload()}, surroundings)
+    else:
+        result = woken.resume_execution("__fail__", {"error": "Trigger timeout"}, surroundings)
+
+    assert counts(result) == (1, 2, 2, 0)
+    assert cancelled == []
+
+
+@pytest.mark.parametrize("status", ["finished", "unreachable", "timeout"])
+def test_job_that_vanished_has_failed(evaluated, monkeypatch, status):
+    """However the wait ended: no 404, which would not be retried, but a failure, and a retry calculates again."""
+    from airflow_provider_nucleus.client.jobs import gone
+
+    deferral, surroundings = deferred(calculate(evaluated, deferrable=True), monkeypatch)
+    lost = "job_0000000000000000000000000000"
+    jobs = {lost: gone(lost).model_dump(mode="json") if status == "finished" else {}}
+    event = WaitEvent(status, jobs, deferral.trigger.carry)
+    woken = calculate(evaluated, deferrable=True)
+
+    with pytest.raises(NucleusJobFailed, match="does not know it"):
+        woken.resume_execution("execute_complete", {"event": event.to_payload()}, surroundings)
 
 
 def test_job_that_fails_fails_the_task_with_its_errors(evaluated, monkeypatch):
@@ -260,15 +295,12 @@ def test_job_that_fails_fails_the_task_with_its_errors(evaluated, monkeypatch):
 def test_wait_that_takes_too_long_is_given_up(evaluated, monkeypatch):
     """Without deferral, job_timeout ends the wait and the job is cancelled where that can be done."""
     task = calculate(evaluated, job_timeout=0.01, poll_interval=0.005)
-    cancelled = []
+    cancelled = cancelling(monkeypatch, Cancellation.UNSUPPORTED)
     monkeypatch.setattr(task.hook, "job_status", lambda job_id: JobStatus(status="Running", job_id=job_id))
     monkeypatch.setattr(
         task.hook,
         "wait_for_job",
         lambda job_id, **_: (_ for _ in ()).throw(NucleusJobTimeout("late", job_id=job_id)),
-    )
-    monkeypatch.setattr(
-        task.hook, "cancel_job", lambda job_id: cancelled.append(job_id) or Cancellation.UNSUPPORTED
     )
 
     with pytest.raises(NucleusJobTimeout, match="Gave up"):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
-from airflow_provider_nucleus.client.cancelling import Cancellation
 from airflow_provider_nucleus.exceptions import (
     NucleusConfigError,
     NucleusConnectionError,
+    NucleusJobCancelled,
     NucleusJobTimeout,
     NucleusUploadError,
     NucleusValidationError,
@@ -26,7 +27,9 @@ from airflow_provider_nucleus.schema.scenes import Frame, LidarScene
 from airflow_provider_nucleus.tasks.results import MAX_XCOM_BYTES
 from airflow_provider_nucleus.triggers.events import WaitEvent
 from tests.airflow.batches import box, make_batch, write_lines
-from tests.unit.operators.fakes import StateStore, context
+from tests.airflow.harness import connection_json
+from tests.faults import Fault, FaultyNucleus
+from tests.unit.operators.fakes import StateStore, cancelling, context
 
 
 def run(task, **surroundings):
@@ -290,10 +293,7 @@ def test_the_source_is_not_needed_once_its_rows_are_sent(dataset_id, batch, monk
 def test_on_kill_cancels_the_jobs_that_were_started(dataset_id, batch, monkeypatch):
     """A task killed while it waits leaves no job behind, where the server can cancel."""
     task = annotate(dataset_id, str(batch.ground_truth))
-    cancelled = []
-    monkeypatch.setattr(
-        task.hook, "cancel_job", lambda job_id: cancelled.append(job_id) or Cancellation.REQUESTED
-    )
+    cancelled = cancelling(monkeypatch)
 
     def killed(*_):
         task.on_kill()
@@ -310,14 +310,8 @@ def test_on_kill_cancels_the_jobs_that_were_started(dataset_id, batch, monkeypat
 def test_on_kill_that_cannot_cancel_does_not_raise(dataset_id, batch, monkeypatch):
     """It runs in a signal handler; a server that is away is a line in the log."""
     task = annotate(dataset_id, str(batch.ground_truth))
-    asked = []
-
-    def away(job_id):
-        asked.append(job_id)
-        raise NucleusConnectionError("away")
-
+    asked = cancelling(monkeypatch, NucleusConnectionError("away"))
     waited = task._wait_here
-    monkeypatch.setattr(task.hook, "cancel_job", away)
     monkeypatch.setattr(task, "_wait_here", lambda *arguments: task.on_kill() or waited(*arguments))
 
     assert run(task)["processed"] == 3
@@ -339,10 +333,7 @@ def test_images_that_are_never_taken_in_are_given_up(hook, batch, monkeypatch, r
             JobStatus(status="Running") if call.name.startswith("look at job") else real(call, **more)
         ),
     )
-    cancelled = []
-    monkeypatch.setattr(
-        task.hook, "cancel_job", lambda job_id: cancelled.append(job_id) or Cancellation.REQUESTED
-    )
+    cancelled = cancelling(monkeypatch)
     with pytest.raises(NucleusJobTimeout) as caught:
         run(task)
 
@@ -368,3 +359,71 @@ def test_a_quarantine_that_is_the_input_is_refused(hook, tmp_path, place):
 
     assert before == file.read_bytes()
     assert not (tmp_path / "folder" / "bad.jsonl").exists()
+
+
+JOB = r"GET .*/job/[^/]+$"
+START = r"POST .*/annotate\?async=1"
+CANCEL = r"POST .*/job/[^/]+/cancel"
+
+
+@pytest.fixture
+def proxy(nucleus, monkeypatch):
+    """A proxy before the embedded Nucleus, as the connection that tasks use."""
+    with FaultyNucleus(lambda: nucleus.base_url) as running:
+        connection = connection_json(endpoint=running.url, api_key=nucleus.api_key)
+        monkeypatch.setenv("AIRFLOW_CONN_NUCLEUS_DEFAULT", connection)
+        yield running
+
+
+def test_job_that_vanishes_is_sent_again_by_a_retry(hook, dataset_id, batch, proxy):
+    """The server forgets a job while it is waited for: the try fails without a 404, which would forbid the retry."""
+    store = StateStore()
+    proxy.arm(Fault("forgotten", JOB, "status", status=404, times=1000))
+    with pytest.raises(NucleusUploadError, match="unknown to the server"):
+        run(annotate(dataset_id, str(batch.ground_truth), poll_interval=0.01), store=store)
+    proxy.arm()
+    result = run(annotate(dataset_id, str(batch.ground_truth)), store=store)
+
+    assert (result["rows"], result["processed"] + result["ignored"]) == (3, 3)
+    assert len(proxy.requests(START)) == 1
+
+
+def test_job_that_is_not_found_at_first_is_waited_for(hook, dataset_id, batch, proxy):
+    """It was started a moment ago, and not every part of the server may know it yet."""
+    proxy.arm(Fault("not yet", JOB, "status", status=404, times=2))
+
+    assert run(annotate(dataset_id, str(batch.ground_truth), poll_interval=0.01))["processed"] == 3
+
+
+@pytest.mark.parametrize("cancels", [True, False])
+def test_job_that_was_being_started_is_cancelled_too(hook, dataset_id, batch, proxy, cancels):
+    """The task is killed while the server starts its second job, whose id it learns afterwards: both are seen to."""
+    tasks = []
+    rows = [box("car", "a.png", n, 0, 10, f"t{n}") for n in range(20)]
+    proxy.arm(Fault("killed", START, "crash-late", at=2, crash=lambda: tasks[0].on_kill()))
+    tasks.append(annotate(dataset_id, rows, chunk_rows=10, cancel_on_kill=cancels))
+    with pytest.raises(NucleusJobCancelled, match="killed while it started job_"):
+        run(tasks[0])
+
+    jobs = {job.job_id for job in hook.list_jobs(dataset_id=dataset_id, show_completed=True)}
+    asked = {seen.path.split("/")[-2] for seen in proxy.requests(CANCEL)}
+    started = jobs - {
+        job.job_id for job in hook.list_jobs(job_types=["uploadDatasetItems"], show_completed=True)
+    }
+    assert asked == (started if cancels else set())
+    assert len(started) == 2
+
+
+def test_on_kill_is_over_before_airflow_loses_patience(dataset_id, batch, proxy, capsys):
+    """The server hangs: after SIGTERM there are five seconds until SIGKILL, and the log names every job before they pass."""
+    proxy.arm(Fault("hangs", CANCEL, "delay", seconds=5, times=1000))
+    task = annotate(dataset_id, str(batch.ground_truth))
+    assert task.hook.config
+    task._running = [f"job_{number}" for number in range(20)]
+    began = time.monotonic()
+    task.on_kill()
+
+    assert time.monotonic() - began < 4.8
+    said = capsys.readouterr().out
+    assert all(said.count(job_id) >= 2 for job_id in task._running)
+    assert "may still be running: no answer within 4 s" in said
