@@ -83,6 +83,7 @@ def test_real_sets_agree_with_pycocotools(name, truth, predictions, iou_type):
 
 
 # --- random small sets -----------------------------------------------------------------------------------------
+# A thousand in all: 400 of boxes, 300 of masks, 300 of keypoints.
 
 corner = st.sampled_from([0, 10, 20, 35])
 side = st.sampled_from([0, 10, 20, 32, 64, 100])
@@ -111,7 +112,7 @@ def document_of(rows, width=200, height=200):
     }
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(truths=st.lists(truth_row, max_size=12), guesses=st.lists(result_row, max_size=16))
 def test_random_boxes_agree_with_pycocotools(truths, guesses):
     """Ties, crowds, empty sides, zero sizes, areas on the edge of a range."""
@@ -127,16 +128,17 @@ def polygon_row(draw, prediction):
         row["segmentation"].append([1, 1, 1, 12, 12.5, 12, 12, 1.25])
     if prediction:
         return row | {"score": draw(st.sampled_from([0.2, 0.6]))}
-    return row | {"area": draw(st.sampled_from([50, 1024, 2000])), "iscrowd": 0, "bbox": [0, 0, 1, 1]}
+    crowd, area = draw(st.sampled_from([0, 0, 0, 1])), draw(st.sampled_from([0, 50, 1024, 2000]))
+    return row | {"area": area, "iscrowd": crowd, "bbox": [0, 0, 1, 1]}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(
     truths=st.lists(polygon_row(prediction=False), max_size=5),
     guesses=st.lists(polygon_row(prediction=True), max_size=5),
 )
 def test_random_polygons_agree_with_pycocotools(truths, guesses):
-    """Rasterised outlines, also outside of the image, self-crossing and overlapping in one object."""
+    """Rasterised outlines, also outside of the image, self-crossing and overlapping in one object; crowds, ties, empty sides."""
     document = document_of(truths, width=40, height=30)
     # pycocotools takes results as run lengths only when it is given areas, so give it those.
     rows = []
@@ -152,6 +154,49 @@ def test_random_polygons_agree_with_pycocotools(truths, guesses):
         np.testing.assert_allclose(
             result.tables.precision, oracle.precision(expected), rtol=0, atol=TOLERANCE
         )
+
+
+KEYPOINTS = 17
+flags = st.sampled_from([
+    (2,) * KEYPOINTS, (2, 1) * 8 + (0,), (0,) * 16 + (2,), (0,) * KEYPOINTS,
+])  # fmt: skip
+
+
+@st.composite
+def person_row(draw, prediction):
+    """A row of points: where it begins, how far apart the points are, how much every third one is off."""
+    x, y, step = (
+        draw(st.sampled_from([0, 3, 40])),
+        draw(st.sampled_from([0, 2])),
+        draw(st.sampled_from([0, 1, 6])),
+    )
+    off = draw(st.sampled_from([0, 0, 2, 15]))
+    seen = draw(flags)
+    xy = [(x + step * k + (off if k % 3 == 0 else 0), y + step * (k % 5)) for k in range(KEYPOINTS)]
+    row = {"image_id": draw(st.sampled_from([1, 3])), "category_id": 2}
+    if prediction:
+        points = [value for point in xy for value in (*point, 1)]
+        return row | {"keypoints": points, "score": draw(st.sampled_from([0.1, 0.5, 0.5, 0.9]))}
+    points = [
+        value for point, flag in zip(xy, seen, strict=True) for value in (*(point if flag else (0, 0)), flag)
+    ]
+    return row | {
+        "keypoints": points,
+        "num_keypoints": sum(flag > 0 for flag in seen),
+        "bbox": [x, y, draw(st.sampled_from([0, 10, 100])), 30],
+        "area": draw(st.sampled_from([0, 100, 1024, 4000, 9216, 20000])),
+        "iscrowd": draw(st.sampled_from([0, 0, 0, 1])),
+    }
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    truths=st.lists(person_row(prediction=False), max_size=6),
+    guesses=st.lists(person_row(prediction=True), max_size=8),
+)
+def test_random_keypoints_agree_with_pycocotools(truths, guesses):
+    """Objects with all, some, one and no labelled point, zero areas and boxes, crowds, ties, empty sides."""
+    assert_agrees(document_of(truths), guesses, "keypoints")
 
 
 def test_of_two_equal_overlaps_the_later_ground_truth_wins():
