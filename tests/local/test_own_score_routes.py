@@ -170,6 +170,24 @@ def test_coco_counts_follow_the_filters_and_crowds(api: Api, own: Own):
     assert van["AP"] == {"value": None, "reason": "no ground truth of this label to be found"}
 
 
+def test_without_confidence_there_are_counts_of_objects_and_no_numbers(api: Api, own: Own):
+    """Predictions nobody can rank are neither hits nor false alarms here; AP and AR are null with the reason."""
+    dataset, model = dataset_of(api, item("a"))
+    annotate(api, dataset, box("a", "car", 0))
+    evaluation = evaluate(api, predict(api, dataset, model, box("a", "car", 0)))
+
+    family = own.ok(evaluation, "coco")["families"]["area"]
+
+    assert (family["predictions"], family["without_confidence"]) == (1, 1)
+    for name in ("AP", "AP50", "AR100"):
+        assert family["numbers"][name] == {"value": None, "reason": "no prediction has a confidence"}
+    (car,) = family["per_class"]
+    assert car["AP"] == {"value": None, "reason": "no prediction of this label has a confidence"}
+    at = family["at_threshold"]
+    assert (at["AP"]["value"], at["tp"], at["fp"], at["fn"]) == (None, 0, 0, 1)
+    assert at["recall"] == at["precision"] == {"value": None, "reason": "no prediction has a confidence"}
+
+
 def test_objects_that_are_gone_cannot_be_compared_again(api: Api, own: Own):
     """The evaluation keeps its exact numbers; pixels of deleted objects are a 409 that says what to do."""
     dataset, model = dataset_of(api, item("a", width=100, height=100))
@@ -185,18 +203,23 @@ def test_objects_that_are_gone_cannot_be_compared_again(api: Api, own: Own):
 
 def mask(api: Api, route: str, name: str, pixels: list[list[int]], labels: dict[str, list[int]]) -> None:
     """Upload an index mask; a label may have several segments."""
+    masks(api, route, [name], pixels, labels)
+
+
+def masks(
+    api: Api, route: str, names: list[str], pixels: list[list[int]], labels: dict[str, list[int]]
+) -> None:
+    """Upload the same mask to up to nine items."""
     picture = io.BytesIO()
     Image.fromarray(np.array(pixels, np.uint8)).save(picture, "PNG")
     segments = [{"label": label, "index": index} for label, found in labels.items() for index in found]
-    row = {"type": "mask", "reference_id": name, "mask_url": "m.png", "annotations": segments}
-    form = {
-        "serialized_request": (
-            None,
-            json.dumps({"segmentations": [row], "update": True}),
-            "application/json",
-        ),
-        "mask": ("m.png", picture.getvalue(), "image/png"),
-    }
+    rows = [
+        {"type": "mask", "reference_id": name, "mask_url": f"{name}.png", "annotations": segments}
+        for name in names
+    ]
+    request = json.dumps({"segmentations": rows, "update": True})
+    form: list[Any] = [("serialized_request", (None, request, "application/json"))]
+    form += [("mask", (f"{name}.png", picture.getvalue(), "image/png")) for name in names]
     assert "errors" not in api.ok("POST", route, files=form)
 
 
@@ -263,6 +286,26 @@ def test_masks_by_group_and_under_filters(own: Own, street: tuple[str, str, str]
     assert "list" in own.refused(evaluation, "masks", groupBy="tags")
     assert "gtAreaRange" in own.refused(evaluation, "masks", filters={"gtAreaRange": {"min": 1}})
     assert "iouRange" in own.refused(evaluation, "masks", filters={"iouRange": {"min": 0.5}})
+
+
+def test_many_items_are_scored_and_too_many_groups_are_refused(api: Api, own: Own):
+    """Any number of items fits; a key with a value of its own on each of 201 items is no group key."""
+    names = [f"m{number}" for number in range(201)]
+    dataset, model = dataset_of(
+        api,
+        *(item(name, metadata={"number": number, "site": number % 2}) for number, name in enumerate(names)),
+    )
+    for begin in range(0, len(names), 9):
+        masks(api, f"dataset/{dataset}/annotate", names[begin : begin + 9], [[1]], {"road": [1]})
+    mask(api, f"dataset/{dataset}/model/{model}/uploadPredictions", names[0], [[1]], {"road": [1]})
+    (run,) = api.ok("GET", f"dataset/{dataset}/model_runs")
+    evaluation = evaluate(api, run)
+
+    found = own.ok(evaluation, "masks", groupBy="site")
+
+    assert (found["items"], [group["items"] for group in found["groups"]]) == (201, [101, 100])
+    assert found["pixel_accuracy"]["value"] == pytest.approx(1 / 201)
+    assert "201 groups" in own.refused(evaluation, "masks", groupBy="number")
 
 
 def test_a_mask_that_was_replaced_by_another_size_is_reported(api: Api, own: Own, street):

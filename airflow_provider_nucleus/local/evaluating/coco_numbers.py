@@ -104,6 +104,7 @@ class _Family:
             rows, at = self._again(cursor, kind)
         result = coco_result(rows, options=self._options)
         one = result if at is rows else coco_result(at, options=self._at_threshold)
+        match = _Match(one, at, self._threshold)
         numbers = dict(result.numbers)
         if self._name == "cuboid":
             numbers |= dict.fromkeys(_NO_SIZE, undefined("cuboids have no area in pixels"))
@@ -115,10 +116,8 @@ class _Family:
             "beyond_limit": scored - len(rows),
             "max_detections": list(self._options.max_detections),
             "numbers": {name: metric.to_dict() for name, metric in numbers.items()},
-            "at_threshold": self._at(one, at, label=None),
-            "per_class": [
-                self._label(label, result, rows=rows, one=one, at=at) for label in _labels(rows).tolist()
-            ],
+            "at_threshold": match.of_all(),
+            "per_class": [self._label(label, result, match) for label in _labels(rows).tolist()],
         }
 
     @property
@@ -158,42 +157,63 @@ class _Family:
             match_coco(truth, predictions, labels=labels, options=self._at_threshold),
         )
 
-    def _at(self, result: CocoResult, rows: CocoRows, *, label: int | None) -> dict[str, Any]:
-        """Return AP and the counts of the confidence-first match at the threshold, of one label or of all."""
+    def _label(self, label: int, result: CocoResult, at: _Match) -> dict[str, Any]:
+        return {
+            "label": self._loaded.labels.names[label],
+            "ground_truths": int(result.tables.positives[label, 0]),
+            "AP": result.label_ap(label).to_dict(),
+            "AP50": result.label_ap(label, threshold=0.5).to_dict(),
+            "AP75": result.label_ap(label, threshold=COCO_THRESHOLDS[5]).to_dict(),
+            "AR": result.label_ar(label).to_dict(),
+            "at_threshold": at.of_label(label),
+        }
+
+
+class _Match:
+    """The confidence-first match at one threshold: who found what, per label."""
+
+    def __init__(self, result: CocoResult, rows: CocoRows, threshold: float) -> None:
         thresholds = result.tables.options.thresholds
-        place = int(np.argmin(np.abs(np.array(thresholds) - self._threshold)))
-        ours: BoolArray | slice = slice(None) if label is None else rows.label == label
-        hit = (rows.hit[ours, 0] >> np.uint16(place)) & np.uint16(1) != 0
-        ignored = (rows.ignored[ours, 0] >> np.uint16(place)) & np.uint16(1) != 0
-        positives = rows.positives[:, 0]
-        right, wrong = int(hit.sum()), int((~hit & ~ignored).sum())
-        total = int(positives.sum() if label is None else positives[label])
-        average: Metric = (
-            average_precision(result.tables, threshold=thresholds[place])
-            if label is None
-            else result.label_ap(label, threshold=thresholds[place])
+        place = int(np.argmin(np.abs(np.array(thresholds) - threshold)))
+        hit, ignored = (
+            (bits[:, 0] >> np.uint16(place)) & np.uint16(1) != 0 for bits in (rows.hit, rows.ignored)
         )
+        labels = result.tables.unscored.size
+        self._result, self._threshold = result, thresholds[place]
+        self._positives = result.tables.positives[:, 0]
+        self._hits, self._wrong, self._ignored = (
+            np.bincount(rows.label[chosen], minlength=labels)
+            for chosen in (hit, ~hit & ~ignored, ~hit & ignored)
+        )
+        self._unscored = len(rows) == 0 and rows.excluded > 0
+
+    def of_all(self) -> dict[str, Any]:
+        """Return AP and counts over all labels."""
+        average = average_precision(self._result.tables, threshold=self._threshold)
+        silent = undefined("no prediction has a confidence") if self._unscored else None
+        return self._numbers(average, slice(None), silent)
+
+    def of_label(self, label: int) -> dict[str, Any]:
+        """Return AP and counts of one label."""
+        average = self._result.label_ap(label, threshold=self._threshold)
+        unscored = self._result.tables.unscored[label]
+        silent = undefined("no prediction of this label has a confidence") if unscored else None
+        return self._numbers(average, slice(label, label + 1), silent)
+
+    def _numbers(self, average: Metric, labels: slice, silent: Metric | None) -> dict[str, Any]:
+        right, wrong, ignored, total = (
+            int(counts[labels].sum()) for counts in (self._hits, self._wrong, self._ignored, self._positives)
+        )
+        precision = silent or ratio(right, right + wrong, reason="no prediction that counts")
+        recall = silent or ratio(right, total, reason="no ground truth to be found")
         return {
             "AP": average.to_dict(),
             "tp": right,
             "fp": wrong,
             "fn": total - right,
-            "ignored": int((~hit & ignored).sum()),
-            "precision": ratio(right, right + wrong, reason="no prediction that counts").to_dict(),
-            "recall": ratio(right, total, reason="no ground truth to be found").to_dict(),
-        }
-
-    def _label(
-        self, label: int, result: CocoResult, *, rows: CocoRows, one: CocoResult, at: CocoRows
-    ) -> dict[str, Any]:
-        return {
-            "label": self._loaded.labels.names[label],
-            "ground_truths": int(rows.positives[label, 0]),
-            "AP": result.label_ap(label).to_dict(),
-            "AP50": result.label_ap(label, threshold=0.5).to_dict(),
-            "AP75": result.label_ap(label, threshold=COCO_THRESHOLDS[5]).to_dict(),
-            "AR": result.label_ar(label).to_dict(),
-            "at_threshold": self._at(one, at, label=label),
+            "ignored": ignored,
+            "precision": precision.to_dict(),
+            "recall": recall.to_dict(),
         }
 
 

@@ -85,12 +85,13 @@ def mask_scores_of(
             f"Masks have {classes.size} labels, of which {_LABELS_LIMIT} can be scored together: choose some with gtLabels."
         )
     groups = _groups(cursor, loaded, truth, group_by)
-    if len(groups) * classes.size**2 > _CELLS_LIMIT or len(groups) > _GROUPS_LIMIT:
+    values = dict.fromkeys(groups.values())
+    if len(values) * classes.size**2 > _CELLS_LIMIT or len(values) > _GROUPS_LIMIT:
         raise BadRequestError(
-            f"groupBy={group_by} makes {len(groups)} groups of {classes.size} labels, which is too many: group by a key "
+            f"groupBy={group_by} makes {len(values)} groups of {classes.size} labels, which is too many: group by a key "
             f"with up to {_GROUPS_LIMIT} values."
         )
-    sums = {value: _Sums(classes.size) for value in dict.fromkeys(groups.values())}
+    sums = {value: _Sums(classes.size) for value in values}
     pixels = _Pixels(cursor, loaded, mask_path, [truth, predicted])
     for image in truth.images:
         sums[groups[image]].add(*pixels.pair(image, truth, predicted, classes))
