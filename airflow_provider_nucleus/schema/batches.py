@@ -23,13 +23,15 @@ class RowBatch:
     """Consecutive rows of one source.
 
     ``rows[i]`` is the object read from row ``numbers[i]`` (1-based) of `source`; `problems` are the rows in between that could
-    not be read. Rows are owned by whoever receives the batch, who may change them.
+    not be read. Rows are owned by whoever receives the batch, who may change them. `made_ids` says that their annotation ids
+    were made of their content: rows with one id are equal objects, and none is a mistake.
     """
 
     source: str
     numbers: Sequence[int]
     rows: Sequence[dict[str, Any]]
     problems: Sequence[SourceRow] = field(default=())
+    made_ids: bool = False
 
 
 class RowStream(Iterator[SourceRow]):

@@ -1,7 +1,8 @@
 """COCO ground truth and results of any size as wire rows, and COCO images as dataset items.
 
-Ids are made so that sending the same file again is recognised: ``coco-<id>`` where the file numbers its annotations, else
-``coco-<image id>-<n>``, the n-th result of that image in the order of the file.
+Ids are made so that sending the same objects again is recognised, in whichever order and file: ``coco-<id>`` where the file
+numbers its annotations, else ``coco-<image id>-<digest>`` of category, shape and score. Equal objects of one upload are numbered
+when it is checked.
 
 What COCO can say and Nucleus cannot:
 
@@ -17,9 +18,11 @@ corner in both worlds.
 
 from __future__ import annotations
 
-from collections import Counter
+import hashlib
+import json
+import struct
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from airflow_provider_nucleus.exceptions import NucleusConfigError
@@ -34,11 +37,14 @@ __all__ = ["CocoReader", "Geometry"]
 
 Geometry = Literal["box", "polygon", "keypoints"]
 Row = dict[str, Any]
+_CONTENT = ("category_id", "bbox", "segmentation", "keypoints", "score")
+_packed = struct.Struct("<5d").pack
+_spelled = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 @dataclass(slots=True)
 class CocoReader:
-    """Reads the COCO files of one source; counters go on from part to part.
+    """Reads the COCO files of one source.
 
     `geometry` says what an annotation is sent as. `index` is needed for result files only; a ground truth brings its own.
     `image_folder` (path or URL) is put before file names to find the images; without it ``coco_url`` or ``flickr_url`` is used.
@@ -49,7 +55,6 @@ class CocoReader:
     image_folder: str | None = None
     reference_id: Callable[[Mapping[str, Any]], str] | None = None
     predictions: bool = False
-    _results: Counter[Any] = field(default_factory=Counter)
 
     def objects(self, part: Part) -> Iterator[RowBatch]:
         """Yield annotations or predictions of one file, numbered by their position in it."""
@@ -91,10 +96,12 @@ class CocoReader:
             numbers: list[int] = []
             rows: list[Row] = []
             problems: list[SourceRow] = []
+            named = False
             for element in elements:
                 number += 1
                 try:
                     made = convert(element)
+                    named = named or "id" in element
                 except ValueError as error:
                     problems.append(SourceRow(name, number, _shown(element), str(error)))
                 except (KeyError, TypeError, AttributeError) as error:
@@ -102,7 +109,7 @@ class CocoReader:
                 else:
                     rows.extend(made)
                     numbers.extend([number] * len(made))
-            yield RowBatch(name, numbers, rows, problems)
+            yield RowBatch(name, numbers, rows, problems, made_ids=not named)
 
     def _metadata(self, element: Mapping[str, Any]) -> Row:
         if self.predictions:
@@ -121,7 +128,7 @@ class CocoReader:
             "type": self.geometry,
             "geometry": None,
             "reference_id": index.reference(image_id),
-            "annotation_id": self._annotation_id(element, image_id),
+            "annotation_id": _annotation_id(element),
             "metadata": self._metadata(element),
         }
         if "score" in element:
@@ -134,12 +141,6 @@ class CocoReader:
             else _keypoints(element, category, predicted=self.predictions)
         )
         return [row]
-
-    def _annotation_id(self, element: Mapping[str, Any], image_id: Any) -> str:
-        if "id" in element:
-            return f"coco-{element['id']}"
-        self._results[image_id] += 1
-        return f"coco-{image_id}-{self._results[image_id]}"
 
     def _item(self, image: Mapping[str, Any]) -> Row:
         name = str(image["file_name"])
@@ -157,6 +158,27 @@ class CocoReader:
         }
         row.update({side: image[side] for side in ("width", "height") if image.get(side) is not None})
         return row
+
+
+def _annotation_id(element: Mapping[str, Any]) -> str:
+    """Return the id that the file gives, else one that the object has wherever it stands.
+
+    A position would not do: shards that are uploaded side by side would give one id to different objects of an image.
+    """
+    if "id" in element:
+        return f"coco-{element['id']}"
+    digest = hashlib.blake2b(_content(element), digest_size=8).hexdigest()
+    return f"coco-{element['image_id']}-{digest}"
+
+
+def _content(element: Mapping[str, Any]) -> bytes:
+    """Spell what tells the objects of an image apart; boxes, which come by the million, without writing their numbers as text."""
+    if not element.get("segmentation") and not element.get("keypoints"):
+        try:
+            return repr(element["category_id"]).encode() + _packed(*element["bbox"], element["score"])
+        except (KeyError, TypeError, struct.error):
+            pass
+    return _spelled([element.get(name) for name in _CONTENT]).encode("utf-8", "surrogatepass")
 
 
 def _box(element: Mapping[str, Any]) -> Row:

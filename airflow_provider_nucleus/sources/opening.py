@@ -218,4 +218,4 @@ def _map_batch(batch: RowBatch, apply: Callable[[Row], Row]) -> RowBatch:
         else:
             numbers.append(number)
     problems.sort(key=lambda row: row.number)
-    return RowBatch(batch.source, numbers, rows, problems)
+    return RowBatch(batch.source, numbers, rows, problems, batch.made_ids)

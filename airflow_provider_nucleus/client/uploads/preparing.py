@@ -67,8 +67,8 @@ def prepare(
 ) -> Prepared:
     """Read the input, once when no identity repeats and twice otherwise, and publish the quarantine file.
 
-    The first of several rows with one identity is kept; the later ones are refused as duplicates. Rows whose id was made by us
-    from their content are no duplicates but equal objects, and numbered instead. `on_rows` hears how many rows have been read. Without `publish` the caller goes on
+    The first of several rows with one identity is kept; the later ones are refused as duplicates. Rows whose id was made from
+    their content, by us or by their reader, are no duplicates but equal objects, and numbered instead. `on_rows` hears how many rows have been read. Without `publish` the caller goes on
     with the quarantine file.
     """
     done = _pass(rows(), encoder, cut, folder, quarantine, None, on_rows)
@@ -165,7 +165,7 @@ def _without_duplicates(
             encoded = None  # encode_batch will report it
         if encoded is not None and encoded.key and hash(encoded.key) in suspects:
             times, source, first = exact.note(encoded.key, batch.source, number)
-            if times > 1 and not encoded.made_id:
+            if times > 1 and not (encoded.made_id or batch.made_ids):
                 where = f"row {first}" if source == batch.source else f"{source} row {first}"
                 quarantine.add(
                     batch.source, number, f"duplicate of {where}: same identity {_shown(encoded.key)}", row
@@ -173,7 +173,10 @@ def _without_duplicates(
                 repeated += 1
                 continue
             if times > 1:
-                row = encoded.wire | {"annotation_id": stable_id(encoded.wire, times)}
+                made = (
+                    stable_id(encoded.wire, times) if encoded.made_id else f"{row['annotation_id']}-{times}"
+                )
+                row = encoded.wire | {"annotation_id": made}
         numbers.append(number)
         kept.append(row)
     return RowBatch(batch.source, numbers, kept), repeated

@@ -350,6 +350,12 @@ class Upload:
             kept.flawed, kept.refused, kept.all_sent = [], [], False
             self._ledger.save(kept)
             raise
+        if summary.ignored and not self.options.update:
+            self._log.warning(
+                "%d rows were ignored, because objects with their ids exist: stored by an earlier upload or try, or other "
+                "objects of the same id; update=True replaces them",
+                summary.ignored,
+            )
         kept.summary = summary.to_dict()
         self._ledger.save(kept)
         self._log.info("Upload of %s: %s", self.target, summary.sentence())

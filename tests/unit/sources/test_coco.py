@@ -109,7 +109,7 @@ def test_results_say_the_area_that_coco_tools_see(tmp_path: Path, truth: Path):
 
 
 def test_results_take_names_from_the_ground_truth(tmp_path: Path, truth: Path):
-    """Result rows are labelled, referenced, scored, and numbered per image."""
+    """Result rows are labelled, referenced, scored, and named by image and content."""
     results = write(
         tmp_path,
         [
@@ -120,21 +120,59 @@ def test_results_take_names_from_the_ground_truth(tmp_path: Path, truth: Path):
     )
     rows = [row.data for row in open_rows(results, kind="predictions", categories=truth)]
 
-    assert [row["annotation_id"] for row in rows] == ["coco-2-1", "coco-1-1", "coco-2-2"]
+    assert len({row["annotation_id"] for row in rows}) == 3
+    assert [row["annotation_id"].rpartition("-")[0] for row in rows] == ["coco-2", "coco-1", "coco-2"]
     assert [row["label"] for row in rows] == ["car", "van", "car"]
     assert [row["confidence"] for row in rows] == [0.25, 0.5, 0.75]
     assert rows[0]["reference_id"] == "a/two.jpg"
 
 
-def test_numbering_per_image_goes_on_over_parts(tmp_path: Path, truth: Path):
-    """Two parts with results of one image do not make the same id twice."""
-    for name in ("a", "b"):
-        (tmp_path / f"part-{name}.json").write_text(
-            json.dumps([{"image_id": 1, "category_id": 3, "bbox": [0, 0, 1, 1], "score": 1}])
-        )
-    rows = list(open_rows(str(tmp_path / "part-*.json"), kind="predictions", images=truth))
+def named(tmp_path: Path, truth: Path, results: list[dict], **arguments) -> list[str]:
+    """The ids of results."""
+    rows = open_rows(write(tmp_path, results), kind="predictions", categories=truth, **arguments)
+    return [row.data["annotation_id"] for row in rows]
 
-    assert [row.data["annotation_id"] for row in rows] == ["coco-1-1", "coco-1-2"]
+
+RESULT = {
+    "image_id": 1,
+    "category_id": 3,
+    "bbox": [0, 0, 1, 1],
+    "score": 0.5,
+    "segmentation": [[0, 0, 4, 0, 4, 4]],
+}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"image_id": 2},
+        {"category_id": 4},
+        {"bbox": [0, 0, 1, 2]},
+        {"score": 0.25},
+        {"segmentation": [[0, 0, 4, 0, 4, 5]]},
+        {"keypoints": [1, 2, 2]},
+        {"id": 9},
+    ],
+    ids=str,
+)
+def test_results_are_named_by_what_they_are(tmp_path: Path, truth: Path, change: dict):
+    """In whichever file and order: one object has one id, and different objects of an image have different ones."""
+    other = RESULT | change
+    one, two = named(tmp_path, truth, [RESULT, other])
+
+    assert one != two
+    assert named(tmp_path, truth, [other, RESULT]) == [two, one]
+    assert named(tmp_path, truth, [RESULT | {"more": "x"}]) == [one]
+
+
+@pytest.mark.parametrize("numbered", [False, True])
+def test_ids_made_of_content_are_marked(tmp_path: Path, truth: Path, numbered: bool):
+    """Whoever checks the rows may number equal ones; repeated ids of the file are mistakes. A mapping changes nothing."""
+    results = write(tmp_path, [RESULT | ({"id": 1} if numbered else {})] * 2)
+    mapping = RowMapping(labels={"car": "auto"})
+    stream = open_rows(results, kind="predictions", categories=truth, mapping=mapping)
+
+    assert {batch.made_ids for batch in stream.batches()} == {not numbered}
 
 
 def test_bad_elements_are_problems_with_reasons(tmp_path: Path, truth: Path):

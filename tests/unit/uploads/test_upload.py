@@ -474,6 +474,34 @@ def test_real_detections_arrive(bench: Bench):
     assert len(bench.predictions(model)) == 494
 
 
+def coco_results(tmp_path, name: str, results: list[dict]):
+    """A file of COCO results about one image, and the rows of it."""
+    truth = {"images": {1: "item-1"}, "categories": {1: "car"}}
+    path = tmp_path / name
+    path.write_text(json.dumps([{"image_id": 1, "category_id": 1, **result} for result in results]))
+    return lambda: open_rows(path, kind="predictions", images=truth["images"], categories=truth["categories"])
+
+
+def test_shards_of_one_image_do_not_take_each_others_ids(bench: Bench, tmp_path, caplog):
+    """Uploaded side by side, every detection is stored; sent again in another order, none is stored twice."""
+    model = bench.model()
+    seen = [{"bbox": [n, 0, 5, 5], "score": score} for n in range(3) for score in (0.25, 0.5)]
+    twice = {"bbox": [9, 9, 5, 5], "score": 0.5}
+    target = {"kind": "predictions", "model_id": model}
+    first = bench.upload(coco_results(tmp_path, "a.json", [*seen[:3], twice, twice, twice]), **target).run()
+    second = bench.upload(coco_results(tmp_path, "b.json", seen[3:]), **target).run()
+
+    assert (first.processed, first.duplicates, second.processed) == (6, 0, 3)
+    stored = bench.predictions(model)
+    assert len(stored) == len({row["annotation_id"] for row in stored}) == 9
+    assert "were ignored" not in caplog.text
+    again = bench.upload(
+        coco_results(tmp_path, "c.json", [twice, *reversed(seen), twice, twice]), **target
+    ).run()
+    assert (again.processed, again.ignored) == (0, 9)
+    assert "9 rows were ignored, because objects with their ids exist" in caplog.text
+
+
 def test_refusals_heard_before_the_deferral_are_reported_after_it(bench: Bench, tmp_path, read_jsonl):
     """Sent in one process, collected in another: the record carries the server's words."""
     where = tmp_path / "bad.jsonl"
