@@ -13,10 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from airflow_provider_nucleus.evaluation.arrays import group_sizes, group_starts
-from airflow_provider_nucleus.evaluation.average_precision import COCO_RECALLS, true_positives_needed
+from airflow_provider_nucleus.evaluation.average_precision import (
+    COCO_RECALLS,
+    true_positives_needed,
+    unscored_labels,
+)
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.evaluation.arrays import FloatArray, IndexArray
+    from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray, IndexArray
     from airflow_provider_nucleus.evaluation.ranked import RankedCoco
 
 
@@ -39,6 +43,9 @@ class WeightedPrecision:
         self.thresholds = rows.thresholds
         self.labels = coco.labels
         self._image = coco.prediction_image[coco.row]
+        self._label = rows.label
+        self._silent_image = coco.prediction_image[coco.silent.row]
+        self._silent_label = coco.silent.label
         self._truth_image = truths.image[wanted]
         self._truth_label = truths.label[wanted]
         self._steps = [
@@ -47,19 +54,27 @@ class WeightedPrecision:
         ]
 
     def mean(self, weights: IndexArray) -> FloatArray:
-        """Return AP per threshold, the mean over labels with ground truth under *weights*; NaN when there is none."""
+        """Return AP per threshold, the mean over labels that have an AP under *weights*; NaN when there is none."""
         positives = np.bincount(
             self._truth_label, weights=weights[self._truth_image], minlength=self.labels
         ).astype(np.int64)
-        there = np.count_nonzero(positives)
+        row_weight = weights[self._image]
+        there = np.count_nonzero((positives > 0) & ~self._unscored(weights, row_weight))
         if there == 0:
             return np.full(len(self._steps), np.nan)
         needed = true_positives_needed(positives, COCO_RECALLS)
-        row_weight = weights[self._image]
         seen = np.zeros(row_weight.size + 1, dtype=np.int64)
         np.cumsum(row_weight, out=seen[1:])
         sums = [step.sum_of_precisions(row_weight, seen, needed=needed) for step in self._steps]
         return np.array(sums) / (len(COCO_RECALLS) * there)
+
+    def _unscored(self, weights: IndexArray, row_weight: IndexArray) -> BoolArray | np.bool_:
+        """Mark the labels whose drawn predictions all lack a confidence: these have no AP."""
+        drawn = weights[self._silent_image] > 0
+        if not drawn.any():
+            return np.False_
+        unscored = unscored_labels(self._silent_label[drawn], self._label[row_weight > 0], labels=self.labels)
+        return np.False_ if unscored is None else unscored
 
 
 @dataclass(frozen=True, slots=True)

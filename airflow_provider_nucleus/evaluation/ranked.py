@@ -39,6 +39,9 @@ class Silent:
     row: IndexArray
     label: IntArray
 
+    def __len__(self) -> int:
+        return int(self.row.size)
+
     def unscored(
         self, label: IntArray, kept: BoolArray | None, *, predictions: BoolArray | None, labels: int
     ) -> BoolArray | None:
@@ -46,7 +49,7 @@ class Silent:
 
         *label* is that of the ranked predictions, *kept* marks the chosen ones among them and *predictions* among all.
         """
-        if not self.row.size:
+        if not len(self):
             return None
         silent = self.label if predictions is None else self.label[predictions[self.row]]
         return unscored_labels(silent, label if kept is None else label[kept], labels=labels)
@@ -75,7 +78,7 @@ class RankedMatch:
     @property
     def without_confidence(self) -> int:
         """How many predictions have no confidence."""
-        return int(self.silent.row.size)
+        return len(self.silent)
 
     def rows(
         self,
@@ -195,7 +198,7 @@ class RankedCoco:
     @property
     def without_confidence(self) -> int:
         """How many predictions have no confidence."""
-        return int(self.silent.row.size)
+        return len(self.silent)
 
     def rows(
         self,

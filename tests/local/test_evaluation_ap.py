@@ -308,6 +308,15 @@ def test_nothing_scored_is_null_in_every_price_of_errors(api: Api, nucleus: Loca
     assert {kind: count for kind, count in found["counts"].items() if count} == {"missed": 1}
 
 
+def test_categories_without_confidence_have_no_f1_curve_and_say_why(api: Api, nucleus: LocalNucleus):
+    """The reason names the confidence, not the predictions, which are there."""
+    evaluation = evaluated(api, [category("sunny")], [category("sunny")])
+
+    found = own(nucleus, f"evaluations/{evaluation}/f1Curve")
+
+    assert (found["best"], found["reason"]) == (None, "no prediction has a confidence")
+
+
 def test_an_unscored_prediction_elsewhere_does_not_hide_that_a_size_was_missed(api: Api):
     """The small car was missed: AP of small ones is 0, whatever else has no confidence."""
     large = (0.0, 500.0, 200.0, 200.0)

@@ -96,7 +96,7 @@ def f1_of_selection(loaded: Loaded, selection: Selection, *, family: CurveFamily
     curve = f1_curve(
         rows,
         threshold=selection.threshold,
-        without_confidence=loaded.coco["all"].without_confidence,
+        without_confidence=len(loaded.curve_silent),
     )
     return {
         "points": [_point(point) for point in curve.points],

@@ -25,7 +25,7 @@ def summary_of(loaded: Loaded) -> dict[str, Any]:
     curve = f1_curve(
         loaded.ranked(THRESHOLD).rows(),
         threshold=THRESHOLD,
-        without_confidence=loaded.coco["all"].without_confidence,
+        without_confidence=len(loaded.curve_silent),
     )
     return {
         "items": int(loaded.items.size),

@@ -28,13 +28,24 @@ def copies(side, weights):
     return replace(taken, image=codes)
 
 
-@given(st.integers(0, 100_000), st.lists(st.integers(0, 3), min_size=4, max_size=4))
-@settings(max_examples=60, deadline=None)
-def test_weights_equal_copies_of_the_images(seed, weights):
-    """Every threshold, with crowds; confidences distinct, since ties inside an image have no order of copies."""
+@given(
+    st.integers(0, 100_000),
+    st.lists(st.integers(0, 3), min_size=4, max_size=4),
+    st.sampled_from([0.0, 0.3, 0.9]),
+)
+@settings(max_examples=120, deadline=None)
+def test_weights_equal_copies_of_the_images(seed, weights, silent):
+    """Every threshold, with crowds and predictions without confidence.
+
+    Confidences are distinct, since ties inside an image have no order of copies.
+    """
     truths, found = random_rows(seed)
-    scores = np.random.default_rng(seed).permutation(len(found)) / max(len(found), 1)
-    found = [(*row[:3], float(score)) for row, score in zip(found, scores, strict=True)]
+    rng = np.random.default_rng(seed)
+    scores = rng.permutation(len(found)) / max(len(found), 1)
+    found = [
+        (*row[:3], None if rng.random() < silent else float(score))
+        for row, score in zip(found, scores, strict=True)
+    ]
     truth, predictions = truth_side(truths), prediction_side(found)
     coco = rank_coco(
         match_coco(truth, predictions, labels=3, options=OPTIONS), truth, predictions, options=OPTIONS
