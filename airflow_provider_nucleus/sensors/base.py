@@ -144,12 +144,13 @@ class NucleusWaitingSensor(BaseSensorOperator):
         """Wake up, in a process that remembers nothing."""
         setattr(self, RESUMED, True)
         if deferral_timed_out(next_method, next_kwargs):
-            # No trigger has looked for a while; soft_fail and never_fail apply to what is raised here as they do to Airflow's.
-            try:
-                return self._after_the_deadline(self.ids(), "No triggerer ended the wait.")
-            except AirflowSensorTimeout:
-                self.log.info("Nothing has ended since the triggerer last looked")
+            # No trigger has looked for a while. Airflow applies soft_fail and never_fail to what the method named here raises.
+            next_method, next_kwargs = "deferral_ended", {}
         return super().resume_execution(next_method, next_kwargs, context)
+
+    def deferral_ended(self, context: Context) -> Any:  # ruff: ignore[unused-method-argument] - Airflow's signature
+        """Go on when the scheduler ended the wait."""
+        return self._after_the_deadline(self.ids(), "No triggerer ended the wait.")
 
     def _after_the_deadline(self, ids: Iterable[str], message: str) -> Any:
         """Look once more: what ended while nobody looked has not timed out."""
