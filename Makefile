@@ -14,11 +14,15 @@ PORT ?= 8787
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 CONSTRAINTS := constraints/$(LANE).txt
+# What runs on every Airflow: waiting and deferred, an example DAG and an evaluation. Task state and retry policies come with 3.3.
+TESTS_2_11 := tests/unit/operators tests/unit/hooks tests/unit/triggers tests/unit/sensors tests/unit/tasks tests/unit/links \
+    tests/airflow/test_examples.py::test_evaluate_inference_batch \
+    tests/airflow/test_evaluations.py::test_a_model_is_evaluated_in_the_worker_and_deferred
 INSTALL := $(UV) pip install --python $(BIN)/python --constraints $(CONSTRAINTS) --build-constraints constraints/build.txt --quiet
 
 .PHONY: help
 help:  ## Print this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9.-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 # ---- what a newcomer runs ---------------------------------------------------------------------
 
@@ -37,6 +41,10 @@ test: $(VENV)/.test  ## Unit tests, the local server, the official client, DAGs 
 .PHONY: test-stack
 test-stack: $(VENV)/.test  ## Kill the parts of a whole Airflow while they upload (scheduler, triggerer, LocalExecutor)
 	@$(BIN)/python -m pytest -q tests/stack
+
+.PHONY: test-2.11
+test-2.11:  ## The Airflow face once more on Airflow 2.11, in an environment of its own
+	@$(MAKE) test LANE=airflow-2.11 VENV=$(VENV)-2.11 TESTS="$(TESTS_2_11)"
 
 # ---- what a developer adds --------------------------------------------------------------------
 
@@ -69,7 +77,7 @@ constraints-%: $(VENV)/.bootstrap
 
 .PHONY: clean
 clean:  ## Remove the environment, caches and the demo's results
-	@rm -rf $(VENV) $(DEMO_DIR) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(VENV)-2.11 $(DEMO_DIR) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 # ---- environments -----------------------------------------------------------------------------
 

@@ -41,7 +41,10 @@ def main() -> None:
 
 def run(request: dict, dags: Path) -> dict:
     """Run one DAG alone in the DAG folder and return what it left in the database."""
-    from airflow.dag_processing.dagbag import DagBag
+    try:
+        from airflow.dag_processing.dagbag import DagBag
+    except ImportError:  # Airflow < 3
+        from airflow.models.dagbag import DagBag
 
     os.environ.update(request.get("env") or {})
     for old in dags.glob("*.py"):
@@ -57,7 +60,10 @@ def run(request: dict, dags: Path) -> dict:
 
 def collect(dag_run) -> dict:
     """Read states and XComs of a finished run."""
-    from airflow.models.xcom import XComModel
+    try:
+        from airflow.models.xcom import XComModel
+    except ImportError:  # Airflow < 3
+        from airflow.models.xcom import XCom as XComModel
     from airflow.utils.session import create_session
 
     with create_session() as session:

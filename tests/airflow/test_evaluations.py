@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DAG = """
-    from airflow.sdk import dag
+    from airflow.providers.common.compat.sdk import dag
     from airflow_provider_nucleus.operators.evaluations import NucleusEvaluateModelOperator
     from airflow_provider_nucleus.sensors.evaluation import NucleusEvaluationSensor
 
@@ -123,7 +123,7 @@ def test_a_model_is_evaluated_in_the_worker_and_deferred(
 
 
 FAILING = """
-    from airflow.sdk import dag
+    from airflow.providers.common.compat.sdk import dag
     from airflow_provider_nucleus.operators.evaluations import NucleusEvaluateModelOperator
     from airflow_provider_nucleus.sensors.evaluation import NucleusEvaluationSensor
 
@@ -175,7 +175,7 @@ def _cancelled_evaluation(server: Server, batch: dict[str, str]) -> str:
 
 
 ENDINGS = """
-    from airflow.sdk import dag
+    from airflow.providers.common.compat.sdk import dag
     from airflow_provider_nucleus.operators.evaluations import NucleusEvaluateModelOperator
 
     @dag(dag_id="endings", schedule=None, params={"model_id": "", "benchmark_id": ""})
