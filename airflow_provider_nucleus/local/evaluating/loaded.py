@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray, IndexArray, IntArray
     from airflow_provider_nucleus.local.evaluating.files import ResultFiles
 
-__all__ = ["COCO_OPTIONS", "Loaded", "ResultCache", "load"]
+__all__ = ["ANY_AREA", "COCO_OPTIONS", "Loaded", "ResultCache", "load"]
 
 T = TypeVar("T")
 
