@@ -270,6 +270,30 @@ def test_masks_are_scored_by_pixels_and_by_things(own: Own, street: tuple[str, s
     assert sky["sq"] == {"value": None, "reason": "no segment of this class matched"}
 
 
+def test_what_lies_on_pixels_without_label_is_no_false_alarm(api: Api, own: Own):
+    """Three quarters of the predicted sky are on unlabelled pixels: it counts by its pixel on the road, not as a thing."""
+    dataset, model = dataset_of(api, item("a"))
+    mask(api, f"dataset/{dataset}/annotate", "a", [[9, 9, 9, 1]], {"road": [1]})
+    guess = f"dataset/{dataset}/model/{model}/uploadPredictions"
+    mask(api, guess, "a", [[2, 2, 2, 2]], {"sky": [2]})
+    (run,) = api.ok("GET", f"dataset/{dataset}/model_runs")
+
+    found = own.ok(evaluate(api, run), "masks")
+
+    road, sky = found["per_class"]
+    reason = "no segment of this label that counts on either side"
+    assert (sky["predicted_pixels"], sky["iou"], sky["recall"]["reason"]) == (
+        1,
+        {"value": 0.0},
+        "not in the ground truth",
+    )
+    assert (sky["panoptic"]["pq"], sky["panoptic"]["false_positives"]) == (
+        {"value": None, "reason": reason},
+        0,
+    )
+    assert road["panoptic"]["false_negatives"] == 1
+
+
 def test_masks_by_group_and_under_filters(own: Own, street: tuple[str, str, str]):
     """Groups by metadata, the same by filter; a choice of labels is a choice of classes."""
     _, _, evaluation = street

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import orjson
 
-from airflow_provider_nucleus.evaluation.metric import ratio, zero_when_undefined
+from airflow_provider_nucleus.evaluation.metric import ratio, undefined, zero_when_undefined
 from airflow_provider_nucleus.evaluation.panoptic import (
     VOID,
     PanopticCounts,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, IndexArray
+    from airflow_provider_nucleus.evaluation.panoptic import PanopticClassScores
     from airflow_provider_nucleus.local.evaluating.loaded import Loaded
     from airflow_provider_nucleus.local.evaluating.selection import Selection
     from airflow_provider_nucleus.local.store.database import Cursor
@@ -51,6 +52,7 @@ _PIXEL_SCORES: Final = (
     "mean_iou", "mean_iou_all_classes", "frequency_weighted_iou", "pixel_accuracy", "mean_accuracy",
 )  # fmt: skip
 _PANOPTIC_SCORES: Final = ("pq", "sq", "rq")
+_THINGS: Final = ("true_positives", "false_positives", "false_negatives")
 _NOWHERE: Final = "on neither side of any item"
 
 
@@ -268,20 +270,22 @@ class _Sums:
                     ).to_dict(),
                     "precision": scores.precision.to_dict(),
                     "recall": scores.recall.to_dict(),
-                    "panoptic": {
-                        name: getattr(panoptic[scores.label], name).to_dict() for name in _PANOPTIC_SCORES
-                    }
-                    | {
-                        name: getattr(panoptic[scores.label], name)
-                        for name in ("true_positives", "false_positives", "false_negatives")
-                    }
-                    if scores.label in panoptic
-                    else None,
+                    "panoptic": _things(panoptic.get(scores.label)),
                 }
                 for scores in pixel.per_class
                 if scores.truth_pixels or scores.predicted_pixels
             ],
         }
+
+
+def _things(scores: PanopticClassScores | None) -> dict[str, Any]:
+    """Return the panoptic scores of one label."""
+    if scores is None:
+        nothing = undefined("no segment of this label that counts on either side").to_dict()
+        return dict.fromkeys(_PANOPTIC_SCORES, nothing) | dict.fromkeys(_THINGS, 0)
+    return {name: getattr(scores, name).to_dict() for name in _PANOPTIC_SCORES} | {
+        name: getattr(scores, name) for name in _THINGS
+    }
 
 
 def _groups(cursor: Cursor, loaded: Loaded, truth: _Side, key: str | None) -> dict[int, Any]:
