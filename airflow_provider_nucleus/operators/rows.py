@@ -13,7 +13,7 @@ from airflow_provider_nucleus.schema.batches import RowBatch, RowStream
 from airflow_provider_nucleus.sources.files import find_parts, to_path
 from airflow_provider_nucleus.sources.fingerprint import fingerprint
 from airflow_provider_nucleus.sources.mapping import RowMapping
-from airflow_provider_nucleus.sources.opening import open_rows
+from airflow_provider_nucleus.sources.opening import is_in_memory, open_rows
 from airflow_provider_nucleus.tasks.arguments import is_blank
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class RowSource:
             return
         place = _place(output)
         for source in (self.source, self.ground_truth):
-            if source is None or _in_memory(source):
+            if source is None or is_in_memory(source):
                 continue
             for member in source if isinstance(source, (list, tuple)) else (source,):
                 path = to_path(member)
@@ -132,14 +132,3 @@ def _place(path: Any) -> str:
     """Spell where a path leads: links followed on a disk, as it is elsewhere."""
     text = str(path)
     return text if "://" in text and not text.startswith("file://") else os.path.realpath(to_path(text))
-
-
-def _in_memory(source: Any) -> bool:
-    """Whether a source is rows rather than places; a list of paths is places."""
-    if isinstance(source, (list, tuple)):
-        return not all(_is_place(member) for member in source)
-    return not _is_place(source)
-
-
-def _is_place(value: Any) -> bool:
-    return isinstance(value, (str, os.PathLike)) or hasattr(value, "open")
