@@ -5,19 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 import requests
 
 from airflow_provider_nucleus.evaluation.coco import evaluate_coco
 from airflow_provider_nucleus.evaluation.columns import columns
-from airflow_provider_nucleus.evaluation.labels import Vocabulary
 from airflow_provider_nucleus.evaluation.overlap.boxes import Boxes
-from airflow_provider_nucleus.local.evaluating.reading import LabelCodes, sides_of
-from airflow_provider_nucleus.local.routes.evaluation_results import LEAST_IOU_THRESHOLD
-from airflow_provider_nucleus.local.store.geometry import COORDINATE_LIMIT
-from airflow_provider_nucleus.operators import evaluations as operator
-from airflow_provider_nucleus.schema import checks
+from tests.local.shapes import category, evaluated, keypoints, shape
 from tests.local.story import annotate, box, make_model, predict
 from tests.local.test_evaluation_geometries import _mask, charts, evaluate, own
 
@@ -26,25 +20,6 @@ if TYPE_CHECKING:
     from tests.local.conftest import Api
 
 CROWD = {"iscrowd": 1, "area": 40_000}
-
-
-def shape(label: str, xywh: tuple[float, ...], name: str, **more: Any) -> dict[str, Any]:
-    """Return a box of any size on item a."""
-    geometry = dict(zip(("x", "y", "width", "height"), map(float, xywh), strict=True))
-    return {
-        "type": "box", "label": label, "reference_id": "a", "annotation_id": name, "geometry": geometry, **more
-    }  # fmt: skip
-
-
-def category(label: str, **more: Any) -> dict[str, Any]:
-    return {"type": "category", "label": label, "reference_id": "a", "geometry": {}, **more}
-
-
-def evaluated(api: Api, truth: list[dict], predictions: list[dict], **options: Any) -> str:
-    """Upload to one item, evaluate, and return the evaluation."""
-    dataset, model = api.dataset("a"), make_model(api)
-    annotate(api, dataset, *truth)
-    return evaluate(api, predict(api, dataset, model, *predictions), **options)
 
 
 def test_categories_have_no_place_in_ap(api: Api, nucleus: LocalNucleus):
@@ -181,15 +156,6 @@ def test_ap_matched_again_is_that_of_what_is_left_with_crowds_and_crowded_items(
             **{f"AP{name[0]}": value for name, value in answer["apBySize"].items()},
         }
         assert ours == pytest.approx(alone(kept), abs=1e-12), filters
-
-
-def keypoints(label: str, x: float, name: str, **more: Any) -> dict[str, Any]:
-    """Return two visible points on item a."""
-    points = [{"x": x + n, "y": n, "visible": True} for n in (1.0, 9.0)]
-    geometry = {"keypoints": points, "names": ["a", "b"], "skeleton": []}
-    return {
-        "type": "keypoints", "label": label, "reference_id": "a", "annotation_id": name, "geometry": geometry, **more
-    }  # fmt: skip
 
 
 PERSONS = [shape("person", (0, 0, 10, 10), "g"), keypoints("person", 0, "k")]
@@ -421,94 +387,3 @@ def test_provenance_says_where_objects_are_boxes_and_polygons(api: Api, nucleus:
     assert "boxes as well as polygons on 1 items" in remark
     assert own(nucleus, f"evaluations/{once}/provenance")["remarks"] == []
     assert charts(api, twice)["totalCounts"]["fn"] == 1
-
-
-def cuboid(label: str, x: float, name: str, *, length: float = 2.0, **more: Any) -> dict[str, Any]:
-    """Return a cuboid two metres wide and high on item a."""
-    geometry = {
-        "position": {"x": x, "y": 0.0, "z": 0.0}, "dimensions": {"x": length, "y": 2.0, "z": 2.0}, "yaw": 0.0,
-    }  # fmt: skip
-    return {
-        "type": "cuboid", "label": label, "reference_id": "a", "annotation_id": name, "geometry": geometry, **more
-    }  # fmt: skip
-
-
-def test_a_crowd_of_cuboids_is_an_ignored_region(api: Api):
-    """Predictions inside it, by the share of their volume, are neither right nor wrong; the rest is evaluated."""
-    evaluation = evaluated(
-        api,
-        [cuboid("car", 0, "g"), cuboid("car", 100, "c", length=60.0, metadata={"iscrowd": 1})],
-        [
-            cuboid("car", 90, "in", confidence=0.95),
-            cuboid("car", 110, "also", confidence=0.94),
-            cuboid("car", 0, "p", confidence=0.9),
-        ],
-    )
-
-    found = charts(api, evaluation)
-
-    assert found["mapSummary"]["mapAt5095"] == 1.0
-    assert found["totalCounts"] == {"tp": 1, "fp": 2, "fn": 0, "predsWithConfidence": 3}
-
-
-@pytest.mark.parametrize(
-    ("points", "metadata", "off"),
-    [
-        ([(1.0, 1.0)], {}, 1.0),
-        ([(1.0, 1.0), (40.0, 1.0)], {}, 1.0),
-        ([(1.0, 1.0)], {"bbox": [0, 0, 50, 50]}, 1.0),
-        ([(1.0, 1.0)], {"area": "inf"}, 1.0),
-        ([(1.0, 1.0)], {"bbox": [0, 0, 1e200, 1e200]}, 1.0),
-    ],
-)
-def test_keypoints_without_extent_can_be_found(api: Api, points, metadata: dict[str, Any], off: float):
-    """One visible point, or two on a line, have no area of their own; a prediction one pixel off still finds them."""
-
-    def row(name: str, by: float, **more: Any) -> dict[str, Any]:
-        geometry = {
-            "keypoints": [{"x": x + by, "y": y, "visible": True} for x, y in points],
-            "names": [f"k{n}" for n in range(len(points))],
-            "skeleton": [],
-        }
-        return {
-            "type": "keypoints", "label": "tip", "reference_id": "a", "annotation_id": name, "geometry": geometry, **more
-        }  # fmt: skip
-
-    evaluation = evaluated(api, [row("g", 0, metadata=metadata)], [row("p", off, confidence=0.9)])
-
-    assert charts(api, evaluation)["mapSummary"]["mapAt50"] == 1.0
-
-
-@pytest.mark.parametrize("threshold", [5e-324, 1e-9, 0.0009])
-def test_thresholds_near_nothing_are_refused(api: Api, threshold: float):
-    """Below a thousandth an overlap says nothing: 400 with the bounds."""
-    evaluation = evaluated(api, [box("a", "car", 0)], [box("a", "car", 9, confidence=0.9)])
-
-    answer = api("POST", f"evaluationsV2/{evaluation}/charts", json={"iouThreshold": threshold})
-    least = charts(api, evaluation, iouThreshold=0.001)
-
-    assert (answer.status_code, answer.json()["error"]) == (
-        400,
-        "iouThreshold must be a number from 0.001 to 1.",
-    )
-    assert least["totalCounts"]["tp"] == 1
-
-
-def test_an_object_that_cannot_be_evaluated_is_named():
-    """A box an older store may hold, whose area is no number: the error says which one, on which item."""
-    row = {
-        "object_no": 1, "item_no": 7, "annotation_id": "far out", "place": 0, "label": "car", "confidence": 0.5, "ordinal": 0,
-        "crowd": False, "coco_area": None, "type": "box", "x": 0.0, "y": 0.0, "w": 1e200, "h": 1e200, "g": None,
-    }  # fmt: skip
-    table = pa.Table.from_pylist([row])
-    labels = Vocabulary(("car",))
-    codes = LabelCodes(labels, labels, np.zeros(1, dtype=np.int32), np.zeros(1, dtype=np.int32))
-
-    with pytest.raises(ValueError, match=r"far out on item di_.*area is inf"):
-        sides_of((table, table), "area", codes)
-
-
-def test_server_and_client_have_the_same_bounds():
-    """The server does not import the schema, which would double its start: its copies are compared here."""
-    assert COORDINATE_LIMIT == checks.COORDINATE_LIMIT
-    assert operator._LEAST_IOU_THRESHOLD == LEAST_IOU_THRESHOLD
