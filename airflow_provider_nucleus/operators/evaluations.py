@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from airflow.providers.common.compat.sdk import ObjectStoragePath, Stats
+from airflow.providers.common.compat.sdk import Stats
 
 from airflow_provider_nucleus.client.calls import benchmarks, evaluations, predictions
 from airflow_provider_nucleus.client.evaluations import as_job
@@ -19,6 +18,7 @@ from airflow_provider_nucleus.schema.evaluations import EvaluationState, RollupG
 from airflow_provider_nucleus.tasks.arguments import coerced_number, is_blank
 from airflow_provider_nucleus.tasks.deferring import seconds
 from airflow_provider_nucleus.tasks.labels import MAP_LABEL, short_label
+from airflow_provider_nucleus.tasks.reports import own_place, write_report
 from airflow_provider_nucleus.tasks.results import checked_xcom, fitted
 from airflow_provider_nucleus.triggers.evaluation import NucleusEvaluationTrigger
 
@@ -68,7 +68,8 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
     :param iou_threshold: smallest overlap of a true positive, 0.001 to 1 (templated)
     :param rollup_groups: labels evaluated together, each ``{"class_name": ..., "labels": [...]}`` (templated)
     :param exclusion_rules: what is dropped before anything is matched, as the API spells it (templated)
-    :param report: file to write all charts to, as JSON: a local path or any URL that Airflow can write (templated)
+    :param report: file to write all charts to, as JSON: a local path or any URL that Airflow can write; that of a
+        mapped task has ``-<map index>`` before its suffix (templated)
     :param deferrable: whether to wait in the triggerer, without holding a worker; the default is Airflow's setting
     :param poll_interval: seconds between two looks at the evaluation
     :param job_timeout: longest wait, in seconds or as timedelta
@@ -163,7 +164,7 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
 
     def jobs_ended(
         self,
-        context: Context,  # ruff: ignore[unused-method-argument] - the base's signature
+        context: Context,
         statuses: Mapping[str, JobStatus],
         carry: Mapping[str, Any],
     ) -> dict[str, Any]:
@@ -183,14 +184,11 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
             evaluations.evaluation_charts(evaluation_id, iou_threshold=carry["iou_threshold"])
         )
         summary = _summary(evaluation, charts, carry)
-        summary["report"] = None if is_blank(self.report) else str(self.report)
+        report = own_place(self.report, context)
+        summary["report"] = None if report is None else str(report)
         self._tell(charts, evaluation)
         if summary["report"]:
-            with ObjectStoragePath(summary["report"]).open("w") as file:  # type: ignore[no-untyped-call]
-                json.dump(
-                    summary | {"charts": charts.model_dump(mode="json")}, file, indent=2, allow_nan=False
-                )
-            self.log.info("Wrote the report to %s", summary["report"])
+            write_report(summary["report"], summary | {"charts": charts.model_dump(mode="json")})
         labels = list(summary["per_class_ap"].items())
         return checked_xcom(fitted(len(labels), lambda most: summary | {"per_class_ap": dict(labels[:most])}))
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import ObjectStoragePath, Stats
+from airflow.providers.common.compat.sdk import Stats
 
 from airflow_provider_nucleus.exceptions import NucleusConfigError
 from airflow_provider_nucleus.gating.summary import summarize_matches
@@ -18,8 +17,9 @@ from airflow_provider_nucleus.links.nucleus import (
 )
 from airflow_provider_nucleus.operators.starting import Intent, NucleusStartingOperator
 from airflow_provider_nucleus.schema.matches import AllowedLabelMatch
-from airflow_provider_nucleus.tasks.arguments import coerced_flag, coerced_number, is_blank
+from airflow_provider_nucleus.tasks.arguments import coerced_flag, coerced_number
 from airflow_provider_nucleus.tasks.labels import MAP_LABEL, short_label
+from airflow_provider_nucleus.tasks.reports import own_place, write_report
 from airflow_provider_nucleus.tasks.results import checked_xcom, fitted
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator):
         ``{"ground_truth_label": ..., "model_prediction_label": ...}``; not together with `class_agnostic` (templated)
     :param class_agnostic: whether objects with any two labels may be paired; always sent, because the public texts disagree
         about its default (templated)
-    :param report: file to write the whole result to, as JSON: a local path or any URL that Airflow can write (templated)
+    :param report: file to write the whole result to, as JSON: a local path or any URL that Airflow can write; that of a
+        mapped task has ``-<map index>`` before its suffix (templated)
     :param deferrable: whether to wait in the triggerer, without holding a worker; the default is Airflow's setting
     :param poll_interval: seconds between two looks at the job
     :param job_timeout: longest wait for the job, in seconds or as timedelta
@@ -115,13 +116,14 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator):
 
     def jobs_ended(
         self,
-        context: Context,  # ruff: ignore[unused-method-argument] - the base's signature
+        context: Context,
         statuses: Mapping[str, JobStatus],
         carry: Mapping[str, Any],
     ) -> dict[str, Any]:
         """Read the matches and summarize them."""
         for job_id, status in statuses.items():
             self._succeeded(job_id, status)
+        report = own_place(self.report, context)
         run_id = carry.get("model_run_id") or self.hook.find_model_run(carry["dataset_id"], carry["model_id"])
         rows = partial(self.hook.iter_matches, carry["dataset_id"], run_id)
         summary = summarize_matches(
@@ -138,13 +140,11 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator):
             "class_agnostic": carry["class_agnostic"],
             "allowed_label_matches": carry["allowed_label_matches"],
             "not_matched": _not_matched(statuses),
-            "report": None if is_blank(self.report) else str(self.report),
+            "report": None if report is None else str(report),
         }
         self._tell(summary, head)
         if head["report"]:
-            with ObjectStoragePath(head["report"]).open("w") as file:  # type: ignore[no-untyped-call]
-                json.dump(head | summary.to_dict(), file, indent=2, allow_nan=False)
-            self.log.info("Wrote the report to %s", head["report"])
+            write_report(head["report"], head | summary.to_dict())
         labels = max(len(summary.per_label), len(summary.categories.per_label))
         return checked_xcom(fitted(labels, lambda most: head | summary.to_dict(max_labels=most)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import Stats
@@ -21,6 +22,7 @@ from airflow_provider_nucleus.operators.waiting import ATTACHED, NucleusWaitingO
 from airflow_provider_nucleus.tasks.arguments import coerced_flag, coerced_number
 from airflow_provider_nucleus.tasks.deferring import seconds
 from airflow_provider_nucleus.tasks.labels import MAP_LABEL, short_label
+from airflow_provider_nucleus.tasks.reports import own_place
 from airflow_provider_nucleus.tasks.results import checked_xcom
 from airflow_provider_nucleus.tasks.state import generation, task_identity, task_state
 
@@ -178,11 +180,12 @@ class NucleusUploadOperator(NucleusWaitingOperator):
     def _made(self, context: Context) -> Upload:
         """Return the upload: the one this process began, or the same again after a deferral."""
         if self._upload is None:
+            quarantine = as_path(own_place(self.quarantine, context))
             self._upload = Upload(
                 self.hook.get_conn(),
                 self.upload_target(),
-                self._rows,
-                self._options(),
+                partial(self._rows, quarantine),
+                self._options(quarantine),
                 state=task_state(context),
                 identity=task_identity(context),
                 generation=generation(context),
@@ -191,20 +194,20 @@ class NucleusUploadOperator(NucleusWaitingOperator):
             )
         return self._upload
 
-    def _rows(self) -> RowStream:
+    def _rows(self, quarantine: Any) -> RowStream:
         """Open the source. That the quarantine file is no part of it is asked here: who reads rows may write there."""
         source = self.row_source()
-        source.keep_apart(as_path(self.quarantine))
+        source.keep_apart(quarantine)
         return source.rows()
 
-    def _options(self) -> UploadOptions:
+    def _options(self, quarantine: Any) -> UploadOptions:
         return UploadOptions(
             update=coerced_flag(self.update, name="update"),
             asynchronous=self.asynchronous,
             chunk_rows=self.chunk_rows,
             concurrency=self.concurrency,
             max_error_rate=coerced_number(self.max_error_rate, name="max_error_rate", low=0, high=1),
-            quarantine=as_path(self.quarantine),
+            quarantine=quarantine,
             validate_only=coerced_flag(self.validate_only, name="validate_only"),
             on_change=self.on_change,
             on_clear=self.on_clear,
@@ -252,7 +255,8 @@ class NucleusUploadAnnotationsOperator(NucleusUploadOperator):
     :param chunk_rows: rows of one job or round of requests; a retry repeats at most one chunk
     :param concurrency: requests in flight when not asynchronous
     :param max_error_rate: share of bad rows, 0 to 1, that is tolerated (templated)
-    :param quarantine: file for the bad rows with their reasons, ``.jsonl`` or ``.parquet`` (templated)
+    :param quarantine: file for the bad rows with their reasons, ``.jsonl`` or ``.parquet``; that of a mapped task has
+        ``-<map index>`` before its suffix (templated)
     :param validate_only: whether to check and report without sending anything (templated)
     :param on_change: what to do when the input, or where it goes, is not what an earlier try began with: ``fail``, ``restart``, or
         ``continue`` with the chunks that are new
@@ -310,7 +314,8 @@ class NucleusUploadPredictionsOperator(NucleusUploadOperator):
     :param chunk_rows: rows of one job or round of requests; a retry repeats at most one chunk
     :param concurrency: requests in flight when not asynchronous
     :param max_error_rate: share of bad rows, 0 to 1, that is tolerated (templated)
-    :param quarantine: file for the bad rows with their reasons, ``.jsonl`` or ``.parquet`` (templated)
+    :param quarantine: file for the bad rows with their reasons, ``.jsonl`` or ``.parquet``; that of a mapped task has
+        ``-<map index>`` before its suffix (templated)
     :param validate_only: whether to check and report without sending anything (templated)
     :param on_change: what to do when the input, or where it goes, is not what an earlier try began with: ``fail``, ``restart``, or
         ``continue`` with the chunks that are new

@@ -18,10 +18,10 @@ class TaskInstance:
 
     dag_id = "dag"
     run_id = "run"
-    map_index = -1
 
-    def __init__(self, task_id: str, max_tries: int) -> None:
+    def __init__(self, task_id: str, max_tries: int, map_index: int) -> None:
         self.task_id = task_id
+        self.map_index = map_index
         self.max_tries = max_tries
         self.xcoms: dict[str, Any] = {}
 
@@ -56,9 +56,11 @@ class StateStore:
         self.values.pop(key, None)
 
 
-def context(task: Any, *, store: StateStore | None = None, max_tries: int = 0) -> dict[str, Any]:
+def context(
+    task: Any, *, store: StateStore | None = None, max_tries: int = 0, map_index: int = -1
+) -> dict[str, Any]:
     """Return the context of one try of *task*; without *store* it is an Airflow before 3.3."""
-    made: dict[str, Any] = {"task": task, "ti": TaskInstance(task.task_id, max_tries)}
+    made: dict[str, Any] = {"task": task, "ti": TaskInstance(task.task_id, max_tries, map_index)}
     if store is not None:
         made["task_state_store"] = store
     return made

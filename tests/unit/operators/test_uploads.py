@@ -165,6 +165,21 @@ def test_bad_row_stops_everything_and_leaves_evidence(hook, dataset_id, tmp_path
     assert not hook.item_by_reference(dataset_id, "a.png").annotations
 
 
+def test_mapped_siblings_do_not_replace_each_others_quarantine(dataset_id, tmp_path):
+    """Each names its own file; one that is part of the input is refused by the name it really has."""
+    quarantine = tmp_path / "bad.jsonl"
+    for index, bad in enumerate(["one", "two"]):
+        rows = write_lines(tmp_path / f"in-{index}.jsonl", [box("car", "a.png", 0, 0, -1, bad)])
+        task = annotate(dataset_id, str(rows), quarantine=str(quarantine), max_error_rate=1)
+        assert run(task, map_index=index)["quarantine"] == str(tmp_path / f"bad-{index}.jsonl")
+
+    assert "one" in (tmp_path / "bad-0.jsonl").read_text()
+    assert "two" in (tmp_path / "bad-1.jsonl").read_text()
+    task = annotate(dataset_id, str(rows), quarantine=str(tmp_path / "in.jsonl"), validate_only=True)
+    with pytest.raises(NucleusConfigError, match=r"in-1\.jsonl is part of the input"):
+        run(task, map_index=1)
+
+
 def test_tolerated_bad_rows_are_counted(dataset_id, tmp_path):
     """Up to max_error_rate the good rows go through; the rate may come from a template."""
     rows = [box("car", "a.png", 0, 0, 10, "good"), box("car", "a.png", 0, 0, -1, "bad")]

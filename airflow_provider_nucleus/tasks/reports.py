@@ -1,0 +1,47 @@
+"""Files that tasks leave behind: reports and quarantines, one for each mapped instance."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+from airflow_provider_nucleus.tasks.arguments import is_blank
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["own_place", "write_report"]
+
+log = logging.getLogger(__name__)
+
+
+def own_place(place: Any, context: Mapping[str, Any]) -> Any:
+    """Return where this task instance writes what it is told to write at *place*, a path or URL; None when that is blank.
+
+    Mapped instances share their arguments, and each would replace the file of the others: theirs has ``-<map index>`` before
+    the suffix.
+    """
+    if is_blank(place):
+        return None
+    index = int(getattr(context["ti"], "map_index", -1))
+    if index < 0:
+        return place
+    if not isinstance(place, str):
+        return place.with_name(_numbered(place.name, index))
+    folder, slash, name = place.rpartition("/")
+    return f"{folder}{slash}{_numbered(name, index)}"
+
+
+def _numbered(name: str, index: int) -> str:
+    stem, dot, suffix = name.rpartition(".")
+    return f"{stem}-{index}.{suffix}" if stem and dot else f"{name}-{index}"
+
+
+def write_report(place: str, report: Mapping[str, Any]) -> None:
+    """Write a report as JSON to a local path or any URL that Airflow can write; ValueError for NaN and infinity."""
+    with ObjectStoragePath(place).open("w") as file:  # type: ignore[no-untyped-call]
+        json.dump(report, file, indent=2, allow_nan=False)
+    log.info("Wrote the report to %s", place)

@@ -1,0 +1,48 @@
+"""Where a task instance writes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from airflow_provider_nucleus.tasks.reports import own_place, write_report
+
+
+def at(index: int) -> dict:
+    return {"ti": SimpleNamespace(map_index=index)}
+
+
+@pytest.mark.parametrize(
+    ("place", "mapped"),
+    [
+        ("bad.jsonl", "bad-3.jsonl"),
+        ("s3://bucket/day.1/report.json", "s3://bucket/day.1/report-3.json"),
+        ("s3://bucket/day.1/report", "s3://bucket/day.1/report-3"),
+        ("/tmp/.hidden", "/tmp/.hidden-3"),
+        ("a.b.parquet", "a.b-3.parquet"),
+        (Path("/tmp/bad.jsonl"), Path("/tmp/bad-3.jsonl")),
+    ],
+)
+def test_mapped_instances_have_files_of_their_own(place, mapped):
+    """The suffix, which says what the file is, stays the last; a task that is not mapped writes where it is told to."""
+    assert own_place(place, at(3)) == mapped
+    assert own_place(place, at(-1)) == place
+
+
+@pytest.mark.parametrize("blank", [None, "", "None"])
+def test_no_place_is_no_place(blank):
+    """A template that found nothing."""
+    assert own_place(blank, at(0)) is None
+
+
+def test_report_is_json(tmp_path):
+    """Whole, and without numbers that JSON does not have."""
+    place = tmp_path / "report.json"
+    write_report(str(place), {"ap": 0.5})
+
+    assert json.loads(place.read_text()) == {"ap": 0.5}
+    with pytest.raises(ValueError, match="JSON"):
+        write_report(str(place), {"ap": float("nan")})
