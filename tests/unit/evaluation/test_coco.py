@@ -112,10 +112,31 @@ def document_of(rows, width=200, height=200):
     }
 
 
+@st.composite
+def sets_of(draw, truth, guess, *, most, shifted):
+    """Random rows of both sides, in which most predictions are an object of the truth, moved by some pixels."""
+    truths, guesses = draw(st.lists(truth, max_size=most)), draw(st.lists(guess, max_size=most + 3))
+    rows = []
+    for row in guesses:
+        near = draw(st.integers(-1, len(truths) - 1))
+        changes = {}
+        if near >= 0:
+            changes = {name: truths[near][name] for name in ("image_id", "category_id")}
+            changes |= shifted(truths[near], draw(st.sampled_from([0, 0, 1, 3, 6])))
+        rows.append(row | changes)
+    return truths, rows
+
+
+def moved_box(row, by):
+    x, y, width, height = row["bbox"]
+    return {"bbox": [x + by, y, width, height]}
+
+
 @settings(max_examples=400, deadline=None)
-@given(truths=st.lists(truth_row, max_size=12), guesses=st.lists(result_row, max_size=16))
-def test_random_boxes_agree_with_pycocotools(truths, guesses):
+@given(rows=sets_of(truth_row, result_row, most=10, shifted=moved_box))
+def test_random_boxes_agree_with_pycocotools(rows):
     """Ties, crowds, empty sides, zero sizes, areas on the edge of a range."""
+    truths, guesses = rows
     assert_agrees(document_of(truths), guesses)
 
 
@@ -132,13 +153,22 @@ def polygon_row(draw, prediction):
     return row | {"area": area, "iscrowd": crowd, "bbox": [0, 0, 1, 1]}
 
 
+def moved_polygon(row, by):
+    return {
+        "segmentation": [
+            [value + (0 if place % 2 else by) for place, value in enumerate(ring)]
+            for ring in row["segmentation"]
+        ]
+    }
+
+
 @settings(max_examples=300, deadline=None)
 @given(
-    truths=st.lists(polygon_row(prediction=False), max_size=5),
-    guesses=st.lists(polygon_row(prediction=True), max_size=5),
+    found=sets_of(polygon_row(prediction=False), polygon_row(prediction=True), most=5, shifted=moved_polygon)
 )
-def test_random_polygons_agree_with_pycocotools(truths, guesses):
+def test_random_polygons_agree_with_pycocotools(found):
     """Rasterised outlines, also outside of the image, self-crossing and overlapping in one object; crowds, ties, empty sides."""
+    truths, guesses = found
     document = document_of(truths, width=40, height=30)
     # pycocotools takes results as run lengths only when it is given areas, so give it those.
     rows = []
@@ -189,13 +219,21 @@ def person_row(draw, prediction):
     }
 
 
+def moved_person(row, by):
+    points = row["keypoints"]
+    return {
+        "keypoints": [
+            value + by if place % 3 == 0 else 1 if place % 3 == 2 else value
+            for place, value in enumerate(points)
+        ]
+    }
+
+
 @settings(max_examples=300, deadline=None)
-@given(
-    truths=st.lists(person_row(prediction=False), max_size=6),
-    guesses=st.lists(person_row(prediction=True), max_size=8),
-)
-def test_random_keypoints_agree_with_pycocotools(truths, guesses):
+@given(rows=sets_of(person_row(prediction=False), person_row(prediction=True), most=6, shifted=moved_person))
+def test_random_keypoints_agree_with_pycocotools(rows):
     """Objects with all, some, one and no labelled point, zero areas and boxes, crowds, ties, empty sides."""
+    truths, guesses = rows
     assert_agrees(document_of(truths), guesses, "keypoints")
 
 
