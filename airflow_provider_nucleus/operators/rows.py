@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_nucleus.exceptions import NucleusConfigError
 from airflow_provider_nucleus.schema.batches import RowBatch, RowStream
-from airflow_provider_nucleus.sources.files import find_parts, to_path
+from airflow_provider_nucleus.sources.files import find_parts, in_folder, to_path
 from airflow_provider_nucleus.sources.fingerprint import fingerprint
 from airflow_provider_nucleus.sources.mapping import RowMapping
 from airflow_provider_nucleus.sources.opening import is_in_memory, open_rows
@@ -115,16 +115,10 @@ class RowSource:
     def _placed(self, stream: RowStream) -> Iterator[RowBatch]:
         """Put the image folder before relative locations; COCO's are complete already."""
         assert self.image_folder is not None
-        folder = self.image_folder.rstrip("/")
         for batch in stream.batches():
             for row in batch.rows:
-                location = row.get("image_url")
-                if (
-                    isinstance(location, str)
-                    and "://" not in location
-                    and not location.startswith(("/", folder))
-                ):
-                    row["image_url"] = f"{folder}/{location}"
+                if isinstance(location := row.get("image_url"), str):
+                    row["image_url"] = in_folder(self.image_folder, location)
             yield batch
 
 

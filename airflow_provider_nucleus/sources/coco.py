@@ -30,7 +30,7 @@ from airflow_provider_nucleus.schema.batches import RowBatch
 from airflow_provider_nucleus.schema.rows import SourceRow
 from airflow_provider_nucleus.sources.coco_index import Category, CocoIndex, image_fields, load_index
 from airflow_provider_nucleus.sources.elements import JsonFile
-from airflow_provider_nucleus.sources.files import Part, open_plain
+from airflow_provider_nucleus.sources.files import Part, in_folder, open_plain
 from airflow_provider_nucleus.sources.rle import area_of_rle, box_of_rle
 
 __all__ = ["CocoReader", "Geometry"]
@@ -145,7 +145,7 @@ class CocoReader:
     def _item(self, image: Mapping[str, Any]) -> Row:
         name = str(image["file_name"])
         if self.image_folder:
-            address = f"{self.image_folder.rstrip('/')}/{name.lstrip('/')}"
+            address = in_folder(self.image_folder, name.lstrip("/"))
         else:
             address = image.get("coco_url") or image.get("flickr_url") or ""
             if not address:

@@ -23,7 +23,7 @@ from airflow_provider_nucleus.exceptions import (
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
-__all__ = ["Part", "cut_off", "find_parts", "open_path", "open_plain", "to_path"]
+__all__ = ["Part", "cut_off", "find_parts", "in_folder", "open_path", "open_plain", "to_path"]
 
 _COMPRESSIONS = (".gz", ".zst")
 _ROW_SUFFIXES = frozenset({".jsonl", ".ndjson", ".json", ".parquet", ".pq"})
@@ -90,6 +90,14 @@ def find_parts(source: Any) -> list[Part]:
     if not found:
         raise NucleusSourceError(what, source=name)
     return sorted((Part(child, _shown(child)) for child in found), key=lambda part: part.name)
+
+
+def in_folder(folder: str, location: str) -> str:
+    """Return the path or URL of a location below *folder*; one that lies there already, is absolute or has a scheme stays."""
+    folder = folder.rstrip("/")
+    if "://" in location or location.startswith(("/", f"{folder}/")):
+        return location
+    return f"{folder}/{location}"
 
 
 def open_path(path: Any) -> IO[bytes]:

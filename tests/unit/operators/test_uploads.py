@@ -80,6 +80,21 @@ def test_local_images_are_stored_with_their_bytes(hook, dataset_id, batch):
     assert hook.item_by_reference(dataset_id, "a.png").item.metadata == {"time": "day"}
 
 
+@pytest.mark.parametrize("coco", [False, True])
+def test_image_folder_is_not_taken_for_the_start_of_a_name(tmp_path, coco):
+    """A folder ``images`` and a name ``images_day/1.png``: the file lies below the folder."""
+    rows = [{"reference_id": "1", "image_url": "images_day/1.png"}]
+    if coco:
+        rows = str(tmp_path / "coco.json")
+        document = {"images": [{"id": 1, "file_name": "images_day/1.png"}], "categories": []}
+        (tmp_path / "coco.json").write_text(json.dumps(document))
+    task = NucleusAppendItemsOperator(
+        task_id="items", dataset_id="ds_any", source=rows, image_folder="images"
+    )
+
+    assert [row.data["image_url"] for row in task.row_source().rows()] == ["images/images_day/1.png"]
+
+
 def test_remote_images_stay_where_they_are(hook, request):
     """A location with a scheme is passed on."""
     dataset_id = hook.create_dataset(request.node.name)

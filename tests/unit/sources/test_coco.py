@@ -10,6 +10,7 @@ import pytest
 
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusSourceError
 from airflow_provider_nucleus.sources import RowMapping, open_rows
+from airflow_provider_nucleus.sources.files import in_folder
 from tests.shared_data import shared_data
 
 if TYPE_CHECKING:
@@ -243,6 +244,26 @@ def test_keypoints_keep_their_flags(tmp_path: Path, truth: Path):
         {"x": None, "y": None, "visible": False},
         {"x": 3, "y": 4, "visible": False},
     ]
+
+
+@pytest.mark.parametrize("folder", ["images", "images/", "/images", "s3://bucket/images"])
+@pytest.mark.parametrize(
+    ("location", "placed"),
+    [
+        ("1.png", "{}/1.png"),
+        ("images_day/1.png", "{}/images_day/1.png"),
+        ("images.png", "{}/images.png"),
+        ("{}/1.png", "{}/1.png"),
+        ("https://host/1.png", "https://host/1.png"),
+        ("/elsewhere/1.png", "/elsewhere/1.png"),
+    ],
+)
+def test_relative_locations_lie_in_the_image_folder(folder: str, location: str, placed: str):
+    """Also one that merely begins with the same letters; what lies there already, or says where it lies, stays."""
+    place = folder.rstrip("/")
+
+    assert in_folder(folder, location.format(place)) == placed.format(place)
+    assert in_folder(folder, in_folder(folder, location.format(place))) == placed.format(place)
 
 
 def test_images_become_items(truth: Path):
