@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 __all__ = ["NO_RETRY", "NoAnswer", "RetryPolicy", "retry_after_seconds", "retry_delay", "tls_outcome"]
 
-TRANSIENT_STATUSES = frozenset({429, 502, 503, 504, 520, 524})
+TRANSIENT_STATUSES = frozenset({429, 500, 502, 503, 504, 520, 524})
+
+FAULT_ATTEMPTS = 8
+"""Failures in a row after which a 500 is believed: it may be one bad moment, or a bug that this request meets every time."""
 
 
 class NoAnswer(StrEnum):
@@ -102,7 +105,7 @@ def retry_delay(
     `attempt` is the number of requests made so far, `outcome` the status of the last answer or why there was none, `elapsed`
     the seconds since the first request. A request that is not `repeatable` is sent again only if the server certainly did not
     act on it: it was never sent, it was rate limited, or a 503 says when to come back. Retry-After is a lower bound; one
-    beyond the deadline means giving up now instead of holding a worker.
+    beyond the deadline means giving up now instead of holding a worker, and so do `FAULT_ATTEMPTS` requests that end in a 500.
     """
     if attempt >= policy.attempts:
         return None
@@ -111,7 +114,7 @@ def retry_delay(
         if outcome is NoAnswer.HOPELESS or (outcome is NoAnswer.LOST and not repeatable):
             return None
     else:
-        if outcome not in TRANSIENT_STATUSES:
+        if outcome not in TRANSIENT_STATUSES or (outcome == 500 and attempt >= FAULT_ATTEMPTS):
             return None
         asked = retry_after_seconds(headers, now)
         refused = outcome == 429 or (outcome == 503 and asked is not None)

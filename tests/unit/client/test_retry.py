@@ -19,13 +19,22 @@ def delay(outcome, *, attempt=1, headers=None, policy=POLICY, seed=1, **options)
     return retry_delay(attempt, outcome, headers or {}, policy, random.Random(seed), **options)
 
 
-@pytest.mark.parametrize("status", [200, 301, 400, 401, 403, 404, 409, 413, 422, 500, 501, 505])
+@pytest.mark.parametrize("status", [200, 301, 400, 401, 403, 404, 409, 413, 422, 501, 505])
 def test_a_status_that_waiting_does_not_cure_is_final(status):
-    """500 included: nothing says that it will pass."""
+    """501 included: a route that is not there will not come."""
     assert delay(status) is None
 
 
-@pytest.mark.parametrize("outcome", [429, 502, 503, 504, 520, 524, NoAnswer.LOST, NoAnswer.NOT_SENT])
+@pytest.mark.parametrize(("attempt", "again"), [(1, True), (7, True), (8, False), (50, False)])
+def test_a_500_is_worth_a_few_tries_however_patient_the_policy(attempt, again):
+    """It may pass, or be a bug that this request meets every time: that should not hold a worker for the whole deadline."""
+    patient = RetryPolicy(attempts=1000, deadline=600.0)
+
+    assert again == (delay(500, attempt=attempt, policy=patient) is not None)
+    assert delay(503, attempt=attempt, policy=patient) is not None
+
+
+@pytest.mark.parametrize("outcome", [429, 500, 502, 503, 504, 520, 524, NoAnswer.LOST, NoAnswer.NOT_SENT])
 def test_passing_trouble_is_worth_another_try(outcome):
     """When repeating is harmless."""
     assert delay(outcome) is not None
@@ -47,6 +56,8 @@ def test_a_hopeless_connection_is_not():
         (503, {"retry-after": "soon"}, False),
         (502, {"retry-after": "1"}, False),
         (504, {}, False),
+        (500, {}, False),
+        (500, {"retry-after": "1"}, False),
         (520, {}, False),
         (524, {}, False),
     ],
