@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from airflow.providers.common.compat.sdk import Stats
 
-from airflow_provider_nucleus.client.calls import benchmarks, evaluations, predictions
+from airflow_provider_nucleus.client.benchmarks import ensure_benchmark
+from airflow_provider_nucleus.client.calls import evaluations, predictions
 from airflow_provider_nucleus.client.evaluations import as_job
 from airflow_provider_nucleus.client.jobs import evaluation_failure, is_gone
 from airflow_provider_nucleus.client.uploads.unnamed import certainly_before
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.client.call import Call
     from airflow_provider_nucleus.operators.starting import Intent
-    from airflow_provider_nucleus.schema.benchmarks import Benchmark
     from airflow_provider_nucleus.schema.charts import EvaluationCharts
     from airflow_provider_nucleus.schema.evaluations import Evaluation
     from airflow_provider_nucleus.schema.jobs import JobStatus
@@ -233,54 +232,14 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
 
     def _ensure_benchmark(self) -> str:
         """Return the newest ready benchmark of the name, making one if there is none."""
-        named = [
-            entry for entry in self.hook.send(benchmarks.list_benchmarks()) if entry.name == self.benchmark
-        ]
-        ready = [entry for entry in named if entry.status in {"ready", None}]
-        if ready:
-            found = max(ready, key=lambda entry: (*_version(entry), entry.created_at or ""))
-            self.log.info("Taking benchmark %s, version %s.%s", found.id, *_version(found))
-            return found.id
-        if building := [entry.id for entry in named if entry.status == "building"]:
-            # An earlier try, or a mapped sibling, has begun it: a second one of the same name would split the history.
-            self.log.info("Waiting for benchmark %s, which is being made", building[0])
-            return self._built(building[0])
-        dataset_id, slice_id = _text(self.dataset_id), _text(self.slice_id)
-        if dataset_id is None and slice_id is None:
-            raise NucleusConfigError(
-                f"There is no ready benchmark called {self.benchmark!r}, and nothing to make one of.",
-                conn_id=self.nucleus_conn_id,
-                field="benchmark",
-                hint="Give dataset_id or slice_id, or create the benchmark first.",
-            )
-        started = self.hook.send(
-            benchmarks.create_benchmark(
-                str(self.benchmark),
-                dataset_ids=[dataset_id] if dataset_id and not slice_id else None,
-                slice_ids=[slice_id] if slice_id else None,
-            )
+        return ensure_benchmark(
+            self.hook.get_conn(),
+            str(self.benchmark),
+            dataset_id=_text(self.dataset_id),
+            slice_id=_text(self.slice_id),
+            poll_interval=self.poll_interval,
+            timeout=seconds(self.job_timeout),
         )
-        self.log.info("Making benchmark %s of %s", started.benchmark_id, slice_id or dataset_id)
-        return self._built(started.benchmark_id)
-
-    def _built(self, benchmark_id: str) -> str:
-        """Wait in the worker until the benchmark is ready, and return its id."""
-        deadline = time.time() + seconds(self.job_timeout)
-        while (found := self.hook.send(benchmarks.get_benchmark(benchmark_id))).status == "building":
-            if time.time() > deadline:
-                raise NucleusMetricsError(
-                    f"Benchmark {benchmark_id} was not ready in {seconds(self.job_timeout):g} s.",
-                    conn_id=self.nucleus_conn_id,
-                    hint="It goes on being made; a retry waits for it.",
-                )
-            time.sleep(self.poll_interval)
-        if found.status not in {"ready", None}:
-            raise NucleusMetricsError(
-                f"Benchmark {benchmark_id} ended {found.status!r} instead of ready.",
-                conn_id=self.nucleus_conn_id,
-                hint="Look at its job on the server; a retry makes a new benchmark.",
-            )
-        return benchmark_id
 
     def start_jobs(self, carry: dict[str, Any], intent: Intent) -> list[str]:
         """Start the evaluation, or find the one an earlier try started without living to record it; return its id."""
@@ -343,10 +302,6 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
 
 def _text(value: Any) -> str | None:
     return None if is_blank(value) else str(value)
-
-
-def _version(benchmark: Benchmark) -> tuple[int, int]:
-    return benchmark.version_major or 0, benchmark.version_minor or 0
 
 
 def _summary(evaluation: Evaluation, charts: EvaluationCharts, carry: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,144 @@
+"""One benchmark of a name, whoever asks for it at the same time."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from airflow_provider_nucleus.client.calls.benchmarks import (
+    create_benchmark,
+    delete_benchmark,
+    get_benchmark,
+    list_benchmarks,
+)
+from airflow_provider_nucleus.exceptions import (
+    NucleusAnswerError,
+    NucleusConfigError,
+    NucleusConnectionError,
+    NucleusError,
+    NucleusMetricsError,
+    NucleusNotFoundError,
+    NucleusServerError,
+)
+
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.client.sync import NucleusClient
+    from airflow_provider_nucleus.schema.benchmarks import Benchmark
+
+__all__ = ["ensure_benchmark"]
+
+log = logging.getLogger(__name__)
+
+_READY = frozenset({"ready", None})
+_AMBIGUOUS = (NucleusConnectionError, NucleusServerError, NucleusAnswerError)
+"""After these the benchmark may have been created."""
+
+
+def ensure_benchmark(
+    client: NucleusClient,
+    name: str,
+    *,
+    dataset_id: str | None = None,
+    slice_id: str | None = None,
+    poll_interval: float = 5.0,
+    timeout: float = 3600.0,
+) -> str:
+    """Return the newest ready benchmark called *name*; if there is none, one is made of the slice or the dataset.
+
+    Waits at most *timeout* seconds for one that is being made, looking every *poll_interval* seconds. Of several that begin to
+    make one at the same time, the first wins, and the others delete theirs: a second one would split the history.
+
+    Raises NucleusConfigError when there is nothing to make one of, NucleusMetricsError when it does not become ready.
+    """
+    named = _named(client, name)
+    if ready := [entry for entry in named if entry.status in _READY]:
+        found = max(ready, key=lambda entry: (*_version(entry), entry.created_at or ""))
+        log.info("Taking benchmark %s, version %s.%s", found.id, *_version(found))
+        return found.id
+    if building := [entry for entry in named if entry.status == "building"]:
+        first = min(building, key=_age)
+        log.info("Waiting for benchmark %s, which is being made", first.id)
+        return _built(client, first.id, poll_interval=poll_interval, timeout=timeout)
+    if dataset_id is None and slice_id is None:
+        raise NucleusConfigError(
+            f"There is no ready benchmark called {name!r}, and nothing to make one of.",
+            conn_id=client.config.conn_id,
+            field="benchmark",
+            hint="Give dataset_id or slice_id, or create the benchmark first.",
+        )
+    made = _made(client, name, {entry.id for entry in named}, dataset_id=dataset_id, slice_id=slice_id)
+    return _built(client, made, poll_interval=poll_interval, timeout=timeout)
+
+
+def _made(
+    client: NucleusClient, name: str, known: set[str], *, dataset_id: str | None, slice_id: str | None
+) -> str:
+    """Create a benchmark, and return it or the one that somebody else created a moment earlier."""
+    own: str | None = None
+    trouble: NucleusError | None = None
+    try:
+        own = client.send(
+            create_benchmark(
+                name,
+                dataset_ids=[dataset_id] if dataset_id and not slice_id else None,
+                slice_ids=[slice_id] if slice_id else None,
+            )
+        ).benchmark_id
+    except _AMBIGUOUS as error:
+        log.warning("%s Looking whether it was created", error)
+        trouble = error
+    else:
+        log.info("Making benchmark %s of %s", own, slice_id or dataset_id)
+    new = [entry for entry in _named(client, name) if entry.id not in known and entry.status != "failed"]
+    first = min(new, key=_age).id if new else own
+    if first is None:
+        assert trouble is not None
+        raise trouble
+    if own not in {None, first}:
+        assert own is not None
+        log.info("Benchmark %s of the same name was begun earlier: deleting %s", first, own)
+        try:
+            client.send(delete_benchmark(own))
+        except NucleusError as error:
+            log.warning("There are two benchmarks called %r now, %s and %s: %s", name, first, own, error)
+    return first
+
+
+def _built(client: NucleusClient, benchmark_id: str, *, poll_interval: float, timeout: float) -> str:
+    """Wait until the benchmark is ready, and return its id."""
+    deadline = client.clock() + timeout
+    try:
+        while (found := client.send(get_benchmark(benchmark_id))).status == "building":
+            if client.clock() > deadline:
+                raise NucleusMetricsError(
+                    f"Benchmark {benchmark_id} was not ready in {timeout:g} s.",
+                    conn_id=client.config.conn_id,
+                    hint="It goes on being made; a retry waits for it.",
+                )
+            client.sleep(poll_interval)
+    except NucleusNotFoundError as error:
+        raise NucleusMetricsError(
+            f"Benchmark {benchmark_id} was deleted while it was being made.",
+            conn_id=client.config.conn_id,
+            hint="A retry takes the other one of its name, or makes one.",
+        ) from error
+    if found.status not in _READY:
+        raise NucleusMetricsError(
+            f"Benchmark {benchmark_id} ended {found.status!r} instead of ready.",
+            conn_id=client.config.conn_id,
+            hint="Look at its job on the server; a retry makes a new benchmark.",
+        )
+    return benchmark_id
+
+
+def _named(client: NucleusClient, name: str) -> list[Benchmark]:
+    return [entry for entry in client.send(list_benchmarks()) if entry.name == name]
+
+
+def _age(benchmark: Benchmark) -> tuple[str, str]:
+    """Order benchmarks by their beginning, by the server's clock."""
+    return benchmark.created_at or "", benchmark.id
+
+
+def _version(benchmark: Benchmark) -> tuple[int, int]:
+    return benchmark.version_major or 0, benchmark.version_minor or 0
