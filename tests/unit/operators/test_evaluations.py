@@ -1,20 +1,90 @@
-"""The evaluation operator, before anything is sent."""
+"""The evaluation operator across tries: an evaluation whose start was not recorded is found, one that vanished is an error."""
 
 from __future__ import annotations
 
 import pytest
 
-from airflow_provider_nucleus.exceptions import NucleusConfigError
+from airflow_provider_nucleus.client.jobs import gone
+from airflow_provider_nucleus.exceptions import NucleusMetricsError
 from airflow_provider_nucleus.operators.evaluations import NucleusEvaluateModelOperator
+from airflow_provider_nucleus.operators.starting import Intent
+from airflow_provider_nucleus.schema.evaluations import Evaluation
+from airflow_provider_nucleus.triggers.events import WaitEvent
 from tests.unit.operators.fakes import context
 
+pytestmark = pytest.mark.usefixtures("hook")
 
-@pytest.mark.parametrize("threshold", [0, "0.0009", "1.5", "half", None])
-def test_a_threshold_no_server_reads_at_is_refused_before_the_evaluation(hook, threshold):
-    """The charts would refuse it after the evaluation has run; the message has the bounds."""
-    task = NucleusEvaluateModelOperator(
-        task_id="evaluate", model_id="prj_1", benchmark_id="bm_1", iou_threshold=threshold, deferrable=False
-    )
+MARK = "2026-01-01T00:00:05Z"
+CARRY = {
+    "model_id": "prj_1",
+    "model_run_id": None,
+    "copy_from_run": None,
+    "benchmark_id": "bm_1",
+    "name": "dag run task",
+    "rollup_groups": [],
+    "exclusion_rules": [],
+}
 
-    with pytest.raises(NucleusConfigError, match=r"iou_threshold must be a number from 0\.001 to 1"):
-        task.execute(context(task))
+
+def evaluation(evaluation_id, **change):
+    """An evaluation as ours is."""
+    ours = {
+        "name": "dag run task",
+        "benchmark_id": "bm_1",
+        "created_at": "2026-01-01T00:00:06Z",
+        "status": "computing",
+    }
+    return Evaluation(id=evaluation_id, **ours | change)
+
+
+def started(monkeypatch, *known, earlier=MARK):
+    """Start an evaluation where others are known; return it and the mark that was declared."""
+    task = NucleusEvaluateModelOperator(task_id="evaluate", model_id="prj_1", benchmark_id="bm_1")
+    marks = []
+
+    def send(call):
+        return list(known) if call.method == "GET" else "ev_new"
+
+    monkeypatch.setattr(task.hook, "send", send)
+    (found,) = task.start_jobs(dict(CARRY), Intent(marks.append, earlier))
+    return found, marks
+
+
+def test_an_unrecorded_evaluation_is_found(monkeypatch):
+    """Of our name and benchmark, and younger than what there was before."""
+    assert started(monkeypatch, evaluation("ev_1")) == ("ev_1", [])
+    assert started(monkeypatch, evaluation("ev_1"), earlier="") == ("ev_1", [])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "another"},
+        {"benchmark_id": "bm_2"},
+        {"created_at": MARK},
+        {"created_at": None},
+        {"status": "failed"},
+        {"status": "cancelled"},
+    ],
+    ids=str,
+)
+def test_an_evaluation_that_may_not_be_ours_is_not_taken(monkeypatch, change):
+    """A stranger's result, or an old one of ours, would be worse than evaluating twice."""
+    assert started(monkeypatch, evaluation("ev_1", **change))[0] == "ev_new"
+
+
+def test_without_an_earlier_intent_nothing_is_looked_for(monkeypatch):
+    """Another run's evaluation may have been given the same name; the newest one's time becomes the mark."""
+    known = evaluation("ev_1"), evaluation("ev_2", created_at="2026-01-01T00:00:09Z")
+
+    assert started(monkeypatch, *known, earlier=None) == ("ev_new", ["2026-01-01T00:00:09Z"])
+    assert started(monkeypatch, earlier=None) == ("ev_new", [""])
+
+
+def test_an_evaluation_that_vanished_is_not_a_404():
+    """Which would forbid the retry that starts another."""
+    task = NucleusEvaluateModelOperator(task_id="evaluate", model_id="prj_1", benchmark_id="bm_1")
+    event = WaitEvent("finished", {"ev_1": gone("ev_1").model_dump(mode="json")}, CARRY)
+
+    with pytest.raises(NucleusMetricsError, match="ev_1 ended without a result"):
+        task.resume_execution("execute_complete", {"event": event.to_payload()}, context(task))

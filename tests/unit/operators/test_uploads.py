@@ -288,6 +288,100 @@ def test_lidar_scenes_are_appended(hook, request):
     assert [found["reference_id"] for found in hook.list_scenes(dataset_id)] == ["drive-1"]
 
 
+SCENES = r"POST .*/upload_scenes"
+
+
+def drive(name, frames=2):
+    """A lidar scene."""
+    return {
+        "reference_id": name,
+        "frames": [
+            {
+                "lidar": {
+                    "url": f"s3://bucket/{name}-{n}.json",
+                    "reference_id": f"{name}-{n}",
+                    "type": "pointcloud",
+                }
+            }
+            for n in range(frames)
+        ],
+    }
+
+
+def append_scenes(dataset_id, source, **arguments):
+    """Return a task that appends lidar scenes."""
+    return NucleusAppendItemsOperator(
+        task_id="scenes",
+        dataset_id=dataset_id,
+        source=str(source),
+        kind="lidar_scenes",
+        deferrable=False,
+        poll_interval=0.1,
+        **arguments,
+    )
+
+
+def dies_before_the_end(task, monkeypatch):
+    """Let a task lose its worker once its jobs have ended."""
+    monkeypatch.setattr(task, "jobs_ended", lambda *_: pytest.fail("the worker died"))
+    return task
+
+
+@pytest.mark.parametrize("change", ["nothing", "source", "update"])
+def test_a_retry_attaches_to_scenes_of_the_same_source_only(
+    hook, request, tmp_path, proxy, monkeypatch, change
+):
+    """Scenes that were corrected between two tries, or are to replace the old ones, are sent; the same ones are not."""
+    dataset_id = hook.create_dataset(request.node.name, is_scene=True)
+    store, source = StateStore(), write_lines(tmp_path / "scenes.jsonl", [drive("one")])
+    with pytest.raises(pytest.fail.Exception):
+        run(dies_before_the_end(append_scenes(dataset_id, source), monkeypatch), store=store)
+    if change == "source":
+        write_lines(source, [drive("one"), drive("two")])
+    result = run(append_scenes(dataset_id, source, update=change == "update"), store=store)
+
+    assert len(proxy.requests(SCENES)) == (1 if change == "nothing" else 2)
+    assert result["rows"] == (2 if change == "source" else 1)
+    names = [found["reference_id"] for found in hook.list_scenes(dataset_id)]
+    assert names == (["one", "two"] if change == "source" else ["one"])
+    assert store.values == {}
+
+
+@pytest.mark.parametrize(("lost", "starts"), [("cut-answer", 1), ("refuse", 2)])
+def test_a_start_of_scenes_without_an_answer_is_looked_for(hook, request, tmp_path, proxy, lost, starts):
+    """The worker is lost, or the answer, after the start: the retry takes the job that came of it, or starts one."""
+    dataset_id = hook.create_dataset(request.node.name, is_scene=True)
+    store, source = StateStore(), write_lines(tmp_path / "scenes.jsonl", [drive("one"), drive("two")])
+    run(append_scenes(dataset_id, write_lines(tmp_path / "older.jsonl", [drive("a"), drive("b")])))
+    proxy.arm(Fault("lost", SCENES, lost))
+    with pytest.raises(NucleusConnectionError):
+        run(append_scenes(dataset_id, source), store=store)
+    result = run(append_scenes(dataset_id, source), store=store)
+
+    assert len(proxy.requests(SCENES)) == starts
+    assert len(hook.list_scenes(dataset_id)) == 4
+    jobs = hook.list_jobs(dataset_id=dataset_id, show_completed=True)
+    assert result["jobs"] == [max(jobs, key=lambda job: job.job_creation_time).job_id]
+    assert len(jobs) == 2
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"on_change": "continue"}, {"on_clear": "reattach"}, {"chunk_rows": 5}], ids=str
+)
+def test_arguments_that_mean_nothing_for_scenes_are_refused_in_the_dag_file(arguments):
+    """Rather than ignored."""
+    with pytest.raises(ValueError, match="would have no effect"):
+        append_scenes("ds_1", "scenes.jsonl", **arguments)
+
+
+@pytest.mark.parametrize("arguments", [{"max_error_rate": "0.5"}, {"quarantine": "bad.jsonl"}], ids=str)
+def test_templates_that_mean_nothing_for_scenes_are_refused(hook, tmp_path, arguments):
+    """Once they are rendered."""
+    source = write_lines(tmp_path / "scenes.jsonl", [drive("one")])
+    with pytest.raises(NucleusConfigError, match="no quarantine and no max_error_rate"):
+        run(append_scenes("ds_1", source, **arguments))
+
+
 def test_bad_scene_is_refused_before_anything_is_sent(hook, request):
     """A scene without a point cloud is named by its row."""
     dataset_id = hook.create_dataset(request.node.name, is_scene=True)
