@@ -126,6 +126,57 @@ def test_marking_failed_cancels(stack: AirflowStack, world: World, way: str):
     assert len(re.findall(r"Job job_\S+ will be cancelled", run.log())) == 3
 
 
+def test_marking_failed_cancels_before_the_process_is_killed(stack: AirflowStack, world: World):
+    """Each request to cancel takes 1.8 s: one after the other they would not be through when SIGKILL follows SIGTERM."""
+    world.hold()
+    batch = world.batch()
+    world.proxy.arm(Fault("slow", CANCEL, "delay", seconds=1.8, times=1000))
+    run = Run(stack, "waiting", batch)
+    stack.until(lambda: "is Running" in run.log(), timeout=60, what="the wait")
+    stack.mark(*run.task, "failed")
+    stack.until(lambda: "Task killed!" in run.log(), timeout=60, what="the task's process to end")
+
+    assert len(re.findall(r"Job job_\S+ will be cancelled", run.log())) == 3
+    world.release()
+    assert run.until_settled() == ["Cancelled"] * 3
+
+
+def test_jobs_that_end_cancelled_with_the_dead_try_are_sent_again_by_the_retry(
+    stack: AirflowStack, world: World
+):
+    """The retry attaches to jobs that were told to stop: they end cancelled, and the same try sends their rows again."""
+    world.hold()
+    batch = world.batch()
+    run = Run(stack, "waiting", batch)
+    stack.until(lambda: "is Running" in run.log(), timeout=60, what="the wait")
+    stack.kill_worker(*run.task)
+    stack.until(lambda: "attach, because" in run.log(), timeout=90, what="the retry")
+    batch.cancel()
+    world.release()
+    run.ends("success")
+
+    assert stack.task(*run.task)["try_number"] == 2
+    assert batch.stored() == ALL
+    assert sorted(run.until_settled()) == ["Cancelled"] * 3 + ["Completed"] * 3
+
+
+def test_what_ended_while_no_triggerer_ran_is_collected(stack: AirflowStack, world: World):
+    """The triggerer is down when the deadline passes, the jobs are done: Airflow wakes the task to fail it, and it succeeds."""
+    world.hold()
+    batch = world.batch()
+    run = Run(stack, "impatient_deferred", batch)
+    run.until_state("deferred")
+    stack.stop("triggerer", kill=True)
+    world.release()
+    try:
+        run.ends("success")
+    finally:
+        stack.start("triggerer")
+
+    assert batch.stored() == ALL
+    assert run.until_settled() == ["Completed"] * 3
+
+
 @pytest.mark.parametrize(("way", "sends"), [("deferred", 6), ("reattaching", 3)])
 def test_clear_means_what_on_clear_says(stack: AirflowStack, world: World, way: str, sends: int):
     """Clearing a finished task sends everything again with ``rerun`` and nothing with ``reattach``; rows stay single."""

@@ -11,7 +11,7 @@ import requests
 
 from airflow_provider_nucleus.client.calls.datasets import create_dataset
 from airflow_provider_nucleus.client.calls.items import export_page
-from airflow_provider_nucleus.client.calls.jobs import job_status, list_jobs
+from airflow_provider_nucleus.client.calls.jobs import cancel_job, job_status, list_jobs
 from airflow_provider_nucleus.client.config import NucleusConfig
 from airflow_provider_nucleus.client.sync import NucleusClient
 from tests.faults import FaultyNucleus
@@ -131,6 +131,12 @@ class Batch:
         """Return the status of every upload job, once none of them runs."""
         with self.world.client() as client:
             return [client.send(job_status(job.job_id)).status for job in self.jobs()]
+
+    def cancel(self) -> None:
+        """Ask for every upload job of the dataset to be cancelled, past the proxy."""
+        with self.world.client() as client:
+            for job in self.jobs():
+                client.send(cancel_job(job.job_id))
 
     def settled(self) -> list[str] | None:
         """Return the statuses when no job runs any more."""
