@@ -23,7 +23,7 @@ from airflow_provider_nucleus.exceptions import (
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
-__all__ = ["Part", "cut_off", "find_parts", "in_folder", "open_path", "open_plain", "to_path"]
+__all__ = ["Part", "cut_off", "find_parts", "in_folder", "open_path", "open_plain", "to_path", "unreadable"]
 
 _COMPRESSIONS = (".gz", ".zst")
 _ROW_SUFFIXES = frozenset({".jsonl", ".ndjson", ".json", ".parquet", ".pq"})
@@ -71,12 +71,19 @@ def find_parts(source: Any) -> list[Part]:
     """List the files of a source in a stable order (by name).
 
     A folder stands for every row file below it, hidden files and those starting with ``_`` excepted; a name with ``*``, ``?``
-    or ``[`` that is not itself a file is a glob. Raises NucleusSourceError when there is nothing to read, which may change.
+    or ``[`` that is not itself a file is a glob. Raises NucleusSourceError when there is nothing to read, or its storage
+    does not tell, which may change.
     """
     if isinstance(source, (list, tuple)):
         return [part for member in source for part in find_parts(member)]
     path = to_path(source)
-    name = _shown(path)
+    try:
+        return _parts_of(path, _shown(path))
+    except OSError as error:
+        raise unreadable(_shown(path), error) from error
+
+
+def _parts_of(path: Any, name: str) -> list[Part]:
     if _asks(path, "is_dir"):
         found = [child for child in path.rglob("*") if _is_row_file(child, path)]
         what = f"holds no row files ({', '.join(sorted(_ROW_SUFFIXES))}, also with .gz or .zst)"
@@ -106,7 +113,7 @@ def open_path(path: Any) -> IO[bytes]:
     try:
         opened: IO[bytes] = to_path(path).open("rb")
     except OSError as error:
-        raise _unreadable(name, error) from error
+        raise unreadable(name, error) from error
     return cast("IO[bytes]", _Stored(opened, name))
 
 
@@ -145,7 +152,8 @@ def cut_off(name: str, what: str) -> NucleusSourceError:
     )
 
 
-def _unreadable(name: str, error: OSError) -> NucleusSourceError:
+def unreadable(name: str, error: OSError) -> NucleusSourceError:
+    """Return the error for a file whose storage fails."""
     return NucleusSourceError(f"cannot be read: {type(error).__name__}: {error}", source=name)
 
 
@@ -169,7 +177,7 @@ class _Stored(io.RawIOBase):
         try:
             return self._file.read(-1 if size is None else size)
         except OSError as error:
-            raise _unreadable(self._name, error) from error
+            raise unreadable(self._name, error) from error
 
     def readall(self) -> bytes:
         return self.read()

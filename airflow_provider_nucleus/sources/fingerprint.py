@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_nucleus.sources.files import find_parts
+from airflow_provider_nucleus.sources.files import Part, find_parts, unreadable
 from airflow_provider_nucleus.sources.opening import is_in_memory
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def fingerprint(source: Any, *settings: object) -> str | None:
     """Return a digest over names, sizes and versions (checksum, else modification time) of all files of a source.
 
     `settings` are mixed in: what else decides which rows come out, such as the mapping. Rows in memory are digested by content.
-    None for rows that can only be read once.
+    None for rows that can only be read once. Raises NucleusSourceError when a file is not there or cannot be asked about.
     """
     digest = hashlib.blake2b(digest_size=16)
     if is_in_memory(source):
@@ -27,7 +27,7 @@ def fingerprint(source: Any, *settings: object) -> str | None:
             return None
         _update(digest, (one.to_wire() if hasattr(one, "to_wire") else one for one in source))
     else:
-        _update(digest, ((part.name, *_version(part.path)) for part in find_parts(source)))
+        _update(digest, ((part.name, *_version(part)) for part in find_parts(source)))
     _update(digest, settings)
     return digest.hexdigest()
 
@@ -38,9 +38,12 @@ def _update(digest: Any, values: Iterable[object]) -> None:
         digest.update(b"\x00")
 
 
-def _version(path: Any) -> tuple[int, str]:
+def _version(part: Part) -> tuple[int, str]:
     """Return the size in bytes and the finest version mark the storage offers."""
-    status = path.stat()
+    try:
+        status = part.path.stat()
+    except OSError as error:
+        raise unreadable(part.name, error) from error
     info: dict[str, Any] = {}
     if isinstance(status, dict):  # ObjectStoragePath
         info = status

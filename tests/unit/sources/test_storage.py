@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_nucleus.exceptions import NucleusSourceError
-from airflow_provider_nucleus.sources import open_rows
+from airflow_provider_nucleus.sources import fingerprint, open_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,6 +71,38 @@ class Failing(io.BytesIO):
         if self._left < 0:
             raise self._error
         return block
+
+
+class Away:
+    """A path in a store that cannot be asked about anything, or only about what exists."""
+
+    def __init__(self, error: OSError, *, exists: bool) -> None:
+        self._error, self._exists = error, exists
+
+    def __str__(self) -> str:
+        return "far://bucket/rows.jsonl"
+
+    def open(self, mode: str) -> Any:
+        raise AssertionError(mode)
+
+    def is_dir(self) -> bool:
+        return False
+
+    def is_file(self) -> bool:
+        if not self._exists:
+            raise self._error
+        return True
+
+    def stat(self) -> Any:
+        raise self._error
+
+
+@pytest.mark.parametrize("error", TROUBLE, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_store_that_is_away_is_no_missing_fingerprint(error: OSError, exists: bool):
+    """Whether the input changed is not known, and the error is one that may pass."""
+    with pytest.raises(NucleusSourceError, match=rf"rows\.jsonl: cannot be read: {type(error).__name__}"):
+        fingerprint(Away(error, exists=exists))
 
 
 @pytest.mark.parametrize("error", TROUBLE, ids=lambda error: type(error).__name__)
