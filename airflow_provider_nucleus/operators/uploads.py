@@ -128,11 +128,6 @@ class NucleusUploadOperator(NucleusWaitingOperator):
             started = self._started(upload)
             if started.done:
                 return self._result(upload.collect())
-        except NucleusJobTimeout:
-            # Jobs that take in image files are waited for while the next files are sent.
-            if self.cancel_on_kill:
-                self.cancel_jobs(upload.cancel())
-            raise
         except NucleusUploadError as error:
             self._leave_evidence(context, error)
             raise
@@ -154,7 +149,10 @@ class NucleusUploadOperator(NucleusWaitingOperator):
         """Bring what is missing to the server; a job that was being started when the task was killed is seen to."""
         try:
             return upload.start()
-        except NucleusError:
+        except NucleusError as error:
+            # Jobs that take in image files are waited for while the next files are sent.
+            if isinstance(error, NucleusJobTimeout) and self.cancel_on_kill:
+                self.cancel_jobs(upload.cancel())
             if self._killed:
                 self._killed_while_starting(upload.cancel())
             raise
