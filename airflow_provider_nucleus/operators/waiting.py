@@ -103,8 +103,6 @@ class NucleusWaitingOperator(NucleusOperator):
         self._running: list[str] = []
         self._killed = False
 
-    # ---- what a subclass says ----------------------------------------------------------------------------------------
-
     def jobs_ended(
         self, context: Context, statuses: Mapping[str, JobStatus], carry: Mapping[str, Any]
     ) -> dict[str, Any]:
@@ -139,8 +137,6 @@ class NucleusWaitingOperator(NucleusOperator):
             cancel_on_kill=self.cancel_on_kill,
             carry=dict(carry),
         )
-
-    # ---- waiting -----------------------------------------------------------------------------------------------------
 
     def check_deferrable(self, carry: Mapping[str, Any]) -> None:
         """Raise before anything is started if the wait could not be handed to the triggerer."""
@@ -216,8 +212,6 @@ class NucleusWaitingOperator(NucleusOperator):
         self.log.error("The trigger failed; %s: left running, a retry attaches to them", named)
         return super().resume_execution(next_method, next_kwargs, context)
 
-    # ---- ending it early ---------------------------------------------------------------------------------------------
-
     def on_kill(self) -> None:
         """Cancel what this task waits for; called in a signal handler, so it is quick and never raises."""
         self._killed = True
@@ -273,8 +267,6 @@ class NucleusWaitingOperator(NucleusOperator):
             conn_id=self.nucleus_conn_id,
             hint="The log says whether it was cancelled. Raise job_timeout if such jobs take longer.",
         )
-
-    # ---- looking -----------------------------------------------------------------------------------------------------
 
     def _finish(
         self, context: Context, statuses: Mapping[str, JobStatus], carry: Mapping[str, Any]
@@ -368,8 +360,6 @@ class NucleusWaitingOperator(NucleusOperator):
     def _log_change(self, status: JobStatus) -> None:
         steps = f", {status.completed_steps} of {status.total_steps} steps" if status.total_steps else ""
         self.log.info("Job %s is %s%s", status.job_id, status.status, steps)
-
-    # ---- remembering -------------------------------------------------------------------------------------------------
 
     def _remember(self, context: Context, job_ids: Sequence[str], carry: Mapping[str, Any]) -> None:
         """Record what is waited for, for the case that no event of ours comes back."""
