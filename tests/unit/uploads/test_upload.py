@@ -389,6 +389,19 @@ def test_refused_rows_of_a_missing_input_are_counted(bench: Bench, tmp_path, rea
     assert [line["row"] for line in read_jsonl(where)] == [22]
 
 
+def test_a_start_names_the_jobs_of_an_earlier_attempt(bench: Bench):
+    """Whoever waits can tell them from its own: theirs may end cancelled for reasons of the past."""
+    state = MemoryState()
+    first = bench.upload(boxes(20), state=state, fingerprint="f1", chunk_rows=10).start()
+    again = bench.upload(boxes(20), state=state, fingerprint="f1", chunk_rows=10).start()
+    more = {"fingerprint": "f2", "chunk_rows": 10, "on_change": "continue"}
+    continued = bench.upload(boxes(30), state=state, **more).start()
+
+    assert (first.attached, again.attached) == ([], first.job_ids)
+    assert continued.attached == first.job_ids
+    assert len(continued.job_ids) == 3
+
+
 def test_continuing_sends_again_what_jobs_lost(bench: Bench):
     """A job the server no longer knows is not counted as under way because the rest of the input changed."""
     state = MemoryState()
