@@ -18,7 +18,7 @@ from airflow_provider_nucleus.evaluation.arrays import group_sizes, group_starts
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from airflow_provider_nucleus.evaluation.arrays import FloatArray, IndexArray
+    from airflow_provider_nucleus.evaluation.arrays import FloatArray, IndexArray, IntArray
 
 Bits = NDArray[np.uint16]
 
@@ -146,26 +146,29 @@ class _Active:
         if rows.ignored is None:
             self.row = np.flatnonzero(changing)
             first = begin[rows.label[self.row]]
-            self.before = self.row - first
+            self.before = (self.row - first).astype(np.int32)
         else:
             changing |= (rows.ignored != 0) & (rows.ignored != every)
             self.row = np.flatnonzero(changing)
             first = begin[rows.label[self.row]]
             steady = np.zeros(len(rows) + 1, dtype=np.int32)
             np.cumsum(~changing & (rows.ignored == 0), out=steady[1:])
-            self.before = (steady[self.row] - steady[first]).astype(np.int64)
+            self.before = steady[self.row] - steady[first]
             self.ignored = rows.ignored[self.row]
         self.label = rows.label[self.row]
         self.hit = rows.hit[self.row]
-        runs = group_starts(self.label)
-        self.run_start = np.repeat(runs, group_sizes(runs, self.label.size))
+        self.starts = group_starts(self.label)
+        self.labels = len(rows.positives)
 
-    def at(self, mask: np.uint16) -> tuple[IndexArray, IndexArray]:
+    def at(self, mask: np.uint16) -> tuple[IndexArray, IntArray]:
         """Return the true positives at one threshold (positions here) and the rows counted up to each."""
-        hits = np.flatnonzero(self.hit & mask)
+        hits = np.flatnonzero((self.hit & mask) != 0)
+        seen = self.before[hits]
         if self.ignored is None:
             # Every row counts: what precedes a row, changing or not, is its place within the label.
-            return hits, self.before[hits] + 1
-        kept = np.zeros(self.hit.size + 1, dtype=np.int64)
-        np.cumsum((self.ignored & mask) == 0, out=kept[1:])
-        return hits, self.before[hits] + kept[hits + 1] - kept[self.run_start[hits]]
+            return hits, seen + 1
+        counts = (self.ignored & mask) == 0
+        kept = np.cumsum(counts, dtype=np.int32)
+        before_label = np.zeros(self.labels, dtype=np.int32)
+        before_label[self.label[self.starts]] = kept[self.starts] - counts[self.starts]
+        return hits, seen + kept[hits] - before_label[self.label[hits]]

@@ -129,8 +129,8 @@ def outcomes(walk: CocoWalk, ground_truth: Columns, *, flags: list[BoolArray]) -
                 taken = np.where(again, anew, taken)
             lost = np.multiply(taken, flag[edges.ground_truth], dtype=np.uint16)
             # A bit is in one of the two: where both ends of a pair are.
-            hit[:, column] = np.bitwise_or.reduceat(taken ^ lost, starts)
-            ignored[:, column] = np.bitwise_or.reduceat(lost, starts)
+            hit[:, column] = choices.united(taken ^ lost, starts)
+            ignored[:, column] = choices.united(lost, starts)
     return PairOutcomes(edges.prediction[starts], hit, ignored)
 
 
@@ -178,6 +178,15 @@ class _Choices:
         order = np.arange(self._count, dtype=np.int64)
         order[self._place] = moved
         return order
+
+    def united(self, bits: Bits, starts: IndexArray) -> Bits:
+        """Return the bits of all pairs of each prediction; its pairs begin at *starts*."""
+        result = bits[starts]
+        if self._place.size:
+            begins = group_starts(self._run)
+            several = np.searchsorted(starts, self._place[begins])
+            result[several] = np.bitwise_or.reduceat(bits[self._place], begins)
+        return result
 
     def moved(self, order: IndexArray) -> IndexArray:
         """Return where *order*, one of :meth:`order`, differs from the order in which the pairs lie."""

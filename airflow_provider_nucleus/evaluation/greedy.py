@@ -34,7 +34,7 @@ def resolve(
     *ground_truth* and *prediction* name the two ends of each edge (row numbers below *ground_truths* and
     *predictions*), in walking order. A ground truth marked *reusable* (a crowd) is never used up.
     """
-    taken: list[IndexArray] = []
+    taken = np.zeros(prediction.size, dtype=np.bool_)
     first_of_truth = np.empty(ground_truths, dtype=np.int64)
     first_of_prediction = np.empty(predictions, dtype=np.int64)
     truth_used = np.zeros(ground_truths, dtype=np.bool_)
@@ -53,7 +53,7 @@ def resolve(
             free |= reusable[truth]
         free &= first_of_prediction[predicted] == place
         accepted = np.flatnonzero(free)
-        taken.append(left[accepted])
+        taken[left[accepted]] = True
         prediction_used[predicted[accepted]] = True
         used_up = truth[accepted]
         if reusable is not None:
@@ -62,10 +62,8 @@ def resolve(
         keep = np.flatnonzero(~(prediction_used[predicted] | truth_used[truth]))
         left, truth, predicted = left[keep], truth[keep], predicted[keep]
     if left.size:
-        taken.append(_walk(left, truth, predicted, reusable=reusable))
-    if not taken:
-        return np.zeros(0, dtype=np.int64)
-    return np.sort(np.concatenate(taken))
+        taken[_walk(left, truth, predicted, reusable=reusable)] = True
+    return np.flatnonzero(taken)
 
 
 def _walk(

@@ -20,8 +20,9 @@ from airflow_provider_nucleus.evaluation.curves import precision_recall_curves
 from airflow_provider_nucleus.evaluation.histograms import bounds_of
 from airflow_provider_nucleus.evaluation.metric import mean
 from airflow_provider_nucleus.evaluation.slicing import total_counts
+from airflow_provider_nucleus.local.evaluating.loaded import COCO_OPTIONS
 from airflow_provider_nucleus.local.evaluating.pieces import BUCKETS
-from airflow_provider_nucleus.local.evaluating.precision import ap_by_size, ap_table, chosen_walk
+from airflow_provider_nucleus.local.evaluating.precision import ap_table, chosen_walk
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import BoolArray
@@ -38,8 +39,8 @@ BACKGROUND_LABEL: Final = "__background__"
 _THRESHOLDS: Final = tuple(round(threshold, 2) for threshold in COCO_THRESHOLDS)
 _SUMMARY: Final = (("mapAt50", 0), ("mapAt75", 5), ("mapAt5095", None))
 
-# NumPy releases the interpreter for the long steps; two threads use the two cores of a small machine.
-_POOL: Final = ThreadPoolExecutor(max_workers=4, thread_name_prefix="charts")
+# NumPy releases the interpreter for the long steps, so that threads use the cores.
+_POOL: Final = ThreadPoolExecutor(max_workers=2, thread_name_prefix="charts")
 
 
 def charts(loaded: Loaded, selection: Selection) -> dict[str, Any]:
@@ -54,14 +55,17 @@ def charts(loaded: Loaded, selection: Selection) -> dict[str, Any]:
             "apBySize": dict.fromkeys(("small", "medium", "large"), None),
             **rest.result(),
         }
-    walk = chosen_walk(loaded, selection.ap)
-    # Each of two threads gets about half of the work.
-    sizes = _POOL.submit(ap_by_size, loaded, selection.ap, walk)
+    curve = _POOL.submit(_curve, loaded, selection)
+    masks, walk = selection.ap, chosen_walk(loaded, selection.ap)
+    sizes = COCO_OPTIONS.areas
+    tables = list(_POOL.map(lambda size: ap_table(loaded, masks, walk, size=size), sizes))
     return {
-        **_precision(loaded, ap_table(loaded, selection.ap, walk)),
+        **_precision(loaded, tables[0]),
         "computedIouRanges": list(_THRESHOLDS),
-        "prCurve": _curve(loaded, selection),
-        "apBySize": {name: table.mean().value for name, table in sizes.result().items()},
+        "prCurve": curve.result(),
+        "apBySize": {
+            size.name: table.mean().value for size, table in zip(sizes[1:], tables[1:], strict=True)
+        },
         **rest.result(),
     }
 

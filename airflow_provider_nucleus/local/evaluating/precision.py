@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.evaluating.loaded import Loaded
     from airflow_provider_nucleus.local.evaluating.selection import ApMasks
 
-__all__ = ["ChosenWalk", "ap_by_size", "ap_table", "chosen_walk", "cut_range", "require_ap", "rows_of"]
+__all__ = ["ChosenWalk", "ap_table", "chosen_walk", "cut_range", "require_ap", "rows_of"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,32 +87,17 @@ def _offered(loaded: Loaded, chosen: BoolArray | None) -> BoolArray | None:
     return offered
 
 
-def ap_table(loaded: Loaded, masks: ApMasks, walk: ChosenWalk | None) -> Precisions:
-    """Compute AP of the chosen objects, of all sizes; ``walk`` is that of :func:`chosen_walk`.
+def ap_table(loaded: Loaded, masks: ApMasks, walk: ChosenWalk | None, *, size: AreaRange) -> Precisions:
+    """Compute AP of the chosen objects in one of the sizes of :data:`COCO_OPTIONS`, cut to the chosen range of areas.
 
-    That of everything depends on no question, so it is computed once per result.
+    ``walk`` is that of :func:`chosen_walk`. AP of everything depends on no question, so it is computed once per result.
     """
-    if masks.everything:
-        return loaded.once("ap", lambda: _ap_table(loaded, masks, walk))
-    return _ap_table(loaded, masks, walk)
 
+    def compute() -> Precisions:
+        (rows,) = rows_of(loaded, masks, walk, areas=(size,))
+        return precisions(rows)
 
-def _ap_table(loaded: Loaded, masks: ApMasks, walk: ChosenWalk | None) -> Precisions:
-    (rows,) = rows_of(loaded, masks, walk, areas=COCO_OPTIONS.areas[:1])
-    return precisions(rows)
-
-
-def ap_by_size(loaded: Loaded, masks: ApMasks, walk: ChosenWalk | None) -> dict[str, Precisions]:
-    """Compute AP of the chosen objects by size; the ranges are COCO's, cut to the chosen range of areas."""
-    if masks.everything:
-        return loaded.once("ap by size", lambda: _ap_by_size(loaded, masks, walk))
-    return _ap_by_size(loaded, masks, walk)
-
-
-def _ap_by_size(loaded: Loaded, masks: ApMasks, walk: ChosenWalk | None) -> dict[str, Precisions]:
-    areas = COCO_OPTIONS.areas[1:]
-    tables = map(precisions, rows_of(loaded, masks, walk, areas=areas))
-    return dict(zip((area.name for area in areas), tables, strict=True))
+    return loaded.once(f"ap {size.name}", compute) if masks.everything else compute()
 
 
 def rows_of(
