@@ -144,15 +144,17 @@ def _matched_again(
         if chosen.offered is not None:
             counts &= chosen.offered
         kept: IndexArray = np.flatnonzero(counts)
-        hits, not_counted = np.zeros(counts.size, dtype=np.uint16), np.zeros(counts.size, dtype=np.uint16)
-        hits[chosen.place], not_counted[chosen.place] = hit, ignored
+        # Both in one number, so that they are put into the order together.
+        both = np.zeros(counts.size, dtype=np.uint32)
+        both[chosen.place] = hit | (ignored.astype(np.uint32) << np.uint32(16))
+        both = both[kept]
         there = wanted & ~area.outside(truth.area)
         result.append(
             RankedRows(
                 label=ranked.label[kept],
                 confidence=ranked.confidence[kept],
-                hit=hits[kept],
-                ignored=not_counted[kept],
+                hit=both.astype(np.uint16),
+                ignored=(both >> np.uint32(16)).astype(np.uint16),
                 positives=np.bincount(np.compress(there, truth.label), minlength=ranked.labels),
                 thresholds=COCO_OPTIONS.thresholds,
             )
