@@ -6,16 +6,84 @@ the schema and not each other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, overload
 
 from airflow_provider_nucleus.schema.rows import SourceRow
 
-__all__ = ["BATCH_ROWS", "RowBatch", "RowStream", "batches_of"]
+__all__ = ["BATCH_ROWS", "ColumnRows", "RowBatch", "RowStream", "batches_of", "zip_rows"]
 
 BATCH_ROWS = 2_000
 """Rows collected into one batch when a source only offers single rows."""
+
+
+Tree = Mapping[str, "list[Any] | Tree"]
+"""Columns by field; a field that is an object has the columns of its members. Cells that are None are absent."""
+
+
+class ColumnRows(Sequence[dict[str, Any]]):
+    """Rows that are still columns, which is how they are read fast and can be checked fast.
+
+    They become dictionaries, once, when somebody looks at them as rows; from then on changes are seen.
+    """
+
+    def __init__(self, columns: Tree, count: int) -> None:
+        self.columns = columns
+        self._count = count
+        self._rows: list[dict[str, Any]] | None = None
+
+    @property
+    def untouched(self) -> bool:
+        """Whether the columns are what the rows are: nobody has had the rows to change."""
+        return self._rows is None
+
+    def has_all(self, *names: str) -> bool:
+        """Whether every row has these fields."""
+        return all(
+            name in self.columns and (isinstance(column := self.columns[name], Mapping) or None not in column)
+            for name in names
+        )
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self._made())
+
+    @overload
+    def __getitem__(self, at: int) -> dict[str, Any]: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> list[dict[str, Any]]: ...
+
+    def __getitem__(self, at: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
+        return self._made()[at]
+
+    def _made(self) -> list[dict[str, Any]]:
+        if self._rows is None:
+            self._rows = zip_rows(self.columns, self._count)
+        return self._rows
+
+
+def zip_rows(columns: Tree, count: int) -> list[dict[str, Any]]:
+    """Turn columns into rows; cells that are None are left out, which costs only where there are any."""
+    values = {
+        name: zip_rows(column, count) if isinstance(column, Mapping) else column
+        for name, column in columns.items()
+    }
+    full = {name: column for name, column in values.items() if None not in column}
+    names = tuple(full)
+    rows: list[dict[str, Any]] = (
+        [dict(zip(names, cells, strict=True)) for cells in zip(*full.values(), strict=True)]
+        if full
+        else [{} for _ in range(count)]
+    )
+    for name in values.keys() - full.keys():
+        for row, value in zip(rows, values[name], strict=True):
+            if value is not None:
+                row[name] = value
+    return rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from airflow_provider_nucleus.exceptions import NucleusConfigError
-from airflow_provider_nucleus.schema.batches import RowBatch, RowStream
+from airflow_provider_nucleus.schema.batches import ColumnRows, RowBatch, RowStream
 from airflow_provider_nucleus.schema.rows import SourceRow
 from airflow_provider_nucleus.sources.coco import CocoReader, Geometry
 from airflow_provider_nucleus.sources.coco_index import CocoIndex, load_index
@@ -199,7 +199,8 @@ def _mapped(
     for batch in batches:
         if apply is not None:
             batch = _map_batch(batch, apply)
-        if kind != "items":
+        columns = batch.rows if isinstance(batch.rows, ColumnRows) else None
+        if kind != "items" and not (columns is not None and columns.has_all("type", "geometry")):
             for row in batch.rows:
                 if "type" not in row or "geometry" not in row:
                     complete_row(row)

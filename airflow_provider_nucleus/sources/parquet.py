@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusValidationError
-from airflow_provider_nucleus.schema.batches import RowBatch
+from airflow_provider_nucleus.schema.batches import ColumnRows, RowBatch, zip_rows
 from airflow_provider_nucleus.schema.rows import SourceRow
 from airflow_provider_nucleus.sources.decode import loads
 from airflow_provider_nucleus.sources.files import Part, cut_off, open_path
 from airflow_provider_nucleus.sources.mapping import WIRE_FIELDS, RowMapping
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -152,7 +152,7 @@ def _convert(batch: pa.RecordBatch, plan: Plan, first: int, name: str) -> RowBat
     texts = [field for field in _JSON_FIELDS & plan.keys() if isinstance(plan[field], str)]
     for field in texts:
         values[field] = [_decoded(value, field) for value in values[field]]
-    rows = _zip_rows(values, count)
+    rows: Sequence[dict[str, Any]] = ColumnRows(values, count)
     numbers: Any = range(first, first + count)
     bad = {at for field in texts for at, value in enumerate(values[field]) if isinstance(value, _Bad)}
     if bad:
@@ -165,9 +165,10 @@ def _convert(batch: pa.RecordBatch, plan: Plan, first: int, name: str) -> RowBat
     return RowBatch(name, numbers, rows, problems)
 
 
-def _leaf_or_tree(node: Any, columns: Mapping[str, Any], count: int) -> list[Any]:
+def _leaf_or_tree(node: Any, columns: Mapping[str, Any], count: int) -> Any:
+    """Return the cells of a leaf, or columns by member."""
     if isinstance(node, dict):
-        return _zip_rows({name: _leaf_or_tree(inner, columns, count) for name, inner in node.items()}, count)
+        return {name: _leaf_or_tree(inner, columns, count) for name, inner in node.items()}
     if isinstance(node, tuple):
         return [node[0]] * count
     if node in columns:
@@ -190,24 +191,6 @@ def _field_of(column: Any, name: str) -> Any:
     return pc.struct_field(column, name)  # respects the nulls of the parent, which `field` does not
 
 
-def _zip_rows(values: Mapping[str, list[Any]], count: int) -> list[dict[str, Any]]:
-    """Turn columns into dicts; cells that are None are left out, which costs only where there are any."""
-    if not values:
-        return [{} for _ in range(count)]
-    full = {name: column for name, column in values.items() if None not in column}
-    names = tuple(full)
-    rows = (
-        [dict(zip(names, cells, strict=True)) for cells in zip(*full.values(), strict=True)]
-        if full
-        else [{} for _ in range(count)]
-    )
-    for name in values.keys() - full.keys():
-        for row, value in zip(rows, values[name], strict=True):
-            if value is not None:
-                row[name] = value
-    return rows
-
-
 def _values(column: Any) -> list[Any]:
     """Return the cells of a column as JSON-ready Python values."""
     import pyarrow as pa
@@ -217,7 +200,7 @@ def _values(column: Any) -> list[Any]:
         column, kind = column.dictionary_decode(), kind.value_type
     if pa.types.is_struct(kind):
         names = [kind.field(position).name for position in range(kind.num_fields)]
-        rows: list[Any] = _zip_rows({name: _values(_field_of(column, name)) for name in names}, len(column))
+        rows: list[Any] = zip_rows({name: _values(_field_of(column, name)) for name in names}, len(column))
         if column.null_count:
             rows = [
                 row if valid else None for row, valid in zip(rows, column.is_valid().to_pylist(), strict=True)

@@ -16,6 +16,8 @@ from urllib.parse import unquote, urlsplit
 
 from airflow_provider_nucleus.exceptions import NucleusValidationError
 from airflow_provider_nucleus.schema.annotations import BoxAnnotation, parse_annotation
+from airflow_provider_nucleus.schema.batches import ColumnRows
+from airflow_provider_nucleus.schema.box_columns import spell_box_columns
 from airflow_provider_nucleus.schema.fast import box_wire_builder
 from airflow_provider_nucleus.schema.items import is_local_location, parse_item
 from airflow_provider_nucleus.schema.predictions import BoxPrediction, parse_prediction
@@ -155,6 +157,17 @@ class Encoder:
         bad: list[BadRow] = []
         short = self._short
         annotations = self.kind == "annotations"
+        if short is not None and isinstance(rows, ColumnRows) and rows.untouched:
+            boxes = spell_box_columns(rows.columns, predictions=not annotations)
+            if boxes is not None:
+                # Ground truth is known by its task as well, of which these have none.
+                keys = [
+                    (box["reference_id"], box["annotation_id"], None)
+                    if annotations
+                    else (box["reference_id"], box["annotation_id"])
+                    for box in boxes
+                ]
+                return EncodedBatch(list(map(dump_line, boxes)), [], list(map(hash, keys)), [])
         for at, row in enumerate(rows):
             wire = short(row) if short is not None else None
             if wire is not None:

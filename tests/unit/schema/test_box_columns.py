@@ -1,0 +1,95 @@
+"""Boxes spelled from columns: never other than what the schema spells row by row; rows that are columns until asked for."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_nucleus.schema.annotations import parse_annotation
+from airflow_provider_nucleus.schema.batches import ColumnRows
+from airflow_provider_nucleus.schema.box_columns import spell_box_columns
+from airflow_provider_nucleus.schema.predictions import parse_prediction
+
+ODD = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 3),
+    st.floats(-2, 2),
+    st.sampled_from(["", " ", "car", "é", "\ud800", float("nan"), float("inf"), 2**60, 10**400, [], {}]),
+    st.sampled_from([{"a": 1.0}, {"a": 0.5}, {"a": {"b": float("nan")}}]),
+)
+GOOD = {
+    "type": "box", "label": "car", "reference_id": "i1", "annotation_id": "a1", "metadata": {"k": [1, None]},
+    "confidence": 0.5, "class_pdf": {"car": 0.25, "van": 0.75}, "track_reference_id": None, "task_id": None,
+    "embedding_vector": None,
+}  # fmt: skip
+SIDES = {"x": 1, "y": 2.5, "width": 3, "height": 4}
+OF_PREDICTIONS = {"confidence", "class_pdf"}
+
+
+def columns_of(count: int) -> dict:
+    return {name: [value] * count for name, value in GOOD.items()} | {
+        "geometry": {name: [value] * count for name, value in SIDES.items()}
+    }
+
+
+@given(
+    predictions=st.booleans(),
+    dropped=st.sets(st.sampled_from(sorted(GOOD)), max_size=4),
+    changed=st.lists(
+        st.tuples(st.sampled_from([*GOOD, *SIDES, "colour"]), st.integers(0, 2), ODD), max_size=3
+    ),
+)
+@settings(max_examples=400, deadline=None)
+def test_columns_are_never_spelled_wrong(predictions, dropped, changed):
+    """For columns with any mixture of odd cells: what is spelled is, row by row, what the schema spells."""
+    columns = columns_of(3)
+    for name in dropped | (set() if predictions else OF_PREDICTIONS):
+        del columns[name]
+    for name, at, value in changed:
+        place = columns["geometry"] if name in SIDES else columns
+        place.setdefault(name, [None] * 3)[at] = value
+
+    spelled = spell_box_columns(columns, predictions=predictions)
+
+    if spelled is not None:
+        parse = parse_prediction if predictions else parse_annotation
+        expected = [parse(row).to_wire() for row in ColumnRows(columns, 3)]
+        assert spelled == expected
+        assert [list(row) for row in spelled] == [list(row) for row in expected]
+
+
+@pytest.mark.parametrize("predictions", [True, False])
+@pytest.mark.parametrize("dropped", [set(), {"annotation_id", "metadata", "class_pdf"}])
+def test_plain_columns_are_spelled(predictions, dropped):
+    """Otherwise the property above would hold for nothing."""
+    columns = columns_of(3)
+    for name in dropped | (set() if predictions else OF_PREDICTIONS):
+        columns.pop(name, None)
+
+    assert spell_box_columns(columns, predictions=predictions) is not None
+
+
+@pytest.mark.parametrize("name", ["label", "reference_id", "annotation_id", "metadata", "type"])
+def test_a_field_that_is_still_an_object_is_left_to_the_rows(name):
+    """Members of a field are no cells of it, however many there are."""
+    columns = columns_of(1) | {name: {"box": ["box"]}}
+
+    assert spell_box_columns(columns, predictions=True) is None
+
+
+def test_rows_are_made_once_and_leave_out_absent_cells():
+    """Who changes a row changes the row that everybody sees, and the columns no longer speak for it."""
+    rows = ColumnRows({"a": [1, None], "b": {"x": [None, 2]}, "c": [None, None]}, 2)
+    assert rows.untouched
+    assert rows.has_all("b")
+    assert not rows.has_all("a")
+    assert not rows.has_all("d")
+
+    rows[0]["a"] = 5
+
+    assert list(rows) == [{"a": 5, "b": {}}, {"b": {"x": 2}}]
+    assert rows[1:] == [{"b": {"x": 2}}]
+    assert len(rows) == 2
+    assert not rows.untouched
