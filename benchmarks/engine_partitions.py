@@ -1,6 +1,6 @@
 """Stream many partitions through two processes and merge: COCO's twelve numbers of up to a hundred million predictions.
 
-    python benchmarks/engine_partitions.py --parts 550      # 100 million predictions, about two minutes
+    python benchmarks/engine_partitions.py                  # once, ten, a hundred times data (a), and 100 million predictions
 
 Every part has the 5,000 images of data (a) under other image numbers and with slightly other confidences; a worker
 makes it itself, so that nothing but results passes between processes. Writes benchmarks/results/engine-partitions.md.
@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import json
 import os
 import resource
+import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -56,38 +58,71 @@ class Part:
         return truth, predictions
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--parts", type=int, default=55)
-    parser.add_argument("--workers", type=int, default=2)
-    options = parser.parse_args()
+def run(parts: int, workers: int) -> dict:
+    """Map and reduce so many parts in this process and its workers."""
     plan = Plan(engine_data.CLASSES, rule=None)
     begin = time.perf_counter()
-    sources = (Part(number) for number in range(options.parts))
-    merged = merge(map_parts(sources, plan=plan, workers=options.workers, pool="processes"))
+    sources = (Part(number) for number in range(parts))
+    merged = merge(map_parts(sources, plan=plan, workers=workers, pool="processes"))
     mapped = time.perf_counter()
     numbers = coco_result(merged.coco).numbers
     done = time.perf_counter()
     single = next(map_parts([Part(0)], plan=plan))
-    apart = abs(numbers["AR100"].value - coco_result(single.coco).numbers["AR100"].value)
-    worker = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    page = f"""# Many partitions
+    return {
+        "parts": parts,
+        "predictions": len(merged.coco),
+        "map": mapped - begin,
+        "reduce": done - mapped,
+        "worker": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,
+        "own": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "apart": abs(numbers["AR100"].value - coco_result(single.coco).numbers["AR100"].value),
+    }
 
-{dt.datetime.now(dt.UTC):%Y-%m-%d}; {os.cpu_count()} cores, load {os.getloadavg()[1]:.1f}; NumPy {np.__version__}.
 
-| predictions | images | workers | map s | reduce s | peak MB of a worker | peak MB of the reduce |
-|---|---|---|---|---|---|---|
-| {len(merged.coco):,} | {options.parts * IMAGES:,} | {options.workers} | {mapped - begin:.1f} | {done - mapped:.1f} \
-| {worker:.0f} | {own:.0f} |
-
-The map includes the start of the processes and making the data. AR100 differs from that of one part by {apart:.0e}.
-"""
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--parts", default="1,10,100,552", help="so many parts each, separated by commas")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument(
+        "--one", action="store_true", help="run one size in this process and print what it took"
+    )
+    options = parser.parse_args()
+    if options.one:
+        print(json.dumps(run(int(options.parts), options.workers)))
+        return 0
+    load, rows = os.getloadavg()[0], []
+    for parts in options.parts.split(","):
+        # A process of its own for each: peak memory is that of the process's whole life.
+        command = [sys.executable, __file__, "--one", "--parts", parts, "--workers", str(options.workers)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        rows.append(json.loads(done.stdout.splitlines()[-1]))
+        print(rows[-1], file=sys.stderr, flush=True)
+    page = render(rows, workers=options.workers, load=load)
     print(page)
     target = HERE / "results" / "engine-partitions.md"
     target.parent.mkdir(exist_ok=True)
     target.write_text(page)
     return 0
+
+
+def render(rows: list[dict], *, workers: int, load: float) -> str:
+    """Return the page."""
+    lines = "".join(
+        f"| {row['parts']} | {row['predictions']:,} | {row['parts'] * IMAGES:,} | {row['map']:.1f} | {row['reduce']:.1f} "
+        f"| {(row['map'] + row['reduce']) / row['predictions'] * 1e6:.2f} | {row['worker']:.0f} | {row['own']:.0f} |\n"
+        for row in rows
+    )
+    return f"""# Many partitions
+
+{dt.datetime.now(dt.UTC):%Y-%m-%d}; {os.cpu_count()} cores, load {load:.1f} at the start; {workers} workers; NumPy {np.__version__}.
+COCO's twelve numbers; a part is data (a), 5,000 images. How: see the head of `benchmarks/engine_partitions.py`.
+
+| parts | predictions | images | map s | reduce s | seconds per million | peak MB of a worker | peak MB of the reduce |
+|---:|---:|---:|---:|---:|---:|---:|---:|
+{lines}
+The map includes the start of the processes and making the data. AR100 differs from that of one part by at most {max(row["apart"] for row in rows):.0e}.
+A worker holds one part, however many there are; the reduce holds 27 bytes of every prediction.
+"""
 
 
 if __name__ == "__main__":
