@@ -32,6 +32,7 @@ demo: $(VENV)/.package  ## Evaluate two detectors through real Airflow on the em
 
 .PHONY: serve
 serve: $(VENV)/.package  ## Keep the embedded Nucleus running on what the last demo left (PORT=8787)
+	@test -d "$(DEMO_DIR)/nucleus" || { echo "There is nothing to serve in $(DEMO_DIR) yet: run make demo first." >&2; exit 1; }
 	@exec $(BIN)/nucleus-local serve --data-dir "$(DEMO_DIR)/nucleus" --port $(PORT)
 
 .PHONY: test

@@ -55,8 +55,10 @@ class NucleusConfig:
         except ValueError:
             raise self._wrong("endpoint", "is not a URL") from None
         if not usable:
+            # What stands before an @ can be a key.
             raise self._wrong(
-                "endpoint", f"must look like {CLOUD_ENDPOINT}, got {parts.scheme}://{parts.hostname or ''}"
+                "endpoint",
+                f"must look like {CLOUD_ENDPOINT}, got {self.redact(self.endpoint.rpartition('@')[2])!r}",
             )
         if parts.username is not None or parts.password is not None:
             raise self._wrong("endpoint", "must not contain credentials: the key has its own field")

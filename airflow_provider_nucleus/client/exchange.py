@@ -39,6 +39,9 @@ log = logging.getLogger(__name__)
 ERROR_BODY_LIMIT = 65_536
 """Bytes of an error's body that transports need to read."""
 
+_TELL_AGAIN = 20.0
+"""Seconds of failures after which the log says that they go on."""
+
 _MAX_REDIRECTS = 5
 
 _UPLOAD_TIMEOUT = 600.0
@@ -96,7 +99,7 @@ def exchange(
 
     Returns what the call's `parse` makes of the answer. Raises NucleusConnectionError or a NucleusAPIError.
     """
-    started = clock()
+    started = told = clock()
     attempt = 0
     while True:
         attempt += 1
@@ -132,8 +135,10 @@ def exchange(
             )
         if delay is None:
             raise error
-        # The first failure is news; its repetitions are not.
-        level = logging.WARNING if attempt == 1 else logging.DEBUG
+        # The first failure is news and its repetitions are not, but neither is there silence while they go on.
+        quiet = attempt > 1 and clock() - told < _TELL_AGAIN
+        level = logging.DEBUG if quiet else logging.WARNING
+        told = told if quiet else clock()
         log.log(
             level, "%s Trying again in %.1f s (attempt %d of %d)", error, delay, attempt + 1, policy.attempts
         )

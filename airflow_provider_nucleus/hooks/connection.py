@@ -3,7 +3,7 @@
 Precedence, per value:
 
 =====================  ====================================================================================
-endpoint               extra ``endpoint``; else host (a full URL, or host + port with ``schema`` as protocol);
+endpoint               extra ``endpoint``; else host + port (a full URL, or a name with ``schema`` as protocol);
                        else Scale's cloud
 API key                password (and nowhere else: a login is shown in clear text)
 limited access key     extra ``limited_access_key``; excludes an API key
@@ -18,6 +18,8 @@ mean "not set", and ``"true"``, ``"0"`` or ``"30"`` mean what they say.
 from __future__ import annotations
 
 import math
+import re
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_nucleus.client.config import CLOUD_ENDPOINT, NucleusConfig
@@ -35,6 +37,10 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.exceptions import NucleusError
 
 __all__ = ["AirflowConnection", "connection_hint", "parse_connection"]
+
+_FIELDS = ("endpoint", "limited_access_key", "verify_tls", "timeout")
+_EMBEDDED_KEY = "local_"
+"""What the keys that an embedded Nucleus generates begin with."""
 
 _TRUE = frozenset({"true", "yes", "on", "1", "t", "y"})
 _FALSE = frozenset({"false", "no", "off", "0", "f", "n"})
@@ -58,6 +64,7 @@ def parse_connection(conn: AirflowConnection, extra: Mapping[str, Any]) -> Nucle
     Raises NucleusConfigError naming the field and the connection id; never with a key in its text.
     """
     reader = _Reader(conn.conn_id, extra)
+    _check_names(extra, reader)
     api_key = _text(conn.password)
     limited_access_key = reader.text("limited_access_key")
     if api_key and limited_access_key:
@@ -78,8 +85,15 @@ def parse_connection(conn: AirflowConnection, extra: Mapping[str, Any]) -> Nucle
             "holds no API key, and limited_access_key is empty too",
             hint="Fill in the API key of your Nucleus account, or the key that `nucleus-local serve` printed.",
         )
+    endpoint = _endpoint(conn, reader)
+    if endpoint == CLOUD_ENDPOINT and (api_key or "").startswith(_EMBEDDED_KEY):
+        raise reader.error(
+            "endpoint",
+            "is empty, which means Scale's cloud, but the API key is that of an embedded Nucleus",
+            hint="Fill in the address that `nucleus-local serve` printed.",
+        )
     return NucleusConfig(
-        endpoint=_endpoint(conn, reader),
+        endpoint=endpoint,
         api_key=api_key,
         limited_access_key=limited_access_key,
         verify_tls=reader.flag("verify_tls", default=True),
@@ -112,10 +126,28 @@ def _endpoint(conn: AirflowConnection, reader: _Reader) -> str:
     if (from_extra := reader.text("endpoint")) is not None or host is None:
         return from_extra or CLOUD_ENDPOINT
     if "://" in host:
-        return host
+        return _with_port(host, conn.port)
     name, _, path = host.partition("/")
     port = f":{conn.port}" if conn.port else ""
     return f"{_text(conn.schema) or 'https'}://{name}{port}/{path or 'v1/nucleus'}"
+
+
+def _with_port(url: str, port: int | None) -> str:
+    """Return a host given as URL with the port of the connection, unless it has one of its own."""
+    scheme, _, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    if port and not re.search(r":\d+$", host):
+        return f"{scheme}://{host}:{port}{slash}{path}"
+    return url
+
+
+def _check_names(extra: Mapping[str, Any], reader: _Reader) -> None:
+    """Refuse what is nearly the name of a field: without its endpoint a key would go to Scale's cloud."""
+    for name in extra:
+        if name not in _FIELDS and (meant := get_close_matches(name, _FIELDS, n=1, cutoff=0.75)):
+            raise reader.error(
+                name, f"is no field of the extra; {meant[0]} is", hint=f"Call it {meant[0]}, or remove it."
+            )
 
 
 class _Reader:

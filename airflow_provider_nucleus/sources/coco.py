@@ -71,7 +71,7 @@ class CocoReader:
             raise NucleusConfigError(
                 f"{part.name} holds COCO results, which name neither images nor categories.",
                 field="categories",
-                hint="Pass the ground truth file as categories= (and images= when they are in another file).",
+                hint="Name the ground truth file: ground_truth= of an upload operator, categories= of open_rows.",
             )
         own = index or load_index(part.path, reference_id=self.reference_id)
         yield from self._section(part, "annotations", lambda element: self._object_rows(element, own))

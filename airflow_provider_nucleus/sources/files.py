@@ -81,6 +81,8 @@ def find_parts(source: Any) -> list[Part]:
         return _parts_of(path, _shown(path))
     except OSError as error:
         raise unreadable(_shown(path), error) from error
+    except ImportError as error:
+        raise no_file_system(_shown(path), error) from None
 
 
 def _parts_of(path: Any, name: str) -> list[Part]:
@@ -114,6 +116,8 @@ def open_path(path: Any) -> IO[bytes]:
         opened: IO[bytes] = to_path(path).open("rb")
     except OSError as error:
         raise unreadable(name, error) from error
+    except ImportError as error:
+        raise no_file_system(name, error) from None
     return cast("IO[bytes]", _Stored(opened, name))
 
 
@@ -155,6 +159,15 @@ def cut_off(name: str, what: str) -> NucleusSourceError:
 def unreadable(name: str, error: OSError) -> NucleusSourceError:
     """Return the error for a file whose storage fails."""
     return NucleusSourceError(f"cannot be read: {type(error).__name__}: {error}", source=name)
+
+
+def no_file_system(name: str, error: ImportError) -> NucleusConfigError:
+    """Return the error for an address whose file system is not installed; fsspec says which package has it."""
+    return NucleusConfigError(
+        f"{name} cannot be opened: {error}.",
+        hint="Install that package where tasks run; Airflow's provider of the store brings it, "
+        "for example apache-airflow-providers-amazon[s3fs].",
+    )
 
 
 class _Stored(io.RawIOBase):

@@ -250,6 +250,11 @@ class Upload:
             prepared.rejected,
             prepared.duplicates,
         )
+        if not prepared.rows:
+            self._log.warning(
+                "The input has no rows: nothing is sent to %s, and what is there already stays as it is",
+                self.target,
+            )
         return prepared
 
     def _cut(self, has: Callable[[str], bool]) -> Cut:

@@ -76,7 +76,8 @@ def opened(root: Path) -> Generator[WorkDir, None, None]:
     """
     if root.is_dir() and any(root.iterdir()) and not (root / _MARK).exists():
         raise DemoError(
-            f"{root} holds other things than a demonstration. Name an empty or new folder with --work-dir."
+            f"{root} holds other things than a demonstration. Name an empty or new folder with --work-dir "
+            "(`make demo DEMO_DIR=...`)."
         )
     work = WorkDir(root)
     try:
@@ -89,7 +90,8 @@ def opened(root: Path) -> Generator[WorkDir, None, None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise DemoError(
-                f"Another demonstration is running in {root}. Wait for it, or name another folder with --work-dir."
+                f"Another demonstration is running in {root}. Wait for it, or name another folder with --work-dir "
+                "(`make demo DEMO_DIR=...`)."
             ) from None
         _empty(work)
         yield work
@@ -105,7 +107,7 @@ def _empty(work: WorkDir) -> None:
         except DataDirError:
             raise DemoError(
                 f"The last results in {work.nucleus} are still being served. Stop that server, or name another folder "
-                "with --work-dir; nothing was changed."
+                "with --work-dir (`make demo DEMO_DIR=...`); nothing was changed."
             ) from None
     for folder in (work.nucleus, work.pictures, work.batch, work.results, work.logs):
         if folder.exists():

@@ -512,6 +512,17 @@ def test_trouble_is_logged_once_and_its_end_once(server, transport, caplog):
     assert levels == [logging.WARNING, logging.INFO]
 
 
+def test_trouble_that_goes_on_is_told_again(server, transport, caplog):
+    """A minute of failures is no minute of silence, and still fewer lines than tries."""
+    server.answers(*[Reply(503, {}, headers={"Retry-After": "9"})] * 6, Reply(200, DATASETS))
+
+    with caplog.at_level(logging.INFO, logger="airflow_provider_nucleus"):
+        transport(server).send(datasets.list_datasets())
+
+    levels = [record.levelno for record in caplog.records if record.name.endswith("exchange")]
+    assert levels == [logging.WARNING] * 3 + [logging.INFO]
+
+
 def test_pages_are_walked_until_the_last(server, transport):
     """Tokens travel back; the end is a token that says nothing."""
     item = {"reference_id": "a", "image_url": "s3://b/a.png"}

@@ -69,6 +69,8 @@ def test_timeout_arrives_as_text_or_as_number(text):
         ({}, {"endpoint": "http://localhost:8787/v1/nucleus/"}, "http://localhost:8787/v1/nucleus"),
         ({"host": "other"}, {"endpoint": "http://localhost:1/v1/nucleus"}, "http://localhost:1/v1/nucleus"),
         ({"host": "http://localhost:1/v1/nucleus"}, {}, "http://localhost:1/v1/nucleus"),
+        ({"host": "http://localhost/v1/nucleus", "port": 8787}, {}, "http://localhost:8787/v1/nucleus"),
+        ({"host": "http://localhost:1/v1/nucleus", "port": 8787}, {}, "http://localhost:1/v1/nucleus"),
         ({"host": "localhost", "port": 8787, "schema": "http"}, {}, "http://localhost:8787/v1/nucleus"),
         ({"host": "ml.example.com"}, {}, "https://ml.example.com/v1/nucleus"),
         ({"host": "ml.example.com/api"}, {}, "https://ml.example.com/api"),
@@ -93,6 +95,8 @@ def test_endpoint_precedence(changes, extra, endpoint):
         ({}, {"endpoint": f"http://{KEY}@localhost/v1/nucleus"}, "endpoint"),
         ({}, {"endpoint": f"http://localhost/v1/nucleus?key={KEY}x"}, "endpoint"),
         ({}, {"endpoint": 8787}, "endpoint"),
+        ({}, {"endpont": "http://localhost:8787/v1/nucleus"}, "endpont"),
+        ({}, {"verify_tsl": False}, "verify_tsl"),
         ({}, {"verify_tls": "maybe"}, "verify_tls"),
         ({}, {"timeout": "soon"}, "timeout"),
         ({}, {"timeout": 0}, "timeout"),
@@ -109,6 +113,25 @@ def test_complaints_name_field_and_connection_and_no_key(changes, extra, field):
     assert field in str(caught.value)
     assert "'nuc'" in str(caught.value)
     assert KEY not in str(caught.value)
+
+
+def test_what_was_typed_as_endpoint_is_shown():
+    """Without it nobody sees that only the protocol is missing."""
+    with pytest.raises(NucleusConfigError, match=r"got 'localhost:8787/v1/nucleus'"):
+        parse_connection(conn(), {"endpoint": "localhost:8787/v1/nucleus"})
+
+
+def test_other_extras_are_nobodys_business():
+    """What resembles no field of ours may serve something else."""
+    assert parse_connection(conn(), {"team": "vision"}).api_key == KEY
+
+
+def test_key_of_an_embedded_nucleus_is_not_sent_to_the_cloud():
+    """A forgotten endpoint means the cloud, which such a key cannot be meant for."""
+    with pytest.raises(NucleusConfigError, match="embedded Nucleus") as caught:
+        parse_connection(conn(password="local_0123456789abcdef"), {})
+
+    assert caught.value.field == "endpoint"
 
 
 def test_limited_access_key_replaces_the_api_key():

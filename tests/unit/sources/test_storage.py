@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from airflow_provider_nucleus.exceptions import NucleusSourceError
+from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusSourceError
 from airflow_provider_nucleus.sources import fingerprint, open_rows
+from airflow_provider_nucleus.sources.files import find_parts, open_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,3 +120,27 @@ def test_trouble_of_the_storage_is_told_from_a_damaged_file(name: str, share: fl
         list(open_rows(far, kind="predictions"))
     assert caught.value.retryable
     assert caught.value.__cause__ is error
+
+
+@pytest.mark.parametrize("use", [find_parts, open_path])
+def test_a_file_system_that_is_not_installed_is_named(use):
+    """What fsspec says about its missing package, with what to install."""
+
+    class Address:
+        """A path whose file system cannot be imported, as s3:// without s3fs."""
+
+        def open(self, mode: str):
+            raise ImportError("Install s3fs to access S3")
+
+        def is_dir(self):
+            raise ImportError("Install s3fs to access S3")
+
+        def __str__(self):
+            return "s3://batches/today"
+
+    with pytest.raises(
+        NucleusConfigError, match=r"s3://batches/today cannot be opened: Install s3fs"
+    ) as caught:
+        use(Address())
+
+    assert "apache-airflow-providers-amazon[s3fs]" in str(caught.value)

@@ -33,6 +33,14 @@ def test_every_row_arrives_once(bench: Bench, asynchronous: bool):
     assert bench.stored_ids() == sorted(row["annotation_id"] for row in rows)
 
 
+def test_input_without_rows_is_warned_about(bench: Bench, caplog):
+    """It stores nothing and takes nothing away, which looks like success all too easily."""
+    summary = bench.upload([]).run()
+
+    assert summary.rows == 0
+    assert any("has no rows" in record.message and record.levelname == "WARNING" for record in caplog.records)
+
+
 @pytest.mark.parametrize("asynchronous", [True, False])
 def test_update_replaces(bench: Bench, asynchronous: bool):
     """With update the rows that exist are replaced and counted as processed."""
