@@ -90,27 +90,36 @@ def predict(found: World, predictions: Iterable[Row]) -> None:
 def coco_world(client: official.NucleusClient, folder: Path, predictions: str) -> World:
     """Upload a COCO ground truth and the boxes of a result file as a user would, crowds and areas in the metadata."""
     document = json.loads((folder / "ground_truth.json").read_text())
-    names = {entry["id"]: entry["name"] for entry in document["categories"]}
-    images = {entry["id"]: entry["file_name"] for entry in document["images"]}
-    found = world(client, {images[key]: {} for key in sorted(images)}, [], [], benchmark=False)
-
-    def box(kind: Any, number: int, entry: dict[str, Any], **more: Any) -> Any:
-        return kind(
-            names[entry["category_id"]],
-            *entry["bbox"],
-            reference_id=images[entry["image_id"]],
-            annotation_id=str(number),
-            **more,
-        )
-
+    names = {entry["id"]: entry["file_name"] for entry in document["images"]}
+    found = world(client, {names[key]: {} for key in sorted(names)}, [], [], benchmark=False)
     found.dataset.annotate([
-        box(official.BoxAnnotation, n, entry, metadata={"iscrowd": entry["iscrowd"], "area": entry["area"]})
+        _coco_box(
+            official.BoxAnnotation,
+            document,
+            n,
+            entry,
+            metadata={"iscrowd": entry["iscrowd"], "area": entry["area"]},
+        )
         for n, entry in enumerate(document["annotations"])
     ])
-    results = json.loads((folder / predictions).read_text())
-    found.model.upload_predictions([
-        box(official.BoxPrediction, n, entry, confidence=entry["score"], dataset_id=found.dataset.id)
-        for n, entry in enumerate(results)
-    ])
+    coco_predictions(found, folder, predictions)
     found.benchmark = client.create_benchmark("coco", dataset_id=found.dataset.id, verbose=False)
     return found
+
+
+def coco_predictions(found: World, folder: Path, predictions: str) -> None:
+    """Upload the boxes of a COCO result file, run-free."""
+    document = json.loads((folder / "ground_truth.json").read_text())
+    results = json.loads((folder / predictions).read_text())
+    found.model.upload_predictions([
+        _coco_box(
+            official.BoxPrediction, document, n, entry, confidence=entry["score"], dataset_id=found.dataset.id
+        )
+        for n, entry in enumerate(results)
+    ])
+
+
+def _coco_box(kind: Any, document: dict[str, Any], number: int, entry: dict[str, Any], **more: Any) -> Any:
+    (label,) = (known["name"] for known in document["categories"] if known["id"] == entry["category_id"])
+    (image,) = (known["file_name"] for known in document["images"] if known["id"] == entry["image_id"])
+    return kind(label, *entry["bbox"], reference_id=image, annotation_id=str(number), **more)

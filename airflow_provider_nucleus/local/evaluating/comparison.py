@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 import numpy as np
 
 from airflow_provider_nucleus.evaluation.arrays import NONE
-from airflow_provider_nucleus.evaluation.changes import changed_objects
+from airflow_provider_nucleus.evaluation.changes import changed_objects, same_ground_truth
 from airflow_provider_nucleus.evaluation.compare import BootstrapOptions, Entry, compare
+from airflow_provider_nucleus.evaluation.labels import LabelRule, Vocabulary
 from airflow_provider_nucleus.evaluation.metric import undefined
 from airflow_provider_nucleus.local.errors import ConflictError
 from airflow_provider_nucleus.local.store.ids import ANNOTATION, ITEM, PREDICTION, numbered
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.changes import Changes
+    from airflow_provider_nucleus.evaluation.columns import Columns
     from airflow_provider_nucleus.evaluation.compare import Difference
+    from airflow_provider_nucleus.evaluation.matching import Matches
     from airflow_provider_nucleus.local.evaluating.loaded import Loaded
 
 __all__ = ["CHANGES", "Change", "changes_of", "comparison_of", "require_comparable"]
@@ -72,7 +75,10 @@ def comparison_of(
     options = BootstrapOptions(replicates=replicates, ap_replicates=ap_replicates)
     # AP over what either predicts: a family only one of them predicts is missed by the other.
     families = {*baseline.ap_families, *other.ap_families}
-    entries = [Entry(side.id, side.matches, side.coco_over(families)) for side in (baseline, other)]
+    entries = [
+        Entry(side.id, matches, side.coco_over(families))
+        for side, matches in zip((baseline, other), _matches_alike(baseline, other), strict=True)
+    ]
     (found,) = compare(
         entries,
         images=int(baseline.items.size),
@@ -93,20 +99,64 @@ def comparison_of(
             "seed": options.seed,
         },
         "differences": {
-            name: _difference(_without_ap(value, baseline.no_ap or other.no_ap, name))
+            name: _difference(
+                _without_ap(value, baseline.no_ap, other.no_ap) if name.startswith("AP") else value
+            )
             for name, value in found.differences.items()
         },
         "changes": {name: int(getattr(found.changes, name).size) for name in CHANGES},
     }
 
 
-def _without_ap(value: Difference, reason: str | None, name: str) -> Difference:
-    """Say why there is no AP where the labels leave none."""
-    if reason is None or not name.startswith("AP"):
+def _matches_alike(baseline: Loaded, other: Loaded) -> tuple[Matches, Matches]:
+    """Return both matches with label codes of one vocabulary; raises :class:`ConflictError` if they are of other objects.
+
+    An evaluation numbers the labels it has seen, those of the predictions included, so that ground truth of one label has
+    different codes as soon as the models name different labels. The classes of AP are numbered so too, but each side's
+    AP is a mean over its own: those are never compared.
+    """
+    shared = Vocabulary.of(baseline.labels, other.labels)
+    first, second = _recoded(baseline, shared), _recoded(other, shared)
+    try:
+        same_ground_truth(first, second)
+    except ValueError as error:
+        raise ConflictError(
+            f"Evaluations {baseline.id} and {other.id} cannot be compared: {error}. Evaluate both models anew on one "
+            "benchmark, then compare."
+        ) from error
+    return first, second
+
+
+def _recoded(side: Loaded, shared: Vocabulary) -> Matches:
+    if side.labels == shared:
+        return side.matches
+    code = shared.encode(side.labels.names)
+
+    def recoded(columns: Columns) -> Columns:
+        return replace(columns, label=code[columns.label])
+
+    return replace(
+        side.matches,
+        ground_truth=recoded(side.truth),
+        predictions=recoded(side.predictions),
+        rule=LabelRule.from_names(side.taxonomy.pairs, shared),
+    )
+
+
+def _without_ap(value: Difference, of_baseline: str | None, of_other: str | None) -> Difference:
+    """Say why there is no AP, and no difference of it, where the labels of either leave none."""
+    reason = of_baseline or of_other
+    if reason is None:
         return value
     nothing = undefined(reason)
     return replace(
-        value, baseline=nothing, other=nothing, difference=nothing, low=nothing, high=nothing, higher=nothing
+        value,
+        baseline=value.baseline if of_baseline is None else undefined(of_baseline),
+        other=value.other if of_other is None else undefined(of_other),
+        difference=nothing,
+        low=nothing,
+        high=nothing,
+        higher=nothing,
     )
 
 
@@ -133,9 +183,8 @@ def changes_of(
     offset: int,
 ) -> dict[str, Any]:
     """Return a page of the ground truth that one found and the other did not (or both, or neither)."""
-    found = changed_objects(
-        baseline.matches, other.matches, threshold=threshold, minimum_confidence=minimum_confidence
-    )
+    first, second = _matches_alike(baseline, other)
+    found = changed_objects(first, second, threshold=threshold, minimum_confidence=minimum_confidence)
     rows = getattr(found, change)
     return {
         "change": change,
