@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -37,6 +37,7 @@ IouType = Literal["bbox", "segm", "keypoints"]
 Rows = list[dict[str, Any]]
 
 UNKNOWN_CATEGORY = "category unknown to the ground truth"
+BOX_AS_MASK = "result without segmentation (evaluated as the area of its box, as pycocotools does)"
 
 
 class CocoFormatError(ValueError):
@@ -62,10 +63,14 @@ class CocoTruth:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CocoResults:
-    """A result list encoded against one ground truth; *excluded* counts rows left out by reason."""
+    """A result list encoded against one ground truth; *excluded* counts rows left out by reason.
+
+    *notes* counts rows that were taken for something they do not say they are.
+    """
 
     columns: Columns
     excluded: Mapping[str, int]
+    notes: Mapping[str, int] = field(default_factory=dict)
 
 
 def read_truth(source: Path | bytes, *, iou_type: IouType = "bbox") -> CocoTruth:
@@ -123,8 +128,7 @@ def read_results(source: Path | bytes, truth: CocoTruth) -> CocoResults:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise CocoFormatError(f"{where} is not a COCO result list: a JSON list of objects")
     reader = _Reader(where=where, images=truth.images, categories=truth.categories, sizes=truth.sizes)
-    side, excluded = reader.results(rows, truth.iou_type)
-    return CocoResults(columns=side, excluded=excluded)
+    return reader.results(rows, truth.iou_type)
 
 
 def _parse(source: Path | bytes) -> tuple[str, Any]:
@@ -200,7 +204,7 @@ class _Reader:
         ignore = np.zeros(len(rows), dtype=np.bool_)
         geometry: Geometry
         if iou_type == "segm":
-            geometry = self._masks(rows, image, name)
+            geometry = self._masks(self._segmentations(rows, "annotations"), image, name)
             area = self._areas(rows, geometry.area)
         else:
             boxes = Boxes.from_xywh(self._table(rows, "bbox"))
@@ -220,7 +224,7 @@ class _Reader:
         )  # fmt: skip
         return side, excluded
 
-    def results(self, rows: Rows, iou_type: IouType) -> tuple[Columns, dict[str, int]]:
+    def results(self, rows: Rows, iou_type: IouType) -> CocoResults:
         image, category = self._ids(rows, "image_id"), self._ids(rows, "category_id")
         if (image < 0).any():
             row = int(np.argmax(image < 0))
@@ -233,18 +237,24 @@ class _Reader:
         name = self._naming(rows)
         geometry: Geometry
         area: FloatArray | None = None
+        notes: dict[str, int] = {}
         if iou_type == "keypoints":
             flat = [self._field(row, "keypoints", index) for index, row in enumerate(rows)]
             geometry = self._checked(keypoints_of_results, flat, name=name)
         elif iou_type == "segm":
-            geometry = self._masks(rows, image, name)
             if boxed:
-                # pycocotools takes the area of the box when the results carry one; ranges must agree with it.
+                # As pycocotools: where results carry a box, its area is what size ranges look at, and it is the mask of
+                # a result that has none.
                 area = Boxes.from_xywh(self._table(rows, "bbox")).area
+                shapes = [row["segmentation"] if "segmentation" in row else [row["bbox"]] for row in rows]
+                notes = _reasons({BOX_AS_MASK: sum("segmentation" not in row for row in rows)})
+            else:
+                shapes = self._segmentations(rows, "results")
+            geometry = self._masks(shapes, image, name)
         elif boxed or not rows or "segmentation" not in rows[0]:
             geometry = Boxes.from_xywh(self._table(rows, "bbox"))
         else:
-            masks = self._masks(rows, image, name)
+            masks = self._masks(self._segmentations(rows, "results"), image, name)
             geometry, area = masks.bounding_boxes, masks.area
         scores = [row.get("score") for row in rows]
         for index, score in enumerate(scores):
@@ -252,7 +262,7 @@ class _Reader:
             if score is not None and type(score) is not float and type(score) is not int:
                 raise CocoFormatError(f"{name(index)}: score is {score!r}, not a number")
         side = self._checked(columns, geometry, image, label=category, confidence=scores, area=area)
-        return side, excluded
+        return CocoResults(side, excluded, notes)
 
     def _ids(self, rows: Rows, key: str) -> IndexArray:
         known = self.images if key == "image_id" else self.categories
@@ -300,12 +310,21 @@ class _Reader:
         )
         raise CocoFormatError(f"{self._naming(rows)(wrong)}: {key} is {values[wrong]!r}, not four numbers")
 
-    def _masks(self, rows: Rows, image: IndexArray, name: Callable[[int], str]) -> Any:
+    def _segmentations(self, rows: Rows, kind: str) -> list[Any]:
+        """Return what the rows are drawn with; a box is no mask, so a row without a segmentation is refused."""
+        missing = [index for index, row in enumerate(rows) if not row.get("segmentation")]
+        if missing:
+            raise CocoFormatError(
+                f"{self._naming(rows)(missing[0])} has no 'segmentation' ({len(missing)} {kind} like it): add it, or "
+                "compare boxes with iou type bbox"
+            )
+        return [row["segmentation"] for row in rows]
+
+    def _masks(self, shapes: list[Any], image: IndexArray, name: Callable[[int], str]) -> Any:
         sizes = self.sizes[image]
         if (sizes <= 0).any():
             at = int(image[np.argmax((sizes <= 0).any(axis=1))])
             raise CocoFormatError(f"image {self.images.ids[at]!r} has no width and height: masks need them")
-        shapes = [_segmentation(row) for row in rows]
         return self._checked(masks_of, shapes, sizes=sizes, name=name)
 
     def _areas(self, rows: Rows, default: FloatArray) -> FloatArray:
@@ -325,14 +344,6 @@ class _Reader:
         except (ValueError, TypeError, OverflowError) as error:
             text = str(error)
             raise CocoFormatError(text if text.startswith(self.where) else f"{self.where}, {text}") from None
-
-
-def _segmentation(row: dict[str, Any]) -> Any:
-    """Return the segmentation of a row, or its box as a polygon, which is how pycocotools evaluates boxes as masks."""
-    if "segmentation" in row:
-        return row["segmentation"]
-    box = row.get("bbox")
-    return [box] if isinstance(box, list) and len(box) == 4 else None
 
 
 def _reasons(counts: dict[str, int]) -> dict[str, int]:

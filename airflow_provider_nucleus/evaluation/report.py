@@ -44,6 +44,7 @@ class ModelReport:
     coco: CocoResult
     counts: LabelCounts
     excluded: dict[str, int]
+    notes: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,6 +99,7 @@ class Report:
             "file": model.file,
             "predictions": model.predictions,
             "excluded": model.excluded,
+            "notes": model.notes,
         }
 
     @staticmethod
@@ -159,6 +161,7 @@ def evaluate_results(
         coco=coco_result(merged.coco, options=plan.coco),
         counts=merged.counts,
         excluded=excluded,
+        notes=dict(results.notes),
     )
 
 

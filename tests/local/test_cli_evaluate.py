@@ -164,3 +164,27 @@ def test_other_kinds_of_shapes(iou_type, capsys):
     assert main(["evaluate", *arguments, "--iou-type", iou_type, "--json"]) == 0
 
     assert ap == round(json.loads(capsys.readouterr().out)["models"][model]["AP"], 6)
+
+
+def test_boxes_are_not_evaluated_as_masks_in_silence(tmp_path, capsys):
+    """Ground truth of boxes is refused by name; results of boxes are their area, which is said under Notes."""
+    truth, (boxes, _) = files(tmp_path)
+    arguments = ["evaluate", "--predictions", str(boxes), "--iou-type", "segm"]
+
+    assert main([*arguments, "--ground-truth", str(truth)]) == 2
+    refused = capsys.readouterr()
+    assert not refused.out
+    assert "gt.json, row 0 (id 1) has no 'segmentation'" in refused.err
+
+    document = json.loads(truth.read_text())
+    for row in document["annotations"]:
+        x, y, width, height = row["bbox"]
+        row["segmentation"] = [[x, y, x + width, y, x + width, y + height / 2, x, y + height / 2]]
+    masks = tmp_path / "masks.json"
+    masks.write_text(json.dumps(document))
+    assert main([*arguments, "--ground-truth", str(masks)]) == 0
+    assert "- results: 1 x result without segmentation" in capsys.readouterr().out
+    assert main([*arguments, "--ground-truth", str(masks), "--json"]) == 0
+    model = json.loads(capsys.readouterr().out)["models"]["results"]
+    assert list(model["notes"].values()) == [1]
+    assert (model["nucleus"]["tp"], model["nucleus"]["mean_iou"]) == (1, 0.5)

@@ -60,6 +60,7 @@ REAL = [
     ("coco-val2014-100", "ground_truth.json", "predictions_fakebbox.json", "bbox"),
     ("coco-val2014-100", "ground_truth.json", "predictions_fakesegm.json", "segm"),
     ("coco-val2014-100", "ground_truth.json", "predictions_fakesegm.json", "bbox"),
+    ("coco-val2014-100", "ground_truth.json", "predictions_fakebbox.json", "segm"),
     ("shapes-polygons", "ground_truth.json", "predictions.json", "bbox"),
     ("shapes-polygons", "ground_truth.json", "predictions.json", "segm"),
     ("spacenet-buildings", "ground_truth.json", "predictions.json", "bbox"),

@@ -134,6 +134,42 @@ def test_broken_results_are_refused(content, words):
         read_results(content, read_truth(document()))
 
 
+SQUARE = [[0, 0, 4, 0, 4, 4, 0, 4]]
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"segmentation": None}, {"segmentation": []}], ids=["no", "null", "empty"]
+)
+def test_masks_need_a_segmentation_in_every_annotation(more):
+    """A box is no mask: ground truth without one is refused by name, as pycocotools stumbles over it."""
+    row = {"id": 5, "image_id": 9, "category_id": 1, "bbox": [0, 0, 4, 4]}
+    truth = document(
+        annotations=[row | {"id": 4, "segmentation": SQUARE}, row | more, row | {"id": 6} | more]
+    )
+
+    with pytest.raises(
+        CocoFormatError, match=r"row 1 \(id 5\) has no 'segmentation' \(2 annotations like it\).*bbox"
+    ):
+        read_truth(truth, iou_type="segm")
+    assert len(read_truth(truth).columns) == 3
+
+
+def test_results_that_are_boxes_are_masks_of_their_box_and_counted():
+    """As in pycocotools, where the first result has a box; without one every result needs a segmentation."""
+    row = {"id": 5, "image_id": 9, "category_id": 1, "bbox": [0, 0, 4, 4], "segmentation": SQUARE}
+    truth = read_truth(document(annotations=[row]), iou_type="segm")
+    mask = {"image_id": 9, "category_id": 1, "segmentation": SQUARE, "score": 0.5}
+
+    boxes = read_results(orjson.dumps([RESULT, RESULT | mask, RESULT]), truth)
+    assert boxes.columns.area.tolist() == [12.0, 12.0, 12.0]
+    assert boxes.columns.geometry.area.tolist() == [12.0, 16.0, 12.0]
+    assert list(boxes.notes.values()) == [2]
+    assert "box" in next(iter(boxes.notes))
+    assert read_results(orjson.dumps([mask]), truth).notes == {}
+    with pytest.raises(CocoFormatError, match=r"row 1 .*has no 'segmentation'"):
+        read_results(orjson.dumps([mask, RESULT]), truth)
+
+
 def test_results_on_a_ground_truth_without_images_belong_elsewhere():
     """An empty list of images is no error of its own."""
     truth = read_truth(document(images=[], annotations=[]))
