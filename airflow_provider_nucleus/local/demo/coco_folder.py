@@ -89,7 +89,11 @@ def coco_batch(found: CocoFolder, folder: Path) -> Batch:
         f"{len(truth.images)} images and {truth.annotations} objects from {truth.path.name}; boxes are compared."
     ]
     if truth.crowds:
-        facts.append(f"{truth.crowds} objects are crowd regions, which count like any other here.")
+        facts.append(
+            "1 object is a crowd region: it is in no count."
+            if truth.crowds == 1
+            else f"{truth.crowds} objects are crowd regions: they are in no count."
+        )
     if found.image_folder is not None:
         facts.append(f"Image files come from {found.image_folder}.")
     elif all(image.get("coco_url") or image.get("flickr_url") for image in truth.images):

@@ -72,6 +72,26 @@ def test_without_image_files_items_get_addresses(folder, tmp_path):
     assert any("No image files" in fact for fact in batch.facts)
 
 
+@pytest.mark.parametrize(
+    ("crowds", "fact"),
+    [
+        (1, "1 object is a crowd region: it is in no count."),
+        (9, "9 objects are crowd regions: they are in no count."),
+    ],
+)
+def test_crowd_regions_are_said_to_be_in_no_count(folder, tmp_path, crowds, fact):
+    """The match leaves them out; without any there is nothing to say."""
+    plain = coco_batch(find_coco(folder), tmp_path / "batch")
+    (row,) = TRUTH["annotations"]
+    rows = [row, *({**row, "id": 2 + n, "iscrowd": 1} for n in range(crowds))]
+    (folder / "instances.json").write_text(json.dumps({**TRUTH, "annotations": rows}))
+
+    batch = coco_batch(find_coco(folder), tmp_path / "batch")
+
+    assert fact in batch.facts
+    assert not any("crowd" in known for known in plain.facts)
+
+
 def test_models_are_named_after_the_result_files(folder, tmp_path):
     """Common prefixes are dropped, and the model ids name the data set."""
     batch = coco_batch(find_coco(folder), tmp_path / "batch")
