@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING
 
 import nucleus as official
@@ -10,6 +11,7 @@ import pytest
 from nucleus.evaluation_v2 import RollupGroup
 from nucleus.evaluation_v2_exclusions import BoxAreaExclusionRule, LabelExclusionRule, MetadataExclusionRule
 
+from airflow_provider_nucleus.local.evaluating.files import LAYOUT
 from airflow_provider_nucleus.local.testing import LocalNucleus
 from tests.local.conftest import Api
 from tests.local.evaluated import coco_world, predict, world
@@ -445,3 +447,61 @@ def test_failed_evaluations_say_why_and_can_be_retried(tmp_path: Path, monkeypat
         assert again.id != broken.id
         assert (again.status, again.name) == ("succeeded", "n")
         assert counts(again) == (1, 0, 0)
+
+
+def test_results_that_are_gone_leave_the_others_their_rank(
+    client: official.NucleusClient, nucleus: LocalNucleus
+):
+    """One evaluation whose files cannot be read has no score at a confidence; the board is still answered."""
+    found = world(client, {"a": {}}, [("a", "car", 0)], [("a", "car", 0, 0.9)])
+    lost, kept = found.evaluate(), found.evaluate()
+    shutil.rmtree(nucleus.data_dir / "evaluations" / lost.id)
+
+    ranked = client.leaderboard_ranking(
+        "F1", [found.benchmark.id], confidence_threshold=0.5, collapse="allEvaluations"
+    )
+
+    assert [(entry.evaluation_id, entry.score) for entry in ranked] == [(kept.id, 1.0)]
+
+
+def test_lowest_confidence_changes_no_rank(client: official.NucleusClient):
+    """A threshold that leaves every prediction is none, whatever families the model predicts."""
+    found = world(client, {"a": {}}, [("a", "car", 0), ("a", "car", 50)], [("a", "car", 0, 0.9)])
+    found.dataset.annotate([
+        official.CategoryAnnotation(label="sunny", taxonomy_name="weather", reference_id="a")
+    ])
+    found.evaluate()
+
+    scores = [
+        client.leaderboard_ranking("RECALL", [found.benchmark.id], confidence_threshold=threshold)[0].score
+        for threshold in (None, 0.0)
+    ]
+
+    assert scores[0] == scores[1]
+
+
+LAYOUT_COLUMNS = {
+    3: """
+        best_right best_right_overlap best_wrong best_wrong_overlap class_family class_label
+        coco_all_area coco_all_confidence coco_all_hit coco_all_ignored coco_all_label coco_all_row
+        coco_large_confidence coco_large_hit coco_large_ignored coco_large_label coco_large_row
+        coco_medium_confidence coco_medium_hit coco_medium_ignored coco_medium_label coco_medium_row
+        coco_small_confidence coco_small_hit coco_small_ignored coco_small_label coco_small_row
+        edge_overlap edge_place edge_prediction edge_taken edge_truth found_by items long_first
+        long_limit long_row match overlap prediction_area prediction_bucket prediction_class
+        prediction_confidence prediction_family prediction_image prediction_label prediction_number
+        prediction_ordinal prediction_raw prediction_segment ranked_area ranked_confidence ranked_label
+        ranked_overlap ranked_row ranked_truth right shown shown_overlap shown_with truth_area
+        truth_class truth_crowd truth_family truth_ignore truth_image truth_label truth_number
+        truth_ordinal truth_raw truth_segment
+    """,
+}
+
+
+def test_columns_of_a_result_belong_to_its_layout(client: official.NucleusClient, nucleus: LocalNucleus):
+    """Who adds or changes a column raises LAYOUT: results of before would be read as if they had it."""
+    found = world(client, {"a": {}}, [("a", "car", 0)], [("a", "car", 0, 0.9)]).evaluate()
+    about = json.loads((nucleus.data_dir / "evaluations" / found.id / "about.json").read_text())
+
+    assert about["layout"] == LAYOUT
+    assert about["columns"] == LAYOUT_COLUMNS[LAYOUT].split()

@@ -203,3 +203,24 @@ def test_own_routes_need_the_key_and_refuse_nonsense(nucleus: LocalNucleus, own:
     assert "minimumConfidence" in own(f"{path}/changes/{pair[1].id}", minimumConfidence="nan").json()["error"]
     assert "change" in own(f"{path}/changes/{pair[1].id}", change="moved").json()["error"]
     assert requests.post(f"{own.base}/{path}/histograms", auth=(own.key, ""), timeout=60).status_code == 405
+
+
+@pytest.mark.parametrize("name", ["filters", "query"])
+@pytest.mark.parametrize("route", ["errors", "provenance", "compare/{other}", "changes/{other}"])
+def test_answers_about_everything_refuse_filters(own: Own, pair, route: str, name: str):
+    """Ignoring what was asked would pass everything off as a part of it."""
+    first, second = pair
+    value = {"filters": '{"gtLabels": ["car"]}', "query": "metadata.x = 1"}[name]
+
+    answer = own(f"evaluations/{first.id}/{route.format(other=second.id)}", **{name: value})
+
+    assert answer.status_code == 400
+    assert f"{name} has no effect" in answer.json()["error"]
+
+
+def test_error_prices_are_those_at_one_overlap(own: Own, pair):
+    """Another one is refused, the same is not."""
+    path = f"evaluations/{pair[0].id}/errors"
+
+    assert "iouThreshold" in own(path, iouThreshold=0.9).json()["error"]
+    assert own(path, iouThreshold=0.5).ok

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LAYOUT", "ResultFiles"]
 
-LAYOUT: Final = 2
+LAYOUT: Final = 3
 """Changes when files of an older version can no longer be read."""
 
 

@@ -60,7 +60,7 @@ def read_collapse(value: Any) -> Collapse:
 def ranking(
     evaluations: Sequence[Evaluation], asked: Ranking, *, load: Callable[[str], Loaded]
 ) -> list[dict[str, Any]]:
-    """Return the entries, best first; equal scores share a rank."""
+    """Return the entries, best first; equal scores share a rank. What has no score has no entry."""
     scored = [(_score(evaluation, asked, load), evaluation) for evaluation in evaluations]
     known = [(score, evaluation) for score, evaluation in scored if score is not None]
     ordered = _best_first(known, asked.collapse)
@@ -104,12 +104,13 @@ def _score(evaluation: Evaluation, asked: Ranking, load: Callable[[str], Loaded]
         counts = _summary(evaluation)["totalCounts"]
         tp, fp, fn = counts["tp"], counts["fp"], counts["fn"]
     else:
-        loaded = load(evaluation.id)
+        try:
+            loaded = load(evaluation.id)
+        except FileNotFoundError:
+            # Gone, or written by another version: no reason to leave the others without a rank.
+            return None
         found = total_counts(
-            loaded.matches,
-            THRESHOLD,
-            predictions=loaded.predictions.confidence >= asked.confidence,
-            ground_truth=loaded.curve_truth.counted,
+            loaded.matches, THRESHOLD, predictions=loaded.predictions.confidence >= asked.confidence
         )
         tp, fp, fn = found.true_positives, found.false_positives, found.false_negatives
     numerator, denominator = {

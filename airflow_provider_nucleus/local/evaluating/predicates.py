@@ -48,33 +48,51 @@ class Predicate:
 
         The comparison comes before the check of the type: it is the cheaper one, and few rows are left for the other.
         """
-        if self.op in {"EQ", "IN"}:
-            alternatives = [self._equal(column, wanted) for wanted in self.values]
-            joined = alternatives[0]
-            for alternative in alternatives[1:]:
-                joined = joined + " OR " + alternative
-            return Fragment("(") + joined + ")"
-        limit = self.values[0]
-        assert isinstance(limit, str | int | float), (
-            "what GT and LT compare with is checked when they are read"
-        )
-        return self._compared(column, ">" if self.op == "GT" else "<", limit)
+        texts = [value for value in self.values if isinstance(value, str)]
+        numbers = [
+            float(value)
+            for value in self.values
+            if isinstance(value, int | float) and not isinstance(value, bool)
+        ]
+        if self.op not in {"EQ", "IN"}:
+            sign = ">" if self.op == "GT" else "<"
+            return (
+                self._text(column, f"{sign} ?", texts[0])
+                if texts
+                else self._number(column, f"{sign} ?", numbers[0])
+            )
+        alternatives: list[Fragment] = []
+        # All values of a type are looked up together: a list may have thousands.
+        if texts:
+            alternatives.append(self._text(column, "IN (SELECT unnest(?::VARCHAR[]))", texts))
+        if numbers:
+            alternatives.append(self._number(column, "IN (SELECT unnest(?::DOUBLE[]))", numbers))
+        others = {orjson.dumps(value) for value in self.values if value is None or isinstance(value, bool)}
+        alternatives += [
+            Fragment(f"json_extract({column}, ?) = ?::JSON", (_path(self.key), other.decode()))
+            for other in sorted(others)
+        ]
+        joined = alternatives[0]
+        for alternative in alternatives[1:]:
+            joined = joined + " OR " + alternative
+        return Fragment("(") + joined + ")"
 
-    def _equal(self, column: str, wanted: Scalar) -> Fragment:
-        if isinstance(wanted, str | int | float) and not isinstance(wanted, bool):
-            return self._compared(column, "=", wanted)
-        return Fragment(
-            f"json_extract({column}, ?) = ?::JSON", (_path(self.key), orjson.dumps(wanted).decode())
-        )
-
-    def _compared(self, column: str, sign: str, limit: str | float) -> Fragment:
-        """Compare text with text and numbers with numbers; a value of another type satisfies nothing."""
+    def _text(self, column: str, compared: str, wanted: Any) -> Fragment:
+        """Compare text; a value of another type satisfies nothing."""
         path = _path(self.key)
-        value, types = f"json_extract_string({column}, ?)", "'VARCHAR'"
-        if not isinstance(limit, str):
-            value, types = f"TRY_CAST({value} AS DOUBLE)", "'UBIGINT', 'BIGINT', 'DOUBLE', 'HUGEINT'"
-            limit = float(limit)
-        return Fragment(f"({value} {sign} ? AND json_type({column}, ?) IN ({types}))", (path, limit, path))
+        return Fragment(
+            f"(json_extract_string({column}, ?) {compared} AND json_type({column}, ?) = 'VARCHAR')",
+            (path, wanted, path),
+        )
+
+    def _number(self, column: str, compared: str, wanted: Any) -> Fragment:
+        """Compare numbers; a value of another type satisfies nothing."""
+        path = _path(self.key)
+        return Fragment(
+            f"(TRY_CAST(json_extract_string({column}, ?) AS DOUBLE) {compared} "
+            f"AND json_type({column}, ?) IN ('UBIGINT', 'BIGINT', 'DOUBLE', 'HUGEINT'))",
+            (path, wanted, path),
+        )
 
 
 def predicate(entry: Any, *, field: str) -> Predicate:

@@ -19,10 +19,11 @@ from airflow_provider_nucleus.local.wire import parse_json
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from airflow_provider_nucleus.local.evaluating.filters import Filters
     from airflow_provider_nucleus.local.evaluating.loaded import Loaded
     from airflow_provider_nucleus.local.wire import Call
 
-__all__ = ["LEAST_IOU_THRESHOLD", "ROUTES", "asked_of_query", "result", "threshold_of"]
+__all__ = ["LEAST_IOU_THRESHOLD", "ROUTES", "asked_of_query", "filters_of", "result", "threshold_of"]
 
 ROUTES: Final = RouteTable()
 
@@ -47,7 +48,7 @@ def get_charts(call: Call) -> Any:
 def post_examples(call: Call) -> Any:
     """Return a page of match rows."""
     body = snake_body(call)
-    request, filters = read_request(body), read_filters(body.get("filters") or {}, body.get("query"))
+    request, filters = read_request(body), filters_of(body)
     loaded = result(call)
     with call.db.read() as cursor:
         selection = select(cursor, loaded, filters, threshold=THRESHOLD)
@@ -63,7 +64,7 @@ def get_filter_schema(call: Call) -> Any:
 
 
 def _charts(call: Call, asked: Mapping[str, Any]) -> Any:
-    filters = read_filters(asked.get("filters") or {}, asked.get("query"))
+    filters = filters_of(asked)
     threshold = threshold_of(asked.get("iou_threshold"))
     loaded = result(call)
     with call.db.read() as cursor:
@@ -82,6 +83,12 @@ def result(call: Call, evaluation_id: str | None = None) -> Loaded:
         raise NotFoundError(
             f"The result of evaluation {evaluation.id} is not in the data directory ({error}). Evaluate again."
         ) from error
+
+
+def filters_of(asked: Mapping[str, Any]) -> Filters:
+    """Return the filters and the query of a request; absent or null filters leave nothing out."""
+    filters = asked.get("filters")
+    return read_filters({} if filters is None else filters, asked.get("query"))
 
 
 def threshold_of(value: Any) -> float:

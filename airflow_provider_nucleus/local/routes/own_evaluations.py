@@ -25,13 +25,18 @@ from airflow_provider_nucleus.local.evaluating.diagnostics import (
     f1_of_selection,
     histograms_of,
 )
-from airflow_provider_nucleus.local.evaluating.filters import read_filters
 from airflow_provider_nucleus.local.evaluating.mask_scores import mask_scores_of
 from airflow_provider_nucleus.local.evaluating.origin import origin_of
 from airflow_provider_nucleus.local.evaluating.selection import select
 from airflow_provider_nucleus.local.evaluating.shapes_again import OVERLAPS
+from airflow_provider_nucleus.local.evaluating.summary import THRESHOLD
 from airflow_provider_nucleus.local.routes.bodies import query_number
-from airflow_provider_nucleus.local.routes.evaluation_results import asked_of_query, result, threshold_of
+from airflow_provider_nucleus.local.routes.evaluation_results import (
+    asked_of_query,
+    filters_of,
+    result,
+    threshold_of,
+)
 from airflow_provider_nucleus.local.routes.registry import RouteTable
 from airflow_provider_nucleus.local.store import evaluations
 
@@ -92,6 +97,11 @@ def calibration(call: Call) -> Any:
 @ROUTES.get("evaluations/{ev}/errors")
 def errors(call: Call) -> Any:
     """TIDE counts under confidence-first matching, and the AP each kind of error costs."""
+    _of_everything(call)
+    if threshold_of(asked_of_query(call).get("iou_threshold")) != THRESHOLD:
+        raise BadRequestError(
+            f"These errors are those at an overlap of {THRESHOLD}: iouThreshold has no effect here."
+        )
     return errors_of(result(call))
 
 
@@ -137,6 +147,7 @@ def categories(call: Call) -> Any:
 @ROUTES.get("evaluations/{ev}/provenance")
 def provenance(call: Call) -> Any:
     """Where the numbers come from and what is in none of them."""
+    _of_everything(call)
     loaded = result(call)
     threshold = threshold_of(asked_of_query(call).get("iou_threshold"))
     with call.db.read() as cursor:
@@ -180,8 +191,7 @@ def changes(call: Call) -> Any:
 
 
 def _filters(call: Call) -> Filters:
-    asked = asked_of_query(call)
-    return read_filters(asked.get("filters") or {}, asked.get("query"))
+    return filters_of(asked_of_query(call))
 
 
 def _selected(call: Call) -> tuple[Loaded, Selection]:
@@ -191,7 +201,15 @@ def _selected(call: Call) -> tuple[Loaded, Selection]:
         return loaded, select(cursor, loaded, filters, threshold=threshold)
 
 
+def _of_everything(call: Call) -> None:
+    """Refuse filters where the answer is about everything: ignoring them would pass it off as something else."""
+    for name in ("filters", "query"):
+        if call.query.get(name):
+            raise BadRequestError(f"This route answers for the whole evaluation: {name} has no effect here.")
+
+
 def _pair(call: Call) -> tuple[Loaded, Loaded]:
+    _of_everything(call)
     baseline, other = result(call), result(call, call.params["other"])
     if baseline.id == other.id:
         raise BadRequestError("An evaluation is compared with another one, not with itself.")
