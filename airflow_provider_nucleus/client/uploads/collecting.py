@@ -21,7 +21,7 @@ from airflow_provider_nucleus.client.uploads.preparing import Cut, prepare
 from airflow_provider_nucleus.client.uploads.proving import missing_row
 from airflow_provider_nucleus.client.uploads.quarantine import Quarantine
 from airflow_provider_nucleus.client.uploads.summary import UploadSummary
-from airflow_provider_nucleus.exceptions import NucleusNotFoundError, NucleusSourceError, NucleusUploadError
+from airflow_provider_nucleus.exceptions import NucleusError, NucleusNotFoundError, NucleusUploadError
 from airflow_provider_nucleus.schema.jobs import JobState, JobStatus
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class Collector:
         rows: Callable[[], Iterator[SourceRow]],
         encoder: Encoder,
         refusals: Refusals,
+        fingerprint: Callable[[], str | None],
         log: logging.Logger,
     ) -> None:
         self._client = client
@@ -60,6 +61,7 @@ class Collector:
         self._rows = rows
         self._encoder = encoder
         self._refusals = refusals
+        self._identify = fingerprint
         self._log = log
 
     def summary(
@@ -174,37 +176,45 @@ class Collector:
         named.add(errors)
         return named.take(row["reference_id"], row.get("annotation_id")) is not None
 
-    def with_report(self, summary: UploadSummary) -> UploadSummary:
+    def with_report(self, summary: UploadSummary, fingerprint: str | None) -> UploadSummary:
         """Write the quarantine file again, with the rows the server refused, and return the summary that names it.
 
-        An input that is gone takes those rows with it: the file stays as it is then, and only the reasons are known.
+        `fingerprint` is that of the input whose rows were sent. An input that is gone, damaged or another one by now takes those
+        rows with it: the file stays as it is then, and only the reasons are known. That is no reason to fail: the rows are stored.
         """
         first = tuple(self._refusals.first(_FIRST_ERRORS))
         for reason in first:
             self._log.warning("Refused by the server: %s", reason)
         where = summary.quarantine
         if self._options.quarantine is not None:
-            try:
-                where = self._reported()
-            except NucleusSourceError as error:
-                self._log.warning(
-                    "%s Rows that the server refused are not in the quarantine file, only counted", error
-                )
+            with (
+                tempfile.TemporaryDirectory(prefix="nucleus-upload-", dir=self._options.spool) as folder,
+                Quarantine(self._options.quarantine, Path(folder)) as quarantine,
+            ):
+                try:
+                    self._fill(quarantine, Path(folder), summary.rows, fingerprint)
+                except NucleusError as error:
+                    self._log.warning(
+                        "Rows that the server refused are not in the quarantine file, only counted, because the input they came "
+                        "from cannot be read again: %s",
+                        error,
+                    )
+                else:
+                    where = quarantine.publish()
         return replace(
             summary, quarantine=where, first_errors=[*summary.first_errors, *first][:_FIRST_ERRORS]
         )
 
-    def _reported(self) -> str | None:
-        """Write the quarantine file from the input and what the server refused, and return where it is."""
-        with (
-            tempfile.TemporaryDirectory(prefix="nucleus-upload-", dir=self._options.spool) as folder,
-            Quarantine(self._options.quarantine, Path(folder)) as quarantine,
-        ):
-            # Every chunk counts as known, so that the good rows do not pile up on the disk.
-            cut = Cut(_REPORT_ROWS, _REPORT_ROWS, "", lambda _: True)
-            prepare(self._rows, self._encoder, cut, folder=Path(folder), quarantine=quarantine, publish=False)
-            report_refusals(self._rows, self._encoder, self._refusals, quarantine)
-            return quarantine.publish()
+    def _fill(self, quarantine: Quarantine, folder: Path, rows: int, fingerprint: str | None) -> None:
+        """Put the bad rows of the input and those the server refused into the file; NucleusError when it is not that input."""
+        if None not in {fingerprint, now := self._identify()} and now != fingerprint:
+            raise NucleusUploadError("it has changed since its rows were sent.")
+        # Every chunk counts as known, so that the good rows do not pile up on the disk.
+        cut = Cut(_REPORT_ROWS, _REPORT_ROWS, "", lambda _: True)
+        found = prepare(self._rows, self._encoder, cut, folder=folder, quarantine=quarantine, publish=False)
+        if found.rows != rows:
+            raise NucleusUploadError(f"it has {found.rows:,} rows now and had {rows:,} when they were sent.")
+        report_refusals(self._rows, self._encoder, self._refusals, quarantine)
 
     def judged(self, summary: UploadSummary) -> UploadSummary:
         """Return the summary if it is good enough, else raise NucleusUploadError with it."""

@@ -11,7 +11,7 @@ input finds its chunks again, and one that cuts a changed input finds those that
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol
 
 from airflow_provider_nucleus.exceptions import NucleusUploadError
@@ -142,6 +142,21 @@ class Record:
         self.accepted += digest
         for name, count in (("sent", rows), ("processed", processed), ("ignored", ignored)):
             self.counts[name] = self.counts.get(name, 0) + count
+
+    def unreported(self, under_way: list[OpenChunk]) -> Record:
+        """Return the record to keep until the refused rows are reported: their chunks stay under way.
+
+        `under_way` are the chunks that were open before their jobs ended. A retry asks those jobs once more what they refused,
+        rather than sending the chunks once more.
+        """
+        flawed = {chunk.digest for chunk in self.flawed}
+        again = [chunk for chunk in under_way if chunk.digest in flawed]
+        heard = {chunk.digest for chunk in again}
+        return replace(
+            self,
+            flawed=[chunk for chunk in self.flawed if chunk.digest not in heard],
+            open=[*self.open, *again],
+        )
 
     @property
     def totals(self) -> dict[str, int]:

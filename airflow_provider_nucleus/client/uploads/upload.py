@@ -66,7 +66,8 @@ class Upload:
 
     `rows` is called whenever the input has to be read, at least once and at most three times, and must give the same rows each
     time. `identity` names the upload among others (the task instance); `generation` counts how often the user cleared it;
-    `fingerprint` is asked by `start` and tells whether the input is still the same, None when that cannot be told. An attempt
+    `fingerprint` is asked by `start`, and by `collect` before it reports rows the server refused; it tells whether the input is
+    still the same, None when that cannot be told. An attempt
     that has nothing to send needs no input: rows that are stored do not get lost with the file they came from.
     """
 
@@ -111,6 +112,7 @@ class Upload:
             rows=rows,
             encoder=self._encoder,
             refusals=self._refusals,
+            fingerprint=fingerprint,
             log=self._log,
         )
         self._checked: UploadSummary | None = None
@@ -333,12 +335,15 @@ class Upload:
             # Another process sent the rows: what it heard is in the record.
             self._refusals.add(kept.refused)
         jobs = kept.job_ids
+        under_way = list(kept.open)
         failed = self._collector.settle_jobs(kept, dict(statuses or {}))
         summary = self._collector.summary(kept.input, totals=kept.totals, jobs=jobs)
+        kept.all_sent = kept.all_sent and not failed
         if self._refusals:
-            summary = self._collector.with_report(summary)
+            # Reading the input again takes a while: what was stored is not forgotten if the process ends meanwhile.
+            self._ledger.save(kept.unreported(under_way))
+            summary = self._collector.with_report(summary, kept.fingerprint)
         if failed:
-            kept.all_sent = False
             self._ledger.save(kept)
             raise NucleusUploadError(
                 f"Upload of {self.target}: {len(failed)} of {len(jobs)} jobs did not end well: {'; '.join(failed[:5])}.",

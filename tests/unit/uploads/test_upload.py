@@ -11,7 +11,7 @@ from PIL import Image
 from airflow_provider_nucleus.client.calls.datasets import create_dataset
 from airflow_provider_nucleus.client.uploads import MemoryState, UploadSummary
 from airflow_provider_nucleus.exceptions import NucleusSourceError, NucleusUploadError
-from airflow_provider_nucleus.sources import open_rows
+from airflow_provider_nucleus.sources import fingerprint, open_rows
 from tests.shared_data import shared_data
 from tests.unit.uploads.conftest import Bench, box, boxes
 
@@ -395,6 +395,83 @@ def test_refused_rows_of_a_missing_input_are_counted(bench: Bench, tmp_path, rea
     assert (summary.processed, summary.errored, summary.rejected) == (20, 1, 1)
     assert any("nowhere" in reason for reason in summary.first_errors)
     assert [line["row"] for line in read_jsonl(where)] == [22]
+
+
+DAMAGES = {
+    "damaged gzip": b"\x1f\x8b\x08\x00 no longer what it was",
+    "cut off": b"",
+    "no text": b"\xff\xfe\x00",
+    "other rows": b"".join(json.dumps(box(n)).encode() + b"\n" for n in range(100, 103)),
+    "as many other rows": b'{"broken\n'
+    + b"".join(json.dumps(box(n)).encode() + b"\n" for n in range(100, 121)),
+    "Parquet": b"PAR1 but not really PAR1",
+}
+
+
+@pytest.mark.parametrize(
+    ("damage", "noticed"),
+    # Without a fingerprint nothing tells as many other rows from those that were sent.
+    [
+        *((damage, True) for damage in DAMAGES),
+        *((damage, False) for damage in DAMAGES if "many" not in damage),
+    ],
+)
+def test_refused_rows_of_an_input_that_changed_are_counted(
+    bench: Bench, tmp_path, read_jsonl, caplog, damage: str, noticed: bool
+):
+    """The rows are stored, whatever became of the file since: no failure, and no complaints about rows that were never sent."""
+    source = tmp_path / "rows.jsonl"
+    where = tmp_path / "bad.jsonl"
+    rows = [*boxes(20), box(20, reference_id="nowhere"), box(21, label="")]
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    options = {"max_error_rate": 0.5, "quarantine": where, "state": MemoryState()}
+    if noticed:
+        options["fingerprint"] = lambda: fingerprint(source)
+    upload = bench.upload(lambda: open_rows(source, kind="annotations"), **options)
+    ended = upload.wait(upload.start())
+    source.write_bytes(DAMAGES[damage])
+    summary = upload.collect(ended)
+
+    assert (summary.rows, summary.processed, summary.errored, summary.rejected) == (22, 20, 1, 1)
+    assert any("nowhere" in reason for reason in summary.first_errors)
+    assert summary.quarantine == str(where)
+    assert [line["row"] for line in read_jsonl(where)] == [22]
+    assert "not in the quarantine file, only counted" in caplog.text
+
+
+def test_a_quarantine_that_cannot_be_written_is_no_damaged_input(bench: Bench, tmp_path):
+    """The user asked for the file; that it is not there must not be found out later."""
+    where = tmp_path / "bad.jsonl"
+    upload = bench.upload([*boxes(20), box(20, reference_id="nowhere")], max_error_rate=0.5, quarantine=where)
+    ended = upload.wait(upload.start())
+    where.mkdir()
+
+    with pytest.raises(NucleusUploadError, match="Could not write the quarantine file"):
+        upload.collect(ended)
+
+
+def test_what_the_jobs_did_is_recorded_before_the_report(bench: Bench, tmp_path, read_jsonl):
+    """A process that ends while it reads the input once more: what is stored is known, and what was refused is asked for again."""
+    state = MemoryState()
+    where = tmp_path / "bad.jsonl"
+    rows = [*boxes(20), box(20, reference_id="nowhere")]
+    options = {"max_error_rate": 0.5, "quarantine": where, "state": state, "chunk_rows": 10}
+    upload = bench.upload(rows, **options)
+    jobs = upload.start().job_ids
+    upload.wait(upload.start())
+
+    def killed():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bench.upload(killed, **options).collect()
+    record = state.get("nucleus_upload")
+    assert (record["counts"]["processed"], [chunk[3] for chunk in record["open"]]) == (20, jobs[2:])
+    summary = bench.upload(rows, **options).run()
+
+    assert (summary.rows, summary.processed, summary.errored, summary.unaccounted) == (21, 20, 1, 0)
+    assert [line["row"] for line in read_jsonl(where)] == [21]
+    assert bench.jobs() == jobs
 
 
 def test_a_start_names_the_jobs_of_an_earlier_attempt(bench: Bench):
