@@ -388,6 +388,10 @@ def test_what_cannot_be_matched_is_counted_and_named(api: Api):
         "line": {"ground_truth": 1, "predictions": 0},
         "segmentation": {"ground_truth": 1, "predictions": 1},
     }
+    assert message["not_matched_reasons"] == {
+        "line": {"line objects have no overlap to match by": 1},
+        "segmentation": {"masks that cannot be compared, see skipped_items": 2},
+    }
     (skipped,) = message["skipped_items"]
     assert "remote address" in skipped["reason"]
 

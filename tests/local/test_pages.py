@@ -155,6 +155,47 @@ def test_options_and_their_job_are_on_the_page(api: Api):
     assert any(link.startswith("/job/") for link in links_of(page))
 
 
+def test_the_tab_of_a_browser_names_the_page_once(api: Api, evaluated: Evaluated):
+    """The home page is the server's; every other one says what it is about first."""
+    titles = {
+        name: re.findall(r"<title>(.*)</title>", read(api, path)) for name, path in evaluated.pages.items()
+    }
+
+    assert titles["home"] == ["Embedded Nucleus"]
+    assert titles["job"] == [f"{evaluated.job} · Embedded Nucleus"]
+
+
+def test_a_model_without_metrics_has_no_link_to_see_them(api: Api):
+    """The row says that they are not calculated, and leads to the page that says how."""
+    dataset, model = api.dataset("a"), make_model(api)
+    predict(api, dataset, model, box("a", "car", 0))
+
+    page = read(api, f"/dataset/{dataset}")
+
+    assert "see metrics" not in page
+    assert f'<a href="/dataset/{dataset}/model/{model}/evaluation"><bdi>not calculated yet</bdi></a>' in page
+
+
+def test_the_job_of_an_evaluation_leads_to_its_numbers(api: Api, evaluated: Evaluated):
+    """Evaluations V2 have no page: their job links charts, COCO's numbers and provenance, which a browser can open."""
+    made = api.ok("POST", f"modelRun/{evaluated.run}/evaluationsV2", json={})
+    api.wait(made["workflow_id"])
+
+    page = read(api, f"/job/{made['workflow_id']}")
+
+    name = made["evaluation_id"]
+    expected = {f"/v1/nucleus/evaluationsV2/{name}/charts"} | {
+        f"/ui/api/evaluations/{name}/{view}" for view in ("coco", "provenance")
+    }
+    assert expected <= links_of(page)
+    for address in expected:
+        answer = api.session.get(api.nucleus.base_url + address, timeout=60)
+        assert answer.ok, answer.text
+        assert answer.json()
+    api.ok("DELETE", f"evaluationsV2/{name}")
+    assert not expected & links_of(read(api, f"/job/{made['workflow_id']}"))
+
+
 def test_numbers_that_are_out_of_date_say_so(api: Api):
     """New predictions change nothing until metrics are calculated again, and the page says that."""
     evaluated = evaluate(api)
@@ -183,7 +224,32 @@ def test_types_nobody_matched_are_shown(api: Api):
     page = text_of(read(api, f"/dataset/{dataset}/model/{model}/evaluation"))
 
     assert "Not matched" in page
-    assert "line 1 0" in page
+    assert "line 1 0 line objects have no overlap to match by" in page
+
+
+def test_regions_nobody_counts_are_shown_with_the_reason(api: Api):
+    """Crowds and objects without a labelled keypoint: how many of which, and why."""
+    dataset, model = api.dataset("a"), make_model(api)
+    crowd = {"metadata": {"iscrowd": 1}}
+    point = {"x": None, "y": None, "visible": False}
+    nobody = {"type": "keypoints", "label": "person", "reference_id": "a"} | {
+        "geometry": {"keypoints": [point], "names": ["nose"], "skeleton": []}
+    }
+    annotate(
+        api, dataset, box("a", "car", 0), box("a", "car", 50, **crowd), nobody | {"annotation_id": "k1"},
+        nobody | {"annotation_id": "k2"}, nobody | {"annotation_id": "k3"} | crowd,
+    )  # fmt: skip
+    predict(api, dataset, model, box("a", "car", 0))
+    message = calculate(api, dataset, model)
+
+    page = text_of(read(api, f"/dataset/{dataset}/model/{model}/evaluation"))
+
+    assert message["not_matched_reasons"] == {
+        "box": {"crowd region": 1},
+        "keypoints": {"crowd region": 1, "no labelled keypoint": 2},
+    }
+    assert "box 1 0 crowd region" in page
+    assert "keypoints 3 0 crowd region (1), no labelled keypoint (2)" in page
 
 
 def test_labels_sort_by_any_column_and_the_address_is_the_state(api: Api, evaluated: Evaluated):
@@ -222,6 +288,7 @@ def test_pages_lead_to_each_other(api: Api, evaluated: Evaluated):
 
     assert {pages["evaluation"], pages["model"]} <= links_of(read(api, pages["dataset"]))
     assert {pages["evaluation"], pages["dataset"]} <= links_of(read(api, pages["model"]))
+    assert f'<a href="{pages["evaluation"]}"><bdi>see metrics</bdi></a>' in read(api, pages["dataset"])
     assert pages["dataset"] in links_of(read(api, pages["job"]))
     assert {pages["dataset"], pages["model"], "/"} <= links_of(read(api, pages["evaluation"]))
     assert {pages["dataset"], pages["job"]} <= links_of(read(api, "/"))

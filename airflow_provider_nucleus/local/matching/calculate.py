@@ -75,7 +75,7 @@ class _LeftOut:
     ground_truth: int = 0
     predictions: int = 0
     items: list[dict[str, str]] = field(default_factory=list)
-    regions: Counter[str] = field(default_factory=Counter)
+    regions: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def add(self, part: Part) -> None:
         """Count what a span left out."""
@@ -100,13 +100,20 @@ def _summary(
         "matched": compared,
         "not_matched": not_matched,
     }
-    for kind, count in left_out.regions.items():
+    reasons: dict[str, dict[str, int]] = {
+        kind: {f"{kind} objects have no overlap to match by": sum(count.values())}
+        for kind, count in not_matched.items()
+    }
+    for (kind, reason), count in sorted(left_out.regions.items()):
         compared[kind]["ground_truth"] -= count
-        not_matched[kind] = {"ground_truth": count, "predictions": 0}
+        not_matched.setdefault(kind, {"ground_truth": 0, "predictions": 0})["ground_truth"] += count
+        reasons.setdefault(kind, {})[reason] = count
     if left_out.items:
         masks = {"ground_truth": left_out.ground_truth, "predictions": left_out.predictions}
         not_matched["segmentation"] = masks
+        reasons["segmentation"] = {"masks that cannot be compared, see skipped_items": sum(masks.values())}
         for side, count in masks.items():
             compared["segmentation"][side] -= count
         summary["skipped_items"] = left_out.items
+    summary["not_matched_reasons"] = reasons
     return summary

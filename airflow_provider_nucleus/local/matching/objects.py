@@ -13,15 +13,21 @@ from airflow_provider_nucleus.evaluation.columns import columns
 from airflow_provider_nucleus.evaluation.labels import LabelRule, Vocabulary
 from airflow_provider_nucleus.evaluation.matching import match
 from airflow_provider_nucleus.local.matching.parts import Part
-from airflow_provider_nucleus.local.matching.regions import COCO_FIELDS, crowds, without_points
+from airflow_provider_nucleus.local.matching.regions import (
+    COCO_FIELDS,
+    CROWD,
+    NO_POINTS,
+    crowds,
+    without_points,
+)
 from airflow_provider_nucleus.local.matching.row_ids import RowIds
 from airflow_provider_nucleus.local.matching.rows import match_rows
 from airflow_provider_nucleus.local.matching.shapes import GEOMETRY_COLUMNS, both_shapes, floats, integers
 from airflow_provider_nucleus.local.matching.sides import PARTITION_ROWS, Side, item_spans
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.evaluation.arrays import BoolArray, IntArray
-    from airflow_provider_nucleus.evaluation.columns import Geometry
+    from airflow_provider_nucleus.evaluation.arrays import IntArray
+    from airflow_provider_nucleus.evaluation.columns import Columns, Geometry
     from airflow_provider_nucleus.local.matching.options import MatchOptions
     from airflow_provider_nucleus.local.matching.sides import Sets, Span
     from airflow_provider_nucleus.local.store.database import Cursor
@@ -56,7 +62,7 @@ class ObjectFamily:
         found = match(truth.columns, predictions.columns, rule=rule)
         return Part(
             match_rows(truth, predictions, found, vocabulary=vocabulary, family=self.name, first=first),
-            regions=_types(tables[0], ~truth.columns.counted),
+            regions=_regions(tables[0], truth.columns),
         )
 
     @property
@@ -73,9 +79,14 @@ class ObjectFamily:
         ).to_arrow_table()
 
 
-def _types(table: pa.Table, marked: BoolArray) -> dict[str, int]:
-    """Count marked rows by type of object."""
-    return dict(Counter(table.column("kind").filter(pa.array(marked)).to_pylist()))
+def _regions(table: pa.Table, truth: Columns) -> dict[tuple[str, str], int]:
+    """Count the rows in which nothing is counted by type of object and reason."""
+    marked = {CROWD: truth.crowd, NO_POINTS: truth.ignore & ~truth.crowd}
+    return {
+        (kind, reason): count
+        for reason, mask in marked.items()
+        for kind, count in Counter(table.column("kind").filter(pa.array(mask)).to_pylist()).items()
+    }
 
 
 def _side(table: pa.Table, shape: Geometry, *, span: Span, vocabulary: Vocabulary, truth: bool) -> Side:

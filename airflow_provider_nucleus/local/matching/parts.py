@@ -27,9 +27,9 @@ class Skipped:
 class Part:
     """Rows of the ``matches`` table without the match set, what was skipped, and ground truth in which nothing is counted.
 
-    ``regions`` are counted by type of object (see :mod:`.regions`).
+    ``regions`` are counted by type of object and reason (see :mod:`.regions`).
     """
 
     rows: pa.Table
     skipped: tuple[Skipped, ...] = ()
-    regions: Mapping[str, int] = field(default_factory=dict)
+    regions: Mapping[tuple[str, str], int] = field(default_factory=dict)

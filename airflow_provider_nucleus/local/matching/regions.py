@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import BoolArray
     from airflow_provider_nucleus.evaluation.columns import Geometry
 
-__all__ = ["COCO_FIELDS", "crowds", "without_points"]
+__all__ = ["COCO_FIELDS", "CROWD", "NO_POINTS", "crowds", "without_points"]
+
+CROWD: Final = "crowd region"
+NO_POINTS: Final = "no labelled keypoint"
 
 COCO_FIELDS: Final = (
     "metadata LIKE '%\"iscrowd\"%' AND coalesce(json_extract_string(metadata, '$.iscrowd') IN ('1', '1.0', 'true'), false) "

@@ -23,13 +23,14 @@ _JOBS: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """A run of a model on a dataset; ``evaluation`` leads to its numbers."""
+    """A run of a model on a dataset; ``evaluation`` leads to its numbers, ``calculated`` is when they came about."""
 
     model: Link
     dataset: Link
     run_id: str
     predictions: str
     evaluation: Link
+    calculated: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +91,15 @@ def dataset_page(cursor: Cursor, urls: Urls, dataset_id: str) -> DatasetPage:
 
 def run_row(facts: RunFacts, urls: Urls) -> RunRow:
     """Return a run as a row of a table."""
-    text = "not calculated yet" if facts.calculated_at is None else moment(facts.calculated_at)
+    at = facts.calculated_at
     return RunRow(
         Link(facts.model_name, urls.model(facts.model_id)),
         Link(facts.dataset_name, urls.dataset(facts.dataset_id)),
         facts.run_id,
         whole(facts.predictions),
-        Link(text, urls.evaluation(facts.dataset_id, facts.model_id)),
+        Link(
+            "not calculated yet" if at is None else "see metrics",
+            urls.evaluation(facts.dataset_id, facts.model_id),
+        ),
+        "" if at is None else moment(at),
     )

@@ -72,11 +72,12 @@ class CategoryRow:
 
 @dataclass(frozen=True, slots=True)
 class NotMatchedRow:
-    """A type of object that takes no part in any number of the page."""
+    """A type of object that takes no part in any number of the page, and why; empty if the calculation did not say."""
 
     type: str
     ground_truth: str
     predictions: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,13 +180,25 @@ def _result(
             for found in match_counts.confusions(cursor, match_set, iou=iou, limit=_CONFUSIONS)
         ),
         not_matched=tuple(
-            NotMatchedRow(kind, whole(count["ground_truth"]), whole(count["predictions"]))
+            NotMatchedRow(
+                kind,
+                whole(count["ground_truth"]),
+                whole(count["predictions"]),
+                _why(summary.get("not_matched_reasons", {}).get(kind, {})),
+            )
             for kind, count in summary.get("not_matched", {}).items()
         ),
         skipped=tuple(
             Fact(entry["dataset_item_id"], entry["reason"]) for entry in summary.get("skipped_items", [])
         ),
     )
+
+
+def _why(reasons: Mapping[str, int]) -> str:
+    """Return the reasons, with how many objects each holds for where there are several."""
+    if len(reasons) == 1:
+        return next(iter(reasons))
+    return ", ".join(f"{reason} ({whole(count)})" for reason, count in reasons.items())
 
 
 def _options(cursor: Cursor, urls: Urls, match_set: matches.MatchSet) -> tuple[Fact, ...]:

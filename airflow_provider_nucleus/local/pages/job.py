@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from airflow_provider_nucleus.local.jobs.matching import MATCHING_JOB
 from airflow_provider_nucleus.local.pages.layout import Fact, Link, Page
 from airflow_provider_nucleus.local.pages.text import json_text, moment, whole
-from airflow_provider_nucleus.local.store import jobs
+from airflow_provider_nucleus.local.store import evaluations, jobs
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.pages.urls import Urls
@@ -46,6 +46,10 @@ def job_page(cursor: Cursor, urls: Urls, job_id: str) -> JobPage:
     if job.type == MATCHING_JOB and job.dataset_id is not None:
         address = urls.evaluation(job.dataset_id, job.request["run_id"])
         facts.append(Fact("Result", "evaluation", address))
+    if job.type == evaluations.EVALUATION_JOB:
+        evaluation = evaluations.by_number(cursor, job.request["evaluation_no"])
+        if evaluation is not None and evaluation.status == evaluations.SUCCEEDED:
+            facts += [Fact("Result", name, address) for name, address in urls.numbers(evaluation.id).items()]
     return JobPage(
         title=job.id,
         trail=(Link("All", urls.home),),

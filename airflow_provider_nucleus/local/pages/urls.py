@@ -21,6 +21,13 @@ PATHS: Final = {
 }
 """The path of every page below the prefix; clients link to these, so they stay as they are."""
 
+_NUMBERS: Final = {
+    "charts": "/v1/nucleus/evaluationsV2/{evaluation_id}/charts",
+    "COCO's numbers": "/ui/api/evaluations/{evaluation_id}/coco",
+    "provenance": "/ui/api/evaluations/{evaluation_id}/provenance",
+}
+"""What there is to read, as JSON, of an evaluation of the second version, which has no page."""
+
 
 @dataclass(frozen=True, slots=True)
 class Urls:
@@ -54,6 +61,11 @@ class Urls:
         """Return the address of a model's evaluation on a dataset; ``state`` is what the page shows it at."""
         path = self._path("evaluation", dataset_id=dataset_id, model_id=model_id)
         return f"{path}?{urlencode(state)}" if state else path
+
+    def numbers(self, evaluation_id: str) -> dict[str, str]:
+        """Return the addresses of what an evaluation of the second version found, by what they have."""
+        evaluation = quote(evaluation_id, safe="")
+        return {name: self.prefix + path.format(evaluation_id=evaluation) for name, path in _NUMBERS.items()}
 
     def _path(self, page: str, **ids: str) -> str:
         return self.prefix + PATHS[page].format(**{
