@@ -68,7 +68,7 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
     :param rollup_groups: labels evaluated together, each ``{"class_name": ..., "labels": [...]}`` (templated)
     :param exclusion_rules: what is dropped before anything is matched, as the API spells it (templated)
     :param report: file to write all charts to, as JSON: a local path or any URL that Airflow can write; that of a
-        mapped task has ``-<map index>`` before its suffix (templated)
+        mapped task has ``.map<map index>`` before its suffix (templated)
     :param deferrable: whether to wait in the triggerer, without holding a worker; the default is Airflow's setting
     :param poll_interval: seconds between two looks at the evaluation
     :param job_timeout: longest wait, in seconds or as timedelta

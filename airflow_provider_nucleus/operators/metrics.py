@@ -55,7 +55,7 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator):
     :param class_agnostic: whether objects with any two labels may be paired; always sent, because the public texts disagree
         about its default (templated)
     :param report: file to write the whole result to, as JSON: a local path or any URL that Airflow can write; that of a
-        mapped task has ``-<map index>`` before its suffix (templated)
+        mapped task has ``.map<map index>`` before its suffix (templated)
     :param deferrable: whether to wait in the triggerer, without holding a worker; the default is Airflow's setting
     :param poll_interval: seconds between two looks at the job
     :param job_timeout: longest wait for the job, in seconds or as timedelta

@@ -15,6 +15,7 @@ from airflow_provider_nucleus.sources.fingerprint import fingerprint
 from airflow_provider_nucleus.sources.mapping import RowMapping
 from airflow_provider_nucleus.sources.opening import is_in_memory, open_rows
 from airflow_provider_nucleus.tasks.arguments import is_blank
+from airflow_provider_nucleus.tasks.reports import is_mapped_form
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -86,7 +87,10 @@ class RowSource:
         return stream if self.kind != "items" or not self.image_folder else RowStream(self._placed(stream))
 
     def keep_apart(self, output: Any) -> None:
-        """Raise NucleusConfigError if writing *output* (None: nothing) would replace an input, or become one of the next run."""
+        """Raise NucleusConfigError if writing *output* (None: nothing) would replace an input, or become one of the next run.
+
+        The same goes for what mapped siblings make of *output*: a source that holds such a file would read rejected rows as rows.
+        """
         if output is None:
             return
         place = _place(output)
@@ -97,13 +101,13 @@ class RowSource:
                 path = to_path(member)
                 folder = hasattr(path, "is_dir") and path.is_dir()
                 inside = folder and place.startswith(f"{_place(member).rstrip('/')}/")
-                if inside or place in {_place(part.path) for part in find_parts(member)}:
-                    raise NucleusConfigError(
-                        f"The quarantine file {output} is part of the input {member}: writing it would destroy the input, or be "
-                        "read as rows by the next run.",
-                        field="quarantine",
-                        hint="Nothing was read or sent. Give the bad rows a place of their own.",
-                    )
+                parts = [] if inside else [_place(part.path) for part in find_parts(member)]
+                if inside or place in parts:
+                    raise _not_apart(output, member)
+                if (
+                    sibling := next((part for part in parts if is_mapped_form(part, place)), None)
+                ) is not None:
+                    raise _not_apart(sibling, member)
 
     def fingerprint(self) -> str | None:
         """Return a digest that changes when other rows would come out."""
@@ -120,6 +124,15 @@ class RowSource:
                 if isinstance(location := row.get("image_url"), str):
                     row["image_url"] = in_folder(self.image_folder, location)
             yield batch
+
+
+def _not_apart(quarantine: Any, member: Any) -> NucleusConfigError:
+    return NucleusConfigError(
+        f"The quarantine file {quarantine} is part of the input {member}: writing it would destroy the input, or be "
+        "read as rows by the next run.",
+        field="quarantine",
+        hint="Nothing was read or sent. Give the bad rows a place of their own.",
+    )
 
 
 def _place(path: Any) -> str:

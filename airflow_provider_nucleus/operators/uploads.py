@@ -254,7 +254,7 @@ class NucleusUploadAnnotationsOperator(NucleusUploadOperator):
     :param concurrency: requests in flight when not asynchronous
     :param max_error_rate: share of bad rows, 0 to 1, that is tolerated (templated)
     :param quarantine: file for the bad rows with their reasons, ``.jsonl`` or ``.parquet``; that of a mapped task has
-        ``-<map index>`` before its suffix (templated)
+        ``.map<map index>`` before its suffix (templated)
     :param validate_only: whether to check and report without sending anything (templated)
     :param on_change: what to do when the input, or where it goes, is not what an earlier try began with: ``fail``, ``restart``, or
         ``continue`` with the chunks that are new
@@ -313,7 +313,7 @@ class NucleusUploadPredictionsOperator(NucleusUploadOperator):
     :param concurrency: requests in flight when not asynchronous
     :param max_error_rate: share of bad rows, 0 to 1, that is tolerated (templated)
     :param quarantine: file for the bad rows with their reasons, ``.jsonl`` or ``.parquet``; that of a mapped task has
-        ``-<map index>`` before its suffix (templated)
+        ``.map<map index>`` before its suffix (templated)
     :param validate_only: whether to check and report without sending anything (templated)
     :param on_change: what to do when the input, or where it goes, is not what an earlier try began with: ``fail``, ``restart``, or
         ``continue`` with the chunks that are new

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -13,7 +14,7 @@ from airflow_provider_nucleus.tasks.arguments import is_blank
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["own_place", "write_report"]
+__all__ = ["is_mapped_form", "own_place", "write_report"]
 
 log = logging.getLogger(__name__)
 
@@ -21,8 +22,8 @@ log = logging.getLogger(__name__)
 def own_place(place: Any, context: Mapping[str, Any]) -> Any:
     """Return where this task instance writes what it is told to write at *place*, a path or URL; None when that is blank.
 
-    Mapped instances share their arguments, and each would replace the file of the others: theirs has ``-<map index>`` before
-    the suffix.
+    Mapped instances share their arguments, and each would replace the file of the others: theirs has ``.map<map index>`` before
+    the suffix. A number alone would not do: ``part-1.jsonl`` beside ``part.jsonl`` may be what a sibling reads.
     """
     if is_blank(place):
         return None
@@ -35,9 +36,27 @@ def own_place(place: Any, context: Mapping[str, Any]) -> Any:
     return f"{folder}{slash}{_numbered(name, index)}"
 
 
+def is_mapped_form(name: str, place: str) -> bool:
+    """Whether *name* is where a mapped instance, of any index, writes what it is told to write at *place*.
+
+    *place* may itself be what an instance made of it.
+    """
+    folder, slash, last = place.rpartition("/")
+    stem, suffix = _split(_MAPPED.sub(r"\1", last))
+    return re.fullmatch(rf"{re.escape(folder + slash + stem)}\.map\d+{re.escape(suffix)}", name) is not None
+
+
+_MAPPED = re.compile(r"\.map\d+(\.[^.]*)?$")
+
+
 def _numbered(name: str, index: int) -> str:
+    stem, suffix = _split(name)
+    return f"{stem}.map{index}{suffix}"
+
+
+def _split(name: str) -> tuple[str, str]:
     stem, dot, suffix = name.rpartition(".")
-    return f"{stem}-{index}.{suffix}" if stem and dot else f"{name}-{index}"
+    return (stem, f".{suffix}") if stem and dot else (name, "")
 
 
 def write_report(place: str, report: Mapping[str, Any]) -> None:

@@ -136,8 +136,10 @@ def test_report_has_everything(evaluated, tmp_path):
     result = run(calculate(evaluated, report=str(report)))
 
     assert result == json.loads(report.read_text())
-    assert run(calculate(evaluated, report=str(report)), map_index=7)["report"].endswith("deep/report-7.json")
-    assert (report.parent / "report-7.json").exists()
+    assert run(calculate(evaluated, report=str(report)), map_index=7)["report"].endswith(
+        "deep/report.map7.json"
+    )
+    assert (report.parent / "report.map7.json").exists()
 
 
 def test_many_labels_fit_an_xcom(hook, evaluated):

@@ -180,19 +180,34 @@ def test_bad_row_stops_everything_and_leaves_evidence(hook, dataset_id, tmp_path
     assert not hook.item_by_reference(dataset_id, "a.png").annotations
 
 
-def test_mapped_siblings_do_not_replace_each_others_quarantine(dataset_id, tmp_path):
-    """Each names its own file; one that is part of the input is refused by the name it really has."""
-    quarantine = tmp_path / "bad.jsonl"
-    for index, bad in enumerate(["one", "two"]):
-        rows = write_lines(tmp_path / f"in-{index}.jsonl", [box("car", "a.png", 0, 0, -1, bad)])
-        task = annotate(dataset_id, str(rows), quarantine=str(quarantine), max_error_rate=1)
-        assert run(task, map_index=index)["quarantine"] == str(tmp_path / f"bad-{index}.jsonl")
+def test_mapped_siblings_do_not_replace_each_others_files(dataset_id, tmp_path):
+    """Each names its own quarantine, and none of those names is that of a part the others read."""
+    quarantine = tmp_path / "in.jsonl"
+    parts = [
+        write_lines(tmp_path / f"in-{index}.jsonl", [box("car", "a.png", 0, 0, -1, bad)])
+        for index, bad in enumerate(["one", "two"])
+    ]
+    before = [part.read_bytes() for part in parts]
+    for index in (1, 0):
+        # The other's input: what a quarantine called in-<index>.jsonl would have replaced.
+        task = annotate(dataset_id, str(parts[1 - index]), quarantine=str(quarantine), max_error_rate=1)
+        assert run(task, map_index=index)["quarantine"] == str(tmp_path / f"in.map{index}.jsonl")
 
-    assert "one" in (tmp_path / "bad-0.jsonl").read_text()
-    assert "two" in (tmp_path / "bad-1.jsonl").read_text()
-    task = annotate(dataset_id, str(rows), quarantine=str(tmp_path / "in.jsonl"), validate_only=True)
-    with pytest.raises(NucleusConfigError, match=r"in-1\.jsonl is part of the input"):
-        run(task, map_index=1)
+    assert [part.read_bytes() for part in parts] == before
+    assert "two" in (tmp_path / "in.map0.jsonl").read_text()
+    assert "one" in (tmp_path / "in.map1.jsonl").read_text()
+
+
+@pytest.mark.parametrize("index", [-1, 0, 1, 12])
+def test_quarantines_of_mapped_siblings_are_no_input(dataset_id, tmp_path, index):
+    """A glob that takes them in is refused, by whichever instance: else rejected rows would come back as rows."""
+    write_lines(tmp_path / "in-1.jsonl", [box("car", "a.png", 0, 0, 1, "one")])
+    write_lines(tmp_path / "bad.map1.jsonl", [{"source": "in-1.jsonl", "row": 1}])
+    task = annotate(
+        dataset_id, f"{tmp_path}/*.jsonl", quarantine=str(tmp_path / "bad.jsonl"), max_error_rate=1
+    )
+    with pytest.raises(NucleusConfigError, match=r"bad\.map1\.jsonl.* is part of the input"):
+        run(task, map_index=index)
 
 
 def test_tolerated_bad_rows_are_counted(dataset_id, tmp_path):
