@@ -97,9 +97,9 @@ def match_coco(
     ground_truth: Columns, predictions: Columns, *, labels: int, options: CocoOptions = BOX_OPTIONS
 ) -> CocoRows:
     """Match all images of both sides at every threshold and size range; *labels* is the number of label codes."""
-    rows, _ = ranked_predictions(predictions, limit=options.max_detections[-1])
-    edges = coco_edges(ground_truth, predictions, rows=rows, options=options)
-    return match_coco_edges(ground_truth, predictions, edges, labels=labels, options=options)
+    ranked = ranked_predictions(predictions, limit=options.max_detections[-1])
+    edges = coco_edges(ground_truth, predictions, rows=ranked[0], options=options)
+    return _matched(ground_truth, predictions, edges, ranked, labels=labels, options=options)
 
 
 def match_coco_edges(
@@ -114,11 +114,25 @@ def match_coco_edges(
 
     Pairs of predictions beyond the limit or without confidence are passed over.
     """
-    rows, ranks = ranked_predictions(predictions, limit=options.max_detections[-1])
-    ranked = np.zeros(len(predictions), dtype=np.bool_)
-    ranked[rows] = True
-    if not ranked[edges.prediction].all():
-        edges = edges.take(ranked[edges.prediction])
+    ranked = ranked_predictions(predictions, limit=options.max_detections[-1])
+    admitted = np.zeros(len(predictions), dtype=np.bool_)
+    admitted[ranked[0]] = True
+    if not admitted[edges.prediction].all():
+        edges = edges.take(admitted[edges.prediction])
+    return _matched(ground_truth, predictions, edges, ranked, labels=labels, options=options)
+
+
+def _matched(
+    ground_truth: Columns,
+    predictions: Columns,
+    edges: Edges,
+    ranked: tuple[IndexArray, IndexArray],
+    *,
+    labels: int,
+    options: CocoOptions,
+) -> CocoRows:
+    """Walk the pairs of *ranked* predictions, which are what :func:`ranked_predictions` returned."""
+    rows, ranks = ranked
     walk = walk_edges(edges, ground_truth, predictions, thresholds=options.thresholds)
     hit, ignored = coco_outcomes(walk, ground_truth, predictions, options=options)
     flags = [_ignoring(ground_truth, area) for area in options.areas]

@@ -114,11 +114,10 @@ def outcomes(walk: CocoWalk, ground_truth: Columns, *, flags: list[BoolArray]) -
     Each of *flags* marks the ground truths that are ignored; those that are not counted are in every one of them.
     """
     edges = walk.edges
-    starts = group_starts(edges.prediction)
-    hit = np.zeros((starts.size, len(flags)), dtype=np.uint16, order="F")
+    choices = _Choices(edges)
+    hit = np.zeros((choices.starts.size, len(flags)), dtype=np.uint16, order="F")
     ignored = np.zeros_like(hit)
-    if starts.size:
-        choices = _Choices(edges)
+    if choices.starts.size:
         for column, flag in enumerate(flags):
             taken = walk.taken
             order = choices.order(flag)
@@ -129,9 +128,9 @@ def outcomes(walk: CocoWalk, ground_truth: Columns, *, flags: list[BoolArray]) -
                 taken = np.where(again, anew, taken)
             lost = np.multiply(taken, flag[edges.ground_truth], dtype=np.uint16)
             # A bit is in one of the two: where both ends of a pair are.
-            hit[:, column] = choices.united(taken ^ lost, starts)
-            ignored[:, column] = choices.united(lost, starts)
-    return PairOutcomes(edges.prediction[starts], hit, ignored)
+            hit[:, column] = choices.united(taken ^ lost)
+            ignored[:, column] = choices.united(lost)
+    return PairOutcomes(edges.prediction[choices.starts], hit, ignored)
 
 
 def _walk(edges: Edges, order: IndexArray, ground_truth: Columns, *, thresholds: tuple[float, ...]) -> Bits:
@@ -164,6 +163,10 @@ class _Choices:
         several[:-1] |= same
         self._place = np.flatnonzero(several)
         self._run = _numbered(edges.prediction[self._place])
+        self.starts = group_starts(edges.prediction)
+        """Where the pairs of each prediction begin."""
+        self._begins = group_starts(self._run)
+        self._several = np.searchsorted(self.starts, self._place[self._begins])
         self._truth = edges.ground_truth[self._place]
         self._overlap = edges.overlap[self._place]
 
@@ -179,13 +182,11 @@ class _Choices:
         order[self._place] = moved
         return order
 
-    def united(self, bits: Bits, starts: IndexArray) -> Bits:
-        """Return the bits of all pairs of each prediction; its pairs begin at *starts*."""
-        result = bits[starts]
+    def united(self, bits: Bits) -> Bits:
+        """Return the bits of all pairs of each prediction."""
+        result = bits[self.starts]
         if self._place.size:
-            begins = group_starts(self._run)
-            several = np.searchsorted(starts, self._place[begins])
-            result[several] = np.bitwise_or.reduceat(bits[self._place], begins)
+            result[self._several] = np.bitwise_or.reduceat(bits[self._place], self._begins)
         return result
 
     def moved(self, order: IndexArray) -> IndexArray:
