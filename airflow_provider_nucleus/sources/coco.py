@@ -101,7 +101,7 @@ class CocoReader:
                 number += 1
                 try:
                     made = convert(element)
-                    named = named or "id" in element
+                    named = named or element.get("id") is not None
                 except ValueError as error:
                     problems.append(SourceRow(name, number, _shown(element), str(error)))
                 except (KeyError, TypeError, AttributeError) as error:
@@ -165,8 +165,8 @@ def _annotation_id(element: Mapping[str, Any]) -> str:
 
     A position would not do: shards that are uploaded side by side would give one id to different objects of an image.
     """
-    if "id" in element:
-        return f"coco-{element['id']}"
+    if (number := element.get("id")) is not None:
+        return f"coco-{number}"
     digest = hashlib.blake2b(_content(element), digest_size=8).hexdigest()
     return f"coco-{element['image_id']}-{digest}"
 

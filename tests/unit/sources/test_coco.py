@@ -176,6 +176,21 @@ def test_ids_made_of_content_are_marked(tmp_path: Path, truth: Path, numbered: b
     assert {batch.made_ids for batch in stream.batches()} == {not numbered}
 
 
+def test_an_id_of_null_is_no_id(tmp_path: Path, truth: Path):
+    """Results of tools that write every member: they are named by their content, not all alike, and 0 is an id."""
+    other = RESULT | {"score": 0.125}
+    stream = open_rows(
+        write(tmp_path, [RESULT | {"id": None}, other | {"id": None}]), kind="predictions", categories=truth
+    )
+    batches = list(stream.batches())
+
+    assert [row["annotation_id"] for batch in batches for row in batch.rows] == named(
+        tmp_path, truth, [RESULT, other]
+    )
+    assert {batch.made_ids for batch in batches} == {True}
+    assert named(tmp_path, truth, [RESULT | {"id": 0}]) == ["coco-0"]
+
+
 def test_bad_elements_are_problems_with_reasons(tmp_path: Path, truth: Path):
     """Unknown ids, missing members and things that are no objects are each named; the good rows stay."""
     results = write(
