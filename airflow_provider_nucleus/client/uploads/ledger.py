@@ -12,17 +12,29 @@ input finds its chunks again, and one that cuts a changed input finds those that
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from airflow_provider_nucleus.exceptions import NucleusUploadError
 
-__all__ = ["DIGEST_CHARS", "FlawedChunk", "Ledger", "MemoryState", "OpenChunk", "Record", "StateStore"]
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+__all__ = [
+    "DIGEST_CHARS",
+    "FlawedChunk",
+    "Ledger",
+    "MemoryState",
+    "OpenChunk",
+    "Record",
+    "StateStore",
+    "TakenChunks",
+]
 
 DIGEST_CHARS = 12
 """Characters of a chunk digest in the record: 72 bits, so a billion chunks do not collide."""
 
 KEY = "nucleus_upload"
-VERSION = 2
+VERSION = 3
 
 
 class StateStore(Protocol):
@@ -88,14 +100,23 @@ class FlawedChunk(NamedTuple):
     errored: int
 
 
+class TakenChunks(NamedTuple):
+    """What became of each of so many consecutive accepted chunks: nearly all of them are of one size and stored whole."""
+
+    chunks: int
+    rows: int
+    processed: int
+    ignored: int
+
+
 @dataclass(slots=True)
 class Record:
     """The state of one upload.
 
     `destination` says where the rows went; whatever else is recorded is true of that place alone.
-    `accepted` concatenates the digests of the chunks the server took whole; their outcome is in `counts`. `flawed` are those of
-    which it refused rows, and `refused` some of its words about them. `open` are those under way. `input` is what reading it gave (rows, rejected, duplicates, quarantine,
-    first reasons). `summary` is set once all is done.
+    `accepted` concatenates the digests of the chunks the server took whole; their outcomes are in `taken`, in the same order.
+    `flawed` are those of which it refused rows, and `refused` some of its words about them. `open` are those under way. `input`
+    is what reading it gave (rows, rejected, duplicates, quarantine, first reasons). `summary` is set once all is done.
     """
 
     generation: int = 0
@@ -106,7 +127,7 @@ class Record:
     refused: list[str] = field(default_factory=list)
     open: list[OpenChunk] = field(default_factory=list)
     all_sent: bool = False
-    counts: dict[str, int] = field(default_factory=dict)
+    taken: list[TakenChunks] = field(default_factory=list)
     input: dict[str, Any] = field(default_factory=dict)
     summary: dict[str, Any] | None = None
 
@@ -139,9 +160,24 @@ class Record:
         if errored:
             self.flawed.append(FlawedChunk(digest, rows, processed, ignored, errored))
             return
+        self._take(digest, TakenChunks(1, rows, processed, ignored))
+
+    def keep_only(self, digests: Container[str]) -> Record:
+        """Forget all other chunks the server took whole, and return a record of nothing but those."""
+        forgotten = Record()
+        accepted, taken = self.accepted, self.taken
+        self.accepted, self.taken = "", []
+        outcomes = (run._replace(chunks=1) for run in taken for _ in range(run.chunks))
+        for at, outcome in zip(range(0, len(accepted), DIGEST_CHARS), outcomes, strict=True):
+            digest = accepted[at : at + DIGEST_CHARS]
+            (self if digest in digests else forgotten)._take(digest, outcome)
+        return forgotten
+
+    def _take(self, digest: str, outcome: TakenChunks) -> None:
         self.accepted += digest
-        for name, count in (("sent", rows), ("processed", processed), ("ignored", ignored)):
-            self.counts[name] = self.counts.get(name, 0) + count
+        if self.taken and self.taken[-1]._replace(chunks=1) == outcome:
+            outcome = outcome._replace(chunks=self.taken.pop().chunks + 1)
+        self.taken.append(outcome)
 
     def unreported(self, under_way: list[OpenChunk]) -> Record:
         """Return the record to keep until the refused rows are reported: their chunks stay under way.
@@ -161,13 +197,14 @@ class Record:
     @property
     def totals(self) -> dict[str, int]:
         """What became of the rows of all chunks, with refused rows and those under way."""
-        totals = {name: self.counts.get(name, 0) for name in ("sent", "processed", "ignored")}
-        totals["errored"] = sum(chunk.errored for chunk in self.flawed)
-        totals["processed"] += sum(chunk.processed for chunk in self.flawed)
-        totals["ignored"] += sum(chunk.ignored for chunk in self.flawed)
-        totals["sent"] += sum(chunk.rows for chunk in self.flawed) + sum(chunk.rows for chunk in self.open)
-        totals["chunks"] = len(self.accepted) // DIGEST_CHARS + len(self.flawed) + len(self.open)
-        return totals
+        ended = [*self.taken, *(TakenChunks(1, *chunk[1:4]) for chunk in self.flawed)]
+        return {
+            "sent": sum(run.chunks * run.rows for run in ended) + sum(chunk.rows for chunk in self.open),
+            "processed": sum(run.chunks * run.processed for run in ended),
+            "ignored": sum(run.chunks * run.ignored for run in ended),
+            "errored": sum(chunk.errored for chunk in self.flawed),
+            "chunks": sum(run.chunks for run in ended) + len(self.open),
+        }
 
     def to_json(self) -> dict[str, Any]:
         """Return the value to save."""
@@ -183,7 +220,7 @@ class Record:
                 [chunk.digest, chunk.rows, chunk.since, chunk.job_id, chunk.proof] for chunk in self.open
             ],
             "all_sent": self.all_sent,
-            "counts": self.counts,
+            "taken": [list(run) for run in self.taken],
             "input": self.input,
             "summary": self.summary,
         }
@@ -194,6 +231,9 @@ class Record:
         try:
             if value["v"] != VERSION:
                 raise ValueError(f"version {value['v']!r}")
+            taken = [TakenChunks(*map(int, numbers)) for numbers in value["taken"]]
+            if len(value["accepted"]) != DIGEST_CHARS * sum(run.chunks for run in taken):
+                raise ValueError("it does not say of each accepted chunk what became of it")
             return cls(
                 generation=int(value["gen"]),
                 fingerprint=value["fp"],
@@ -206,7 +246,7 @@ class Record:
                     for digest, rows, since, job, proof in value["open"]
                 ],
                 all_sent=bool(value["all_sent"]),
-                counts={str(name): int(count) for name, count in value["counts"].items()},
+                taken=taken,
                 input=dict(value["input"]),
                 summary=value["summary"],
             )

@@ -286,7 +286,7 @@ class Upload:
         )
 
     def _keep_only(self, record: Record, prepared: Prepared) -> None:
-        """Let go of chunks under way that the input no longer has."""
+        """Let go of chunks that the input no longer has: the account is of the rows it has now."""
         wanted = {chunk.digest for chunk in (*prepared.spool.chunks, *prepared.file_spool.chunks)}
         strangers = [chunk for chunk in record.open if chunk.digest not in wanted]
         if strangers:
@@ -295,6 +295,13 @@ class Upload:
                 ", ".join(chunk.job_id or "(unnamed)" for chunk in strangers),
             )
             record.open = [chunk for chunk in record.open if chunk.digest in wanted]
+        forgotten = record.keep_only(wanted).totals
+        if forgotten["chunks"]:
+            self._log.info(
+                "%d chunks (%d rows) of the earlier input are stored and stay, but are not counted any more",
+                forgotten["chunks"],
+                forgotten["sent"],
+            )
 
     def wait(self, started: StartedUpload) -> dict[str, JobStatus]:
         """Return how each job ended; NucleusJobTimeout after ``job_timeout`` seconds."""

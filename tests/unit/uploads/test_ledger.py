@@ -13,6 +13,7 @@ from airflow_provider_nucleus.client.uploads.ledger import (
     MemoryState,
     OpenChunk,
     Record,
+    TakenChunks,
 )
 from airflow_provider_nucleus.exceptions import NucleusUploadError
 
@@ -35,7 +36,7 @@ def test_a_record_survives_being_saved():
             OpenChunk(digest(5), 8),
         ],
         all_sent=True,
-        counts={"sent": 10, "processed": 9, "ignored": 1},
+        taken=[TakenChunks(1, 10, 9, 1), TakenChunks(1, 5, 5, 0)],
         input={"rows": 30},
         summary=None,
     )
@@ -67,6 +68,20 @@ def test_accepting_moves_a_chunk_and_adds_its_counts():
     assert record.totals == {"sent": 20, "processed": 14, "ignored": 4, "errored": 2, "chunks": 2}
 
 
+def test_chunks_of_another_input_are_forgotten_with_their_counts():
+    """Each accepted chunk keeps its own outcome, however many of them had the same one."""
+    record = Record()
+    for number in range(6):
+        record.accept(digest(number), 10, processed=9 if number == 4 else 10, ignored=number == 4)
+    assert record.taken == [TakenChunks(4, 10, 10, 0), TakenChunks(1, 10, 9, 1), TakenChunks(1, 10, 10, 0)]
+    forgotten = record.keep_only({digest(0), digest(3), digest(5)})
+
+    assert record.accepted == digest(0) + digest(3) + digest(5)
+    assert record.taken == [TakenChunks(3, 10, 10, 0)]
+    assert record.totals == {"sent": 30, "processed": 30, "ignored": 0, "errored": 0, "chunks": 3}
+    assert forgotten.totals == {"sent": 30, "processed": 29, "ignored": 1, "errored": 0, "chunks": 3}
+
+
 @pytest.mark.parametrize(
     ("rows", "chunk", "state"),
     [(10_000_000, 196_000, "open"), (10_000_000, 40_000, "accepted"), (100_000_000, 196_000, "open")],
@@ -80,7 +95,8 @@ def test_the_record_is_small(rows, chunk, state):
             OpenChunk(digest(n), chunk, "2026-01-01T00:00:00.000Z", f"job_{n:022d}") for n in range(count)
         ]
     else:
-        record.accepted = "".join(digest(n) for n in range(count))
+        for n in range(count):
+            record.accept(digest(n), chunk, processed=chunk, ignored=0)
 
     assert len(json.dumps(record.to_json())) < (64_000 if rows > 10_000_000 else 6_000)
 
@@ -93,8 +109,11 @@ def test_the_record_is_small(rows, chunk, state):
         {},
         {"v": 99},
         {"v": 1},
+        {"v": 2},
         Record().to_json() | {"open": [[1]]},
-        Record().to_json() | {"accepted": 1, "counts": []},
+        Record().to_json() | {"accepted": 1, "taken": []},
+        Record().to_json() | {"accepted": digest(1), "taken": [[2, 10, 10, 0]]},
+        Record().to_json() | {"accepted": digest(1), "taken": [[1, 10]]},
     ],
 )
 def test_a_value_that_is_not_ours_is_refused(value):

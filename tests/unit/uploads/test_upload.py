@@ -343,6 +343,31 @@ def test_a_changed_input_fails_restarts_or_continues(bench: Bench):
     assert restarted.ignored == 45
 
 
+@pytest.mark.parametrize("asynchronous", [True, False])
+@pytest.mark.parametrize("stored", [True, False])
+def test_continuing_counts_the_rows_of_the_present_input_only(
+    bench: Bench, asynchronous: bool, stored: bool, caplog
+):
+    """What was sent of an input that lost or replaced rows since stays on the server, but is none of its rows."""
+    caplog.set_level("INFO")
+    state = MemoryState()
+    options = {"state": state, "chunk_rows": 10, "asynchronous": asynchronous}
+    if stored:
+        bench.upload(boxes(8), asynchronous=asynchronous).run()
+    before = bench.upload(boxes(35), fingerprint="f1", **options).run()
+    rows = [*boxes(20), *(box(n) for n in range(100, 115))]
+    summary = bench.upload(rows, fingerprint="f2", on_change="continue", **options).run()
+    less = bench.upload(boxes(20), fingerprint="f3", on_change="continue", **options).run()
+
+    found = 8 if stored else 0
+    assert (before.sent, before.processed, before.ignored, before.chunks) == (35, 35 - found, found, 4)
+    assert (summary.rows, summary.sent, summary.processed, summary.ignored) == (35, 35, 35 - found, found)
+    assert (less.rows, less.sent, less.processed, less.ignored) == (20, 20, 20 - found, found)
+    assert (summary.chunks, less.chunks, summary.unaccounted, less.unaccounted) == (4, 2, 0, 0)
+    assert caplog.text.count("2 chunks (15 rows) of the earlier input are stored and stay") == 2
+    assert len(bench.stored_ids()) == 50
+
+
 def gone():
     """An input that is not on this machine."""
     raise NucleusSourceError("does not exist or is not a file", source="rows.jsonl")
@@ -466,7 +491,7 @@ def test_what_the_jobs_did_is_recorded_before_the_report(bench: Bench, tmp_path,
     with pytest.raises(KeyboardInterrupt):
         bench.upload(killed, **options).collect()
     record = state.get("nucleus_upload")
-    assert (record["counts"]["processed"], [chunk[3] for chunk in record["open"]]) == (20, jobs[2:])
+    assert (record["taken"], [chunk[3] for chunk in record["open"]]) == ([[2, 10, 10, 0]], jobs[2:])
     summary = bench.upload(rows, **options).run()
 
     assert (summary.rows, summary.processed, summary.errored, summary.unaccounted) == (21, 20, 1, 0)
