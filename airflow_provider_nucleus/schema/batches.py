@@ -12,7 +12,7 @@ from typing import Any, overload
 
 from airflow_provider_nucleus.schema.rows import SourceRow
 
-__all__ = ["BATCH_ROWS", "ColumnRows", "RowBatch", "RowStream", "batches_of", "zip_rows"]
+__all__ = ["BATCH_ROWS", "ColumnRows", "RowBatch", "RowStream", "Tree", "batches_of", "zip_rows"]
 
 BATCH_ROWS = 2_000
 """Rows collected into one batch when a source only offers single rows."""
