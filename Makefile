@@ -40,8 +40,9 @@ test: $(VENV)/.test  ## Unit tests, the local server, the official client, DAGs 
 	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup $(if $(TESTS),$(TESTS),)
 
 .PHONY: test-stack
-test-stack: $(VENV)/.test  ## Kill the parts of a whole Airflow while they upload (scheduler, triggerer, LocalExecutor)
-	@$(BIN)/python -m pytest -q tests/stack
+test-stack: $(VENV)/.test  ## A quarter of the fault matrix; kill the parts of a whole Airflow while they upload
+	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup tests/stack/test_fault_matrix.py
+	@$(BIN)/python -m pytest -q tests/stack --ignore tests/stack/test_fault_matrix.py
 
 .PHONY: test-2.11
 test-2.11:  ## The Airflow face once more on Airflow 2.11, in an environment of its own
