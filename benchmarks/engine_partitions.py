@@ -121,7 +121,8 @@ COCO's twelve numbers; a part is data (a), 5,000 images. How: see the head of `b
 |---:|---:|---:|---:|---:|---:|---:|---:|
 {lines}
 The map includes the start of the processes and making the data. AR100 differs from that of one part by at most {max(row["apart"] for row in rows):.0e}.
-A worker holds one part, however many there are; the reduce holds 27 bytes of every prediction.
+A worker holds one part, however many there are; the reduce holds 27 bytes of every prediction, and at its peak more
+than twice that, while parts are put behind one another and sorted by label.
 """
 
 
