@@ -80,7 +80,7 @@ def make_rows(folder: Path, count: int) -> None:
                 for row in flat
             ]
             lines.write(b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in nested))
-            wire.write(b"".join(encoder.encode_batch(nested).lines))
+            wire.write(encoder.encode_batch(nested).lines.data)
 
 
 def client(url: str, key: str):

@@ -1,4 +1,4 @@
-"""The short way for whole columns: boxes that came as columns are checked and spelled without a dictionary a row in between.
+"""The short way for whole columns: boxes are checked a field at a time, without an object a row in between.
 
 Every check is one pass in C over a column, not a Python expression a row. Nothing is phrased here: columns that are not
 plainly good in every row get None, and the caller goes through their rows one by one (:mod:`.fast`, then pydantic). So this
@@ -8,17 +8,19 @@ may be timid but never wrong; a property test holds it equal to the schema's own
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import isfinite
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.schema.checks import COORDINATE_LIMIT, check_class_pdf, check_metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from airflow_provider_nucleus.schema.batches import Tree
 
-__all__ = ["spell_box_columns"]
+__all__ = ["BoxColumns", "check_box_columns", "gather_columns"]
 
 _NEEDED = frozenset({"type", "geometry", "label", "reference_id"})
 _NEVER = ("embedding_vector", "track_reference_id", "task_id")
@@ -31,25 +33,68 @@ _TEXT = frozenset({str})
 _STRIPPED: Callable[[str], str] = str.strip
 
 
-def spell_box_columns(columns: Tree, *, predictions: bool) -> list[dict[str, Any]] | None:
-    """Return what ``to_wire`` of a box would spell for every row, or None if that is not plain for all of them."""
+@dataclass(frozen=True, slots=True)
+class BoxColumns:
+    """Boxes that passed every check, a field at a time; what is None is unset in all of them.
+
+    `sides` are x, y, width and height. `verbatim` says that no text needs an escape in JSON.
+    """
+
+    labels: Sequence[str]
+    sides: tuple[Sequence[float], Sequence[float], Sequence[float], Sequence[float]]
+    references: Sequence[str]
+    ids: Sequence[str]
+    verbatim: bool
+    metadata: Sequence[dict[str, Any]] | None = None
+    confidences: Sequence[float] | None = None
+    class_pdfs: Sequence[dict[str, float]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def gather_columns(rows: Sequence[dict[str, Any]]) -> Tree | None:
+    """Return rows as columns, or None when they are not boxes with one set of keys."""
+    if set(map(type, rows)) != {dict} or rows[0].get("type") != "box":
+        return None
+    columns = _gathered(rows)
+    geometry = None if columns is None else columns.get("geometry")
+    if columns is None or geometry is None or set(map(type, geometry)) != {dict}:
+        return None
+    sides = _gathered(geometry)
+    return None if sides is None else {**columns, "geometry": sides}
+
+
+def _gathered(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    names = tuple(rows[0])
+    if len(names) < 2 or set(map(len, rows)) != {len(names)}:
+        return None
+    try:
+        cells = list(map(itemgetter(*names), rows))
+    except KeyError:
+        return None
+    return dict(zip(names, zip(*cells, strict=True), strict=True))
+
+
+def check_box_columns(columns: Tree, *, predictions: bool) -> BoxColumns | None:
+    """Return the boxes the columns hold, or None if they are not plainly good in all rows."""
     known = _KNOWN | _OF_PREDICTIONS if predictions else _KNOWN
     if not (columns.keys() >= _NEEDED and known >= columns.keys()):
         return None
     if any(isinstance(column, Mapping) for name, column in columns.items() if name != "geometry"):
         return None
     try:
-        return _spelled(columns)
+        return _checked(columns)
     except (TypeError, ValueError, OverflowError):
         # Somewhere a value of another type or out of range: where, the way row by row finds.
         return None
 
 
-def _spelled(columns: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+def _checked(columns: Mapping[str, Any]) -> BoxColumns | None:
     geometry, labels, references = columns["geometry"], columns["label"], columns["reference_id"]
-    if not (isinstance(geometry, Mapping) and geometry.keys() == set(_SIDES)) or set(columns["type"]) != {
-        "box"
-    }:
+    if not (isinstance(geometry, Mapping) and geometry.keys() == set(_SIDES)):
+        return None
+    if set(columns["type"]) != {"box"} or not all(_absent(columns.get(name)) for name in _NEVER):
         return None
     xs, ys, widths, heights = (geometry[side] for side in _SIDES)
     limit = COORDINATE_LIMIT
@@ -58,53 +103,38 @@ def _spelled(columns: Mapping[str, Any]) -> list[dict[str, Any]] | None:
         and _numbers(ys, -limit, limit)
         and _numbers(widths, 0, limit)
         and _numbers(heights, 0, limit)
-        and _plain_texts(labels)
-        and _plain_texts(references)
-        and all(_absent(columns.get(name)) for name in _NEVER)
     ):
         return None
-    ids = columns.get("annotation_id")
-    if ids is None or _absent(ids):
+    ids = _given(columns, "annotation_id")
+    if ids is None:
         ids = [
             f"{label}-{x}-{y}-{width}-{height}-{reference}"
             for label, x, y, width, height, reference in zip(
                 labels, xs, ys, widths, heights, references, strict=True
             )
         ]
-    elif not _plain_texts(ids):
+    joined = [_plain_texts(texts) for texts in (labels, references, ids)]
+    if "" in joined:
         return None
-    boxes: list[dict[str, Any]] = [
-        {
-            "label": label,
-            "type": "box",
-            "geometry": {"x": x, "y": y, "width": width, "height": height},
-            "reference_id": reference,
-            "annotation_id": annotation_id,
-            "metadata": metadata,
-            "embedding_vector": None,
-            "track_reference_id": None,
-            "task_id": None,
-        }
-        for label, x, y, width, height, reference, annotation_id, metadata in zip(
-            labels, xs, ys, widths, heights, references, ids, _metadata(columns), strict=True
-        )
-    ]
-    confidences, distributions = columns.get("confidence"), columns.get("class_pdf")
-    if confidences is not None and not _absent(confidences):
-        if not _numbers(confidences, 0, 1):
-            return None
-        _put(boxes, "confidence", confidences)
-    if distributions is not None and not _absent(distributions):
-        checked = list(map(check_class_pdf, distributions))
-        if None in checked:
-            return None
-        _put(boxes, "class_pdf", checked)
-    return boxes
+    confidences = _given(columns, "confidence")
+    if confidences is not None and not _numbers(confidences, 0, 1):
+        return None
+    return BoxColumns(
+        labels,
+        (xs, ys, widths, heights),
+        references,
+        ids,
+        all(map(_verbatim, joined)),
+        _metadata(_given(columns, "metadata")),
+        confidences,
+        _distributions(_given(columns, "class_pdf")),
+    )
 
 
-def _put(boxes: list[dict[str, Any]], name: str, values: Iterable[Any]) -> None:
-    for box, value in zip(boxes, values, strict=True):
-        box[name] = value
+def _given(columns: Mapping[str, Any], name: str) -> Sequence[Any] | None:
+    """Return a column unless it is unset in all rows."""
+    values = columns.get(name)
+    return None if _absent(values) else values
 
 
 def _absent(values: Sequence[Any] | None) -> bool:
@@ -115,25 +145,41 @@ def _numbers(values: Sequence[Any], low: float, high: float) -> bool:
     """Say whether all are plain finite numbers in a closed range."""
     return (
         _NUMBERS.issuperset(map(type, values))
-        and all(map(isfinite, values))
+        and isfinite(sum(values))  # what hides from a comparison, NaN, does not hide from a sum
         and low <= min(values)
         and max(values) <= high
     )
 
 
-def _plain_texts(values: Sequence[Any]) -> bool:
-    """Say whether all are text nobody can object to."""
-    return set(map(type, values)) == _TEXT and "".join(values).isascii() and all(map(_STRIPPED, values))
+def _plain_texts(values: Sequence[Any]) -> str:
+    """Return the texts as one if all are text nobody can object to, else nothing."""
+    if set(map(type, values)) != _TEXT:
+        return ""
+    joined = "".join(values)
+    return joined if joined.isascii() and all(map(_STRIPPED, values)) else ""
 
 
-def _metadata(columns: Mapping[str, Any]) -> Sequence[Any]:
+def _verbatim(text: str) -> bool:
+    return text.isprintable() and '"' not in text and "\\" not in text
+
+
+def _metadata(given: Sequence[Any] | None) -> Sequence[dict[str, Any]] | None:
     """Return the metadata of every row as it travels; raises ValueError or TypeError where some is not plain."""
-    given = columns.get("metadata")
-    if given is None or _absent(given):
-        return [{} for _ in columns["label"]]
+    if given is None:
+        return None
     if not {dict, type(None)}.issuperset(map(type, given)):
         raise TypeError("metadata that is no object")
     for metadata in given:
         if metadata and check_metadata(metadata) is not metadata:
             raise ValueError("metadata that changes on its way")
     return [metadata or {} for metadata in given]
+
+
+def _distributions(given: Sequence[Any] | None) -> Sequence[dict[str, float]] | None:
+    """Return the distribution of every row; raises ValueError where some is bad or missing."""
+    if given is None:
+        return None
+    checked = [pdf for value in given if (pdf := check_class_pdf(value)) is not None]
+    if len(checked) != len(given):
+        raise ValueError("rows without a distribution among rows with one")
+    return checked

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, Self, cast
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 from airflow_provider_nucleus.client.content import FileContent
 from airflow_provider_nucleus.client.uploads.ledger import DIGEST_CHARS
@@ -19,12 +20,26 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-__all__ = ["CHUNK_BYTES", "Chunk", "Spool", "SpoolWriter"]
+__all__ = ["CHUNK_BYTES", "Chunk", "Lines", "Spool", "SpoolWriter"]
 
 CHUNK_BYTES = 500_000_000
 """Bytes of one chunk at most; the cloud takes 536,870,888 characters."""
 
 _READ = 1 << 18
+
+
+class Lines(NamedTuple):
+    """Consecutive rows as NDJSON, each with its line end, and how many they are."""
+
+    data: bytes
+    rows: int
+
+    def split(self, rows: int) -> tuple[Lines, Lines]:
+        """Return the first `rows` of them and the others."""
+        at = 0
+        for _ in range(rows):
+            at = self.data.index(b"\n", at) + 1
+        return Lines(self.data[:at], rows), Lines(self.data[at:], self.rows - rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,29 +107,36 @@ class SpoolWriter:
         self._chunks: list[Chunk] = []
         self._start = self._at = self._rows = 0
         self._hash = self._new_hash()
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="nucleus-spool")
+        self._pending: Future[None] | None = None
 
-    def write(self, lines: list[bytes]) -> None:
-        """Append lines, each with its line end."""
-        while lines:
+    def write(self, lines: Lines) -> None:
+        """Append lines."""
+        while lines.rows:
             room = self._chunk_rows - self._rows
-            taken, lines = (lines, []) if len(lines) <= room else (lines[:room], lines[room:])
-            block = b"".join(taken)
-            if self._at - self._start + len(block) > self._chunk_bytes:
-                if self._rows:
-                    self._cut()
-                    lines = taken + lines
-                    continue
-                if len(taken) > 1:
-                    half = len(taken) // 2
-                    self.write(taken[:half])
-                    lines = taken[half:] + lines
-                    continue
-            self._file.write(block)
-            self._hash.update(block)
-            self._at += len(block)
-            self._rows += len(taken)
+            taken, lines = (lines, Lines(b"", 0)) if lines.rows <= room else lines.split(room)
+            self._fit(taken)
             if self._rows == self._chunk_rows:
                 self._cut()
+
+    def _fit(self, lines: Lines) -> None:
+        """Append lines that are few enough for the chunk, to several when they are too long for it."""
+        if self._at - self._start + len(lines.data) <= self._chunk_bytes:
+            self._append(lines)
+        elif self._rows:
+            self._cut()
+            self._fit(lines)
+        elif lines.rows > 1:
+            for half in lines.split(lines.rows // 2):
+                self._fit(half)
+        else:
+            self._append(lines)
+
+    def _append(self, lines: Lines) -> None:
+        self._settle()
+        self._pending = self._pool.submit(self._put, lines.data)
+        self._at += len(lines.data)
+        self._rows += lines.rows
 
     def finish(self) -> Spool:
         """Cut the last chunk and return the finished spool."""
@@ -125,6 +147,7 @@ class SpoolWriter:
 
     def close(self) -> None:
         """Let go of the file, finished or not."""
+        self._pool.shutdown()
         self._file.close()
 
     def __enter__(self) -> Self:
@@ -133,7 +156,19 @@ class SpoolWriter:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _put(self, data: bytes) -> None:
+        # Neither holds the interpreter's lock, so that the next rows are checked meanwhile.
+        self._file.write(data)
+        self._hash.update(data)
+
+    def _settle(self) -> None:
+        """Wait for the lines handed over last; raises what went wrong with them."""
+        if self._pending is not None:
+            pending, self._pending = self._pending, None
+            pending.result()
+
     def _cut(self) -> None:
+        self._settle()
         digest = base64.urlsafe_b64encode(self._hash.digest()).decode()
         assert len(digest) == DIGEST_CHARS
         if self._has(digest):

@@ -1,4 +1,4 @@
-"""Boxes spelled from columns: never other than what the schema spells row by row; rows that are columns until asked for."""
+"""Boxes checked by column: never other than what the schema makes of their rows; rows that are columns until asked for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_nucleus.schema.annotations import parse_annotation
 from airflow_provider_nucleus.schema.batches import ColumnRows
-from airflow_provider_nucleus.schema.box_columns import spell_box_columns
+from airflow_provider_nucleus.schema.box_columns import check_box_columns, gather_columns
 from airflow_provider_nucleus.schema.predictions import parse_prediction
 
 ODD = st.one_of(
@@ -42,8 +42,8 @@ def columns_of(count: int) -> dict:
     ),
 )
 @settings(max_examples=400, deadline=None)
-def test_columns_are_never_spelled_wrong(predictions, dropped, changed):
-    """For columns with any mixture of odd cells: what is spelled is, row by row, what the schema spells."""
+def test_columns_are_never_taken_for_good_wrongly(predictions, dropped, changed):
+    """For columns with any mixture of odd cells: what passes is, row by row, what the schema makes of it."""
     columns = columns_of(3)
     for name in dropped | (set() if predictions else OF_PREDICTIONS):
         del columns[name]
@@ -51,24 +51,30 @@ def test_columns_are_never_spelled_wrong(predictions, dropped, changed):
         place = columns["geometry"] if name in SIDES else columns
         place.setdefault(name, [None] * 3)[at] = value
 
-    spelled = spell_box_columns(columns, predictions=predictions)
+    boxes = check_box_columns(columns, predictions=predictions)
 
-    if spelled is not None:
+    if boxes is not None:
         parse = parse_prediction if predictions else parse_annotation
-        expected = [parse(row).to_wire() for row in ColumnRows(columns, 3)]
-        assert spelled == expected
-        assert [list(row) for row in spelled] == [list(row) for row in expected]
+        wires = [parse(row).to_wire() for row in ColumnRows(columns, 3)]
+        assert list(boxes.labels) == [wire["label"] for wire in wires]
+        assert list(zip(*boxes.sides, strict=True)) == [tuple(wire["geometry"].values()) for wire in wires]
+        assert list(boxes.references) == [wire["reference_id"] for wire in wires]
+        assert list(boxes.ids) == [wire["annotation_id"] for wire in wires]
+        assert (boxes.metadata or [{}] * 3) == [wire["metadata"] for wire in wires]
+        assert (boxes.confidences or [None] * 3) == [wire.get("confidence") for wire in wires]
+        assert (boxes.class_pdfs or [None] * 3) == [wire.get("class_pdf") for wire in wires]
+        assert len(boxes) == 3
 
 
 @pytest.mark.parametrize("predictions", [True, False])
 @pytest.mark.parametrize("dropped", [set(), {"annotation_id", "metadata", "class_pdf"}])
-def test_plain_columns_are_spelled(predictions, dropped):
+def test_plain_columns_pass(predictions, dropped):
     """Otherwise the property above would hold for nothing."""
     columns = columns_of(3)
     for name in dropped | (set() if predictions else OF_PREDICTIONS):
         columns.pop(name, None)
 
-    assert spell_box_columns(columns, predictions=predictions) is not None
+    assert check_box_columns(columns, predictions=predictions) is not None
 
 
 @pytest.mark.parametrize("name", ["label", "reference_id", "annotation_id", "metadata", "type"])
@@ -76,7 +82,31 @@ def test_a_field_that_is_still_an_object_is_left_to_the_rows(name):
     """Members of a field are no cells of it, however many there are."""
     columns = columns_of(1) | {name: {"box": ["box"]}}
 
-    assert spell_box_columns(columns, predictions=True) is None
+    assert check_box_columns(columns, predictions=True) is None
+
+
+def test_rows_with_one_set_of_keys_become_columns():
+    """Whatever order the keys come in; and what is no box, or has other keys than its neighbours, is left to the rows."""
+    row = {"type": "box", "label": "car", "geometry": {"x": 1, "y": 2}}
+    turned = {"geometry": {"y": 4, "x": 3}, "label": "van", "type": "box"}
+
+    assert gather_columns([row, turned]) == {
+        "type": ("box", "box"),
+        "label": ("car", "van"),
+        "geometry": {"x": (1, 3), "y": (2, 4)},
+    }
+    for odd in (
+        [],
+        [row, row | {"colour": "red"}],
+        [row, {"type": "box", "label": "car", "colour": "red"}],
+        [row, row | {"geometry": None}],
+        [row, row | {"geometry": {"x": 1, "z": 2}}],
+        [row, row | {"geometry": {}}],
+        [row, None],
+        [{"type": "line"} | row | {"type": "line"}],
+        [{"type": "box"}],
+    ):
+        assert gather_columns(odd) is None
 
 
 def test_rows_are_made_once_and_leave_out_absent_cells():

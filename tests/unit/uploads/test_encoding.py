@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from airflow_provider_nucleus.client.uploads import encoding
 from airflow_provider_nucleus.client.uploads.encoding import Encoder, dump_line, stable_id
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusValidationError
+from airflow_provider_nucleus.schema.batches import ColumnRows
 
 ODD = st.one_of(
     st.none(),
@@ -89,13 +90,46 @@ def test_a_batch_reports_the_bad_and_keeps_the_good():
     ]
     batch = Encoder("predictions").encode_batch(rows)
 
-    assert [json.loads(line)["annotation_id"] for line in batch.lines] == ["a1", "é"]
+    assert [json.loads(line)["annotation_id"] for line in batch.lines.data.splitlines()] == ["a1", "é"]
+    assert batch.lines.rows == 2
     assert len(batch.hashes) == 2
     assert [(bad.at, bad.reason.partition(":")[0]) for bad in batch.bad] == [
         (1, "label"),
         (3, "confidence"),
         (4, batch.bad[2].reason.partition(":")[0]),
     ]
+
+
+@given(
+    kind=st.sampled_from(["annotations", "predictions"]),
+    changed=st.dictionaries(st.sampled_from([*GOOD, "colour"]), ODD | st.text(), max_size=2),
+    dropped=st.sets(st.sampled_from(["annotation_id", "metadata", "class_pdf", "confidence", "task_id"])),
+    numbers=st.lists(st.floats(0, 1) | st.integers(0, 1) | st.floats(), min_size=3, max_size=3),
+    lenient=st.booleans(),
+)
+@settings(max_examples=300, deadline=None)
+def test_it_does_not_show_which_way_a_batch_came(kind, changed, dropped, numbers, lenient):
+    """By column, as rows that may become columns, or a row at a time: the same lines, identities and complaints, byte for byte."""
+    left_out = dropped | (set() if kind == "predictions" else {"confidence", "class_pdf"})
+    good = {key: value for key, value in (GOOD | {"track_reference_id": None}).items() if key not in left_out}
+    rows = [
+        good | {"geometry": good["geometry"] | {"x": number}, "annotation_id": f'a"{number}'} | changed
+        for number in numbers
+    ]
+    columns = {key: [row[key] for row in rows] for key in rows[0] if key != "geometry"}
+    columns["geometry"] = (
+        [row["geometry"] for row in rows]
+        if "geometry" in changed
+        else {side: [row["geometry"][side] for row in rows] for side in GOOD["geometry"]}
+    )
+
+    encoder = Encoder(kind, ignore_unknown=lenient)
+    for batch in (rows, ColumnRows(columns, 3)):
+        whole = encoder.encode_batch(batch)
+        by_row = encoder.encode_batch([*batch, {"type": "odd"}])
+        assert whole.lines == by_row.lines
+        assert whole.hashes == by_row.hashes
+        assert whole.bad == by_row.bad[:-1]
 
 
 def test_both_ways_identify_alike():
@@ -184,7 +218,7 @@ def test_local_masks_need_requests(tmp_path):
     with pytest.raises(NucleusValidationError, match=r"\.png"):
         Encoder("annotations").encode(mask | {"mask_url": "/masks/1.tif"})
     batch = Encoder("annotations").encode_batch([mask, mask | {"mask_url": "http://x/1.png"}])
-    assert (len(batch.lines), len(batch.file_lines), len(batch.hashes)) == (1, 1, 2)
+    assert (batch.lines.rows, batch.file_lines.rows, len(batch.hashes)) == (1, 1, 2)
 
 
 def test_numbers_beyond_64_bits_survive(monkeypatch):

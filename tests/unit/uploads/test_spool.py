@@ -5,13 +5,13 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_nucleus.client.uploads.spool import Spool, SpoolWriter
+from airflow_provider_nucleus.client.uploads.spool import Lines, Spool, SpoolWriter
 
 
 def spool(folder, batches, *, rows=3, salt="s", has=lambda _: False, size=10**9) -> Spool:
     with SpoolWriter(folder / "spool", chunk_rows=rows, salt=salt, has=has, chunk_bytes=size) as writer:
         for batch in batches:
-            writer.write(batch)
+            writer.write(Lines(b"".join(batch), len(batch)))
         return writer.finish()
 
 
