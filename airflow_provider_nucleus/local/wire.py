@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import string
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
@@ -29,7 +30,8 @@ __all__ = [
     "read_form", "read_limited",
 ]  # fmt: skip
 
-_LONG_NUMBER: Final = re.compile(rb"\d{19}")
+_DIGITS: Final = bytes(ord("0") if chr(octet) in string.digits else ord(" ") for octet in range(256))
+_LONG_NUMBER: Final = b"0" * 19
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _FILES_LIMIT: Final = 10
 """Files and fields of one multipart request: the hard limit of the official client."""
@@ -130,7 +132,7 @@ def parse_json(text: bytes | str, *, what: str) -> Any:
     try:
         # orjson reads integers beyond 64 bits as floats.
         raw = text if isinstance(text, bytes) else text.encode()
-        if not _LONG_NUMBER.search(raw):
+        if _LONG_NUMBER not in raw.translate(_DIGITS):
             return orjson.loads(raw)
         value = json.loads(raw, parse_constant=_refuse, parse_float=_finite)
         if _SURROGATE.search(raw):

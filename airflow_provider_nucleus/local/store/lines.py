@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-__all__ = ["LINE_LIMIT", "Chunk", "lines_of", "read_chunk", "table_of_lines"]
+__all__ = ["LINE_LIMIT", "Chunk", "line_ends", "lines_of", "read_chunk", "table_of_lines"]
 
 LINE_LIMIT: Final = 64 * 1024 * 1024
 """Bytes of the longest line that is read as one object; a longer one is reported as a bad row and skipped."""
@@ -69,7 +69,7 @@ def table_of_lines(data: bytes, *, first: int) -> pa.Table:
         data += b"\n"
     if not data.isascii() and not _is_text(data):
         data = b"\n".join(line if _is_text(line) else _UNREADABLE for line in data.split(b"\n"))
-    offsets = _line_ends(data)
+    offsets = line_ends(data)
     buffers = [None, pa.py_buffer(offsets.tobytes()), pa.py_buffer(data)]
     lines = pa.Array.from_buffers(pa.string(), len(offsets) - 1, buffers)
     # Only short lines are looked at: a long line of blanks is a row that is not JSON.
@@ -87,7 +87,8 @@ def _integers(values: npt.NDArray[np.int64]) -> pa.Array:
     return pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(values.astype(np.int64))])
 
 
-def _line_ends(data: bytes) -> npt.NDArray[np.int32]:
+def line_ends(data: bytes) -> npt.NDArray[np.int32]:
+    """Return where each line ends, behind its newline; 0 comes first."""
     # In pieces that stay in the processor's cache: twenty times faster than one comparison of the whole.
     octets = np.frombuffer(data, np.uint8)
     ends = [np.zeros(1, np.int32)]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import starmap
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_nucleus.local.store.box_parsing import parse_boxes
 from airflow_provider_nucleus.local.store.categories import check_taxonomies, store_categories
 from airflow_provider_nucleus.local.store.database import rows
 from airflow_provider_nucleus.local.store.ids import ANNOTATION, PREDICTION
@@ -56,7 +57,8 @@ class Stored:
 def prepare(cursor: Cursor, data: bytes, *, role: Role, first: int) -> int:
     """Parse a chunk of NDJSON into the connection's temporary tables and return its number of rows."""
     count = stage_lines(cursor, data, first=first)
-    parse_objects(cursor, role)
+    if not parse_boxes(cursor, data, truth=role == "truth", first=first):
+        parse_objects(cursor, role)
     return count
 
 
