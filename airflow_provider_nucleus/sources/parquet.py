@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["read_parquet"]
 
-ROWS = 5_000
+ROWS = 3000
 """Rows assembled at a time."""
 
 _MAGIC = b"PAR1"
@@ -62,6 +62,8 @@ def read_parquet(
         if _ends_early(part):
             raise cut_off(part.name, "the Parquet file") from error
         raise NucleusValidationError("", f"cannot be read as Parquet: {error}", source=part.name) from error
+    finally:
+        pa.default_memory_pool().release_unused()
 
 
 def _batches(
