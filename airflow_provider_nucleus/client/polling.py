@@ -51,10 +51,13 @@ class PollPolicy:
 
 @dataclass(frozen=True, slots=True)
 class PollState:
-    """What is remembered between looks."""
+    """What is remembered between looks: whether one was ever answered, and how many failed since."""
 
-    answers: int = 0
+    answered: bool = False
     failures: int = 0
+
+
+_ANSWERED = PollState(answered=True)
 
 
 class StopReason(StrEnum):
@@ -110,12 +113,12 @@ def decide(
     object nobody has seen yet may take a moment to be found.
     """
     if not isinstance(seen, NucleusError):
-        state = PollState(answers=state.answers + 1)
+        state = _ANSWERED
         if terminal:
             return state, Done(seen)
         return state, _wait(policy, policy.interval, now)
     state = replace(state, failures=state.failures + 1)
-    unseen = isinstance(seen, NucleusNotFoundError) and state.answers == 0
+    unseen = isinstance(seen, NucleusNotFoundError) and not state.answered
     if not (unseen or may_pass(seen)):
         return state, GiveUp(StopReason.FATAL, seen)
     if state.failures > policy.failure_budget:

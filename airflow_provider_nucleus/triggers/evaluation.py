@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.client.aio import AsyncNucleusClient
     from airflow_provider_nucleus.client.call import Call
-    from airflow_provider_nucleus.schema.jobs import Job, JobStatus
+    from airflow_provider_nucleus.schema.jobs import JobStatus
     from airflow_provider_nucleus.triggers.poller import JobReader
 
 __all__ = ["NucleusEvaluationTrigger"]
@@ -48,8 +48,8 @@ class _EvaluationReader:
     async def status(self, job_id: str) -> JobStatus:
         return as_job(await self._client.send(evaluations.get_evaluation(job_id), retry=NO_RETRY))
 
-    async def recent(self, limit: int) -> list[Job]:  # ruff: ignore[unused-method-argument] - the protocol's signature
-        return []
+    async def running(self, limit: int) -> dict[str, JobStatus]:  # ruff: ignore[unused-method-argument] - the protocol's signature
+        return {}
 
 
 @contextlib.asynccontextmanager

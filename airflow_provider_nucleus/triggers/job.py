@@ -13,7 +13,7 @@ import json
 import logging
 import random
 import time
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.client.aio import AsyncNucleusClient
     from airflow_provider_nucleus.client.call import Call
-    from airflow_provider_nucleus.schema.jobs import Job
     from airflow_provider_nucleus.triggers.events import EventStatus
     from airflow_provider_nucleus.triggers.poller import JobReader, Observation
 
@@ -159,52 +158,65 @@ class NucleusJobTrigger(BaseTrigger):
             self.log.info("Job %s %s", job_id, outcome)
 
     async def _wait(self) -> WaitEvent:
-        wait = _Wait(
-            self.job_ids, PollPolicy(interval=self.poll_interval, failure_budget=self.failure_budget)
+        """Look until all jobs have ended or the deadline has passed, once at least."""
+        wait = _Wait(self.job_ids, self.poll_interval, self.failure_budget, self.deadline)
+        poller = shared_poller(
+            f"{self.kind} of {self.nucleus_conn_id}", connect=partial(self.reader, self.nucleus_conn_id)
         )
         try:
-            await self._follow(wait)
+            async with asyncio.timeout(max(self.deadline - time.time(), _FIRST_ROUND_SECONDS)):
+                await poller.watch(wait)
         except TimeoutError:
-            if wait.open:
+            if wait.waiting:
                 message = f"The deadline passed while waiting for {wait.open}."
                 return wait.event("timeout", self.carry, message)
         except NucleusError as error:
             return wait.event("unreachable", self.carry, f"Stopped looking at {wait.open}: {error}")
         return wait.event("finished", self.carry)
 
-    async def _follow(self, wait: _Wait) -> None:
-        """Look until all jobs have ended or the deadline has passed, once at least."""
-        poller = shared_poller(
-            f"{self.kind} of {self.nucleus_conn_id}", connect=partial(self.reader, self.nucleus_conn_id)
-        )
-        loop = asyncio.get_running_loop()
-        async with (
-            asyncio.timeout(max(self.deadline - time.time(), _FIRST_ROUND_SECONDS)) as limit,
-            contextlib.aclosing(poller.observe(self.job_ids, interval=self.poll_interval)) as rounds,
-        ):
-            async for seen in rounds:
-                for job_id, what in seen.items():
-                    wait.look(job_id, what)
-                if not wait.open:
-                    return
-                if not limit.expired():
-                    limit.reschedule(loop.time() + self.deadline - time.time())
+
+@lru_cache(maxsize=64)
+def _policy(interval: float, failure_budget: int) -> PollPolicy:
+    return PollPolicy(interval=interval, failure_budget=failure_budget)
+
+
+_FRESH = PollState()
+_RNG = random.Random()  # ruff: ignore[suspicious-non-cryptographic-random-usage] - jitter
 
 
 class _Wait:
     """What one trigger knows of its jobs, and its decisions after each look."""
 
-    def __init__(self, job_ids: Sequence[str], policy: PollPolicy) -> None:
-        self._policy = policy
-        self._polls = dict.fromkeys(job_ids, PollState())
+    __slots__ = ("_deadline", "_last", "_policy", "_polls")
+
+    def __init__(self, job_ids: Sequence[str], interval: float, failure_budget: int, deadline: float) -> None:
+        self._policy = _policy(interval, failure_budget)
+        self._deadline = deadline
+        self._polls = dict.fromkeys(job_ids, _FRESH)
         self._last: dict[str, JobStatus | None] = dict.fromkeys(job_ids)
-        self._rng = random.Random()  # ruff: ignore[suspicious-non-cryptographic-random-usage] - jitter
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two looks."""
+        return self._policy.interval
+
+    @property
+    def waiting(self) -> list[str]:
+        """The jobs that have not ended."""
+        return [job_id for job_id, last in self._last.items() if last is None or not last.state.terminal]
 
     @property
     def open(self) -> str:
         """The jobs that have not ended, for messages."""
-        ended = {job_id for job_id, status in self._last.items() if status and status.state.terminal}
-        return ", ".join(job_id for job_id in self._last if job_id not in ended)
+        return ", ".join(self.waiting)
+
+    def hear(self, seen: Mapping[str, Observation]) -> None:
+        """Take note of a round; raises what ends the wait before the jobs have ended, TimeoutError after the deadline."""
+        for job_id in self.waiting:
+            if job_id in seen:
+                self.look(job_id, seen[job_id])
+        if time.time() > self._deadline and self.waiting:
+            raise TimeoutError
 
     def look(self, job_id: str, seen: Observation) -> None:
         """Take note of a look; raises the error that came instead of an answer when no further look should follow.
@@ -213,8 +225,6 @@ class _Wait:
         others are waited for.
         """
         before = self._last[job_id]
-        if before is not None and before.state.terminal:
-            return
         if isinstance(seen, JobStatus):
             if before is None or before.status != seen.status:
                 log.info("Job %s is %s", job_id, seen.status)
@@ -227,7 +237,7 @@ class _Wait:
             self._policy,
             terminal=isinstance(seen, JobStatus) and seen.state.terminal,
             now=time.time(),
-            rng=self._rng,
+            rng=_RNG,
         )
         if isinstance(decision, GiveUp) and decision.error is not None:
             if not isinstance(decision.error, NucleusNotFoundError):
@@ -238,7 +248,7 @@ class _Wait:
     def event(self, status: EventStatus, carry: dict[str, Any], message: str = "") -> WaitEvent:
         """Return the event that tells the task."""
         jobs = {
-            job_id: {} if last is None else last.model_dump(mode="json")
+            job_id: {} if last is None else last.model_dump(mode="json") | {"job_id": job_id}
             for job_id, last in self._last.items()
         }
         return WaitEvent(status, jobs, carry, message)
@@ -253,8 +263,8 @@ class _ClientReader:
     async def status(self, job_id: str) -> JobStatus:
         return await self._client.send(job_calls.job_status(job_id), retry=NO_RETRY)
 
-    async def recent(self, limit: int) -> list[Job]:
-        return await self._client.send(job_calls.list_jobs(limit=limit, show_completed=True), retry=NO_RETRY)
+    async def running(self, limit: int) -> dict[str, JobStatus]:
+        return await self._client.send(job_calls.running_jobs(limit=limit), retry=NO_RETRY)
 
 
 @contextlib.asynccontextmanager

@@ -4,18 +4,22 @@ A triggerer holds thousands of deferred tasks. If each asked for its own job, th
 every few seconds. So the triggers of one connection in one process subscribe to one poller: it asks for a few jobs one by one,
 and for many with one listing, and then only for the jobs that ended or are not in the listing.
 
-The poller decides nothing. It hands each subscriber what a round saw of its jobs, a status or the error met, and the
+The poller decides nothing. It tells each subscriber what a round saw of its jobs, a status or the error met, and the
 subscriber applies its own deadline and failure budget (:mod:`airflow_provider_nucleus.client.polling`). A connection that cannot
 be read is such an error as well, of all jobs; only one that is wrong in itself ends the poll.
+
+A wait keeps few objects and a round makes none for it: Python's garbage collector walks over everything Airflow has loaded each
+time a quarter as much has been added, and holds the event loop up meanwhile.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 import weakref
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 from zlib import crc32
 
@@ -25,13 +29,13 @@ from airflow_provider_nucleus.exceptions import (
     NucleusConnectionError,
     NucleusError,
 )
-from airflow_provider_nucleus.schema.jobs import Job, JobStatus
+from airflow_provider_nucleus.schema.jobs import JobStatus
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
-__all__ = ["JobPoller", "JobReader", "Observation", "shared_poller"]
+__all__ = ["JobPoller", "JobReader", "Observation", "Watcher", "shared_poller"]
 
 log = logging.getLogger(__name__)
 
@@ -64,27 +68,50 @@ class JobReader(Protocol):
         """Return the status of one job."""
         ...
 
-    async def recent(self, limit: int) -> list[Job]:
-        """Return the newest *limit* jobs, completed ones included."""
+    async def running(self, limit: int) -> Mapping[str, JobStatus]:
+        """Return those of the newest *limit* jobs that have not ended, by id; jobs in one state may share a status."""
+        ...
+
+
+class Watcher(Protocol):
+    """Who waits for jobs."""
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two looks."""
+        ...
+
+    @property
+    def waiting(self) -> Collection[str]:
+        """The jobs still waited for."""
+        ...
+
+    def hear(self, seen: Mapping[str, Observation]) -> None:
+        """Take note of a round, which may have seen some of the jobs, and others; what it raises ends the wait."""
         ...
 
 
 @dataclass(slots=True, eq=False)
 class _Subscriber:
-    """One trigger: the jobs it still waits for, and the latest round it has not looked at."""
+    """A watcher, when to ask for it next on the event loop's clock, and what its trigger awaits."""
 
-    waiting: set[str]
-    interval: float
+    watcher: Watcher
     due: float
-    """When to ask next, on the event loop's clock."""
-    round: dict[str, Observation] = field(default_factory=dict)
-    news: asyncio.Event = field(default_factory=asyncio.Event)
+    end: asyncio.Future[None]
+    context: contextvars.Context
+    """The trigger's: Airflow tells by it whose log a line belongs to."""
 
-    def hear(self, seen: dict[str, Observation]) -> None:
-        """Take what concerns this trigger."""
-        self.round = {job: seen[job] for job in self.waiting if job in seen}
-        if self.round:
-            self.news.set()
+    def hear(self, seen: Mapping[str, Observation]) -> None:
+        """Tell the watcher of a round, and the trigger if that was the last one."""
+        if self.end.done():
+            return
+        try:
+            self.context.run(self.watcher.hear, seen)
+        except Exception as error:  # ruff: ignore[blind-except] - it is the trigger's, which raises it
+            self.end.set_exception(error)
+        else:
+            if not self.watcher.waiting:
+                self.end.set_result(None)
 
 
 class JobPoller:
@@ -98,42 +125,37 @@ class JobPoller:
         self._bad_rounds = 0
         self._listings = 0
 
-    async def observe(
-        self, job_ids: Sequence[str], *, interval: float
-    ) -> AsyncGenerator[dict[str, Observation]]:
-        """Yield what each round saw of *job_ids* that are not terminal yet, until the caller stops (``aclosing``).
+    async def watch(self, watcher: Watcher) -> None:
+        """Tell *watcher* what each round saw, until it waits for nothing more; raises what it raises, and what ends the poll.
 
-        The first round comes at once, the others after *interval* seconds, or earlier by up to half of it when another
+        The first round comes at once, the others after its interval, or earlier by up to half of it when another
         subscriber's round is due.
         """
-        subscriber = _Subscriber(set(job_ids), interval, due=asyncio.get_running_loop().time())
+        loop = asyncio.get_running_loop()
+        subscriber = _Subscriber(watcher, loop.time(), loop.create_future(), contextvars.copy_context())
         self._subscribers.add(subscriber)
         self._woken.set()
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name="nucleus-job-poller")
-            self._task.add_done_callback(self._wake_all)
+            self._task.add_done_callback(self._ended)
         try:
-            while subscriber.waiting:
-                await self._news(subscriber)
-                seen, subscriber.round = subscriber.round, {}
-                subscriber.news.clear()
-                subscriber.waiting -= {job for job, what in seen.items() if _ended(what)}
-                yield seen
+            await subscriber.end
         finally:
             self._subscribers.discard(subscriber)
             if not self._subscribers:
                 await self._stop()
 
-    async def _news(self, subscriber: _Subscriber) -> None:
-        """Wait for the next round; raises what ended the poller, if something did."""
-        # Waiting for the poller's task here as well would make it keep, and search, a list of all its waiters.
-        await subscriber.news.wait()
-        if not subscriber.round and self._task is not None and self._task.done():
-            self._task.result()
-
-    def _wake_all(self, _: asyncio.Task[None]) -> None:
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Let those who still wait know that the poll is over."""
+        if task is not self._task:
+            return
         for subscriber in self._subscribers:
-            subscriber.news.set()
+            if subscriber.end.done():
+                continue
+            if task.cancelled():
+                subscriber.end.cancel()
+            else:
+                subscriber.end.set_exception(task.exception() or RuntimeError("the poll of jobs has ended"))
 
     async def _stop(self) -> None:
         task, self._task = self._task, None
@@ -176,7 +198,7 @@ class JobPoller:
             self._woken.clear()
             now = clock()
             if any(one.due <= now for one in self._subscribers):
-                return [one for one in self._subscribers if one.due <= now + one.interval / 2]
+                return [one for one in self._subscribers if one.due <= now + one.watcher.interval / 2]
             left = min((one.due for one in self._subscribers), default=now) - now
             # A newcomer does not wait for the pause of the others. Not `wait_for`: before Python 3.12 it swallows a
             # cancellation that comes together with what it waits for.
@@ -191,7 +213,7 @@ class JobPoller:
         pause = self._back_off(seen)
         for position, one in enumerate(asking, 1):
             one.hear(seen)
-            one.due = clock() + max(one.interval, pause)
+            one.due = clock() + max(one.watcher.interval, pause)
             if not position % _TOLD_AT_ONCE:
                 # Thousands woken in one turn of the event loop would hold up everybody else's triggers.
                 await asyncio.sleep(0)
@@ -228,22 +250,19 @@ class JobPoller:
         it calls the last known status may be old, so each job is looked at by itself once in `TRUST_LISTING` rounds.
         """
         try:
-            jobs = await reader.recent(2 * len(wanted) + _LISTING_MARGIN)
+            running = await reader.running(2 * len(wanted) + _LISTING_MARGIN)
         except NucleusError as error:
             return dict.fromkeys(wanted, error)
         self._listings += 1
-        running = {job.job_id: job for job in jobs if not job.state.terminal}
         return {
-            job_id: JobStatus(
-                status=running[job_id].job_last_known_status, job_id=job_id, job_type=running[job_id].job_type
-            )
+            job_id: running[job_id]
             for job_id in wanted
             if job_id in running and (self._listings + crc32(job_id.encode())) % TRUST_LISTING
         }
 
 
 def _wanted_by(asking: Sequence[_Subscriber]) -> list[str]:
-    return sorted({job for subscriber in asking for job in subscriber.waiting})
+    return sorted({job for subscriber in asking for job in subscriber.watcher.waiting})
 
 
 def _unread(error: Exception) -> NucleusError:
@@ -257,10 +276,6 @@ def _unread(error: Exception) -> NucleusError:
     )
     found.__cause__ = error
     return found
-
-
-def _ended(what: Observation) -> bool:
-    return isinstance(what, JobStatus) and what.state.terminal
 
 
 _pollers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, JobPoller]] = (

@@ -34,7 +34,7 @@ def step(seen, state=PollState(), policy=POLICY, *, terminal=False, now=0.0):  #
 
 def test_an_answer_that_is_not_final_waits_one_interval():
     """Exactly; load is spread by when waits begin."""
-    assert (PollState(answers=1), Wait(5.0)) == step("running")
+    assert (PollState(answered=True), Wait(5.0)) == step("running")
 
 
 def test_a_final_answer_is_the_end():
@@ -79,7 +79,7 @@ def test_failures_in_a_row_are_borne_up_to_the_budget(error):
 
 def test_one_answer_clears_the_count():
     """Only failures in a row count."""
-    state, _ = step(LOST, PollState(answers=1, failures=2))
+    state, _ = step(LOST, PollState(answered=True, failures=2))
     state, _ = step("running", state)
 
     assert state.failures == 0
@@ -88,7 +88,7 @@ def test_one_answer_clears_the_count():
 def test_waits_grow_while_looks_fail():
     """With jitter between the interval and a doubling ceiling."""
     for failures, ceiling in ((0, 10.0), (1, 20.0), (2, 40.0)):
-        _, decision = step(LOST, PollState(answers=1, failures=failures))
+        _, decision = step(LOST, PollState(answered=True, failures=failures))
 
         assert isinstance(decision, Wait)
         assert 5.0 <= decision.seconds <= ceiling
@@ -113,4 +113,4 @@ def test_a_job_not_found_yet_may_take_a_moment():
     error = NucleusNotFoundError("x", status=404)
 
     assert isinstance(step(error)[1], Wait)
-    assert GiveUp(StopReason.FATAL, error) == step(error, PollState(answers=1))[1]
+    assert GiveUp(StopReason.FATAL, error) == step(error, PollState(answered=True))[1]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 from collections import Counter
 
 import pytest
 
 from airflow_provider_nucleus.exceptions import NucleusAuthError, NucleusConfigError, NucleusConnectionError
-from airflow_provider_nucleus.schema.jobs import Job, JobStatus
+from airflow_provider_nucleus.schema.jobs import JobStatus
 from airflow_provider_nucleus.triggers import poller
 from airflow_provider_nucleus.triggers.poller import shared_poller
 
@@ -48,19 +49,50 @@ class Server:
             raise NucleusConnectionError("away")
         return JobStatus(status=self._look(job_id), job_id=job_id)
 
-    async def recent(self, limit):
-        self.calls["recent"] += 1
+    async def running(self, limit):
+        self.calls["running"] += 1
         if self.fails:
             self.fails -= 1
             raise NucleusConnectionError("away")
-        return [Job(job_id=job, job_last_known_status=self._look(job)) for job in self.left]
+        looks = {job: self._look(job) for job in self.left}
+        return {job: JobStatus(status=status) for job, status in looks.items() if status == "Running"}
+
+
+class Watch:
+    """Waits for jobs, and keeps what each round saw of them; ``enough`` rounds end it with an error."""
+
+    def __init__(self, *job_ids: str, interval: float = 0, enough: int = 10**9) -> None:
+        self.waiting = set(job_ids)
+        self.interval = interval
+        self.enough = enough
+        self.rounds: list[dict] = []
+        self.contexts: set[str] = set()
+
+    def hear(self, seen):
+        self.contexts.add(WHOSE.get())
+        mine = {job: seen[job] for job in self.waiting if job in seen}
+        self.rounds.append({
+            job: what.status if isinstance(what, JobStatus) else what for job, what in mine.items()
+        })
+        self.waiting -= {
+            job for job, what in mine.items() if isinstance(what, JobStatus) and what.state.terminal
+        }
+        if len(self.rounds) >= self.enough:
+            raise EnoughError
+
+
+class EnoughError(Exception):
+    """The watcher has heard enough."""
+
+
+WHOSE = contextvars.ContextVar("WHOSE", default="nobody")
 
 
 async def wait(server: Server, *job_ids: str, key: str = "conn"):
     """Follow jobs to their end; return every round."""
-    shared = shared_poller(key, connect=server.connect)
-    async with contextlib.aclosing(shared.observe(job_ids, interval=0)) as rounds:
-        return [{job: getattr(what, "status", what) for job, what in seen.items()} async for seen in rounds]
+    watch = Watch(*job_ids)
+    await shared_poller(key, connect=server.connect).watch(watch)
+    return watch.rounds
 
 
 def test_jobs_are_followed_to_their_end():
@@ -84,7 +116,7 @@ def test_many_jobs_cost_one_listing_a_round():
 
     # One look for each job that ended, and one in twenty rounds for each that is listed as running.
     assert 100 <= server.calls["status"] <= 150
-    assert server.calls["recent"] <= 7
+    assert server.calls["running"] <= 7
 
 
 def test_connections_do_not_share_a_poll():
@@ -120,7 +152,7 @@ def test_what_ends_the_poller_reaches_every_subscriber():
 
     async def both():
         return await asyncio.gather(
-            *(anext(shared_poller("conn", connect=connect).observe([job], interval=0)) for job in "ab"),
+            *(shared_poller("conn", connect=connect).watch(Watch(job)) for job in "ab"),
             return_exceptions=True,
         )
 
@@ -162,12 +194,9 @@ def test_the_pause_grows_while_the_connection_cannot_be_read(monkeypatch):
         yield
 
     async def some_time():
-        rounds = shared_poller("conn", connect=connect).observe(["a"], interval=0)
-        async with contextlib.aclosing(rounds):
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(0.3):
-                    async for _ in rounds:
-                        pass
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await shared_poller("conn", connect=connect).watch(Watch("a"))
 
     asyncio.run(some_time())
 
@@ -198,14 +227,17 @@ def test_cancelled_while_another_joins(turns):
 
     async def scenario():
         shared = shared_poller("conn", connect=server.connect)
-        rounds = shared.observe(["a"], interval=60)
-        await anext(rounds)
+        watch = Watch("a", interval=60)
+        task = asyncio.create_task(shared.watch(watch))
+        while not watch.rounds:  # ruff: ignore[async-busy-wait] - the watcher has no event
+            await asyncio.sleep(0)
         for _ in range(5):
             await asyncio.sleep(0)
         shared._woken.set()
         for _ in range(turns):
             await asyncio.sleep(0)
-        await asyncio.wait_for(rounds.aclose(), timeout=5)
+        task.cancel()
+        await asyncio.wait_for(asyncio.wait({task}), timeout=5)
         return [task.get_name() for task in asyncio.all_tasks() if task is not asyncio.current_task()]
 
     assert asyncio.run(scenario()) == []
@@ -217,9 +249,9 @@ def test_listing_that_never_changes_is_not_believed_for_ever():
     server = Server(dict.fromkeys("abcd", 0))
 
     async def stale(limit):  # ruff: ignore[unused-async]
-        return [Job(job_id=job, job_last_known_status="Running") for job in "abcd"]
+        return dict.fromkeys("abcd", JobStatus(status="Running"))
 
-    server.recent = stale
+    server.running = stale
     rounds = asyncio.run(wait(server, *"abcd"))
 
     assert len(rounds) <= poller.TRUST_LISTING
@@ -258,8 +290,60 @@ def test_key_that_never_worked_is_reported():
     server.status = refused
 
     async def first():
-        rounds = shared_poller("conn", connect=server.connect).observe(["a"], interval=0)
-        async with contextlib.aclosing(rounds):
-            return await anext(rounds)
+        watch = Watch("a", enough=1)
+        with contextlib.suppress(EnoughError):
+            await shared_poller("conn", connect=server.connect).watch(watch)
+        return watch.rounds
 
-    assert isinstance(asyncio.run(first())["a"], NucleusAuthError)
+    (seen,) = asyncio.run(first())
+    assert isinstance(seen["a"], NucleusAuthError)
+
+
+def test_what_a_watcher_raises_ends_its_own_wait_only():
+    """One trigger gives up, the others go on waiting, and the poll with them."""
+    server = Server({"a": 10**9, "b": 4})
+
+    async def scenario():
+        return await asyncio.gather(
+            shared_poller("conn", connect=server.connect).watch(Watch("a", enough=2)),
+            wait(server, "b"),
+            return_exceptions=True,
+        )
+
+    given_up, rounds = asyncio.run(scenario())
+    assert isinstance(given_up, EnoughError)
+    assert rounds[-1] == {"b": "Completed"}
+    assert server.open == 0
+
+
+def test_a_watcher_hears_in_its_own_context():
+    """Airflow sends a line to the log of the trigger in whose context it was written, and one poll serves many triggers."""
+    server = Server({"a": 3, "b": 3})
+    watches = {name: Watch(name) for name in "ab"}
+
+    async def one(name):
+        WHOSE.set(name)
+        await shared_poller("conn", connect=server.connect).watch(watches[name])
+
+    async def both():
+        await asyncio.gather(one("a"), one("b"))
+
+    asyncio.run(both())
+
+    assert {name: {name} for name in "ab"} == {name: watch.contexts for name, watch in watches.items()}
+
+
+def test_a_poll_that_is_cancelled_leaves_nobody_waiting():
+    """The event loop is being closed, say."""
+    server = Server({"a": 10**9})
+
+    async def scenario():
+        shared = shared_poller("conn", connect=server.connect)
+        task = asyncio.create_task(shared.watch(Watch("a", interval=60)))
+        while not server.calls["status"]:  # ruff: ignore[async-busy-wait] - the fake server has no event
+            await asyncio.sleep(0)
+        shared._task.cancel()
+        await asyncio.wait({task}, timeout=5)
+        return task.cancelled()
+
+    assert asyncio.run(scenario())
