@@ -28,6 +28,7 @@ from airflow_provider_nucleus.hooks.nucleus import NucleusHook
 from airflow_provider_nucleus.schema.jobs import JobStatus
 from airflow_provider_nucleus.triggers.events import WaitEvent
 from airflow_provider_nucleus.triggers.poller import shared_poller
+from airflow_provider_nucleus.triggers.watcher import Watcher
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.client.aio import AsyncNucleusClient
     from airflow_provider_nucleus.client.call import Call
     from airflow_provider_nucleus.triggers.events import EventStatus
-    from airflow_provider_nucleus.triggers.poller import JobReader, Observation
+    from airflow_provider_nucleus.triggers.poller import JobReader
+    from airflow_provider_nucleus.triggers.watcher import Observation
 
 __all__ = ["FAILURE_BUDGET", "NucleusJobTrigger"]
 
@@ -44,9 +46,6 @@ log = logging.getLogger(__name__)
 
 FAILURE_BUDGET = 10
 """Looks at a job that may fail in a row; with the poller's back-off that is about eight minutes."""
-
-_FIRST_ROUND_SECONDS = 30.0
-"""How long the first look may take that is granted to a trigger whose deadline has passed, while no triggerer ran perhaps."""
 
 _KILL_SECONDS = 20.0
 """Airflow grants ``on_kill`` thirty."""
@@ -163,15 +162,16 @@ class NucleusJobTrigger(BaseTrigger):
         poller = shared_poller(
             f"{self.kind} of {self.nucleus_conn_id}", connect=partial(self.reader, self.nucleus_conn_id)
         )
+        poller.join(wait)
         try:
-            async with asyncio.timeout(max(self.deadline - time.time(), _FIRST_ROUND_SECONDS)):
-                await poller.watch(wait)
+            await wait.end
         except TimeoutError:
-            if wait.waiting:
-                message = f"The deadline passed while waiting for {wait.open}."
-                return wait.event("timeout", self.carry, message)
+            message = f"The deadline passed while waiting for {wait.open}."
+            return wait.event("timeout", self.carry, message)
         except NucleusError as error:
             return wait.event("unreachable", self.carry, f"Stopped looking at {wait.open}: {error}")
+        finally:
+            await poller.leave(wait)
         return wait.event("finished", self.carry)
 
 
@@ -180,25 +180,19 @@ def _policy(interval: float, failure_budget: int) -> PollPolicy:
     return PollPolicy(interval=interval, failure_budget=failure_budget)
 
 
-_FRESH = PollState()
 _RNG = random.Random()  # ruff: ignore[suspicious-non-cryptographic-random-usage] - jitter
 
 
-class _Wait:
+class _Wait(Watcher):
     """What one trigger knows of its jobs, and its decisions after each look."""
 
-    __slots__ = ("_deadline", "_last", "_policy", "_polls")
+    __slots__ = ("_failures", "_last", "_policy")
 
     def __init__(self, job_ids: Sequence[str], interval: float, failure_budget: int, deadline: float) -> None:
+        super().__init__(interval=interval, deadline=deadline)
         self._policy = _policy(interval, failure_budget)
-        self._deadline = deadline
-        self._polls = dict.fromkeys(job_ids, _FRESH)
+        self._failures: dict[str, int] = {}
         self._last: dict[str, JobStatus | None] = dict.fromkeys(job_ids)
-
-    @property
-    def interval(self) -> float:
-        """Seconds between two looks."""
-        return self._policy.interval
 
     @property
     def waiting(self) -> list[str]:
@@ -210,13 +204,11 @@ class _Wait:
         """The jobs that have not ended, for messages."""
         return ", ".join(self.waiting)
 
-    def hear(self, seen: Mapping[str, Observation]) -> None:
-        """Take note of a round; raises what ends the wait before the jobs have ended, TimeoutError after the deadline."""
+    def take(self, seen: Mapping[str, Observation]) -> None:
+        """Take note of what was seen; raises what ends the wait before the jobs have ended."""
         for job_id in self.waiting:
             if job_id in seen:
                 self.look(job_id, seen[job_id])
-        if time.time() > self._deadline and self.waiting:
-            raise TimeoutError
 
     def look(self, job_id: str, seen: Observation) -> None:
         """Take note of a look; raises the error that came instead of an answer when no further look should follow.
@@ -229,16 +221,18 @@ class _Wait:
             if before is None or before.status != seen.status:
                 log.info("Job %s is %s", job_id, seen.status)
             self._last[job_id] = seen
-        elif self._polls[job_id].failures == 0:
+        elif job_id not in self._failures:
             log.warning("A look at job %s failed, the wait goes on: %s", job_id, seen)
-        self._polls[job_id], decision = decide(
-            self._polls[job_id],
+        state, decision = decide(
+            PollState(answered=before is not None, failures=self._failures.pop(job_id, 0)),
             seen,
             self._policy,
             terminal=isinstance(seen, JobStatus) and seen.state.terminal,
             now=time.time(),
             rng=_RNG,
         )
+        if state.failures:
+            self._failures[job_id] = state.failures
         if isinstance(decision, GiveUp) and decision.error is not None:
             if not isinstance(decision.error, NucleusNotFoundError):
                 raise decision.error
@@ -255,7 +249,7 @@ class _Wait:
 
 
 class _ClientReader:
-    """Reads statuses with one look each: the poller's subscribers decide about repeating it."""
+    """Reads statuses with one look each: the watchers decide about repeating it."""
 
     def __init__(self, client: AsyncNucleusClient) -> None:
         self._client = client

@@ -4,22 +4,18 @@ A triggerer holds thousands of deferred tasks. If each asked for its own job, th
 every few seconds. So the triggers of one connection in one process subscribe to one poller: it asks for a few jobs one by one,
 and for many with one listing, and then only for the jobs that ended or are not in the listing.
 
-The poller decides nothing. It tells each subscriber what a round saw of its jobs, a status or the error met, and the
-subscriber applies its own deadline and failure budget (:mod:`airflow_provider_nucleus.client.polling`). A connection that cannot
-be read is such an error as well, of all jobs; only one that is wrong in itself ends the poll.
-
-A wait keeps few objects and a round makes none for it: Python's garbage collector walks over everything Airflow has loaded each
-time a quarter as much has been added, and holds the event loop up meanwhile.
+The poller decides nothing. It tells each watcher what was seen of its jobs, a status or the error met, as soon as it was
+seen, and the watcher applies its own failure budget (:mod:`airflow_provider_nucleus.client.polling`). A connection that
+cannot be read is such an error as well, of all jobs; only one that is wrong in itself ends the poll.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
 import logging
+import time
 import weakref
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 from zlib import crc32
 
@@ -29,13 +25,15 @@ from airflow_provider_nucleus.exceptions import (
     NucleusConnectionError,
     NucleusError,
 )
-from airflow_provider_nucleus.schema.jobs import JobStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
-__all__ = ["JobPoller", "JobReader", "Observation", "Watcher", "shared_poller"]
+    from airflow_provider_nucleus.schema.jobs import JobStatus
+    from airflow_provider_nucleus.triggers.watcher import Observation, Watcher
+
+__all__ = ["JobPoller", "JobReader", "shared_poller"]
 
 log = logging.getLogger(__name__)
 
@@ -52,13 +50,10 @@ _LISTING_MARGIN = 200
 """Jobs listed beyond the watched ones, for other people's jobs among them."""
 
 _TOLD_AT_ONCE = 20
-"""Subscribers woken in one turn of the event loop."""
+"""Subscribers told in one turn of the event loop."""
 
 _CONCURRENCY = 8
 """Single requests under way at a time."""
-
-Observation = JobStatus | NucleusError
-"""What one round saw of one job."""
 
 
 class JobReader(Protocol):
@@ -73,95 +68,74 @@ class JobReader(Protocol):
         ...
 
 
-class Watcher(Protocol):
-    """Who waits for jobs."""
-
-    @property
-    def interval(self) -> float:
-        """Seconds between two looks."""
-        ...
-
-    @property
-    def waiting(self) -> Collection[str]:
-        """The jobs still waited for."""
-        ...
-
-    def hear(self, seen: Mapping[str, Observation]) -> None:
-        """Take note of a round, which may have seen some of the jobs, and others; what it raises ends the wait."""
-        ...
-
-
-@dataclass(slots=True, eq=False)
-class _Subscriber:
-    """A watcher, when to ask for it next on the event loop's clock, and what its trigger awaits."""
-
-    watcher: Watcher
-    due: float
-    end: asyncio.Future[None]
-    context: contextvars.Context
-    """The trigger's: Airflow tells by it whose log a line belongs to."""
-
-    def hear(self, seen: Mapping[str, Observation]) -> None:
-        """Tell the watcher of a round, and the trigger if that was the last one."""
-        if self.end.done():
-            return
-        try:
-            self.context.run(self.watcher.hear, seen)
-        except Exception as error:  # ruff: ignore[blind-except] - it is the trigger's, which raises it
-            self.end.set_exception(error)
-        else:
-            if not self.watcher.waiting:
-                self.end.set_result(None)
-
-
 class JobPoller:
-    """Polls the jobs of all subscribers until the last one leaves."""
+    """Polls the jobs of all watchers until the last one leaves."""
 
     def __init__(self, connect: Callable[[], AbstractAsyncContextManager[JobReader]]) -> None:
         self._connect = connect
-        self._subscribers: set[_Subscriber] = set()
+        self._watchers: set[Watcher] = set()
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._alarm: asyncio.TimerHandle | None = None
         self._bad_rounds = 0
         self._listings = 0
 
-    async def watch(self, watcher: Watcher) -> None:
-        """Tell *watcher* what each round saw, until it waits for nothing more; raises what it raises, and what ends the poll.
+    def join(self, watcher: Watcher) -> None:
+        """Begin to tell *watcher* what is seen of its jobs; await its `end`, then `leave`.
 
-        The first round comes at once, the others after its interval, or earlier by up to half of it when another
-        subscriber's round is due.
+        The first round comes at once, the others after the watcher's interval, or earlier by up to half of it when another
+        watcher's round is due.
         """
-        loop = asyncio.get_running_loop()
-        subscriber = _Subscriber(watcher, loop.time(), loop.create_future(), contextvars.copy_context())
-        self._subscribers.add(subscriber)
+        watcher.begin()
+        self._watchers.add(watcher)
         self._woken.set()
+        self._set_alarm(watcher.expires)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name="nucleus-job-poller")
             self._task.add_done_callback(self._ended)
-        try:
-            await subscriber.end
-        finally:
-            self._subscribers.discard(subscriber)
-            if not self._subscribers:
-                await self._stop()
+
+    async def leave(self, watcher: Watcher) -> None:
+        """Tell the watcher no more; the poll ends with the last one."""
+        self._watchers.discard(watcher)
+        if self._watchers:
+            return
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        task, self._task = self._task, None
+        if task is not None and not task.done():
+            task.cancel()
+            await asyncio.wait({task})
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """Let those who still wait know that the poll is over."""
         if task is not self._task:
             return
-        for subscriber in self._subscribers:
-            if subscriber.end.done():
-                continue
-            if task.cancelled():
-                subscriber.end.cancel()
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        for watcher in self._watchers:
+            if isinstance(error, asyncio.CancelledError):
+                watcher.end.cancel()
             else:
-                subscriber.end.set_exception(task.exception() or RuntimeError("the poll of jobs has ended"))
+                watcher.fail(error or RuntimeError("the poll of jobs has ended"))
 
-    async def _stop(self) -> None:
-        task, self._task = self._task, None
-        if task is not None and not task.done():
-            task.cancel()
-            await asyncio.wait({task})
+    def _set_alarm(self, expires: float) -> None:
+        """Ring at a time, in seconds since the epoch, if no earlier ring is due."""
+        loop = asyncio.get_running_loop()
+        when = loop.time() + expires - time.time()
+        if self._alarm is None or when < self._alarm.when():
+            if self._alarm is not None:
+                self._alarm.cancel()
+            self._alarm = loop.call_at(when, self._ring)
+
+    def _ring(self) -> None:
+        """End the waits whose time is over, and wait for the next."""
+        self._alarm = None
+        for watcher in self._watchers:
+            if watcher.expires <= time.time():
+                watcher.fail(TimeoutError())
+        left = [one.expires for one in self._watchers if not one.end.done()]
+        if left:
+            self._set_alarm(min(left))
 
     @property
     def _wanted(self) -> bool:
@@ -176,7 +150,9 @@ class JobPoller:
                 except NucleusConfigError:
                     raise
                 except Exception as error:  # ruff: ignore[blind-except] - Airflow, its API and secrets back ends fail in any way
-                    await self._tell(asking, dict.fromkeys(_wanted_by(asking), _unread(error)))
+                    unread = _unread(error)
+                    await self._tell(asking, dict.fromkeys(_wanted_by(asking), unread))
+                    self._rest(asking, [unread])
                     continue
                 await self._rounds(reader)
 
@@ -184,22 +160,22 @@ class JobPoller:
         """Hold rounds until the server refuses a key it took before; returns for the connection to be read anew."""
         taken = False
         while asking := await self._due():
-            seen = await self._look(reader, asking)
-            if taken and any(isinstance(what, NucleusAuthError) for what in seen.values()):
-                # Keys are rotated while tasks wait: nobody hears of it unless the connection has no better one.
+            errors = await self._look(reader, asking, taken=taken)
+            if errors is None:
                 return
             taken = True
-            await self._tell(asking, seen)
+            self._rest(asking, errors)
 
-    async def _due(self) -> list[_Subscriber]:
-        """Wait until a subscriber's round is due, and return it with those whose round is soon; none when nobody is left."""
+    async def _due(self) -> list[Watcher]:
+        """Wait until a watcher's round is due, and return it with those whose round is soon; none when nobody is left."""
         clock = asyncio.get_running_loop().time
         while self._wanted:
             self._woken.clear()
             now = clock()
-            if any(one.due <= now for one in self._subscribers):
-                return [one for one in self._subscribers if one.due <= now + one.watcher.interval / 2]
-            left = min((one.due for one in self._subscribers), default=now) - now
+            open_ones = [one for one in self._watchers if not one.end.done()]
+            if any(one.due <= now for one in open_ones):
+                return [one for one in open_ones if one.due <= now + one.interval / 2]
+            left = min((one.due for one in open_ones), default=now) - now
             # A newcomer does not wait for the pause of the others. Not `wait_for`: before Python 3.12 it swallows a
             # cancellation that comes together with what it waits for.
             with contextlib.suppress(TimeoutError):
@@ -207,41 +183,63 @@ class JobPoller:
                     await self._woken.wait()
         return []
 
-    async def _tell(self, asking: Sequence[_Subscriber], seen: dict[str, Observation]) -> None:
-        """Hand a round to those whose it is, and say when their next one is due."""
-        clock = asyncio.get_running_loop().time
-        pause = self._back_off(seen)
-        for position, one in enumerate(asking, 1):
-            one.hear(seen)
-            one.due = clock() + max(one.watcher.interval, pause)
-            if not position % _TOLD_AT_ONCE:
-                # Thousands woken in one turn of the event loop would hold up everybody else's triggers.
-                await asyncio.sleep(0)
+    def _rest(self, asking: Sequence[Watcher], errors: Sequence[NucleusError]) -> None:
+        """Say when the next round of those who asked is due; after errors the server is left alone for a while."""
+        now = asyncio.get_running_loop().time()
+        passing = [error for error in errors if error.retryable]
+        self._bad_rounds = self._bad_rounds + 1 if passing else 0
+        pause = 0.0
+        if passing:
+            asked = max(getattr(error, "retry_after", None) or 0.0 for error in passing)
+            pause = max(asked, min(MAX_BACK_OFF, 2.0**self._bad_rounds))
+        for one in asking:
+            one.due = now + max(one.interval, pause)
+        self._set_alarm(min(one.expires for one in asking))
 
-    def _back_off(self, seen: dict[str, Observation]) -> float:
-        """Return the seconds to leave the server alone for at least, 0 when it is well."""
-        errors = [what for what in seen.values() if isinstance(what, NucleusError) and what.retryable]
-        self._bad_rounds = self._bad_rounds + 1 if errors else 0
-        if not errors:
-            return 0.0
-        asked = max(getattr(error, "retry_after", None) or 0.0 for error in errors)
-        return max(asked, min(MAX_BACK_OFF, 2.0**self._bad_rounds))
+    async def _look(
+        self, reader: JobReader, asking: Sequence[Watcher], *, taken: bool
+    ) -> list[NucleusError] | None:
+        """Hold one round and return the errors it met; None, and nobody hears of it, when a key that was `taken` is refused.
 
-    async def _look(self, reader: JobReader, asking: Sequence[_Subscriber]) -> dict[str, Observation]:
+        Keys are rotated while tasks wait: that is an error only if the connection has no better one.
+        """
         wanted = _wanted_by(asking)
-        seen = await self._listed(reader, wanted) if len(wanted) >= LIST_FROM else {}
-        left = iter([job_id for job_id in wanted if job_id not in seen])
+        listed = await self._listed(reader, wanted) if len(wanted) >= LIST_FROM else {}
+        errors = [what for what in listed.values() if isinstance(what, NucleusError)]
+        refused = taken and any(isinstance(error, NucleusAuthError) for error in errors)
+        if refused:
+            return None
+        await self._tell(asking, listed)
+        left = iter([job_id for job_id in wanted if job_id not in listed])
+        hearers = _hearers(asking)
 
         async def look_on() -> None:
+            nonlocal refused
             for job_id in left:
+                seen: Observation
                 try:
-                    seen[job_id] = await reader.status(job_id)
+                    seen = await reader.status(job_id)
                 except NucleusError as error:
-                    seen[job_id] = error
+                    seen = error
+                    errors.append(error)
+                    refused |= taken and isinstance(error, NucleusAuthError)
+                if refused:
+                    return
+                for one in hearers.get(job_id, ()):
+                    one.hear({job_id: seen})
 
         # A few that take turns, not a task for each job: thousands would hold up the event loop at once.
         await asyncio.gather(*(look_on() for _ in range(_CONCURRENCY)))
-        return seen
+        return None if refused else errors
+
+    async def _tell(self, asking: Sequence[Watcher], seen: Mapping[str, Observation]) -> None:
+        if not seen:
+            return
+        for position, one in enumerate(asking, 1):
+            one.hear(seen)
+            if not position % _TOLD_AT_ONCE:
+                # Thousands told in one turn of the event loop would hold up everybody else's triggers.
+                await asyncio.sleep(0)
 
     async def _listed(self, reader: JobReader, wanted: Sequence[str]) -> dict[str, Observation]:
         """Return the jobs that the listing shows as still running; the others are looked at one by one.
@@ -261,8 +259,17 @@ class JobPoller:
         }
 
 
-def _wanted_by(asking: Sequence[_Subscriber]) -> list[str]:
-    return sorted({job for subscriber in asking for job in subscriber.watcher.waiting})
+def _wanted_by(asking: Sequence[Watcher]) -> list[str]:
+    return sorted({job for one in asking for job in one.waiting})
+
+
+def _hearers(asking: Sequence[Watcher]) -> dict[str, list[Watcher]]:
+    """Return who waits for each job."""
+    found: dict[str, list[Watcher]] = {}
+    for one in asking:
+        for job_id in one.waiting:
+            found.setdefault(job_id, []).append(one)
+    return found
 
 
 def _unread(error: Exception) -> NucleusError:

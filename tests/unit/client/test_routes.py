@@ -210,6 +210,7 @@ ROUTES = {
         models.commit_model_run("run_1"),
     ),
     "jobs.list_jobs": (lambda c: c.list_jobs(limit=5), jobs.list_jobs(limit=5)),
+    "jobs.running_jobs": (lambda c: c.list_jobs(limit=5, show_completed=True), jobs.running_jobs(limit=5)),
     "jobs.job_status": (lambda c: job(c).status(), jobs.job_status("job_1")),
     "jobs.job_errors": (lambda c: job(c).errors(), jobs.job_errors("job_1")),
     "jobs.get_job": (lambda c: c.get_job("job_1"), jobs.get_job("job_1")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import time
 from collections import Counter
 
 import pytest
@@ -13,6 +14,7 @@ from airflow_provider_nucleus.exceptions import NucleusAuthError, NucleusConfigE
 from airflow_provider_nucleus.schema.jobs import JobStatus
 from airflow_provider_nucleus.triggers import poller
 from airflow_provider_nucleus.triggers.poller import shared_poller
+from airflow_provider_nucleus.triggers.watcher import Watcher
 
 
 @pytest.fixture(autouse=True)
@@ -58,23 +60,27 @@ class Server:
         return {job: JobStatus(status=status) for job, status in looks.items() if status == "Running"}
 
 
-class Watch:
+class Watch(Watcher):
     """Waits for jobs, and keeps what each round saw of them; ``enough`` rounds end it with an error."""
 
-    def __init__(self, *job_ids: str, interval: float = 0, enough: int = 10**9) -> None:
-        self.waiting = set(job_ids)
-        self.interval = interval
+    def __init__(self, *job_ids: str, interval: float = 0, enough: int = 10**9, lasts: float = 60) -> None:
+        super().__init__(interval=interval, deadline=time.time() + lasts)
+        self.left = set(job_ids)
         self.enough = enough
         self.rounds: list[dict] = []
         self.contexts: set[str] = set()
 
-    def hear(self, seen):
+    @property
+    def waiting(self):
+        return self.left
+
+    def take(self, seen):
         self.contexts.add(WHOSE.get())
         mine = {job: seen[job] for job in self.waiting if job in seen}
         self.rounds.append({
             job: what.status if isinstance(what, JobStatus) else what for job, what in mine.items()
         })
-        self.waiting -= {
+        self.left -= {
             job for job, what in mine.items() if isinstance(what, JobStatus) and what.state.terminal
         }
         if len(self.rounds) >= self.enough:
@@ -88,20 +94,30 @@ class EnoughError(Exception):
 WHOSE = contextvars.ContextVar("WHOSE", default="nobody")
 
 
+async def follow(connect, watch: Watch, *, key: str = "conn"):
+    """Do as a trigger does."""
+    shared = shared_poller(key, connect=connect)
+    shared.join(watch)
+    try:
+        await watch.end
+    finally:
+        await shared.leave(watch)
+
+
 async def wait(server: Server, *job_ids: str, key: str = "conn"):
-    """Follow jobs to their end; return every round."""
+    """Follow jobs to their end; return everything that was heard, in order."""
     watch = Watch(*job_ids)
-    await shared_poller(key, connect=server.connect).watch(watch)
+    await follow(server.connect, watch, key=key)
     return watch.rounds
 
 
 def test_jobs_are_followed_to_their_end():
-    """Each round reports the jobs that still run; the rounds stop when all have ended."""
+    """Each round tells of the jobs that still run; the rounds stop when all have ended."""
     server = Server({"a": 1, "b": 0})
 
     rounds = asyncio.run(wait(server, "a", "b"))
 
-    assert rounds == [{"a": "Running", "b": "Completed"}, {"a": "Completed"}]
+    assert rounds == [{"a": "Running"}, {"b": "Completed"}, {"a": "Completed"}]
     assert server.open == 0
 
 
@@ -139,7 +155,7 @@ def test_an_error_is_an_observation(jobs):
     rounds = asyncio.run(wait(server, *jobs))
 
     assert isinstance(rounds[0][jobs[0]], NucleusConnectionError)
-    assert rounds[-1][jobs[0]] == "Completed"
+    assert {job: what for seen in rounds for job, what in seen.items()} == dict.fromkeys(jobs, "Completed")
 
 
 def test_what_ends_the_poller_reaches_every_subscriber():
@@ -152,7 +168,7 @@ def test_what_ends_the_poller_reaches_every_subscriber():
 
     async def both():
         return await asyncio.gather(
-            *(shared_poller("conn", connect=connect).watch(Watch(job)) for job in "ab"),
+            *(follow(connect, Watch(job)) for job in "ab"),
             return_exceptions=True,
         )
 
@@ -178,7 +194,7 @@ def test_a_connection_that_cannot_be_read_for_a_while_is_an_observation(jobs):
     assert isinstance(rounds[0][jobs[0]], NucleusConnectionError)
     assert "RuntimeError" in str(rounds[0][jobs[0]])
     assert "live_secret" not in str(rounds[0][jobs[0]])
-    assert rounds[-1][jobs[0]] == "Completed"
+    assert {job: what for seen in rounds for job, what in seen.items()} == dict.fromkeys(jobs, "Completed")
 
 
 def test_the_pause_grows_while_the_connection_cannot_be_read(monkeypatch):
@@ -196,7 +212,7 @@ def test_the_pause_grows_while_the_connection_cannot_be_read(monkeypatch):
     async def some_time():
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(0.3):
-                await shared_poller("conn", connect=connect).watch(Watch("a"))
+                await follow(connect, Watch("a"))
 
     asyncio.run(some_time())
 
@@ -228,7 +244,7 @@ def test_cancelled_while_another_joins(turns):
     async def scenario():
         shared = shared_poller("conn", connect=server.connect)
         watch = Watch("a", interval=60)
-        task = asyncio.create_task(shared.watch(watch))
+        task = asyncio.create_task(follow(server.connect, watch))
         while not watch.rounds:  # ruff: ignore[async-busy-wait] - the watcher has no event
             await asyncio.sleep(0)
         for _ in range(5):
@@ -292,7 +308,7 @@ def test_key_that_never_worked_is_reported():
     async def first():
         watch = Watch("a", enough=1)
         with contextlib.suppress(EnoughError):
-            await shared_poller("conn", connect=server.connect).watch(watch)
+            await follow(server.connect, watch)
         return watch.rounds
 
     (seen,) = asyncio.run(first())
@@ -305,7 +321,7 @@ def test_what_a_watcher_raises_ends_its_own_wait_only():
 
     async def scenario():
         return await asyncio.gather(
-            shared_poller("conn", connect=server.connect).watch(Watch("a", enough=2)),
+            follow(server.connect, Watch("a", enough=2)),
             wait(server, "b"),
             return_exceptions=True,
         )
@@ -323,7 +339,7 @@ def test_a_watcher_hears_in_its_own_context():
 
     async def one(name):
         WHOSE.set(name)
-        await shared_poller("conn", connect=server.connect).watch(watches[name])
+        await follow(server.connect, watches[name])
 
     async def both():
         await asyncio.gather(one("a"), one("b"))
@@ -339,7 +355,7 @@ def test_a_poll_that_is_cancelled_leaves_nobody_waiting():
 
     async def scenario():
         shared = shared_poller("conn", connect=server.connect)
-        task = asyncio.create_task(shared.watch(Watch("a", interval=60)))
+        task = asyncio.create_task(follow(server.connect, Watch("a", interval=60)))
         while not server.calls["status"]:  # ruff: ignore[async-busy-wait] - the fake server has no event
             await asyncio.sleep(0)
         shared._task.cancel()
@@ -347,3 +363,48 @@ def test_a_poll_that_is_cancelled_leaves_nobody_waiting():
         return task.cancelled()
 
     assert asyncio.run(scenario())
+
+
+def test_who_waits_for_a_job_hears_of_its_end_at_once():
+    """Not when the looks at thousands of other jobs are through."""
+    server = Server(dict.fromkeys("abcdefghijkl", 0))
+    heard = []
+
+    async def status(job_id):
+        if heard and not heard.count("end of a"):
+            await asyncio.sleep(0.01)
+        heard.append(job_id)
+        return await Server.status(server, job_id)
+
+    async def one(name):
+        await follow(server.connect, Watch(name))
+        heard.append(f"end of {name}")
+
+    async def all_of_them():
+        await asyncio.gather(*map(one, server.left))
+
+    server.status = status
+    asyncio.run(all_of_them())
+
+    assert heard.index("end of a") < heard.index("l")
+
+
+@pytest.mark.parametrize("lasts", [-5, 0.05, 0.5])
+def test_one_alarm_ends_every_wait_at_its_deadline(lasts):
+    """Between rounds too; a look is granted to those whose deadline has passed; the others go on."""
+    server = Server({"a": 10**9, "b": 10**9})
+    late, patient = Watch("a", interval=60, lasts=lasts), Watch("b", interval=60, lasts=60)
+
+    async def scenario():
+        other = asyncio.create_task(follow(server.connect, patient))
+        await asyncio.sleep(0)
+        task = asyncio.create_task(follow(server.connect, late))
+        await asyncio.wait({task}, timeout=5)
+        assert isinstance(task.exception(), TimeoutError)
+        done = other.done()
+        other.cancel()
+        await asyncio.wait({other})
+        return done
+
+    assert not asyncio.run(scenario())
+    assert len(late.rounds) == 1
