@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airflow_provider_nucleus.local.store.database import count_of
 from airflow_provider_nucleus.local.store.sets import ensure_set
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def locate_rows(cursor: Cursor, target: Target) -> None:
     for (dataset_no,) in cursor.execute("SELECT DISTINCT dataset_no FROM found").fetchall():
         cursor.execute("INSERT INTO sets VALUES (?, ?)", [dataset_no, ensure_set(cursor, target, dataset_no)])
     cursor.execute(
-        "CREATE OR REPLACE TEMP TABLE located AS SELECT f.*, s.set_no FROM found f JOIN sets s USING (dataset_no)"
+        "CREATE OR REPLACE TEMP VIEW located AS SELECT f.*, s.set_no FROM found f JOIN sets s USING (dataset_no)"
     )
 
 
@@ -75,6 +76,9 @@ def _locate_anywhere(cursor: Cursor) -> None:
 
 
 def _blame_lost(cursor: Cursor, target: Target) -> None:
+    good = count_of(cursor, "SELECT count(*) FROM parsed WHERE reason IS NULL")
+    if good == count_of(cursor, "SELECT count(*) FROM found"):
+        return
     place = f" in dataset {target.dataset.id}" if target.dataset is not None else ""
     cursor.execute(
         """UPDATE parsed SET reason = 'Item with id ' || coalesce(item_id, reference_id) || ' doesn''t exist' || ? || '.'

@@ -26,28 +26,23 @@ def store_objects(cursor: Cursor, *, prefix: str, update: bool) -> tuple[int, in
     stands in for an annotation id the client left out.
     """
     winner = "max" if update else "min"
-    cursor.execute(
-        f"""CREATE OR REPLACE TEMP TABLE placed AS
-        SELECT n, l.set_no, l.item_no, p.annotation_id, p.task_id FROM parsed p JOIN located l USING (n)
-        WHERE p.reason IS NULL AND p.type IN {GEOMETRIC}"""
-    )
-    total = count_of(cursor, "SELECT count(*) FROM placed")
-    if not total:
-        return 0, 0
+    # Rows whose id the client left out meet nobody.
     cursor.execute(
         f"""CREATE OR REPLACE TEMP TABLE winners AS
-        SELECT {winner}(n) AS n, set_no, item_no, annotation_id, task_id FROM placed WHERE annotation_id IS NOT NULL
-        GROUP BY set_no, item_no, annotation_id, task_id
-        UNION ALL SELECT n, set_no, item_no, annotation_id, task_id FROM placed WHERE annotation_id IS NULL"""
+        SELECT {winner}(n) AS n, l.set_no, l.item_no, p.annotation_id, p.task_id, count(*) AS contestants
+        FROM parsed p JOIN located l USING (n) WHERE p.reason IS NULL AND p.type IN {GEOMETRIC}
+        GROUP BY l.set_no, l.item_no, p.annotation_id, p.task_id, CASE WHEN p.annotation_id IS NULL THEN n END"""
     )
+    total = count_of(cursor, "SELECT coalesce(sum(contestants), 0) FROM winners")
+    if not total:
+        return 0, 0
     _find_existing(cursor)
     if update:
         cursor.execute("DELETE FROM objects WHERE rowid IN (SELECT stored_row FROM existing)")
-        chosen = "SELECT w.*, e.object_no FROM winners w LEFT JOIN existing e USING (n)"
+        chosen = "SELECT w.n, w.set_no, w.item_no, e.object_no FROM winners w LEFT JOIN existing e USING (n)"
     else:
-        chosen = "SELECT w.*, NULL::BIGINT AS object_no FROM winners w ANTI JOIN existing e USING (n)"
-    cursor.execute(f"CREATE OR REPLACE TEMP TABLE chosen AS {chosen} ORDER BY n")
-    stored = count_of(cursor, "SELECT count(*) FROM chosen")
+        chosen = "SELECT w.n, w.set_no, w.item_no, NULL::BIGINT AS object_no FROM winners w ANTI JOIN existing e USING (n)"
+    stored = count_of(cursor, f"CREATE OR REPLACE TEMP TABLE chosen AS {chosen} ORDER BY n")
     if stored:
         _insert(cursor, first=reserve(cursor, "object", count=stored), prefix=prefix)
     return (total, 0) if update else (stored, total - stored)
