@@ -137,6 +137,11 @@ class NucleusJobTrigger(BaseTrigger):
                 await asyncio.gather(*(self._cancel(client, job_id) for job_id in self.job_ids))
         except (NucleusError, TimeoutError) as error:
             self.log.warning("Jobs %s may still be running: %r", ", ".join(self.job_ids), error)
+        except Exception as error:  # ruff: ignore[blind-except] - Airflow, its API and secrets back ends fail in any way
+            # Not its text, which may hold secrets.
+            self.log.warning(
+                "Jobs %s may still be running: %s", ", ".join(self.job_ids), type(error).__name__
+            )
 
     @staticmethod
     def cancel_call(job_id: str) -> Call[Any]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import random
 import time
 import weakref
 from typing import TYPE_CHECKING, Protocol
@@ -25,6 +26,7 @@ from airflow_provider_nucleus.exceptions import (
     NucleusConnectionError,
     NucleusError,
 )
+from airflow_provider_nucleus.triggers.rest import Rest, due_together, next_due
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -42,9 +44,6 @@ LIST_FROM = 4
 
 TRUST_LISTING = 20
 """Rounds after which a job that the listing shows as running is looked at by itself; different jobs in different rounds."""
-
-MAX_BACK_OFF = 60.0
-"""Longest pause, in seconds, after rounds that failed; a server that asks for more gets more."""
 
 _LISTING_MARGIN = 200
 """Jobs listed beyond the watched ones, for other people's jobs among them."""
@@ -77,7 +76,7 @@ class JobPoller:
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._alarm: asyncio.TimerHandle | None = None
-        self._bad_rounds = 0
+        self._rest = Rest(random.Random())  # ruff: ignore[suspicious-non-cryptographic-random-usage] - jitter
         self._listings = 0
 
     def join(self, watcher: Watcher) -> None:
@@ -152,7 +151,7 @@ class JobPoller:
                 except Exception as error:  # ruff: ignore[blind-except] - Airflow, its API and secrets back ends fail in any way
                     unread = _unread(error)
                     await self._tell(asking, dict.fromkeys(_wanted_by(asking), unread))
-                    self._rest(asking, [unread])
+                    self._over(asking, [unread])
                     continue
                 await self._rounds(reader)
 
@@ -163,37 +162,32 @@ class JobPoller:
             errors = await self._look(reader, asking, taken=taken)
             if errors is None:
                 return
-            taken = True
-            self._rest(asking, errors)
+            taken = taken or not any(isinstance(error, NucleusAuthError) for error in errors)
+            self._over(asking, errors)
 
     async def _due(self) -> list[Watcher]:
-        """Wait until a watcher's round is due, and return it with those whose round is soon; none when nobody is left."""
+        """Wait until rounds are due, and return whose; none when nobody is left."""
         clock = asyncio.get_running_loop().time
         while self._wanted:
             self._woken.clear()
             now = clock()
             open_ones = [one for one in self._watchers if not one.end.done()]
-            if any(one.due <= now for one in open_ones):
-                return [one for one in open_ones if one.due <= now + one.interval / 2]
-            left = min((one.due for one in open_ones), default=now) - now
-            # A newcomer does not wait for the pause of the others. Not `wait_for`: before Python 3.12 it swallows a
+            if now >= self._rest.until and (asking := due_together(open_ones, now)):
+                return asking
+            left = max(next_due(open_ones, now), self._rest.until) - now
+            # A newcomer does not wait for the interval of the others. Not `wait_for`: before Python 3.12 it swallows a
             # cancellation that comes together with what it waits for.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(left, 0)):
                     await self._woken.wait()
         return []
 
-    def _rest(self, asking: Sequence[Watcher], errors: Sequence[NucleusError]) -> None:
-        """Say when the next round of those who asked is due; after errors the server is left alone for a while."""
+    def _over(self, asking: Sequence[Watcher], errors: Sequence[NucleusError]) -> None:
+        """Say when the next round of those who asked is due."""
         now = asyncio.get_running_loop().time()
-        passing = [error for error in errors if error.retryable]
-        self._bad_rounds = self._bad_rounds + 1 if passing else 0
-        pause = 0.0
-        if passing:
-            asked = max(getattr(error, "retry_after", None) or 0.0 for error in passing)
-            pause = max(asked, min(MAX_BACK_OFF, 2.0**self._bad_rounds))
+        self._rest.after(errors, now)
         for one in asking:
-            one.due = now + max(one.interval, pause)
+            one.due = now + one.interval
         self._set_alarm(min(one.expires for one in asking))
 
     async def _look(
@@ -229,7 +223,12 @@ class JobPoller:
                     one.hear({job_id: seen})
 
         # A few that take turns, not a task for each job: thousands would hold up the event loop at once.
-        await asyncio.gather(*(look_on() for _ in range(_CONCURRENCY)))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(_CONCURRENCY):
+                    group.create_task(look_on())
+        except ExceptionGroup as several:
+            raise several.exceptions[0] from None
         return None if refused else errors
 
     async def _tell(self, asking: Sequence[Watcher], seen: Mapping[str, Observation]) -> None:

@@ -73,7 +73,8 @@ class Watcher(abc.ABC):
         try:
             self._context.run(self.take, seen)
         except Exception as error:  # ruff: ignore[blind-except] - it is the trigger's, which raises it
-            self.end.set_exception(error)
+            # One error may end thousands of waits: it must not keep a frame of each.
+            self.end.set_exception(error.with_traceback(None))
             return
         if not self.waiting:
             self.end.set_result(None)

@@ -10,9 +10,14 @@ from collections import Counter
 
 import pytest
 
-from airflow_provider_nucleus.exceptions import NucleusAuthError, NucleusConfigError, NucleusConnectionError
+from airflow_provider_nucleus.exceptions import (
+    NucleusAuthError,
+    NucleusConfigError,
+    NucleusConnectionError,
+    NucleusServerError,
+)
 from airflow_provider_nucleus.schema.jobs import JobStatus
-from airflow_provider_nucleus.triggers import poller
+from airflow_provider_nucleus.triggers import poller, rest
 from airflow_provider_nucleus.triggers.poller import shared_poller
 from airflow_provider_nucleus.triggers.watcher import Watcher
 
@@ -20,7 +25,7 @@ from airflow_provider_nucleus.triggers.watcher import Watcher
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch):
     """Rounds after a failure follow at once."""
-    monkeypatch.setattr(poller, "MAX_BACK_OFF", 0.0)
+    monkeypatch.setattr(rest, "MAX_BACK_OFF", 0.0)
 
 
 class Server:
@@ -199,7 +204,7 @@ def test_a_connection_that_cannot_be_read_for_a_while_is_an_observation(jobs):
 
 def test_the_pause_grows_while_the_connection_cannot_be_read(monkeypatch):
     """As after rounds that fail: a secrets back end is not hammered."""
-    monkeypatch.setattr(poller, "MAX_BACK_OFF", 0.05)
+    monkeypatch.setattr(rest, "MAX_BACK_OFF", 0.05)
     server, reads = Server({"a": 0}), []
 
     @contextlib.asynccontextmanager
@@ -408,3 +413,52 @@ def test_one_alarm_ends_every_wait_at_its_deadline(lasts):
 
     assert not asyncio.run(scenario())
     assert len(late.rounds) == 1
+
+
+def test_a_newcomer_does_not_disturb_a_server_that_asked_for_a_pause():
+    """Whoever joins waits for the end of the pause as well."""
+    server = Server({"a": 0})
+
+    async def refused(job_id):  # ruff: ignore[unused-async]
+        server.calls["status"] += 1
+        raise NucleusServerError("later", status=503, retry_after=600.0)
+
+    async def scenario():
+        tasks = []
+        for _ in range(5):
+            tasks.append(asyncio.create_task(follow(server.connect, Watch("a"))))
+            await asyncio.sleep(0.02)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+    server.status = refused
+    asyncio.run(scenario())
+
+    assert server.calls["status"] == 1
+
+
+def test_an_error_nobody_foresaw_ends_the_poll_and_its_looks():
+    """No look goes on with a client that is closed; everybody hears of it."""
+    server, cancelled = Server({"a": 0, "b": 0}), []
+
+    async def status(job_id):
+        if job_id == "a":
+            raise RuntimeError("a bug")
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            cancelled.append(job_id)
+            raise
+
+    async def scenario():
+        return await asyncio.gather(
+            *(follow(server.connect, Watch(job)) for job in "ab"), return_exceptions=True
+        )
+
+    server.status = status
+    errors = asyncio.run(scenario())
+
+    assert [type(error) for error in errors] == [RuntimeError, RuntimeError]
+    assert cancelled == ["b"]
+    assert server.open == 0

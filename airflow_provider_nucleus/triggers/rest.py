@@ -1,0 +1,56 @@
+"""When a poller looks again: the pause after rounds that failed, and whose rounds are held together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_nucleus.client.polling import may_pass
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Collection, Iterable
+
+    from airflow_provider_nucleus.exceptions import NucleusError
+    from airflow_provider_nucleus.triggers.watcher import Watcher
+
+__all__ = ["MAX_BACK_OFF", "Rest", "due_together", "next_due"]
+
+MAX_BACK_OFF = 60.0
+"""Longest pause, in seconds, after rounds that failed; a server that asks for more gets more."""
+
+
+class Rest:
+    """How long the server is left alone. Times are on one clock of the caller's, in seconds.
+
+    A pause holds for everybody, newcomers included, so that each failed round stands for time that has passed.
+    """
+
+    def __init__(self, rng: random.Random) -> None:
+        self.until = 0.0
+        self._failed = 0
+        self._rng = rng
+
+    def after(self, errors: Iterable[NucleusError], now: float) -> None:
+        """Take note of the errors that a round met."""
+        passing = [error for error in errors if may_pass(error)]
+        if not passing:
+            self._failed = 0
+            self.until = now
+            return
+        self._failed += 1
+        asked = max(getattr(error, "retry_after", None) or 0.0 for error in passing)
+        # Triggerers whose server comes back must not all return at once.
+        pause = min(MAX_BACK_OFF, 2.0**self._failed) * self._rng.uniform(0.75, 1.0)
+        self.until = now + max(asked, pause)
+
+
+def due_together(watchers: Collection[Watcher], now: float) -> list[Watcher]:
+    """Return whose round is due, with those whose round is due within half their interval; none when nobody's is."""
+    if not any(one.due <= now for one in watchers):
+        return []
+    return [one for one in watchers if one.due <= now + one.interval / 2]
+
+
+def next_due(watchers: Collection[Watcher], now: float) -> float:
+    """Return when the first round is due, now if nobody waits."""
+    return min((one.due for one in watchers), default=now)
