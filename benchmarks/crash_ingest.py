@@ -277,7 +277,7 @@ def report(tries: list[Try], *, seed: int) -> str:
         f"| acknowledged rows, all checked | {sum(one.rows for one in tries):,} |",
         f"| jobs that were interrupted and went on | {sum(one.resumed for one in tries)} |",
         f"| requests stored although their answer was lost | {sum(one.unanswered_stored for one in tries)} |",
-        f"| moment of death, seconds after the first row | 0 to {LONGEST} |",
+        f"| moment of death, seconds after the clients started | 0 to {LONGEST} |",
         f"| restart until the first answer, median and longest, seconds | {restarts[len(restarts) // 2]:.2f}, {restarts[-1]:.2f} |",
     ]
     lines += [f"- try {number}: {problem}" for number, problem in broken]

@@ -200,14 +200,14 @@ async def measure(waits: int, interval: float, base: str) -> dict:
     ended = await asyncio.gather(*tasks)
     took = time.perf_counter() - started
     watcher.cancel()
+    async with httpx.AsyncClient() as client:
+        seen = (await client.get(f"{base}/seen")).json()
     full_collections = full
     counted = [asyncio.create_task(wait(number)) for number in range(500)]
     before = len(gc.get_objects())
     await asyncio.sleep(0)
     kept = (len(gc.get_objects()) - before) / len(counted)
     await asyncio.gather(*counted)
-    async with httpx.AsyncClient() as client:
-        seen = (await client.get(f"{base}/seen")).json()
     lags.sort()
     return {
         "finished": ended.count("finished"),

@@ -43,9 +43,10 @@ def read_parquet(
     """Yield the rows of a Parquet file; numbers count rows from 1 over all row groups.
 
     With `columnwise` the fields of the mapping are applied here, a column at a time; else the columns keep their names for the
-    mapping to be applied row by row (templates need that). Only columns the mapping or the wire knows are read, or those listed in `columns`. Null cells are left out, as an absent key
-    would be. Raises NucleusConfigError without pyarrow, NucleusSourceError when the file cannot be read or is cut off,
-    NucleusValidationError when it is damaged or has none of the columns.
+    mapping to be applied row by row (templates need that). Only columns the mapping or the wire knows are read, or those listed
+    in `columns`. Null cells are left out, as an absent key would be. Raises NucleusConfigError without
+    pyarrow, NucleusSourceError when the file cannot be read or is cut off, NucleusValidationError when it is damaged or has none
+    of the columns.
     """
     try:
         import pyarrow as pa
@@ -80,8 +81,20 @@ def _batches(
     plan = _plan(wanted, mapping, columnwise=columnwise)
     first = 1
     for batch in file.iter_batches(batch_size=ROWS, columns=wanted, use_threads=False):
-        yield _convert(batch, plan, first, part.name)
-        first += batch.num_rows
+        last = first + batch.num_rows - 1
+        try:
+            converted = _convert(batch, plan, first, part.name)
+        except (
+            UnicodeDecodeError,
+            OverflowError,
+        ) as error:  # text that is not UTF-8, a time Python has no date for
+            raise NucleusValidationError(
+                "",
+                f"holds a value in rows {first:,} to {last:,} that cannot be read: {error}",
+                source=part.name,
+            ) from error
+        yield converted
+        first = last + 1
 
 
 def _ends_early(part: Part) -> bool:

@@ -40,7 +40,7 @@ class KeyHashes:
         count = 0
         for value in hashes:
             if value != -1:
-                buckets[value & 255].append(value)
+                buckets[value % BUCKETS].append(value)
                 count += 1
         self._held += count
         if self._held > IN_MEMORY:
@@ -84,7 +84,7 @@ class Suspects:
 
     def __contains__(self, value: object) -> bool:
         assert isinstance(value, int)
-        bucket = self._buckets[value & 255]
+        bucket = self._buckets[value % BUCKETS]
         at = bisect_left(bucket, value)
         return at < len(bucket) and bucket[at] == value
 

@@ -46,9 +46,6 @@ class StateStore(Protocol):
     def set(self, key: str, value: Any) -> None:
         """Save a value durably."""
 
-    def delete(self, key: str) -> None:
-        """Forget a value, if there is one."""
-
 
 class MemoryState:
     """A store that lasts as long as the process: for Airflow below 3.3 and for scripts."""
@@ -63,10 +60,6 @@ class MemoryState:
     def set(self, key: str, value: Any) -> None:
         """Keep a value."""
         self._values[key] = value
-
-    def delete(self, key: str) -> None:
-        """Forget a value."""
-        self._values.pop(key, None)
 
 
 @dataclass(slots=True)
@@ -272,7 +265,3 @@ class Ledger:
     def save(self, record: Record) -> None:
         """Make the record durable; returns only when it is."""
         self._store.set(self._key, record.to_json())
-
-    def forget(self) -> None:
-        """Drop the record."""
-        self._store.delete(self._key)

@@ -44,11 +44,6 @@ class Counts:
     ignored: int = 0
     errored: int = 0
 
-    @property
-    def total(self) -> int:
-        """All rows the server mentions."""
-        return self.processed + self.ignored + self.errored
-
 
 def as_status(value: Any) -> JobStatus:
     """Take a job's status as the schema has it, as JSON, or as the bare word."""

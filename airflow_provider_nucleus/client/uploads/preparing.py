@@ -68,8 +68,9 @@ def prepare(
     """Read the input, once when no identity repeats and twice otherwise, and publish the quarantine file.
 
     The first of several rows with one identity is kept; the later ones are refused as duplicates. Rows whose id was made from
-    their content, by us or by their reader, are no duplicates but equal objects, and numbered instead. `on_rows` hears how many rows have been read. Without `publish` the caller goes on
-    with the quarantine file.
+    their content, by us or by their reader, are no duplicates but equal objects, and numbered instead. `on_rows` hears how many
+    rows have been read. Without `publish` the caller goes on with the quarantine file. Raises NucleusUploadError when `folder` has
+    no room for the rows.
     """
     done = _pass(rows(), encoder, cut, folder, quarantine, None, on_rows)
     if done.suspects:
@@ -111,7 +112,7 @@ def _pass(
     exact: tuple[Suspects, ExactKeys] | None,
     on_rows: Callable[[int], None],
 ) -> _Done:
-    count = duplicates = 0
+    count = duplicates = batches = 0
     hashes = None if exact else KeyHashes(folder)
     with (
         _no_collections(),
@@ -135,13 +136,20 @@ def _pass(
             writer.write(encoded.lines)
             file_writer.write(encoded.file_lines)
             on_rows(count)
+            batches += 1
+            if batches % _SWEEP == 0:
+                gc.collect(1)
         suspects = hashes.suspects() if hashes is not None else None
         return _Done(count, duplicates, writer.finish(), file_writer.finish(), suspects)
 
 
+_SWEEP = 100
+"""Batches after which cycles among the latest objects are looked for all the same: a caller's own rows may have some."""
+
+
 @contextlib.contextmanager
 def _no_collections() -> Generator[None]:
-    """Pause the search for reference cycles: rows have none, and looking at millions of them takes a sixth of the time."""
+    """Pause the search for reference cycles: our rows have none, and looking at millions of them takes a sixth of the time."""
     running = gc.isenabled()
     gc.disable()
     try:

@@ -50,6 +50,7 @@ class ProgressMeter:
         self._on_progress = on_progress
         self._started = self._last = clock()
         self._rows = 0
+        self._logged = False
 
     def at(self, rows: int) -> None:
         """Note that so many rows are done."""
@@ -57,18 +58,20 @@ class ProgressMeter:
         now = self._clock()
         if now - self._last >= self._interval:
             self._last = now
-            self._emit(now)
+            self._emit(now, log=True)
 
     def finish(self) -> None:
-        """Emit the final reading."""
-        self._emit(self._clock())
+        """Emit the final reading, which is logged if there was one before: short work needs no such line."""
+        self._emit(self._clock(), log=self._logged)
 
-    def _emit(self, now: float) -> None:
+    def _emit(self, now: float, *, log: bool) -> None:
         rate = self._rows / max(now - self._started, 1e-9)
         share = self._rows / self._total if self._total else None
         left = (self._total - self._rows) / rate if self._total and rate > 0 else None
         reading = Progress(self._phase, self._rows, self._total, rate, share, left)
-        self._log.info("%s", reading)
+        if log:
+            self._log.info("%s", reading)
+            self._logged = True
         if self._on_progress is not None:
             self._on_progress(reading)
 

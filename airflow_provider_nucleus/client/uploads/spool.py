@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 from airflow_provider_nucleus.client.content import FileContent
 from airflow_provider_nucleus.client.uploads.ledger import DIGEST_CHARS
+from airflow_provider_nucleus.exceptions import NucleusUploadError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -142,7 +143,10 @@ class SpoolWriter:
         """Cut the last chunk and return the finished spool."""
         if self._rows:
             self._cut()
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError as error:
+            raise self._no_room(error) from error
         return Spool(self._path, tuple(self._chunks))
 
     def close(self) -> None:
@@ -165,7 +169,17 @@ class SpoolWriter:
         """Wait for the lines handed over last; raises what went wrong with them."""
         if self._pending is not None:
             pending, self._pending = self._pending, None
-            pending.result()
+            try:
+                pending.result()
+            except OSError as error:
+                raise self._no_room(error) from error
+
+    def _no_room(self, error: OSError) -> NucleusUploadError:
+        return NucleusUploadError(
+            f"The checked rows could not be kept in {self._path.parent} after {self._at:,} bytes: {error}. Nothing of this input was "
+            "sent.",
+            hint="They take about as much room as the input as JSON; name a folder with `spool`, or set TMPDIR.",
+        )
 
     def _cut(self) -> None:
         self._settle()

@@ -64,8 +64,8 @@ class StartedUpload:
 class Upload:
     """One upload of rows to Nucleus, resumable by anybody who has the same arguments and the same state store.
 
-    `rows` is called whenever the input has to be read, at least once and at most three times, and must give the same rows each
-    time. `identity` names the upload among others (the task instance); `generation` counts how often the user cleared it;
+    `rows` is called whenever the input has to be read, and must give the same rows each time: not at all when there is nothing to
+    send, once for an input without fault, a second time when identities repeat, and as often again, and once more, to report rows that the server refused. `identity` names the upload among others (the task instance); `generation` counts how often the user cleared it;
     `fingerprint` is asked by `start`, and by `collect` before it reports rows the server refused; it tells whether the input is
     still the same, None when that cannot be told. An attempt
     that has nothing to send needs no input: rows that are stored do not get lost with the file they came from.
@@ -216,6 +216,7 @@ class Upload:
             record.input = _account(prepared)
             self._keep_only(record, prepared)
             self._ledger.save(record)
+            meter = self._meter("Sent", total=prepared.good)
             with Delivery(
                 self._client,
                 self.target,
@@ -225,11 +226,12 @@ class Upload:
                 refusals=self._refusals,
                 stopped=self._stop.is_set,
                 log=self._log,
-                meter=self._meter("Sent", total=prepared.good),
+                meter=meter,
             ) as delivery:
                 self._delivery = delivery
                 delivery.deliver(prepared.spool)
                 delivery.deliver_files(prepared.file_spool)
+            meter.finish()
         record.all_sent = True
         record.refused = self._refusals.texts()
         self._ledger.save(record)
@@ -245,6 +247,7 @@ class Upload:
                 quarantine=quarantine,
                 on_rows=meter.at,
             )
+        meter.finish()
         self._log.info(
             "Checked %d rows: %d good, %d rejected (%d of them duplicates)",
             prepared.rows,
@@ -386,8 +389,8 @@ class Upload:
     def cancel(self) -> list[str]:
         """Stop sending as soon as the requests in flight are answered, and return the jobs that are left.
 
-        Safe to call from another thread or a signal handler. Nucleus cannot cancel upload jobs: they end by themselves, and a
-        retry attaches to them.
+        Safe to call from another thread or a signal handler. The jobs go on unless the caller cancels them, which the embedded
+        Nucleus can; a retry attaches to those that run.
         """
         self._stop.set()
         if self._delivery is not None:

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from pyarrow import json as pj
 
 from airflow_provider_nucleus.local.store.geometry import COORDINATE_LIMIT
-from airflow_provider_nucleus.local.store.lines import line_ends
+from airflow_provider_nucleus.local.store.lines import integers, is_text, line_ends
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.store.database import Cursor
@@ -52,19 +52,20 @@ def parse_boxes(cursor: Cursor, data: bytes, *, truth: bool, first: int) -> bool
     boxes = _read(data)
     if boxes is None or not _good(boxes, truth=truth):
         return False
-    numbers = pa.py_buffer(np.arange(first, first + len(boxes), dtype=np.int64))
-    boxes = boxes.append_column("n", pa.Array.from_buffers(pa.int64(), len(boxes), [None, numbers]))
-    cursor.register("boxes", boxes)
+    boxes = boxes.append_column("n", integers(np.arange(first, first + len(boxes))))
     confidence = "NULL::DOUBLE" if truth else "confidence"
-    cursor.execute(f"CREATE OR REPLACE TEMP TABLE parsed AS {_COLUMNS.format(confidence=confidence)}")
-    cursor.unregister("boxes")
+    cursor.register("boxes", boxes)
+    try:
+        cursor.execute(f"CREATE OR REPLACE TEMP TABLE parsed AS {_COLUMNS.format(confidence=confidence)}")
+    finally:
+        cursor.unregister("boxes")
     return True
 
 
 def _read(data: bytes) -> pa.Table | None:
     """Return the rows of a chunk, the sides of their boxes as columns; None if Arrow objects or might read them otherwise."""
     lines = _objects(data)
-    if not lines or not _is_text(data) or (b"\\" in data and b"\\u" in data):
+    if not lines or not is_text(data) or (b"\\" in data and b"\\u" in data):
         return None
     try:
         table = pj.read_json(
@@ -115,13 +116,3 @@ def _within(numbers: pa.ChunkedArray, low: float, high: float) -> bool:
         return False
     ends = pc.min_max(numbers).as_py()
     return bool(low <= ends["min"] and ends["max"] <= high)
-
-
-def _is_text(data: bytes) -> bool:
-    if data.isascii():
-        return True
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

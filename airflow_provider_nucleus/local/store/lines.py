@@ -13,7 +13,16 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-__all__ = ["LINE_LIMIT", "Chunk", "line_ends", "lines_of", "read_chunk", "table_of_lines"]
+__all__ = [
+    "LINE_LIMIT",
+    "Chunk",
+    "integers",
+    "is_text",
+    "line_ends",
+    "lines_of",
+    "read_chunk",
+    "table_of_lines",
+]
 
 LINE_LIMIT: Final = 64 * 1024 * 1024
 """Bytes of the longest line that is read as one object; a longer one is reported as a bad row and skipped."""
@@ -67,8 +76,8 @@ def table_of_lines(data: bytes, *, first: int) -> pa.Table:
     """
     if data and not data.endswith(b"\n"):
         data += b"\n"
-    if not data.isascii() and not _is_text(data):
-        data = b"\n".join(line if _is_text(line) else _UNREADABLE for line in data.split(b"\n"))
+    if not is_text(data):
+        data = b"\n".join(line if is_text(line) else _UNREADABLE for line in data.split(b"\n"))
     offsets = line_ends(data)
     buffers = [None, pa.py_buffer(offsets.tobytes()), pa.py_buffer(data)]
     lines = pa.Array.from_buffers(pa.string(), len(offsets) - 1, buffers)
@@ -76,13 +85,14 @@ def table_of_lines(data: bytes, *, first: int) -> pa.Table:
     short = np.flatnonzero(np.diff(offsets) < _SHORT)
     blank = [index for index in short if not data[offsets[index] : offsets[index + 1]].strip()]
     if blank:
-        lines = lines.take(_integers(np.delete(np.arange(len(lines)), blank)))
-    numbers = _integers(np.arange(first, first + len(lines)))
+        lines = lines.take(integers(np.delete(np.arange(len(lines)), blank)))
+    numbers = integers(np.arange(first, first + len(lines)))
     table = pa.Table.from_arrays([numbers, lines], names=["n", "line"])
     return pa.Table.from_batches(table.to_batches(max_chunksize=_BATCH), table.schema)
 
 
-def _integers(values: npt.NDArray[np.int64]) -> pa.Array:
+def integers(values: npt.NDArray[np.int64]) -> pa.Array:
+    """Return whole numbers as an Arrow array."""
     # pa.array() would do, but imports pandas where it is installed, which takes seconds.
     return pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(values.astype(np.int64))])
 
@@ -98,9 +108,12 @@ def line_ends(data: bytes) -> npt.NDArray[np.int32]:
     return np.concatenate(ends)
 
 
-def _is_text(line: bytes) -> bool:
+def is_text(data: bytes) -> bool:
+    """Say whether bytes are UTF-8."""
+    if data.isascii():
+        return True
     try:
-        line.decode()
+        data.decode()
     except UnicodeDecodeError:
         return False
     return True

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_nucleus.client.uploads.spool import Lines, Spool, SpoolWriter
+from airflow_provider_nucleus.exceptions import NucleusUploadError
 
 
 def spool(folder, batches, *, rows=3, salt="s", has=lambda _: False, size=10**9) -> Spool:
@@ -71,3 +73,31 @@ def test_what_the_server_has_is_not_kept_on_disk(tmp_path):
     assert [chunk.rows for chunk in rest.chunks] == [3, 3, 3, 1]
     assert [list(rest.lines(chunk)) for chunk in rest.chunks if chunk.kept] == [[b"3", b"4", b"5"], [b"9"]]
     assert rest.path.stat().st_size == 8
+
+
+@pytest.mark.parametrize("batches", [1, 2, 5])
+def test_a_disk_that_is_full_is_said_and_nothing_passes_for_written(tmp_path, monkeypatch, batches):
+    """Whether the write that fails is the last one or is followed by others: an error that says where, and what to do."""
+    writer = SpoolWriter(tmp_path / "spool", chunk_rows=100, salt="", has=lambda _: False)
+
+    class Full:
+        closed = False
+
+        def write(self, data):
+            raise OSError(28, "No space left on device")
+
+        def close(self):
+            Full.closed = True
+
+    writer._file.close()
+    monkeypatch.setattr(writer, "_file", Full())
+
+    def write_all():
+        with writer:
+            for _ in range(batches):
+                writer.write(Lines(b"1\n", 1))
+            writer.finish()
+
+    with pytest.raises(NucleusUploadError, match=r"No space left on device.* Nothing .* was sent.*`spool`"):
+        write_all()
+    assert Full.closed

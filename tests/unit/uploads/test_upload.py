@@ -307,6 +307,14 @@ def test_progress_is_reported_while_rows_are_checked_and_sent(bench: Bench):
     assert "300 of 300 (100%)" in str(readings[-1])
 
 
+def test_the_last_reading_of_each_phase_is_the_whole(bench: Bench):
+    """However long the interval: gauges must not stay at what the last interval saw."""
+    readings = []
+    bench.upload(boxes(300), progress_interval=3_600, on_progress=readings.append).run()
+
+    assert [(reading.phase, reading.rows) for reading in readings] == [("Checked", 300), ("Sent", 300)]
+
+
 def test_a_finished_upload_is_not_repeated_by_a_retry(bench: Bench):
     """The summary is in the record; the input is not even read."""
     state = MemoryState()
