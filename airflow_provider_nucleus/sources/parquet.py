@@ -162,6 +162,7 @@ def _convert(batch: pa.RecordBatch, plan: Plan, first: int, name: str) -> RowBat
     columns = {field: batch.column(position) for position, field in enumerate(batch.schema.names)}
     count = batch.num_rows
     problems: list[SourceRow] = []
+    plan = _opened(plan, columns)
     values = {field: _leaf_or_tree(node, columns, count) for field, node in plan.items()}
     # Only cells of a column can be JSON text; what was assembled from several is an object already.
     texts = [field for field in _JSON_FIELDS & plan.keys() if isinstance(plan[field], str)]
@@ -178,6 +179,19 @@ def _convert(batch: pa.RecordBatch, plan: Plan, first: int, name: str) -> RowBat
         numbers = [first + at for at in range(count) if at not in bad]
         rows = [row for at, row in enumerate(rows) if at not in bad]
     return RowBatch(name, numbers, rows, problems)
+
+
+def _opened(plan: Plan, columns: Mapping[str, Any]) -> Plan:
+    """Take a geometry that is a struct in every row apart into its members, for boxes to be checked by column."""
+    import pyarrow as pa
+
+    node = plan.get("geometry")
+    column = columns.get(node) if isinstance(node, str) else None
+    if column is None or not pa.types.is_struct(column.type) or column.null_count:
+        return plan
+    members = {field.name: f"{node}.{field.name}" for field in column.type}
+    # A dot parts the steps of a path; names that have one stay as they are.
+    return plan if any(path.count(".") != 1 for path in members.values()) else plan | {"geometry": members}
 
 
 def _leaf_or_tree(node: Any, columns: Mapping[str, Any], count: int) -> Any:

@@ -187,7 +187,7 @@ class JobPoller:
         now = asyncio.get_running_loop().time()
         self._rest.after(errors, now)
         for one in asking:
-            one.due = now + one.interval
+            one.asked(now + one.interval)
         self._set_alarm(min(one.expires for one in asking))
 
     async def _look(

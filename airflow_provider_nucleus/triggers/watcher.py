@@ -43,7 +43,7 @@ class Watcher(abc.ABC):
         self.due = 0.0
         """When to look next, on the event loop's clock."""
         self.expires = deadline
-        """When waiting is over, in seconds since the epoch: not before something was heard, or could have been."""
+        """When waiting is over, in seconds since the epoch: not before a round was held, or could have been."""
         self.end: asyncio.Future[None]
         self._context: contextvars.Context
 
@@ -64,12 +64,13 @@ class Watcher(abc.ABC):
         self.end = loop.create_future()
         # Airflow tells by it whose log a line belongs to.
         self._context = contextvars.copy_context()
+        if not self.waiting:
+            self.end.set_result(None)
 
     def hear(self, seen: Mapping[str, Observation]) -> None:
         """Take note of what was seen, and end the wait if that was the end."""
         if self.end.done():
             return
-        self.expires = self.deadline
         try:
             self._context.run(self.take, seen)
         except Exception as error:  # ruff: ignore[blind-except] - it is the trigger's, which raises it
@@ -78,7 +79,12 @@ class Watcher(abc.ABC):
             return
         if not self.waiting:
             self.end.set_result(None)
-        elif time.time() >= self.deadline:
+
+    def asked(self, due: float) -> None:
+        """Take note that a round was held for all jobs, and when the next one is due; the deadline counts from now on."""
+        self.due = due
+        self.expires = self.deadline
+        if time.time() >= self.deadline:
             self.fail(TimeoutError())
 
     def fail(self, error: BaseException) -> None:

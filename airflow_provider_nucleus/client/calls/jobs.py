@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.client.call import Call, encoded
 from airflow_provider_nucleus.client.calls._read import as_is, list_of, text_list
+from airflow_provider_nucleus.exceptions import NucleusValidationError
 from airflow_provider_nucleus.schema.jobs import Job, JobStatus
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def list_jobs(
 def running_jobs(*, limit: int) -> Call[dict[str, JobStatus]]:
     """Return those of the newest *limit* jobs that have not ended, by id.
 
-    Made for polls of thousands of jobs: jobs in the same state share one status, which names no job.
+    Made for polls of thousands of jobs: jobs in the same state share one status, which names no job. An entry that cannot be
+    read is left out: it is of somebody's job, and must not blind those who wait for another.
     """
     call = list_jobs(limit=limit, show_completed=True)
     return Call(call.method, call.path, _running, "list running jobs", body=call.body)
@@ -47,7 +49,11 @@ def running_jobs(*, limit: int) -> Call[dict[str, JobStatus]]:
 def _running(payload: Any) -> dict[str, JobStatus]:
     shared: dict[tuple[str, str], JobStatus] = {}
     found: dict[str, JobStatus] = {}
-    for job_id, status, job_type in list_of(_shortly)(payload):
+    for entry in list_of(as_is)(payload):
+        try:
+            job_id, status, job_type = _shortly(entry)
+        except NucleusValidationError:
+            continue
         key = (status, job_type)
         if key not in shared:
             shared[key] = JobStatus(status=status, job_type=job_type)

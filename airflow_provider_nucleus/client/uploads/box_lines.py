@@ -17,7 +17,7 @@ __all__ = ["box_lines"]
 
 
 def box_lines(boxes: BoxColumns, dumps: Callable[[Any], bytes]) -> bytes:
-    """Return one line a box; `dumps` encodes a value as compact JSON."""
+    """Return one line a box; `dumps` encodes a value as compact JSON, or raises."""
     quote = '"' if boxes.verbatim else ""
 
     def texts(values: Sequence[str]) -> Iterable[str]:

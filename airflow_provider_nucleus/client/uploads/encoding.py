@@ -52,6 +52,9 @@ _SHORT_WAYS = {
     "predictions": box_wire_builder(BoxPrediction),
 }
 
+_plain_dumps: Callable[[Any], bytes]
+"""Encode as compact JSON with the encoder at hand, or raise."""
+
 try:
     import orjson
 except ImportError:  # the base install has no orjson
@@ -60,11 +63,14 @@ except ImportError:  # the base install has no orjson
         """Encode as compact JSON."""
         return json.dumps(value, allow_nan=False, separators=(",", ":"), ensure_ascii=False).encode()
 
+    _plain_dumps = dumps
+
     def dump_line(value: Any) -> bytes:
         """Encode as one line of NDJSON."""
         return dumps(value) + b"\n"
 
 else:
+    _plain_dumps = orjson.dumps
 
     def dumps(value: Any) -> bytes:
         """Encode as compact JSON."""
@@ -156,7 +162,10 @@ class Encoder:
     def encode_batch(self, rows: Sequence[dict[str, Any]]) -> EncodedBatch:
         """Validate and spell many rows; what is refused is reported, not raised."""
         if self._short is not None and (boxes := self._columns(rows)) is not None:
-            return self._encoded_columns(boxes)
+            try:
+                return self._encoded_columns(boxes)
+            except (ValueError, TypeError, RecursionError):
+                pass  # something in a row cannot be written, or only by the slower encoder: row by row it shows
         lines: list[bytes] = []
         file_lines: list[bytes] = []
         hashes: list[int] = []
@@ -167,7 +176,11 @@ class Encoder:
         for at, row in enumerate(rows):
             wire = short(row) if short is not None else None
             if wire is not None:
-                lines.append(dump_line(wire))
+                try:
+                    lines.append(dump_line(wire))
+                except (ValueError, TypeError, RecursionError) as error:
+                    bad.append(_unwritable(at, error))
+                    continue
                 hashes.append(
                     hash((wire["reference_id"], wire["annotation_id"], wire["task_id"]))
                     if annotations
@@ -181,7 +194,7 @@ class Encoder:
                 bad.append(BadRow(at, str(error)))
                 continue
             except (ValueError, TypeError, RecursionError) as error:
-                bad.append(BadRow(at, f"cannot be written as JSON: {error}"))
+                bad.append(_unwritable(at, error))
                 continue
             if encoded.local_file is None:
                 lines.append(line)
@@ -208,7 +221,7 @@ class Encoder:
         # Ground truth is known by its task as well, of which these have none.
         task = (repeat(None),) if self.kind == "annotations" else ()
         hashes = list(map(hash, zip(boxes.references, boxes.ids, *task)))
-        return EncodedBatch(Lines(box_lines(boxes, dumps), len(boxes)), Lines(b"", 0), hashes, [])
+        return EncodedBatch(Lines(box_lines(boxes, _plain_dumps), len(boxes)), Lines(b"", 0), hashes, [])
 
     def _key(self, reference: str, wire: Mapping[str, Any]) -> Key:
         if self.kind == "annotations":
@@ -230,6 +243,10 @@ class Encoder:
         if not path.lower().endswith(suffix):
             raise NucleusValidationError(field, f"must be a {suffix} file, got {path!r}")
         _check_readable(field, path)
+
+
+def _unwritable(at: int, error: Exception) -> BadRow:
+    return BadRow(at, f"cannot be written as JSON: {error}")
 
 
 def local_path(location: Any) -> Path:

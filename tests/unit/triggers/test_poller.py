@@ -415,6 +415,34 @@ def test_one_alarm_ends_every_wait_at_its_deadline(lasts):
     assert len(late.rounds) == 1
 
 
+@pytest.mark.parametrize("others", ["", "bcde"])
+@pytest.mark.parametrize("jobs", ["a", "fgh"])
+def test_a_deadline_that_has_passed_waits_for_a_whole_round(jobs, others):
+    """What a listing shows of other people's jobs, or of one of several, is no look at the job."""
+    server = Server(dict.fromkeys(jobs, 0) | dict.fromkeys(others, 10**9))
+    late = Watch(*jobs, interval=60, lasts=-3_600)
+
+    async def scenario():
+        tasks = [asyncio.create_task(follow(server.connect, Watch(job, interval=60))) for job in others]
+        await asyncio.wait_for(follow(server.connect, late), timeout=5)
+        for task in tasks:
+            task.cancel()
+
+    asyncio.run(scenario())
+
+    assert {job: what for seen in late.rounds for job, what in seen.items()} == dict.fromkeys(
+        jobs, "Completed"
+    )
+
+
+def test_who_waits_for_nothing_is_done():
+    """At once, and without a question to the server."""
+    server = Server({"a": 0})
+
+    assert asyncio.run(wait(server)) == []
+    assert not server.calls
+
+
 def test_a_newcomer_does_not_disturb_a_server_that_asked_for_a_pause():
     """Whoever joins waits for the end of the pause as well."""
     server = Server({"a": 0})

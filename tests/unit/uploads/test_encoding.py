@@ -132,6 +132,23 @@ def test_it_does_not_show_which_way_a_batch_came(kind, changed, dropped, numbers
         assert whole.bad == by_row.bad[:-1]
 
 
+@pytest.mark.parametrize("value", [10**5_000, [[10**5_000]], 2**64], ids=["huge", "nested", "65 bits"])
+def test_what_json_cannot_write_is_a_bad_row_whichever_way(value):
+    """Python refuses to spell integers of thousands of digits: that row is quarantined, the upload goes on."""
+    plain = GOOD | {"track_reference_id": None}
+    rows = [plain, plain | {"metadata": {"n": value}, "annotation_id": "a2"}]
+    whole = Encoder("predictions").encode_batch(rows)
+    by_row = Encoder("predictions").encode_batch([*rows, {"type": "odd"}])
+    thorough_way = Encoder("predictions").encode_batch([rows[0], rows[1] | {"label": "é"}])
+
+    assert (whole.lines, whole.bad) == (by_row.lines, by_row.bad[:-1])
+    assert (
+        [bad.at for bad in whole.bad]
+        == [bad.at for bad in thorough_way.bad]
+        == ([] if value == 2**64 else [1])
+    )
+
+
 def test_both_ways_identify_alike():
     """A duplicate is found no matter which way each of the two rows took."""
     odd = GOOD | {"embedding_vector": [1.0]}
