@@ -93,7 +93,10 @@ def _serve(options: argparse.Namespace) -> int:
             # What is loaded by now stays: without it, looking for garbage costs a request with many rows a third less.
             gc.collect()
             gc.freeze()
-            uvicorn.Server(config).run(sockets=[listener])
+            try:
+                uvicorn.Server(config).run(sockets=[listener])
+            finally:
+                gc.unfreeze()
     return 0
 
 

@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_nucleus.exceptions import NucleusConfigError
 from airflow_provider_nucleus.schema.batches import RowBatch, RowStream
-from airflow_provider_nucleus.sources.files import find_parts, in_folder, to_path
+from airflow_provider_nucleus.sources.files import find_parts, in_folder, in_glob, to_path
 from airflow_provider_nucleus.sources.fingerprint import fingerprint
 from airflow_provider_nucleus.sources.mapping import RowMapping
 from airflow_provider_nucleus.sources.opening import is_in_memory, open_rows
@@ -89,7 +89,8 @@ class RowSource:
     def keep_apart(self, output: Any) -> None:
         """Raise NucleusConfigError if writing *output* (None: nothing) would replace an input, or become one of the next run.
 
-        The same goes for what mapped siblings make of *output*: a source that holds such a file would read rejected rows as rows.
+        Whether or not it is there yet: a retry would find it. The same goes for what mapped siblings make of *output*: a source that
+        holds such a file would read rejected rows as rows.
         """
         if output is None:
             return
@@ -102,7 +103,7 @@ class RowSource:
                 folder = hasattr(path, "is_dir") and path.is_dir()
                 inside = folder and place.startswith(f"{_place(member).rstrip('/')}/")
                 parts = [] if inside else [_place(part.path) for part in find_parts(member)]
-                if inside or place in parts:
+                if inside or place in parts or in_glob(_place(member), place):
                     raise _not_apart(output, member)
                 if (
                     sibling := next((part for part in parts if is_mapped_form(part, place)), None)

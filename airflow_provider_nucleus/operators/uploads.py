@@ -230,8 +230,6 @@ class NucleusUploadOperator(NucleusWaitingOperator):
             return
         if self.do_xcom_push:
             context["ti"].xcom_push(key="failed_upload", value=_small(error.summary))
-        for reason in error.summary.get("first_errors", ()):
-            self.log.error("%s", reason)
 
 
 class NucleusUploadAnnotationsOperator(NucleusUploadOperator):

@@ -7,6 +7,7 @@ A path is anything with ``open()``: `pathlib.Path`, a UPath, Airflow's ObjectSto
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import gzip
 import io
 import zlib
@@ -21,9 +22,19 @@ from airflow_provider_nucleus.exceptions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Generator, Iterable, Sequence
 
-__all__ = ["Part", "cut_off", "find_parts", "in_folder", "open_path", "open_plain", "to_path", "unreadable"]
+__all__ = [
+    "Part",
+    "cut_off",
+    "find_parts",
+    "in_folder",
+    "in_glob",
+    "open_path",
+    "open_plain",
+    "to_path",
+    "unreadable",
+]
 
 _COMPRESSIONS = (".gz", ".zst")
 _ROW_SUFFIXES = frozenset({".jsonl", ".ndjson", ".json", ".parquet", ".pq"})
@@ -272,6 +283,19 @@ def _glob(path: Any) -> Iterable[Any]:
         base = base.parent
     found: Iterable[Any] = base.glob("/".join(pattern))
     return found
+
+
+def in_glob(pattern: str, place: str) -> bool:
+    """Whether a glob takes a file in, existing or not; both are spelled with slashes. ``**`` stands for any folders."""
+    return _steps_match(pattern.split("/"), place.split("/"))
+
+
+def _steps_match(pattern: Sequence[str], steps: Sequence[str]) -> bool:
+    if not pattern or not steps:
+        return not steps and all(step == "**" for step in pattern)
+    if pattern[0] == "**":
+        return _steps_match(pattern[1:], steps) or _steps_match(pattern, steps[1:])
+    return fnmatch.fnmatchcase(steps[0], pattern[0]) and _steps_match(pattern[1:], steps[1:])
 
 
 def _is_row_file(path: Any, folder: Any) -> bool:

@@ -81,11 +81,18 @@ class RowMapping:
             paths.update(template_paths(template or ""))
         return paths
 
-    def compile(self) -> Callable[[Row], Row] | None:
-        """Return a function that maps one row, or None when rows need no mapping."""
+    def compile(self, found: set[str] | None = None) -> Callable[[Row], Row] | None:
+        """Return a function that maps one row, or None when rows need no mapping.
+
+        `found` gathers the paths of `fields` that some row had a value at.
+        """
         finish = self.finish()
         last = None if finish is None else lambda _, row: finish(row)
-        steps = [step for step in (self._pick(), self._templates(), last) if step is not None]
+        steps = [
+            step
+            for step in (self._pick(set() if found is None else found), self._templates(), last)
+            if step is not None
+        ]
         if not steps:
             return None
 
@@ -112,7 +119,7 @@ class RowMapping:
 
         return change
 
-    def _pick(self) -> Callable[[Row, Row], Row] | None:
+    def _pick(self, found: set[str]) -> Callable[[Row, Row], Row] | None:
         if not self.fields:
             return None
         plan = [(target.split("."), path) for target, path in self.fields.items()]
@@ -127,6 +134,7 @@ class RowMapping:
                 value = path[1:] if path.startswith("=") else read_path(source, path)
                 if value is not None:
                     _write_path(row, target, value)
+                    found.add(path)
             return row
 
         return pick

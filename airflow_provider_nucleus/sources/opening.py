@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -21,6 +22,8 @@ from airflow_provider_nucleus.sources.parquet import read_parquet
 from airflow_provider_nucleus.sources.template import compile_template
 
 __all__ = ["Kind", "is_in_memory", "open_rows"]
+
+log = logging.getLogger(__name__)
 
 Kind = Literal["items", "annotations", "predictions"]
 Row = dict[str, Any]
@@ -91,6 +94,8 @@ class _Reader:
 
     def read(self, parts: list[Part]) -> Iterator[RowBatch]:
         coco: CocoReader | None = None
+        found: set[str] = set()
+        by_row = False
         for part in parts:
             form: Format = detect_format(part) if self.format == "auto" else self.format  # type: ignore[assignment]
             if form == "coco":
@@ -105,8 +110,18 @@ class _Reader:
                 finish = self.rules.finish() if columnwise else self.rules.compile()
                 yield from _mapped(batches, finish, self.kind)
             else:
+                by_row = True
                 batches = read_jsonl(part) if form == "jsonl" else _read_array(part)
-                yield from _mapped(batches, self.rules.compile(), self.kind)
+                yield from _mapped(batches, self.rules.compile(found), self.kind)
+        if by_row:
+            self._warn_of_paths_nobody_has(found)
+
+    def _warn_of_paths_nobody_has(self, found: set[str]) -> None:
+        for target, path in self.rules.fields.items():
+            if path not in found and not path.startswith("="):
+                log.warning(
+                    "No row has %r, which the mapping reads for %s; is it spelled right?", path, target
+                )
 
     def _coco_mapping(self, part: Part) -> Callable[[Row], Row] | None:
         if self.rules.fields or self.rules.annotation_id:

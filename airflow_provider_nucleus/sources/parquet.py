@@ -78,6 +78,7 @@ def _batches(
             source=part.name,
             hint="Name the columns in the field mapping.",
         )
+    _require_columns(file.schema_arrow, mapping, part.name)
     plan = _plan(wanted, mapping, columnwise=columnwise)
     first = 1
     for batch in file.iter_batches(batch_size=ROWS, columns=wanted, use_threads=False):
@@ -95,6 +96,20 @@ def _batches(
             ) from error
         yield converted
         first = last + 1
+
+
+def _require_columns(schema: pa.Schema, mapping: RowMapping, name: str) -> None:
+    """Raise NucleusValidationError when the mapping reads a column that is not there: a typo would leave its field unset."""
+    for path in sorted(mapping.source_paths()):
+        if path not in schema.names and path.partition(".")[0] not in schema.names:
+            fields = [target for target, source in mapping.fields.items() if source == path]
+            raise NucleusValidationError(
+                "",
+                f"has no column {path!r}, which the mapping reads{f' for {fields[0]}' if fields else ''}; "
+                f"its columns are {', '.join(schema.names[:20])}",
+                source=name,
+                hint="Correct the mapping.",
+            )
 
 
 def _ends_early(part: Part) -> bool:

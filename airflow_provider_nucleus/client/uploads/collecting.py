@@ -187,6 +187,9 @@ class Collector:
             self._log.warning("Refused by the server: %s", reason)
         where = summary.quarantine
         if self._options.quarantine is not None:
+            self._log.info(
+                "Reading the input again, to put the rows that the server refused into the quarantine file"
+            )
             with (
                 tempfile.TemporaryDirectory(prefix="nucleus-upload-", dir=self._options.spool) as folder,
                 Quarantine(self._options.quarantine, Path(folder)) as quarantine,

@@ -16,13 +16,13 @@ from airflow_provider_nucleus.client.uploads.encoding import Encoder, stable_id
 from airflow_provider_nucleus.client.uploads.spool import Spool, SpoolWriter
 from airflow_provider_nucleus.exceptions import NucleusUploadError, NucleusValidationError
 from airflow_provider_nucleus.schema.batches import RowBatch, batches_of
+from airflow_provider_nucleus.schema.rows import SourceRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
     from airflow_provider_nucleus.client.uploads.quarantine import Quarantine
-    from airflow_provider_nucleus.schema.rows import SourceRow
 
 __all__ = ["Cut", "Prepared", "prepare"]
 
@@ -123,14 +123,18 @@ def _pass(
     ):
         for batch in batches_of(rows):
             count += len(batch.rows) + len(batch.problems)
-            for problem in batch.problems:
-                quarantine.add(problem.source, problem.number, problem.problem or "", problem.data)
+            refused = list(batch.problems)
             if exact is not None:
-                batch, repeated = _without_duplicates(batch, encoder, quarantine, *exact)
-                duplicates += repeated
+                batch, repeated = _without_duplicates(batch, encoder, *exact)
+                duplicates += len(repeated)
+                refused += repeated
             encoded = encoder.encode_batch(batch.rows)
-            for at, reason in encoded.bad:
-                quarantine.add(batch.source, batch.numbers[at], reason, batch.rows[at])
+            refused += [
+                SourceRow(batch.source, batch.numbers[at], batch.rows[at], reason)
+                for at, reason in encoded.bad
+            ]
+            for row in sorted(refused, key=lambda row: row.number):
+                quarantine.add(row.source, row.number, row.problem or "", row.data)
             if hashes is not None:
                 hashes.add(encoded.hashes)
             writer.write(encoded.lines)
@@ -160,12 +164,12 @@ def _no_collections() -> Generator[None]:
 
 
 def _without_duplicates(
-    batch: RowBatch, encoder: Encoder, quarantine: Quarantine, suspects: Suspects, exact: ExactKeys
-) -> tuple[RowBatch, int]:
+    batch: RowBatch, encoder: Encoder, suspects: Suspects, exact: ExactKeys
+) -> tuple[RowBatch, list[SourceRow]]:
     """Take the repeated rows out of a batch; equal rows without an id of their own get numbered ids instead."""
     numbers: list[int] = []
     kept: list[dict[str, object]] = []
-    repeated = 0
+    repeated: list[SourceRow] = []
     for number, row in zip(batch.numbers, batch.rows, strict=True):
         try:
             encoded = encoder.encode(row)
@@ -175,10 +179,8 @@ def _without_duplicates(
             times, source, first = exact.note(encoded.key, batch.source, number)
             if times > 1 and not (encoded.made_id or batch.made_ids):
                 where = f"row {first}" if source == batch.source else f"{source} row {first}"
-                quarantine.add(
-                    batch.source, number, f"duplicate of {where}: same identity {_shown(encoded.key)}", row
-                )
-                repeated += 1
+                reason = f"duplicate of {where}: same identity {_shown(encoded.key)}"
+                repeated.append(SourceRow(batch.source, number, row, reason))
                 continue
             if times > 1:
                 made = (

@@ -7,7 +7,6 @@ nothing but the record. `run` does all three.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import tempfile
 import threading
@@ -16,13 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.client.calls.jobs import cancel_job
+from airflow_provider_nucleus.client.uploads.checking import account_of, cut_for, require_rate, tell
 from airflow_provider_nucleus.client.uploads.collecting import Collector, see
 from airflow_provider_nucleus.client.uploads.decision import Attach, Collect, Fail, Policies, Submit, decide
 from airflow_provider_nucleus.client.uploads.delivery import Delivery
 from airflow_provider_nucleus.client.uploads.encoding import Encoder
 from airflow_provider_nucleus.client.uploads.ledger import Ledger, MemoryState, Record
 from airflow_provider_nucleus.client.uploads.outcomes import Refusals
-from airflow_provider_nucleus.client.uploads.preparing import Cut, Prepared, prepare
+from airflow_provider_nucleus.client.uploads.preparing import Prepared, prepare
 from airflow_provider_nucleus.client.uploads.progress import Progress, ProgressMeter
 from airflow_provider_nucleus.client.uploads.quarantine import Quarantine
 from airflow_provider_nucleus.client.uploads.summary import UploadSummary
@@ -40,10 +40,6 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.schema.rows import SourceRow
 
 __all__ = ["StartedUpload", "Upload"]
-
-ASYNC_CHUNK_ROWS = 200_000
-SYNC_CHUNK_ROWS = 40_000
-FILE_CHUNK_ROWS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +170,10 @@ class Upload:
 
     def _validate_only(self) -> StartedUpload:
         with tempfile.TemporaryDirectory(prefix="nucleus-upload-", dir=self.options.spool) as folder:
-            prepared = self._prepare(Path(folder), lambda _: True)
-        self._checked = self._collector.summary(_account(prepared))
+            prepared = self._prepare(Path(folder), lambda _: False)
+        self._require_rate(prepared)
+        self._log.info("Validation only: nothing is sent to %s", self.target)
+        self._checked = self._collector.summary(account_of(prepared))
         return StartedUpload([], done=True, why="validation only")
 
     def _resumed(self, record: Record | None, decision: Submit) -> Record:
@@ -212,8 +210,8 @@ class Upload:
             prepared = self._prepare(
                 Path(folder), lambda digest: record.has(digest) or _running(record, digest)
             )
-            self._check_rate(prepared)
-            record.input = _account(prepared)
+            self._require_rate(prepared)
+            record.input = account_of(prepared)
             self._keep_only(record, prepared)
             self._ledger.save(record)
             meter = self._meter("Sent", total=prepared.good)
@@ -242,51 +240,20 @@ class Upload:
             prepared = prepare(
                 self._rows,
                 self._encoder,
-                self._cut(has),
+                cut_for(
+                    self.target, self.options, identity=self._identity, destination=self._destination, has=has
+                ),
                 folder=folder,
                 quarantine=quarantine,
                 on_rows=meter.at,
             )
         meter.finish()
-        self._log.info(
-            "Checked %d rows: %d good, %d rejected (%d of them duplicates)",
-            prepared.rows,
-            prepared.good,
-            prepared.rejected,
-            prepared.duplicates,
-        )
-        if not prepared.rows:
-            self._log.warning(
-                "The input has no rows: nothing is sent to %s, and what is there already stays as it is",
-                self.target,
-            )
+        tell(prepared, self.target, self._log)
         return prepared
 
-    def _cut(self, has: Callable[[str], bool]) -> Cut:
-        by_jobs = self.options.asynchronous or self.target.kind == "items"
-        rows = self.options.chunk_rows or (ASYNC_CHUNK_ROWS if by_jobs else SYNC_CHUNK_ROWS)
-        if by_jobs:
-            # Uploads side by side should not start jobs of equal size: size is the first thing a lost job is recognised by.
-            digest = hashlib.blake2b(self._identity.encode(), digest_size=8).digest()
-            rows -= int.from_bytes(digest, "big") % (rows // 50 + 1)
-        return Cut(rows, min(FILE_CHUNK_ROWS, rows), self._destination, has)
-
-    def _check_rate(self, prepared: Prepared) -> None:
-        rate = prepared.rejected / prepared.rows if prepared.rows else 0.0
-        for reason in prepared.first_errors:
-            self._log.warning("Rejected: %s", reason)
-        if rate <= self.options.max_error_rate:
-            return
-        summary = self._collector.summary(_account(prepared))
-        first = prepared.first_errors[0] if prepared.first_errors else ""
-        raise NucleusUploadError(
-            f"Nothing was sent to dataset {self.target.dataset_id}: {prepared.rejected:,} of {prepared.rows:,} rows are bad "
-            f"({rate:.2%}, allowed {self.options.max_error_rate:.2%}). First: {first}.",
-            summary=summary.to_dict(),
-            quarantine=prepared.quarantine,
-            conn_id=self._conn_id,
-            hint=see(prepared.quarantine, "Correct the rows, or raise max_error_rate to send the good ones."),
-        )
+    def _require_rate(self, prepared: Prepared) -> None:
+        summary = self._collector.summary(account_of(prepared))
+        require_rate(prepared, summary, self.target, self.options, self._conn_id)
 
     def _keep_only(self, record: Record, prepared: Prepared) -> None:
         """Let go of chunks that the input no longer has: the account is of the rows it has now."""
@@ -425,17 +392,6 @@ class Upload:
             log=self._log,
             on_progress=self._on_progress,
         )
-
-
-def _account(prepared: Prepared) -> dict[str, Any]:
-    """Return what the record keeps about the input."""
-    return {
-        "rows": prepared.rows,
-        "rejected": prepared.rejected,
-        "duplicates": prepared.duplicates,
-        "quarantine": prepared.quarantine,
-        "first_errors": [reason[:300] for reason in prepared.first_errors],
-    }
 
 
 def _running(record: Record, digest: str) -> bool:

@@ -47,6 +47,8 @@ def read(path: Path, **options) -> list:
         ("array.json", json.dumps(ROWS).encode()),
         ("array.json.gz", gzip.compress(json.dumps(ROWS, indent=2).encode())),
     ],
+    # Not the bytes: gzip writes the time into them, and workers that collect in different seconds would not agree.
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_every_packing_gives_the_same_rows(tmp_path: Path, name: str, raw: bytes):
     """Compression and format are recognised by content; numbers are line numbers."""

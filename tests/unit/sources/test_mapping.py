@@ -119,3 +119,17 @@ def test_malformed_scores_are_refused_at_once(scores):
 def test_the_type_follows_from_the_geometry_where_it_can(row: dict, kind: str | None):
     """Vertices could be a line or a polygon, so they stay undecided and validation says so."""
     assert kind == mapped(row).get("type")
+
+
+def test_a_path_that_no_row_has_is_warned_about(tmp_path, caplog):
+    """Rows of JSON need not have every field, but a field that none has is a typo; constants and fields of some rows are not."""
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"cls": "car", "score": 0.5}\n{"cls": "van"}\n')
+    rules = RowMapping(fields={"label": "cls", "confidence": "scor", "type": "=box", "metadata.s": "score"})
+
+    with caplog.at_level("WARNING"):
+        list(open_rows(path, kind="predictions", mapping=rules))
+
+    assert [record.message for record in caplog.records] == [
+        "No row has 'scor', which the mapping reads for confidence; is it spelled right?"
+    ]

@@ -244,3 +244,21 @@ def test_members_with_dots_in_their_names_stay_together(tmp_path: Path):
     found = read(write(tmp_path, pa.Table.from_pylist(rows)))
 
     assert [row.data["geometry"] for row in found] == [{"a.b": 1}, {"a.b": 2, "x": 1.5}]
+
+
+@pytest.mark.parametrize(
+    "mapping",
+    [
+        RowMapping(fields={"confidence": "scor", "label": "cls"}),
+        RowMapping(fields={"metadata.site": "sitee.name", "label": "cls"}),
+        RowMapping(reference_id="{folder}/{cls}"),
+    ],
+)
+def test_a_column_the_mapping_reads_must_be_there(tmp_path: Path, mapping: RowMapping):
+    """A typo would leave its field unset in every row, and nobody would hear of it."""
+    source = write(tmp_path, pa.table({"cls": ["car"], "score": [0.5], "reference_id": ["a"]}))
+
+    with pytest.raises(
+        NucleusValidationError, match=r"has no column '(scor|sitee\.name|folder)', .* columns are cls, score"
+    ):
+        read(source, mapping=mapping)
