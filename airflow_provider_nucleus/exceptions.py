@@ -71,7 +71,10 @@ class NucleusError(Exception):
         return str(self.args[0]) if self.args else ""
 
     def __str__(self) -> str:
-        return f"{self.message} {self.hint}" if self.hint else self.message
+        if not self.hint:
+            return self.message
+        stop = "" if self.message.endswith((".", "!", "?", ":")) else "."
+        return f"{self.message}{stop} {self.hint}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The default would call the class with `args` alone and lose every keyword-only attribute.

@@ -74,9 +74,9 @@ def _batches(
     if not wanted:
         raise NucleusValidationError(
             "",
-            f"none of its columns ({', '.join(file.schema_arrow.names[:20])}) is a field of the wire",
+            f"none of its columns ({', '.join(file.schema_arrow.names[:20])}) is a field of Nucleus",
             source=part.name,
-            hint="Name the columns in the field mapping.",
+            hint='Say which column is which: mapping={"fields": {"reference_id": "<column>", ...}}.',
         )
     _require_columns(file.schema_arrow, mapping, part.name)
     plan = _plan(wanted, mapping, columnwise=columnwise)
