@@ -75,8 +75,9 @@ def test_an_error_survives_the_way_between_processes(error, copied):
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_the_hint_follows_the_message(error):
-    """What happened, then what to do."""
-    assert str(error) == (f"{error.message} {error.hint}" if error.hint else error.message)
+    """What happened, then what to do, each a sentence."""
+    message = error.message if error.message.endswith(".") else f"{error.message}."
+    assert str(error) == (f"{message} {error.hint}" if error.hint else error.message)
 
 
 def test_retryable_says_whether_the_same_attempt_may_succeed_later():
