@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.client.uploads.summary import UploadSummary
     from airflow_provider_nucleus.client.uploads.target import UploadOptions, UploadTarget
 
-__all__ = ["account_of", "cut_for", "require_rate", "tell"]
+__all__ = ["account_of", "cut_for", "require_rate", "tell", "tell_present"]
 
 ASYNC_CHUNK_ROWS = 200_000
 SYNC_CHUNK_ROWS = 40_000
@@ -73,9 +73,12 @@ def tell(prepared: Prepared, target: UploadTarget, log: logging.Logger) -> None:
         log.warning(
             "The input has no rows: nothing is sent to %s, and what is there already stays as it is", target
         )
-    elif present := sum(
-        chunk.rows for chunk in (*prepared.spool.chunks, *prepared.file_spool.chunks) if not chunk.kept
-    ):
+
+
+def tell_present(prepared: Prepared, log: logging.Logger) -> None:
+    """Say in the log how many rows need no sending."""
+    chunks = (*prepared.spool.chunks, *prepared.file_spool.chunks)
+    if present := sum(chunk.rows for chunk in chunks if not chunk.kept):
         log.info(
             "%s rows are stored, or in running jobs, from an earlier try; they are not sent again",
             f"{present:,}",

@@ -176,9 +176,10 @@ class SpoolWriter:
 
     def _no_room(self, error: OSError) -> NucleusUploadError:
         return NucleusUploadError(
-            f"The checked rows could not be kept in {self._path.parent} after {self._at:,} bytes: {error}. Nothing of this input was "
+            f"The checked rows could not be kept in {self._path.parent} within {self._at:,} bytes: {error}. Nothing of this input was "
             "sent.",
-            hint="They take about as much room as the input as JSON; name a folder with `spool`, or set TMPDIR.",
+            hint="They take about as much room as the input as JSON: set TMPDIR of the worker to a folder that has it, or "
+            "`spool` of UploadOptions.",
         )
 
     def _cut(self) -> None:

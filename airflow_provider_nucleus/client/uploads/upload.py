@@ -15,7 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.client.calls.jobs import cancel_job
-from airflow_provider_nucleus.client.uploads.checking import account_of, cut_for, require_rate, tell
+from airflow_provider_nucleus.client.uploads.checking import (
+    account_of,
+    cut_for,
+    require_rate,
+    tell,
+    tell_present,
+)
 from airflow_provider_nucleus.client.uploads.collecting import Collector, see
 from airflow_provider_nucleus.client.uploads.decision import Attach, Collect, Fail, Policies, Submit, decide
 from airflow_provider_nucleus.client.uploads.delivery import Delivery
@@ -61,9 +67,10 @@ class Upload:
     """One upload of rows to Nucleus, resumable by anybody who has the same arguments and the same state store.
 
     `rows` is called whenever the input has to be read, and must give the same rows each time: not at all when there is nothing to
-    send, once for an input without fault, a second time when identities repeat, and as often again, and once more, to report rows that the server refused. `identity` names the upload among others (the task instance); `generation` counts how often the user cleared it;
-    `fingerprint` is asked by `start`, and by `collect` before it reports rows the server refused; it tells whether the input is
-    still the same, None when that cannot be told. An attempt
+    send, once for an input without fault, a second time when identities repeat, and as often again, and once more, to report rows
+    that the server refused. `identity` names the upload among others (the task instance); `generation` counts how often the user
+    cleared it; `fingerprint` is asked by `start`, and by `collect` before it reports rows the server refused; it tells whether the
+    input is still the same, None when that cannot be told. An attempt
     that has nothing to send needs no input: rows that are stored do not get lost with the file they came from.
     """
 
@@ -170,7 +177,7 @@ class Upload:
 
     def _validate_only(self) -> StartedUpload:
         with tempfile.TemporaryDirectory(prefix="nucleus-upload-", dir=self.options.spool) as folder:
-            prepared = self._prepare(Path(folder), lambda _: False)
+            prepared = self._prepare(Path(folder), lambda _: True)
         self._require_rate(prepared)
         self._log.info("Validation only: nothing is sent to %s", self.target)
         self._checked = self._collector.summary(account_of(prepared))
@@ -211,6 +218,7 @@ class Upload:
                 Path(folder), lambda digest: record.has(digest) or _running(record, digest)
             )
             self._require_rate(prepared)
+            tell_present(prepared, self._log)
             record.input = account_of(prepared)
             self._keep_only(record, prepared)
             self._ledger.save(record)

@@ -98,6 +98,6 @@ def test_a_disk_that_is_full_is_said_and_nothing_passes_for_written(tmp_path, mo
                 writer.write(Lines(b"1\n", 1))
             writer.finish()
 
-    with pytest.raises(NucleusUploadError, match=r"No space left on device.* Nothing .* was sent.*`spool`"):
+    with pytest.raises(NucleusUploadError, match=r"No space left on device.* Nothing .* was sent.*TMPDIR"):
         write_all()
     assert Full.closed
