@@ -143,6 +143,11 @@ class Record:
             at = self.accepted.find(digest, at + 1)
         return at >= 0
 
+    def running(self, digest: str) -> bool:
+        """Whether a chunk has a job already."""
+        chunk = self.find(digest)
+        return chunk is not None and chunk.job_id is not None
+
     def find(self, digest: str) -> OpenChunk | None:
         """Return the chunk if it is under way."""
         return next((chunk for chunk in self.open if chunk.digest == digest), None)

@@ -215,7 +215,7 @@ class Upload:
         record.all_sent = False
         with tempfile.TemporaryDirectory(prefix="nucleus-upload-", dir=self.options.spool) as folder:
             prepared = self._prepare(
-                Path(folder), lambda digest: record.has(digest) or _running(record, digest)
+                Path(folder), lambda digest: record.has(digest) or record.running(digest)
             )
             self._require_rate(prepared)
             tell_present(prepared, self._log)
@@ -400,9 +400,3 @@ class Upload:
             log=self._log,
             on_progress=self._on_progress,
         )
-
-
-def _running(record: Record, digest: str) -> bool:
-    """Whether the chunk has a job already."""
-    chunk = record.find(digest)
-    return chunk is not None and chunk.job_id is not None

@@ -315,6 +315,18 @@ def test_the_last_reading_of_each_phase_is_the_whole(bench: Bench):
     assert [(reading.phase, reading.rows) for reading in readings] == [("Checked", 300), ("Sent", 300)]
 
 
+def test_validation_keeps_no_copy_of_the_rows(bench: Bench, tmp_path):
+    """Nothing will be sent, so the disk need not hold what would be."""
+    sizes = []
+
+    def look(_):
+        sizes.extend(file.stat().st_size for file in tmp_path.glob("*/rows.ndjson"))
+
+    bench.upload(boxes(300), chunk_rows=100, validate_only=True, spool=str(tmp_path), on_progress=look).run()
+
+    assert sizes == [0]
+
+
 def test_a_finished_upload_is_not_repeated_by_a_retry(bench: Bench):
     """The summary is in the record; the input is not even read."""
     state = MemoryState()
