@@ -32,16 +32,14 @@ class Changes:
     by_second: IntArray
 
 
-def changed_objects(
-    first: Matches, second: Matches, *, threshold: float = 0.5, minimum_confidence: float | None = None
-) -> Changes:
+def changed_objects(first: Matches, second: Matches, *, threshold: float = 0.5) -> Changes:
     """Compare what two models found of the same ground truth at an overlap threshold.
 
     Raises ValueError when the two matches are not on the same ground truth.
     """
     same_ground_truth(first, second)
-    by_first = _finder(first, threshold, minimum_confidence)
-    by_second = _finder(second, threshold, minimum_confidence)
+    by_first = _finder(first, threshold)
+    by_second = _finder(second, threshold)
     a, b = by_first != NONE, by_second != NONE
     counted = first.ground_truth.counted
 
@@ -74,8 +72,8 @@ def same_ground_truth(first: Matches, second: Matches) -> None:
         )
 
 
-def _finder(matches: Matches, threshold: float, minimum_confidence: float | None) -> IntArray:
-    hits = np.flatnonzero(true_positives(matches, threshold, minimum_confidence=minimum_confidence))
+def _finder(matches: Matches, threshold: float) -> IntArray:
+    hits = np.flatnonzero(true_positives(matches, threshold))
     finder = np.full(len(matches.ground_truth), NONE, dtype=np.int32)
     finder[matches.match[hits]] = hits
     return finder

@@ -103,7 +103,7 @@ class PairOutcomes:
     *prediction* is the row of each; *hit* and *ignored* hold one bit per threshold, [prediction, flag column].
     """
 
-    prediction: IndexArray
+    prediction: NDArray[np.integer]
     hit: Bits
     ignored: Bits
 

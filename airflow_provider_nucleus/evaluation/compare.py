@@ -100,8 +100,8 @@ def compare(
 ) -> list[Comparison]:
     """Compare every model after the first with the first, at an overlap threshold, over *images* items.
 
-    *minimum_confidence* applies to the counts and the changed objects; AP always uses every confidence. AP is
-    compared when all entries have COCO rows. Raises ValueError with fewer than two models, with two of one name, or
+    *minimum_confidence* applies to the counts and the changed objects, which are then those of a match of the
+    predictions left; AP always uses every confidence. AP is compared when all entries have COCO rows. Raises ValueError with fewer than two models, with two of one name, or
     when they were not matched against the same ground truth.
     """
     if len(entries) < 2:
@@ -111,10 +111,8 @@ def compare(
         raise ValueError(f"the models to compare need different names, not {names}")
     for entry in entries[1:]:
         same_ground_truth(entries[0].matches, entry.matches)
-    tables = [
-        image_counts(entry.matches, threshold, images=images, minimum_confidence=minimum_confidence)
-        for entry in entries
-    ]
+    matches = [entry.matches.above(minimum_confidence) for entry in entries]
+    tables = [image_counts(found, threshold, images=images) for found in matches]
     values = [numbers_of(table.total()) for table in tables]
     replicated = _count_replicates([table.table for table in tables], images=images, options=bootstrap)
     coco = [entry.coco for entry in entries if entry.coco is not None]
@@ -133,12 +131,7 @@ def compare(
             differences=_differences(
                 values[0], values[place], replicated, place=place, images=images, options=bootstrap
             ),
-            changes=changed_objects(
-                entries[0].matches,
-                entries[place].matches,
-                threshold=threshold,
-                minimum_confidence=minimum_confidence,
-            ),
+            changes=changed_objects(matches[0], matches[place], threshold=threshold),
         )
         for place in range(1, len(entries))
     ]

@@ -2,6 +2,7 @@
 
 At threshold t a prediction is a true positive when it is matched, its labels are right and its overlap is at
 least t. A pair that is matched but below t (or wrongly labelled) is one false positive and one false negative.
+Counts above a confidence are those of the match of what is left: ``counts_at(matches.above(0.3), 0.5)``.
 """
 
 from __future__ import annotations
@@ -107,40 +108,29 @@ _UNIT_BITS = 53
 _LOW_BITS = 26
 
 
-def true_positives(
-    matches: Matches, threshold: float, *, minimum_confidence: float | None = None
-) -> BoolArray:
-    """Mark the predictions that are true positives at an overlap threshold in [0, 1].
-
-    With *minimum_confidence*, predictions below it (or without confidence) are not: reading a stored match at a
-    higher confidence does not match again, so a ground truth whose match falls away counts as missed.
-    """
+def true_positives(matches: Matches, threshold: float) -> BoolArray:
+    """Mark the predictions that are true positives at an overlap threshold in [0, 1]."""
     if not 0.0 <= threshold <= 1.0:
         raise ValueError(f"threshold is {threshold}, an overlap threshold lies in [0, 1]")
-    hits: BoolArray = matches.right & (matches.overlap >= threshold)
-    if minimum_confidence is not None:
-        hits &= matches.predictions.confidence >= minimum_confidence
-    return hits
+    return matches.right & (matches.overlap >= threshold)
 
 
-def counts_at(matches: Matches, threshold: float, *, minimum_confidence: float | None = None) -> Counts:
+def counts_at(matches: Matches, threshold: float) -> Counts:
     """Count the whole comparison at an overlap threshold in [0, 1]."""
     labels = 1 + max(
         int(matches.ground_truth.label.max(initial=0)), int(matches.predictions.label.max(initial=0))
     )
-    return counts_by_label(matches, threshold, labels=labels, minimum_confidence=minimum_confidence).total()
+    return counts_by_label(matches, threshold, labels=labels).total()
 
 
-def counts_by_label(
-    matches: Matches, threshold: float, *, labels: int, minimum_confidence: float | None = None
-) -> LabelCounts:
+def counts_by_label(matches: Matches, threshold: float, *, labels: int) -> LabelCounts:
     """Count each of *labels* label codes: precision by the predicted label, recall by the ground truth's."""
-    hits = true_positives(matches, threshold, minimum_confidence=minimum_confidence)
+    hits = true_positives(matches, threshold)
     truth, predictions = matches.ground_truth, matches.predictions
     label = predictions.label[hits]
     tp = np.bincount(label, minlength=labels)
     found = np.bincount(truth.label[matches.match[hits]], minlength=labels)
-    predicted = np.bincount(predictions.label[_kept(matches, minimum_confidence)], minlength=labels)
+    predicted = np.bincount(predictions.label[predictions.counted], minlength=labels)
     # Overlaps of at least 1/2 are whole multiples of 2^-53; smaller ones are rounded to one.
     units = np.rint(matches.overlap[hits] * 2.0**_UNIT_BITS).astype(np.int64)
     high = np.bincount(label, weights=units >> _LOW_BITS, minlength=labels).astype(np.int64)
@@ -154,13 +144,6 @@ def counts_by_label(
         overlap_high=frozen(high),
         overlap_low=frozen(low),
     )
-
-
-def _kept(matches: Matches, minimum_confidence: float | None) -> BoolArray:
-    kept = matches.predictions.counted
-    if minimum_confidence is not None:
-        kept = kept & (matches.predictions.confidence >= minimum_confidence)
-    return kept
 
 
 def _ratio(part: int, whole: int) -> float | None:

@@ -94,8 +94,8 @@ class F1Curve:
 def f1_curve(rows: RankedRows, *, threshold: float, steps: int = 100, without_confidence: int = 0) -> F1Curve:
     """Read F1 against confidence over all labels of *rows* at one of their thresholds.
 
-    The match is read, not done again: a ground truth whose prediction falls below the confidence is missed. The grid
-    has ``steps + 1`` points over 0..1. Raises ValueError when the threshold is not among those of the rows.
+    Each point is about the predictions of its confidence or more, matched without the others (see
+    :class:`~.ranked.RankedMatch`). The grid has ``steps + 1`` points over 0..1. Raises ValueError when the threshold is not among those of the rows.
     """
     bit = np.uint16(1 << threshold_place(rows.thresholds, threshold))
     counted = np.ones(len(rows), dtype=np.bool_) if rows.ignored is None else (rows.ignored & bit) == 0

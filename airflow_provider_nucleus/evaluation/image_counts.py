@@ -47,21 +47,13 @@ class ImageCounts:
         return np.asarray(summed, dtype=np.float64)
 
 
-def image_counts(
-    matches: Matches, threshold: float, *, images: int, minimum_confidence: float | None = None
-) -> ImageCounts:
-    """Count a match per item at an overlap threshold; *images* is the number of items, empty ones included.
-
-    With *minimum_confidence* predictions below it, or without confidence, are left out.
-    """
+def image_counts(matches: Matches, threshold: float, *, images: int) -> ImageCounts:
+    """Count a match per item at an overlap threshold; *images* is the number of items, empty ones included."""
     truths, predictions = matches.ground_truth, matches.predictions
-    hits = np.flatnonzero(true_positives(matches, threshold, minimum_confidence=minimum_confidence))
-    kept = predictions.counted
-    if minimum_confidence is not None:
-        kept = kept & (predictions.confidence >= minimum_confidence)
+    hits = np.flatnonzero(true_positives(matches, threshold))
     table = np.zeros((images, 4), dtype=np.float64)
     table[:, TRUE_POSITIVES] = np.bincount(predictions.image[hits], minlength=images)
-    table[:, PREDICTIONS] = np.bincount(predictions.image[kept], minlength=images)
+    table[:, PREDICTIONS] = np.bincount(predictions.image[predictions.counted], minlength=images)
     table[:, GROUND_TRUTHS] = np.bincount(truths.image[truths.counted], minlength=images)
     table[:, OVERLAP_SUM] = np.bincount(
         predictions.image[hits], weights=matches.overlap[hits], minlength=images

@@ -8,12 +8,15 @@
 | leftovers | paired once more whatever their labels, for display only: never a true positive |
 
 The result is an immutable table that every reader (counts, curves, confusion, error types) is a function of.
+It speaks of the predictions that were matched and of no others: taking predictions away sets ground truth free for those
+that had to yield, so the numbers above a confidence are those of another match (:meth:`Matches.only`,
+:meth:`Matches.above`).
 This is not the matching behind COCO's AP, which goes by confidence at each threshold: see :mod:`.coco`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -71,6 +74,26 @@ class Matches:
     best_wrong_overlap: FloatArray
     found_by: IntArray
     shown_with: IntArray
+    edges: Edges | None = field(default=None, repr=False)
+    """All pairs that overlap, in the order in which they were offered; None where they are not kept."""
+
+    def only(self, predictions: BoolArray) -> Matches:
+        """Return the match of the predictions marked, as if the others did not exist.
+
+        Row numbers stay what they are; the other predictions are not counted any more. Raises ValueError when the pairs
+        were not kept.
+        """
+        if self.edges is None:
+            raise ValueError("this match was read without its pairs, so predictions cannot be matched anew")
+        chosen = only_counted(self.predictions, predictions)
+        edges = self.edges.take(np.flatnonzero(chosen.counted[self.edges.prediction]))
+        return match_edges(self.ground_truth, chosen, edges=edges, rule=self.rule)
+
+    def above(self, minimum_confidence: float | None) -> Matches:
+        """Return the match of the predictions of a confidence or more (those without one go too); all of them for None."""
+        if minimum_confidence is None:
+            return self
+        return self.only(self.predictions.confidence >= minimum_confidence)
 
     def __repr__(self) -> str:
         return (
@@ -95,21 +118,27 @@ def match(ground_truth: Columns, predictions: Columns, *, rule: LabelRule = CLAS
     return match_edges(ground_truth, predictions, edges=edges, rule=rule)
 
 
+def only_counted(side: Columns, rows: BoolArray) -> Columns:
+    """Return a side of which only the rows marked are counted."""
+    return replace(side, ignore=side.ignore | ~rows)
+
+
 def truth_order(ground_truth: Columns) -> IndexArray:
     """Order the counted rows of the ground truth by (image, ordinal)."""
     rows = np.flatnonzero(ground_truth.counted)
-    return _by_image_and_ordinal(ground_truth, rows)
+    return by_image_and_ordinal(ground_truth, rows)
 
 
 def prediction_order(predictions: Columns) -> IndexArray:
     """Order the counted predictions by (image, confidence descending with missing last, ordinal)."""
-    rows = _by_image_and_ordinal(predictions, np.flatnonzero(predictions.counted))
+    rows = by_image_and_ordinal(predictions, np.flatnonzero(predictions.counted))
     confidence = predictions.confidence[rows]
     rows = rows[descending(np.where(np.isnan(confidence), -np.inf, confidence))]
     return rows[stable_order(predictions.image[rows])]
 
 
-def _by_image_and_ordinal(side: Columns, rows: IndexArray) -> IndexArray:
+def by_image_and_ordinal(side: Columns, rows: IndexArray) -> IndexArray:
+    """Order rows by (image, ordinal)."""
     image, ordinal = side.image[rows], side.ordinal[rows]
     step = np.diff(image)
     if not ((step < 0) | ((step == 0) & (np.diff(ordinal) < 0))).any():
@@ -127,7 +156,7 @@ def match_edges(ground_truth: Columns, predictions: Columns, *, edges: Edges, ru
     edges = Edges(edges.ground_truth, edges.prediction, np.minimum(edges.overlap, 1.0))
     right = rule.is_right(ground_truth.label[edges.ground_truth], predictions.label[edges.prediction])
     taken = edges.take(
-        _greedy(edges, np.flatnonzero(_associable(edges, right, rule)), ground_truth, predictions)
+        _greedy(edges, np.flatnonzero(associable(edges, right, rule)), ground_truth, predictions)
     )
     count, truths = len(predictions), len(ground_truth)
     matched, matched_overlap = taken.by_prediction(count)
@@ -165,6 +194,7 @@ def match_edges(ground_truth: Columns, predictions: Columns, *, edges: Edges, ru
         best_wrong_overlap=frozen(best_wrong_overlap),
         found_by=frozen(found_by),
         shown_with=frozen(shown_with),
+        edges=edges,
     )
 
 
@@ -190,7 +220,7 @@ def match_pairs(
     return match_edges(ground_truth, predictions, edges=edges.take(order), rule=rule)
 
 
-def _associable(edges: Edges, right: BoolArray, rule: LabelRule) -> BoolArray:
+def associable(edges: Edges, right: BoolArray, rule: LabelRule) -> BoolArray:
     """Tell which overlapping pairs the label rule lets associate."""
     if not rule.class_agnostic:
         return right

@@ -1,7 +1,7 @@
 """AP per label, its mean over labels, and AP by size, as metrics, from ranked rows of either family.
 
-Read from a :class:`~.ranked.RankedMatch` these are the numbers of Nucleus charts: its matching goes by overlap and
-not by confidence, so they are NOT COCO's AP and must not be published as mAP. Read from a
+Read from a :class:`~.ranked.RankedMatch` these are numbers of Nucleus matches, which go by overlap and not by
+confidence: they are NOT COCO's AP and must not be published as mAP. Read from a
 :class:`~.ranked.RankedCoco` they are COCO's. A label without ground truth has no AP and enters no mean.
 """
 

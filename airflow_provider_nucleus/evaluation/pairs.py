@@ -37,8 +37,8 @@ class Edges:
     Edges of one prediction lie together, in the order in which the ground truth was offered.
     """
 
-    ground_truth: IndexArray
-    prediction: IndexArray
+    ground_truth: NDArray[np.integer]
+    prediction: NDArray[np.integer]
     overlap: FloatArray
 
     def __len__(self) -> int:
@@ -112,9 +112,9 @@ def concatenate(parts: list[Edges]) -> Edges:
     )
 
 
-def group_keys(side: Columns, rows: IndexArray, *, span: int = 0) -> IndexArray:
+def group_keys(side: Columns, rows: NDArray[np.integer], *, span: int = 0) -> IndexArray:
     """Return the image of each row, or with *span* > 0 (a bound of the label codes) image and label, as one number."""
-    keys = side.image[rows].astype(np.int64)
+    keys: IndexArray = side.image[rows].astype(np.int64)
     if span:
         keys *= span
         keys += side.label[rows]

@@ -36,7 +36,7 @@ class Provenance:
     """The origin of the numbers of one evaluation."""
 
     family: str
-    """``nucleus`` (one match by overlap) or ``coco`` (matches by confidence): never mixed under one name."""
+    """``nucleus`` (matches by overlap) or ``coco`` (matches by confidence): never mixed under one name."""
     options: dict[str, Any]
     ground_truths: int
     predictions: int
@@ -73,7 +73,7 @@ def nucleus_provenance(
     excluded += _some(silent, "predictions", "no confidence: counted, but in no curve and no AP")
     excluded += _some(low, "predictions", f"confidence below {minimum_confidence}")
     remarks = [
-        "AP read from this match differs from COCO's: the best overlap is the true positive, not the best score"
+        "AP read from these matches differs from COCO's: above each confidence the best overlap is the true positive"
     ]
     if rule.class_agnostic:
         remarks.append(

@@ -1,13 +1,13 @@
 """Matched predictions sorted once, so that any choice of rows gives curves without sorting or matching again.
 
-Two sources, two families of numbers that never share a name: :class:`RankedMatch` reads the Nucleus match (one match,
-ten thresholds from its overlap), :class:`RankedCoco` the confidence-first matches of COCO. Both hand out
+Two sources, two families of numbers that never share a name: :class:`RankedMatch` reads Nucleus matches (highest
+overlap first, among the predictions above each confidence), :class:`RankedCoco` the confidence-first matches of COCO. Both hand out
 :class:`~.average_precision.RankedRows` for the rows chosen by masks and for one size range.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,7 +23,8 @@ from airflow_provider_nucleus.evaluation.coco_match import (
     CocoRows,
     ranked_predictions,
 )
-from airflow_provider_nucleus.evaluation.matching import prediction_order
+from airflow_provider_nucleus.evaluation.gains import Gains, gains
+from airflow_provider_nucleus.evaluation.matching import by_image_and_ordinal
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray, IndexArray, IntArray
@@ -57,20 +58,21 @@ class Silent:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RankedMatch:
-    """The predictions of a Nucleus match that have a confidence, by (label, confidence, image, ordinal).
+    """The predictions of a Nucleus match that have a confidence, by (label, confidence, image, ordinal), and what each adds.
 
-    *row* is the prediction's row number, *truth* the ground truth it is rightly matched to (-1: none), *hit* one bit
-    per threshold its overlap reaches. A prediction rightly matched to another, listed label is ranked under the
-    ground truth's label, so that recall stays below 1. *silent* are those that have no confidence.
+    Every point of a curve over confidence is about the predictions above it, and reads the match of those alone: a row is
+    a true positive at the thresholds at which it leads to one more ground truth found (see :mod:`.gains`), so that the
+    true positives of the first rows are what a match of the first rows finds. *row* is the prediction's row number, *gains*
+    name rows of the ranking instead. A prediction that leads to ground truth of another, listed label is ranked under
+    that label, so that recall stays below 1. *silent* are those that have no confidence.
     """
 
     ground_truth: Columns
     row: IndexArray
-    truth: IntArray
     label: IntArray
     confidence: FloatArray
-    hit: Bits
     own_area: FloatArray
+    gains: Gains
     thresholds: tuple[float, ...]
     labels: int
     silent: Silent
@@ -90,76 +92,122 @@ class RankedMatch:
         """Choose rows by masks over predictions and ground truth, and a size range.
 
         A true positive follows its ground truth: when that is masked out or out of range, the prediction is not
-        counted at the thresholds where it is one. A false positive follows its own area.
+        counted at the thresholds where it is one. A false positive follows its own area. Masks choose what is counted,
+        not what is matched: rank the match of other predictions for that.
         """
         wanted = self.ground_truth.counted
         if ground_truth is not None:
             wanted = wanted & ground_truth
         kept: BoolArray | None = None if predictions is None else predictions[self.row]
         unscored = self.silent.unscored(self.label, kept, predictions=predictions, labels=self.labels)
+        every = np.uint16((1 << len(self.thresholds)) - 1)
+        hit, ignored = self._bits(self.gains.bits), None
         if area is not ALL:
             wanted = wanted & ~area.outside(self.ground_truth.area)
             # A row that is never a true positive and out of range is never counted: leave it out at once.
-            in_play = (self.hit != 0) | ~area.outside(self.own_area)
+            outside = area.outside(self.own_area)
+            in_play = (hit != 0) | ~outside
             kept = in_play if kept is None else kept & in_play
+        if ground_truth is not None or area is not ALL:
+            ignored = self._bits(np.where(wanted[self.gains.ground_truth], np.uint16(0), self.gains.bits))
+            if area is not ALL:
+                # Only rows that are true positives somewhere are both in play and out of range.
+                right = np.flatnonzero(hit)
+                right = right[outside[right]]
+                ignored[right] |= every & ~hit[right]
+            hit &= ~ignored
         # Positions are gathered several times faster than a mask is applied several times.
         chosen: IndexArray | slice = slice(None) if kept is None else np.flatnonzero(kept)
-        hit, ignored = self.hit[chosen], None
-        if ground_truth is not None or area is not ALL:
-            every = np.uint16((1 << len(self.thresholds)) - 1)
-            right = np.flatnonzero(hit)
-            source = right if isinstance(chosen, slice) else chosen[right]
-            overlapping = hit[right]
-            unwanted = ~wanted[self.truth[source]]
-            not_counted = np.where(unwanted, overlapping, np.uint16(0))
-            if area is not ALL:
-                not_counted |= np.where(
-                    area.outside(self.own_area[source]), every & ~overlapping, np.uint16(0)
-                )
-            ignored = np.zeros(hit.size, dtype=np.uint16)
-            ignored[right] = not_counted
-            hit = hit.copy()
-            hit[right[unwanted]] = 0
         return RankedRows(
             label=self.label[chosen],
             confidence=self.confidence[chosen],
-            hit=hit,
-            ignored=ignored,
+            hit=hit[chosen],
+            ignored=None if ignored is None else ignored[chosen],
             positives=np.bincount(self.ground_truth.label[wanted], minlength=self.labels),
             thresholds=self.thresholds,
             unscored=unscored,
         )
 
+    def _bits(self, gained: Bits) -> Bits:
+        """Spread the bits of gains over the rows; those of one row are different bits."""
+        bits = np.zeros(self.row.size, dtype=np.uint16)
+        np.bitwise_or.at(bits, self.gains.prediction, gained)
+        return bits
+
 
 def rank_match(
     matches: Matches, *, labels: int, thresholds: tuple[float, ...] = COCO_THRESHOLDS
 ) -> RankedMatch:
-    """Sort the predictions of a Nucleus match; *labels* is the number of label codes.
+    """Rank the predictions of a Nucleus match; *labels* is the number of label codes.
 
-    Raises ValueError unless there are 1 to 16 ascending thresholds.
+    With several thresholds and listed labels, a prediction that leads to ground truth of two labels is ranked under that
+    of the lowest threshold. Raises ValueError unless there are 1 to 16 ascending thresholds, for a match whose pairs
+    were not kept, and for a class-agnostic one: there a more confident prediction of a wrong label takes away what
+    was found, and no row says so.
     """
     if not 1 <= len(thresholds) <= MAX_THRESHOLDS or list(thresholds) != sorted(set(thresholds)):
         raise ValueError(f"thresholds {thresholds} must be 1 to {MAX_THRESHOLDS} ascending numbers")
+    if matches.edges is None:
+        raise ValueError("this match was read without its pairs, so its predictions cannot be ranked")
+    if matches.rule.class_agnostic:
+        raise ValueError(
+            "a class-agnostic match has no curve over confidence: give both sides one label instead"
+        )
     predictions, truths = matches.predictions, matches.ground_truth
-    order = prediction_order(predictions)
-    scored = order[~np.isnan(predictions.confidence[order])]
+    scored = by_image_and_ordinal(
+        predictions, np.flatnonzero(predictions.counted & ~np.isnan(predictions.confidence))
+    )
     ranked = scored[descending(predictions.confidence[scored])]
-    truth = np.where(matches.right[ranked], matches.match[ranked], np.int32(NONE))
-    label = right_labels(matches, ranked)
+    found = _gains(matches, ranked, thresholds)
+    label = gained_labels(predictions.label, truths.label, found)[ranked]
     by_label = stable_order(label)
-    ranked, truth, label = ranked[by_label], truth[by_label], label[by_label]
+    ranked = ranked[by_label]
+    place = np.empty(len(predictions), dtype=np.int64)
+    place[ranked] = np.arange(ranked.size)
     return RankedMatch(
         ground_truth=truths,
         row=ranked,
-        truth=truth,
-        label=label,
+        label=label[by_label],
         confidence=predictions.confidence[ranked],
-        hit=_bits(np.where(truth != NONE, matches.overlap[ranked], -1.0), thresholds),
         own_area=predictions.area[ranked],
+        gains=replace(found, prediction=place[found.prediction]),
         thresholds=thresholds,
         labels=labels,
         silent=silent_of(matches),
     )
+
+
+def _gains(matches: Matches, ranked: IndexArray, thresholds: tuple[float, ...]) -> Gains:
+    """Return what predictions add that come in by confidence; those without one come in never."""
+    predictions, truths, edges = matches.predictions, matches.ground_truth, matches.edges
+    assert edges is not None
+    rows = np.flatnonzero(edges.overlap >= thresholds[0])
+    rows = rows[
+        matches.rule.is_right(
+            truths.label[edges.ground_truth[rows]], predictions.label[edges.prediction[rows]]
+        )
+    ]
+    rows = rows[~np.isnan(predictions.confidence[edges.prediction[rows]])]
+    rows = rows[stable_order(edges.ground_truth[rows])]
+    place = np.zeros(len(predictions), dtype=np.int64)
+    place[ranked] = np.arange(ranked.size)
+    return gains(
+        edges.take(rows),
+        truths,
+        predictions,
+        thresholds=thresholds,
+        place=place,
+        across_labels=bool(matches.rule.allowed),
+    )
+
+
+def gained_labels(label: IntArray, truth_label: IntArray, found: Gains) -> IntArray:
+    """Return the labels under which predictions are ranked: their own, or that of the ground truth they lead to."""
+    result = label.copy()
+    # Of several entries the last one written stays: that of the lowest threshold, which is the lowest bit.
+    order = np.argsort(found.bits & -found.bits, kind="stable")[::-1]
+    result[found.prediction[order]] = truth_label[found.ground_truth[order]]
+    return result
 
 
 def silent_of(matches: Matches) -> Silent:
@@ -261,10 +309,3 @@ def silent_columns(predictions: Columns) -> Silent:
     """Return the predictions without confidence, under their own labels."""
     row = np.flatnonzero(np.isnan(predictions.confidence) & predictions.counted)
     return Silent(row, predictions.label[row])
-
-
-def _bits(overlap: FloatArray, thresholds: tuple[float, ...]) -> Bits:
-    bits = np.zeros(overlap.size, dtype=np.uint16)
-    for bit, threshold in enumerate(thresholds):
-        bits |= (overlap >= threshold).astype(np.uint16) << np.uint16(bit)
-    return bits

@@ -1,6 +1,7 @@
-"""Any number on a subset of items: the match is read again, never done again.
+"""Any number on a subset of items: the match is read again, not done again.
 
-Matching never crosses items, so the numbers of a slice equal those of evaluating its items alone.
+Matching never crosses items, so the numbers of a slice equal those of evaluating its items alone. Only above a confidence
+is it done again, for what is left.
 """
 
 from __future__ import annotations
@@ -67,7 +68,8 @@ def total_counts(
     """Count the rows chosen by masks over predictions and ground truth.
 
     A true positive whose ground truth is masked out is not counted at all: it is no error. A ground truth whose
-    prediction is masked out is missed.
+    prediction is masked out is missed: the masks choose rows of this match. What the chosen predictions would find
+    without the others is for :meth:`~.matching.Matches.only` to say.
     """
     kept = matches.predictions.counted
     if predictions is not None:
@@ -106,7 +108,7 @@ def slice_numbers(
     """
     if WHOLE in slices:
         raise ValueError(f"a slice cannot be called {WHOLE!r}: that name stands for all items")
-    counts = image_counts(matches, threshold, images=images, minimum_confidence=minimum_confidence)
+    counts = image_counts(matches.above(minimum_confidence), threshold, images=images)
     everything = np.ones(images, dtype=np.bool_)
     result = {}
     for name, items in {WHOLE: everything, **slices}.items():

@@ -33,7 +33,7 @@ def test_hand_computed_case():
     assert changes.by_first.tolist() == [-1, 0, 1, -1, -1]
     assert changes.by_second.tolist() == [0, -1, 1, -1, -1]
 
-    stricter = changed_objects(first, second, minimum_confidence=0.5)
+    stricter = changed_objects(first.above(0.5), second.above(0.5))
     assert stricter.lost.tolist() == [1, 2]
     assert changed_objects(first, second, threshold=0.4).kept.tolist()[:1] == [1]
 

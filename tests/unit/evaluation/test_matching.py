@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -158,18 +159,26 @@ def test_ignored_and_crowd_ground_truth_takes_no_part():
     assert (counts.tp, counts.fp, counts.fn) == (1, 2, 0)
 
 
-def test_confidence_is_read_without_matching_again():
-    """Raising the confidence drops predictions; their ground truths become misses."""
+def test_what_is_left_above_a_confidence_is_matched_anew():
+    """A confident prediction that had to yield to a hesitant one of better fit finds the object once that is gone."""
     truth = side([(0, CAT, (0, 0, 10, 10)), (1, CAT, (0, 0, 10, 10))])
     predictions = side([
-        (0, CAT, (0, 0, 10, 10), 0.9),
+        (0, CAT, (0, 0, 10, 10), 0.2),
+        (0, CAT, (0, 0, 10, 9), 0.9),
         (1, CAT, (0, 0, 10, 10), 0.2),
         (1, CAT, (50, 0, 1, 1)),
     ])
+    matches = match(truth, predictions)
 
-    counts = counts_at(match(truth, predictions), 0.5, minimum_confidence=0.5)
+    above = matches.above(0.5)
 
+    assert above.match.tolist() == [-1, 0, -1, -1]
+    assert above.predictions.counted.tolist() == [False, True, False, False]
+    counts = counts_at(above, 0.5)
     assert (counts.tp, counts.fp, counts.fn) == (1, 0, 1)
+    assert matches.above(None) is matches
+    with pytest.raises(ValueError, match="without its pairs"):
+        replace(matches, edges=None).above(0.5)
 
 
 @pytest.mark.parametrize(

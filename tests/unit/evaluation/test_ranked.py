@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_nucleus.evaluation.areas import COCO_AREAS, AreaRange
 from airflow_provider_nucleus.evaluation.coco import coco_result, evaluate_coco
-from airflow_provider_nucleus.evaluation.coco_match import COCO_THRESHOLDS, CocoOptions, match_coco
+from airflow_provider_nucleus.evaluation.coco_match import CocoOptions, match_coco
+from airflow_provider_nucleus.evaluation.curves import f1_curve
 from airflow_provider_nucleus.evaluation.labels import LabelRule
 from airflow_provider_nucleus.evaluation.matching import match
 from airflow_provider_nucleus.evaluation.mean_precision import precision_by_size, precisions
@@ -100,17 +102,39 @@ def literal_ap(entries, positives):
     return total / 101
 
 
+def found_anew(matches, order, threshold):
+    """The ground truth that each prediction adds when predictions come in by confidence, from a match of every prefix."""
+    added = {}
+    before = set()
+    for count in range(1, len(order) + 1):
+        mask = np.zeros(len(matches.predictions), dtype=bool)
+        mask[order[:count]] = True
+        alone = matches.only(mask)
+        now = set(alone.match[alone.right & (alone.overlap >= threshold)].tolist())
+        assert before <= now
+        assert len(now - before) <= 1
+        for truth in now - before:
+            added[order[count - 1]] = truth
+        before = now
+    return added
+
+
 @given(st.integers(0, 100_000), st.lists(st.booleans(), min_size=4, max_size=4), st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_nucleus_ap_equals_its_definition_on_any_choice_of_images(seed, kept, listed):
-    """TP follows the ground truth's size and label, FP its own; every threshold from the one stored overlap."""
+    """Every point of a curve is the match of the predictions above it; TP follows the ground truth's size and label, FP its own."""
     truths, found = random_rows(seed)
     truth, predictions = truth_side(truths), prediction_side(found)
     rule = LabelRule(allowed=frozenset({(0, 1)})) if listed else LabelRule()
     matches = match(truth, predictions, rule=rule)
-    ranked = rank_match(matches, labels=3)
+    ranked = rank_match(matches, labels=3, thresholds=(0.5, 0.75))
     masks = [np.array([kept[row[0]] for row in side], dtype=bool) for side in (truths, found)]
     order = np.lexsort((predictions.ordinal, predictions.image, -predictions.confidence)).tolist()
+    added = {threshold: found_anew(matches, order, threshold) for threshold in ranked.thresholds}
+    ranked_under = [
+        next((truths[added[t][n]][1] for t in ranked.thresholds if n in added[t]), row[1])
+        for n, row in enumerate(found)
+    ]
 
     for area in SMALL_BOXES:
         ours = precisions(ranked.rows(predictions=masks[1], ground_truth=masks[0], area=area))
@@ -120,14 +144,12 @@ def test_nucleus_ap_equals_its_definition_on_any_choice_of_images(seed, kept, li
                 kept[row[0]] and row[1] == label and not row[3] and fits[n] for n, row in enumerate(truths)
             )
             values = []
-            for threshold in COCO_THRESHOLDS:
+            for threshold in ranked.thresholds:
                 entries = []
                 for n, row in enumerate(found):
-                    partner = int(matches.match[n]) if matches.right[n] else -1
-                    ranked_under = truths[partner][1] if partner >= 0 else row[1]
-                    if not kept[row[0]] or ranked_under != label:
+                    if not kept[row[0]] or ranked_under[n] != label:
                         continue
-                    if partner >= 0 and matches.overlap[n] >= threshold:
+                    if (partner := added[threshold].get(n)) is not None:
                         if fits[partner]:
                             entries.append((order.index(n), True))
                     elif area.low <= row[2][2] * row[2][3] <= area.high:
@@ -138,14 +160,33 @@ def test_nucleus_ap_equals_its_definition_on_any_choice_of_images(seed, kept, li
 
 
 def test_overlap_first_matching_is_not_cocos_ap():
-    """A confident near-duplicate beside the best fit: COCO's AP50 is 1, the Nucleus chart's .5 (precision 1/2)."""
-    truth = truth_side([(0, CAT, BOX)])
-    predictions = prediction_side([(0, CAT, (0, 0, 10, 9), 0.9), (0, CAT, BOX, 0.5)])
+    """The better fit sends the confident one on to the second object: AP50 is 1; COCO leaves it the first, and AP50 is about 1/2."""
+    truth = truth_side([(0, CAT, BOX), (0, CAT, (4, 0, 10, 10))])
+    predictions = prediction_side([(0, CAT, (1.9, 0, 10, 10), 0.9), (0, CAT, BOX, 0.5)])
     coco, _ = ranked_coco(truth, predictions, labels=1)
     nucleus = rank_match(match(truth, predictions), labels=1)
 
-    assert Metric(1.0) == precisions(coco.rows()).mean(threshold=0.5)
-    assert Metric(0.5) == precisions(nucleus.rows()).mean(threshold=0.5)
+    assert Metric(51 / 101) == precisions(coco.rows()).mean(threshold=0.5)
+    assert Metric(1.0) == precisions(nucleus.rows()).mean(threshold=0.5)
+
+
+def test_a_confident_near_duplicate_is_the_first_to_be_right():
+    """What fits best takes the object over from it and finds nothing new; above its own confidence nobody is in its way."""
+    truth = truth_side([(0, CAT, BOX)])
+    predictions = prediction_side([(0, CAT, (0, 0, 10, 9), 0.9), (0, CAT, BOX, 0.5)])
+    ranked = rank_match(match(truth, predictions), labels=1)
+
+    assert Metric(1.0) == precisions(ranked.rows()).mean(threshold=0.5)
+    assert f1_curve(ranked.rows(), threshold=0.5).best.confidence == 0.9
+
+
+def test_a_match_that_has_no_curve_says_so():
+    """Without its pairs, or with labels that do not matter, what is above a confidence cannot be ranked."""
+    sides = truth_side([(0, CAT, BOX)]), prediction_side([(0, DOG, BOX, 0.9)])
+    with pytest.raises(ValueError, match="without its pairs"):
+        rank_match(replace(match(*sides), edges=None), labels=2)
+    with pytest.raises(ValueError, match="class-agnostic"):
+        rank_match(match(*sides, rule=LabelRule(class_agnostic=True)), labels=2)
 
 
 def test_a_masked_out_ground_truth_takes_its_true_positive_along():

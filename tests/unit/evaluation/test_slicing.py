@@ -37,7 +37,7 @@ def test_a_slice_equals_its_items_alone(seed, kept, confidence):
     for name, mask in (("some", kept), (WHOLE, [True] * 4)):
         own_truth = truth.take(np.flatnonzero([mask[row[0]] for row in truths]))
         own_found = predictions.take(np.flatnonzero([mask[row[0]] for row in found]))
-        expected = counts_at(match(own_truth, own_found), 0.5, minimum_confidence=confidence)
+        expected = counts_at(match(own_truth, own_found).above(confidence), 0.5)
         ours = numbers[name]
         assert (expected.tp, expected.fp, expected.fn) == (
             ours.true_positives,

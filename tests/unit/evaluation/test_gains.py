@@ -1,0 +1,71 @@
+"""Gains: what every match above a confidence finds, without making them one by one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_nucleus.evaluation import gains as module
+from airflow_provider_nucleus.evaluation.arrays import stable_order
+from airflow_provider_nucleus.evaluation.gains import gains
+from airflow_provider_nucleus.evaluation.labels import LabelRule
+from airflow_provider_nucleus.evaluation.matching import match
+from tests.shared_data import shared_data
+from tests.unit.evaluation.sides import coco_rows, prediction_side, truth_side
+from tests.unit.evaluation.test_candidates import crowded_rows
+
+RULES = (LabelRule(), LabelRule(allowed=frozenset({(0, 1), (2, 1)})))
+
+
+def gains_of(matches, thresholds):
+    """Rank by confidence, image and ordinal, and return the order and the gains."""
+    truth, predictions, edges = matches.ground_truth, matches.predictions, matches.edges
+    order = np.lexsort((predictions.ordinal, predictions.image, -predictions.confidence))
+    place = np.empty(len(predictions), dtype=np.int64)
+    place[order] = np.arange(order.size)
+    right = np.flatnonzero(
+        matches.rule.is_right(truth.label[edges.ground_truth], predictions.label[edges.prediction])
+    )
+    edges = edges.take(right[stable_order(edges.ground_truth[right])])
+    across = bool(matches.rule.allowed)
+    return order, gains(edges, truth, predictions, thresholds=thresholds, place=place, across_labels=across)
+
+
+def assert_every_prefix(matches, thresholds, *, steps):
+    """Compare what is gained up to a prediction with a match of the predictions up to it."""
+    order, found = gains_of(matches, thresholds)
+    for count in steps:
+        kept = np.zeros(order.size, dtype=bool)
+        kept[order[:count]] = True
+        alone = matches.only(kept)
+        for bit, threshold in enumerate(thresholds):
+            expected = alone.match[alone.right & (alone.overlap >= threshold)]
+            rows = kept[found.prediction] & (found.bits >> np.uint16(bit) & 1 == 1)
+            assert sorted(expected.tolist()) == sorted(found.ground_truth[rows].tolist())
+
+
+@given(st.integers(0, 100_000), st.sampled_from(RULES), st.sampled_from([(0.1, 0.5, 0.75), (0.5,), (0.05,)]))
+@settings(max_examples=80, deadline=None)
+@pytest.mark.parametrize("together", [1, 48])
+def test_gains_equal_a_match_of_every_prefix(together, seed, rule, thresholds):
+    """At every threshold and after every prediction, filled in groups or one by one, labels listed or not."""
+    truths, found = crowded_rows(seed)
+    matches = match(truth_side(truths), prediction_side(found), rule=rule)
+    before, module._FEW = module._FEW, together
+    try:
+        assert_every_prefix(matches, thresholds, steps=range(len(found) + 1))
+    finally:
+        module._FEW = before
+
+
+@pytest.mark.parametrize("thresholds", [(0.5,), (0.02,), (0.1, 0.3, 0.5, 0.7, 0.9)])
+def test_gains_of_real_detections(thresholds):
+    """Two real models as one that suppresses nothing, at thresholds at which many predictions reach several objects."""
+    folder = shared_data("home-objects")
+    truths, yolo = coco_rows(folder, "yolo")
+    _, centernet = coco_rows(folder, "centernet")
+    matches = match(truth_side(truths), prediction_side(yolo + centernet))
+    count = len(matches.predictions)
+    assert_every_prefix(matches, thresholds, steps=[*range(0, count, 97), count])
