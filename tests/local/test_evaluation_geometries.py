@@ -27,7 +27,7 @@ def evaluate(api: Api, run: str, **options: Any) -> str:
     made = api.ok("POST", f"modelRun/{run}/evaluationsV2", json=options)
     api.wait(made["workflow_id"])
     found = api.ok("GET", f"evaluationsV2/{made['evaluation_id']}")
-    assert found["status"] == "succeeded", found
+    assert found["status"] == "succeeded", found["error_message"]
     return str(found["id"])
 
 

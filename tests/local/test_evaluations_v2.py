@@ -481,8 +481,9 @@ def test_lowest_confidence_changes_no_rank(client: official.NucleusClient):
 
 
 LAYOUT_COLUMNS = {
-    3: """
-        best_right best_right_overlap best_wrong best_wrong_overlap class_family class_label
+    4: """
+        best_right best_right_overlap best_wrong best_wrong_overlap candidate_count candidate_overlap
+        candidate_prediction class_family class_label
         coco_all_area coco_all_confidence coco_all_hit coco_all_ignored coco_all_label coco_all_row
         coco_large_confidence coco_large_hit coco_large_ignored coco_large_label coco_large_row
         coco_medium_confidence coco_medium_hit coco_medium_ignored coco_medium_label coco_medium_row
@@ -490,8 +491,9 @@ LAYOUT_COLUMNS = {
         edge_overlap edge_place edge_prediction edge_taken edge_truth found_by items long_first
         long_limit long_row match overlap prediction_area prediction_bucket prediction_class
         prediction_confidence prediction_family prediction_image prediction_label prediction_number
-        prediction_ordinal prediction_raw prediction_segment ranked_area ranked_confidence ranked_label
-        ranked_overlap ranked_row ranked_truth right shown shown_overlap shown_with truth_area
+        prediction_ordinal prediction_place prediction_raw prediction_segment ranked_area ranked_confidence
+        ranked_label ranked_row right shown shown_candidate_count shown_candidate_overlap
+        shown_candidate_prediction shown_overlap shown_with truth_area
         truth_class truth_crowd truth_family truth_ignore truth_image truth_label truth_number
         truth_ordinal truth_raw truth_segment
     """,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from airflow_provider_nucleus.evaluation.areas import ALL
 from airflow_provider_nucleus.evaluation.arrays import NONE
 from airflow_provider_nucleus.evaluation.attribution import Attribution, Overlaps, attribute
 from airflow_provider_nucleus.evaluation.coco_match import COCO_THRESHOLDS
@@ -20,18 +21,19 @@ from airflow_provider_nucleus.evaluation.curves import precision_recall_curves
 from airflow_provider_nucleus.evaluation.histograms import bounds_of
 from airflow_provider_nucleus.evaluation.metric import mean
 from airflow_provider_nucleus.evaluation.slicing import total_counts
-from airflow_provider_nucleus.local.evaluating.loaded import COCO_OPTIONS
+from airflow_provider_nucleus.local.evaluating.loaded import ANY_AREA, COCO_OPTIONS
 from airflow_provider_nucleus.local.evaluating.pieces import BUCKETS
-from airflow_provider_nucleus.local.evaluating.precision import ap_table, chosen_walk
+from airflow_provider_nucleus.local.evaluating.precision import ap_table, chosen_walk, cut_range
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import BoolArray
+    from airflow_provider_nucleus.evaluation.average_precision import RankedRows
     from airflow_provider_nucleus.evaluation.mean_precision import Precisions
     from airflow_provider_nucleus.evaluation.metric import Metric
     from airflow_provider_nucleus.local.evaluating.loaded import Loaded
-    from airflow_provider_nucleus.local.evaluating.selection import Selection
+    from airflow_provider_nucleus.local.evaluating.selection import ApMasks, Selection
 
-__all__ = ["BACKGROUND_LABEL", "attribution", "charts", "counted_predictions"]
+__all__ = ["BACKGROUND_LABEL", "attribution", "charts", "counted_predictions", "curve_rows"]
 
 BACKGROUND_LABEL: Final = "__background__"
 """Stands for the missing side in the confusion matrix; never a label of a filter schema."""
@@ -55,8 +57,9 @@ def charts(loaded: Loaded, selection: Selection) -> dict[str, Any]:
             "apBySize": dict.fromkeys(("small", "medium", "large"), None),
             **rest.result(),
         }
-    curve = _POOL.submit(_curve, loaded, selection)
-    masks, walk = selection.ap, chosen_walk(loaded, selection.ap)
+    masks = selection.ap
+    curve = _POOL.submit(_curve, loaded, selection, masks)
+    walk = chosen_walk(loaded, masks)
     sizes = COCO_OPTIONS.areas
     tables = list(_POOL.map(lambda size: ap_table(loaded, masks, walk, size=size), sizes))
     return {
@@ -92,11 +95,18 @@ def class_means(loaded: Loaded, table: Precisions) -> dict[int, Metric]:
     }
 
 
-def _curve(loaded: Loaded, selection: Selection) -> list[dict[str, Any]]:
-    rows = loaded.ranked(selection.threshold).rows(
-        predictions=selection.predictions, ground_truth=selection.ground_truth
-    )
-    curves = precision_recall_curves(rows, threshold=selection.threshold)
+def curve_rows(loaded: Loaded, selection: Selection, masks: ApMasks) -> RankedRows:
+    """Return the chosen objects for curves over confidence: by what they are, not by what they were matched to.
+
+    Every point of a curve reads a match of its own, in which a prediction may have another partner than in that of all.
+    """
+    ranked = loaded.ranked(selection.threshold, selection.matched)
+    area = ALL if masks.area is None else cut_range(ANY_AREA, masks.area)
+    return ranked.rows(predictions=masks.predictions, ground_truth=masks.ground_truth, area=area)
+
+
+def _curve(loaded: Loaded, selection: Selection, masks: ApMasks) -> list[dict[str, Any]]:
+    curves = precision_recall_curves(curve_rows(loaded, selection, masks), threshold=selection.threshold)
     return [
         {"classLabel": loaded.labels.names[curve.label], "recall": recall, "precision": precision}
         for curve in curves
@@ -106,7 +116,7 @@ def _curve(loaded: Loaded, selection: Selection) -> list[dict[str, Any]]:
 
 def _rest(loaded: Loaded, selection: Selection) -> dict[str, Any]:
     counts = total_counts(
-        loaded.matches,
+        selection.view.matches,
         selection.threshold,
         predictions=selection.predictions,
         ground_truth=selection.ground_truth,
@@ -141,7 +151,7 @@ def counted_predictions(loaded: Loaded, selection: Selection) -> BoolArray | Non
     if selection.ground_truth is not None:
         unwanted = np.zeros(len(loaded.predictions), dtype=np.bool_)
         rows = np.flatnonzero(selection.hits)
-        unwanted[rows] = ~selection.ground_truth[loaded.matches.match[rows]]
+        unwanted[rows] = ~selection.ground_truth[selection.view.matches.match[rows]]
         kept = ~unwanted if kept is None else kept & ~unwanted
     return kept
 
@@ -151,14 +161,14 @@ def _confusion(loaded: Loaded, selection: Selection) -> list[dict[str, Any]]:
     if truth is not None:
         # A pair is shown whole: the other end of a chosen error stays visible, whether or not it was chosen.
         truth = truth.copy()
-        partner = loaded.partner
+        partner = selection.view.partner
         errors = (partner != NONE) & ~selection.hits
         if selection.predictions is not None:
             errors &= selection.predictions
-        shown = errors & (loaded.partner_overlap >= selection.threshold)
+        shown = errors & (selection.view.partner_overlap >= selection.threshold)
         truth[partner[shown]] = True
     found = confusion(
-        loaded.matches,
+        selection.view.matches,
         selection.threshold,
         labels=len(loaded.labels),
         predictions=selection.predictions,
@@ -182,8 +192,8 @@ def _attribution(loaded: Loaded, selection: Selection, kept: BoolArray | None) -
 
 def attribution(loaded: Loaded, selection: Selection, kept: BoolArray | None) -> Attribution:
     """Attribute the errors of the counted predictions; what others have found is missed like the rest."""
-    matches = loaded.matches
-    considered = loaded.predictions.counted if kept is None else kept
+    matches = selection.view.matches
+    considered = matches.predictions.counted if kept is None else kept
     hits = selection.hits & considered
     missing = loaded.truth.counted.copy()
     missing[matches.match[hits]] = False

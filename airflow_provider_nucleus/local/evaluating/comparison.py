@@ -16,7 +16,6 @@ from airflow_provider_nucleus.local.errors import ConflictError
 from airflow_provider_nucleus.local.store.ids import ANNOTATION, ITEM, PREDICTION, numbered
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.evaluation.changes import Changes
     from airflow_provider_nucleus.evaluation.columns import Columns
     from airflow_provider_nucleus.evaluation.compare import Difference
     from airflow_provider_nucleus.evaluation.matching import Matches
@@ -77,15 +76,11 @@ def comparison_of(
     families = {*baseline.ap_families, *other.ap_families}
     entries = [
         Entry(side.id, matches, side.coco_over(families))
-        for side, matches in zip((baseline, other), _matches_alike(baseline, other), strict=True)
+        for side, matches in zip(
+            (baseline, other), _matches_alike(baseline, other, minimum_confidence), strict=True
+        )
     ]
-    (found,) = compare(
-        entries,
-        images=int(baseline.items.size),
-        threshold=threshold,
-        minimum_confidence=minimum_confidence,
-        bootstrap=options,
-    )
+    (found,) = compare(entries, images=int(baseline.items.size), threshold=threshold, bootstrap=options)
     return {
         "baseline": found.baseline,
         "other": found.other,
@@ -108,15 +103,21 @@ def comparison_of(
     }
 
 
-def _matches_alike(baseline: Loaded, other: Loaded) -> tuple[Matches, Matches]:
-    """Return both matches with label codes of one vocabulary; raises :class:`ConflictError` if they are of other objects.
+def _matches_alike(
+    baseline: Loaded, other: Loaded, minimum_confidence: float | None
+) -> tuple[Matches, Matches]:
+    """Return both matches above a confidence with label codes of one vocabulary.
+
+    Raises :class:`ConflictError` if they are of other objects.
 
     An evaluation numbers the labels it has seen, those of the predictions included, so that ground truth of one label has
     different codes as soon as the models name different labels. The classes of AP are numbered so too, but each side's
     AP is a mean over its own: those are never compared.
     """
     shared = Vocabulary.of(baseline.labels, other.labels)
-    first, second = _recoded(baseline, shared), _recoded(other, shared)
+    first, second = (
+        _recoded(side, side.matches_above(minimum_confidence), shared) for side in (baseline, other)
+    )
     try:
         same_ground_truth(first, second)
     except ValueError as error:
@@ -127,18 +128,18 @@ def _matches_alike(baseline: Loaded, other: Loaded) -> tuple[Matches, Matches]:
     return first, second
 
 
-def _recoded(side: Loaded, shared: Vocabulary) -> Matches:
+def _recoded(side: Loaded, matches: Matches, shared: Vocabulary) -> Matches:
     if side.labels == shared:
-        return side.matches
+        return matches
     code = shared.encode(side.labels.names)
 
     def recoded(columns: Columns) -> Columns:
         return replace(columns, label=code[columns.label])
 
     return replace(
-        side.matches,
-        ground_truth=recoded(side.truth),
-        predictions=recoded(side.predictions),
+        matches,
+        ground_truth=recoded(matches.ground_truth),
+        predictions=recoded(matches.predictions),
         rule=LabelRule.from_names(side.taxonomy.pairs, shared),
     )
 
@@ -183,33 +184,39 @@ def changes_of(
     offset: int,
 ) -> dict[str, Any]:
     """Return a page of the ground truth that one found and the other did not (or both, or neither)."""
-    first, second = _matches_alike(baseline, other)
-    found = changed_objects(first, second, threshold=threshold, minimum_confidence=minimum_confidence)
+    first, second = _matches_alike(baseline, other, minimum_confidence)
+    found = changed_objects(first, second, threshold=threshold)
     rows = getattr(found, change)
+
+    def entry(row: int) -> dict[str, Any]:
+        return {
+            **_object(baseline, row),
+            "baseline": _finder(baseline, first, int(found.by_first[row])),
+            "other": _finder(other, second, int(found.by_second[row])),
+        }
+
     return {
         "change": change,
         "total": int(rows.size),
-        "rows": [_object(baseline, other, found, row) for row in rows[offset : offset + limit].tolist()],
+        "rows": [entry(row) for row in rows[offset : offset + limit].tolist()],
     }
 
 
-def _object(baseline: Loaded, other: Loaded, found: Changes, row: int) -> dict[str, Any]:
+def _object(baseline: Loaded, row: int) -> dict[str, Any]:
     truth = baseline.truth
     return {
         "dataset_item_id": numbered(ITEM, int(baseline.items[truth.image[row]])),
         "ground_truth_annotation_id": numbered(ANNOTATION, int(baseline.arrays["truth_number"][row])),
         "label": baseline.labels.names[truth.label[row]],
-        "baseline": _finder(baseline, int(found.by_first[row])),
-        "other": _finder(other, int(found.by_second[row])),
     }
 
 
-def _finder(side: Loaded, row: int) -> dict[str, Any] | None:
+def _finder(side: Loaded, matches: Matches, row: int) -> dict[str, Any] | None:
     if row == NONE:
         return None
     confidence = float(side.predictions.confidence[row])
     return {
         "model_prediction_id": numbered(PREDICTION, int(side.arrays["prediction_number"][row])),
-        "iou": float(side.matches.overlap[row]),
+        "iou": float(matches.overlap[row]),
         "confidence": None if np.isnan(confidence) else confidence,
     }

@@ -17,7 +17,7 @@ from airflow_provider_nucleus.evaluation.metric import Metric
 from airflow_provider_nucleus.evaluation.pairs import Edges
 from airflow_provider_nucleus.evaluation.tide import Tide, tide_of_pairs
 from airflow_provider_nucleus.local.errors import BadRequestError
-from airflow_provider_nucleus.local.evaluating.charts import counted_predictions
+from airflow_provider_nucleus.local.evaluating.charts import counted_predictions, curve_rows
 from airflow_provider_nucleus.local.evaluating.loaded import COCO_OPTIONS
 from airflow_provider_nucleus.local.evaluating.precision import chosen_walk, require_ap, rows_of
 
@@ -38,7 +38,7 @@ CurveFamily: TypeAlias = Literal["nucleus", "coco"]
 def histograms_of(loaded: Loaded, selection: Selection) -> dict[str, Any]:
     """Return histograms of overlap and of confidence, split into true and false positives at the threshold."""
     kept = _kept(loaded, selection)
-    overlap = loaded.matches.overlap[kept]
+    overlap = selection.view.matches.overlap[kept]
     confidence = loaded.predictions.confidence[kept]
     hits = selection.hits[kept]
     return {
@@ -122,9 +122,7 @@ def _ranked_rows(loaded: Loaded, selection: Selection, family: CurveFamily) -> R
             "Curves need a choice of objects: leave out iouRange, labelEquality, hasGroundTruth and tideBackground."
         )
     if family == "nucleus":
-        return loaded.ranked(selection.threshold).rows(
-            predictions=selection.predictions, ground_truth=selection.ground_truth
-        )
+        return curve_rows(loaded, selection, selection.ap)
     require_ap(loaded)
     if all(abs(selection.threshold - known) > 1e-9 for known in COCO_THRESHOLDS):
         raise BadRequestError(
@@ -220,4 +218,4 @@ def _places(rows: IndexArray, count: int) -> IndexArray:
 
 def _kept(loaded: Loaded, selection: Selection) -> BoolArray:
     kept = counted_predictions(loaded, selection)
-    return loaded.predictions.counted if kept is None else kept
+    return selection.view.matches.predictions.counted if kept is None else kept

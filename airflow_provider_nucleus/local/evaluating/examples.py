@@ -107,13 +107,14 @@ class _Rows:
 def examples(cursor: Cursor, loaded: Loaded, selection: Selection, request: ExampleRequest) -> dict[str, Any]:
     """Return one page of rows and how many there are."""
     rows = _rows(loaded, selection, request.match_type)
-    chosen = _page(loaded, rows, request)
+    chosen = _page(loaded, selection, rows, request)
     return {"rows": _wire(cursor, loaded, selection, rows, chosen), "total": len(rows)}
 
 
 def _rows(loaded: Loaded, selection: Selection, kind: MatchType | None) -> _Rows:
     counted = counted_predictions(loaded, selection)
-    kept = loaded.predictions.counted if counted is None else counted & loaded.predictions.counted
+    in_match = selection.view.matches.predictions.counted
+    kept = in_match if counted is None else counted & in_match
     hits = selection.hits & kept
     nothing = np.zeros(0, dtype=np.int64)
     missed = nothing
@@ -121,7 +122,7 @@ def _rows(loaded: Loaded, selection: Selection, kind: MatchType | None) -> _Rows
         wanted = loaded.truth.counted.copy()
         if selection.ground_truth is not None:
             wanted &= selection.ground_truth
-        wanted[loaded.matches.match[hits]] = False
+        wanted[selection.view.matches.match[hits]] = False
         missed = np.flatnonzero(wanted)
     if kind == "FN":
         return _Rows(nothing, missed, 0)
@@ -131,11 +132,11 @@ def _rows(loaded: Loaded, selection: Selection, kind: MatchType | None) -> _Rows
     return _Rows(predictions, missed, predictions.size)
 
 
-def _page(loaded: Loaded, rows: _Rows, request: ExampleRequest) -> IndexArray:
+def _page(loaded: Loaded, selection: Selection, rows: _Rows, request: ExampleRequest) -> IndexArray:
     """Return the positions of the rows of a page; rows without what is sorted by come last, whatever the direction."""
     if request.sort_by is None:
         return np.arange(request.offset, min(request.offset + request.limit, len(rows)), dtype=np.int64)
-    keys = _keys(loaded, rows, request.sort_by)
+    keys = _keys(loaded, selection, rows, request.sort_by)
     if request.descending:
         np.negative(keys, out=keys)
     keys[~np.isfinite(keys)] = np.inf
@@ -152,16 +153,16 @@ def _smallest(keys: FloatArray, count: int) -> IndexArray:
     return np.concatenate([below, np.flatnonzero(keys == limit)[: count - below.size]])
 
 
-def _keys(loaded: Loaded, rows: _Rows, name: str) -> FloatArray:
+def _keys(loaded: Loaded, selection: Selection, rows: _Rows, name: str) -> FloatArray:
     if name == "confidence":
         return rows.keys(loaded.predictions.confidence)
     if name == "iou":
         # Without a partner the overlap is 0; with one it is not.
-        overlap = loaded.partner_overlap
+        overlap = selection.view.partner_overlap
         return rows.keys(np.where(overlap > 0, overlap, np.nan))
     if name == "gt_area":
         areas = np.append(loaded.truth.area, np.nan)
-        return rows.keys(areas[loaded.partner], loaded.truth.area[rows.missed])
+        return rows.keys(areas[selection.view.partner], loaded.truth.area[rows.missed])
     return rows.keys(
         loaded.predictions.image.astype(np.float64), loaded.truth.image[rows.missed].astype(np.float64)
     )
@@ -173,7 +174,7 @@ def _wire(
     arrays = loaded.arrays
     predictions = [rows.prediction(position) for position in chosen.tolist()]
     truths = [
-        rows.truth(position) if prediction == NONE else int(loaded.partner[prediction])
+        rows.truth(position) if prediction == NONE else int(selection.view.partner[prediction])
         for position, prediction in zip(chosen.tolist(), predictions, strict=True)
     ]
     hits = [prediction != NONE and bool(selection.hits[prediction]) for prediction in predictions]
@@ -202,7 +203,9 @@ def _wire(
             **_side(loaded, "prediction", prediction, raw_predictions),
             **_side(loaded, "truth", truth, raw_truths),
             "id": f"{loaded.id}_{'fn' if prediction == NONE else 'p'}{truth if prediction == NONE else prediction}",
-            "iou": None if prediction == NONE or truth == NONE else float(loaded.partner_overlap[prediction]),
+            "iou": None
+            if prediction == NONE or truth == NONE
+            else float(selection.view.partner_overlap[prediction]),
             "item_metadata": metadata.get(item),
         })
     return found

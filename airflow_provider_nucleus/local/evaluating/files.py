@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LAYOUT", "ResultFiles"]
 
-LAYOUT: Final = 3
+LAYOUT: Final = 4
 """Changes when files of an older version can no longer be read."""
 
 

@@ -71,9 +71,13 @@ def ranking(
 
 def f1_curves(evaluations: Sequence[Evaluation], *, top: int) -> list[dict[str, Any]]:
     """Return F1 against confidence of the best evaluation of each model, best F1 first, at most ``top``."""
-    summaries = [(_summary(evaluation)["f1"], evaluation) for evaluation in evaluations]
-    known = [(float(f1["best"]), evaluation) for f1, evaluation in summaries if f1["best"] is not None]
-    curves = {evaluation.number: f1 for f1, evaluation in summaries}
+    # Evaluations of before have no such curve: evaluate again.
+    curves = {entry.number: _summary(entry).get("f1_curve", {"best": None}) for entry in evaluations}
+    known = [
+        (float(curves[entry.number]["best"]), entry)
+        for entry in evaluations
+        if curves[entry.number]["best"] is not None
+    ]
     return [
         {
             **names(evaluation),
@@ -109,9 +113,7 @@ def _score(evaluation: Evaluation, asked: Ranking, load: Callable[[str], Loaded]
         except FileNotFoundError:
             # Gone, or written by another version: no reason to leave the others without a rank.
             return None
-        found = total_counts(
-            loaded.matches, THRESHOLD, predictions=loaded.predictions.confidence >= asked.confidence
-        )
+        found = total_counts(loaded.matches_above(asked.confidence), THRESHOLD)
         tp, fp, fn = found.true_positives, found.false_positives, found.false_negatives
     numerator, denominator = {
         "PRECISION": (tp, tp + fp),

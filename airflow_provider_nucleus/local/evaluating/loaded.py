@@ -11,22 +11,26 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import numpy as np
 
 from airflow_provider_nucleus.evaluation.areas import LARGE, MEDIUM, SMALL, AreaRange
-from airflow_provider_nucleus.evaluation.arrays import NONE
+from airflow_provider_nucleus.evaluation.arrays import NONE, descending, stable_order
+from airflow_provider_nucleus.evaluation.candidates import Candidates, StoredPairs, match_only
 from airflow_provider_nucleus.evaluation.coco_match import CocoOptions
 from airflow_provider_nucleus.evaluation.coco_walk import CocoWalk, pair_groups
 from airflow_provider_nucleus.evaluation.columns import Columns
+from airflow_provider_nucleus.evaluation.gains import gains
 from airflow_provider_nucleus.evaluation.labels import LabelRule, Vocabulary
-from airflow_provider_nucleus.evaluation.matching import Matches
+from airflow_provider_nucleus.evaluation.matching import Matches, by_image_and_ordinal
 from airflow_provider_nucleus.evaluation.overlap.masks import Segments
 from airflow_provider_nucleus.evaluation.pairs import Edges
 from airflow_provider_nucleus.evaluation.ranked import (
     RankedCoco,
     RankedMatch,
     Silent,
+    gained_labels,
     silent_columns,
     silent_of,
 )
 from airflow_provider_nucleus.local.evaluating.ap_classes import evaluated_families
+from airflow_provider_nucleus.local.evaluating.match_view import MatchView
 from airflow_provider_nucleus.local.evaluating.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
@@ -34,7 +38,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray, IndexArray, IntArray
+    from airflow_provider_nucleus.evaluation.arrays import BoolArray, IndexArray, IntArray
     from airflow_provider_nucleus.local.evaluating.files import ResultFiles
 
 __all__ = ["ANY_AREA", "COCO_OPTIONS", "Loaded", "ResultCache", "load"]
@@ -63,6 +67,9 @@ class Loaded:
         self.truth = self._columns("truth")
         self.predictions = self._columns("prediction")
         self.matches = self._matches()
+        self.pairs = StoredPairs(self._candidates("candidate"), self._candidates("shown_candidate"))
+        self.view = MatchView(self.matches)
+        """The match of everything."""
         self.ap_truth = self._in_ap(self.truth, "truth")
         """Ground truth as AP sees it: by class (see :mod:`.ap_classes`), ignored where it has no place in AP."""
         self.ap_predictions = self._in_ap(self.predictions, "prediction")
@@ -93,13 +100,13 @@ class Loaded:
             "match", "overlap", "right", "shown", "shown_overlap", "best_right", "best_right_overlap", "best_wrong",
             "best_wrong_overlap", "found_by", "shown_with",
         )  # fmt: skip
+        stored: dict[str, Any] = {name: self.arrays[name] for name in names}
         rule = LabelRule.from_names(self.taxonomy.pairs, self.labels)
-        return Matches(
-            ground_truth=self.truth,
-            predictions=self.predictions,
-            rule=rule,
-            **{name: self.arrays[name] for name in names},
-        )
+        return Matches(ground_truth=self.truth, predictions=self.predictions, rule=rule, **stored)
+
+    def _candidates(self, name: str) -> Candidates:
+        arrays = self.arrays
+        return Candidates(arrays[f"{name}_count"], arrays[f"{name}_prediction"], arrays[f"{name}_overlap"])
 
     def _coco(self) -> dict[str, RankedCoco]:
         arrays = self.arrays
@@ -168,21 +175,70 @@ class Loaded:
         groups = pair_groups(edges, self.ap_predictions)
         return CocoWalk(edges, groups, arrays["edge_taken"], COCO_OPTIONS.thresholds)
 
-    def ranked(self, threshold: float) -> RankedMatch:
-        """Return the Nucleus match in order of confidence, to be read at one overlap threshold."""
-        arrays = self.arrays
+    def match_only(self, predictions: BoolArray) -> Matches:
+        """Return the match of the predictions marked, as if the others did not exist."""
+        return match_only(self.matches, self.pairs, predictions)
+
+    def matches_above(self, minimum_confidence: float | None) -> Matches:
+        """Return the match of the predictions of a confidence or more; of all for None."""
+        if minimum_confidence is None:
+            return self.matches
+        return self.match_only(self.predictions.confidence >= minimum_confidence)
+
+    def ranked(self, threshold: float, predictions: BoolArray | None = None) -> RankedMatch:
+        """Rank the predictions marked (None: all) for curves over confidence at one overlap threshold."""
+        edges = self.curve_edges
+        if predictions is not None:
+            edges = edges.take(np.flatnonzero(predictions[edges.prediction]))
+        listed = bool(self.taxonomy.pairs)
+        place: IntArray = self.once("place", self._place) if listed else self.arrays["prediction_place"]
+        found = gains(
+            edges,
+            self.truth,
+            self.predictions,
+            thresholds=(threshold,),
+            place=place,
+            across_labels=listed,
+        )
+        row, label = self.arrays["ranked_row"], self.arrays["ranked_label"]
+        confidence, area = self.arrays["ranked_confidence"], self.arrays["ranked_area"]
+        if listed:
+            # Under the label of the ground truth they lead to, in the order of confidence.
+            row = np.flatnonzero(~np.isnan(self.predictions.confidence))
+            row = row[stable_order(place[row])]
+            label = gained_labels(self.predictions.label, self.truth.label, found)[row]
+            row, label = row[order := stable_order(label)], label[order]
+            place = np.zeros(len(self.predictions), dtype=np.int32)
+            place[row] = np.arange(row.size, dtype=np.int32)
+            confidence, area = self.predictions.confidence[row], self.predictions.area[row]
         return RankedMatch(
             ground_truth=self.curve_truth,
-            row=arrays["ranked_row"],
-            truth=arrays["ranked_truth"],
-            label=arrays["ranked_label"],
-            confidence=arrays["ranked_confidence"],
-            hit=(arrays["ranked_overlap"] >= threshold).astype(np.uint16),
-            own_area=arrays["ranked_area"],
+            row=row,
+            label=label,
+            confidence=confidence,
+            own_area=area,
+            gains=replace(found, prediction=place[found.prediction]),
             thresholds=(threshold,),
             labels=len(self.labels),
             silent=self.curve_silent,
         )
+
+    def _place(self) -> IntArray:
+        """Return the place of every prediction by confidence; the stored one is within its label."""
+        order = by_image_and_ordinal(self.predictions, np.arange(len(self.predictions)))
+        confidence = np.nan_to_num(self.predictions.confidence[order], nan=-1.0)
+        place = np.empty(order.size, dtype=np.int32)
+        place[order[descending(confidence)]] = np.arange(order.size, dtype=np.int32)
+        return place
+
+    @cached_property
+    def curve_edges(self) -> Edges:
+        """The pairs that can match, by ground truth, of predictions that have a confidence."""
+        candidates = self.pairs.matched
+        edges = Edges(candidates.ground_truth(), candidates.prediction, candidates.overlap)
+        if self.arrays["ranked_row"].size == len(self.predictions):
+            return edges
+        return edges.take(np.flatnonzero(~np.isnan(self.predictions.confidence[edges.prediction])))
 
     @cached_property
     def curve_families(self) -> list[int]:
@@ -203,28 +259,6 @@ class Loaded:
         found = silent_of(self.matches)
         inside = np.isin(self.arrays["prediction_family"][found.row], self.curve_families)
         return Silent(found.row[inside], found.label[inside])
-
-    @cached_property
-    def partner(self) -> IntArray:
-        """Per prediction, the ground truth it is matched to or shown beside, else -1."""
-        match = self.matches.match
-        return np.where(match != NONE, match, self.matches.shown)
-
-    @cached_property
-    def partner_overlap(self) -> FloatArray:
-        """Per prediction, the overlap with its partner; 0 without one."""
-        found: FloatArray = np.where(
-            self.matches.match != NONE, self.matches.overlap, self.matches.shown_overlap
-        )
-        return found
-
-    @cached_property
-    def same_label(self) -> BoolArray:
-        """Per prediction, whether its partner has the same canonical label; false without one."""
-        same = np.zeros(len(self.predictions), dtype=np.bool_)
-        rows = np.flatnonzero(self.partner != NONE)
-        same[rows] = self.truth.label[self.partner[rows]] == self.predictions.label[rows]
-        return same
 
 
 def load(files: ResultFiles, evaluation_id: str) -> Loaded:

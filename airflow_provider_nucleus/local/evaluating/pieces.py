@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from airflow_provider_nucleus.evaluation.arrays import NONE, descending, group_sizes, stable_order
+from airflow_provider_nucleus.evaluation.candidates import stored_pairs
 from airflow_provider_nucleus.evaluation.coco_match import (
     COCO_THRESHOLDS,
     CocoOptions,
@@ -22,7 +23,7 @@ from airflow_provider_nucleus.local.evaluating.ap_classes import ap_classes
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray, IndexArray, IntArray
+    from airflow_provider_nucleus.evaluation.arrays import FloatArray, IndexArray, IntArray
     from airflow_provider_nucleus.evaluation.coco_walk import CocoWalk
     from airflow_provider_nucleus.evaluation.columns import Columns
     from airflow_provider_nucleus.evaluation.matching import Matches
@@ -140,6 +141,11 @@ class PieceList:
             self._put(name, _shifted(getattr(matches, name), before))
         for name in ("overlap", "shown_overlap", "best_right_overlap", "best_wrong_overlap", "right"):
             self._put(name, getattr(matches, name))
+        pairs = stored_pairs(matches)
+        for name, candidates in (("candidate", pairs.matched), ("shown_candidate", pairs.shown)):
+            self._put(f"{name}_count", candidates.count)
+            self._put(f"{name}_prediction", candidates.prediction + np.int32(before))
+            self._put(f"{name}_overlap", candidates.overlap)
         if piece.outcome is None:
             self._put("ap_label", piece.predictions.columns.label)
         else:
@@ -216,26 +222,24 @@ def _bucket(confidence: FloatArray) -> NDArray[np.uint8]:
 
 
 def _nucleus_order(found: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Sort the predictions that have a confidence as :func:`~airflow_provider_nucleus.evaluation.ranked.rank_match` does."""
+    """Sort the predictions that have a confidence as :func:`~airflow_provider_nucleus.evaluation.ranked.rank_match` does.
+
+    ``prediction_place`` is where each of them lies in that order; the others come behind.
+    """
     confidence: FloatArray = found["prediction_confidence"]
     rows = np.flatnonzero(~np.isnan(confidence))
     rows = rows[stable_order(found["prediction_ordinal"][rows])]
     rows = rows[stable_order(found["prediction_image"][rows])]
     rows = rows[descending(confidence[rows])]
-    right: BoolArray = found["right"]
-    truth: IntArray = np.where(right[rows], found["match"][rows], np.int32(NONE)).astype(np.int32)
-    label = found["prediction_label"][rows].copy()
-    matched = np.flatnonzero(truth != NONE)
-    label[matched] = found["truth_label"][truth[matched]]
-    order = stable_order(label)
-    rows = rows[order]
+    rows = rows[stable_order(found["prediction_label"][rows])]
+    place = np.full(confidence.size, rows.size, dtype=np.int32)
+    place[rows] = np.arange(rows.size, dtype=np.int32)
     return {
         "ranked_row": rows.astype(np.int32),
-        "ranked_truth": truth[order],
-        "ranked_label": label[order],
+        "ranked_label": found["prediction_label"][rows],
         "ranked_confidence": confidence[rows],
-        "ranked_overlap": np.where(truth[order] != NONE, found["overlap"][rows], -1.0),
         "ranked_area": found["prediction_area"][rows],
+        "prediction_place": place,
     }
 
 
@@ -264,6 +268,8 @@ _EMPTY: Final[dict[str, NDArray[Any]]] = {
     },
     "edge_truth": _empty(np.int32), "edge_prediction": _empty(np.int32), "edge_overlap": _empty(np.float64),
     "edge_taken": _empty(np.uint16),
+    **{f"{name}_{column}": _empty(dtype) for name in ("candidate", "shown_candidate")
+       for column, dtype in (("count", np.int32), ("prediction", np.int32), ("overlap", np.float64))},
     "ap_label": _empty(np.int32), "long_row": _empty(np.int32), "long_first": _empty(np.bool_),
     "long_limit": _empty(np.uint16),
     "coco_row": _empty(np.int32), "coco_hit": _empty(np.uint16, 0, len(SIZES)),

@@ -11,6 +11,7 @@ from airflow_provider_nucleus.evaluation.arrays import NONE
 from airflow_provider_nucleus.evaluation.attribution import ErrorKind, attribute_match
 from airflow_provider_nucleus.evaluation.counts import true_positives
 from airflow_provider_nucleus.local.evaluating.item_choice import chosen_items, chosen_predictions
+from airflow_provider_nucleus.local.evaluating.match_view import MatchView
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray, IntArray
@@ -51,10 +52,14 @@ class ApMasks:
 class Selection:
     """Chosen predictions and ground truth (None: all), for counts at the threshold.
 
-    ``ap`` is None when the filters choose rows of the match, after which AP has no meaning.
+    ``view`` is the match of the predictions that are left and of no others; ``matched`` marks those (None: all). What is
+    chosen beyond that are rows of this match. ``ap`` is None when the filters choose rows by what they were matched to,
+    after which AP has no meaning.
     """
 
     threshold: float
+    view: MatchView
+    matched: BoolArray | None
     hits: BoolArray
     """Per prediction, whether it is a true positive at the threshold."""
     predictions: BoolArray | None
@@ -72,27 +77,40 @@ def select(cursor: Cursor | None, loaded: Loaded, filters: Filters, *, threshold
 
     ``cursor`` is only needed for filters that look at stored items or predictions.
     """
-    hits = true_positives(loaded.matches, threshold)
     predictions, truth = _Mask(), _Mask()
     if filters.of_items:
         assert cursor is not None
         items = chosen_items(cursor, loaded, filters)
         predictions.keep(items[loaded.predictions.image])
         truth.keep(items[loaded.truth.image])
-    if filters.prediction_metadata:
-        assert cursor is not None
-        predictions.keep(chosen_predictions(cursor, loaded, filters))
-    if filters.confidence is not None:
-        predictions.keep(inside(loaded.predictions.confidence, filters.confidence))
+    view, matched = loaded.view, _matched(cursor, loaded, filters)
+    if matched is not None:
+        predictions.keep(matched)
+        view = MatchView(loaded.match_only(matched))
+    hits = true_positives(view.matches, threshold)
     ap_predictions, ap_truth = predictions.copy(), truth.copy()
-    _labels(loaded, filters, predictions, truth, ap_predictions, ap_truth)
+    _labels(loaded, view, filters, predictions, truth, ap_predictions, ap_truth)
     if filters.gt_area is not None:
-        _area(loaded, filters.gt_area, predictions, truth)
-    _rows(loaded, filters, hits, threshold, predictions, truth)
+        _area(loaded, view, filters.gt_area, predictions, truth)
+    _rows(view, filters, hits, threshold, predictions, truth)
     again = bool(filters.prediction_metadata) or filters.gt_area is not None
     again |= filters.confidence is not None and filters.confidence.high is not None
     ap = None if filters.of_matches else ApMasks(ap_predictions.value, ap_truth.value, again, filters.gt_area)
-    return Selection(threshold, hits, predictions.value, truth.value, ap)
+    return Selection(threshold, view, matched, hits, predictions.value, truth.value, ap)
+
+
+def _matched(cursor: Cursor | None, loaded: Loaded, filters: Filters) -> BoolArray | None:
+    """Mark the predictions that are left to be matched; None if none is gone.
+
+    Filters of items take none away from the others: matching never crosses items.
+    """
+    left = _Mask()
+    if filters.prediction_metadata:
+        assert cursor is not None
+        left.keep(chosen_predictions(cursor, loaded, filters))
+    if filters.confidence is not None:
+        left.keep(inside(loaded.predictions.confidence, filters.confidence))
+    return None if left.value is None or left.value.all() else left.value
 
 
 class _Mask:
@@ -123,7 +141,13 @@ def _codes(loaded: Loaded, labels: frozenset[str]) -> BoolArray:
 
 
 def _labels(
-    loaded: Loaded, filters: Filters, predictions: _Mask, truth: _Mask, ap_predictions: _Mask, ap_truth: _Mask
+    loaded: Loaded,
+    view: MatchView,
+    filters: Filters,
+    predictions: _Mask,
+    truth: _Mask,
+    ap_predictions: _Mask,
+    ap_truth: _Mask,
 ) -> None:
     on_predictions, on_truth = filters.pred_labels, filters.gt_labels
     if on_predictions is None and on_truth is None:
@@ -132,14 +156,14 @@ def _labels(
     of_truth = _codes(loaded, on_truth or on_predictions or frozenset())[loaded.truth.label]
     _ap_labels(loaded, on_predictions, on_truth, ap_predictions, ap_truth)
     truth.keep(of_truth)
-    by_partner = _of_partner(loaded.partner, of_truth)
+    by_partner = _of_partner(view.partner, of_truth)
     if on_predictions is None:
         # What was taken for ground truth of these labels belongs to the picture.
         of_prediction = of_prediction | by_partner
     elif on_truth is not None:
         # Both sides chosen: the part of the confusion matrix where they meet.
         own = _codes(loaded, on_truth)[loaded.predictions.label]
-        of_prediction = of_prediction & np.where(loaded.partner != NONE, by_partner, own)
+        of_prediction = of_prediction & np.where(view.partner != NONE, by_partner, own)
     predictions.keep(of_prediction)
 
 
@@ -168,15 +192,15 @@ def _of_partner(partner: IntArray, of_truth: BoolArray) -> BoolArray:
     return np.append(of_truth, [False])[partner]
 
 
-def _area(loaded: Loaded, limits: Range, predictions: _Mask, truth: _Mask) -> None:
+def _area(loaded: Loaded, view: MatchView, limits: Range, predictions: _Mask, truth: _Mask) -> None:
     of_truth = inside(loaded.truth.area, limits)
     truth.keep(of_truth)
     own = inside(loaded.predictions.area, limits)
-    predictions.keep(np.where(loaded.partner != NONE, _of_partner(loaded.partner, of_truth), own))
+    predictions.keep(np.where(view.partner != NONE, _of_partner(view.partner, of_truth), own))
 
 
 def _rows(
-    loaded: Loaded,
+    view: MatchView,
     filters: Filters,
     hits: BoolArray,
     threshold: float,
@@ -184,29 +208,29 @@ def _rows(
     truth: _Mask,
 ) -> None:
     """Choose rows of the match; ground truth that is only in a missed row satisfies none that looks at an overlap."""
-    paired = loaded.partner != NONE
+    paired = view.partner != NONE
     if filters.iou is not None:
-        chosen = paired & inside(loaded.partner_overlap, filters.iou)
+        chosen = paired & inside(view.partner_overlap, filters.iou)
         predictions.keep(chosen)
-        truth.keep(_found_by(loaded, hits & chosen))
+        truth.keep(_found_by(view, hits & chosen))
     if filters.label_equality is not None:
-        chosen = paired & (loaded.same_label == (filters.label_equality == "EQ"))
+        chosen = paired & (view.same_label == (filters.label_equality == "EQ"))
         predictions.keep(chosen)
-        truth.keep(_found_by(loaded, hits & chosen))
+        truth.keep(_found_by(view, hits & chosen))
     if filters.has_ground_truth is not None:
         predictions.keep(paired if filters.has_ground_truth else ~paired)
         if not filters.has_ground_truth:
-            truth.keep(np.zeros(len(loaded.truth), dtype=np.bool_))
+            truth.keep(np.zeros(len(view.matches.ground_truth), dtype=np.bool_))
     if filters.tide_background is not None:
-        found = attribute_match(loaded.matches, foreground=threshold, background=background_at(threshold))
+        found = attribute_match(view.matches, foreground=threshold, background=background_at(threshold))
         background = found.kind == ErrorKind.BACKGROUND
         predictions.keep(background if filters.tide_background else ~background)
         if filters.tide_background:
-            truth.keep(np.zeros(len(loaded.truth), dtype=np.bool_))
+            truth.keep(np.zeros(len(view.matches.ground_truth), dtype=np.bool_))
 
 
-def _found_by(loaded: Loaded, finders: BoolArray) -> BoolArray:
+def _found_by(view: MatchView, finders: BoolArray) -> BoolArray:
     """Mark the ground truths that chosen predictions found."""
-    found = np.zeros(len(loaded.truth), dtype=np.bool_)
-    found[loaded.matches.match[finders]] = True
+    found = np.zeros(len(view.matches.ground_truth), dtype=np.bool_)
+    found[view.matches.match[finders]] = True
     return found

@@ -22,6 +22,7 @@ def summary_of(loaded: Loaded) -> dict[str, Any]:
     """Return AP, AP by size, counts at an overlap of 0.5 and F1 against confidence, of the whole evaluation."""
     selection = select(None, loaded, NO_FILTERS, threshold=THRESHOLD)
     found = charts(loaded, selection)
+    # Of the match above each confidence; an older key, "f1", held numbers of the match of everything.
     curve = f1_curve(
         loaded.ranked(THRESHOLD).rows(),
         threshold=THRESHOLD,
@@ -32,7 +33,7 @@ def summary_of(loaded: Loaded) -> dict[str, Any]:
         "ground_truths": int(loaded.truth.counted.sum()),
         "predictions": len(loaded.predictions),
         **{name: found[name] for name in ("mapSummary", "apBySize", "totalCounts")},
-        "f1": {
+        "f1_curve": {
             "best": None if curve.best is None else curve.best.f1.value,
             "best_confidence": None if curve.best is None else curve.best.confidence,
             "points": [[point.confidence, point.f1.value] for point in curve.points],
