@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from airflow_provider_nucleus.evaluation.arrays import NONE, descending, frozen, stable_order
+from airflow_provider_nucleus.evaluation.arrays import NONE, descending, frozen, ranges, stable_order
 from airflow_provider_nucleus.evaluation.matching import associable, only_counted
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Candidates", "StoredPairs", "match_only", "stored_pairs"]
 
-_MANY = 16
+_MANY = 6
 """When more than one in so many ground truths has to look anew, entries of predictions that are gone are taken out first."""
 
 
@@ -46,14 +46,20 @@ class Candidates:
         """Return the ground truth of every entry."""
         return np.repeat(np.arange(self.count.size, dtype=np.int32), self.count)
 
-    def only(self, predictions: BoolArray) -> Candidates:
-        """Return the entries of the predictions marked."""
-        kept = predictions[self.prediction]
-        before = np.append(np.int32(0), np.cumsum(kept, dtype=np.int32))
-        ends = np.cumsum(self.count)
-        rows = np.flatnonzero(kept)
+    def only(self, predictions: BoolArray, truths: BoolArray | None) -> Candidates:
+        """Return the entries of the predictions marked, of the ground truth marked (None: all)."""
+        count = self.count.astype(np.int64)
+        entries = None
+        if truths is not None:
+            first = np.cumsum(count) - count
+            count[~truths] = 0
+            entries = ranges(first[truths], count[truths])
+        kept = predictions[self.prediction if entries is None else self.prediction[entries]]
+        before = np.append(0, np.cumsum(kept, dtype=np.int32))
+        ends = np.cumsum(count)
+        rows = np.flatnonzero(kept) if entries is None else entries[kept]
         return Candidates(
-            count=before[ends] - before[ends - self.count],
+            count=(before[ends] - before[ends - count]).astype(np.int32),
             prediction=self.prediction[rows],
             overlap=self.overlap[rows],
         )
@@ -163,7 +169,7 @@ class _Settling:
         if free is not None:
             turning = turning[free[turning]]
         if turning.size * _MANY > held.size:
-            candidates = candidates.only(allowed)
+            candidates = candidates.only(allowed, free)
         # What was held stands at the first entry, its own: the next one is behind it.
         end = np.cumsum(candidates.count, dtype=np.int64)
         at = end - candidates.count

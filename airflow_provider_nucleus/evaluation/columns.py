@@ -6,7 +6,7 @@ caller's way back to its own records; nothing here holds ids or strings.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
@@ -65,6 +65,8 @@ class Columns:
     crowd: BoolArray
     ignore: BoolArray
     area: FloatArray
+    counted: BoolArray = field(init=False, repr=False)
+    """Rows that take part in counting: neither crowd nor ignored."""
 
     def __len__(self) -> int:
         return int(self.image.size)
@@ -82,10 +84,8 @@ class Columns:
             area=self.area[rows],
         )
 
-    @property
-    def counted(self) -> BoolArray:
-        """Rows that take part in counting: neither crowd nor ignored."""
-        return ~(self.crowd | self.ignore)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "counted", frozen(~(self.crowd | self.ignore)))
 
 
 def columns(

@@ -51,14 +51,15 @@ def confusion(
     labels: int,
     predictions: BoolArray | None = None,
     ground_truth: BoolArray | None = None,
+    hits: BoolArray | None = None,
 ) -> Confusion:
     """Count pairs at an overlap threshold in [0, 1], over the rows chosen by the masks; *labels* is the code count.
 
     A pair with one end masked out leaves the other end against the background, except that a true positive whose
-    ground truth is masked out is not counted at all (it is no error).
+    ground truth is masked out is not counted at all (it is no error). *hits* are the true positives, where known already.
     """
     truths, found = matches.ground_truth, matches.predictions
-    hits = true_positives(matches, threshold)
+    hits = true_positives(matches, threshold) if hits is None else hits
     wanted = truths.counted if ground_truth is None else truths.counted & ground_truth
     # Few predictions overlap anything by the threshold: all work on pairs is done on their rows alone.
     matched = np.flatnonzero(matches.overlap >= threshold)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.columns import Columns
     from airflow_provider_nucleus.evaluation.pairs import Edges
 
-__all__ = ["Gains", "gains"]
+__all__ = ["CurvePairs", "Gains", "Pairs", "curve_pairs", "gains"]
 
 _FEW = 48
 """Groups that are filled at the same time; fewer are filled one after the other, which is then quicker."""
@@ -41,116 +41,155 @@ _FEW = 48
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gains:
-    """Per gain: the prediction that came in, the ground truth that is found from then on, and a bit per threshold.
+    """Per gain: the place of the prediction that came in, the ground truth that is found from then on, a bit per threshold.
 
     A prediction may lead to different ground truths at different thresholds, and then has several entries.
     """
 
-    prediction: NDArray[np.integer]
+    place: NDArray[np.integer]
     ground_truth: NDArray[np.integer]
     bits: NDArray[np.uint16]
 
     def __len__(self) -> int:
-        return int(self.prediction.size)
+        return int(self.place.size)
+
+    def moved(self, order: IndexArray) -> Gains:
+        """Return the same gains after predictions were put into another order, given as places in this one."""
+        place = np.empty(order.size, dtype=np.int64)
+        place[order] = np.arange(order.size)
+        return Gains(place[self.place], self.ground_truth, self.bits)
 
 
-def gains(
+@dataclass(frozen=True, slots=True, eq=False)
+class Pairs:
+    """Pairs of a ground truth and a prediction, which is given by its row and by its place in the order of confidence."""
+
+    ground_truth: NDArray[np.integer]
+    row: NDArray[np.integer]
+    place: NDArray[np.integer]
+    overlap: FloatArray
+
+    def take(self, positions: IndexArray) -> Pairs:
+        """Choose pairs by position."""
+        return Pairs(
+            self.ground_truth[positions], self.row[positions], self.place[positions], self.overlap[positions]
+        )
+
+    def reaching(self, threshold: float, predictions: BoolArray | None) -> IndexArray:
+        """Return the positions of the pairs that reach a threshold, of the predictions marked (None: all)."""
+        reaching: BoolArray = self.overlap >= threshold
+        if predictions is not None:
+            reaching &= predictions[self.row]
+        return np.flatnonzero(reaching)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CurvePairs:
+    """The pairs from an overlap *least* on that may match and then count as found, made ready for any choice of them.
+
+    *alone* has those of ground truth whose predictions reach nothing else, by (ground truth, place); *contested* the
+    others, by place and the best of a prediction first, and *group* which of those can be in each other's way.
+    """
+
+    least: float
+    alone: Pairs
+    contested: Pairs
+    group: IndexArray
+
+
+def curve_pairs(
     edges: Edges,
     ground_truth: Columns,
     predictions: Columns,
     *,
-    thresholds: Sequence[float],
-    place: NDArray[np.integer],
+    ranked: NDArray[np.integer],
+    least: float,
     across_labels: bool,
-) -> Gains:
-    """Return the gains of predictions that come in by *place*, at ascending overlap *thresholds*.
+) -> CurvePairs:
+    """Prepare the pairs of the predictions whose rows are *ranked*, most confident first.
 
-    *edges* are the pairs that may match and then count as found, those of one ground truth lying together and in the order
-    of their rows; pairs below the lowest threshold change nothing. *place* numbers the predictions of an image (and label) by
-    confidence, most confident first and no two alike; unless labels match *across_labels*, those of other labels do not
-    matter to it.
+    Unless labels match *across_labels*, the order has to be right within each label only.
     """
-    reaching = np.flatnonzero(edges.overlap >= thresholds[0])
-    truth, prediction = edges.ground_truth[reaching], edges.prediction[reaching]
-    overlap = edges.overlap[reaching]
-    level = np.searchsorted(np.asarray(thresholds), overlap, side="right")
-    contested = _contested(truth, prediction, truths=len(ground_truth), predictions=len(predictions))
-    alone = _first_to_reach(
-        truth, prediction, place[prediction], level, levels=len(thresholds), contested=contested
+    place = np.full(len(predictions), NONE, dtype=np.int32)
+    place[ranked] = np.arange(ranked.size, dtype=np.int32)
+    rows = np.flatnonzero((edges.overlap >= least) & (place[edges.prediction] != NONE))
+    pairs = Pairs(
+        edges.ground_truth[rows], edges.prediction[rows], place[edges.prediction[rows]], edges.overlap[rows]
     )
-    if contested is None:
-        return alone
-    inside = np.flatnonzero(contested[truth])
-    truth, prediction = truth[inside], prediction[inside]
-    # The best pair of each prediction first: by overlap, then by the ordinal of the ground truth.
-    order = np.lexsort((ground_truth.ordinal[truth], -overlap[inside], place[prediction]))
-    span = 0 if across_labels else label_span(predictions)
-    queue = _Queue(
-        truth[order],
-        prediction[order],
-        overlap[inside][order],
-        _bits(level[inside][order]),
-        group=group_keys(predictions, prediction[order], span=span),
+    several = np.bincount(pairs.place, minlength=ranked.size)[pairs.place] > 1
+    shared = np.zeros(len(ground_truth), dtype=np.bool_)
+    shared[pairs.ground_truth[several]] = True
+    inside = shared[pairs.ground_truth]
+    alone = pairs.take(np.flatnonzero(~inside))
+    by_place = stable_order(alone.place)
+    contested = pairs.take(np.flatnonzero(inside))
+    # Best first: by overlap, then by the ordinal of the ground truth, then by its row.
+    best = np.lexsort((
+        contested.ground_truth, ground_truth.ordinal[contested.ground_truth], -contested.overlap, contested.place,
+    ))  # fmt: skip
+    contested = contested.take(best)
+    return CurvePairs(
+        least=least,
+        alone=alone.take(by_place[stable_order(alone.ground_truth[by_place])]),
+        contested=contested,
+        group=group_keys(predictions, contested.row, span=0 if across_labels else label_span(predictions)),
     )
-    return _together([alone, *queue.fill()])
 
 
-def _contested(
-    truth: NDArray[np.integer], prediction: NDArray[np.integer], *, truths: int, predictions: int
-) -> BoolArray | None:
-    """Mark the ground truths within reach of a prediction that reaches others too; None if there is none."""
-    several = np.flatnonzero(np.bincount(prediction, minlength=predictions)[prediction] > 1)
-    if not several.size:
-        return None
-    contested = np.zeros(truths, dtype=np.bool_)
-    contested[truth[several]] = True
-    return contested
+def gains(pairs: CurvePairs, *, thresholds: Sequence[float], predictions: BoolArray | None = None) -> Gains:
+    """Return the gains at ascending overlap *thresholds* of the predictions marked (None: all), coming in by place.
+
+    Raises ValueError for a threshold below what the pairs were made for.
+    """
+    if thresholds[0] < pairs.least:
+        raise ValueError(
+            f"these pairs overlap by {pairs.least} or more, which does not do for {thresholds[0]}"
+        )
+    rows = pairs.alone.reaching(thresholds[0], predictions)
+    if len(thresholds) == 1:
+        # The first pair of each ground truth is that of its most confident prediction.
+        first = rows[group_starts(pairs.alone.ground_truth[rows])]
+        found = [
+            Gains(
+                pairs.alone.place[first],
+                pairs.alone.ground_truth[first],
+                np.ones(first.size, dtype=np.uint16),
+            )
+        ]
+    else:
+        found = [_rising(pairs.alone.take(rows), thresholds)]
+    rows = pairs.contested.reaching(thresholds[0], predictions)
+    if rows.size:
+        found += _Queue(pairs.contested.take(rows), thresholds, group=pairs.group[rows]).fill()
+    return Gains(
+        np.concatenate([part.place for part in found]),
+        np.concatenate([part.ground_truth for part in found]),
+        np.concatenate([part.bits for part in found]),
+    )
 
 
-def _first_to_reach(
-    truth: NDArray[np.integer],
-    prediction: NDArray[np.integer],
-    order: NDArray[np.integer],
-    level: IndexArray,
-    *,
-    levels: int,
-    contested: BoolArray | None,
-) -> Gains:
+def _rising(pairs: Pairs, thresholds: Sequence[float]) -> Gains:
     """Let, at each threshold, the most confident of the predictions that reach a ground truth gain it."""
-    if contested is not None:
-        rows = np.flatnonzero(~contested[truth])
-        truth, prediction, order, level = truth[rows], prediction[rows], order[rows], level[rows]
-    starts = group_starts(truth)
-    if levels == 1:
-        if not starts.size:
-            return Gains(starts, starts, np.zeros(0, dtype=np.uint16))
-        first = np.repeat(np.minimum.reduceat(order, starts), group_sizes(starts, truth.size))
-        rows = np.flatnonzero(order == first)
-        return Gains(prediction[rows], truth[rows], np.ones(rows.size, dtype=np.uint16))
-    # By (ground truth, confidence); the highest level so far, of the same ground truth, is what is there already.
-    rank = np.repeat(np.arange(starts.size), group_sizes(starts, truth.size))
-    rows = stable_order(rank * (int(order.max(initial=0)) + 1) + order)
-    rank, level = rank[rows], level[rows]
-    height = np.maximum.accumulate(rank * (levels + 1) + level)
-    before = np.zeros(rows.size, dtype=np.int64)
-    np.maximum(height[:-1] - rank[1:] * (levels + 1), 0, out=before[1:])
-    rising = np.flatnonzero(level > before)
-    rows = rows[rising]
-    bits = _bits(level[rising]) & ~_bits(before[rising])
-    return Gains(prediction[rows], truth[rows], bits)
+    starts = group_starts(pairs.ground_truth)
+    level = _level(pairs.overlap, thresholds)
+    rank = np.repeat(np.arange(starts.size), group_sizes(starts, level.size))
+    # The highest level so far, of the same ground truth, is what is there already.
+    span = len(thresholds) + 1
+    height = np.maximum.accumulate(rank * span + level)
+    before = np.zeros(level.size, dtype=np.int64)
+    np.maximum(height[:-1] - rank[1:] * span, 0, out=before[1:])
+    rows = np.flatnonzero(level > before)
+    return Gains(pairs.place[rows], pairs.ground_truth[rows], _bits(level[rows]) & ~_bits(before[rows]))
+
+
+def _level(overlap: FloatArray, thresholds: Sequence[float]) -> IndexArray:
+    """Return how many of the thresholds an overlap reaches."""
+    return np.searchsorted(np.asarray(thresholds), overlap, side="right")
 
 
 def _bits(level: IndexArray) -> NDArray[np.uint16]:
     """Return a bit for each of the lowest *level* thresholds."""
     return ((1 << level) - 1).astype(np.uint16)
-
-
-def _together(parts: Sequence[Gains]) -> Gains:
-    return Gains(
-        np.concatenate([part.prediction for part in parts]),
-        np.concatenate([part.ground_truth for part in parts]),
-        np.concatenate([part.bits for part in parts]),
-    )
 
 
 class _Queue:
@@ -160,23 +199,15 @@ class _Queue:
     each *group*: no ground truth is within reach of two groups.
     """
 
-    def __init__(
-        self,
-        truth: NDArray[np.integer],
-        prediction: NDArray[np.integer],
-        overlap: FloatArray,
-        bits: NDArray[np.uint16],
-        *,
-        group: IndexArray,
-    ) -> None:
-        self.overlap, self.bits = overlap, bits
-        starts = group_starts(prediction)
+    def __init__(self, pairs: Pairs, thresholds: Sequence[float], *, group: IndexArray) -> None:
+        self.overlap, self.bits = pairs.overlap, _bits(_level(pairs.overlap, thresholds))
+        starts = group_starts(pairs.place)
         self.begin: IndexArray = starts
-        self.end: IndexArray = np.append(starts[1:], prediction.size)
-        self.prediction = prediction[starts]
-        """The prediction of each waiting one, most confident first: their numbers are their order of confidence."""
+        self.end: IndexArray = np.append(starts[1:], pairs.place.size)
+        self.place = pairs.place[starts]
+        """Where each waiting prediction is among all; they wait in that order, most confident first."""
         self.owner: IndexArray = np.repeat(np.arange(starts.size), self.end - self.begin)
-        self.known, self.slot = np.unique(truth, return_inverse=True)
+        self.known, self.slot = np.unique(pairs.ground_truth, return_inverse=True)
         self.holder: IndexArray = np.full(self.known.size, NONE, dtype=np.int64)
         """Per ground truth the pair that holds it, -1 for none."""
         self.turns = list(self._turns(group[starts]))
@@ -216,7 +247,7 @@ class _Queue:
             before = np.where(losers == NONE, np.uint16(0), self.bits[losers])
             gained = self.bits[pair[won]] & ~before
             rising = np.flatnonzero(gained)
-            yield Gains(self.prediction[cause[won[rising]]], self.known[slot[won[rising]]], gained[rising])
+            yield Gains(self.place[cause[won[rising]]], self.known[slot[won[rising]]], gained[rising])
             self.holder[slot[won]] = pair[won]
             # Who was refused goes on with the next pair, who was displaced with the one behind the pair it held.
             onward = np.where(better, held, pair) + 1
@@ -253,4 +284,4 @@ class _Queue:
                     break
                 pair, end = held + 1, ends[owner[held]]
         columns: IndexArray = np.array(found, dtype=np.int64).reshape(-1, 3).T
-        return Gains(self.prediction[columns[0]], self.known[columns[1]], columns[2].astype(np.uint16))
+        return Gains(self.place[columns[0]], self.known[columns[1]], columns[2].astype(np.uint16))

@@ -7,7 +7,7 @@ overlap first, among the predictions above each confidence), :class:`RankedCoco`
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,7 +23,7 @@ from airflow_provider_nucleus.evaluation.coco_match import (
     CocoRows,
     ranked_predictions,
 )
-from airflow_provider_nucleus.evaluation.gains import Gains, gains
+from airflow_provider_nucleus.evaluation.gains import Gains, curve_pairs, gains
 from airflow_provider_nucleus.evaluation.matching import by_image_and_ordinal
 
 if TYPE_CHECKING:
@@ -62,8 +62,7 @@ class RankedMatch:
 
     Every point of a curve over confidence is about the predictions above it, and reads the match of those alone: a row is
     a true positive at the thresholds at which it leads to one more ground truth found (see :mod:`.gains`), so that the
-    true positives of the first rows are what a match of the first rows finds. *row* is the prediction's row number, *gains*
-    name rows of the ranking instead. A prediction that leads to ground truth of another, listed label is ranked under
+    true positives of the first rows are what a match of the first rows finds. *row* is the prediction's row number, by its place in the ranking, which is what *gains* name. A prediction that leads to ground truth of another, listed label is ranked under
     that label, so that recall stays below 1. *silent* are those that have no confidence.
     """
 
@@ -131,7 +130,10 @@ class RankedMatch:
     def _bits(self, gained: Bits) -> Bits:
         """Spread the bits of gains over the rows; those of one row are different bits."""
         bits = np.zeros(self.row.size, dtype=np.uint16)
-        np.bitwise_or.at(bits, self.gains.prediction, gained)
+        if len(self.thresholds) == 1:
+            bits[self.gains.place] = gained
+        else:
+            np.bitwise_or.at(bits, self.gains.place, gained)
         return bits
 
 
@@ -159,18 +161,15 @@ def rank_match(
     )
     ranked = scored[descending(predictions.confidence[scored])]
     found = _gains(matches, ranked, thresholds)
-    label = gained_labels(predictions.label, truths.label, found)[ranked]
-    by_label = stable_order(label)
-    ranked = ranked[by_label]
-    place = np.empty(len(predictions), dtype=np.int64)
-    place[ranked] = np.arange(ranked.size)
+    label = gained_labels(predictions.label[ranked], truths.label, found)
+    order = stable_order(label)
     return RankedMatch(
         ground_truth=truths,
-        row=ranked,
-        label=label[by_label],
-        confidence=predictions.confidence[ranked],
-        own_area=predictions.area[ranked],
-        gains=replace(found, prediction=place[found.prediction]),
+        row=ranked[order],
+        label=label[order],
+        confidence=predictions.confidence[ranked[order]],
+        own_area=predictions.area[ranked[order]],
+        gains=found.moved(order),
         thresholds=thresholds,
         labels=labels,
         silent=silent_of(matches),
@@ -182,31 +181,26 @@ def _gains(matches: Matches, ranked: IndexArray, thresholds: tuple[float, ...]) 
     predictions, truths, edges = matches.predictions, matches.ground_truth, matches.edges
     assert edges is not None
     rows = np.flatnonzero(edges.overlap >= thresholds[0])
-    rows = rows[
-        matches.rule.is_right(
-            truths.label[edges.ground_truth[rows]], predictions.label[edges.prediction[rows]]
-        )
-    ]
-    rows = rows[~np.isnan(predictions.confidence[edges.prediction[rows]])]
-    rows = rows[stable_order(edges.ground_truth[rows])]
-    place = np.zeros(len(predictions), dtype=np.int64)
-    place[ranked] = np.arange(ranked.size)
-    return gains(
-        edges.take(rows),
+    right = matches.rule.is_right(
+        truths.label[edges.ground_truth[rows]], predictions.label[edges.prediction[rows]]
+    )
+    pairs = curve_pairs(
+        edges.take(rows[right]),
         truths,
         predictions,
-        thresholds=thresholds,
-        place=place,
+        ranked=ranked,
+        least=thresholds[0],
         across_labels=bool(matches.rule.allowed),
     )
+    return gains(pairs, thresholds=thresholds)
 
 
 def gained_labels(label: IntArray, truth_label: IntArray, found: Gains) -> IntArray:
-    """Return the labels under which predictions are ranked: their own, or that of the ground truth they lead to."""
+    """Return the labels under which predictions are ranked, by place: their own, or that of the ground truth they lead to."""
     result = label.copy()
     # Of several entries the last one written stays: that of the lowest threshold, which is the lowest bit.
     order = np.argsort(found.bits & -found.bits, kind="stable")[::-1]
-    result[found.prediction[order]] = truth_label[found.ground_truth[order]]
+    result[found.place[order]] = truth_label[found.ground_truth[order]]
     return result
 
 

@@ -64,12 +64,13 @@ def total_counts(
     *,
     predictions: BoolArray | None = None,
     ground_truth: BoolArray | None = None,
+    hits: BoolArray | None = None,
 ) -> TotalCounts:
     """Count the rows chosen by masks over predictions and ground truth.
 
     A true positive whose ground truth is masked out is not counted at all: it is no error. A ground truth whose
     prediction is masked out is missed: the masks choose rows of this match. What the chosen predictions would find
-    without the others is for :meth:`~.matching.Matches.only` to say.
+    without the others is for :meth:`~.matching.Matches.only` to say. *hits* are the true positives, where known already.
     """
     kept = matches.predictions.counted
     if predictions is not None:
@@ -77,7 +78,7 @@ def total_counts(
     wanted = matches.ground_truth.counted
     if ground_truth is not None:
         wanted = wanted & ground_truth
-    rows = np.flatnonzero(kept & true_positives(matches, threshold))
+    rows = np.flatnonzero(kept & (true_positives(matches, threshold) if hits is None else hits))
     found = int(np.count_nonzero(wanted[matches.match[rows]]))
     return TotalCounts(
         true_positives=found,

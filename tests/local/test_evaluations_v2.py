@@ -491,7 +491,7 @@ LAYOUT_COLUMNS = {
         edge_overlap edge_place edge_prediction edge_taken edge_truth found_by items long_first
         long_limit long_row match overlap prediction_area prediction_bucket prediction_class
         prediction_confidence prediction_family prediction_image prediction_label prediction_number
-        prediction_ordinal prediction_place prediction_raw prediction_segment ranked_area ranked_confidence
+        prediction_ordinal prediction_raw prediction_segment ranked_area ranked_confidence
         ranked_label ranked_row right shown shown_candidate_count shown_candidate_overlap
         shown_candidate_prediction shown_overlap shown_with truth_area
         truth_class truth_crowd truth_family truth_ignore truth_image truth_label truth_number

@@ -120,6 +120,7 @@ def _rest(loaded: Loaded, selection: Selection) -> dict[str, Any]:
         selection.threshold,
         predictions=selection.predictions,
         ground_truth=selection.ground_truth,
+        hits=selection.hits,
     )
     kept = counted_predictions(loaded, selection)
     bucket = loaded.arrays["prediction_bucket"]
@@ -173,6 +174,7 @@ def _confusion(loaded: Loaded, selection: Selection) -> list[dict[str, Any]]:
         labels=len(loaded.labels),
         predictions=selection.predictions,
         ground_truth=truth,
+        hits=selection.hits,
     )
     names = (*loaded.labels.names, BACKGROUND_LABEL)
     assert BACKGROUND == -1

@@ -16,7 +16,7 @@ from airflow_provider_nucleus.evaluation.candidates import Candidates, StoredPai
 from airflow_provider_nucleus.evaluation.coco_match import CocoOptions
 from airflow_provider_nucleus.evaluation.coco_walk import CocoWalk, pair_groups
 from airflow_provider_nucleus.evaluation.columns import Columns
-from airflow_provider_nucleus.evaluation.gains import gains
+from airflow_provider_nucleus.evaluation.gains import CurvePairs, curve_pairs, gains
 from airflow_provider_nucleus.evaluation.labels import LabelRule, Vocabulary
 from airflow_provider_nucleus.evaluation.matching import Matches, by_image_and_ordinal
 from airflow_provider_nucleus.evaluation.overlap.masks import Segments
@@ -48,6 +48,9 @@ T = TypeVar("T")
 ANY_AREA: Final = AreaRange("all", 0.0, float("inf"))
 """All sizes, objects without an area in square pixels included: those are stored with an infinite one."""
 
+_FLOORS: Final = (0.5, 0.25, 0.1, 0.0)
+"""Overlaps from which pairs are made ready for curves at any threshold above: the lower, the more are in each other's way."""
+
 COCO_OPTIONS: Final = CocoOptions(areas=(ANY_AREA, SMALL, MEDIUM, LARGE))
 """How the stored COCO outcome is to be read."""
 
@@ -68,7 +71,7 @@ class Loaded:
         self.predictions = self._columns("prediction")
         self.matches = self._matches()
         self.pairs = StoredPairs(self._candidates("candidate"), self._candidates("shown_candidate"))
-        self.view = MatchView(self.matches)
+        self.view = MatchView(lambda: self.matches)
         """The match of everything."""
         self.ap_truth = self._in_ap(self.truth, "truth")
         """Ground truth as AP sees it: by class (see :mod:`.ap_classes`), ignored where it has no place in AP."""
@@ -187,29 +190,19 @@ class Loaded:
 
     def ranked(self, threshold: float, predictions: BoolArray | None = None) -> RankedMatch:
         """Rank the predictions marked (None: all) for curves over confidence at one overlap threshold."""
-        edges = self.curve_edges
-        if predictions is not None:
-            edges = edges.take(np.flatnonzero(predictions[edges.prediction]))
-        listed = bool(self.taxonomy.pairs)
-        place: IntArray = self.once("place", self._place) if listed else self.arrays["prediction_place"]
-        found = gains(
-            edges,
-            self.truth,
-            self.predictions,
-            thresholds=(threshold,),
-            place=place,
-            across_labels=listed,
-        )
         row, label = self.arrays["ranked_row"], self.arrays["ranked_label"]
         confidence, area = self.arrays["ranked_confidence"], self.arrays["ranked_area"]
+        listed = bool(self.taxonomy.pairs)
         if listed:
-            # Under the label of the ground truth they lead to, in the order of confidence.
-            row = np.flatnonzero(~np.isnan(self.predictions.confidence))
-            row = row[stable_order(place[row])]
-            label = gained_labels(self.predictions.label, self.truth.label, found)[row]
-            row, label = row[order := stable_order(label)], label[order]
-            place = np.zeros(len(self.predictions), dtype=np.int32)
-            place[row] = np.arange(row.size, dtype=np.int32)
+            # Labels meet, so that confidence has to decide between them as well.
+            row = self.once("by confidence", self._by_confidence)
+        floor = next(value for value in _FLOORS if value <= threshold)
+        pairs = self.once(f"curve pairs from {floor}", lambda: self._curve_pairs(row, floor))
+        found = gains(pairs, thresholds=(threshold,), predictions=predictions)
+        if listed:
+            label = gained_labels(self.predictions.label[row], self.truth.label, found)
+            order = stable_order(label)
+            row, label, found = row[order], label[order], found.moved(order)
             confidence, area = self.predictions.confidence[row], self.predictions.area[row]
         return RankedMatch(
             ground_truth=self.curve_truth,
@@ -217,28 +210,28 @@ class Loaded:
             label=label,
             confidence=confidence,
             own_area=area,
-            gains=replace(found, prediction=place[found.prediction]),
+            gains=found,
             thresholds=(threshold,),
             labels=len(self.labels),
             silent=self.curve_silent,
         )
 
-    def _place(self) -> IntArray:
-        """Return the place of every prediction by confidence; the stored one is within its label."""
-        order = by_image_and_ordinal(self.predictions, np.arange(len(self.predictions)))
-        confidence = np.nan_to_num(self.predictions.confidence[order], nan=-1.0)
-        place = np.empty(order.size, dtype=np.int32)
-        place[order[descending(confidence)]] = np.arange(order.size, dtype=np.int32)
-        return place
+    def _by_confidence(self) -> IndexArray:
+        """Return the rows of the predictions that have a confidence, most confident first, whatever their labels."""
+        confidence = self.predictions.confidence
+        rows = by_image_and_ordinal(self.predictions, np.flatnonzero(~np.isnan(confidence)))
+        return rows[descending(confidence[rows])]
 
-    @cached_property
-    def curve_edges(self) -> Edges:
-        """The pairs that can match, by ground truth, of predictions that have a confidence."""
+    def _curve_pairs(self, ranked: IntArray | IndexArray, least: float) -> CurvePairs:
         candidates = self.pairs.matched
-        edges = Edges(candidates.ground_truth(), candidates.prediction, candidates.overlap)
-        if self.arrays["ranked_row"].size == len(self.predictions):
-            return edges
-        return edges.take(np.flatnonzero(~np.isnan(self.predictions.confidence[edges.prediction])))
+        return curve_pairs(
+            Edges(candidates.ground_truth(), candidates.prediction, candidates.overlap),
+            self.truth,
+            self.predictions,
+            ranked=ranked,
+            least=least,
+            across_labels=bool(self.taxonomy.pairs),
+        )
 
     @cached_property
     def curve_families(self) -> list[int]:

@@ -1,4 +1,4 @@
-"""A match as filters and pages look at it: every prediction with the ground truth it is matched to, or shown beside."""
+"""A match as filters and charts look at it: every prediction with the ground truth it is matched to, or shown beside."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import numpy as np
 from airflow_provider_nucleus.evaluation.arrays import NONE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray, IntArray
     from airflow_provider_nucleus.evaluation.matching import Matches
 
@@ -17,10 +19,15 @@ __all__ = ["MatchView"]
 
 
 class MatchView:
-    """The match of some of the predictions of a result, and what follows from it. Safe to share between threads."""
+    """The match of some of the predictions of a result, made when it is first looked at, and what follows from it."""
 
-    def __init__(self, matches: Matches) -> None:
-        self.matches = matches
+    def __init__(self, make: Callable[[], Matches]) -> None:
+        self._make = make
+
+    @cached_property
+    def matches(self) -> Matches:
+        """The match itself."""
+        return self._make()
 
     @cached_property
     def partner(self) -> IntArray:

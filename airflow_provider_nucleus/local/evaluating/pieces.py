@@ -222,24 +222,18 @@ def _bucket(confidence: FloatArray) -> NDArray[np.uint8]:
 
 
 def _nucleus_order(found: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Sort the predictions that have a confidence as :func:`~airflow_provider_nucleus.evaluation.ranked.rank_match` does.
-
-    ``prediction_place`` is where each of them lies in that order; the others come behind.
-    """
+    """Sort the predictions that have a confidence as :func:`~airflow_provider_nucleus.evaluation.ranked.rank_match` does."""
     confidence: FloatArray = found["prediction_confidence"]
     rows = np.flatnonzero(~np.isnan(confidence))
     rows = rows[stable_order(found["prediction_ordinal"][rows])]
     rows = rows[stable_order(found["prediction_image"][rows])]
     rows = rows[descending(confidence[rows])]
     rows = rows[stable_order(found["prediction_label"][rows])]
-    place = np.full(confidence.size, rows.size, dtype=np.int32)
-    place[rows] = np.arange(rows.size, dtype=np.int32)
     return {
         "ranked_row": rows.astype(np.int32),
         "ranked_label": found["prediction_label"][rows],
         "ranked_confidence": confidence[rows],
         "ranked_area": found["prediction_area"][rows],
-        "prediction_place": place,
     }
 
 

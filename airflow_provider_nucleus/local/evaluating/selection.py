@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -48,7 +49,7 @@ class ApMasks:
         return self.predictions is None and self.ground_truth is None and not self.again
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Selection:
     """Chosen predictions and ground truth (None: all), for counts at the threshold.
 
@@ -60,11 +61,14 @@ class Selection:
     threshold: float
     view: MatchView
     matched: BoolArray | None
-    hits: BoolArray
-    """Per prediction, whether it is a true positive at the threshold."""
     predictions: BoolArray | None
     ground_truth: BoolArray | None
     ap: ApMasks | None
+
+    @cached_property
+    def hits(self) -> BoolArray:
+        """Per prediction, whether it is a true positive at the threshold."""
+        return true_positives(self.view.matches, self.threshold)
 
     @property
     def background(self) -> float:
@@ -86,17 +90,21 @@ def select(cursor: Cursor | None, loaded: Loaded, filters: Filters, *, threshold
     view, matched = loaded.view, _matched(cursor, loaded, filters)
     if matched is not None:
         predictions.keep(matched)
-        view = MatchView(loaded.match_only(matched))
-    hits = true_positives(view.matches, threshold)
+        view = _view(loaded, matched)
     ap_predictions, ap_truth = predictions.copy(), truth.copy()
     _labels(loaded, view, filters, predictions, truth, ap_predictions, ap_truth)
     if filters.gt_area is not None:
         _area(loaded, view, filters.gt_area, predictions, truth)
-    _rows(view, filters, hits, threshold, predictions, truth)
+    if filters.of_matches:
+        _rows(view, filters, threshold, predictions, truth)
     again = bool(filters.prediction_metadata) or filters.gt_area is not None
     again |= filters.confidence is not None and filters.confidence.high is not None
     ap = None if filters.of_matches else ApMasks(ap_predictions.value, ap_truth.value, again, filters.gt_area)
-    return Selection(threshold, view, matched, hits, predictions.value, truth.value, ap)
+    return Selection(threshold, view, matched, predictions.value, truth.value, ap)
+
+
+def _view(loaded: Loaded, matched: BoolArray) -> MatchView:
+    return MatchView(lambda: loaded.match_only(matched))
 
 
 def _matched(cursor: Cursor | None, loaded: Loaded, filters: Filters) -> BoolArray | None:
@@ -202,12 +210,12 @@ def _area(loaded: Loaded, view: MatchView, limits: Range, predictions: _Mask, tr
 def _rows(
     view: MatchView,
     filters: Filters,
-    hits: BoolArray,
     threshold: float,
     predictions: _Mask,
     truth: _Mask,
 ) -> None:
     """Choose rows of the match; ground truth that is only in a missed row satisfies none that looks at an overlap."""
+    hits = true_positives(view.matches, threshold)
     paired = view.partner != NONE
     if filters.iou is not None:
         chosen = paired & inside(view.partner_overlap, filters.iou)

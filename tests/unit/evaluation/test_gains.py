@@ -8,12 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_nucleus.evaluation import gains as module
-from airflow_provider_nucleus.evaluation.arrays import stable_order
-from airflow_provider_nucleus.evaluation.gains import gains
+from airflow_provider_nucleus.evaluation.gains import curve_pairs, gains
 from airflow_provider_nucleus.evaluation.labels import LabelRule
 from airflow_provider_nucleus.evaluation.matching import match
 from tests.shared_data import shared_data
-from tests.unit.evaluation.sides import coco_rows, prediction_side, truth_side
+from tests.unit.evaluation.sides import BOX, coco_rows, prediction_side, truth_side
 from tests.unit.evaluation.test_candidates import crowded_rows
 
 RULES = (LabelRule(), LabelRule(allowed=frozenset({(0, 1), (2, 1)})))
@@ -23,14 +22,14 @@ def gains_of(matches, thresholds):
     """Rank by confidence, image and ordinal, and return the order and the gains."""
     truth, predictions, edges = matches.ground_truth, matches.predictions, matches.edges
     order = np.lexsort((predictions.ordinal, predictions.image, -predictions.confidence))
-    place = np.empty(len(predictions), dtype=np.int64)
-    place[order] = np.arange(order.size)
     right = np.flatnonzero(
         matches.rule.is_right(truth.label[edges.ground_truth], predictions.label[edges.prediction])
     )
-    edges = edges.take(right[stable_order(edges.ground_truth[right])])
-    across = bool(matches.rule.allowed)
-    return order, gains(edges, truth, predictions, thresholds=thresholds, place=place, across_labels=across)
+    pairs = curve_pairs(
+        edges.take(right), truth, predictions, ranked=order, least=thresholds[0],
+        across_labels=bool(matches.rule.allowed),
+    )  # fmt: skip
+    return order, gains(pairs, thresholds=thresholds)
 
 
 def assert_every_prefix(matches, thresholds, *, steps):
@@ -42,7 +41,7 @@ def assert_every_prefix(matches, thresholds, *, steps):
         alone = matches.only(kept)
         for bit, threshold in enumerate(thresholds):
             expected = alone.match[alone.right & (alone.overlap >= threshold)]
-            rows = kept[found.prediction] & (found.bits >> np.uint16(bit) & 1 == 1)
+            rows = (found.place < count) & (found.bits >> np.uint16(bit) & 1 == 1)
             assert sorted(expected.tolist()) == sorted(found.ground_truth[rows].tolist())
 
 
@@ -69,3 +68,22 @@ def test_gains_of_real_detections(thresholds):
     matches = match(truth_side(truths), prediction_side(yolo + centernet))
     count = len(matches.predictions)
     assert_every_prefix(matches, thresholds, steps=[*range(0, count, 97), count])
+
+
+def test_pairs_that_were_made_for_higher_overlaps_are_refused():
+    """Below it some pairs are missing, and curves would be too low."""
+    matches = match(truth_side([(0, 0, BOX)]), prediction_side([(0, 0, BOX, 0.9)]))
+    order, ranked = np.array([0]), np.array([0])
+    pairs = curve_pairs(
+        matches.edges,
+        matches.ground_truth,
+        matches.predictions,
+        ranked=ranked,
+        least=0.5,
+        across_labels=False,
+    )
+
+    assert gains(pairs, thresholds=(0.5,)).place.tolist() == order.tolist()
+    assert len(gains(pairs, thresholds=(0.5,), predictions=np.array([False]))) == 0
+    with pytest.raises(ValueError, match=r"overlap by 0\.5 or more"):
+        gains(pairs, thresholds=(0.4,))
