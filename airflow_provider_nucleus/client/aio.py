@@ -34,6 +34,8 @@ __all__ = ["AsyncNucleusClient"]
 
 T = TypeVar("T")
 
+_LOCATION = "nucleus_location"
+
 
 class AsyncNucleusClient:
     """The asynchronous twin of `NucleusClient`; use it as ``async with``, one per event loop."""
@@ -99,6 +101,7 @@ class AsyncNucleusClient:
                 timeout=request.timeout,
             ) as answer:
                 found = {name.lower(): value for name, value in answer.headers.items()}
+                found |= answer.extensions.get(_LOCATION, {})
                 body = await answer.aread() if answer.status_code < 300 else await _start_of(answer)
                 return Response(answer.status_code, found, body)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
@@ -108,7 +111,9 @@ class AsyncNucleusClient:
         if self._http is None:
             # Reading certificates blocks; the loop is shared with every other trigger.
             verify = await asyncio.to_thread(_tls, self.config.verify_tls)
-            self._http = httpx.AsyncClient(verify=verify, follow_redirects=False)
+            self._http = httpx.AsyncClient(
+                verify=verify, follow_redirects=False, event_hooks={"response": [_hide_location]}
+            )
         return self._http
 
     async def close(self) -> None:
@@ -123,6 +128,12 @@ class AsyncNucleusClient:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+
+async def _hide_location(answer: httpx.Response) -> None:  # ruff: ignore[unused-async] - httpx awaits it
+    """Keep the target of a redirect from httpx: it would read it, to offer the next request, and fail over odd ones."""
+    if "location" in answer.headers:
+        answer.extensions[_LOCATION] = {"location": answer.headers.pop("location")}
 
 
 @functools.lru_cache(maxsize=8)

@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
-from airflow_provider_nucleus.exceptions import NucleusConfigError
+from airflow_provider_nucleus.client.address import Address
+from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusValidationError
 
-__all__ = ["CLOUD_ENDPOINT", "NucleusConfig", "origin_of"]
+__all__ = ["CLOUD_ENDPOINT", "NucleusConfig", "is_scale"]
 
 CLOUD_ENDPOINT = "https://api.scale.com/v1/nucleus"
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+_EMBEDDED_KEY = "local_"
+"""What the keys that an embedded Nucleus generates begin with."""
 
 
-def origin_of(url: str) -> tuple[str, str, int]:
-    """Return scheme, host and port of a URL: what must be equal before credentials are sent along."""
-    parts = urlsplit(url)
-    scheme = parts.scheme.lower()
-    return scheme, (parts.hostname or "").lower(), parts.port or _DEFAULT_PORTS.get(scheme, 0)
+def is_scale(host: str) -> bool:
+    """Say whether a host is one of Scale's own."""
+    return host == "scale.com" or host.endswith(".scale.com")
 
 
 @dataclass(frozen=True, slots=True)
 class NucleusConfig:
     """One Nucleus and the key to it; exactly one of the two keys is set.
 
+    `endpoint` is kept in its one spelling (see :class:`Address`); no key goes to Scale in clear, nor one of an embedded Nucleus.
     `timeout` is in seconds, for connecting and for every wait for the next bytes. `verify_tls` may be the path of a bundle of
     certificate authorities. Constructing a contradictory configuration raises NucleusConfigError naming the connection and
     the field. The representation never shows a key.
@@ -39,31 +40,41 @@ class NucleusConfig:
     conn_id: str | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "endpoint", self.endpoint.strip().rstrip("/"))
-        self._check_endpoint()
+        address = self._read_endpoint()
+        object.__setattr__(self, "endpoint", str(address))
         self._check_keys()
+        self._check_cloud(address)
         if not 0 < self.timeout <= 24 * 3600:
             raise self._wrong(
                 "timeout", f"must be a positive number of seconds, at most a day, got {self.timeout}"
             )
 
-    def _check_endpoint(self) -> None:
+    def _read_endpoint(self) -> Address:
+        text = self.endpoint.strip().rstrip("/")
+        if "?" in text or "#" in text:
+            raise self._wrong("endpoint", "must end with the path, without ? or #")
         try:
-            parts = urlsplit(self.endpoint)
-            # Reading the port is what finds out that it is no number.
-            usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
-        except ValueError:
-            raise self._wrong("endpoint", "is not a URL") from None
-        if not usable:
-            # What stands before an @ can be a key.
+            return Address.parse(text, "endpoint")
+        except NucleusValidationError as error:
+            # What stands before an @ can be a key, and so can a word without any punctuation.
+            typed = f"; got {self.redact(text)!r}" if re.search(r"[./:]", text) and "@" not in text else ""
+            raise self._wrong(
+                "endpoint", f"{error.reason}; it must look like {CLOUD_ENDPOINT}{typed}"
+            ) from None
+
+    def _check_cloud(self, address: Address) -> None:
+        if not is_scale(address.host):
+            return
+        if address.scheme != "https":
+            raise self._wrong(
+                "endpoint", f"would send the key to {address.host} in clear", hint="Write https:// instead."
+            )
+        if any((key or "").startswith(_EMBEDDED_KEY) for key in (self.api_key, self.limited_access_key)):
             raise self._wrong(
                 "endpoint",
-                f"must look like {CLOUD_ENDPOINT}, got {self.redact(self.endpoint.rpartition('@')[2])!r}",
+                f"is Scale's ({address.host}), or missing, but the key is that of an embedded Nucleus",
+                hint="Fill in the address that `nucleus-local serve` printed.",
             )
-        if parts.username is not None or parts.password is not None:
-            raise self._wrong("endpoint", "must not contain credentials: the key has its own field")
-        if parts.query or parts.fragment:
-            raise self._wrong("endpoint", "must end with the path, without ? or #")
 
     def _check_keys(self) -> None:
         if self.api_key and self.limited_access_key:
@@ -75,9 +86,9 @@ class NucleusConfig:
             if key and not (key.isascii() and key.isprintable() and " " not in key):
                 raise self._wrong(name, "contains blanks, line breaks or other characters a key cannot have")
 
-    def _wrong(self, name: str, reason: str) -> NucleusConfigError:
+    def _wrong(self, name: str, reason: str, *, hint: str | None = None) -> NucleusConfigError:
         where = f"connection {self.conn_id!r}: " if self.conn_id else ""
-        return NucleusConfigError(f"{where}{name} {reason}", conn_id=self.conn_id, field=name)
+        return NucleusConfigError(f"{where}{name} {reason}", conn_id=self.conn_id, field=name, hint=hint)
 
     def url(self, path: str) -> str:
         """Return the address of a route."""

@@ -10,11 +10,10 @@ import json
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
-from urllib.parse import urljoin
 
 from airflow_provider_nucleus import __version__
+from airflow_provider_nucleus.client.address import Address
 from airflow_provider_nucleus.client.call import Call, Refused
-from airflow_provider_nucleus.client.config import NucleusConfig, origin_of
 from airflow_provider_nucleus.client.content import BytesContent, Content, json_bytes
 from airflow_provider_nucleus.client.failures import (
     answer_error,
@@ -29,6 +28,8 @@ from airflow_provider_nucleus.exceptions import NucleusValidationError
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Generator, Mapping
+
+    from airflow_provider_nucleus.client.config import NucleusConfig
 
 __all__ = ["ERROR_BODY_LIMIT", "Failure", "Pause", "Reply", "Request", "Response", "exchange"]
 
@@ -147,41 +148,44 @@ def exchange(
 
 def _follow(call: Call[Any], config: NucleusConfig) -> Generator[Step, Reply, tuple[str, Response | Failure]]:
     """Perform the request and the redirects that are safe; return the last address and its reply."""
-    url = call.signed_url or config.url(call.target)
+    if call.signed_url is not None:
+        address = Address.parse(call.signed_url, "signed_url")
+    else:
+        address = Address.parse(config.url(call.target), "path")
     hops = 0
     while True:
-        reply = yield _request(call, config, url)
+        reply = yield _request(call, config, address)
         assert isinstance(reply, Response | Failure)
         if isinstance(reply, Failure) or reply.status not in {301, 302, 303, 307, 308}:
-            return url, reply
-        target = urljoin(url, reply.headers.get("location", ""))
-        if hops == _MAX_REDIRECTS or not _may_follow(call, reply.status, url, target):
-            return url, reply  # ruff: ignore[return-in-generator]
+            return str(address), reply
+        target = _redirected(call, reply, address)
+        if hops == _MAX_REDIRECTS or target is None:
+            return str(address), reply  # ruff: ignore[return-in-generator]
         hops += 1
-        log.debug("%s redirects to %s", call.name, shown_url(target, signed=True))
-        url = target
+        log.debug("%s redirects to %s", call.name, shown_url(str(target), signed=True))
+        address = target
 
 
-def _may_follow(call: Call[Any], status: int, url: str, target: str) -> bool:
-    """Follow where neither credentials nor the method can change hands.
+def _redirected(call: Call[Any], reply: Response, source: Address) -> Address | None:
+    """Return where to follow, if neither credentials nor the method can change hands there.
 
-    Ours go to our own origin, or from http to https of the same host. A signed address carries no credentials of ours, so
-    the store may pass it on, but not from https to http.
+    Ours go to our own origin, or from http to https of the same host, each on its own port. A signed address carries no
+    credentials of ours, so the store may pass it on, but not from https to http.
     """
-    if call.method != "GET" and status not in {307, 308}:
-        return False
-    source_scheme, source_host, _ = origin_of(url)
-    scheme, host, _ = origin_of(target)
-    if scheme not in {"http", "https"} or (source_scheme == "https" and scheme == "http"):
-        return False
+    if call.method != "GET" and reply.status not in {307, 308}:
+        return None
+    try:
+        target = source.resolve(reply.headers.get("location", ""))
+    except NucleusValidationError:
+        return None
     if call.signed_url is not None:
-        return True
-    return origin_of(target) == origin_of(url) or (
-        host == source_host and (source_scheme, scheme) == ("http", "https")
-    )
+        return None if (source.scheme, target.scheme) == ("https", "http") else target
+    own = {source.origin} if source.secured is None else {source.origin, source.secured.origin}
+    return target if target.origin in own else None
 
 
-def _request(call: Call[Any], config: NucleusConfig, url: str) -> Request:
+def _request(call: Call[Any], config: NucleusConfig, address: Address) -> Request:
+    url = str(address)
     headers = {"User-Agent": f"airflow-provider-nucleus/{__version__}", "Accept": "application/json"}
     content = call.content
     if content is None and call.body is not None:

@@ -7,8 +7,8 @@ import json
 import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
 
+from airflow_provider_nucleus.client.address import Address
 from airflow_provider_nucleus.client.config import CLOUD_ENDPOINT, NucleusConfig
 from airflow_provider_nucleus.client.retry import NoAnswer, retry_after_seconds
 from airflow_provider_nucleus.exceptions import (
@@ -20,6 +20,7 @@ from airflow_provider_nucleus.exceptions import (
     NucleusRateLimitError,
     NucleusRequestError,
     NucleusServerError,
+    NucleusValidationError,
 )
 
 if TYPE_CHECKING:
@@ -46,14 +47,8 @@ _HINTS = {
 
 def shown_url(url: str, *, signed: bool) -> str:
     """Return a URL fit for messages: a signed one loses its query, because the signature is in there."""
-    if not signed:
-        return url
-    parts = urlsplit(url)
-    return (
-        urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "...", ""))
-        if parts.query
-        else url
-    )
+    plain, mark, _ = url.partition("?")
+    return f"{plain}?..." if signed and mark else url
 
 
 def api_error(
@@ -74,7 +69,7 @@ def api_error(
     message = f"Could not {call.name}: {call.method} {where} answered {status}{_phrase(status)}{after}"
     message += f": {said}" if said else ""
     kind, hint = _classify(
-        status, headers, is_page=is_page, config=config, signed=call.signed_url is not None
+        status, headers, url=url, is_page=is_page, config=config, signed=call.signed_url is not None
     )
     return kind(
         f"{message}{_through(config)}",
@@ -90,17 +85,13 @@ def api_error(
 
 
 def _classify(
-    status: int, headers: Mapping[str, str], *, is_page: bool, config: NucleusConfig, signed: bool
+    status: int, headers: Mapping[str, str], *, url: str, is_page: bool, config: NucleusConfig, signed: bool
 ) -> tuple[type[NucleusAPIError], str | None]:
+    if 300 <= status < 400:
+        return NucleusRequestError, _redirect_hint(url, headers, signed=signed)
     if signed:
         kind = NucleusServerError if status >= 500 else NucleusRequestError
         return kind, "The signed upload address may have expired; ask for a new one."
-    if 300 <= status < 400:
-        target = headers.get("location", "nowhere")
-        return (
-            NucleusRequestError,
-            f"It redirects to {shown_url(target, signed=True)}; if that is right, use it as endpoint.",
-        )
     if status in {401, 403}:
         return NucleusAuthError, _HINTS[status]
     if status == 404:
@@ -110,6 +101,18 @@ def _classify(
     if status >= 500:
         return NucleusServerError, _HINTS.get(status, "The fault is the server's; try again later.")
     return NucleusRequestError, _endpoint_hint(config) if is_page else _HINTS.get(status, _HINTS[400])
+
+
+def _redirect_hint(url: str, headers: Mapping[str, str], *, signed: bool) -> str:
+    """Say where a redirect that was not followed leads; what cannot be read is not shown, for it may hold credentials."""
+    try:
+        target = Address.parse(url).resolve(headers.get("location", ""))
+    except NucleusValidationError as error:
+        return f"It redirects, which was not followed: the target {error.reason}."
+    shown = shown_url(str(target), signed=True)
+    if signed:
+        return f"It redirects to {shown}, which was not followed; ask for a new signed address."
+    return f"It redirects to {shown}; if that is right, use it as endpoint."
 
 
 def answer_error(

@@ -59,7 +59,7 @@ class NucleusClient:
         self.clock = clock
         self._retry = retry or RetryPolicy()
         self._rng = rng or random.Random()  # ruff: ignore[suspicious-non-cryptographic-random-usage] - jitter
-        self._session = requests.Session()
+        self._session = _Session()
         # Retrying is decided in one place, and it is not here.
         adapter = requests.adapters.HTTPAdapter(pool_connections=4, pool_maxsize=pool_size, max_retries=0)
         self._session.mount("https://", adapter)
@@ -126,6 +126,14 @@ class NucleusClient:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class _Session(requests.Session):
+    """A session that never looks where a redirect leads: it would, to offer the next request, and fail over odd targets."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # ruff: ignore[unused-method-argument]
+        """Return None: where to go next is decided in the exchange."""
+        return None
 
 
 def _leave_alone(request: Any) -> Any:

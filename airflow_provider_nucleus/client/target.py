@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from airflow_provider_nucleus.client.address import Address
 from airflow_provider_nucleus.client.calls.datasets import list_datasets
-from airflow_provider_nucleus.client.config import origin_of
+from airflow_provider_nucleus.client.config import is_scale
 from airflow_provider_nucleus.client.retry import NO_RETRY
 
 if TYPE_CHECKING:
@@ -30,10 +31,10 @@ class Target:
 
 def describe_target(config: NucleusConfig) -> str:
     """Name the Nucleus a configuration points to, without asking it."""
-    _, host, port = origin_of(config.endpoint)
-    if host == "scale.com" or host.endswith(".scale.com"):
-        return f"Scale Nucleus at {host}"
-    return f"the Nucleus at {host}:{port}"
+    address = Address.parse(config.endpoint)
+    if is_scale(address.host):
+        return f"Scale Nucleus at {address.host}"
+    return f"the Nucleus at {address.host}:{address.port}"
 
 
 def check_target(client: NucleusClient) -> Target:

@@ -7,7 +7,9 @@ On Scale's cloud these are dashboard addresses; on an embedded Nucleus they are 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
+
+from airflow_provider_nucleus.client.address import Address
 
 __all__ = ["PageUrls", "page_urls"]
 
@@ -44,11 +46,11 @@ class PageUrls:
 
 def page_urls(endpoint: str) -> PageUrls:
     """Return the page addresses that belong to the API at *endpoint*."""
-    parts = urlsplit(endpoint)
-    if parts.hostname == _CLOUD_HOST:
+    address = Address.parse(endpoint, "endpoint")
+    if address.host == _CLOUD_HOST:
         return PageUrls(root=_CLOUD_DASHBOARD, cloud=True)
-    path = parts.path.rstrip("/").removesuffix(_API_PATH)
-    return PageUrls(root=f"{parts.scheme}://{parts.netloc}{path}", cloud=False)
+    path = address.path.rstrip("/").removesuffix(_API_PATH)
+    return PageUrls(root=f"{address.root}{path}", cloud=False)
 
 
 def _id(value: str) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import urlsplit
 
 from pydantic import PlainValidator
 
@@ -36,15 +36,16 @@ __all__ = [
     "parse_item",
 ]
 
+# A single letter before a colon is a Windows drive.
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 _CAMERA_MODELS = ("brown_conrady", "fisheye")
 _DISTORTION = ("k1", "k2", "k3", "k4", "p1", "p2")
 
 
 def is_local_location(location: str) -> bool:
     """Say whether a location is a file of this machine, to be uploaded, and not an address the server fetches."""
-    scheme = urlsplit(location).scheme
-    # A single letter is a Windows drive.
-    return scheme in {"", "file"} or len(scheme) == 1
+    found = _SCHEME.match(location)
+    return found is None or found[1].lower() == "file"
 
 
 class ItemType(StrEnum):

@@ -6,6 +6,7 @@ import uuid
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_nucleus.client.address import Address
 from airflow_provider_nucleus.client.call import Call, encoded
 from airflow_provider_nucleus.client.calls._read import as_is, nothing, text_member
 from airflow_provider_nucleus.client.content import FormFile, Multipart
@@ -52,10 +53,14 @@ def signed_url(dataset_id: str, request_id: str, *, s3_endpoint: str | None = No
     return Call(
         "GET",
         f"dataset/{encoded(dataset_id)}/signedUrl/{encoded(request_id, 'request_id')}",
-        text_member("signed_url"),
+        _address,
         f"get an upload address for dataset {dataset_id}",
         params={"s3Endpoint": s3_endpoint} if s3_endpoint else None,
     )
+
+
+def _address(payload: Any) -> str:
+    return str(Address.parse(text_member("signed_url")(payload), "signed_url"))
 
 
 def put_signed(url: str, content: Content) -> Call[None]:

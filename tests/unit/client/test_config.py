@@ -7,7 +7,6 @@ import base64
 import pytest
 
 from airflow_provider_nucleus.client import NucleusClient, NucleusConfig, check_target, describe_target
-from airflow_provider_nucleus.client.config import origin_of
 from airflow_provider_nucleus.exceptions import NucleusAuthError, NucleusConfigError
 from tests.unit.client.scripted import Reply
 
@@ -66,11 +65,26 @@ def test_redacting_removes_the_key_in_both_its_spellings():
     assert config.redact(f"{KEY} and {basic}") == "*** and ***"
 
 
-def test_an_origin_is_scheme_host_and_port():
-    """Defaults filled in, case ignored."""
-    assert origin_of("HTTPS://X.com/path") == ("https", "x.com", 443)
-    assert origin_of("http://x:80/") == origin_of("http://x/")
-    assert origin_of("http://x:81/") != origin_of("http://x/")
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"api_key": "local_0123456789abcdef"}, "embedded Nucleus"),
+        ({"limited_access_key": "local_0123456789abcdef"}, "embedded Nucleus"),
+        (
+            {"api_key": "local_0123456789abcdef", "endpoint": "https://eu.API.scale.com/v1"},
+            "embedded Nucleus",
+        ),
+        ({"api_key": KEY, "endpoint": "http://api.scale.com/v1/nucleus"}, "in clear"),
+        ({"api_key": KEY, "endpoint": "http://scale.com:8080"}, "in clear"),
+    ],
+)
+def test_no_key_goes_to_scale_that_should_not(options, reason):
+    """Neither that of an embedded Nucleus, nor any over a line that others read; whoever builds the configuration."""
+    with pytest.raises(NucleusConfigError, match=reason) as caught:
+        NucleusConfig(**options)
+
+    assert caught.value.field == "endpoint"
+    assert "0123456789abcdef" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -105,14 +105,16 @@ def test_tls_spoken_to_a_plain_server_is_named(server, transport):
     assert client.sleeps == []
 
 
-def test_a_redirect_from_http_to_https_of_the_same_host_is_followed(
+def test_a_redirect_from_http_to_https_of_another_port_is_not_followed(
     server, tls_server, transport, certificate
 ):
-    """Load balancers do that; the key becomes safer on the way."""
+    """Who listens there may be somebody else; the address is told, for whoever knows better."""
     server.answers(Reply(308, "", {"Location": f"{tls_server.endpoint}/dataset/details"}))
 
-    assert transport(server, verify_tls=str(certificate[0])).send(datasets.list_datasets()) == []
-    assert "authorization" in tls_server.requests[0].headers
+    with pytest.raises(NucleusRequestError, match=f"{tls_server.origin}.* use it as endpoint"):
+        transport(server, verify_tls=str(certificate[0])).send(datasets.list_datasets())
+
+    assert tls_server.requests == []
 
 
 def test_a_redirect_from_https_to_http_is_not(server, tls_server, transport, certificate):

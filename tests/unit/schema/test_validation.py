@@ -394,6 +394,7 @@ def test_an_item_row_may_use_the_names_of_the_arguments():
         ("gs://b/1.png", False),
         ("gcs://b/1.png", False),
         ("https://x/1.png", False),
+        ("http://[", False),
     ],
 )
 def test_a_location_without_a_scheme_is_a_file_of_this_machine(location, local):
