@@ -4,19 +4,22 @@ Precedence, per value:
 
 =====================  ====================================================================================
 endpoint               extra ``endpoint``; else host + port (a full URL, or a name with ``schema`` as protocol);
-                       else Scale's cloud
+                       else Scale's cloud, if port and schema are empty too
 API key                password (and nowhere else: a login is shown in clear text)
 limited access key     extra ``limited_access_key``; excludes an API key
 TLS verification       extra ``verify_tls``; else on
 timeout                extra ``timeout``, in seconds; else 120
 =====================  ====================================================================================
 
-Forms store a blank as ``""`` and URIs carry every extra as a string, so blanks, ``None``, ``"None"`` and ``"null"`` all
-mean "not set", and ``"true"``, ``"0"`` or ``"30"`` mean what they say.
+Forms store a blank as ``""`` (a port as 0) and URIs carry every extra as a string, so blanks, ``None``, ``"None"`` and
+``"null"`` all mean "not set", and ``"true"``, ``"0"`` or ``"30"`` mean what they say. A field may be called
+``extra__nucleus__<field>``, as old forms did. Whatever else the extra holds is refused by name, and so is an extra that is no
+JSON object: an endpoint that got lost in it would send the key to Scale's cloud.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from difflib import get_close_matches
@@ -32,16 +35,23 @@ from airflow_provider_nucleus.exceptions import (
 from airflow_provider_nucleus.hooks.connection_form import DEFAULT_TIMEOUT_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from airflow_provider_nucleus.exceptions import NucleusError
 
 __all__ = ["AirflowConnection", "connection_hint", "parse_connection"]
 
 _FIELDS = ("endpoint", "limited_access_key", "verify_tls", "timeout")
-_EMBEDDED_KEY = "local_"
-"""What the keys that an embedded Nucleus generates begin with."""
+_PREFIX = "extra__nucleus__"
+_MEANT = (
+    (r"prox(y|ies)", "Proxies are set in the environment of workers and triggerers: HTTPS_PROXY, HTTP_PROXY, NO_PROXY."),
+    (r"key|token|secret|passw|auth|credential", "The API key belongs into the password field, a limited one into limited_access_key."),
+    (r"ssl|tls|verif|cert|insecure|(^|_)ca(_|$)", "To switch the verification of certificates off, set verify_tls to false."),
+    (r"time|seconds|patience", "The longest wait for an answer is called timeout, in seconds."),
+    (r"ur[li]|host|addr|endp|server|base|api|site|path|port|schem|protocol|domain|region|env",
+     "The address of the API is called endpoint: http://host:port/v1/nucleus."),
+)  # fmt: skip
+"""What a name that nobody knows is likely to mean, the first that fits."""
 
+_LIKE_A_KEY = re.compile(r"(live|test|local)_[^\W_]{8}|[^\W_]{20}|.{60}|[^ -~]", re.IGNORECASE | re.DOTALL)
 _TRUE = frozenset({"true", "yes", "on", "1", "t", "y"})
 _FALSE = frozenset({"false", "no", "off", "0", "f", "n"})
 _BLANK = frozenset({"", "none", "null"})
@@ -56,15 +66,15 @@ class AirflowConnection(Protocol):
     login: str | None
     password: str | None
     port: int | None
+    extra: str | None
 
 
-def parse_connection(conn: AirflowConnection, extra: Mapping[str, Any]) -> NucleusConfig:
-    """Return the configuration that *conn* describes, *extra* being its decoded extra.
+def parse_connection(conn: AirflowConnection) -> NucleusConfig:
+    """Return the configuration that *conn* describes.
 
     Raises NucleusConfigError naming the field and the connection id; never with a key in its text.
     """
-    reader = _Reader(conn.conn_id, extra)
-    _check_names(extra, reader)
+    reader = _Reader(conn)
     api_key = _text(conn.password)
     limited_access_key = reader.text("limited_access_key")
     if api_key and limited_access_key:
@@ -85,15 +95,8 @@ def parse_connection(conn: AirflowConnection, extra: Mapping[str, Any]) -> Nucle
             "holds no API key, and limited_access_key is empty too",
             hint="Fill in the API key of your Nucleus account, or the key that `nucleus-local serve` printed.",
         )
-    endpoint = _endpoint(conn, reader)
-    if endpoint == CLOUD_ENDPOINT and (api_key or "").startswith(_EMBEDDED_KEY):
-        raise reader.error(
-            "endpoint",
-            "is empty, which means Scale's cloud, but the API key is that of an embedded Nucleus",
-            hint="Fill in the address that `nucleus-local serve` printed.",
-        )
     return NucleusConfig(
-        endpoint=endpoint,
+        endpoint=_endpoint(conn, reader),
         api_key=api_key,
         limited_access_key=limited_access_key,
         verify_tls=reader.flag("verify_tls", default=True),
@@ -122,9 +125,18 @@ def connection_hint(error: NucleusError, config: NucleusConfig | None) -> str | 
 
 def _endpoint(conn: AirflowConnection, reader: _Reader) -> str:
     """Return the endpoint as it stands; whether it is a usable URL is for NucleusConfig to say."""
+    if (from_extra := reader.text("endpoint")) is not None:
+        return from_extra
     host = _text(conn.host)
-    if (from_extra := reader.text("endpoint")) is not None or host is None:
-        return from_extra or CLOUD_ENDPOINT
+    if host is None:
+        for field, value in (("port", conn.port), ("schema", _text(conn.schema))):
+            if value:
+                raise reader.error(
+                    field,
+                    "is filled in without a host, so the endpoint is incomplete",
+                    hint="Fill in the endpoint, or empty this field too to mean Scale's cloud.",
+                )
+        return CLOUD_ENDPOINT
     if "://" in host:
         return _with_port(host, conn.port)
     name, _, path = host.partition("/")
@@ -141,21 +153,56 @@ def _with_port(url: str, port: int | None) -> str:
     return url
 
 
-def _check_names(extra: Mapping[str, Any], reader: _Reader) -> None:
-    """Refuse what is nearly the name of a field: without its endpoint a key would go to Scale's cloud."""
-    for name in extra:
-        if name not in _FIELDS and (meant := get_close_matches(name, _FIELDS, n=1, cutoff=0.75)):
-            raise reader.error(
-                name, f"is no field of the extra; {meant[0]} is", hint=f"Call it {meant[0]}, or remove it."
-            )
-
-
 class _Reader:
-    """Coerces the values of one connection's extra and words its complaints."""
+    """Reads one connection's extra, coerces its values and words its complaints."""
 
-    def __init__(self, conn_id: str, extra: Mapping[str, Any]) -> None:
-        self._conn_id = conn_id
-        self._extra = extra
+    def __init__(self, conn: AirflowConnection) -> None:
+        self._conn_id = conn.conn_id
+        self._extra: dict[str, Any] = {}
+        for name, value in self._decoded(conn.extra):
+            field = name.removeprefix(_PREFIX)
+            if field not in _FIELDS:
+                raise self._unknown(name)
+            known = self._extra.get(field)
+            if _blank(known):
+                self._extra[field] = value
+            elif not _blank(value) and value != known:
+                raise self.error(
+                    field, "is given twice, with different values", hint="Remove the one that does not hold."
+                )
+
+    def _decoded(self, extra: str | None) -> tuple[tuple[str, Any], ...]:
+        """Return the members of the extra as they stand, names that come twice included.
+
+        Airflow's own reader takes an extra that it cannot read for an empty one.
+        """
+        if _blank(extra):
+            return ()
+        try:
+            decoded = json.loads(extra or "", object_pairs_hook=tuple)
+        except (TypeError, ValueError, RecursionError):
+            decoded = None
+        # Nothing but an object becomes a tuple.
+        if not isinstance(decoded, tuple):
+            raise self.error(
+                "extra",
+                "is not a JSON object, so an endpoint in it is lost",
+                hint=f'Write it like {{"endpoint": "http://host:port/v1/nucleus"}}; its fields are {", ".join(_FIELDS)}.',
+            )
+        return decoded
+
+    def _unknown(self, name: str) -> NucleusConfigError:
+        fields = f"The fields of the extra are {', '.join(_FIELDS)}."
+        if not name or _LIKE_A_KEY.search(name):
+            return self.error("extra", "holds a name that is not shown, because it may be a key", hint=fields)
+        if near := get_close_matches(name.strip().lower(), _FIELDS, n=1, cutoff=0.75):
+            return self.error(
+                name,
+                f"is no field of the extra; {near[0]} is",
+                hint=f"Call it {near[0]}, or remove it. {fields}",
+            )
+        meant = next((f"{hint} " for pattern, hint in _MEANT if re.search(pattern, name.lower())), "")
+        return self.error(name, "is no field of the extra of a Nucleus connection", hint=f"{meant}{fields}")
 
     def error(self, field: str, problem: str, *, hint: str | None = None) -> NucleusConfigError:
         return NucleusConfigError(
@@ -172,30 +219,38 @@ class _Reader:
         value = self._extra.get(field)
         if isinstance(value, bool):
             return value
-        word = str(value).strip().lower()
-        if word in _BLANK:
+        if _blank(value):
             return default
+        word = str(value).strip().lower()
         if word in _TRUE:
             return True
         if word in _FALSE:
             return False
-        raise self.error(field, f"must be true or false, not {value!r}")
+        raise self.error(field, f"must be true or false{_instead(value)}")
 
     def seconds(self, field: str, *, default: float) -> float:
         value = self._extra.get(field)
-        if str(value).strip().lower() in _BLANK:
+        if _blank(value):
             return default
         try:
             seconds = float("nan") if value is None or isinstance(value, bool) else float(value)
         except (TypeError, ValueError):
             seconds = float("nan")
         if not math.isfinite(seconds) or seconds <= 0:
-            raise self.error(field, f"must be a positive number of seconds, not {value!r}")
+            raise self.error(field, f"must be a positive number of seconds{_instead(value)}")
         return seconds
 
 
+def _instead(value: Any) -> str:
+    """Say what a field holds, unless that may be a key in the wrong place."""
+    return "" if _LIKE_A_KEY.search(str(value)) else f", not {value!r}"
+
+
+def _blank(value: Any) -> bool:
+    """Say whether a value is one of the ways a form or URI writes "nothing"."""
+    return str(value).strip().lower() in _BLANK
+
+
 def _text(value: str | None) -> str | None:
-    """Return *value* stripped, None when it is one of the ways a form or URI writes "nothing"."""
-    if value is None or value.strip().lower() in _BLANK:
-        return None
-    return value.strip()
+    """Return *value* stripped, None when it is nothing."""
+    return None if value is None or _blank(value) else value.strip()

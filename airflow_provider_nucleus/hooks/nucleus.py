@@ -77,8 +77,7 @@ class NucleusHook(DatasetRoutes, ItemRoutes, PredictionRoutes, ModelRoutes, JobR
     def config(self) -> NucleusConfig:
         """The connection, read; raises NucleusConfigError naming the field that is wrong."""
         if self._config is None:
-            conn = self.get_connection(self.nucleus_conn_id)
-            self._config = parse_connection(conn, conn.extra_dejson)
+            self._config = parse_connection(self.get_connection(self.nucleus_conn_id))
             for secret in (self._config.api_key, self._config.limited_access_key):
                 if secret:
                     mask_secret(secret)
@@ -89,7 +88,9 @@ class NucleusHook(DatasetRoutes, ItemRoutes, PredictionRoutes, ModelRoutes, JobR
         if self._config is None:
             # Both compat functions mask the connection's secrets, without the call that would deadlock here.
             conn = await get_async_connection(self.nucleus_conn_id, hook=type(self))
-            self._config = parse_connection(conn, await get_async_extra_dejson(conn))
+            config = parse_connection(conn)
+            await get_async_extra_dejson(conn)
+            self._config = config
         return self._config
 
     def get_conn(self) -> NucleusClient:

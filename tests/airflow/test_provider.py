@@ -121,3 +121,15 @@ def test_bad_connection_says_what_to_do(private_airflow: PrivateAirflow, nucleus
     for part in ("'probe'", "401", "API key"):
         assert part in text
     assert KEY not in done.stdout + done.stderr
+
+
+def test_lost_endpoint_is_refused_by_name(private_airflow: PrivateAirflow) -> None:
+    """A name that nobody knows is no way to Scale's cloud."""
+    connection = json.dumps({"conn_type": "nucleus", "password": KEY, "extra": {"base_url": "http://h/v1"}})
+    done = _test_connection(private_airflow, connection)
+
+    assert done.returncode == 1
+    text = " ".join(done.stdout.split())
+    for part in ("'probe'", "base_url", "endpoint"):
+        assert part in text
+    assert KEY not in done.stdout + done.stderr
