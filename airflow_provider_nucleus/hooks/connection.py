@@ -129,7 +129,12 @@ def _endpoint(conn: AirflowConnection, reader: _Reader) -> str:
         return from_extra
     host = _text(conn.host)
     if host is None:
-        for field, value in (("port", conn.port), ("schema", _text(conn.schema))):
+        login = _text(conn.login) or ""
+        for field, value in (
+            ("port", conn.port),
+            ("schema", _text(conn.schema)),
+            ("login", "://" in login),
+        ):
             if value:
                 raise reader.error(
                     field,

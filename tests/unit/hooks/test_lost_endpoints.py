@@ -90,6 +90,7 @@ def test_an_extra_that_is_no_object_is_refused(monkeypatch, extra):
         ({"port": 8787}, "port"),
         ({"port": "8787", "host": " "}, "port"),
         ({"schema": "http"}, "schema"),
+        ({"login": LOCAL}, "login"),
         ({"schema": "https", "port": 0, "host": "None"}, "schema"),
         ({"extra": {"endpoint": "http://a/v1", "extra__nucleus__endpoint": "http://b/v1"}}, "endpoint"),
         ({"extra": '{"endpoint": "http://a/v1", "endpoint": "http://b/v1"}'}, "endpoint"),
