@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
 from airflow_provider_nucleus.exceptions import NucleusValidationError
+from airflow_provider_nucleus.schema.checks import DOT_IDS, check_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from airflow_provider_nucleus.client.content import Content
 
-__all__ = ["Call", "Refused", "encoded", "tail"]
+__all__ = ["Call", "Refused", "addressable", "encoded", "tail"]
 
 T = TypeVar("T")
 
@@ -51,22 +52,25 @@ class Call(Generic[T]):
 
 
 def encoded(value: str, what: str = "id") -> str:
-    """Return an id as one segment of a path: a slash becomes ``%2F``."""
-    return quote(_addressable(value, what), safe="")
+    """Return an id as one segment of a path: a slash becomes ``%2F``, so that ``../a.jpg`` stays what it is."""
+    return quote(addressable(value, what), safe="")
 
 
 def tail(value: str, what: str = "id") -> str:
-    """Return an id for the routes that do not encode slashes: each adds a segment, everything else is encoded."""
-    return quote(_addressable(value, what), safe="/")
+    """Return an id for the routes that do not encode slashes: each adds a segment, everything else is encoded.
 
-
-def _addressable(value: str, what: str) -> str:
-    """Refuse what HTTP libraries would silently turn into another address.
-
-    They remove dot segments, so that deleting the item ".." of a dataset would delete the dataset.
+    Slashes around a dot segment are encoded all the same, for no library would send ``../a.jpg`` as it is.
     """
-    if not isinstance(value, str) or not value:
-        raise NucleusValidationError(what, "is missing")
-    if any(part in {".", ".."} for part in value.split("/")):
-        raise NucleusValidationError(what, f"cannot be part of a URL: {value!r} contains a dot segment")
-    return value
+    has_dots = not DOT_IDS.isdisjoint(addressable(value, what).split("/"))
+    return quote(value, safe="" if has_dots else "/")
+
+
+def addressable(value: str, what: str) -> str:
+    """Return an id, unless HTTP libraries would silently turn its address into another.
+
+    They resolve dot segments, so that deleting the item ".." of a dataset would delete the dataset.
+    """
+    try:
+        return check_id(value)
+    except ValueError as problem:
+        raise NucleusValidationError(what, str(problem)) from None

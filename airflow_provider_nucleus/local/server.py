@@ -7,6 +7,7 @@ import re
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI
@@ -17,7 +18,12 @@ from starlette.routing import Mount
 from airflow_provider_nucleus.local.auth import check_key, check_site
 from airflow_provider_nucleus.local.contract import contract_route
 from airflow_provider_nucleus.local.datadir import DataDir
-from airflow_provider_nucleus.local.errors import ApiError, MethodNotAllowedError, NotImplementedRoute
+from airflow_provider_nucleus.local.errors import (
+    ApiError,
+    BadRequestError,
+    MethodNotAllowedError,
+    NotImplementedRoute,
+)
 from airflow_provider_nucleus.local.pages.app import PagesApp
 from airflow_provider_nucleus.local.routes.collection import all_routes
 from airflow_provider_nucleus.local.routes.own_evaluations import OWN_PREFIX
@@ -31,6 +37,7 @@ from airflow_provider_nucleus.local.wire import (
     read_form,
     read_limited,
 )
+from airflow_provider_nucleus.schema.checks import DOT_IDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -127,6 +134,12 @@ class _Contract:
                 check_site(request.headers)
         if match is None:
             raise self._missing(request.method, path)
+        if request.method in {"DELETE", "PATCH"} and request.url.query:
+            # None of these has parameters, and what was meant is not what would be deleted.
+            raise BadRequestError(
+                f"{request.method} {path} came with a query. An id with a question mark must be percent-encoded; "
+                "nothing was changed."
+            )
         return await self._run(match, request)
 
     def _missing(self, method: str, path: str) -> ApiError:
@@ -135,6 +148,12 @@ class _Contract:
             return NotImplementedRoute(
                 f"Not implemented in the embedded Nucleus: {method} {known.template} (contract section {known.section})."
             )
+        parts = {unquote(part) for part in path.split("/")}
+        if "" in parts or parts & DOT_IDS:
+            return BadRequestError(
+                f"{method} {path} lacks an id: a part of the path is empty, or a dot or two. HTTP libraries resolve an id of . or .. "
+                "before they send it, so that its parent is asked for. Nothing was changed."
+            )
         if allowed := self._routes.methods(path):
             return MethodNotAllowedError(
                 f"{method} is not allowed on {path}; use {' or '.join(allowed)}.", allowed=allowed
@@ -142,7 +161,7 @@ class _Contract:
         return NotImplementedRoute(f"Not implemented in the embedded Nucleus: {method} {path}.")
 
     async def _run(self, match: Match, request: Request) -> Response:
-        route, settings = match.route, self._services.settings
+        route, params, settings = match.route, match.params(), self._services.settings
         body, form = b"", None
         if not route.raw:
             if request.headers.get("content-type", "").startswith("multipart/"):
@@ -151,7 +170,7 @@ class _Contract:
                 )
             else:
                 body = await read_limited(request, settings.json_body_limit)
-        call = Call(self._services, match.params, request.query_params, request, body, form)
+        call = Call(self._services, params, request.query_params, request, body, form)
         try:
             if route.raw:
                 return _response(await route.handler(call))

@@ -15,8 +15,10 @@ from airflow_provider_nucleus.schema.base import (
     Coordinate,
     Embedding,
     Extent,
+    Id,
     Metadata,
     NullableMetadata,
+    OptionalId,
     OptionalText,
     Text,
     wire_object,
@@ -82,8 +84,8 @@ class BoxAnnotation(shapes.Box, Annotation):
     y: Coordinate
     width: Extent
     height: Extent
-    reference_id: Text
-    annotation_id: OptionalText = None
+    reference_id: Id
+    annotation_id: OptionalId = None
     metadata: Metadata = field(default_factory=dict)
     embedding_vector: Embedding = None
     track_reference_id: OptionalText = None
@@ -99,8 +101,8 @@ class LineAnnotation(shapes.Line, Annotation):
 
     label: Text
     vertices: list[Point]
-    reference_id: Text
-    annotation_id: OptionalText = None
+    reference_id: Id
+    annotation_id: OptionalId = None
     metadata: Metadata = field(default_factory=dict)
     track_reference_id: OptionalText = None
     task_id: OptionalText = field(default=None, repr=False)
@@ -115,8 +117,8 @@ class PolygonAnnotation(shapes.Polygon, Annotation):
 
     label: Text
     vertices: list[Point]
-    reference_id: Text
-    annotation_id: OptionalText = None
+    reference_id: Id
+    annotation_id: OptionalId = None
     metadata: Metadata = field(default_factory=dict)
     embedding_vector: Embedding = None
     track_reference_id: OptionalText = None
@@ -133,9 +135,9 @@ class KeypointsAnnotation(shapes.Keypoints, Annotation):
     label: Text
     keypoints: list[Keypoint]
     names: list[Text]
-    reference_id: Text
+    reference_id: Id
     skeleton: list[list[int]] | None = None
-    annotation_id: OptionalText = None
+    annotation_id: OptionalId = None
     metadata: Metadata = field(default_factory=dict)
     track_reference_id: OptionalText = None
     task_id: OptionalText = field(default=None, repr=False)
@@ -152,8 +154,8 @@ class CuboidAnnotation(shapes.Cuboid, Annotation):
     position: Point3D
     dimensions: Point3D
     yaw: Coordinate
-    reference_id: Text
-    annotation_id: OptionalText = None
+    reference_id: Id
+    annotation_id: OptionalId = None
     metadata: Metadata = field(default_factory=dict)
     track_reference_id: OptionalText = None
     task_id: OptionalText = field(default=None, repr=False)
@@ -168,8 +170,8 @@ class SegmentationAnnotation(shapes.Mask, Annotation):
 
     mask_url: Text
     annotations: list[Segment]
-    reference_id: Text
-    annotation_id: OptionalText = None
+    reference_id: Id
+    annotation_id: OptionalId = None
     dataset_item_id: OptionalText = field(default=None, repr=False, compare=False, kw_only=True)
 
 
@@ -180,8 +182,8 @@ class CategoryAnnotation(shapes.Category, Annotation):
     wire_keys = _keys("label", "taxonomy_name", *_COMMON)
 
     label: Text
-    reference_id: Text
-    taxonomy_name: OptionalText = None
+    reference_id: Id
+    taxonomy_name: OptionalId = None
     metadata: Metadata = field(default_factory=dict)
     track_reference_id: OptionalText = None
     task_id: OptionalText = field(default=None, repr=False)
@@ -195,8 +197,8 @@ class MultiCategoryAnnotation(shapes.MultiCategory, Annotation):
     wire_keys = _keys("labels", "taxonomy_name", *_COMMON)
 
     labels: list[Text]
-    reference_id: Text
-    taxonomy_name: OptionalText = None
+    reference_id: Id
+    taxonomy_name: OptionalId = None
     metadata: Metadata = field(default_factory=dict)
     track_reference_id: OptionalText = None
     task_id: OptionalText = field(default=None, repr=False)
@@ -210,8 +212,8 @@ class SceneCategoryAnnotation(shapes.SceneCategory, Annotation):
     wire_keys = _keys("label", "taxonomy_name", "reference_id", "metadata", "task_id", "dataset_item_id")
 
     label: Text
-    reference_id: Text
-    taxonomy_name: OptionalText = None
+    reference_id: Id
+    taxonomy_name: OptionalId = None
     metadata: NullableMetadata = field(default_factory=dict)
     task_id: OptionalText = field(default=None, repr=False)
     dataset_item_id: OptionalText = field(default=None, repr=False, compare=False, kw_only=True)

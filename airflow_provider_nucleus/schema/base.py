@@ -26,8 +26,10 @@ __all__ = [
     "Embedding",
     "Extent",
     "Flag",
+    "Id",
     "Metadata",
     "NullableMetadata",
+    "OptionalId",
     "OptionalText",
     "Text",
     "require_object",
@@ -40,6 +42,8 @@ T = TypeVar("T")
 
 Text = Annotated[str, PlainValidator(checks.check_text)]
 OptionalText = Annotated[str | None, PlainValidator(checks.check_optional_text)]
+Id = Annotated[str, PlainValidator(checks.check_id)]
+OptionalId = Annotated[str | None, PlainValidator(checks.check_optional_id)]
 Coordinate = Annotated[float, PlainValidator(checks.check_coordinate)]
 Extent = Annotated[float, PlainValidator(checks.check_extent)]
 Flag = Annotated[bool, PlainValidator(checks.check_flag)]

@@ -13,7 +13,7 @@ from math import isfinite
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_nucleus.schema.checks import COORDINATE_LIMIT, check_class_pdf, check_metadata
+from airflow_provider_nucleus.schema.checks import COORDINATE_LIMIT, DOT_IDS, check_class_pdf, check_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -114,7 +114,7 @@ def _checked(columns: Mapping[str, Any]) -> BoxColumns | None:
             )
         ]
     joined = [_plain_texts(texts) for texts in (labels, references, ids)]
-    if "" in joined:
+    if "" in joined or not (DOT_IDS.isdisjoint(references) and DOT_IDS.isdisjoint(ids)):
         return None
     confidences = _given(columns, "confidence")
     if confidences is not None and not _numbers(confidences, 0, 1):

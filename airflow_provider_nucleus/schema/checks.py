@@ -16,15 +16,19 @@ if TYPE_CHECKING:
 __all__ = [
     "CLASS_PDF_TOLERANCE",
     "COORDINATE_LIMIT",
+    "DOT_IDS",
+    "DOT_ID_PROBLEM",
     "check_class_pdf",
     "check_confidence",
     "check_coordinate",
     "check_embedding",
     "check_extent",
     "check_flag",
+    "check_id",
     "check_metadata",
     "check_nullable_metadata",
     "check_number",
+    "check_optional_id",
     "check_optional_text",
     "check_text",
     "shown",
@@ -35,6 +39,11 @@ COORDINATE_LIMIT = 2.0**53
 
 CLASS_PDF_TOLERANCE = 0.01
 """How far the sum of a class distribution may lie from 1: room for probabilities rounded to a few digits, no more."""
+
+DOT_IDS = frozenset({".", ".."})
+DOT_ID_PROBLEM = (
+    "must not be . or .., which HTTP libraries resolve: a request for it would reach another object"
+)
 
 _METADATA_DEPTH = 64
 
@@ -64,6 +73,19 @@ def check_text(value: Any) -> str:
 def check_optional_text(value: Any) -> str | None:
     """Require text as above, or None for "not set"."""
     return None if value is None else check_text(value)
+
+
+def check_id(value: Any) -> str:
+    """Require text that is a part of an address and stays one."""
+    text = check_text(value)
+    if text in DOT_IDS:
+        raise ValueError(DOT_ID_PROBLEM)
+    return text
+
+
+def check_optional_id(value: Any) -> str | None:
+    """Require an id as above, or None for "not set"."""
+    return None if value is None else check_id(value)
 
 
 def _check_utf8(value: str) -> None:

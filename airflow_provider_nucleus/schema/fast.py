@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_nucleus.schema.checks import (
     COORDINATE_LIMIT,
+    DOT_IDS,
     check_class_pdf,
     check_confidence,
     check_metadata,
@@ -43,6 +44,11 @@ def _plain(value: Any) -> bool:
     return type(value) is str and value.isascii() and not value.isspace() and value != ""
 
 
+def _plain_id(value: Any) -> bool:
+    """Say whether a value is an id nobody can object to."""
+    return _plain(value) and value not in DOT_IDS
+
+
 def _tail_builder(cls: type[Any]) -> Callable[[Mapping[str, Any], dict[str, Any]], bool]:
     """Return a function that fills in everything but label and geometry, and says whether all of it was plain."""
     names = {field.name for field in dataclasses.fields(cls)}
@@ -57,7 +63,7 @@ def _tail_builder(cls: type[Any]) -> Callable[[Mapping[str, Any], dict[str, Any]
         for name in optional:
             value = row.get(name)
             if value is not None:
-                if not _plain(value):
+                if not _plain_id(value):
                     return False
                 values[name] = value
         if values["reference_id"] is None and not (is_prediction and values["dataset_item_id"] is not None):
@@ -150,13 +156,13 @@ def box_wire_builder(cls: type[Any]) -> Callable[[Mapping[str, Any]], dict[str, 
         sides = _sides(row.get("geometry"))
         label = row.get("label")
         reference = row.get("reference_id")
-        if sides is None or not (_plain(label) and _plain(reference)):
+        if sides is None or not (_plain(label) and _plain_id(reference)):
             return None
         x, y, width, height = sides
         annotation_id = row.get("annotation_id")
         if annotation_id is None:
             annotation_id = f"{label}-{x}-{y}-{width}-{height}-{reference}"
-        elif not _plain(annotation_id):
+        elif not _plain_id(annotation_id):
             return None
         track = row.get("track_reference_id")
         if (track is not None and not _plain(track)) or row.get("embedding_vector") is not None:
@@ -265,7 +271,7 @@ def item_builder(cls: type[T]) -> Callable[[Mapping[str, Any]], T | None]:
         values["image_location"] = row.get("image_url")
         values["reference_id"] = row.get("reference_id")
         metadata = row.get("metadata")
-        if not (_plain(values["image_location"]) and _plain(values["reference_id"])):
+        if not (_plain(values["image_location"]) and _plain_id(values["reference_id"])):
             return None
         if metadata is not None:
             if type(metadata) is not dict or "camera_params" in metadata:

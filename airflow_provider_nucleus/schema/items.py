@@ -15,6 +15,7 @@ from airflow_provider_nucleus.schema.base import (
     Coordinate,
     Embedding,
     NullableMetadata,
+    OptionalId,
     OptionalText,
     Text,
     require_object,
@@ -146,7 +147,7 @@ class DatasetItem:
     """
 
     image_location: OptionalText = None
-    reference_id: OptionalText = None
+    reference_id: OptionalId = None
     metadata: NullableMetadata = None
     pointcloud_location: OptionalText = None
     embedding_info: DatasetItemEmbeddingInfo | None = None

@@ -19,6 +19,7 @@ from airflow_provider_nucleus.schema.base import (
     Extent,
     Metadata,
     NullableMetadata,
+    OptionalId,
     OptionalText,
     Text,
     wire_object,
@@ -122,9 +123,9 @@ class BoxPrediction(Prediction, shapes.Box):
     y: Coordinate
     width: Extent
     height: Extent
-    reference_id: OptionalText = None
+    reference_id: OptionalId = None
     confidence: Confidence = None
-    annotation_id: OptionalText = None
+    annotation_id: OptionalId = None
     metadata: Metadata = field(default_factory=dict)
     class_pdf: ClassPdf = None
     embedding_vector: Embedding = None
@@ -141,9 +142,9 @@ class LinePrediction(Prediction, shapes.Line):
 
     label: Text
     vertices: list[Point]
-    reference_id: OptionalText = None
+    reference_id: OptionalId = None
     confidence: Confidence = None
-    annotation_id: OptionalText = None
+    annotation_id: OptionalId = None
     metadata: Metadata = field(default_factory=dict)
     class_pdf: ClassPdf = None
     track_reference_id: OptionalText = None
@@ -159,9 +160,9 @@ class PolygonPrediction(Prediction, shapes.Polygon):
 
     label: Text
     vertices: list[Point]
-    reference_id: OptionalText = None
+    reference_id: OptionalId = None
     confidence: Confidence = None
-    annotation_id: OptionalText = None
+    annotation_id: OptionalId = None
     metadata: Metadata = field(default_factory=dict)
     class_pdf: ClassPdf = None
     embedding_vector: Embedding = None
@@ -180,9 +181,9 @@ class KeypointsPrediction(Prediction, shapes.Keypoints):
     keypoints: list[Keypoint]
     names: list[Text]
     skeleton: list[list[int]] | None
-    reference_id: OptionalText = None
+    reference_id: OptionalId = None
     confidence: Confidence = None
-    annotation_id: OptionalText = None
+    annotation_id: OptionalId = None
     metadata: Metadata = field(default_factory=dict)
     class_pdf: ClassPdf = None
     track_reference_id: OptionalText = None
@@ -200,9 +201,9 @@ class CuboidPrediction(Prediction, shapes.Cuboid):
     position: Point3D
     dimensions: Point3D
     yaw: Coordinate
-    reference_id: OptionalText = None
+    reference_id: OptionalId = None
     confidence: Confidence = None
-    annotation_id: OptionalText = None
+    annotation_id: OptionalId = None
     metadata: Metadata = field(default_factory=dict)
     class_pdf: ClassPdf = None
     track_reference_id: OptionalText = None
@@ -222,8 +223,8 @@ class SegmentationPrediction(Prediction, shapes.Mask):
 
     mask_url: Text
     annotations: list[Segment]
-    reference_id: OptionalText = None
-    annotation_id: OptionalText = None
+    reference_id: OptionalId = None
+    annotation_id: OptionalId = None
     dataset_item_id: OptionalText = field(default=None, compare=False)
     dataset_id: OptionalText = field(default=None, compare=False, kw_only=True)
 
@@ -235,8 +236,8 @@ class CategoryPrediction(Prediction, shapes.Category):
     wire_keys = _keys("label", "taxonomy_name", "class_pdf", "track_reference_id")
 
     label: Text
-    reference_id: OptionalText = None
-    taxonomy_name: OptionalText = None
+    reference_id: OptionalId = None
+    taxonomy_name: OptionalId = None
     confidence: Confidence = None
     metadata: Metadata = field(default_factory=dict)
     class_pdf: ClassPdf = None
@@ -253,8 +254,8 @@ class SceneCategoryPrediction(Prediction, shapes.SceneCategory):
     wire_keys = _keys("label", "taxonomy_name")
 
     label: Text
-    reference_id: OptionalText = None
-    taxonomy_name: OptionalText = None
+    reference_id: OptionalId = None
+    taxonomy_name: OptionalId = None
     confidence: Confidence = None
     metadata: NullableMetadata = None
     dataset_item_id: OptionalText = field(default=None, compare=False, kw_only=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.exceptions import NucleusValidationError
 from airflow_provider_nucleus.schema.base import require_object
-from airflow_provider_nucleus.schema.checks import check_metadata, check_text, shown
+from airflow_provider_nucleus.schema.checks import check_id, check_metadata, shown
 from airflow_provider_nucleus.schema.items import DatasetItem, ItemType
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def _extras(tracks: list[dict[str, Any]], metadata: dict[str, Any]) -> dict[str,
 
 def _check_scene(reference_id: object, metadata: object) -> None:
     for name, check, value in (
-        ("reference_id", check_text, reference_id),
+        ("reference_id", check_id, reference_id),
         ("metadata", check_metadata, metadata),
     ):
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_nucleus.client.call import Call, encoded
+from airflow_provider_nucleus.client.call import Call, addressable, encoded
 from airflow_provider_nucleus.client.calls._read import as_is, list_of, member, text_list, text_member
 from airflow_provider_nucleus.schema.models import Dataset, DatasetInfo, Slice
 
@@ -146,6 +146,8 @@ def add_taxonomy(
     update: bool = False,
 ) -> Call[dict[str, Any]]:
     """Create a taxonomy, or with `update` add labels to it."""
+    # What could not be deleted again is not made.
+    taxonomy_name = addressable(taxonomy_name, "taxonomy_name")
     body = {"taxonomy_name": taxonomy_name, "type": taxonomy_type, "labels": list(labels), "update": update}
     name = f"add taxonomy {taxonomy_name!r} to dataset {dataset_id}"
     return Call("POST", f"dataset/{encoded(dataset_id)}/add_taxonomy", as_is, name, body=body)

@@ -110,7 +110,8 @@ class PagesApp:
 
     def _page(self, request: Request, path: str, urls: Urls) -> Response:
         for name, pattern in self._patterns.items():
-            if found := pattern.fullmatch(path.lstrip("/")):
+            # Reading is no danger, and people put slashes at the end.
+            if found := pattern.fullmatch(path.strip("/")):
                 with self._services.db.read() as cursor:
                     page = _PAGES[name](cursor, urls, found.groupdict(), request.query_params)
                 return self._render(f"{name}.html", page, urls, status=200, headers={})

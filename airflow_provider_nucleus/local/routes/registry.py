@@ -2,7 +2,8 @@
 
 Ids may contain slashes. Some routes send them percent-encoded, some raw, so matching works on the undecoded path
 and parameters are decoded one by one afterwards. A parameter written ``{name*}`` takes the rest of the path, slashes
-included.
+included. A slash at the end is no matter of taste: HTTP libraries resolve an id of ``..`` before they send it, and what
+is left is the address of the parent, with a slash.
 """
 
 from __future__ import annotations
@@ -10,7 +11,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
+
+from airflow_provider_nucleus.local.errors import BadRequestError
+from airflow_provider_nucleus.schema.checks import DOT_ID_PROBLEM, DOT_IDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,19 +27,20 @@ _PARAMETER = re.compile(r"\{(\w+)(\*?)\}")
 
 
 def template_pattern(template: str) -> re.Pattern[str]:
-    """Return the expression that an undecoded path without its leading slash must match."""
+    """Return the expression that an undecoded path without its leading slash must match.
+
+    A slash at the end is optional where the template has one, and wrong elsewhere.
+    """
     parts: list[str] = []
-    last, greedy = 0, False
+    last = 0
     for found in _PARAMETER.finditer(template):
-        greedy = bool(found[2])
         parts.extend((
             re.escape(template[last : found.start()]),
-            f"(?P<{found[1]}>{'.+' if greedy else '[^/]+'})",
+            f"(?P<{found[1]}>{'.+' if found[2] else '[^/]+'})",
         ))
         last = found.end()
-    parts.append(re.escape(template[last:].rstrip("/")))
-    # A greedy tail keeps a slash at its end: it may belong to the id.
-    return re.compile("".join(parts) + ("" if greedy and last == len(template) else "/?"))
+    parts.append(re.escape(template[last:].removesuffix("/")))
+    return re.compile("".join(parts) + ("/?" if template.endswith("/") else ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +61,22 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A route and the decoded parameters of the path that chose it."""
+    """A route and the undecoded parameters of the path that chose it."""
 
     route: Route
-    params: dict[str, str]
+    raw: dict[str, str]
+
+    def params(self) -> dict[str, str]:
+        """Decode the parameters; raises :class:`BadRequestError` for what cannot be the id of anything."""
+        found = {}
+        for name, raw in self.raw.items():
+            try:
+                found[name] = unquote_to_bytes(raw.encode("latin-1")).decode()
+            except UnicodeDecodeError:
+                raise BadRequestError(f"{raw} in the path is not text in percent-encoded UTF-8.") from None
+            if found[name] in DOT_IDS:
+                raise BadRequestError(f"An id in the path {DOT_ID_PROBLEM}; nothing was changed.")
+        return found
 
 
 class RouteTable:
@@ -107,7 +124,7 @@ class RouteTable:
         """Return the first route for this method and undecoded path, or None."""
         for route in self._routes:
             if route.method == method and (found := route.pattern.fullmatch(path)):
-                return Match(route, {name: unquote(value) for name, value in found.groupdict().items()})
+                return Match(route, found.groupdict())
         return None
 
     def methods(self, path: str) -> list[str]:

@@ -18,6 +18,7 @@ from pyarrow import json as pj
 
 from airflow_provider_nucleus.local.store.geometry import COORDINATE_LIMIT
 from airflow_provider_nucleus.local.store.lines import integers, is_text, line_ends
+from airflow_provider_nucleus.schema.checks import DOT_IDS
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.store.database import Cursor
@@ -35,6 +36,7 @@ _SCHEMA: Final = pa.schema({
     "metadata": pa.struct([]),
     **dict.fromkeys(("taxonomy_name", "mask_url", "class_pdf", "embedding_vector", "labels", "annotations"), pa.null()),
 })  # fmt: skip
+_DOTS: Final = pa.array(sorted(DOT_IDS))
 _BLOCK: Final = 1 << 20
 _COLUMNS: Final = """
     SELECT n, type, label, reference_id, item_id, dataset_id, annotation_id, task_id, track_reference_id,
@@ -101,6 +103,10 @@ def _good(boxes: pa.Table, *, truth: bool) -> bool:
     if len(kinds) != 1 or kinds[0].as_py() != "box" or boxes["label"].null_count:
         return False
     if boxes["reference_id"].null_count and boxes["item_id"].null_count:
+        return False
+    if any(
+        pc.any(pc.is_in(boxes[name], value_set=_DOTS)).as_py() for name in ("reference_id", "annotation_id")
+    ):
         return False
     if not all(_within(boxes[side], -COORDINATE_LIMIT, COORDINATE_LIMIT) for side in _BOX):
         return False

@@ -6,6 +6,7 @@ theirs are their row number, written in hexadecimal behind the prefix, so that n
 
 from __future__ import annotations
 
+import re
 import secrets
 from typing import Final
 
@@ -18,6 +19,7 @@ ANNOTATION: Final = "ann"
 PREDICTION: Final = "pred"
 SCENE: Final = "scn"
 
+_NUMBER: Final = re.compile(r"[0-9a-f]{16}")
 _LARGEST: Final = 2**63 - 1
 """What the store can hold as a number."""
 
@@ -35,10 +37,7 @@ def numbered(prefix: str, number: int) -> str:
 def number_of(prefix: str, public_id: str) -> int | None:
     """Return the row number behind a public id, or None if it cannot be one."""
     head, _, tail = public_id.partition("_")
-    if head != prefix or len(tail) != 16:
+    if head != prefix or not _NUMBER.fullmatch(tail):
         return None
-    try:
-        number = int(tail, 16)
-    except ValueError:
-        return None
+    number = int(tail, 16)
     return number if number <= _LARGEST else None

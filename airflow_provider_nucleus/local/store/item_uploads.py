@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow_provider_nucleus.local.store.counters import reserve
 from airflow_provider_nucleus.local.store.parsing import mark_bad, stage_lines, strict_json, suspect
 from airflow_provider_nucleus.local.store.uploads import RowError, row_errors
+from airflow_provider_nucleus.schema.checks import DOT_ID_PROBLEM
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,6 +70,7 @@ def prepare_items(cursor: Cursor, data: bytes, *, first: int) -> int:
             v.width, v.height, nullif(v.embedding_info::VARCHAR, 'null') AS embedding_info,
             CASE WHEN coalesce(t[1], '') <> 'OBJECT' THEN 'the row is not a JSON object'
                 WHEN coalesce(t[2], '') <> 'VARCHAR' OR v.reference_id = '' THEN 'reference_id must be a non-empty string'
+                WHEN v.reference_id IN ('.', '..') THEN 'reference_id {DOT_ID_PROBLEM}'
                 WHEN coalesce(t[3], '') <> 'VARCHAR' OR v.image_url = '' THEN 'image_url must be a non-empty string'
                 WHEN coalesce(t[4], 'NULL') NOT IN ('OBJECT', 'NULL') THEN 'metadata must be an object'
                 WHEN {_SIZE.format(5, "width")} THEN 'width must be a positive integer'

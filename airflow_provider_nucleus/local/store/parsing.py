@@ -17,6 +17,7 @@ from airflow_provider_nucleus.local.errors import BadRequestError
 from airflow_provider_nucleus.local.exact_json import dump_json
 from airflow_provider_nucleus.local.store.geometry import COORDINATE_LIMIT, geometry_problem, is_number
 from airflow_provider_nucleus.local.store.lines import table_of_lines
+from airflow_provider_nucleus.schema.checks import DOT_ID_PROBLEM
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,6 +94,10 @@ def _checks(role: Role) -> list[tuple[str, str]]:
         (_not("$.type", "VARCHAR"), "type is missing or not a string"),
         (f"v.type NOT IN ({kinds})", f"type must be one of {', '.join(_KINDS[role])}"),
         *((_not(f"$.{name}", "VARCHAR", "NULL"), f"{name} must be a string or null") for name in optional),
+        *(
+            (f"v.{name} IN ('.', '..')", f"{name} {DOT_ID_PROBLEM}")
+            for name in ("reference_id", "annotation_id", "taxonomy_name")
+        ),
         ("v.reference_id IS NULL AND v.item_id IS NULL", "reference_id is missing"),
         (
             f"{mask} AND ({_not('$.mask_url', 'VARCHAR')} OR v.mask_url = '')",

@@ -14,6 +14,7 @@ from airflow_provider_nucleus.local.store.counters import reserve
 from airflow_provider_nucleus.local.store.database import one, rows
 from airflow_provider_nucleus.local.store.geometry import is_number
 from airflow_provider_nucleus.local.store.ids import SCENE, numbered
+from airflow_provider_nucleus.schema.checks import DOT_ID_PROBLEM, DOT_IDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,6 +74,8 @@ def scene_problem(scene: Any, kind: str) -> str | None:
         or not scene["reference_id"]
     ):
         return "reference_id must be a non-empty string"
+    if scene["reference_id"] in DOT_IDS:
+        return f"reference_id {DOT_ID_PROBLEM}"
     frames = scene.get("frames", [])
     if not isinstance(frames, list):
         return "frames must be a list"
@@ -101,6 +104,8 @@ def _frame_problem(entries: Any, kind: str, seen: set[str]) -> str | None:
         reference_id = entry.get("reference_id")
         if not isinstance(reference_id, str) or not reference_id or reference_id in seen:
             return f"{sensor} needs a reference_id that no other item of the scene has"
+        if reference_id in DOT_IDS:
+            return f"reference_id of {sensor} {DOT_ID_PROBLEM}"
         if entry.get("type") not in ("image", "pointcloud") or not isinstance(
             entry.get("metadata"), dict | None
         ):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.local.errors import BadRequestError, NotFoundError
+from airflow_provider_nucleus.schema.checks import DOT_ID_PROBLEM, DOT_IDS
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.store.database import Cursor
@@ -19,6 +20,9 @@ def add(cursor: Cursor, dataset: Dataset, *, name: Any, kind: Any, labels: Any, 
     """Create a taxonomy, or add labels to it with ``update``; return the status text of the contract."""
     if not isinstance(name, str) or not name:
         raise BadRequestError("taxonomy_name must be a non-empty string.")
+    # The official client does not encode the slashes of a name.
+    if not DOT_IDS.isdisjoint(name.split("/")):
+        raise BadRequestError(f"A part of taxonomy_name {DOT_ID_PROBLEM}.")
     if not isinstance(kind, str) or kind not in _TYPES:
         raise BadRequestError(f"type must be one of {', '.join(sorted(_TYPES))}.")
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):

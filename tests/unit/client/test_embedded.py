@@ -38,7 +38,7 @@ from airflow_provider_nucleus.exceptions import (
 
 pytestmark = pytest.mark.usefixtures("nucleus")
 
-REFERENCES = ["front/1 a.png", "50%?#[é].png", "plain"]
+REFERENCES = ["../front/./1 a.png", "50%?#[é].png", "plain"]
 
 
 class Either:

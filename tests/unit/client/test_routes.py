@@ -6,7 +6,7 @@ import contextlib
 import inspect
 import pkgutil
 from importlib import import_module
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import nucleus
 import pytest
@@ -451,16 +451,36 @@ def test_every_call_is_compared_somewhere():
     assert found == set(ROUTES) | ELSEWHERE
 
 
-@pytest.mark.parametrize("value", ["..", ".", "a/../b", "../x", "a/.."])
+@pytest.mark.parametrize("value", ["..", "."])
 def test_an_id_that_would_turn_into_another_address_is_refused(value):
     """HTTP libraries resolve dot segments: deleting item ".." would delete the dataset."""
-    with pytest.raises(NucleusValidationError, match="dot segment"):
-        items.delete_item("ds_1", value)
+    for call in (items.delete_item, scenes.delete_scene, datasets.delete_taxonomy, items.item_by_reference):
+        with pytest.raises(NucleusValidationError, match=r"must not be \. or \.\."):
+            call("ds_1", value)
+    for call in (datasets.delete_dataset, models.delete_model, slices.delete_slice, models.delete_model_run):
+        with pytest.raises(NucleusValidationError, match=r"must not be \. or \.\."):
+            call(value)
+
+
+@pytest.mark.parametrize("value", ["../images/1.jpg", "a/../b", "a/..", "./a", "a/./b/", ".../..a"])
+def test_an_id_with_dots_in_it_goes_out_as_it_is(server, transport, value):
+    """To the byte, through both libraries, whether or not the route encodes slashes."""
+    client = transport(server)
+    for call, before in (
+        (items.delete_item("ds_1", value), "dataset/ds_1/refloc/"),
+        (annotations.annotation("ds_1", value, "a"), "dataset/ds_1/groundTruth/loc/"),
+    ):
+        with contextlib.suppress(NucleusError):
+            client.send(call)
+
+        assert value == unquote(
+            server.requests[-1].path.removeprefix(f"/v1/nucleus/{before}").removesuffix("/a")
+        )
 
 
 def test_an_empty_id_is_refused():
     """dataset// is another route, too."""
-    with pytest.raises(NucleusValidationError, match="missing"):
+    with pytest.raises(NucleusValidationError, match="empty"):
         datasets.delete_dataset("")
 
 

@@ -218,6 +218,18 @@ def test_tolerated_bad_rows_are_counted(dataset_id, tmp_path):
     assert (result["processed"], result["rejected"]) == (1, 1)
 
 
+@pytest.mark.parametrize("field", ["reference_id", "annotation_id"])
+def test_a_row_whose_id_is_dots_goes_to_the_quarantine(dataset_id, tmp_path, field):
+    """HTTP libraries resolve such ids, so that nobody could ask for the object again."""
+    rows = [box("car", "a.png", 0, 0, 10, "good"), box("car", "a.png", 0, 0, 10, "bad") | {field: ".."}]
+    quarantine = tmp_path / "bad.jsonl"
+    source = str(write_lines(tmp_path / "in.jsonl", rows))
+    result = run(annotate(dataset_id, source, quarantine=str(quarantine), max_error_rate=0.5))
+
+    assert (result["processed"], result["rejected"]) == (1, 1)
+    assert f"{field} must not be . or .." in quarantine.read_text().replace(f"{field}: ", f"{field} ")
+
+
 def test_row_of_an_unknown_image_is_not_silently_lost(dataset_id, tmp_path):
     """A job that completes with refused rows is a failure that names the image."""
     rows = [box("car", "a.png", 0, 0, 10, "1"), box("car", "nowhere.png", 0, 0, 10, "2")]

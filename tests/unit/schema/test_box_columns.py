@@ -16,7 +16,21 @@ ODD = st.one_of(
     st.booleans(),
     st.integers(-3, 3),
     st.floats(-2, 2),
-    st.sampled_from(["", " ", "car", "é", "\ud800", float("nan"), float("inf"), 2**60, 10**400, [], {}]),
+    st.sampled_from([
+        "",
+        " ",
+        ".",
+        "..",
+        "car",
+        "é",
+        "\ud800",
+        float("nan"),
+        float("inf"),
+        2**60,
+        10**400,
+        [],
+        {},
+    ]),
     st.sampled_from([{"a": 1.0}, {"a": 0.5}, {"a": {"b": float("nan")}}]),
 )
 GOOD = {

@@ -33,7 +33,7 @@ odd_numbers = st.sampled_from([
     1e300,
     [1],
 ])
-odd_texts = st.sampled_from(["a b", "", " ", "é", "\ud800", "x" * 100, None, 3, True, ["a"]])
+odd_texts = st.sampled_from(["a b", "", " ", ".", "..", "é", "\ud800", "x" * 100, None, 3, True, ["a"]])
 odd_metadata = st.sampled_from([None, {}, {"a": math.nan}, {"a": {"b": [1]}}, [], [1], "", "x", 0, {1: 2}])
 odd_values = {
     "label": odd_texts,

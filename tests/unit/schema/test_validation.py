@@ -73,6 +73,9 @@ BAD_ANNOTATIONS = [
     ("geometry is a list", BOX | {"geometry": [1, 2, 3, 4]}, "geometry", "object"),
     ("no geometry", {key: BOX[key] for key in BOX if key != "geometry"}, "geometry.x", "missing"),
     ("empty label", BOX | {"label": ""}, "label", "empty"),
+    ("dots as reference", BOX | {"reference_id": ".."}, "reference_id", "must not be . or .."),
+    ("dot as reference", BOX | {"reference_id": "."}, "reference_id", "must not be . or .."),
+    ("dots as id", BOX | {"annotation_id": ".."}, "annotation_id", "must not be . or .."),
     ("blank label", BOX | {"label": " \t"}, "label", "empty"),
     ("number label", BOX | {"label": 3}, "label", "text"),
     ("null label", BOX | {"label": None}, "label", "missing"),
@@ -351,6 +354,8 @@ BAD_ITEMS = [
     ({"reference_id": "1"}, "image_location", "neither"),
     ({"reference_id": "1", "image_url": "a.png", "pointcloud_url": "b.json"}, "image_url", "both"),
     ({"reference_id": "1", "image_url": ""}, "image_url", "empty"),
+    ({"reference_id": "..", "image_url": "a.png"}, "reference_id", "must not be . or .."),
+    ({"reference_id": ".", "image_url": "a.png"}, "reference_id", "must not be . or .."),
     ({"reference_id": "1", "image_url": "a.png", "width": 0}, "width", "positive"),
     ({"reference_id": "1", "image_url": "a.png", "height": 1.5}, "height", "whole"),
     ({"reference_id": "1", "image_url": "a.png", "metdata": {}}, "metdata", "not a field"),
@@ -416,6 +421,29 @@ def test_a_frame_has_exactly_one_point_cloud():
         schema.LidarScene("s", [schema.Frame(a=cloud), schema.Frame(a=cloud)])
     with pytest.raises(NucleusValidationError, match="at least one frame"):
         schema.LidarScene("s", [])
+
+
+@pytest.mark.parametrize("dots", [".", ".."])
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda dots: schema.LidarScene(dots, []),
+        lambda dots: schema.VideoScene(dots, video_location="s3://b/v.mp4"),
+        lambda dots: schema.DatasetItem(pointcloud_location="s3://b/1.json", reference_id=dots),
+        lambda dots: schema.CategoryAnnotation("rain", "a", taxonomy_name=dots),
+        lambda dots: schema.CategoryPrediction("rain", dots),
+        lambda dots: schema.KeypointsPrediction(
+            "car", [schema.Keypoint(1, 1)], ["a"], [], "a", annotation_id=dots
+        ),
+        lambda dots: schema.SegmentationAnnotation("m.png", [], dots),
+    ],
+)
+def test_what_http_libraries_resolve_is_no_id(build, dots):
+    """Of a scene, a frame, an object of any kind, a taxonomy; ids that merely hold such a part are fine."""
+    with pytest.raises(NucleusValidationError, match=r"must not be \. or \.\."):
+        build(dots)
+
+    assert schema.DatasetItem("s3://b/1.png", f"{dots}/1.png").reference_id == f"{dots}/1.png"
 
 
 @pytest.mark.parametrize(
