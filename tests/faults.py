@@ -29,6 +29,8 @@ Action = Literal[
     "garbage",
     "delay",
     "twice",
+    "edit-request",
+    "edit-answer",
     "crash",
     "crash-late",
 ]
@@ -44,7 +46,7 @@ class Fault:
     before the request is read; ``cut-request`` after half of its body, the server sees nothing; ``cut-answer`` lets the
     server do the work and resets instead of answering; ``truncate`` sends half of the answer; ``garbage`` answers 200
     with a page that is not JSON; ``delay`` waits *seconds* first; ``twice`` delivers the request twice and answers the
-    second time's answer; ``crash`` calls *crash* (which kills and restarts the server, or kills the client) and resets the
+    second time's answer; ``edit-request`` and ``edit-answer`` let *edit* change the body on its way; ``crash`` calls *crash* (which kills and restarts the server, or kills the client) and resets the
     connection; ``crash-late`` lets the server do the work before.
     """
 
@@ -56,6 +58,7 @@ class Fault:
     status: int = 503
     headers: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+    edit: Callable[[bytes], bytes] = bytes
     crash: Callable[[], None] | None = None
 
 
@@ -194,6 +197,11 @@ class _Handler(BaseHTTPRequestHandler):
             case "twice":
                 self._forward(body)
                 self._answer(*self._forward(body))
+            case "edit-request":
+                self._answer(*self._forward(fault.edit(body)))
+            case "edit-answer":
+                status, headers, answer = self._forward(body)
+                self._answer(status, headers, fault.edit(answer))
             case "crash" | "crash-late":
                 if fault.action == "crash-late":
                     self._forward(body)
@@ -209,7 +217,9 @@ class _Handler(BaseHTTPRequestHandler):
         address = urlsplit(self.server.proxy.upstream())
         connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=120)
         try:
-            headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP}
+            # The length is that of the body as it goes on, which a fault may have changed.
+            dropped = _HOP_BY_HOP | {"content-length"}
+            headers = {name: value for name, value in self.headers.items() if name.lower() not in dropped}
             connection.request(self.command, self.path, body=body or None, headers=headers)
             response = connection.getresponse()
             answer = {name: value for name, value in response.getheaders() if name.lower() not in _HOP_BY_HOP}

@@ -58,7 +58,8 @@ class NucleusAppendItemsOperator(NucleusUploadOperator, NucleusStartingOperator)
     :param asynchronous: has no meaning here: items are always taken in by jobs
     :param chunk_rows: items of one job
     :param concurrency: requests in flight while files are sent
-    :param max_error_rate: share of bad rows, 0 to 1, that is tolerated (templated)
+    :param max_error_rate: share of bad rows, 0 to 1, that is tolerated; rows that the server refuses or does not account for are
+        among them (templated)
     :param quarantine: file for the bad rows with their reasons, ``.jsonl`` or ``.parquet``; that of a mapped task has
         ``.map<map index>`` before its suffix (templated)
     :param validate_only: whether to check and report without sending anything (templated)

@@ -216,7 +216,7 @@ class NucleusUploadOperator(NucleusWaitingOperator):
 
     def _result(self, summary: UploadSummary) -> dict[str, Any]:
         result = _small(summary.to_dict())
-        for name in ("processed", "ignored", "rejected", "errored"):
+        for name in ("processed", "ignored", "rejected", "errored", "unaccounted"):
             Stats.incr(f"nucleus.upload.{name}", result[name], tags={"kind": result["kind"]})
         return checked_xcom(result)
 
@@ -237,7 +237,7 @@ class NucleusUploadAnnotationsOperator(NucleusUploadOperator):
 
     The input is checked completely before anything is sent; a retry sends only what the server does not have yet, and waits for
     the jobs that an earlier try started. Returns the account of all rows: ``rows``, ``rejected``, ``duplicates``, ``sent``,
-    ``processed``, ``ignored``, ``errored``, ``jobs``, ``quarantine`` and more
+    ``processed``, ``ignored``, ``errored``, ``unaccounted``, ``jobs``, ``quarantine`` and more
     (:class:`~airflow_provider_nucleus.client.uploads.UploadSummary`).
 
     :param dataset_id: id of the dataset (templated)
@@ -250,7 +250,8 @@ class NucleusUploadAnnotationsOperator(NucleusUploadOperator):
     :param asynchronous: whether rows are handed over as files and stored by jobs, rather than sent in requests
     :param chunk_rows: rows of one job or round of requests; a retry repeats at most one chunk
     :param concurrency: requests in flight when not asynchronous
-    :param max_error_rate: share of bad rows, 0 to 1, that is tolerated (templated)
+    :param max_error_rate: share of bad rows, 0 to 1, that is tolerated; rows that the server refuses or does not account for are
+        among them (templated)
     :param quarantine: file for the bad rows with their reasons, ``.jsonl`` or ``.parquet``; that of a mapped task has
         ``.map<map index>`` before its suffix (templated)
     :param validate_only: whether to check and report without sending anything (templated)
@@ -309,7 +310,8 @@ class NucleusUploadPredictionsOperator(NucleusUploadOperator):
     :param asynchronous: whether rows are handed over as files and stored by jobs, rather than sent in requests
     :param chunk_rows: rows of one job or round of requests; a retry repeats at most one chunk
     :param concurrency: requests in flight when not asynchronous
-    :param max_error_rate: share of bad rows, 0 to 1, that is tolerated (templated)
+    :param max_error_rate: share of bad rows, 0 to 1, that is tolerated; rows that the server refuses or does not account for are
+        among them (templated)
     :param quarantine: file for the bad rows with their reasons, ``.jsonl`` or ``.parquet``; that of a mapped task has
         ``.map<map index>`` before its suffix (templated)
     :param validate_only: whether to check and report without sending anything (templated)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import replace
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from airflow_provider_nucleus.client.uploads.outcomes import (
     Refusals,
     as_status,
     bad_end,
-    job_counts,
+    blamed,
     job_rows,
     report_refusals,
     settle,
@@ -22,7 +23,6 @@ from airflow_provider_nucleus.client.uploads.proving import missing_row
 from airflow_provider_nucleus.client.uploads.quarantine import Quarantine
 from airflow_provider_nucleus.client.uploads.summary import UploadSummary
 from airflow_provider_nucleus.exceptions import NucleusError, NucleusNotFoundError, NucleusUploadError
-from airflow_provider_nucleus.schema.jobs import JobState, JobStatus
 
 if TYPE_CHECKING:
     import logging
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.client.uploads.encoding import Encoder
     from airflow_provider_nucleus.client.uploads.ledger import OpenChunk, Record
     from airflow_provider_nucleus.client.uploads.target import UploadOptions, UploadTarget
+    from airflow_provider_nucleus.schema.jobs import JobStatus
     from airflow_provider_nucleus.schema.rows import SourceRow
 
 __all__ = ["Collector", "see"]
@@ -73,8 +74,7 @@ class Collector:
     ) -> UploadSummary:
         """Make the account from what reading the input gave and what became of the chunks."""
         counts = dict(totals or {})
-        known = sum(counts.get(name, 0) for name in ("processed", "ignored", "errored"))
-        bad = account["rejected"] + counts.get("errored", 0)
+        bad = account["rejected"] + counts.get("errored", 0) + counts.get("unaccounted", 0)
         return UploadSummary(
             kind=self._target.kind,
             dataset_id=self._target.dataset_id,
@@ -86,7 +86,7 @@ class Collector:
             processed=counts.get("processed", 0),
             ignored=counts.get("ignored", 0),
             errored=counts.get("errored", 0),
-            unaccounted=max(counts.get("sent", 0) - known, 0),
+            unaccounted=counts.get("unaccounted", 0),
             chunks=counts.get("chunks", 0),
             jobs=list(jobs or ()),
             quarantine=account["quarantine"],
@@ -114,17 +114,9 @@ class Collector:
                     self._refusals.add(errors)
                 continue
             assert status is not None
-            counts = job_counts(status)
-            clean = status.state is JobState.SUCCEEDED and counts is not None and not counts.errored
-            errors = [] if clean else self._client.send(job_errors(chunk.job_id))
-            counts = settle(status, chunk.rows, errors, self._refusals)
-            record.accept(
-                chunk.digest,
-                chunk.rows,
-                processed=counts.processed,
-                ignored=counts.ignored,
-                errored=counts.errored,
-            )
+            ask = partial(self._client.send, job_errors(chunk.job_id))
+            counts = settle(status, chunk.rows, ask, self._refusals, self._log)
+            record.accept(chunk.digest, chunk.rows, **asdict(counts))
         return failed
 
     def _status_of(self, job_id: str, statuses: dict[str, Any]) -> JobStatus | None:
@@ -177,14 +169,14 @@ class Collector:
         return named.take(row["reference_id"], row.get("annotation_id")) is not None
 
     def with_report(self, summary: UploadSummary, fingerprint: str | None) -> UploadSummary:
-        """Write the quarantine file again, with the rows the server refused, and return the summary that names it.
+        """Write the quarantine file again, with what the server refused or left out, and return the summary that names it.
 
         `fingerprint` is that of the input whose rows were sent. An input that is gone, damaged or another one by now takes those
         rows with it: the file stays as it is then, and only the reasons are known. That is no reason to fail: the rows are stored.
         """
         first = tuple(self._refusals.first(_FIRST_ERRORS))
-        for reason in first:
-            self._log.warning("Refused by the server: %s", reason)
+        for reason in map(blamed, first):
+            self._log.warning("%s%s", reason[0].upper(), reason[1:])
         where = summary.quarantine
         if self._options.quarantine is not None:
             self._log.info(
@@ -227,7 +219,7 @@ class Collector:
             )
         if summary.error_rate <= self._options.max_error_rate:
             return summary
-        bad = summary.rejected + summary.errored
+        bad = summary.rejected + summary.errored + summary.unaccounted
         first = f" First: {summary.first_errors[0]}." if summary.first_errors else ""
         raise NucleusUploadError(
             f"Upload of {self._target}: {bad:,} of {summary.rows:,} rows are bad ({summary.error_rate:.2%}, allowed "
@@ -237,7 +229,8 @@ class Collector:
             job_ids=summary.jobs,
             conn_id=self._client.config.conn_id,
             hint=see(
-                summary.quarantine, "The good rows are stored. A retry offers only the refused chunks again."
+                summary.quarantine,
+                "The good rows are stored. A retry offers only the chunks with rows that were refused or not accounted for again.",
             ),
         )
 

@@ -5,7 +5,9 @@ At most one chunk is in an unknown state at any time: that is what bounds the ro
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import json
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
 
@@ -13,7 +15,7 @@ from airflow_provider_nucleus.client.calls.items import MAX_FILES_PER_REQUEST
 from airflow_provider_nucleus.client.calls.jobs import job_errors, job_status
 from airflow_provider_nucleus.client.content import FileContent
 from airflow_provider_nucleus.client.uploads.ledger import OpenChunk, Record
-from airflow_provider_nucleus.client.uploads.outcomes import Counts, Refusals, bad_end, settle
+from airflow_provider_nucleus.client.uploads.outcomes import Counts, Refusals, accounted, bad_end, settle
 from airflow_provider_nucleus.client.uploads.proving import sample
 from airflow_provider_nucleus.client.uploads.requests import (
     LINES_PER_REQUEST,
@@ -26,7 +28,7 @@ from airflow_provider_nucleus.client.uploads.requests import (
 from airflow_provider_nucleus.client.uploads.sending import Sender
 from airflow_provider_nucleus.client.uploads.starting import JobStarter
 from airflow_provider_nucleus.exceptions import NucleusError, NucleusJobTimeout, NucleusUploadError
-from airflow_provider_nucleus.schema.jobs import Job, JobState, JobStatus, RowError
+from airflow_provider_nucleus.schema.jobs import Job, JobStatus, RowError
 
 if TYPE_CHECKING:
     import logging
@@ -150,15 +152,12 @@ class Delivery:
         self._save()
 
     def _by_requests(self, chunk: Chunk, pieces: Iterator[_Piece]) -> None:
-        processed = ignored = errored = sent = 0
+        counts, sent = Counts(), 0
         for piece, answer in self._sender.run(pieces):
-            counts = self._outcome(answer, piece)
-            processed += counts.processed
-            ignored += counts.ignored
-            errored += counts.errored
+            counts += self._outcome(answer, piece)
             sent += len(piece.lines)
             self._meter.at(self._done + sent)
-        self._record.accept(chunk.digest, chunk.rows, processed=processed, ignored=ignored, errored=errored)
+        self._record.accept(chunk.digest, chunk.rows, **asdict(counts))
         self._save()
 
     @property
@@ -178,7 +177,10 @@ class Delivery:
         if isinstance(answer, Job):
             return self._images_outcome(answer, piece)
         self._refusals.add(answer.errors)
-        return Counts(answer.processed, answer.ignored, len(answer.errors))
+        counts = Counts(answer.processed, answer.ignored, len(answer.errors))
+        first = json.loads(piece.lines[0])
+        what = f"the request that begins with a row of {first.get('reference_id') or first.get('item_id')!r}"
+        return accounted(counts, len(piece.lines), what, self._refusals, self._log)
 
     def _started(self, job: Job) -> Job:
         """Know of a job from the answer on, although its turn to be waited for is later: whoever stops the upload asks."""
@@ -189,11 +191,9 @@ class Delivery:
         """Wait for the job that takes in at most ten images; there is one per request."""
         status = self._ended(job.job_id, len(piece.lines))
         self._image_jobs.discard(job.job_id)
-        errors: list[str] = []
-        if status.state is not JobState.SUCCEEDED:
-            errors = self._client.send(job_errors(job.job_id))
+        errors = partial(self._client.send, job_errors(job.job_id))
         if (wrong := bad_end(job.job_id, status)) is not None:
-            reasons = "; ".join(RowError.from_wire(text).reason for text in errors[:3])
+            reasons = "; ".join(RowError.from_wire(text).reason for text in errors()[:3])
             raise NucleusUploadError(
                 f"Of the jobs that take in images, {wrong}, with {len(piece.lines)} images"
                 f"{f'. First row errors: {reasons}' if reasons else ''}.",
@@ -201,7 +201,7 @@ class Delivery:
                 conn_id=self._client.config.conn_id,
                 hint="A retry sends these images again.",
             )
-        return settle(status, len(piece.lines), errors, self._refusals)
+        return settle(status, len(piece.lines), errors, self._refusals, self._log)
 
     def _ended(self, job_id: str, images: int) -> JobStatus:
         """Wait until the job is over; NucleusJobTimeout after ``job_timeout`` seconds."""

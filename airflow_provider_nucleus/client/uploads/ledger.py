@@ -34,7 +34,7 @@ DIGEST_CHARS = 12
 """Characters of a chunk digest in the record: 72 bits, so a billion chunks do not collide."""
 
 KEY = "nucleus_upload"
-VERSION = 3
+VERSION = 4
 
 
 class StateStore(Protocol):
@@ -84,13 +84,17 @@ class OpenChunk:
 
 
 class FlawedChunk(NamedTuple):
-    """A chunk the server took in part. It is not offered again unless the upload fails because of it."""
+    """A chunk the server took in part, or does not wholly account for.
+
+    It is not offered again unless the upload fails because of it.
+    """
 
     digest: str
     rows: int
     processed: int
     ignored: int
     errored: int
+    unaccounted: int
 
 
 class TakenChunks(NamedTuple):
@@ -108,7 +112,7 @@ class Record:
 
     `destination` says where the rows went; whatever else is recorded is true of that place alone.
     `accepted` concatenates the digests of the chunks the server took whole; their outcomes are in `taken`, in the same order.
-    `flawed` are those of which it refused rows, and `refused` some of its words about them. `open` are those under way. `input`
+    `flawed` are those with rows that it refused or does not account for, and `refused` some of the reasons. `open` are those under way. `input`
     is what reading it gave (rows, rejected, duplicates, quarantine, first reasons). `summary` is set once all is done.
     """
 
@@ -152,11 +156,20 @@ class Record:
         """Return the chunk if it is under way."""
         return next((chunk for chunk in self.open if chunk.digest == digest), None)
 
-    def accept(self, digest: str, rows: int, *, processed: int, ignored: int, errored: int = 0) -> None:
+    def accept(
+        self,
+        digest: str,
+        rows: int,
+        *,
+        processed: int,
+        ignored: int,
+        errored: int = 0,
+        unaccounted: int = 0,
+    ) -> None:
         """Note what became of a chunk; it is no longer under way."""
         self.open = [chunk for chunk in self.open if chunk.digest != digest]
-        if errored:
-            self.flawed.append(FlawedChunk(digest, rows, processed, ignored, errored))
+        if errored or unaccounted:
+            self.flawed.append(FlawedChunk(digest, rows, processed, ignored, errored, unaccounted))
             return
         self._take(digest, TakenChunks(1, rows, processed, ignored))
 
@@ -194,13 +207,15 @@ class Record:
 
     @property
     def totals(self) -> dict[str, int]:
-        """What became of the rows of all chunks, with refused rows and those under way."""
+        """What became of the rows of all chunks, refused ones included; of those under way nothing is accounted for."""
         ended = [*self.taken, *(TakenChunks(1, *chunk[1:4]) for chunk in self.flawed)]
+        under_way = sum(chunk.rows for chunk in self.open)
         return {
-            "sent": sum(run.chunks * run.rows for run in ended) + sum(chunk.rows for chunk in self.open),
+            "sent": sum(run.chunks * run.rows for run in ended) + under_way,
             "processed": sum(run.chunks * run.processed for run in ended),
             "ignored": sum(run.chunks * run.ignored for run in ended),
             "errored": sum(chunk.errored for chunk in self.flawed),
+            "unaccounted": sum(chunk.unaccounted for chunk in self.flawed) + under_way,
             "chunks": sum(run.chunks for run in ended) + len(self.open),
         }
 

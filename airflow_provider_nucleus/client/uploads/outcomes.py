@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.exceptions import NucleusValidationError
@@ -12,6 +12,7 @@ from airflow_provider_nucleus.schema.batches import batches_of
 from airflow_provider_nucleus.schema.jobs import JobState, JobStatus, RowError
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Callable, Iterable, Iterator
 
     from airflow_provider_nucleus.client.uploads.encoding import Encoder
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
 __all__ = [
     "Counts",
     "Refusals",
+    "accounted",
     "as_status",
     "bad_end",
+    "blamed",
     "job_counts",
     "job_rows",
     "report_refusals",
@@ -36,13 +39,25 @@ _KEPT = 50_000
 """Refused rows whose reasons are kept; beyond it they are only counted."""
 
 
+_UNACCOUNTED = "not accounted for by the server: "
+
+
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What the server says it did with the rows of a chunk."""
+    """What the server says it did with the rows of a chunk, and of how many it says nothing."""
 
     processed: int = 0
     ignored: int = 0
     errored: int = 0
+    unaccounted: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            self.processed + other.processed,
+            self.ignored + other.ignored,
+            self.errored + other.errored,
+            self.unaccounted + other.unaccounted,
+        )
 
 
 def as_status(value: Any) -> JobStatus:
@@ -179,22 +194,47 @@ class Refusals:
             yield from reasons
 
 
-def settle(status: JobStatus, rows: int, errors: list[str], refusals: Refusals) -> Counts:
-    """Return what a job that ended did with its rows, and note what it refused.
+def settle(
+    status: JobStatus, rows: int, errors: Callable[[], list[str]], refusals: Refusals, log: logging.Logger
+) -> Counts:
+    """Return what a job that ended did with its rows, and note what it refused or says nothing about.
 
-    Without counts from the server every row without an error counts as processed, but none of a job that ended badly. A job that
-    did not succeed refused at least one thing, whatever its counts say.
+    `errors` asks for the job's row errors, which a job that counts every row as stored has none of. A message without counts,
+    which the contract's uploads always have, accounts for no row but those that an error is about. A job that did not succeed
+    refused at least one thing, whatever its counts say.
     """
-    refusals.add(errors)
-    counts = job_counts(status)
-    if counts is None:
-        stored = 0 if bad_end(status.job_id, status) else max(rows - len(errors), 0)
-        counts = Counts(processed=stored, errored=rows - stored)
-    if status.state is not JobState.SUCCEEDED:
-        if not errors:
-            refusals.add([status.final_error or f"job {status.job_id} ended as {status.status}"])
-        counts = Counts(counts.processed, counts.ignored, counts.errored or max(len(errors), 1))
-    return counts
+    found = job_counts(status) or Counts()
+    left = rows - found.processed - found.ignored
+    succeeded = status.state is JobState.SUCCEEDED
+    texts = [] if succeeded and not found.errored and left <= 0 else errors()
+    if not succeeded and not texts:
+        texts = [status.final_error or f"job {status.job_id} ended as {status.status}"]
+    refusals.add(texts)
+    # A row that an error is about is accounted for, even where the counts leave it out.
+    found = replace(found, errored=max(found.errored, min(len(texts), left)))
+    counts = accounted(found, rows, f"job {status.job_id}", refusals, log)
+    return counts if succeeded or counts.errored else replace(counts, errored=len(texts))
+
+
+def accounted(counts: Counts, rows: int, what: str, refusals: Refusals, log: logging.Logger) -> Counts:
+    """Return counts with the rows of *what* that they leave out, and note that: nobody knows whether those are stored.
+
+    Counts of more rows than were sent are only told: each row is in them, and which of them is there twice nobody can say.
+    """
+    known = counts.processed + counts.ignored + counts.errored
+    if known > rows:
+        log.warning(
+            "The server accounts for %d rows of %s, which has %d: its counts are too high", known, what, rows
+        )
+    if known >= rows:
+        return counts
+    refusals.add([f"{_UNACCOUNTED}{rows - known:,} of the {rows:,} rows of {what}; it counts {known:,}"])
+    return replace(counts, unaccounted=rows - known)
+
+
+def blamed(reason: str) -> str:
+    """Say of a reason whose it is: the server's for refusing a row, ours where the server says nothing of it."""
+    return reason if reason.startswith(_UNACCOUNTED) else f"refused by the server: {reason}"
 
 
 def report_refusals(
@@ -214,10 +254,8 @@ def report_refusals(
                 continue
             reason = refusals.take(wire.get("reference_id"), wire.get("annotation_id"))
             if reason is not None:
-                quarantine.add(batch.source, number, f"refused by the server: {reason}", row)
+                quarantine.add(batch.source, number, blamed(reason), row)
     for reason in refusals.rest():
-        quarantine.add("", 0, f"refused by the server: {reason}", None)
+        quarantine.add("", 0, blamed(reason), None)
     if refusals.dropped:
-        quarantine.add(
-            "", 0, f"refused by the server: {refusals.dropped} more rows whose reasons were not kept", None
-        )
+        quarantine.add("", 0, blamed(f"{refusals.dropped} more rows whose reasons were not kept"), None)

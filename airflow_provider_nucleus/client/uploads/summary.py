@@ -15,7 +15,8 @@ __all__ = ["UploadSummary"]
 class UploadSummary:
     """The account of an upload; every row of the input is in exactly one of the counts that follow it.
 
-    ``rows = rejected + sent`` (when anything was sent at all), ``sent = processed + ignored + errored + unaccounted``.
+    ``rows = rejected + sent`` (when anything was sent at all), ``sent = processed + ignored + errored + unaccounted``, unless
+    the server counts more rows than it was given, which the log says then.
     """
 
     kind: str
@@ -36,13 +37,13 @@ class UploadSummary:
     errored: int = 0
     """Rows the server refused."""
     unaccounted: int = 0
-    """Rows sent that the server's own counts do not mention."""
+    """Rows sent that the server's own counts leave out, job by job and request by request: whether they are stored is unknown."""
     chunks: int = 0
     jobs: list[str] = field(default_factory=list)
     quarantine: str | None = None
     validate_only: bool = False
     error_rate: float = 0.0
-    """(rejected + errored) / rows."""
+    """(rejected + errored + unaccounted) / rows."""
     first_errors: list[str] = field(default_factory=list)
     """The first few reasons, for a log or message; the quarantine file has them all."""
 

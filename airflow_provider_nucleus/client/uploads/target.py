@@ -54,7 +54,7 @@ class UploadOptions:
     - `chunk_rows`: rows of one ledger entry, which is one job (asynchronous, default 200,000, up to 2 % fewer so that jobs differ
       in size) or one round of requests (synchronous, default 40,000). A retry repeats at most one chunk.
     - `max_error_rate`: share of bad rows (0 to 1) that is tolerated. Above it nothing is sent, or, when it is the server that
-      refuses rows, the upload fails after everything was sent and reported.
+      refuses rows or does not account for them, the upload fails after everything was sent and reported.
     - `quarantine`: file for the bad rows (``.jsonl`` or ``.parquet``), text or any object with ``open()``.
     - `validate_only`: check and report, send nothing.
     - `stable_ids`: give rows without an annotation id (lines, polygons, cuboids) one made from their content, so that sending

@@ -19,6 +19,7 @@ from airflow_provider_nucleus.client.retry import RetryPolicy
 from airflow_provider_nucleus.client.sync import NucleusClient
 from airflow_provider_nucleus.client.uploads import MemoryState, Upload, UploadOptions, UploadTarget
 from airflow_provider_nucleus.sources import open_rows
+from tests.faults import Fault, FaultyNucleus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -132,6 +133,45 @@ def bench(nucleus, tmp_path: Path) -> Iterator[Bench]:
         bench.upload(items, kind="items").run()
         yield bench
         assert list(folder.iterdir()) == [], "a temporary folder was left behind"
+
+
+START = r"POST .*/annotate\?async=1"
+SYNC = r"POST .*/annotate$"
+PUT = r"PUT "
+
+
+class Stage:
+    """A bench behind a faulty proxy."""
+
+    def __init__(self, bench: Bench, proxy: FaultyNucleus) -> None:
+        self.bench = bench
+        self.proxy = proxy
+        self.client = self.new_client()
+
+    def new_client(self, **policy) -> NucleusClient:
+        return self.bench.client_at(
+            self.proxy.url, retry=RetryPolicy(**({"attempts": 3, "base": 0.01} | policy))
+        )
+
+    def faults(self, *faults: Fault) -> None:
+        self.proxy.faults[:] = faults
+        self.proxy._hits.clear()
+
+    def upload(self, rows, **options):
+        return self.bench.upload(rows, client=self.client, **options)
+
+    def sent_rows(self) -> int:
+        """Rows that travelled in bodies, repetitions included."""
+        bodies = [seen.body for seen in self.proxy.requests(f"{SYNC}|{PUT}")]
+        return sum(body.count(b'"type"') for body in bodies)
+
+
+@pytest.fixture
+def stage(bench: Bench, nucleus) -> Iterator[Stage]:
+    with FaultyNucleus(lambda: nucleus.base_url, keep_bodies=True) as proxy:
+        stage = Stage(bench, proxy)
+        yield stage
+        stage.client.close()
 
 
 @pytest.fixture

@@ -189,7 +189,7 @@ def test_what_went_elsewhere_counts_for_nothing_here(progress, states, _, genera
 def test_refused_rows_nobody_reported_are_offered_again(progress):
     """The reasons went with the process that heard them; a finished upload has reported them."""
     record = a_record(progress, 0)
-    record.flawed = [FlawedChunk("f" * 12, 10, 8, 1, 1)]
+    record.flawed = [FlawedChunk("f" * 12, 10, 8, 1, 1, 0)]
 
     same = {"fingerprint": "f1", "destination": "here", "generation": 1, "policies": DEFAULTS}
     decision = decide(record, {}, **same)

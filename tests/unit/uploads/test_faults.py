@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 
 from airflow_provider_nucleus.client.calls.jobs import job_status
-from airflow_provider_nucleus.client.retry import RetryPolicy
 from airflow_provider_nucleus.client.uploads import MemoryState
 from airflow_provider_nucleus.client.uploads.decision import Remote
 from airflow_provider_nucleus.exceptions import (
@@ -19,52 +18,11 @@ from airflow_provider_nucleus.exceptions import (
     NucleusRequestError,
     NucleusUploadError,
 )
-from tests.faults import Fault, FaultyNucleus
-from tests.unit.uploads.conftest import Bench, box, boxes
+from tests.faults import Fault
+from tests.unit.uploads.conftest import PUT, START, SYNC, Stage, box, boxes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-    from airflow_provider_nucleus.client.sync import NucleusClient
-
-START = r"POST .*/annotate\?async=1"
-SYNC = r"POST .*/annotate$"
-PUT = r"PUT "
-
-
-class Stage:
-    """A bench behind a faulty proxy."""
-
-    def __init__(self, bench: Bench, proxy: FaultyNucleus) -> None:
-        self.bench = bench
-        self.proxy = proxy
-        self.client = self.new_client()
-
-    def new_client(self, **policy) -> NucleusClient:
-        return self.bench.client_at(
-            self.proxy.url, retry=RetryPolicy(**({"attempts": 3, "base": 0.01} | policy))
-        )
-
-    def faults(self, *faults: Fault) -> None:
-        self.proxy.faults[:] = faults
-        self.proxy._hits.clear()
-
-    def upload(self, rows, **options):
-        return self.bench.upload(rows, client=self.client, **options)
-
-    def sent_rows(self) -> int:
-        """Rows that travelled in bodies, repetitions included."""
-        bodies = [seen.body for seen in self.proxy.requests(f"{SYNC}|{PUT}")]
-        return sum(body.count(b'"type"') for body in bodies)
-
-
-@pytest.fixture
-def stage(bench: Bench, nucleus) -> Iterator[Stage]:
-    with FaultyNucleus(lambda: nucleus.base_url, keep_bodies=True) as proxy:
-        stage = Stage(bench, proxy)
-        yield stage
-        stage.client.close()
 
 
 def each_once(stage: Stage, count: int) -> None:

@@ -29,7 +29,7 @@ def test_a_record_survives_being_saved():
         fingerprint="f",
         destination="annotations to dataset ds_1",
         accepted=digest(1) + digest(2),
-        flawed=[FlawedChunk(digest(3), 5, 3, 1, 1)],
+        flawed=[FlawedChunk(digest(3), 5, 2, 1, 1, 1)],
         refused=["Item with id x doesn't exist"],
         open=[
             OpenChunk(digest(4), 7, "2026-01-01T00:00:00.000Z", "job_1", proof=[{"reference_id": "i"}]),
@@ -47,7 +47,7 @@ def test_a_record_survives_being_saved():
 def test_digests_are_found_whole_only():
     """A digest that happens to span two neighbours is not accepted."""
     record = Record(
-        accepted="a" * 6 + "b" * 6 + "c" * 6 + "d" * 6, flawed=[FlawedChunk("f" * 12, 1, 0, 0, 1)]
+        accepted="a" * 6 + "b" * 6 + "c" * 6 + "d" * 6, flawed=[FlawedChunk("f" * 12, 1, 0, 0, 1, 0)]
     )
 
     assert record.has("a" * 6 + "b" * 6)
@@ -61,11 +61,18 @@ def test_accepting_moves_a_chunk_and_adds_its_counts():
     """A whole chunk joins the accepted, one with refused rows the flawed; neither is under way any longer."""
     record = Record(open=[OpenChunk(digest(1), 10, job_id="j1"), OpenChunk(digest(2), 10, job_id="j2")])
     record.accept(digest(1), 10, processed=9, ignored=1)
-    record.accept(digest(2), 10, processed=5, ignored=3, errored=2)
+    record.accept(digest(2), 10, processed=5, ignored=2, errored=2, unaccounted=1)
 
     assert record.open == []
     assert record.accepted == digest(1)
-    assert record.totals == {"sent": 20, "processed": 14, "ignored": 4, "errored": 2, "chunks": 2}
+    assert record.totals == {
+        "sent": 20,
+        "processed": 14,
+        "ignored": 3,
+        "errored": 2,
+        "unaccounted": 1,
+        "chunks": 2,
+    }
 
 
 def test_chunks_of_another_input_are_forgotten_with_their_counts():
@@ -78,8 +85,22 @@ def test_chunks_of_another_input_are_forgotten_with_their_counts():
 
     assert record.accepted == digest(0) + digest(3) + digest(5)
     assert record.taken == [TakenChunks(3, 10, 10, 0)]
-    assert record.totals == {"sent": 30, "processed": 30, "ignored": 0, "errored": 0, "chunks": 3}
-    assert forgotten.totals == {"sent": 30, "processed": 29, "ignored": 1, "errored": 0, "chunks": 3}
+    assert record.totals == {
+        "sent": 30,
+        "processed": 30,
+        "ignored": 0,
+        "errored": 0,
+        "unaccounted": 0,
+        "chunks": 3,
+    }
+    assert forgotten.totals == {
+        "sent": 30,
+        "processed": 29,
+        "ignored": 1,
+        "errored": 0,
+        "unaccounted": 0,
+        "chunks": 3,
+    }
 
 
 @pytest.mark.parametrize(
@@ -110,6 +131,7 @@ def test_the_record_is_small(rows, chunk, state):
         {"v": 99},
         {"v": 1},
         {"v": 2},
+        {"v": 3},
         Record().to_json() | {"open": [[1]]},
         Record().to_json() | {"accepted": 1, "taken": []},
         Record().to_json() | {"accepted": digest(1), "taken": [[2, 10, 10, 0]]},
