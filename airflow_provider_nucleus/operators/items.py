@@ -11,7 +11,7 @@ from airflow_provider_nucleus.client.uploads import UploadTarget
 from airflow_provider_nucleus.client.uploads.unnamed import certainly_before, unnamed_job
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusValidationError
 from airflow_provider_nucleus.links.nucleus import NucleusDatasetLink, NucleusJobLink
-from airflow_provider_nucleus.operators.rows import RowSource, as_mapping, as_path
+from airflow_provider_nucleus.operators.rows import RowSource, as_folder, as_mapping, as_path
 from airflow_provider_nucleus.operators.starting import NucleusStartingOperator
 from airflow_provider_nucleus.operators.uploads import NucleusUploadOperator
 from airflow_provider_nucleus.schema.scenes import LidarScene
@@ -38,7 +38,8 @@ class NucleusAppendItemsOperator(NucleusUploadOperator, NucleusStartingOperator)
     """Append images, or lidar scenes, to a dataset.
 
     Images are rows with ``reference_id`` and ``image_url``, or the images of a COCO file. An ``image_url`` with a scheme
-    (``https``, ``s3``, ``gs``) stays where it is; any other is a file of the worker, whose bytes are sent. Works as
+    (``https``, ``s3``, ``gs``) stays where it is; any other is a file of the worker, whose bytes are sent if it is an image below
+    `image_folder`, and else a bad row: what rows say does not open other files. Works as
     :class:`~airflow_provider_nucleus.operators.uploads.NucleusUploadAnnotationsOperator` does and returns the same account; an
     item that exists is ignored, or replaced with `update`.
 
@@ -50,7 +51,8 @@ class NucleusAppendItemsOperator(NucleusUploadOperator, NucleusStartingOperator)
     :param dataset_id: id of the dataset (templated)
     :param source: path or URL of a file, a folder or a glob, or a list of them; or a short list of rows (templated)
     :param kind: what is appended: ``images`` or ``lidar_scenes``
-    :param image_folder: folder or URL that is put before image locations which are relative paths (templated)
+    :param image_folder: folder or URL that is put before image locations which are relative paths; files of the worker are sent
+        from below this folder only (templated)
     :param format: ``jsonl``, ``json``, ``coco`` or ``parquet``; ``auto`` finds out per file (templated)
     :param mapping: how foreign rows become ours, with any of ``fields`` and ``reference_id``
         (:class:`~airflow_provider_nucleus.sources.mapping.RowMapping`) (templated)
@@ -102,6 +104,10 @@ class NucleusAppendItemsOperator(NucleusUploadOperator, NucleusStartingOperator)
         """Return the dataset."""
         return UploadTarget("items", self.dataset_id)
 
+    def file_folder(self) -> str | None:
+        """Return the folder of images."""
+        return as_folder(self.image_folder, name="image_folder")
+
     def row_source(self) -> RowSource:
         """Return the rows of items."""
         return RowSource(
@@ -109,7 +115,7 @@ class NucleusAppendItemsOperator(NucleusUploadOperator, NucleusStartingOperator)
             kind="items",
             format=self.format,
             mapping=as_mapping(self.mapping),
-            image_folder=None if is_blank(self.image_folder) else str(self.image_folder),
+            folder=self.file_folder(),
         )
 
     def execute(self, context: Context) -> dict[str, Any]:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+from airflow_provider_nucleus.client.local_files import local_path
 from airflow_provider_nucleus.exceptions import NucleusConfigError
-from airflow_provider_nucleus.schema.batches import RowBatch, RowStream
+from airflow_provider_nucleus.schema.batches import ColumnRows, RowBatch, RowStream
+from airflow_provider_nucleus.schema.items import is_local_location
 from airflow_provider_nucleus.sources.files import find_parts, in_folder, in_glob, to_path
 from airflow_provider_nucleus.sources.fingerprint import fingerprint
 from airflow_provider_nucleus.sources.mapping import RowMapping
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.sources.opening import Kind
 
-__all__ = ["RowSource", "as_mapping", "as_path"]
+__all__ = ["RowSource", "as_folder", "as_mapping", "as_path"]
 
 
 def as_path(value: Any) -> Any:
@@ -37,6 +39,17 @@ def as_path(value: Any) -> Any:
     if isinstance(value, (list, tuple)) and all(isinstance(member, str) for member in value):
         return [as_path(member) for member in value]
     return value
+
+
+def as_folder(value: Any, *, name: str) -> str | None:
+    """Return the folder that an argument called *name* gives: its path on this machine, or its URL elsewhere; blanks are None."""
+    if is_blank(value):
+        return None
+    folder = str(value)
+    try:
+        return local_path(folder) if is_local_location(folder) else folder
+    except ValueError as error:
+        raise NucleusConfigError(f"{name} {folder!r} is no folder: {error}.", field=name) from None
 
 
 def as_mapping(value: Mapping[str, Any] | RowMapping | None) -> RowMapping:
@@ -60,8 +73,8 @@ def as_mapping(value: Mapping[str, Any] | RowMapping | None) -> RowMapping:
 class RowSource:
     """A source that can be read any number of times.
 
-    `ground_truth` is the COCO file that COCO results refer to; `image_folder` is put before image locations that are relative
-    paths.
+    `ground_truth` is the COCO file that COCO results refer to; `folder` is put before locations of images and masks that are
+    relative paths.
     """
 
     source: Any
@@ -70,7 +83,7 @@ class RowSource:
     mapping: RowMapping
     ground_truth: Any = None
     geometry: Any = "box"
-    image_folder: str | None = None
+    folder: str | None = None
 
     def rows(self) -> RowStream:
         """Open the source; every call starts from its first row."""
@@ -82,9 +95,9 @@ class RowSource:
             images=self.ground_truth,
             categories=self.ground_truth,
             geometry=self.geometry,
-            image_folder=self.image_folder,
+            image_folder=self.folder,
         )
-        return stream if self.kind != "items" or not self.image_folder else RowStream(self._placed(stream))
+        return stream if self.folder is None else RowStream(self._placed(stream, self.folder))
 
     def keep_apart(self, output: Any) -> None:
         """Raise NucleusConfigError if writing *output* (None: nothing) would replace an input, or become one of the next run.
@@ -114,16 +127,17 @@ class RowSource:
         """Return a digest that changes when other rows would come out."""
         truth = None if self.ground_truth is None else fingerprint(self.ground_truth)
         return fingerprint(
-            self.source, self.kind, self.format, repr(self.mapping), truth, self.geometry, self.image_folder
+            self.source, self.kind, self.format, repr(self.mapping), truth, self.geometry, self.folder
         )
 
-    def _placed(self, stream: RowStream) -> Iterator[RowBatch]:
-        """Put the image folder before relative locations; COCO's are complete already."""
-        assert self.image_folder is not None
+    def _placed(self, stream: RowStream, folder: str) -> Iterator[RowBatch]:
+        """Put the folder before relative locations; COCO's are complete already."""
+        name = "image_url" if self.kind == "items" else "mask_url"
         for batch in stream.batches():
-            for row in batch.rows:
-                if isinstance(location := row.get("image_url"), str):
-                    row["image_url"] = in_folder(self.image_folder, location)
+            columns = isinstance(batch.rows, ColumnRows) and name not in batch.rows.columns
+            for row in () if columns else batch.rows:
+                if isinstance(location := row.get(name), str):
+                    row[name] = in_folder(folder, location)
             yield batch
 
 

@@ -17,8 +17,9 @@ from airflow_provider_nucleus.links.nucleus import (
     NucleusJobLink,
     NucleusModelLink,
 )
-from airflow_provider_nucleus.operators.rows import RowSource, as_mapping, as_path
+from airflow_provider_nucleus.operators.rows import RowSource, as_folder, as_mapping, as_path
 from airflow_provider_nucleus.operators.waiting import ATTACHED, NucleusWaitingOperator
+from airflow_provider_nucleus.schema.items import is_local_location
 from airflow_provider_nucleus.tasks.arguments import coerced_flag, coerced_number
 from airflow_provider_nucleus.tasks.deferring import seconds
 from airflow_provider_nucleus.tasks.labels import MAP_LABEL, short_label
@@ -110,6 +111,10 @@ class NucleusUploadOperator(NucleusWaitingOperator):
     def row_source(self) -> RowSource:
         """Return where the rows come from, from the rendered arguments."""
 
+    @abstractmethod
+    def file_folder(self) -> str | None:
+        """Return the folder or URL of the files that rows name, from the rendered arguments."""
+
     def execute(self, context: Context) -> dict[str, Any]:
         """Check the rows, send what is missing, wait, and account for every row."""
         self.required(dataset_id=self.dataset_id, source=self.source)
@@ -199,6 +204,7 @@ class NucleusUploadOperator(NucleusWaitingOperator):
         return source.rows()
 
     def _options(self, quarantine: Any) -> UploadOptions:
+        folder = self.file_folder()
         return UploadOptions(
             update=coerced_flag(self.update, name="update"),
             asynchronous=self.asynchronous,
@@ -206,6 +212,8 @@ class NucleusUploadOperator(NucleusWaitingOperator):
             concurrency=self.concurrency,
             max_error_rate=coerced_number(self.max_error_rate, name="max_error_rate", low=0, high=1),
             quarantine=quarantine,
+            # What lies elsewhere is fetched by the server.
+            local_root=folder if folder is not None and is_local_location(folder) else None,
             validate_only=coerced_flag(self.validate_only, name="validate_only"),
             on_change=self.on_change,
             on_clear=self.on_clear,
@@ -246,6 +254,8 @@ class NucleusUploadAnnotationsOperator(NucleusUploadOperator):
     :param mapping: how foreign rows become ours, with any of ``fields``, ``labels``, ``scores``, ``reference_id`` and
         ``annotation_id`` (:class:`~airflow_provider_nucleus.sources.mapping.RowMapping`) (templated)
     :param geometry: what COCO annotations are sent as: ``box``, ``polygon`` or ``keypoints``
+    :param mask_folder: folder or URL that is put before mask locations which are relative paths; a mask that is a file of the
+        worker is sent from below this folder only, with ``asynchronous=False`` (templated)
     :param update: whether rows that exist are replaced, rather than ignored (templated)
     :param asynchronous: whether rows are handed over as files and stored by jobs, rather than sent in requests
     :param chunk_rows: rows of one job or round of requests; a retry repeats at most one chunk
@@ -265,20 +275,27 @@ class NucleusUploadAnnotationsOperator(NucleusUploadOperator):
     :param nucleus_conn_id: the Nucleus connection to use (templated)
     """
 
+    template_fields: Sequence[str] = (*NucleusUploadOperator.template_fields, "mask_folder")
     operator_extra_links: Sequence[BaseOperatorLink] = (NucleusDatasetLink(), NucleusJobLink())
 
     def __init__(
         self,
         *,
         geometry: Geometry = "box",
+        mask_folder: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.geometry = geometry
+        self.mask_folder = mask_folder
 
     def upload_target(self) -> UploadTarget:
         """Return the dataset."""
         return UploadTarget("annotations", self.dataset_id)
+
+    def file_folder(self) -> str | None:
+        """Return the folder of masks."""
+        return as_folder(self.mask_folder, name="mask_folder")
 
     def row_source(self) -> RowSource:
         """Return the rows of ground truth."""
@@ -288,6 +305,7 @@ class NucleusUploadAnnotationsOperator(NucleusUploadOperator):
             format=self.format,
             mapping=as_mapping(self.mapping),
             geometry=self.geometry,
+            folder=self.file_folder(),
         )
 
 
@@ -306,6 +324,8 @@ class NucleusUploadPredictionsOperator(NucleusUploadOperator):
     :param mapping: how foreign rows become ours, with any of ``fields``, ``labels``, ``scores``, ``reference_id`` and
         ``annotation_id`` (:class:`~airflow_provider_nucleus.sources.mapping.RowMapping`) (templated)
     :param geometry: what COCO results are sent as: ``box``, ``polygon`` or ``keypoints``
+    :param mask_folder: folder or URL that is put before mask locations which are relative paths; a mask that is a file of the
+        worker is sent from below this folder only, with ``asynchronous=False`` (templated)
     :param update: whether rows that exist are replaced, rather than ignored (templated)
     :param asynchronous: whether rows are handed over as files and stored by jobs, rather than sent in requests
     :param chunk_rows: rows of one job or round of requests; a retry repeats at most one chunk
@@ -325,7 +345,12 @@ class NucleusUploadPredictionsOperator(NucleusUploadOperator):
     :param nucleus_conn_id: the Nucleus connection to use (templated)
     """
 
-    template_fields: Sequence[str] = (*NucleusUploadOperator.template_fields, "model_id", "ground_truth")
+    template_fields: Sequence[str] = (
+        *NucleusUploadOperator.template_fields,
+        "mask_folder",
+        "model_id",
+        "ground_truth",
+    )
     operator_extra_links: Sequence[BaseOperatorLink] = (
         NucleusEvaluationLink(),
         NucleusDatasetLink(),
@@ -339,17 +364,23 @@ class NucleusUploadPredictionsOperator(NucleusUploadOperator):
         model_id: str,
         ground_truth: Any = None,
         geometry: Geometry = "box",
+        mask_folder: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.model_id = model_id
         self.ground_truth = ground_truth
         self.geometry = geometry
+        self.mask_folder = mask_folder
 
     def upload_target(self) -> UploadTarget:
         """Return dataset and model."""
         self.required(model_id=self.model_id)
         return UploadTarget("predictions", self.dataset_id, self.model_id)
+
+    def file_folder(self) -> str | None:
+        """Return the folder of masks."""
+        return as_folder(self.mask_folder, name="mask_folder")
 
     def row_source(self) -> RowSource:
         """Return the rows of predictions."""
@@ -360,6 +391,7 @@ class NucleusUploadPredictionsOperator(NucleusUploadOperator):
             mapping=as_mapping(self.mapping),
             ground_truth=as_path(self.ground_truth),
             geometry=self.geometry,
+            folder=self.file_folder(),
         )
 
 

@@ -113,9 +113,9 @@ def _parts_of(path: Any, name: str) -> list[Part]:
 
 
 def in_folder(folder: str, location: str) -> str:
-    """Return the path or URL of a location below *folder*; one that lies there already, is absolute or has a scheme stays."""
+    """Return the path or URL of a location below *folder*; one that lies there already, is absolute or an address stays."""
     folder = folder.rstrip("/")
-    if "://" in location or location.startswith(("/", f"{folder}/")):
+    if "://" in location or location[:5].lower() == "file:" or location.startswith(("/", f"{folder}/")):
         return location
     return f"{folder}/{location}"
 

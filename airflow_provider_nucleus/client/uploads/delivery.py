@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from airflow_provider_nucleus.client.call import Call
+    from airflow_provider_nucleus.client.local_files import LocalFiles
     from airflow_provider_nucleus.client.sync import NucleusClient
     from airflow_provider_nucleus.client.uploads.progress import ProgressMeter
     from airflow_provider_nucleus.client.uploads.spool import Chunk, Spool
@@ -62,6 +63,7 @@ class Delivery:
         target: UploadTarget,
         options: UploadOptions,
         *,
+        files: LocalFiles,
         record: Record,
         save: Callable[[], None],
         refusals: Refusals,
@@ -72,6 +74,7 @@ class Delivery:
         self._client = client
         self._target = target
         self._options = options
+        self._files = files
         self._record = record
         self._save = save
         self._refusals = refusals
@@ -169,9 +172,9 @@ class Delivery:
         if not piece.files:
             return rows_call(self._target, self._options, piece.lines, masks=piece.masks)
         if self._target.kind == "items":
-            call = local_images_call(self._target, self._options, piece.lines)
+            call = local_images_call(self._target, self._options, piece.lines, files=self._files)
             return replace(call, parse=lambda answer: self._started(call.parse(answer)))
-        return local_masks_call(self._target, self._options, piece.lines)
+        return local_masks_call(self._target, self._options, piece.lines, files=self._files)
 
     def _outcome(self, answer: UploadAnswer | Job, piece: _Piece) -> Counts:
         if isinstance(answer, Job):

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from itertools import repeat
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import unquote, urlsplit
 
+from airflow_provider_nucleus.client.local_files import LocalFiles
 from airflow_provider_nucleus.client.uploads.box_lines import box_lines
 from airflow_provider_nucleus.client.uploads.spool import Lines
 from airflow_provider_nucleus.exceptions import NucleusValidationError
@@ -40,7 +38,6 @@ __all__ = [
     "WireRow",
     "dump_line",
     "dumps",
-    "local_path",
     "stable_id",
 ]
 
@@ -117,15 +114,26 @@ class EncodedBatch:
 
 
 class Encoder:
-    """Turns rows of one kind into wire lines."""
+    """Turns rows of one kind into wire lines.
+
+    `files` are those that rows may name, none by default; `by_jobs` says that jobs will read the rows, which fetch no file of
+    this machine.
+    """
 
     def __init__(
-        self, kind: Kind, *, stable_ids: bool = True, ignore_unknown: bool = False, local_files: bool = True
+        self,
+        kind: Kind,
+        *,
+        stable_ids: bool = True,
+        ignore_unknown: bool = False,
+        files: LocalFiles | None = None,
+        by_jobs: bool = False,
     ) -> None:
         self.kind = kind
         self._stable_ids = stable_ids
         self._ignore_unknown = ignore_unknown
-        self._local_files = local_files
+        self._files = files or LocalFiles(None, masks=kind != "items")
+        self._by_jobs = by_jobs
         parsers: dict[str, Callable[..., Any]] = {
             "annotations": parse_annotation,
             "predictions": parse_prediction,
@@ -144,9 +152,9 @@ class Encoder:
         reference = wire.get("reference_id") or f"\x00{wire.get('item_id')}"
         local_file = None
         if kind == "mask":
-            if is_local_location(wire["mask_url"]):
+            if _is_local("mask_url", wire["mask_url"]):
                 local_file = wire["mask_url"]
-                self._check_local("mask_url", local_file, ".png")
+                self._check_mask("mask_url", local_file)
             return WireRow(wire, (reference, "\x00mask"), local_file)
         if kind in {"category", "multicategory"}:
             return WireRow(wire, (reference, "\x00category", wire.get("taxonomy_name")))
@@ -230,42 +238,30 @@ class Encoder:
 
     def _item(self, wire: dict[str, Any]) -> WireRow:
         location = wire["image_url"]
-        local_file = location if is_local_location(location) else None
+        local_file = location if _is_local("image_url", location) else None
         if local_file is not None:
-            _check_readable("image_url", local_file)
+            self._files.check("image_url", local_file)
         return WireRow(wire, (wire["reference_id"],), local_file)
 
-    def _check_local(self, field: str, path: str, suffix: str) -> None:
-        if not self._local_files:
+    def _check_mask(self, field: str, location: str) -> None:
+        if self._by_jobs:
             raise NucleusValidationError(
                 field, "is a file of this machine, which jobs cannot fetch: upload with asynchronous=False"
             )
-        if not path.lower().endswith(suffix):
-            raise NucleusValidationError(field, f"must be a {suffix} file, got {path!r}")
-        _check_readable(field, path)
+        if not location.lower().endswith(".png"):
+            raise NucleusValidationError(field, f"must be a .png file, got {location!r}")
+        self._files.check(field, location)
 
 
 def _unwritable(at: int, error: Exception) -> BadRow:
     return BadRow(at, f"cannot be written as JSON: {error}")
 
 
-def local_path(location: Any) -> Path:
-    """Return the file a local location names; ``file:`` addresses included."""
-    text = str(location)
-    return Path(unquote(urlsplit(text).path)) if text.startswith("file:") else Path(text)
-
-
-def _check_readable(field: str, location: str) -> None:
-    """Refuse the row of a file that could not be sent: one wrong path is a bad row, and no reason to stop halfway."""
-    path = local_path(location)
+def _is_local(field: str, location: str) -> bool:
     try:
-        path.stat()
-    except (OSError, ValueError) as error:
-        raise NucleusValidationError(field, f"cannot be sent: {error}") from None
-    if not path.is_file():
-        raise NucleusValidationError(field, f"cannot be sent: {location!r} is not a file")
-    if not os.access(path, os.R_OK):
-        raise NucleusValidationError(field, f"cannot be sent: {location!r} may not be read")
+        return is_local_location(location)
+    except ValueError as error:
+        raise NucleusValidationError(field, f"is neither a path nor an address: {error}") from None
 
 
 def stable_id(wire: Mapping[str, Any], ordinal: int = 1) -> str:

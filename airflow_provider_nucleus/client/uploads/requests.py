@@ -13,13 +13,14 @@ from airflow_provider_nucleus.client.calls.predictions import (
     upload_local_prediction_masks,
     upload_predictions,
 )
-from airflow_provider_nucleus.client.content import BytesContent, FileContent
-from airflow_provider_nucleus.client.uploads.encoding import dumps, local_path
+from airflow_provider_nucleus.client.content import BytesContent
+from airflow_provider_nucleus.client.uploads.encoding import dumps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_provider_nucleus.client.call import Call
+    from airflow_provider_nucleus.client.local_files import LocalFiles
     from airflow_provider_nucleus.client.uploads.target import UploadOptions, UploadTarget
     from airflow_provider_nucleus.schema.jobs import Job
     from airflow_provider_nucleus.schema.models import UploadAnswer
@@ -74,11 +75,11 @@ def rows_call(
 
 
 def local_masks_call(
-    target: UploadTarget, options: UploadOptions, lines: Sequence[bytes]
+    target: UploadTarget, options: UploadOptions, lines: Sequence[bytes], *, files: LocalFiles
 ) -> Call[UploadAnswer]:
-    """Describe the upload of masks with their files; NucleusSourceError when a file is not there."""
+    """Describe the upload of masks with their files; NucleusSourceError when a file may not be sent (any more)."""
     masks = [json.loads(line) for line in lines]
-    images = [FileContent.of(local_path(mask["mask_url"])) for mask in masks]
+    images = [files.content(mask["mask_url"]) for mask in masks]
     if target.model_id is None:
         return annotate_local_masks(target.dataset_id, masks, images, update=options.update)
     return upload_local_prediction_masks(
@@ -86,13 +87,15 @@ def local_masks_call(
     )
 
 
-def local_images_call(target: UploadTarget, options: UploadOptions, lines: Sequence[bytes]) -> Call[Job]:
-    """Describe the upload of items with their images; NucleusSourceError when a file is not there.
+def local_images_call(
+    target: UploadTarget, options: UploadOptions, lines: Sequence[bytes], *, files: LocalFiles
+) -> Call[Job]:
+    """Describe the upload of items with their images; NucleusSourceError when a file may not be sent (any more).
 
     Items have an identity, so the request may be repeated although it starts a job.
     """
     items = [json.loads(line) for line in lines]
-    images = [FileContent.of(local_path(item["image_url"])) for item in items]
+    images = [files.content(item["image_url"]) for item in items]
     return replace(
         append_local_images(target.dataset_id, items, images, update=options.update), repeatable=True
     )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_nucleus.exceptions import NucleusConfigError
+
+if TYPE_CHECKING:
+    from os import PathLike
 
 __all__ = ["JOB_TYPES", "Kind", "OnChange", "OnClear", "UploadOptions", "UploadTarget", "destination"]
 
@@ -56,6 +59,8 @@ class UploadOptions:
     - `max_error_rate`: share of bad rows (0 to 1) that is tolerated. Above it nothing is sent, or, when it is the server that
       refuses rows or does not account for them, the upload fails after everything was sent and reported.
     - `quarantine`: file for the bad rows (``.jsonl`` or ``.parquet``), text or any object with ``open()``.
+    - `local_root`: folder below which rows may name files of this machine, whose bytes are then sent: images of items, PNG masks.
+      None reads no file, whatever rows say.
     - `validate_only`: check and report, send nothing.
     - `stable_ids`: give rows without an annotation id (lines, polygons, cuboids) one made from their content, so that sending
       them again does not double them.
@@ -76,6 +81,7 @@ class UploadOptions:
     chunk_rows: int | None = None
     max_error_rate: float = 0.0
     quarantine: Any = None
+    local_root: str | PathLike[str] | None = None
     validate_only: bool = False
     stable_ids: bool = True
     ignore_unknown: bool = False

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.client.calls.jobs import cancel_job
+from airflow_provider_nucleus.client.local_files import LocalFiles
 from airflow_provider_nucleus.client.uploads.checking import (
     account_of,
     cut_for,
@@ -100,11 +101,13 @@ class Upload:
         self._log = log or logging.getLogger(__name__)
         self._on_progress = on_progress
         self._ledger = Ledger(state if state is not None else MemoryState(), identity=identity)
+        self._files = LocalFiles(options.local_root, masks=target.kind != "items")
         self._encoder = Encoder(
             target.kind,
             stable_ids=options.stable_ids,
             ignore_unknown=options.ignore_unknown,
-            local_files=target.kind == "items" or not options.asynchronous,
+            files=self._files,
+            by_jobs=options.asynchronous,
         )
         self._record: Record | None = None
         self._refusals = Refusals()
@@ -227,6 +230,7 @@ class Upload:
                 self._client,
                 self.target,
                 self.options,
+                files=self._files,
                 record=record,
                 save=lambda: self._ledger.save(record),
                 refusals=self._refusals,

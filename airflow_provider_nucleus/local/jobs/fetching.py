@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Final
 from urllib.error import URLError
-from urllib.request import Request, urlopen
+from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from airflow_provider_nucleus.local.store.parsing import mark_bad
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from airflow_provider_nucleus.local.blobs import BlobFiles
     from airflow_provider_nucleus.local.store.database import Cursor
 
@@ -34,6 +37,21 @@ class Fetched:
     problem: str | None = None
 
 
+class _WebOnly(HTTPRedirectHandler):
+    """Follows redirects to http and https alone: the library would go on to ftp as well."""
+
+    def redirect_request(
+        self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> Request | None:
+        """Return the request to go on with; raises URLError when it would leave the web."""
+        if urlsplit(newurl).scheme not in {"http", "https"}:
+            raise URLError("it redirects to an address that is not http or https")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+_WEB: Final = build_opener(_WebOnly)
+
+
 def fetch_images(cursor: Cursor, blobs: BlobFiles) -> list[Fetched]:
     """Fetch the http(s) images of the good rows of ``parsed``; rows whose image does not come get their reason."""
     wanted = cursor.execute(
@@ -49,7 +67,7 @@ def _fetch(row: int, url: str, blobs: BlobFiles) -> Fetched:
     failed = f'Failure when processing the image "{url}"'
     try:
         request = Request(url, headers={"User-Agent": "airflow-provider-nucleus"})  # ruff: ignore[suspicious-url-open-usage] - http(s) only, see above
-        with urlopen(request, timeout=_TIMEOUT) as response:  # ruff: ignore[suspicious-url-open-usage]
+        with _WEB.open(request, timeout=_TIMEOUT) as response:
             content_type = response.headers.get_content_type()
             data = response.read(_LARGEST + 1)
     except (URLError, HTTPException, OSError, ValueError) as error:

@@ -7,7 +7,9 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
+from airflow_provider_nucleus.client.local_files import LocalFiles
 from airflow_provider_nucleus.client.uploads import encoding
 from airflow_provider_nucleus.client.uploads.encoding import Encoder, dump_line, stable_id
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusValidationError
@@ -225,16 +227,18 @@ def test_rows_without_an_id_get_one_that_stays():
 def test_local_masks_need_requests(tmp_path):
     """A job cannot fetch a file of this machine, and masks are PNG."""
     path = tmp_path / "1 2.png"
-    path.touch()
+    Image.new("L", (4, 4), 1).save(path)
     mask = {"type": "mask", "mask_url": str(path), "annotations": [], "reference_id": "i"}
 
-    assert Encoder("annotations").encode(mask).local_file == str(path)
-    assert Encoder("annotations").encode(mask | {"mask_url": path.as_uri()}).local_file == path.as_uri()
+    files = LocalFiles(tmp_path, masks=True)
+    encoder = Encoder("annotations", files=files)
+    assert encoder.encode(mask).local_file == str(path)
+    assert encoder.encode(mask | {"mask_url": path.as_uri()}).local_file == path.as_uri()
     with pytest.raises(NucleusValidationError, match="asynchronous=False"):
-        Encoder("annotations", local_files=False).encode(mask)
+        Encoder("annotations", files=files, by_jobs=True).encode(mask)
     with pytest.raises(NucleusValidationError, match=r"\.png"):
-        Encoder("annotations").encode(mask | {"mask_url": "/masks/1.tif"})
-    batch = Encoder("annotations").encode_batch([mask, mask | {"mask_url": "http://x/1.png"}])
+        encoder.encode(mask | {"mask_url": "/masks/1.tif"})
+    batch = encoder.encode_batch([mask, mask | {"mask_url": "http://x/1.png"}])
     assert (batch.lines.rows, batch.file_lines.rows, len(batch.hashes)) == (1, 1, 2)
 
 

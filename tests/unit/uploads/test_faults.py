@@ -454,7 +454,7 @@ def test_images_of_a_job_that_failed_are_not_stored(stage: Stage, tmp_path, stat
     """However many bad rows are tolerated: the upload fails with the job's name and reason, and a retry sends the images again."""
     state = MemoryState()
     rows = images(tmp_path, 3)
-    options = {"kind": "items", "state": state, "max_error_rate": 1}
+    options = {"kind": "items", "state": state, "max_error_rate": 1, "local_root": tmp_path}
     forge(stage, {"status": status, "message": {"final_error": "Boom: disk full"}})
     with pytest.raises(
         NucleusUploadError,
@@ -471,7 +471,9 @@ def test_images_of_a_job_that_failed_are_not_stored(stage: Stage, tmp_path, stat
 
 def test_waiting_for_images_ends(stage: Stage, tmp_path):
     """A job that never ends is given up after job_timeout, by name."""
-    upload = stage.upload(images(tmp_path, 13), kind="items", job_timeout=0.05, poll_interval=0.02)
+    upload = stage.upload(
+        images(tmp_path, 13), kind="items", local_root=tmp_path, job_timeout=0.05, poll_interval=0.02
+    )
     forge(stage, {"status": "Running"})
     with pytest.raises(
         NucleusJobTimeout, match=r"which takes in \d+ images, did not end within 0\.05 s"
@@ -486,7 +488,7 @@ def test_waiting_for_images_ends(stage: Stage, tmp_path):
 def test_stopping_names_the_jobs_that_take_in_images(stage: Stage, tmp_path):
     """Whoever kills the upload learns what to cancel."""
     left = []
-    upload = stage.upload(images(tmp_path, 3), kind="items")
+    upload = stage.upload(images(tmp_path, 3), kind="items", local_root=tmp_path)
     forge(stage, {"status": "Running"}, seen=lambda: left.extend(upload.cancel()))
     with pytest.raises(NucleusUploadError, match=r"left running: job_"):
         upload.start()

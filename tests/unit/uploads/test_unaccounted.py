@@ -207,10 +207,10 @@ def test_items_are_accounted_for(stage: Stage, tmp_path, local: bool):
     state = MemoryState()
     stage.faults(Fault("pending", LOOK, "edit-answer", times=1000, edit=edit))
     with pytest.raises(NucleusUploadError, match=r"1 of 3 rows are bad.*1 of the 3 rows of job job_"):
-        stage.upload(rows, kind="items", state=state).run()
+        stage.upload(rows, kind="items", state=state, local_root=tmp_path).run()
 
     stage.proxy.arm()
-    assert stage.upload(rows, kind="items", state=state).run().processed == 3
+    assert stage.upload(rows, kind="items", state=state, local_root=tmp_path).run().processed == 3
     assert len(stage.proxy.requests(APPEND)) == 1
 
 
@@ -229,4 +229,4 @@ def test_refused_images_are_named(stage: Stage, tmp_path):
         Fault("reasons", r"/errors", "edit-answer", edit=lambda _: b'["no such pixel"]'),
     )
     with pytest.raises(NucleusUploadError, match=r"1 of 3 rows are bad.*First: no such pixel"):
-        stage.upload(files(tmp_path, 3), kind="items").run()
+        stage.upload(files(tmp_path, 3), kind="items", local_root=tmp_path).run()

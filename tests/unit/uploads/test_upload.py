@@ -89,34 +89,35 @@ def test_local_masks_go_by_multipart(bench: Bench, tmp_path):
         path = tmp_path / f"mask {number}.png"
         Image.new("L", (4, 4), 1).save(path)
         rows.append({**MASK, "mask_url": str(path), "reference_id": f"item-{number}"})
-    summary = bench.upload([*rows, box(1)], asynchronous=False).run()
+    summary = bench.upload([*rows, box(1)], asynchronous=False, local_root=tmp_path).run()
 
     assert (summary.processed, summary.errored, summary.chunks) == (24, 0, 2)
     assert {row["mask_url"] for row in bench.stored() if row["type"] == "mask"} == {
         row["mask_url"] for row in rows
     }
-    refused = bench.upload(rows, asynchronous=True, max_error_rate=1).run()
+    refused = bench.upload(rows, asynchronous=True, max_error_rate=1, local_root=tmp_path).run()
     assert (refused.rejected, refused.sent) == (23, 0)
 
 
-@pytest.mark.parametrize("path", ["/nowhere/mask.png", "folder.png", "bad\x00.png"])
+@pytest.mark.parametrize("path", ["nowhere/mask.png", "folder.png", "bad\x00.png"])
 def test_a_local_file_that_cannot_be_sent_is_a_bad_row(bench: Bench, tmp_path, path: str, read_jsonl):
     """Found while the rows are checked: it names the file, counts into the error rate, and does not stop the others."""
     (tmp_path / "folder.png").mkdir()
     where = tmp_path / "bad.jsonl"
     row = {**MASK, "mask_url": str(tmp_path / path), "reference_id": "item-1"}
     image = {"reference_id": "new", "image_url": str(tmp_path / path)}
+    local = {"local_root": tmp_path}
     with pytest.raises(
         NucleusUploadError, match=r"Nothing was sent.*1 of 2 rows are bad.*mask_url: cannot be sent"
     ):
-        bench.upload([box(1), row], asynchronous=False, quarantine=where).run()
+        bench.upload([box(1), row], asynchronous=False, quarantine=where, **local).run()
     assert bench.stored_ids() == []
     assert [line["row"] for line in read_jsonl(where)] == [2]
 
-    bench.upload([box(1), row], asynchronous=False, max_error_rate=0.5).run()
+    bench.upload([box(1), row], asynchronous=False, max_error_rate=0.5, **local).run()
     assert bench.stored_ids() == ["a1"]
     good = {"reference_id": "remote", "image_url": "https://images/remote.png"}
-    summary = bench.upload([image, good], kind="items", max_error_rate=0.5).run()
+    summary = bench.upload([image, good], kind="items", max_error_rate=0.5, **local).run()
     assert (summary.rejected, summary.processed) == (1, 1)
 
 
@@ -126,7 +127,7 @@ def test_a_local_file_that_goes_away_names_itself(bench: Bench, tmp_path, caplog
     Image.new("L", (4, 4), 1).save(path)
     row = {**MASK, "mask_url": str(path), "reference_id": "item-1"}
     state = MemoryState()
-    options = {"asynchronous": False, "state": state, "progress_interval": 0}
+    options = {"asynchronous": False, "state": state, "progress_interval": 0, "local_root": tmp_path}
 
     def removed(reading):
         if reading.phase == "Sent":
@@ -148,7 +149,7 @@ def test_local_and_remote_images_become_items(bench: Bench, tmp_path):
         Image.new("RGB", (8, 6), (number, 0, 0)).save(path)
         rows.append({"reference_id": f"local-{number}", "image_url": str(path), "width": 8, "height": 6})
     rows += [{"reference_id": f"remote-{n}", "image_url": f"https://images/{n}.png"} for n in range(3)]
-    summary = bench.upload(rows, kind="items").run()
+    summary = bench.upload(rows, kind="items", local_root=tmp_path).run()
 
     assert (summary.rows, summary.sent, summary.processed, summary.errored) == (15, 15, 15, 0)
     assert len(summary.jobs) == 1
