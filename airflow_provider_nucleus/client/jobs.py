@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar
 
 from airflow_provider_nucleus.client.calls.evaluations import get_evaluation
 from airflow_provider_nucleus.client.calls.jobs import job_errors, job_status
+from airflow_provider_nucleus.client.job_counts import job_counts
 from airflow_provider_nucleus.client.polling import (
     Done,
     GiveUp,
@@ -57,7 +58,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 OnPartial: TypeAlias = Literal["fail", "succeed"]
-"""What Errored_Partial counts as."""
+"""What Errored_Partial counts as, and Completed with refused rows."""
 
 SHOWN_ERRORS = 10
 """Row errors that an error of ours carries."""
@@ -85,12 +86,19 @@ def job_failure(
     on_partial: OnPartial = "fail",
     conn_id: str | None = None,
 ) -> NucleusJobError | None:
-    """Return the error that a finished job deserves, or None if it succeeded; `errors` are its row errors, as sent."""
+    """Return the error that a finished job deserves, or None if it succeeded; `errors` are its row errors, as sent.
+
+    One that is Completed and counts rows it refused failed in part.
+    """
     state = status.state
+    refused = counts.errored if (counts := job_counts(status)) is not None else 0
+    if state is JobState.SUCCEEDED and refused:
+        state = JobState.PARTIAL
     if state is JobState.SUCCEEDED or (state is JobState.PARTIAL and on_partial == "succeed"):
         return None
     kind = NucleusJobCancelled if state is JobState.CANCELLED else NucleusJobFailed
-    what = {JobState.CANCELLED: "was cancelled", JobState.PARTIAL: "failed in part"}.get(state, "failed")
+    partly = f"refused {refused:,} rows" if refused else "failed in part"
+    what = {JobState.CANCELLED: "was cancelled", JobState.PARTIAL: partly}.get(state, "failed")
     reason = f": {status.final_error}" if status.final_error else ""
     rows = [RowError.from_wire(text).reason for text in (errors or [])[:3]]
     listed = f" First row errors: {'; '.join(rows)}." if rows else ""

@@ -50,7 +50,7 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
     on it); with `model_run_id` those of that run; with `model_id` alone the model's run-free predictions, which
     `copy_from_run` fills first from a run (boxes, polygons and cuboids only).
 
-    Returns mAP at 0.50, 0.75 and 0.50:0.95 and by size (COCO's; null with the reason in ``undefined``), counts (TP, FP, FN) at
+    Returns ``not_copied`` (predictions of the run that `copy_from_run` had to leave out, null when nothing was copied), mAP at 0.50, 0.75 and 0.50:0.95 and by size (COCO's; null with the reason in ``undefined``), counts (TP, FP, FN) at
     `iou_threshold`, kinds of errors by the rules of TIDE, and AP per label. Labels beyond what an XCom should hold are left
     out, highest AP first; `report` has them all. An evaluation that fails or is cancelled fails the task with the server's
     reason.
@@ -251,6 +251,13 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
                 predictions.copy_predictions_from_run(carry["model_id"], carry["copy_from_run"])
             )
             self.log.info("Copied the predictions of %s: %s", carry["copy_from_run"], answer)
+            carry["not_copied"] = left = answer.get("predictions_skipped_unsupported")
+            if left:
+                self.log.warning(
+                    "%s predictions of %s are of types that cannot be copied, and are not evaluated",
+                    left,
+                    carry["copy_from_run"],
+                )
         intent.declare(max((one.created_at or "" for one in known), default=""))
         evaluation_id = self.hook.send(
             evaluations.create_evaluation(
@@ -314,6 +321,7 @@ def _summary(evaluation: Evaluation, charts: EvaluationCharts, carry: Mapping[st
         "benchmark_id": carry["benchmark_id"],
         "model_id": carry["model_id"],
         "model_run_id": carry["model_run_id"],
+        "not_copied": carry.get("not_copied"),
         "iou_threshold": carry["iou_threshold"],
         "map": found["map_summary"],
         "ap_by_size": found["ap_by_size"],

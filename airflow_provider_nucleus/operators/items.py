@@ -7,19 +7,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow_provider_nucleus.client.content import FileContent, json_bytes
+from airflow_provider_nucleus.client.job_counts import job_counts
+from airflow_provider_nucleus.client.jobs import SHOWN_ERRORS
 from airflow_provider_nucleus.client.uploads import UploadTarget
 from airflow_provider_nucleus.client.uploads.unnamed import certainly_before, unnamed_job
-from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusValidationError
+from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusJobFailed, NucleusValidationError
 from airflow_provider_nucleus.links.nucleus import NucleusDatasetLink, NucleusJobLink
 from airflow_provider_nucleus.operators.rows import RowSource, as_folder, as_mapping, as_path
 from airflow_provider_nucleus.operators.starting import NucleusStartingOperator
 from airflow_provider_nucleus.operators.uploads import NucleusUploadOperator
+from airflow_provider_nucleus.schema.jobs import RowError
 from airflow_provider_nucleus.schema.scenes import LidarScene
 from airflow_provider_nucleus.tasks.arguments import coerced_flag, coerced_number, is_blank
 from airflow_provider_nucleus.tasks.results import checked_xcom
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
 
@@ -46,7 +49,9 @@ class NucleusAppendItemsOperator(NucleusUploadOperator, NucleusStartingOperator)
     Lidar scenes are objects as ``LidarScene`` makes them, in JSONL or in a list; they go into a dataset created with
     ``is_scene``. All are checked before the first is sent, and one that is bad stops them all: `quarantine` and `max_error_rate`
     are refused, as are `on_change`, `on_clear` and `chunk_rows`. A retry attaches to the job of the same source and `update`;
-    otherwise the earlier job is cancelled, where the server can, and all scenes are sent. Returns ``{"kind", "dataset_id", "rows", "jobs"}``.
+    otherwise the earlier job is cancelled, where the server can, and all scenes are sent. A job that ends well without every scene
+    (it refused some, or its counts or the data set lack some) fails the task, and a retry sends all again. Locations in scenes
+    are addresses for the server; no file of the worker is read. Returns ``{"kind", "dataset_id", "rows", "jobs"}``.
 
     :param dataset_id: id of the dataset (templated)
     :param source: path or URL of a file, a folder or a glob, or a list of them; or a short list of rows (templated)
@@ -141,7 +146,10 @@ class NucleusAppendItemsOperator(NucleusUploadOperator, NucleusStartingOperator)
         if self.kind == "images":
             return super().jobs_ended(context, statuses, carry)
         for job_id, status in statuses.items():
-            if (failure := self.hook.job_failure(job_id, status)) is not None:
+            failure = self.hook.job_failure(job_id, status) or self._scenes_missing(job_id, status, carry)
+            if failure is not None:
+                failure.hint = "Correct what it complains about. A retry sends all scenes again; those that are stored are not doubled."
+                self.forget_jobs(context)
                 raise failure
         return checked_xcom({
             "kind": self.kind,
@@ -149,6 +157,35 @@ class NucleusAppendItemsOperator(NucleusUploadOperator, NucleusStartingOperator)
             "rows": carry["rows"],
             "jobs": list(statuses),
         })
+
+    def _scenes_missing(
+        self, job_id: str, status: JobStatus, carry: Mapping[str, Any]
+    ) -> NucleusJobFailed | None:
+        """Return the error of a job that ended well and does not account for all scenes; None when it does.
+
+        Where the server gives no counts, which the contract leaves open, the scenes themselves are looked for.
+        """
+        errors: list[str] = []
+        if (counts := job_counts(status)) is not None:
+            known = counts.processed + counts.ignored
+            wrong = f"accounts for {known:,} of {carry['rows']:,} scenes" if known < carry["rows"] else ""
+        else:
+            errors = self.hook.job_errors(job_id)[:SHOWN_ERRORS]
+            stored = {scene["reference_id"] for scene in self.hook.list_scenes(carry["dataset_id"])}
+            missing = [scene.reference_id for scene in self._scenes() if scene.reference_id not in stored]
+            wrong = f"did not store {len(missing):,} scenes, {missing[0]!r} first" if missing else ""
+            if errors:
+                wrong = f"refused scenes: {'; '.join(RowError.from_wire(text).reason for text in errors[:3])}"
+        if not wrong:
+            return None
+        return NucleusJobFailed(
+            f"Job {job_id} ended as {status.status}, but {wrong}.",
+            job_id=job_id,
+            status=status.status,
+            job_message=status.message,
+            errors=errors,
+            conn_id=self.nucleus_conn_id,
+        )
 
     def _scene_settings(self) -> dict[str, Any]:
         """Return the rendered arguments, checked: they are the request, and what a retry must have in common to attach."""
@@ -197,16 +234,20 @@ class NucleusAppendItemsOperator(NucleusUploadOperator, NucleusStartingOperator)
         self.log.info("Started appending %d scenes: %s", carry["rows"], job.job_id)
         return [job.job_id]
 
+    def _scenes(self) -> Iterator[LidarScene]:
+        """Yield the scenes of the source; NucleusValidationError names the first row that is none."""
+        for row in self.row_source().rows():
+            if row.problem is not None:
+                raise NucleusValidationError("", row.problem, row=row.number, source=row.source)
+            try:
+                yield LidarScene.from_wire(row.data)
+            except NucleusValidationError as error:
+                raise error.at(row=row.number, source=row.source) from None
+
     def _spool_scenes(self, spool: Path) -> int:
         count = 0
         with spool.open("wb") as file:
-            for row in self.row_source().rows():
-                if row.problem is not None:
-                    raise NucleusValidationError("", row.problem, row=row.number, source=row.source)
-                try:
-                    scene = LidarScene.from_wire(row.data)
-                except NucleusValidationError as error:
-                    raise error.at(row=row.number, source=row.source) from None
+            for scene in self._scenes():
                 file.write(json_bytes(scene.to_wire()) + b"\n")
                 count += 1
         if not count:

@@ -96,10 +96,14 @@ class NucleusStartingOperator(NucleusWaitingOperator):
             state.set(_STARTED_KEY, record | {"jobs": jobs, "carry": carry})
         return jobs
 
+    def forget_jobs(self, context: Context) -> None:
+        """Let a retry start anew: it would attach to jobs that succeeded, however little they did."""
+        if (state := task_state(context)) is not None:
+            state.delete(_STARTED_KEY)
+
     def _finish(
         self, context: Context, statuses: Mapping[str, JobStatus], carry: Mapping[str, Any]
     ) -> dict[str, Any]:
         result = super()._finish(context, statuses, carry)
-        if (state := task_state(context)) is not None:
-            state.delete(_STARTED_KEY)
+        self.forget_jobs(context)
         return result

@@ -18,7 +18,7 @@ class JobState(StrEnum):
     PENDING = "pending"
     """Queued or Running: ask again."""
     SUCCEEDED = "succeeded"
-    """Completed; single rows may still have been refused, see the job's errors."""
+    """Completed; single rows may still have been refused or lost, see the counts in its message and the job's errors."""
     FAILED = "failed"
     """Errored in one of the fatal ways, or a status nobody knows: never mistaken for success."""
     PARTIAL = "partial"

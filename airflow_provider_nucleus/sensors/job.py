@@ -34,7 +34,7 @@ class NucleusJobSensor(NucleusWaitingSensor):
     Returns ``{"jobs": {<job id>: <status>}}``.
 
     :param job_id: the job to wait for, or several of them (templated)
-    :param on_partial: whether a job that failed in part counts as ``fail`` or ``succeed``
+    :param on_partial: whether a job that failed in part, or completed and refused rows, counts as ``fail`` or ``succeed``
     :param deferrable: whether to wait in the triggerer, without holding a worker; the default is Airflow's setting
     :param nucleus_conn_id: the Nucleus connection to use (templated)
     """

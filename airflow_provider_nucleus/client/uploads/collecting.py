@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.client.calls.jobs import job_errors, job_status
+from airflow_provider_nucleus.client.job_counts import job_rows
 from airflow_provider_nucleus.client.uploads.outcomes import (
     Refusals,
     as_status,
     bad_end,
     blamed,
-    job_rows,
     report_refusals,
     settle,
 )

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
 from airflow_provider_nucleus.client.calls.items import MAX_FILES_PER_REQUEST
 from airflow_provider_nucleus.client.calls.jobs import job_errors, job_status
 from airflow_provider_nucleus.client.content import FileContent
+from airflow_provider_nucleus.client.job_counts import Counts
 from airflow_provider_nucleus.client.uploads.ledger import OpenChunk, Record
-from airflow_provider_nucleus.client.uploads.outcomes import Counts, Refusals, accounted, bad_end, settle
+from airflow_provider_nucleus.client.uploads.outcomes import Refusals, accounted, bad_end, settle
 from airflow_provider_nucleus.client.uploads.proving import sample
 from airflow_provider_nucleus.client.uploads.requests import (
     LINES_PER_REQUEST,

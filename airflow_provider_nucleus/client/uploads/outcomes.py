@@ -7,6 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_nucleus.client.job_counts import Counts, job_counts
 from airflow_provider_nucleus.exceptions import NucleusValidationError
 from airflow_provider_nucleus.schema.batches import batches_of
 from airflow_provider_nucleus.schema.jobs import JobState, JobStatus, RowError
@@ -20,14 +21,11 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.schema.rows import SourceRow
 
 __all__ = [
-    "Counts",
     "Refusals",
     "accounted",
     "as_status",
     "bad_end",
     "blamed",
-    "job_counts",
-    "job_rows",
     "report_refusals",
     "settle",
 ]
@@ -42,49 +40,11 @@ _KEPT = 50_000
 _UNACCOUNTED = "not accounted for by the server: "
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """What the server says it did with the rows of a chunk, and of how many it says nothing."""
-
-    processed: int = 0
-    ignored: int = 0
-    errored: int = 0
-    unaccounted: int = 0
-
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(
-            self.processed + other.processed,
-            self.ignored + other.ignored,
-            self.errored + other.errored,
-            self.unaccounted + other.unaccounted,
-        )
-
-
 def as_status(value: Any) -> JobStatus:
     """Take a job's status as the schema has it, as JSON, or as the bare word."""
     if isinstance(value, JobStatus):
         return value
     return JobStatus.from_wire({"status": value} if isinstance(value, str) else value)
-
-
-def job_counts(status: JobStatus) -> Counts | None:
-    """Read the counts in a job's message; None when it has none."""
-    message = status.message if isinstance(status.message, dict) else {}
-    processed = ignored = errored = 0
-    found = False
-    for name in ("annotation_upload", "prediction_upload", "segmentation_upload"):
-        part = message.get(name)
-        if isinstance(part, dict):
-            found = True
-            processed += _number(part, "processed")
-            ignored += _number(part, "ignored")
-            errored += _number(part, "errored") + _number(part, "n_errors")
-    images = message.get("image_upload_step")
-    if isinstance(images, dict):
-        found = True
-        processed += _number(images, "completed")
-        errored += _number(images, "errored")
-    return Counts(processed, ignored, errored) if found else None
 
 
 def bad_end(job_id: str, status: JobStatus) -> str | None:
@@ -93,30 +53,6 @@ def bad_end(job_id: str, status: JobStatus) -> str | None:
         return None
     reason = f" ({status.final_error})" if status.final_error else ""
     return f"{job_id} ended as {status.status}{reason}"
-
-
-def job_rows(status: JobStatus) -> int | None:
-    """Return how many rows a job is about, None while it does not say."""
-    message = status.message if isinstance(status.message, dict) else {}
-    total = 0
-    found = False
-    for name in ("annotation_upload", "prediction_upload", "ingest_to_reupload_queue"):
-        part = message.get(name)
-        if isinstance(part, dict) and part.get("total") is not None:
-            total += _number(part, "total")
-            found = True
-    masks = message.get("segmentation_upload")
-    if isinstance(masks, dict):
-        total += sum(_number(masks, name) for name in ("processed", "ignored", "n_errors"))
-        found = True
-    if found:
-        return total
-    return status.total_steps
-
-
-def _number(part: dict[str, Any], name: str) -> int:
-    value = part.get(name)
-    return value if isinstance(value, int) else 0
 
 
 @dataclass(slots=True)

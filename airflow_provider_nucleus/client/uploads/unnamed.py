@@ -6,7 +6,7 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 from airflow_provider_nucleus.client.calls.jobs import job_status
-from airflow_provider_nucleus.client.uploads.outcomes import job_rows
+from airflow_provider_nucleus.client.job_counts import job_rows
 from airflow_provider_nucleus.exceptions import NucleusNotFoundError
 
 if TYPE_CHECKING:

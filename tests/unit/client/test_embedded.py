@@ -32,6 +32,7 @@ from airflow_provider_nucleus.client.calls import (
 )
 from airflow_provider_nucleus.exceptions import (
     NucleusAuthError,
+    NucleusJobFailed,
     NucleusNotFoundError,
     NucleusRequestError,
 )
@@ -200,7 +201,9 @@ def test_bad_rows_are_reported_both_ways(client, dataset_id):
 
     answer = client.send(annotations.annotate(dataset_id, [row.to_wire() for row in rows]))
     job = client.send(annotations.start_annotate(dataset_id, put_rows(client, dataset_id, rows), update=True))
-    status = client.wait(job.job_id)
+    with pytest.raises(NucleusJobFailed, match="refused 1 rows with status Completed"):
+        client.wait(job.job_id)
+    status = client.send(jobs.job_status(job.job_id))
     errors = [schema.RowError.from_wire(text) for text in client.send(jobs.job_errors(job.job_id))]
 
     assert (answer.processed, len(answer.errors)) == (1, 1)

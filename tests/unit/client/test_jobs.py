@@ -75,6 +75,19 @@ def test_a_partial_failure_may_count_as_success(server, transport):
     assert JobState.PARTIAL is transport(server).wait_for_job("job_1", on_partial="succeed").state
 
 
+@pytest.mark.parametrize(
+    "part", ["annotation_upload", "image_upload_step", "scene_upload", "metadata_update"]
+)
+def test_a_completed_job_that_refused_rows_failed_in_part(server, transport, part):
+    """Completed says that it ended: the reasons are asked for, unless the caller can live with a part."""
+    completed = {"status": "Completed", "job_id": "job_1", "message": {part: {"processed": 5, "errored": 2}}}
+    server.answers(Reply(200, completed), Reply(200, ["row 7 is bad"]), Reply(200, completed))
+
+    with pytest.raises(NucleusJobFailed, match=r"refused 2 rows with status Completed.*row 7 is bad"):
+        transport(server).wait_for_job("job_1")
+    assert transport(server).wait_for_job("job_1", on_partial="succeed").status == "Completed"
+
+
 def test_row_errors_that_cannot_be_read_do_not_hide_the_failure(server, transport):
     """The job's failure is the news."""
     server.answers(status("Errored"), Reply(500, {}))

@@ -12,6 +12,7 @@ from airflow_provider_nucleus.exceptions import (
     NucleusConfigError,
     NucleusConnectionError,
     NucleusJobCancelled,
+    NucleusJobFailed,
     NucleusJobTimeout,
     NucleusUploadError,
     NucleusValidationError,
@@ -595,3 +596,94 @@ def test_on_kill_is_over_before_airflow_loses_patience(dataset_id, batch, proxy,
     said = capsys.readouterr().out
     assert all(said.count(job_id) >= 2 for job_id in task._running)
     assert "may still be running: no answer within 4 s" in said
+
+
+def losing(lines):
+    """Let files lose their last lines on the way."""
+    return lambda body: b"".join(body.splitlines(keepends=True)[:-lines])
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+@pytest.mark.parametrize("kind", ["annotations", "predictions"])
+def test_rows_the_server_lost_fail_the_task_and_a_retry_brings_them(
+    hook, dataset_id, model_id, proxy, monkeypatch, deferrable, kind
+):
+    """The job is Completed, with two rows less than were sent: no green task, and every row once in the end."""
+    store = StateStore()
+    rows = [box("car", "a.png", n, 0, 10, f"t{n}") for n in range(20)]
+
+    def task():
+        arguments = {"dataset_id": dataset_id, "source": rows, "chunk_rows": 10, "poll_interval": 0.05}
+        if kind == "annotations":
+            made = NucleusUploadAnnotationsOperator(task_id="up", deferrable=deferrable, **arguments)
+        else:
+            made = NucleusUploadPredictionsOperator(
+                task_id="up", model_id=model_id, deferrable=deferrable, **arguments
+            )
+        monkeypatch.setattr(made, "_seen", lambda _: {})
+        return made
+
+    def attempt():
+        made = task()
+        try:
+            return made.execute(context(made, store=store))
+        except TaskDeferred as deferred:
+            waiting = deferred.trigger.serialize()[1]
+        statuses = {job_id: hook.wait_for_job(job_id).to_wire() for job_id in waiting["job_ids"]}
+        event = WaitEvent("finished", jobs=statuses, carry=waiting["carry"]).to_payload()
+        made = task()
+        return made.execute_complete(context(made, store=store), event=event)
+
+    proxy.arm(Fault("loses rows", r"PUT ", "edit-request", at=2, edit=losing(2)))
+    with pytest.raises(NucleusUploadError, match=r"2 of 20 rows are bad.*2 of the 10 rows of job job_"):
+        attempt()
+    proxy.arm()
+    result = attempt()
+
+    assert (result["sent"], result["processed"], result["ignored"], result["unaccounted"]) == (20, 12, 8, 0)
+    assert len(proxy.requests("PUT ")) == 1
+
+
+def silent(body):
+    """Let a job say nothing of its rows."""
+    return json.dumps(json.loads(body) | {"message": {}}).encode()
+
+
+@pytest.mark.parametrize("counted", [True, False])
+def test_scenes_the_server_lost_fail_the_task_and_a_retry_brings_them(
+    hook, request, tmp_path, proxy, counted
+):
+    """By the counts of the job, or, where it has none, because the scene is not in the data set."""
+    dataset_id = hook.create_dataset(request.node.name, is_scene=True)
+    store, source = StateStore(), write_lines(tmp_path / "scenes.jsonl", [drive("one"), drive("two")])
+    faults = [Fault("loses a scene", r"PUT ", "edit-request", edit=losing(1))]
+    if not counted:
+        faults.append(Fault("no counts", JOB, "edit-answer", times=1000, edit=silent))
+    proxy.arm(*faults)
+    wrong = "accounts for 1 of 2 scenes" if counted else "did not store 1 scenes, 'two' first"
+    with pytest.raises(NucleusJobFailed, match=rf"Completed, but {wrong}.*A retry sends all scenes again"):
+        run(append_scenes(dataset_id, source), store=store)
+    proxy.arm(*faults[1:])
+    result = run(append_scenes(dataset_id, source), store=store)
+
+    assert result["rows"] == 2
+    assert [found["reference_id"] for found in hook.list_scenes(dataset_id)] == ["one", "two"]
+
+
+@pytest.mark.parametrize("counted", [True, False])
+def test_refused_scenes_fail_the_task_with_their_reasons(hook, request, tmp_path, proxy, counted):
+    """Although the job may end well; and a retry does not attach to it, but sends them."""
+    dataset_id = hook.create_dataset(request.node.name, is_scene=True)
+    store = StateStore()
+    source = write_lines(tmp_path / "scenes.jsonl", [drive("one"), drive("two")])
+    faults = [] if counted else [Fault("no counts", JOB, "edit-answer", times=1000, edit=silent)]
+    twice = Fault(
+        "one frame twice", r"PUT ", "edit-request", edit=lambda body: body.replace(b"one-1", b"one-0")
+    )
+    proxy.arm(twice, *faults)
+    with pytest.raises(NucleusJobFailed, match="lidar needs a reference_id that no other item"):
+        run(append_scenes(dataset_id, source), store=store)
+    proxy.arm(*faults)
+
+    assert run(append_scenes(dataset_id, source), store=store)["rows"] == 2
+    assert len(hook.list_scenes(dataset_id)) == 2

@@ -1,0 +1,80 @@
+"""What a job's message says it did with its rows: the counts of every kind of job that takes rows in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.schema.jobs import JobStatus
+
+__all__ = ["Counts", "job_counts", "job_rows"]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What the server says it did with rows, and of how many it says nothing."""
+
+    processed: int = 0
+    ignored: int = 0
+    errored: int = 0
+    unaccounted: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            self.processed + other.processed,
+            self.ignored + other.ignored,
+            self.errored + other.errored,
+            self.unaccounted + other.unaccounted,
+        )
+
+
+def job_counts(status: JobStatus) -> Counts | None:
+    """Read the counts in a job's message, whatever its rows are; None when it has none."""
+    message = status.message if isinstance(status.message, dict) else {}
+    processed = ignored = errored = 0
+    found = False
+    for name in ("annotation_upload", "prediction_upload", "segmentation_upload"):
+        part = message.get(name)
+        if isinstance(part, dict):
+            found = True
+            processed += _number(part, "processed")
+            ignored += _number(part, "ignored")
+            errored += _number(part, "errored") + _number(part, "n_errors")
+    for name, stored in (("scene_upload", ("created", "updated")), ("metadata_update", ("processed",))):
+        part = message.get(name)
+        if isinstance(part, dict):
+            found = True
+            processed += sum(_number(part, each) for each in stored)
+            ignored += _number(part, "ignored")
+            errored += _number(part, "errored")
+    images = message.get("image_upload_step")
+    if isinstance(images, dict):
+        found = True
+        processed += _number(images, "completed")
+        errored += _number(images, "errored")
+    return Counts(processed, ignored, errored) if found else None
+
+
+def job_rows(status: JobStatus) -> int | None:
+    """Return how many rows a job is about, None while it does not say."""
+    message = status.message if isinstance(status.message, dict) else {}
+    total = 0
+    found = False
+    for name in ("annotation_upload", "prediction_upload", "ingest_to_reupload_queue"):
+        part = message.get(name)
+        if isinstance(part, dict) and part.get("total") is not None:
+            total += _number(part, "total")
+            found = True
+    masks = message.get("segmentation_upload")
+    if isinstance(masks, dict):
+        total += sum(_number(masks, name) for name in ("processed", "ignored", "n_errors"))
+        found = True
+    if found:
+        return total
+    return status.total_steps
+
+
+def _number(part: dict[str, Any], name: str) -> int:
+    value = part.get(name)
+    return value if isinstance(value, int) else 0
