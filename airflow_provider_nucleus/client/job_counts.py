@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from airflow_provider_nucleus.schema.jobs import JobStatus
 
 __all__ = ["Counts", "job_counts", "job_rows"]
@@ -29,31 +31,28 @@ class Counts:
         )
 
 
+_PARTS: Final[Mapping[str, tuple[Sequence[str], Sequence[str], Sequence[str]]]] = {
+    "annotation_upload": (["processed"], ["ignored"], ["errored", "n_errors"]),
+    "prediction_upload": (["processed"], ["ignored"], ["errored", "n_errors"]),
+    "segmentation_upload": (["processed"], ["ignored"], ["errored", "n_errors"]),
+    "image_upload_step": (["completed"], [], ["errored"]),
+    "scene_upload": (["created", "updated"], ["ignored"], ["errored"]),
+    "scene_upload_progress": (["new_scenes", "updated_scenes"], ["ignored_scenes"], ["scenes_errored"]),
+    "metadata_update": (["processed"], [], ["errored"]),
+}
+"""What each part of a message calls the rows that were stored, ignored and refused; scenes as the embedded server and as the cloud."""
+
+
 def job_counts(status: JobStatus) -> Counts | None:
     """Read the counts in a job's message, whatever its rows are; None when it has none."""
     message = status.message if isinstance(status.message, dict) else {}
-    processed = ignored = errored = 0
-    found = False
-    for name in ("annotation_upload", "prediction_upload", "segmentation_upload"):
-        part = message.get(name)
-        if isinstance(part, dict):
-            found = True
-            processed += _number(part, "processed")
-            ignored += _number(part, "ignored")
-            errored += _number(part, "errored") + _number(part, "n_errors")
-    for name, stored in (("scene_upload", ("created", "updated")), ("metadata_update", ("processed",))):
-        part = message.get(name)
-        if isinstance(part, dict):
-            found = True
-            processed += sum(_number(part, each) for each in stored)
-            ignored += _number(part, "ignored")
-            errored += _number(part, "errored")
-    images = message.get("image_upload_step")
-    if isinstance(images, dict):
-        found = True
-        processed += _number(images, "completed")
-        errored += _number(images, "errored")
-    return Counts(processed, ignored, errored) if found else None
+    parts = [(message[name], names) for name, names in _PARTS.items() if isinstance(message.get(name), dict)]
+    if not parts:
+        return None
+    return sum(
+        (Counts(*(sum(_number(part, name) for name in group) for group in names)) for part, names in parts),
+        start=Counts(),
+    )
 
 
 def job_rows(status: JobStatus) -> int | None:
