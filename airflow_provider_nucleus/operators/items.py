@@ -168,6 +168,10 @@ class NucleusAppendItemsOperator(NucleusUploadOperator, NucleusStartingOperator)
         errors: list[str] = []
         if (counts := job_counts(status)) is not None:
             known = counts.processed + counts.ignored
+            if known > carry["rows"]:
+                self.log.warning(
+                    "Job %s accounts for %d scenes and was given %d", job_id, known, carry["rows"]
+                )
             wrong = f"accounts for {known:,} of {carry['rows']:,} scenes" if known < carry["rows"] else ""
         else:
             errors = self.hook.job_errors(job_id)[:SHOWN_ERRORS]
