@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import secrets
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, Final
 
+from airflow_provider_nucleus.local.durable import written
 from airflow_provider_nucleus.local.errors import NotFoundError
+from airflow_provider_nucleus.local.full_disk import full_disk_told
 from airflow_provider_nucleus.local.store import moments
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["BlobFiles", "content_type_of", "record_blob", "sync_directory"]
+__all__ = ["BlobFiles", "content_type_of", "record_blob"]
 
 _PIECE: Final = 1 << 20
-
-
-def sync_directory(folder: Path) -> None:
-    """Make renames and new names in a folder survive a crash."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class BlobFiles:
@@ -42,16 +36,29 @@ class BlobFiles:
         """Copy a stream to disk, durably, and return its token and size in bytes."""
         token = secrets.token_hex(20)
         path = self.path(token)
-        path.parent.mkdir(exist_ok=True)
-        size = 0
-        with path.with_suffix(".part").open("wb") as file:
+        with full_disk_told():
+            path.parent.mkdir(exist_ok=True)
+        with written(path) as file:
             while piece := source.read(_PIECE):
-                size += file.write(piece)
-            file.flush()
-            os.fsync(file.fileno())
-        path.with_suffix(".part").replace(path)
-        sync_directory(path.parent)
-        return token, size
+                file.write(piece)
+        return token, file.size
+
+    @contextmanager
+    def keeping(self) -> Generator[Callable[[BinaryIO], tuple[str, int]]]:
+        """Lend :meth:`keep` for as long as no row knows the tokens; what it has kept is deleted if the block raises."""
+        tokens: list[str] = []
+
+        def keep(source: BinaryIO) -> tuple[str, int]:
+            token, size = self.keep(source)
+            tokens.append(token)
+            return token, size
+
+        try:
+            yield keep
+        except BaseException:
+            for token in tokens:
+                self.remove(token)
+            raise
 
     def remove(self, token: str) -> None:
         """Delete the bytes of a token if they are there."""

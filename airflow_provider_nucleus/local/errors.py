@@ -10,7 +10,8 @@ ApiError                     base: a status and one sentence
   GoneError             410  a signed URL that has expired
   TooLargeError         413  the body is larger than the server takes
   NotImplementedRoute   501  a route of the contract that the embedded server does not have
-DataDirError                 not HTTP: the data directory cannot be used (locked, not writable, newer version)
+  FullDiskError         507  a disk of the server is full
+DataDirError                 not HTTP: the data directory cannot be used (locked, not writable, not ours, newer version)
 SettingsError                not HTTP: a variable of the environment holds what its setting cannot be
 """
 
@@ -24,6 +25,7 @@ __all__ = [
     "ConflictError",
     "DataDirError",
     "ForbiddenError",
+    "FullDiskError",
     "GoneError",
     "MethodNotAllowedError",
     "NotFoundError",
@@ -111,6 +113,18 @@ class NotImplementedRoute(ApiError):  # ruff: ignore[error-suffix-on-exception-n
     """A route the embedded server does not have; the text names it."""
 
     status = 501
+
+
+class FullDiskError(ApiError):
+    """A disk of the server is full; what the request began was undone. Reads go on, jobs wait for room."""
+
+    status = 507
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The disk of this Nucleus server is full; nothing of this request was stored. "
+            "Make room on it, then send the request again."
+        )
 
 
 class DataDirError(Exception):

@@ -65,6 +65,11 @@ class Services:
         self.db.after_commit(lambda: self.pool.submit(job.id))
         return job
 
+    def cancel_job(self, cursor: Cursor, job: jobs.Job) -> None:
+        """Ask a running job to stop, in the caller's transaction; raises :class:`ConflictError` if it has ended."""
+        jobs.request_cancel(cursor, job)
+        self.db.after_commit(lambda: self.pool.wake(job.id))
+
     def forget_input(self, job: jobs.Job) -> None:
         """Delete the uploaded file that an ended job has read."""
         token = job.request.get("token")

@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from airflow_provider_nucleus.local.errors import ApiError, BadRequestError, TooLargeError
 from airflow_provider_nucleus.local.exact_json import dump_json
+from airflow_provider_nucleus.local.full_disk import full_disk_told
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -165,7 +166,8 @@ async def read_form(request: Request, limit: int, *, field_limit: int) -> Form:
         max_part_size=field_limit,
     )
     try:
-        data = await parser.parse()
+        with full_disk_told():
+            data = await parser.parse()
     except MultiPartException as error:
         raise BadRequestError(f"The multipart body cannot be read: {error.message}") from error
     fields: dict[str, str] = {}

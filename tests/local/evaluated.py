@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from nucleus.benchmark import Benchmark
     from nucleus.evaluation_v2 import EvaluationV2
 
+    from airflow_provider_nucleus.local.testing import LocalNucleus
+
 Row = tuple[str, str, float] | tuple[str, str, float, float]
 """Item, label, x, and for predictions a confidence: a box 10 pixels wide and high at (x, 0)."""
 
@@ -85,6 +87,12 @@ def predict(found: World, predictions: Iterable[Row]) -> None:
     ]  # fmt: skip
     if rows:
         found.model.upload_predictions(rows)
+
+
+def result_folder(nucleus: LocalNucleus, evaluation_id: str) -> Path:
+    """Return where the result of an evaluation lies."""
+    (folder,) = (nucleus.data_dir / "evaluations").glob(f"{evaluation_id}.*")
+    return folder
 
 
 def coco_world(client: official.NucleusClient, folder: Path, predictions: str) -> World:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import requests
 
-from tests.local.evaluated import World, coco_predictions, coco_world
+from tests.local.evaluated import World, coco_predictions, coco_world, result_folder
 from tests.local.shapes import category, keypoints
 from tests.local.story import annotate, box, make_model, predict
 from tests.local.test_evaluation_geometries import charts, evaluate, own
@@ -153,7 +153,7 @@ def test_real_models_of_other_vocabularies_are_compared(
 def test_what_cannot_be_compared_is_refused_with_the_reason(api: Api, nucleus: LocalNucleus, route: str):
     """409 and why, not a server error, where the rows of one result are in another order."""
     one, two = two_evaluations(api, TRUTH, PLAIN, OTHERS)
-    ordinals = nucleus.data_dir / "evaluations" / two / "truth_ordinal.npy"
+    ordinals = result_folder(nucleus, two) / "truth_ordinal.npy"
     np.load(ordinals, mmap_mode="r+")[:] += 1
 
     answer = requests.get(

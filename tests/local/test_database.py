@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
+from airflow_provider_nucleus.local.errors import FullDiskError
 from airflow_provider_nucleus.local.store import database
 from airflow_provider_nucleus.local.store.database import Database
+from tests.local.small_disk import SmallDisk, small_disk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,3 +89,131 @@ def test_sessions_leave_no_temporary_tables(db: Database):
 
     with db.session() as cursor, pytest.raises(Exception, match="parsed"):
         cursor.execute("SELECT * FROM parsed")
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    """A small disk for a store."""
+    with small_disk(tmp_path / "disk", megabytes=40) as mounted:
+        yield mounted
+
+
+@pytest.fixture
+def full(disk: SmallDisk) -> Iterator[Database]:
+    """A store with 10,000 rows on a disk that has no more room for its log to be moved into its file."""
+    opened = Database(disk.path / "n.duckdb", memory_limit="60MB", spill=disk.path / "spill")
+    with opened.write() as cursor:
+        cursor.execute("CREATE TABLE big AS SELECT md5(x::VARCHAR) AS m FROM range(10000) t(x)")
+    disk.fill(left=20_000)
+    yield opened
+    opened.close()
+
+
+def give_up(db: Database) -> None:
+    """Have DuckDB meet the full disk where it does not forgive it."""
+    with db.cursor() as cursor:
+        cursor.execute("CHECKPOINT")
+
+
+def size(db: Database) -> int:
+    with db.read() as cursor:
+        return cursor.execute("SELECT count(*) FROM big").fetchone()[0]
+
+
+def test_a_commit_without_room_is_undone_alone(full: Database, disk: SmallDisk):
+    """Rows that do not fit are not stored and do what was asked for that case; those before are read, those after stored."""
+    done: list[str] = []
+
+    def fail() -> None:
+        with full.write() as cursor:
+            full.after_commit(lambda: done.append("committed"))
+            full.after_undo(lambda: done.append("undone"))
+            cursor.execute("INSERT INTO big SELECT repeat('x', 100) FROM range(1000)")
+
+    with pytest.raises(FullDiskError):
+        fail()
+    assert (size(full), done) == (10_000, ["undone"])
+
+    disk.make_room()
+    with full.write() as cursor:
+        cursor.execute("INSERT INTO big VALUES ('after')")
+    assert size(full) == 10_001
+
+
+def test_a_log_that_does_not_fit_into_the_file_stays(full: Database, monkeypatch: pytest.MonkeyPatch):
+    """A commit after which the log cannot be moved for want of room is a commit, and the store stays open."""
+    monkeypatch.setattr(database, "_LOG_LIMIT", 1000)
+    with full.write() as cursor:
+        cursor.execute("INSERT INTO big VALUES ('x')")
+
+    assert size(full) == 10_001
+
+
+def test_a_commit_stays_one_when_the_store_is_given_up_behind_it(
+    full: Database, disk: SmallDisk, monkeypatch: pytest.MonkeyPatch
+):
+    """The disk was full when the log was moved: the rows are there, to read without room and to write with it."""
+    monkeypatch.setattr(database, "_LOG_LIMIT", 1000)
+    # Somebody else took the room between the look and the move.
+    monkeypatch.setattr(database.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 0, 1 << 40))
+    with full.write() as cursor:
+        cursor.execute("INSERT INTO big VALUES ('x')")
+
+    assert size(full) == 10_001
+
+    disk.make_room()
+    with full.write() as cursor:
+        cursor.execute("INSERT INTO big VALUES ('y')")
+    assert size(full) == 10_002
+
+
+def test_a_store_that_was_given_up_opens_itself_again(full: Database, disk: SmallDisk):
+    """Who held a connection is told of the full disk; whoever comes next, with room or without, reads every row."""
+
+    def read_meanwhile() -> None:
+        with full.read() as reading:
+            with pytest.raises(FullDiskError):
+                give_up(full)
+            reading.execute("SELECT count(*) FROM big")
+
+    with pytest.raises(FullDiskError):
+        read_meanwhile()
+
+    assert size(full) == 10_000
+    disk.make_room()
+    with full.write() as cursor:
+        cursor.execute("INSERT INTO big VALUES ('x')")
+    assert size(full) == 10_001
+
+
+def test_who_holds_a_connection_of_a_store_that_was_given_up_keeps_it_closed(
+    full: Database, monkeypatch: pytest.MonkeyPatch
+):
+    """Two instances of one file would not know each other: newcomers are refused until the last has gone."""
+    monkeypatch.setattr(database, "_PATIENCE", 0.0)
+    with full.session():
+        for _ in range(2):
+            with pytest.raises(FullDiskError):
+                give_up(full)
+
+    assert size(full) == 10_000
+
+
+def test_spilled_memory_takes_the_room_there_is(disk: SmallDisk):
+    """A query that spills fails on a full disk as such, and succeeds once there is room, without a restart."""
+    db = Database(disk.path / "n.duckdb", memory_limit="30MB", spill=disk.path / "spill")
+    sort = (
+        "SELECT count(*) FROM (SELECT md5(x::VARCHAR) AS s FROM range(700000) t(x) ORDER BY s LIMIT 690000)"
+    )
+
+    def sorted_rows() -> int:
+        with db.read() as cursor:
+            return cursor.execute(sort).fetchone()[0]
+
+    disk.fill(left=1_000_000)
+    with pytest.raises(FullDiskError):
+        sorted_rows()
+    disk.make_room()
+
+    assert sorted_rows() == 690_000
+    db.close()

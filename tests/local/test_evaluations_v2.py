@@ -14,7 +14,7 @@ from nucleus.evaluation_v2_exclusions import BoxAreaExclusionRule, LabelExclusio
 from airflow_provider_nucleus.local.evaluating.files import LAYOUT
 from airflow_provider_nucleus.local.testing import LocalNucleus
 from tests.local.conftest import Api
-from tests.local.evaluated import coco_world, predict, world
+from tests.local.evaluated import coco_world, predict, result_folder, world
 from tests.shared_data import shared_data
 
 if TYPE_CHECKING:
@@ -423,7 +423,7 @@ def test_killed_evaluations_resume_and_cancelled_ones_stop(tmp_path: Path, monke
     answer = api("POST", f"evaluationsV2/{evaluation}/charts", json={})
     assert answer.status_code == 409
     assert "is cancelled" in answer.json()["error"]
-    assert {path.name for path in (server.data_dir / "evaluations").iterdir()} == {resumed.id}
+    assert list((server.data_dir / "evaluations").iterdir()) == [result_folder(server, resumed.id)]
     api.close()
     server.stop()
 
@@ -455,7 +455,7 @@ def test_results_that_are_gone_leave_the_others_their_rank(
     """One evaluation whose files cannot be read has no score at a confidence; the board is still answered."""
     found = world(client, {"a": {}}, [("a", "car", 0)], [("a", "car", 0, 0.9)])
     lost, kept = found.evaluate(), found.evaluate()
-    shutil.rmtree(nucleus.data_dir / "evaluations" / lost.id)
+    shutil.rmtree(result_folder(nucleus, lost.id))
 
     ranked = client.leaderboard_ranking(
         "F1", [found.benchmark.id], confidence_threshold=0.5, collapse="allEvaluations"
@@ -503,7 +503,7 @@ LAYOUT_COLUMNS = {
 def test_columns_of_a_result_belong_to_its_layout(client: official.NucleusClient, nucleus: LocalNucleus):
     """Who adds or changes a column raises LAYOUT: results of before would be read as if they had it."""
     found = world(client, {"a": {}}, [("a", "car", 0)], [("a", "car", 0, 0.9)]).evaluate()
-    about = json.loads((nucleus.data_dir / "evaluations" / found.id / "about.json").read_text())
+    about = json.loads((result_folder(nucleus, found.id) / "about.json").read_text())
 
     assert about["layout"] == LAYOUT
     assert about["columns"] == LAYOUT_COLUMNS[LAYOUT].split()

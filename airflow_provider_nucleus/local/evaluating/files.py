@@ -1,12 +1,13 @@
 """Results of evaluations as files: a folder of typed columns per evaluation, mapped into memory when read.
 
-A folder appears all at once (written beside, then renamed) and never changes. Everything that is one number per object
+A folder appears all at once (written beside, then renamed), never changes, and its name is never used again: the row of
+the evaluation says which one is its own, so that an older store that is put back takes none for another. Everything that is one number per object
 is a ``.npy`` file; ``about.json`` has the vocabularies, the provenance and whatever else is small.
 """
 
 from __future__ import annotations
 
-import os
+import secrets
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import orjson
 
-from airflow_provider_nucleus.local.blobs import sync_directory
+from airflow_provider_nucleus.local.durable import part_of, sync_directory, written
+from airflow_provider_nucleus.local.full_disk import full_disk_told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,51 +36,53 @@ class ResultFiles:
 
     root: Path
 
-    def write(self, evaluation_id: str, arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> None:
-        """Write a result durably; one that is there already is replaced."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        beside = self.root / f"{evaluation_id}.part"
-        shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir()
-        for name, values in arrays.items():
-            with (beside / f"{name}.npy").open("wb") as file:
-                np.save(file, values, allow_pickle=False)
-                file.flush()
-                os.fsync(file.fileno())
-        with (beside / "about.json").open("wb") as file:
-            file.write(orjson.dumps({"layout": LAYOUT, "columns": sorted(arrays), **about}))
-            file.flush()
-            os.fsync(file.fileno())
-        sync_directory(beside)
-        shutil.rmtree(self.root / evaluation_id, ignore_errors=True)
-        beside.rename(self.root / evaluation_id)
-        sync_directory(self.root)
+    def write(self, evaluation_id: str, arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> str:
+        """Write a result durably and return the name of its folder; nothing is left of one that cannot be written."""
+        name = f"{evaluation_id}.{secrets.token_hex(4)}"
+        beside = part_of(self.root / name)
+        with full_disk_told():
+            self.root.mkdir(exist_ok=True)
+            try:
+                beside.mkdir()
+                _fill(beside, arrays, about)
+                beside.rename(self.root / name)
+            finally:
+                shutil.rmtree(beside, ignore_errors=True)
+            sync_directory(self.root)
+        return name
 
-    def about(self, evaluation_id: str) -> dict[str, Any]:
+    def about(self, name: str) -> dict[str, Any]:
         """Return the small facts of a result; raises FileNotFoundError when there is none."""
-        found: dict[str, Any] = orjson.loads((self.root / evaluation_id / "about.json").read_bytes())
+        found: dict[str, Any] = orjson.loads((self.root / name / "about.json").read_bytes())
         if found["layout"] != LAYOUT:
             raise FileNotFoundError(
-                f"the result of evaluation {evaluation_id} was written by another version (layout {found['layout']}): "
-                "evaluate again"
+                f"the result {name} was written by another version (layout {found['layout']}): evaluate again"
             )
         return found
 
-    def arrays(self, evaluation_id: str) -> dict[str, NDArray[Any]]:
+    def arrays(self, name: str) -> dict[str, NDArray[Any]]:
         """Map every column of a result into memory, read-only."""
-        folder = self.root / evaluation_id
+        folder = self.root / name
         found: dict[str, NDArray[Any]] = {}
-        for name in self.about(evaluation_id)["columns"]:
-            path = folder / f"{name}.npy"
+        for column in self.about(name)["columns"]:
+            path = folder / f"{column}.npy"
             # An empty file cannot be mapped. Plain arrays: every operation on a memmap object makes another.
             values = np.load(path, mmap_mode="r", allow_pickle=False) if _has_rows(path) else np.load(path)
-            found[name] = np.asarray(values)
+            found[column] = np.asarray(values)
         return found
 
-    def remove(self, evaluation_id: str) -> None:
+    def remove(self, name: str) -> None:
         """Delete a result; readers that have it mapped keep what they see."""
-        shutil.rmtree(self.root / evaluation_id, ignore_errors=True)
-        shutil.rmtree(self.root / f"{evaluation_id}.part", ignore_errors=True)
+        shutil.rmtree(self.root / name, ignore_errors=True)
+
+
+def _fill(folder: Path, arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> None:
+    for name, values in arrays.items():
+        # Not into a file of the system: NumPy would write that past Python, and not look whether its end got there.
+        with written(folder / f"{name}.npy") as file:
+            np.save(file, values, allow_pickle=False)
+    with written(folder / "about.json") as file:
+        file.write(orjson.dumps({"layout": LAYOUT, "columns": sorted(arrays), **about}))
 
 
 def _has_rows(path: Path) -> bool:

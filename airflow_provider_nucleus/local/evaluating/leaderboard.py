@@ -58,7 +58,7 @@ def read_collapse(value: Any) -> Collapse:
 
 
 def ranking(
-    evaluations: Sequence[Evaluation], asked: Ranking, *, load: Callable[[str], Loaded]
+    evaluations: Sequence[Evaluation], asked: Ranking, *, load: Callable[[Evaluation], Loaded]
 ) -> list[dict[str, Any]]:
     """Return the entries, best first; equal scores share a rank. What has no score has no entry."""
     scored = [(_score(evaluation, asked, load), evaluation) for evaluation in evaluations]
@@ -99,7 +99,7 @@ def _summary(evaluation: Evaluation) -> dict[str, Any]:
     return summary
 
 
-def _score(evaluation: Evaluation, asked: Ranking, load: Callable[[str], Loaded]) -> float | None:
+def _score(evaluation: Evaluation, asked: Ranking, load: Callable[[Evaluation], Loaded]) -> float | None:
     if asked.metric in _STORED:
         group, name = _STORED[asked.metric]
         value = _summary(evaluation)[group][name]
@@ -109,7 +109,7 @@ def _score(evaluation: Evaluation, asked: Ranking, load: Callable[[str], Loaded]
         tp, fp, fn = counts["tp"], counts["fp"], counts["fn"]
     else:
         try:
-            loaded = load(evaluation.id)
+            loaded = load(evaluation)
         except FileNotFoundError:
             # Gone, or written by another version: no reason to leave the others without a rank.
             return None

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, IndexArray, IntArray
     from airflow_provider_nucleus.local.evaluating.files import ResultFiles
+    from airflow_provider_nucleus.local.store.evaluations import Evaluation
 
 __all__ = ["ANY_AREA", "COCO_OPTIONS", "Loaded", "ResultCache", "load"]
 
@@ -254,9 +255,10 @@ class Loaded:
         return Silent(found.row[inside], found.label[inside])
 
 
-def load(files: ResultFiles, evaluation_id: str) -> Loaded:
+def load(files: ResultFiles, evaluation: Evaluation) -> Loaded:
     """Map a result into memory; raises FileNotFoundError when there is none."""
-    return Loaded(evaluation_id, files.arrays(evaluation_id), files.about(evaluation_id))
+    name = evaluation.result
+    return Loaded(evaluation.id, files.arrays(name), files.about(name))
 
 
 class ResultCache:
@@ -272,27 +274,28 @@ class ResultCache:
         self._lock = threading.Lock()
         self._slots: OrderedDict[str, Loaded] = OrderedDict()
 
-    def get(self, evaluation_id: str) -> Loaded:
+    def get(self, evaluation: Evaluation) -> Loaded:
         """Return a result, from memory if it was used lately."""
+        name = evaluation.result
         with self._lock:
-            known = self._slots.get(evaluation_id)
+            known = self._slots.get(name)
             if known is not None:
-                self._slots.move_to_end(evaluation_id)
+                self._slots.move_to_end(name)
                 return known
-        loaded = load(self.files, evaluation_id)
+        loaded = load(self.files, evaluation)
         with self._lock:
-            self._slots[evaluation_id] = loaded
-            self._slots.move_to_end(evaluation_id)
+            self._slots[name] = loaded
+            self._slots.move_to_end(name)
             while len(self._slots) > self._capacity:
                 self._slots.popitem(last=False)
         return loaded
 
-    def forget(self, evaluation_id: str) -> None:
+    def forget(self, evaluation: Evaluation) -> None:
         """Drop a result from memory, when its files go."""
         with self._lock:
-            self._slots.pop(evaluation_id, None)
+            self._slots.pop(evaluation.result, None)
 
-    def remove(self, evaluation_id: str) -> None:
+    def remove(self, evaluation: Evaluation) -> None:
         """Delete a result, its files included."""
-        self.forget(evaluation_id)
-        self.files.remove(evaluation_id)
+        self.forget(evaluation)
+        self.files.remove(evaluation.result)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airflow_provider_nucleus.local.errors import FullDiskError
 from airflow_provider_nucleus.local.jobs.running import JobCancelled, JobInterrupted, Outcome
 from airflow_provider_nucleus.local.store import benchmarks, jobs
 from airflow_provider_nucleus.local.store.benchmark_sources import select
@@ -26,7 +27,7 @@ def run_benchmark_build(context: JobContext) -> Outcome:
         with db.session() as session, db.write(session) as cursor:
             context.check(cursor)
             return _build(context, cursor)
-    except JobInterrupted:
+    except (JobInterrupted, FullDiskError):
         raise
     except (JobCancelled, Exception):
         with db.write() as cursor:

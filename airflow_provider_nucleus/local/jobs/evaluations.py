@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_nucleus.local.errors import FullDiskError
 from airflow_provider_nucleus.local.evaluating.compute import Question, compute
 from airflow_provider_nucleus.local.evaluating.loaded import Loaded
 from airflow_provider_nucleus.local.evaluating.summary import summary_of
-from airflow_provider_nucleus.local.jobs.running import JobCancelled, JobInterrupted, Outcome
+from airflow_provider_nucleus.local.jobs.running import JobCancelled, JobInterrupted, Outcome, failure_of
 from airflow_provider_nucleus.local.store import evaluations, jobs
 
 if TYPE_CHECKING:
@@ -43,13 +44,13 @@ def run_evaluation(context: JobContext) -> Outcome:
         evaluations.begin(cursor, evaluation)
     try:
         return _compute(context, evaluation)
-    except JobInterrupted:
+    except (JobInterrupted, FullDiskError):
         raise
     except JobCancelled:
         _end(context, evaluation, None)
         raise
     except Exception as error:
-        _end(context, evaluation, f"{type(error).__name__}: {error}")
+        _end(context, evaluation, failure_of(error))
         raise
 
 
@@ -77,10 +78,17 @@ def _compute(context: JobContext, evaluation: Evaluation) -> Outcome:
         )
         cursor.execute("ROLLBACK")
     summary: dict[str, Any] = summary_of(Loaded(evaluation.id, found.arrays, found.about))
-    services.results.files.write(evaluation.id, found.arrays, found.about)
-    with services.db.write() as cursor:
-        context.check(cursor)
-        evaluations.succeed(cursor, evaluation, exclusion_stats=found.exclusion_stats, summary=summary)
+    files = services.results.files
+    result = files.write(evaluation.id, found.arrays, found.about)
+    try:
+        with services.db.write() as cursor:
+            context.check(cursor)
+            evaluations.succeed(
+                cursor, evaluation, exclusion_stats=found.exclusion_stats, summary=summary, result=result
+            )
+    except BaseException:
+        files.remove(result)
+        raise
     return _outcome(evaluation)
 
 
@@ -100,8 +108,7 @@ def _items(evaluation: Evaluation) -> str:
 
 
 def _end(context: JobContext, evaluation: Evaluation, message: str | None) -> None:
-    """Leave no result behind and say how the evaluation ended; without a message it was cancelled."""
-    context.services.results.files.remove(evaluation.id)
+    """Say how the evaluation ended; without a message it was cancelled."""
     with context.services.db.write() as cursor:
         current = evaluations.by_number(cursor, evaluation.number)
         if current is None or current.status not in {evaluations.PENDING, evaluations.COMPUTING}:

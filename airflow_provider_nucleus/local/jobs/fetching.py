@@ -6,7 +6,7 @@ import io
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.client import HTTPException
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 from urllib.error import URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
@@ -14,6 +14,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 from airflow_provider_nucleus.local.store.parsing import mark_bad
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from airflow_provider_nucleus.local.blobs import BlobFiles
@@ -57,13 +58,13 @@ def fetch_images(cursor: Cursor, blobs: BlobFiles) -> list[Fetched]:
     wanted = cursor.execute(
         "SELECT n, image_url FROM parsed WHERE reason IS NULL AND regexp_matches(image_url, '^https?://')"
     ).fetchall()
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        fetched = list(pool.map(lambda pair: _fetch(pair[0], pair[1], blobs), wanted))
+    with blobs.keeping() as keep, ThreadPoolExecutor(_AT_ONCE) as pool:
+        fetched = list(pool.map(lambda pair: _fetch(pair[0], pair[1], keep), wanted))
     mark_bad(cursor, [(entry.row, entry.problem) for entry in fetched if entry.problem is not None])
     return fetched
 
 
-def _fetch(row: int, url: str, blobs: BlobFiles) -> Fetched:
+def _fetch(row: int, url: str, keep: Callable[[BinaryIO], tuple[str, int]]) -> Fetched:
     failed = f'Failure when processing the image "{url}"'
     try:
         request = Request(url, headers={"User-Agent": "airflow-provider-nucleus"})  # ruff: ignore[suspicious-url-open-usage] - http(s) only, see above
@@ -76,5 +77,5 @@ def _fetch(row: int, url: str, blobs: BlobFiles) -> Fetched:
         return Fetched(row=row, problem=f"{failed}: it is {content_type}, not an image")
     if len(data) > _LARGEST:
         return Fetched(row=row, problem=f"{failed}: it is larger than {_LARGEST} bytes")
-    token, size = blobs.keep(io.BytesIO(data))
+    token, size = keep(io.BytesIO(data))
     return Fetched(row=row, token=token, content_type=content_type, size=size)

@@ -5,10 +5,16 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from airflow_provider_nucleus.local.errors import ApiError
-from airflow_provider_nucleus.local.jobs.running import JobCancelled, JobContext, JobInterrupted, Outcome
+from airflow_provider_nucleus.local.errors import ApiError, FullDiskError
+from airflow_provider_nucleus.local.jobs.running import (
+    JobCancelled,
+    JobContext,
+    JobInterrupted,
+    Outcome,
+    failure_of,
+)
 from airflow_provider_nucleus.local.store import jobs
 
 if TYPE_CHECKING:
@@ -19,13 +25,17 @@ if TYPE_CHECKING:
 
 __all__ = ["JobPool"]
 
-_LOG = logging.getLogger(__name__)
+_LOG: Final = logging.getLogger(__name__)
+_FIRST_PAUSE: Final = 1.0
+_LONGEST_PAUSE: Final = 60.0
+_WAITS_FOR_ROOM: Final = "The disk of this Nucleus server is full. The job goes on behind its last committed step once there is room."
 
 
 class JobPool:
     """A few worker threads over one queue of job ids; the rows in the store are the truth.
 
-    ``runners`` maps job types to the functions that run them.
+    ``runners`` maps job types to the functions that run them. A job that meets a full disk stays Running and is tried
+    again until there is room.
     """
 
     def __init__(self, runners: Mapping[str, Runner], *, workers: int) -> None:
@@ -36,6 +46,8 @@ class JobPool:
             threading.Thread(target=self._work, name=f"job-{n}", daemon=True) for n in range(workers)
         ]
         self._services: Services | None = None
+        self._alarms: dict[str, threading.Event] = {}
+        self._waiting: set[str] = set()
 
     def start(self, services: Services) -> None:
         """Start the threads on the jobs that a former server left unfinished."""
@@ -57,9 +69,20 @@ class JobPool:
         """Queue a job whose row is committed."""
         self._queue.put(job_id)
 
+    def wake(self, job_id: str) -> None:
+        """Have a job that waits for room look at once whether to go on, because it was cancelled."""
+        if (alarm := self._alarms.get(job_id)) is not None:
+            alarm.set()
+
+    def remark(self, job_id: str) -> dict[str, str]:
+        """Return what the message of a running job says beside what is stored of it."""
+        return {"waiting": _WAITS_FOR_ROOM} if job_id in self._waiting else {}
+
     def stop(self) -> None:
         """Let each worker finish its current step and end; unfinished jobs stay Running in the store."""
         self._stopping.set()
+        for alarm in list(self._alarms.values()):
+            alarm.set()
         for _ in self._threads:
             self._queue.put(None)
         for thread in self._threads:
@@ -76,6 +99,31 @@ class JobPool:
                 _LOG.exception("job %s could not be brought to an end", job_id)
 
     def _run(self, job_id: str) -> None:
+        alarm = self._alarms[job_id] = threading.Event()
+        pause = _FIRST_PAUSE
+        try:
+            while True:
+                alarm.clear()
+                try:
+                    return self._try(job_id)
+                except FullDiskError:
+                    _LOG.warning("job %s waits for room on the disk, %s s at most", job_id, pause)
+                self._wait(job_id, alarm, pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+        finally:
+            del self._alarms[job_id]
+
+    def _wait(self, job_id: str, alarm: threading.Event, pause: float) -> None:
+        self._waiting.add(job_id)
+        # Whoever stops the pool says so before it rings.
+        if not self._stopping.is_set():
+            alarm.wait(pause)
+        self._waiting.discard(job_id)
+        if self._stopping.is_set():
+            raise JobInterrupted
+
+    def _try(self, job_id: str) -> None:
+        """Run a job from its last committed step to its end."""
         services = self._services
         assert services is not None
         with services.db.read() as cursor:
@@ -91,7 +139,7 @@ class JobPool:
         job = context.job
         try:
             return self._runners[job.type](context)
-        except JobInterrupted:
+        except (JobInterrupted, FullDiskError):
             raise
         except JobCancelled:
             return Outcome(
@@ -101,4 +149,4 @@ class JobPool:
             return Outcome("Errored_User", {"final_error": f"{type(error).__name__}: {error}"})
         except Exception as error:  # ruff: ignore[blind-except] - whatever it was, the job has ended and says so
             _LOG.exception("job %s (%s) failed", job.id, job.type)
-            return Outcome("Errored_Server", {"final_error": f"{type(error).__name__}: {error}"})
+            return Outcome("Errored_Server", {"final_error": failure_of(error)})

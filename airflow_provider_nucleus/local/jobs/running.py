@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.services import Services
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["JobCancelled", "JobContext", "JobInterrupted", "Outcome", "Runner"]
+__all__ = ["JobCancelled", "JobContext", "JobInterrupted", "Outcome", "Runner", "failure_of"]
 
 
 class JobCancelled(Exception):  # ruff: ignore[error-suffix-on-exception-name] - not a failure
@@ -51,6 +51,12 @@ class JobContext:
             raise JobInterrupted
         if jobs.is_cancelled(cursor, self.job):
             raise JobCancelled
+
+
+def failure_of(error: Exception) -> str:
+    """Return what clients are told of an error nobody expected: its kind and text, but no path of this machine."""
+    text = error.strerror if isinstance(error, OSError) else None
+    return f"{type(error).__name__}: {text or error}"
 
 
 if TYPE_CHECKING:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_nucleus.local.blobs import sync_directory
+from airflow_provider_nucleus.local.durable import written
 from airflow_provider_nucleus.local.errors import BadRequestError
 from airflow_provider_nucleus.local.store import jobs, spool
 
@@ -64,11 +63,9 @@ def start_on_bytes(
     """Start a job on rows that came with the request itself."""
     token = secrets.token_urlsafe(32)
     path = spool.spool_path(services.folder.spool, token)
-    with path.open("wb") as file:
+    services.db.after_undo(lambda: path.unlink(missing_ok=True))
+    with written(path) as file:
         file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    sync_directory(path.parent)
     lines = data.count(b"\n")
     return services.start_job(
         cursor, job_type, dataset_no=dataset.number, request={**request, "token": token}, total_steps=lines

@@ -103,6 +103,7 @@ def run_item_upload(context: JobContext) -> Outcome:
         for entry in fetched:
             if entry.token is not None:
                 record_blob(cursor, entry.token, content_type=entry.content_type, size=entry.size)
+        services.db.after_commit(fetched.clear)
         tokens = blobs | {entry.row: entry.token for entry in fetched if entry.token is not None}
         stored = item_uploads.store_items(cursor, dataset, update=request["update"], blobs=tokens)
         counts["unreachable"] += unreachable[0]
@@ -110,7 +111,14 @@ def run_item_upload(context: JobContext) -> Outcome:
             counts[name] += getattr(stored, name)
         return [_item_error(error) for error in stored.errors]
 
-    counts = run_chunks(context, prepare, store)
+    try:
+        counts = run_chunks(context, prepare, store)
+    except BaseException:
+        # What is still listed has no row: the chunk was not committed, and its images are fetched again.
+        for entry in fetched:
+            if entry.token is not None:
+                services.blobs.remove(entry.token)
+        raise
     message = _item_message(counts, context.job)
     if counts["unreachable"]:
         text = f"ImageError: {counts['unreachable']} images could not be fetched; see the errors."

@@ -19,6 +19,7 @@ _TITLES: Final = {
     404: "Not found",
     405: "Pages are only read",
     500: "The server failed",
+    507: "The disk of this server is full",
 }
 _HINTS: Final = {
     400: "Correct the address, or start from the list of everything.",
@@ -27,6 +28,7 @@ _HINTS: Final = {
     404: "It may have been deleted, or it belongs to another data directory.",
     405: "Use the REST API to change something.",
     500: "The log of the server has the details.",
+    507: "Make room on it, then reload.",
 }
 
 

@@ -78,10 +78,11 @@ def result(call: Call, evaluation_id: str | None = None) -> Loaded:
         evaluation = evaluations.find(cursor, evaluation_id or call.params["ev"])
     evaluations.require_succeeded(evaluation)
     try:
-        return call.services.results.get(evaluation.id)
+        return call.services.results.get(evaluation)
     except FileNotFoundError as error:
         raise NotFoundError(
-            f"The result of evaluation {evaluation.id} is not in the data directory ({error}). Evaluate again."
+            f"The result of evaluation {evaluation.id} is not in the data directory, or was written by another version. "
+            "Evaluate again."
         ) from error
 
 

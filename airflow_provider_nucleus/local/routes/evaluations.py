@@ -139,9 +139,9 @@ def delete(call: Call) -> Any:
     """Put an evaluation away, stopping it if it is running; its result files go."""
     with call.db.write() as cursor:
         evaluation = evaluations.find(cursor, call.params["ev"])
-        _stop(cursor, evaluation)
+        _stop(call, cursor, evaluation)
         evaluations.archive(cursor, evaluation)
-        call.db.after_commit(lambda: call.services.results.remove(evaluation.id))
+        call.db.after_commit(lambda: call.services.results.remove(evaluation))
     return {}
 
 
@@ -151,15 +151,15 @@ def cancel(call: Call) -> Any:
     with call.db.write() as cursor:
         evaluation = evaluations.find(cursor, call.params["ev"])
         evaluations.cancel(cursor, evaluation)
-        _stop(cursor, evaluation)
+        _stop(call, cursor, evaluation)
         return evaluations.find(cursor, evaluation.id).to_wire()
 
 
-def _stop(cursor: Cursor, evaluation: Evaluation) -> None:
+def _stop(call: Call, cursor: Cursor, evaluation: Evaluation) -> None:
     assert evaluation.job_id is not None
     job = jobs.find(cursor, evaluation.job_id)
     if job.status == jobs.RUNNING:
-        jobs.request_cancel(cursor, job)
+        call.services.cancel_job(cursor, job)
 
 
 @ROUTES.post("evaluationsV2/{ev}/retry")

@@ -72,12 +72,12 @@ def _append_files(call: Call) -> Any:
     with call.db.read() as cursor:
         _check_plain(datasets.find(cursor, call.params["ds"]))
     update = any(row.pop("update", False) is True for row in rows)
-    tokens = []
-    for image in images:
-        token, size = call.services.blobs.keep(image.file)
+    with call.services.blobs.keeping() as keep:
+        kept = [(keep(image.file), image.content_type) for image in images]
         with call.db.write() as cursor:
-            record_blob(cursor, token, content_type=image.content_type, size=size)
-        tokens.append(token)
+            for (token, size), content_type in kept:
+                record_blob(cursor, token, content_type=content_type, size=size)
+    tokens = [token for (token, _), _ in kept]
     if not call.is_async:
         return _store_now(call, rows, update=update, blobs=dict(enumerate(tokens)))
     data = rows_of(rows)

@@ -41,7 +41,9 @@ def listing(call: Call) -> Any:
 def status(call: Call) -> Any:
     """Return how far a job is."""
     with call.db.read() as cursor:
-        return jobs.find(cursor, call.params["job"]).status_to_wire()
+        job = jobs.find(cursor, call.params["job"])
+    found = job.status_to_wire()
+    return found | {"message": job.message | call.services.pool.remark(job.id)}
 
 
 @ROUTES.get("job/{job}/info")
@@ -63,5 +65,5 @@ def cancel(call: Call) -> Any:
     """Stop a job before its next chunk (an extension: Scale's cloud has no such route)."""
     with call.db.write() as cursor:
         job = jobs.find(cursor, call.params["job"])
-        jobs.request_cancel(cursor, job)
+        call.services.cancel_job(cursor, job)
     return {"job_id": job.id, "message": "The job stops before its next chunk; what it has stored stays."}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from airflow_provider_nucleus.local.blobs import record_blob
 from airflow_provider_nucleus.local.errors import BadRequestError, NotFoundError
@@ -29,19 +29,15 @@ def store_now(call: Call, role: Role, find_target: Callable[[Cursor], Target]) -
 
     ``find_target`` runs inside the transaction; a model run that it creates is kept only if the upload is.
     """
-    body, blobs = _body(call)
-    masks = object_list(body, "segmentations")
-    for mask in masks:
-        if isinstance(mask, dict):
-            mask.setdefault("type", "mask")
-    # Masks first, so that the i-th file belongs to row i.
-    rows = [*masks, *object_list(body, "annotations")]
-    try:
+    with call.services.blobs.keeping() as keep:
+        body, blobs = _body(call, keep)
+        masks = object_list(body, "segmentations")
+        for mask in masks:
+            if isinstance(mask, dict):
+                mask.setdefault("type", "mask")
+        # Masks first, so that the i-th file belongs to row i.
+        rows = [*masks, *object_list(body, "annotations")]
         return _store(call, role, find_target, rows_of(rows), blobs=blobs, update=flag(body, "update"))
-    except BaseException:
-        for token, _, _ in blobs:
-            call.services.blobs.remove(token)
-        raise
 
 
 def _store(
@@ -63,7 +59,9 @@ def _store(
             return uploads.store(cursor, target, update=update, blobs=tokens), target
 
 
-def _body(call: Call) -> tuple[dict[str, Any], list[tuple[str, str, int]]]:
+def _body(
+    call: Call, keep: Callable[[BinaryIO], tuple[str, int]]
+) -> tuple[dict[str, Any], list[tuple[str, str, int]]]:
     """Return the JSON of the request and, for multipart, (token, content type, size) of each mask in order."""
     if call.form is None:
         return call.json(), []
@@ -76,7 +74,7 @@ def _body(call: Call) -> tuple[dict[str, Any], list[tuple[str, str, int]]]:
         raise BadRequestError(
             f"{count} segmentations came with {len(files)} masks; send one mask per segmentation, in order."
         )
-    kept = [(call.services.blobs.keep(part.file), part.content_type) for part in files]
+    kept = [(keep(part.file), part.content_type) for part in files]
     return body, [(token, content_type, size) for (token, size), content_type in kept]
 
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any, Final
 
 from anyio import to_thread
 from starlette.responses import FileResponse, Response
 
-from airflow_provider_nucleus.local.blobs import content_type_of, sync_directory
+from airflow_provider_nucleus.local.blobs import content_type_of
+from airflow_provider_nucleus.local.durable import DurableFile
 from airflow_provider_nucleus.local.errors import NotFoundError
 from airflow_provider_nucleus.local.routes.registry import RouteTable
 from airflow_provider_nucleus.local.store import datasets, spool
 from airflow_provider_nucleus.local.wire import limited_stream
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from airflow_provider_nucleus.local.wire import Call
 
 __all__ = ["ROUTES"]
@@ -40,13 +38,12 @@ async def put_rows(call: Call) -> Any:
     """Stream the rows to disk; they count once the whole body is there and synced."""
     token = call.params["token"]
     await to_thread.run_sync(_take, call, token)
-    path = spool.spool_path(call.services.folder.spool, token)
-    part = path.with_name(f"{path.name}.{os.urandom(4).hex()}.part")
+    file = await to_thread.run_sync(DurableFile, spool.spool_path(call.services.folder.spool, token))
     try:
-        lines = await _receive(call, part)
-        await to_thread.run_sync(_publish, call, token, part, path, lines)
+        lines = await _receive(call, file)
+        await to_thread.run_sync(_publish, call, token, file, lines)
     finally:
-        part.unlink(missing_ok=True)
+        file.discard()
     return {}
 
 
@@ -55,32 +52,31 @@ def _take(call: Call, token: str) -> None:
         spool.take(cursor, token)
 
 
-async def _receive(call: Call, part: Path) -> int:
+async def _receive(call: Call, file: DurableFile) -> int:
+    """Write the body and return the number of its lines."""
     lines, last = 0, b"\n"
     buffer = bytearray()
-    with part.open("wb", buffering=0) as file:
 
-        def flush() -> None:
-            file.write(buffer)
-            buffer.clear()
+    def flush() -> None:
+        file.write(buffer)
+        buffer.clear()
 
-        async for piece in limited_stream(call.request, call.services.settings.upload_limit):
-            lines += piece.count(b"\n")
-            last = piece[-1:] or last
-            buffer += piece
-            if len(buffer) >= _BUFFER:
-                await to_thread.run_sync(flush)
-        await to_thread.run_sync(flush)
-        await to_thread.run_sync(os.fsync, file.fileno())
+    async for piece in limited_stream(call.request, call.services.settings.upload_limit):
+        lines += piece.count(b"\n")
+        last = piece[-1:] or last
+        buffer += piece
+        if len(buffer) >= _BUFFER:
+            await to_thread.run_sync(flush)
+    await to_thread.run_sync(flush)
+    await to_thread.run_sync(file.finish)
     return lines + (last != b"\n")
 
 
-def _publish(call: Call, token: str, part: Path, path: Path, lines: int) -> None:
+def _publish(call: Call, token: str, file: DurableFile, lines: int) -> None:
     with call.db.write() as cursor:
         # Again: a job may have started on an earlier upload while this one came in.
         spool.take(cursor, token)
-        part.replace(path)
-        sync_directory(path.parent)
+        file.publish()
         spool.mark_received(cursor, token, lines=lines)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import queue
+import shutil
 import threading
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
@@ -10,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 import duckdb
 
 from airflow_provider_nucleus.local.errors import DataDirError
-from airflow_provider_nucleus.local.store.tables import SCHEMA_VERSION, TABLES
+from airflow_provider_nucleus.local.full_disk import full_disk_told
+from airflow_provider_nucleus.local.store.opening import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -19,7 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["Cursor", "Database", "count_of", "one", "rows"]
 
 Cursor = duckdb.DuckDBPyConnection
+_LOG: Final = logging.getLogger(__name__)
 _LOG_LIMIT: Final = 64 * 1024 * 1024
+_PATIENCE: Final = 5.0
+"""Seconds a newcomer waits for those who still hold connections to a store that DuckDB has given up."""
 
 
 class Database:
@@ -27,68 +33,93 @@ class Database:
 
     Readers get a snapshot and are never blocked by a writer; writers take turns, because DuckDB would
     otherwise abort one of two transactions that touch the same rows.
+
+    A full disk raises :class:`FullDiskError` and undoes no more than the transaction that met it. After a fatal error
+    DuckDB refuses every further statement: the store is then opened anew as soon as nobody holds a connection.
     """
 
     def __init__(self, path: Path, *, memory_limit: str, spill: Path) -> None:
-        config: dict[str, str | bool | int | float | list[str]] = {
-            "memory_limit": memory_limit,
-            "temp_directory": str(spill),
-            "preserve_insertion_order": "true",
-            # A commit that decides to checkpoint writes no log: readers see its rows before they are on disk, and
-            # a kill takes them back. So commits only ever write the log, and we checkpoint between them.
-            "checkpoint_threshold": "1TB",
-        }
-        try:
-            self._root = duckdb.connect(str(path), config=config)
-        except duckdb.Error as error:
-            raise DataDirError(
-                f"the store {path} cannot be opened with a memory limit of {memory_limit}: {error}. "
-                "Correct NUCLEUS_LOCAL_MEMORY_LIMIT, restore the directory from a backup, or choose another --data-dir."
-            ) from error
+        self._path = path
+        self._memory_limit = memory_limit
+        self._spill = spill
+        self._root = open_store(path, memory_limit=memory_limit, spill=spill)
         self._log = path.with_name(f"{path.name}.wal")
         self._writer = threading.Lock()
         self._after_commit: list[Callable[[], None]] = []
+        self._after_undo: list[Callable[[], None]] = []
         self._idle: queue.LifoQueue[Cursor] = queue.LifoQueue()
-        self._migrate()
+        # Who changes what follows holds the condition.
+        self._changed = threading.Condition()
+        self._lent = 0
+        self._fatal: duckdb.FatalException | None = None
 
-    def _migrate(self) -> None:
-        self._root.execute("CREATE TABLE IF NOT EXISTS store_version (version INTEGER)")
-        found = self._root.execute("SELECT max(version) FROM store_version").fetchone()
-        version = found[0] if found and found[0] is not None else 0
-        if version > SCHEMA_VERSION:
-            raise DataDirError(
-                f"the store was written by a newer version (layout {version}, this one knows {SCHEMA_VERSION}). "
-                "Upgrade airflow-provider-nucleus or choose another --data-dir."
-            )
-        self._root.execute("BEGIN")
-        for statement in TABLES:
-            self._root.execute(statement)
-        if version < SCHEMA_VERSION:
-            self._root.execute("INSERT INTO store_version VALUES (?)", [SCHEMA_VERSION])
-        self._root.execute("COMMIT")
+    def _borrow(self, *, fresh: bool) -> Cursor:
+        with self._changed:
+            if self._fatal is not None:
+                self._reopen(self._fatal)
+            cursor = None
+            if not fresh:
+                with suppress(queue.Empty):
+                    cursor = self._idle.get_nowait()
+            cursor = cursor or self._root.cursor()
+            self._lent += 1
+            return cursor
+
+    def _give_back(self, cursor: Cursor, *, reusable: bool, error: BaseException | None = None) -> None:
+        with self._changed:
+            if isinstance(error, duckdb.FatalException):
+                self._fatal = error
+            if reusable and self._fatal is None:
+                self._idle.put(cursor)
+            else:
+                cursor.close()
+            self._lent -= 1
+            self._changed.notify_all()
+
+    def _reopen(self, fatal: duckdb.FatalException) -> None:
+        """Open the store that DuckDB has given up anew; every committed row is there, in the file or in its log."""
+        # As long as one connection is open DuckDB hands out the old, refusing instance.
+        if not self._changed.wait_for(lambda: self._lent == 0 or self._fatal is None, _PATIENCE):
+            raise fatal
+        if self._fatal is None:
+            return
+        self._close_all()
+        try:
+            self._root = open_store(self._path, memory_limit=self._memory_limit, spill=self._spill)
+        except DataDirError:
+            _LOG.exception("the store cannot be opened again yet")
+            raise fatal from None
+        self._fatal = None
+        _LOG.warning("the store was opened again after: %s", fatal)
+
+    def _close_all(self) -> None:
+        while not self._idle.empty():
+            self._idle.get().close()
+        self._root.close()
 
     @contextmanager
     def cursor(self) -> Generator[Cursor]:
         """Lend a connection of its own, outside any transaction."""
-        try:
-            cursor = self._idle.get_nowait()
-        except queue.Empty:
-            cursor = self._root.cursor()
-        try:
-            yield cursor
-        except BaseException:
-            cursor.close()
-            raise
-        self._idle.put(cursor)
+        with full_disk_told():
+            cursor = self._borrow(fresh=False)
+            try:
+                yield cursor
+            except BaseException as error:
+                self._give_back(cursor, reusable=False, error=error)
+                raise
+            self._give_back(cursor, reusable=True)
 
     @contextmanager
     def session(self) -> Generator[Cursor]:
         """Lend a connection whose temporary tables are gone afterwards, outside any transaction."""
-        cursor = self._root.cursor()
-        try:
-            yield cursor
-        finally:
-            cursor.close()
+        with full_disk_told():
+            cursor = self._borrow(fresh=True)
+            try:
+                yield cursor
+            except BaseException as error:
+                self._give_back(cursor, reusable=False, error=error)
+                raise
+            self._give_back(cursor, reusable=False)
 
     @contextmanager
     def read(self) -> Generator[Cursor]:
@@ -110,29 +141,47 @@ class Database:
             stack.enter_context(self._writer)
             lent = stack.enter_context(self.cursor()) if cursor is None else cursor
             self._after_commit.clear()
-            with _transaction(lent):
-                yield lent
+            self._after_undo.clear()
+            try:
+                with _transaction(lent):
+                    yield lent
+            except BaseException:
+                for action in self._after_undo:
+                    action()
+                raise
             for action in self._after_commit:
                 action()
             self._checkpoint(lent)
 
     def _checkpoint(self, cursor: Cursor) -> None:
-        """Move a log that has grown large into the database file."""
-        if self._log.exists() and self._log.stat().st_size > _LOG_LIMIT:
+        """Move a log that has grown large into the database file; what is committed stays so, whatever comes of it."""
+        size = self._log.stat().st_size if self._log.exists() else 0
+        # For want of room DuckDB would give the whole store up, and a log that goes on growing is no harm.
+        if size <= _LOG_LIMIT or shutil.disk_usage(self._path.parent).free < 2 * size:
+            return
+        try:
+            cursor.execute("CHECKPOINT")
+        except duckdb.TransactionException:
             # Readers of older rows can be in the way; the next commit tries again.
-            with suppress(duckdb.TransactionException):
-                cursor.execute("CHECKPOINT")
+            pass
+        except duckdb.Error as error:
+            _LOG.warning("the log of the store could not be moved into its file: %s", error)
+            if isinstance(error, duckdb.FatalException):
+                with self._changed:
+                    self._fatal = error
 
     def after_commit(self, action: Callable[[], None]) -> None:
         """Have something done if and when the current writer's transaction is committed."""
         self._after_commit.append(action)
 
+    def after_undo(self, action: Callable[[], None]) -> None:
+        """Have something done if the current writer's transaction is undone, or cannot be committed."""
+        self._after_undo.append(action)
+
     def close(self) -> None:
         """Wait for the writer, then write everything into the file and close it."""
         with self._writer:
-            while not self._idle.empty():
-                self._idle.get().close()
-            self._root.close()
+            self._close_all()
 
 
 @contextmanager

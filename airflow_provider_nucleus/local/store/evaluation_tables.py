@@ -29,6 +29,8 @@ EVALUATION_TABLES: Final = (
         name VARCHAR, benchmark_no INTEGER, slice_no INTEGER, slice_id VARCHAR, model_no INTEGER, run_no INTEGER,
         config VARCHAR NOT NULL, exclusion_stats VARCHAR, summary VARCHAR, job_no BIGINT NOT NULL,
         archived BOOLEAN NOT NULL, created_at TIMESTAMP NOT NULL, finished_at TIMESTAMP)""",
+    # The folder of the result. Null until it has succeeded, and in rows of layout 1, whose folder has the evaluation's id.
+    "ALTER TABLE evaluations ADD COLUMN IF NOT EXISTS result VARCHAR",
     """CREATE TABLE IF NOT EXISTS evaluation_presets (
         preset_no BIGINT NOT NULL, preset_id VARCHAR NOT NULL, name VARCHAR NOT NULL, rollup_groups VARCHAR,
         exclusion_rules VARCHAR, created_at TIMESTAMP NOT NULL, updated_at TIMESTAMP NOT NULL)""",

@@ -42,6 +42,7 @@ __all__ = [
     "of_model",
     "of_run",
     "require_succeeded",
+    "results",
     "set_job",
     "succeed",
 ]  # fmt: skip
@@ -115,6 +116,7 @@ class Evaluation:
     job_id: str | None
     dataset_id: str | None
     created_at: datetime
+    result: str
 
     @property
     def config(self) -> Config:
@@ -153,7 +155,8 @@ _EVALUATION: Final = """SELECT e.evaluation_no AS number, e.evaluation_id AS id,
     e.benchmark_no, b.benchmark_id, e.slice_no, e.slice_id, e.model_no, e.run_no, r.run_id, r.name AS run_name,
     m.model_id, m.name AS model_name, e.config AS config_text, e.exclusion_stats, e.summary, e.job_no, j.job_id,
     (SELECT min(d.dataset_id) FROM object_sets s JOIN datasets d USING (dataset_no)
-        WHERE s.role = 'run' AND s.run_no = e.run_no) AS dataset_id, e.created_at
+        WHERE s.role = 'run' AND s.run_no = e.run_no) AS dataset_id, e.created_at,
+    coalesce(e.result, e.evaluation_id) AS result
     FROM evaluations e LEFT JOIN benchmarks b USING (benchmark_no) LEFT JOIN model_runs r ON r.run_no = e.run_no
     LEFT JOIN models m ON m.model_no = coalesce(e.model_no, r.model_no) LEFT JOIN jobs j ON j.job_no = e.job_no"""
 
@@ -173,7 +176,7 @@ def create(
     assert (model_no is None) != (run_no is None)
     number, evaluation_id = reserve(cursor, "evaluation"), new_id("evalv2")
     cursor.execute(
-        "INSERT INTO evaluations VALUES (?, ?, ?, NULL, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, 0, false, ?, NULL)",
+        "INSERT INTO evaluations VALUES (?, ?, ?, NULL, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, 0, false, ?, NULL, NULL)",
         [
             number, evaluation_id, PENDING, name, benchmark_no, slice_no, slice_id, model_no, run_no, config.to_text(),
             moments.now(),
@@ -224,18 +227,29 @@ def _listing(cursor: Cursor, condition: str, parameters: list[Any]) -> list[Eval
     return [Evaluation(**row) for row in rows(cursor, sql, parameters)]
 
 
+def results(cursor: Cursor) -> list[str]:
+    """Return the folders of every result that can be read."""
+    sql = "SELECT coalesce(result, evaluation_id) FROM evaluations WHERE status = ? AND NOT archived"
+    return [row[0] for row in cursor.execute(sql, [SUCCEEDED]).fetchall()]
+
+
 def begin(cursor: Cursor, evaluation: Evaluation) -> None:
     """Say that an evaluation is being computed."""
     _transition(cursor, evaluation, COMPUTING)
 
 
 def succeed(
-    cursor: Cursor, evaluation: Evaluation, *, exclusion_stats: dict[str, Any], summary: dict[str, Any]
+    cursor: Cursor,
+    evaluation: Evaluation,
+    *,
+    exclusion_stats: dict[str, Any],
+    summary: dict[str, Any],
+    result: str,
 ) -> None:
     """Publish a result whose files are in place; nothing happens to an evaluation that was cancelled meanwhile."""
     cursor.execute(
-        "UPDATE evaluations SET exclusion_stats = ?, summary = ? WHERE evaluation_no = ?",
-        [orjson.dumps(exclusion_stats).decode(), orjson.dumps(summary).decode(), evaluation.number],
+        "UPDATE evaluations SET exclusion_stats = ?, summary = ?, result = ? WHERE evaluation_no = ?",
+        [orjson.dumps(exclusion_stats).decode(), orjson.dumps(summary).decode(), result, evaluation.number],
     )
     _transition(cursor, evaluation, SUCCEEDED)
 

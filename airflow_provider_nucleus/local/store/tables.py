@@ -19,7 +19,7 @@ from airflow_provider_nucleus.local.store.slice_tables import SLICE_TABLES
 
 __all__ = ["SCHEMA_VERSION", "TABLES"]
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 _CORE: Final = (
     # The next number of each kind of row; changed in the transaction that uses the numbers, so never used twice.

@@ -1,0 +1,42 @@
+"""Telling a full disk, or a used-up quota, as what it is, whoever meets it."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+import duckdb
+
+from airflow_provider_nucleus.local.errors import FullDiskError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+__all__ = ["full_disk_told"]
+
+_LOG: Final = logging.getLogger(__name__)
+_CODES: Final = (errno.ENOSPC, errno.EDQUOT)
+_TEXTS: Final = tuple(os.strerror(code) for code in _CODES)
+
+
+@contextmanager
+def full_disk_told() -> Generator[None]:
+    """Turn what the system or DuckDB raise in the block for want of room into :class:`FullDiskError`."""
+    try:
+        yield
+    except (OSError, duckdb.OperationalError, duckdb.FatalException) as error:
+        if not _is_full(error):
+            raise
+        # Clients are told no paths; who makes the room needs them.
+        _LOG.warning("a disk is full: %s", error)
+        raise FullDiskError from error
+
+
+def _is_full(error: OSError | duckdb.Error) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in _CODES
+    # DuckDB has one error for whatever goes wrong with a file, and the system's words in it.
+    return any(text in str(error) for text in _TEXTS)

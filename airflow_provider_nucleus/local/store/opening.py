@@ -1,0 +1,108 @@
+"""Opening the DuckDB file: what it must be, how DuckDB is set up for it, and the tables of a new or older one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from airflow_provider_nucleus.local.durable import part_of, sync_directory
+from airflow_provider_nucleus.local.errors import DataDirError
+from airflow_provider_nucleus.local.store.tables import SCHEMA_VERSION, TABLES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["check_store", "open_store"]
+
+
+def open_store(path: Path, *, memory_limit: str, spill: Path) -> duckdb.DuckDBPyConnection:
+    """Open the store, making it if it is missing, and bring its tables up to date.
+
+    Raises :class:`DataDirError` if it cannot be opened, is no store of ours or one of a newer version; it is as before.
+    """
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": memory_limit,
+        "temp_directory": str(spill),
+        "preserve_insertion_order": "true",
+        # A commit that decides to checkpoint writes no log: readers see its rows before they are on disk, and
+        # a kill takes them back. So commits only ever write the log, and we checkpoint between them.
+        "checkpoint_threshold": "1TB",
+    }
+    try:
+        if not path.exists():
+            _make(path)
+        store = duckdb.connect(str(path), config=config)
+    except (duckdb.Error, OSError) as error:
+        raise DataDirError(
+            f"the store {path} cannot be opened with a memory limit of {memory_limit}: {error}. "
+            "Make room on its disk, correct NUCLEUS_LOCAL_MEMORY_LIMIT, restore the directory from a backup, or choose "
+            "another --data-dir."
+        ) from error
+    try:
+        _check(store, path)
+        # DuckDB would keep to what is free when it first spills, for as long as it runs. The disk itself is the limit.
+        store.execute("SET GLOBAL max_temp_directory_size = '1000TB'")
+        _migrate(store)
+    except BaseException as error:
+        store.execute("PRAGMA disable_checkpoint_on_shutdown")
+        store.close()
+        if isinstance(error, duckdb.Error):
+            raise DataDirError(
+                f"the store {path} cannot be brought up to date: {error}. Make room on its disk, or restore the directory "
+                "from a backup."
+            ) from error
+        raise
+    return store
+
+
+def check_store(path: Path) -> None:
+    """Look into a store without changing a byte; raises :class:`DataDirError` if it is not one of ours."""
+    try:
+        with duckdb.connect(str(path), read_only=True) as store:
+            _check(store, path)
+    except duckdb.Error as error:
+        raise DataDirError(
+            f"the store {path} cannot be opened: {error}. Restore it from a backup, or choose another --data-dir; "
+            "nothing was changed."
+        ) from error
+
+
+def _make(path: Path) -> None:
+    """Create an empty store: beside, so that a disk that is full or a kill leaves no half of one under its name."""
+    part = part_of(path)
+    try:
+        duckdb.connect(str(part)).close()
+        part.replace(path)
+        sync_directory(path.parent)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _check(store: duckdb.DuckDBPyConnection, path: Path) -> None:
+    names = (
+        "SELECT table_name FROM duckdb_tables() UNION SELECT view_name FROM duckdb_views() WHERE NOT internal"
+    )
+    found = {row[0] for row in store.execute(names).fetchall()}
+    if found and "store_version" not in found:
+        raise DataDirError(
+            f"{path} is a DuckDB database of something else: it holds {', '.join(sorted(found)[:3])}. "
+            "Choose another --data-dir; nothing was changed."
+        )
+
+
+def _migrate(store: duckdb.DuckDBPyConnection) -> None:
+    store.execute("CREATE TABLE IF NOT EXISTS store_version (version INTEGER)")
+    found = store.execute("SELECT max(version) FROM store_version").fetchone()
+    version = found[0] if found and found[0] is not None else 0
+    if version > SCHEMA_VERSION:
+        raise DataDirError(
+            f"the store was written by a newer version (layout {version}, this one knows {SCHEMA_VERSION}). "
+            "Upgrade airflow-provider-nucleus or choose another --data-dir."
+        )
+    store.execute("BEGIN")
+    for statement in TABLES:
+        store.execute(statement)
+    if version < SCHEMA_VERSION:
+        store.execute("INSERT INTO store_version VALUES (?)", [SCHEMA_VERSION])
+    store.execute("COMMIT")
