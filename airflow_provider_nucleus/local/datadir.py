@@ -7,7 +7,9 @@ import os
 import secrets
 from typing import TYPE_CHECKING, Self
 
-from airflow_provider_nucleus.local.errors import DataDirError
+from airflow_provider_nucleus.local.belongings import STORE, check_folder
+from airflow_provider_nucleus.local.durable import written
+from airflow_provider_nucleus.local.errors import DataDirError, FullDiskError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,16 +19,18 @@ __all__ = ["DataDir"]
 
 
 class DataDir:
-    """An exclusively locked data directory, created if it is missing.
+    """An exclusively locked data directory, created if it is missing, readable by its owner only.
 
-    Raises :class:`DataDirError` if another server holds it or it cannot be written.
+    Raises :class:`DataDirError` if it is not ours, its store is missing, another server holds it or it cannot be written.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         try:
+            check_folder(root)
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
             for folder in (self.blobs, self.spool):
-                folder.mkdir(parents=True, exist_ok=True)
+                folder.mkdir(exist_ok=True)
             self._lock = os.open(root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise DataDirError(
@@ -41,13 +45,26 @@ class DataDir:
                 f"data directory {root} is in use by another nucleus-local (process {holder}). "
                 "Stop that server or choose another --data-dir; nothing was changed."
             ) from None
-        os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
+        self._sign()
+
+    def _sign(self) -> None:
+        """Write down who holds the directory, for whoever is refused."""
+        name = f"{os.getpid()}\n".encode()
+        try:
+            # Over the former name, which has its place on a full disk.
+            with os.fdopen(os.dup(self._lock), "r+b") as file:
+                file.write(name)
+                file.truncate()
+        except OSError as error:
+            self.close()
+            raise DataDirError(
+                f"data directory {self.root} cannot be written: {error}. Make room on its disk, or choose another --data-dir."
+            ) from error
 
     @property
     def database(self) -> Path:
         """The DuckDB file."""
-        return self.root / "nucleus.duckdb"
+        return self.root / STORE
 
     @property
     def blobs(self) -> Path:
@@ -70,9 +87,13 @@ class DataDir:
         if path.exists() and (key := path.read_text().strip()):
             return key, False
         key = f"local_{secrets.token_hex(16)}"
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(key + "\n")
+        try:
+            with written(path) as file:
+                file.write(f"{key}\n".encode())
+        except FullDiskError as error:
+            raise DataDirError(
+                f"data directory {self.root} cannot be written: its disk is full. Make room on it, then start again."
+            ) from error
         return key, True
 
     def close(self) -> None:

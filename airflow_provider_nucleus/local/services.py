@@ -12,7 +12,7 @@ from airflow_provider_nucleus.local.jobs.pool import JobPool
 from airflow_provider_nucleus.local.jobs.runners import RUNNERS
 from airflow_provider_nucleus.local.store import jobs, spool
 from airflow_provider_nucleus.local.store.database import Database
-from airflow_provider_nucleus.local.sweeping import sweep_at_start, sweep_uploads
+from airflow_provider_nucleus.local.sweeping import sweep_at_start, sweep_spilled, sweep_uploads
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.datadir import DataDir
@@ -36,6 +36,7 @@ class Services:
     @classmethod
     def open(cls, folder: DataDir, settings: Settings) -> Services:
         """Open the store of a locked data directory."""
+        sweep_spilled(folder.root)
         db = Database(folder.database, memory_limit=settings.memory_limit, spill=folder.spool / "spill")
         return cls(
             settings,

@@ -104,7 +104,7 @@ def test_images_are_fetched_when_asked_for(tmp_path: Path, pictures: str):
 
 
 def test_leftovers_are_removed_at_start(tmp_path: Path):
-    """Half-received files, files without rows, and bytes that nothing shows any more go; the rest stays."""
+    """Half-received files and bytes that nothing shows any more go, files without rows are put aside; the rest stays."""
     server = LocalNucleus(tmp_path / "data").start()
     api = Api(server)
     dataset, gone = api.dataset("a"), api.dataset()
@@ -120,17 +120,34 @@ def test_leftovers_are_removed_at_start(tmp_path: Path):
     api.ok("DELETE", f"dataset/{gone}", json={})
     server.stop()
     spool, blobs = server.data_dir / "spool", server.data_dir / "blobs"
-    (spool / "stray.ndjson").write_bytes(b"{}")
-    (spool / "stray.ndjson.123.part").write_bytes(b"{}")
+    stray, unknown = f"{'s' * 43}.ndjson", "00" * 20
+    (spool / stray).write_bytes(b"{}")
+    (spool / f"{stray}.12345678.part").write_bytes(b"{}")
+    (spool / "spill").mkdir(exist_ok=True)
+    (spool / "spill" / "duckdb_temp_1_0_storage_DEFAULT-0.tmp").write_bytes(b"memory")
+    (spool / "notes.ndjson").write_bytes(b"not the server's")
     (blobs / "00").mkdir(exist_ok=True)
-    (blobs / "00" / "0000").write_bytes(b"")
+    (blobs / "00" / unknown).write_bytes(b"unknown")
+    (blobs / "00" / f"{unknown}.part").write_bytes(b"unk")
     with duckdb.connect(str(server.data_dir / "nucleus.duckdb")) as store:
         store.execute("UPDATE blobs SET created_at = TIMESTAMP '2020-01-01'")
 
     server.start()
 
-    assert [path.name for path in spool.glob("*.*")] == [f"{waiting.rsplit('/', 1)[1]}.ndjson"]
+    assert {path.name for path in spool.glob("*.*")} == {
+        f"{waiting.rsplit('/', 1)[1]}.ndjson",
+        "notes.ndjson",
+    }
+    assert not list((spool / "spill").glob("*DEFAULT-0.tmp"))
     assert len(list(blobs.glob("*/*"))) == 1
+    aside = server.data_dir / "not-in-the-store"
+    assert {
+        str(path.relative_to(aside)): path.read_bytes() for path in aside.rglob("*") if path.is_file()
+    } == {
+        f"spool/{stray}": b"{}",
+        f"blobs/00/{unknown}": b"unknown",
+    }
+    assert f"moved 2 files or results (9 bytes) that the store does not know to {aside}" in server.log
     job = api.ok("POST", f"dataset/{dataset}/annotate?async=1", json={"requestId": "later"})
     assert api.wait(job["job_id"])["message"]["annotation_upload"]["processed"] == 1
     api.close()

@@ -1,0 +1,227 @@
+"""The server keeps its hands off what is not its own: foreign folders, and files that another store knows."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import string
+from typing import TYPE_CHECKING
+
+import duckdb
+import nucleus as official
+import pytest
+import requests
+
+from airflow_provider_nucleus.local.testing import LocalNucleus
+from tests.local.conftest import Api, box
+from tests.local.evaluated import predict, world
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TOKEN = string.digits * 4
+
+
+def tree(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """Return everything below a folder with its time and bytes."""
+    return {
+        str(path.relative_to(folder)): (
+            path.lstat().st_mtime_ns,
+            path.read_bytes() if path.is_file() else b"",
+        )
+        for path in folder.rglob("*")
+    }
+
+
+def put(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"the text of {name}")
+
+
+def refusal(folder: Path) -> str:
+    """Serve a folder that must be refused, and return what the command said."""
+    before = tree(folder)
+    server = LocalNucleus(folder)
+    try:
+        with pytest.raises(RuntimeError, match="nucleus-local ended with 2") as caught:
+            server.start()
+    finally:
+        server.stop()
+    assert tree(folder) == before
+    assert "nothing was changed" in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["blobs/photos/x.jpg"], "blobs/photos/x.jpg"),
+        (["photos/x.jpg", ".git/HEAD"], "photos"),
+        (["spool/mail.ndjson"], "spool/mail.ndjson"),
+        (["evaluations/2026/report.pdf"], "evaluations/2026/report.pdf"),
+        (["not-in-the-store/x"], "not-in-the-store/x"),
+        (["notes.part"], "notes.part"),
+        (["lock"], "lock"),
+        (["lock", "nucleus.duckdb"], "lock"),
+    ],
+)
+def test_foreign_folders_are_refused_and_untouched(tmp_path: Path, names: list[str], told: str):
+    """A folder that holds other things is named with one of them, and not a byte of it changes."""
+    folder = tmp_path / "data"
+    put(folder, *names)
+
+    assert f"{folder} is no data directory of nucleus-local: it holds {told}" in refusal(folder)
+
+
+@pytest.mark.parametrize(
+    "statement", ["CREATE TABLE sales (n INTEGER)", "CREATE VIEW sales AS SELECT 1 AS n"]
+)
+@pytest.mark.parametrize("beside", [[], ["lock"]])
+def test_databases_of_others_are_refused_and_untouched(tmp_path: Path, statement: str, beside: list[str]):
+    """A DuckDB file under the store's name that is none of ours stays as it is, an old lock beside it or not."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for name in beside:
+        (folder / name).write_text("1\n")
+    with duckdb.connect(str(folder / "nucleus.duckdb")) as store:
+        store.execute(statement)
+    before = tree(folder)["nucleus.duckdb"]
+
+    server = LocalNucleus(folder)
+    try:
+        with pytest.raises(RuntimeError, match="is a DuckDB database of something else: it holds sales"):
+            server.start()
+    finally:
+        server.stop()
+
+    assert tree(folder)["nucleus.duckdb"] == before
+    if not beside:
+        assert list(tree(folder)) == ["nucleus.duckdb"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"blobs/01/{TOKEN}",
+        f"spool/{'t' * 43}.ndjson",
+        f"evaluations/evalv2_{'e' * 20}.01234567/about.json",
+        f"evaluations/evalv2_{'e' * 20}/about.json",
+        f"not-in-the-store/blobs/01/{TOKEN}",
+        "nucleus.duckdb.wal",
+    ],
+)
+def test_a_missing_store_is_not_replaced_by_an_empty_one(tmp_path: Path, name: str):
+    """Files of a store without it are refused, with what to restore: an empty store would know none of them."""
+    folder = tmp_path / "data"
+    put(folder, name, "api-key")
+
+    said = refusal(folder)
+
+    assert f"holds {name}, but its store nucleus.duckdb is missing" in said
+    assert "Restore nucleus.duckdb from the backup, or choose another --data-dir" in said
+
+
+def test_what_a_first_start_leaves_is_no_obstacle(tmp_path: Path):
+    """Empty folders, lock, key and an unfinished store of a start that died, and what file systems put there."""
+    folder = tmp_path / "data"
+    put(folder, ".cache/x", "nucleus.duckdb.01234567.part", "api-key.01234567.part")
+    for name in ("blobs", "spool", "evaluations", "lost+found"):
+        (folder / name).mkdir()
+    (folder / "lock").write_text("123\n")
+    (folder / "api-key").write_text("my-key\n")
+
+    with LocalNucleus(folder, api_key="") as server:
+        assert requests.get(f"{server.url}/jobs/", auth=("my-key", ""), timeout=60).status_code != 401
+
+    assert (folder / ".cache" / "x").read_text() == "the text of .cache/x"
+    assert not list(folder.glob("*.part"))
+
+
+def test_other_files_in_the_servers_folders_stay(tmp_path: Path):
+    """Beside a store, too, nothing is moved or deleted but what has a name of the server's."""
+    folder = tmp_path / "data"
+    with LocalNucleus(folder):
+        pass
+    names = (
+        "blobs/photos/x.jpg",
+        "blobs/01/x.part",
+        "spool/mail.ndjson",
+        "spool/x.part",
+        "evaluations/r/x",
+        "x.part",
+    )
+    put(folder, *names)
+
+    with LocalNucleus(folder):
+        pass
+
+    assert [name for name in names if (folder / name).read_text() != f"the text of {name}"] == []
+
+
+def append_image(api: Api, dataset: str, name: str) -> bytes:
+    """Append an item with its image and return the bytes of that."""
+    picture = b"\x89PNG" + name.encode()
+    item = {"reference_id": name, "image_url": name, "metadata": {}}
+    files = [
+        ("items", (None, json.dumps([item]), "application/json")),
+        ("image", (f"{name}.png", picture, "image/png")),
+    ]
+    assert api.wait(api.ok("POST", f"dataset/{dataset}/append?async=1", files=files)["job_id"])
+    return picture
+
+
+def images(server: LocalNucleus, folder: Path) -> dict[str, bytes | None]:
+    """Return what is served under the address of every image that lies anywhere in the data directory."""
+    tokens = {path.name for path in folder.rglob("blobs/??/*")}
+    answers = {token: requests.get(f"{server.url}/files/{token}", timeout=60) for token in tokens}
+    return {token: answer.content if answer.ok else None for token, answer in answers.items()}
+
+
+def test_an_older_store_put_back_costs_the_newer_one_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Images, waiting uploads and results that an older store does not know are there again with the newer one."""
+    monkeypatch.setattr("nucleus.async_job.JOB_POLLING_INTERVAL", 0.01)
+    folder, older, newer = tmp_path / "data", tmp_path / "older.duckdb", tmp_path / "newer.duckdb"
+    server = LocalNucleus(folder).start()
+    api = Api(server)
+    dataset = api.dataset()
+    first = append_image(api, dataset, "first")
+    server.stop()
+    shutil.copy(folder / "nucleus.duckdb", older)
+
+    server.start()
+    api = Api(server)
+    second = append_image(api, dataset, "second")
+    client = official.NucleusClient(api_key=server.api_key, endpoint=server.url)
+    found = world(client, {"a": {}}, [("a", "car", 0)], [("a", "car", 0, 0.9)])
+    evaluation = found.evaluate().id
+    charts = api.ok("POST", f"evaluationsV2/{evaluation}/charts", json={})
+    signed = api.ok("GET", f"dataset/{dataset}/signedUrl/later")["signed_url"]
+    assert requests.put(signed, data=json.dumps(box("first", "1")), timeout=60).ok
+    server.stop()
+    shutil.copy(folder / "nucleus.duckdb", newer)
+
+    shutil.copy(older, folder / "nucleus.duckdb")
+    server.start()
+    assert sorted(filter(None, images(server, folder).values())) == [first]
+    assert "moved 3 files or results" in server.log
+    # The older store goes on, with an evaluation of its own.
+    again = official.NucleusClient(api_key=server.api_key, endpoint=server.url)
+    other = world(again, {"a": {}}, [("a", "car", 0)], [])
+    predict(other, [("a", "bus", 0, 0.5)])
+    third = append_image(Api(server), dataset, "third")
+    other_id = other.evaluate().id
+    server.stop()
+
+    shutil.copy(newer, folder / "nucleus.duckdb")
+    server.start()
+    api = Api(server)
+    assert sorted(filter(None, images(server, folder).values())) == [first, second]
+    assert api.ok("POST", f"evaluationsV2/{evaluation}/charts", json={}) == charts
+    job = api.ok("POST", f"dataset/{dataset}/annotate?async=1", json={"requestId": "later"})["job_id"]
+    assert api.wait(job)["message"]["annotation_upload"]["processed"] == 1
+    aside = folder / "not-in-the-store"
+    assert [path.name[:27] for path in aside.glob("evaluations/*")] == [other_id]
+    assert [path.read_bytes() for path in aside.glob("blobs/*/*")] == [third]
+    api.close()
+    server.stop()
