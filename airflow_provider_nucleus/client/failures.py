@@ -42,7 +42,9 @@ _HINTS = {
     413: "Send smaller batches.",
     429: "Too many requests; try again later, with fewer tasks at once.",
     501: "This Nucleus does not implement the route.",
+    507: "The disk of the Nucleus server is full and nothing of this request was stored: try again once there is room on it.",
 }
+_FAULT = "The fault is the server's; try again later."
 
 
 def shown_url(url: str, *, signed: bool) -> str:
@@ -90,8 +92,9 @@ def _classify(
     if 300 <= status < 400:
         return NucleusRequestError, _redirect_hint(url, headers, signed=signed)
     if signed:
-        kind = NucleusServerError if status >= 500 else NucleusRequestError
-        return kind, "The signed upload address may have expired; ask for a new one."
+        if status >= 500:
+            return NucleusServerError, _HINTS.get(status, _FAULT)
+        return NucleusRequestError, "The signed upload address may have expired; ask for a new one."
     if status in {401, 403}:
         return NucleusAuthError, _HINTS[status]
     if status == 404:
@@ -99,7 +102,7 @@ def _classify(
     if status == 429:
         return NucleusRateLimitError, _HINTS[429]
     if status >= 500:
-        return NucleusServerError, _HINTS.get(status, "The fault is the server's; try again later.")
+        return NucleusServerError, _HINTS.get(status, _FAULT)
     return NucleusRequestError, _endpoint_hint(config) if is_page else _HINTS.get(status, _HINTS[400])
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NO_RETRY", "NoAnswer", "RetryPolicy", "retry_after_seconds", "retry_delay", "tls_outcome"]
 
-TRANSIENT_STATUSES = frozenset({429, 500, 502, 503, 504, 520, 524})
+TRANSIENT_STATUSES = frozenset({429, 500, 502, 503, 504, 507, 520, 524})
 
 FAULT_ATTEMPTS = 8
 """Failures in a row after which a 500 is believed: it may be one bad moment, or a bug that this request meets every time."""

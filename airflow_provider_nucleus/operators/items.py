@@ -10,6 +10,7 @@ from airflow_provider_nucleus.client.content import FileContent, json_bytes
 from airflow_provider_nucleus.client.job_counts import job_counts
 from airflow_provider_nucleus.client.jobs import SHOWN_ERRORS
 from airflow_provider_nucleus.client.uploads import UploadTarget
+from airflow_provider_nucleus.client.uploads.room import lack_of_room_named
 from airflow_provider_nucleus.client.uploads.unnamed import certainly_before, unnamed_job
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusJobFailed, NucleusValidationError
 from airflow_provider_nucleus.links.nucleus import NucleusDatasetLink, NucleusJobLink
@@ -250,7 +251,7 @@ class NucleusAppendItemsOperator(NucleusUploadOperator, NucleusStartingOperator)
 
     def _spool_scenes(self, spool: Path) -> int:
         count = 0
-        with spool.open("wb") as file:
+        with lack_of_room_named(spool.parent), spool.open("wb") as file:
             for scene in self._scenes():
                 file.write(json_bytes(scene.to_wire()) + b"\n")
                 count += 1

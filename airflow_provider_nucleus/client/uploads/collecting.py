@@ -21,6 +21,7 @@ from airflow_provider_nucleus.client.uploads.outcomes import (
 from airflow_provider_nucleus.client.uploads.preparing import Cut, prepare
 from airflow_provider_nucleus.client.uploads.proving import missing_row
 from airflow_provider_nucleus.client.uploads.quarantine import Quarantine
+from airflow_provider_nucleus.client.uploads.room import lack_of_room_named
 from airflow_provider_nucleus.client.uploads.summary import UploadSummary
 from airflow_provider_nucleus.exceptions import NucleusError, NucleusNotFoundError, NucleusUploadError
 
@@ -209,7 +210,8 @@ class Collector:
         found = prepare(self._rows, self._encoder, cut, folder=folder, quarantine=quarantine, publish=False)
         if found.rows != rows:
             raise NucleusUploadError(f"it has {found.rows:,} rows now and had {rows:,} when they were sent.")
-        report_refusals(self._rows, self._encoder, self._refusals, quarantine)
+        with lack_of_room_named(folder):
+            report_refusals(self._rows, self._encoder, self._refusals, quarantine)
 
     def judged(self, summary: UploadSummary) -> UploadSummary:
         """Return the summary if it is good enough, else raise NucleusUploadError with it."""

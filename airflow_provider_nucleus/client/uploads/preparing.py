@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_nucleus.client.uploads.duplicates import ExactKeys, KeyHashes, Suspects
 from airflow_provider_nucleus.client.uploads.encoding import Encoder, stable_id
+from airflow_provider_nucleus.client.uploads.room import lack_of_room_named
 from airflow_provider_nucleus.client.uploads.spool import Spool, SpoolWriter
 from airflow_provider_nucleus.exceptions import NucleusUploadError, NucleusValidationError
 from airflow_provider_nucleus.schema.batches import RowBatch, batches_of
@@ -72,6 +73,27 @@ def prepare(
     rows have been read. Without `publish` the caller goes on with the quarantine file. Raises NucleusUploadError when `folder` has
     no room for the rows.
     """
+    with lack_of_room_named(folder):
+        done = _checked(rows, encoder, cut, folder, quarantine, on_rows)
+    return Prepared(
+        done.rows,
+        quarantine.rows,
+        done.duplicates,
+        done.spool,
+        done.file_spool,
+        quarantine.publish() if publish else None,
+        tuple(quarantine.first),
+    )
+
+
+def _checked(
+    rows: Callable[[], Iterator[SourceRow]],
+    encoder: Encoder,
+    cut: Cut,
+    folder: Path,
+    quarantine: Quarantine,
+    on_rows: Callable[[int], None],
+) -> _Done:
     done = _pass(rows(), encoder, cut, folder, quarantine, None, on_rows)
     if done.suspects:
         quarantine.restart()
@@ -82,16 +104,8 @@ def prepare(
                 f"The input gave {done.rows:,} rows when it was read first and {again.rows:,} the second time; nothing was sent.",
                 hint="It must not change while it is uploaded, and must be readable more than once.",
             )
-        done = again
-    return Prepared(
-        done.rows,
-        quarantine.rows,
-        done.duplicates,
-        done.spool,
-        done.file_spool,
-        quarantine.publish() if publish else None,
-        tuple(quarantine.first),
-    )
+        return again
+    return done
 
 
 @dataclass(frozen=True, slots=True)

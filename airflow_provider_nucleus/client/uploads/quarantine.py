@@ -7,6 +7,7 @@ Parquet; to a disk or to any storage whose path objects have ``open()``.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -57,16 +58,16 @@ class Quarantine:
 
     def publish(self) -> str | None:
         """Write the file and return where it is; None when none is wanted, or there is nothing to report or to replace."""
-        self._file.flush()
         if self._destination is None or (not self.rows and not _exists(self._destination)):
             return None
         name = str(self._destination)
         try:
+            self._file.flush()
             self._write(name)
         except OSError as error:
             raise NucleusUploadError(
                 f"Could not write the quarantine file {name}: {error}.",
-                hint="Correct the path or its permissions.",
+                hint="Correct the path or its permissions, or make room there and in the folder of temporary files.",
             ) from error
         return name
 
@@ -79,7 +80,9 @@ class Quarantine:
 
     def close(self) -> None:
         """Let go of the temporary file."""
-        self._file.close()
+        # Of what was not published there may be something left to write, and no room.
+        with contextlib.suppress(OSError):
+            self._file.close()
 
     def __enter__(self) -> Self:
         return self

@@ -7,6 +7,7 @@ what sending it means, so equal digests mean "the server was given exactly this"
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 from airflow_provider_nucleus.client.content import FileContent
 from airflow_provider_nucleus.client.uploads.ledger import DIGEST_CHARS
+from airflow_provider_nucleus.client.uploads.room import ROOM_HINT
 from airflow_provider_nucleus.exceptions import NucleusUploadError
 
 if TYPE_CHECKING:
@@ -152,7 +154,9 @@ class SpoolWriter:
     def close(self) -> None:
         """Let go of the file, finished or not."""
         self._pool.shutdown()
-        self._file.close()
+        # Of what was not finished there may be something left to write, and no room.
+        with contextlib.suppress(OSError):
+            self._file.close()
 
     def __enter__(self) -> Self:
         return self
@@ -178,8 +182,7 @@ class SpoolWriter:
         return NucleusUploadError(
             f"The checked rows could not be kept in {self._path.parent} within {self._at:,} bytes: {error}. Nothing of this input was "
             "sent.",
-            hint="They take about as much room as the input as JSON: set TMPDIR of the worker to a folder that has it, or "
-            "`spool` of UploadOptions.",
+            hint=ROOM_HINT,
         )
 
     def _cut(self) -> None:

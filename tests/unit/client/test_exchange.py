@@ -464,6 +464,29 @@ def test_an_expired_signature_is_not_blamed_on_the_key(server, transport):
         transport(server).send(items.put_signed(f"{server.origin}/bucket/key?sig=1", BytesContent(b"rows")))
 
 
+@pytest.mark.parametrize(
+    ("status", "hint"),
+    [
+        (
+            507,
+            "disk of the Nucleus server is full and nothing of this request was stored: try again once there is room",
+        ),
+        (500, "The fault is the server's"),
+        (503, "The fault is the server's"),
+    ],
+)
+@pytest.mark.parametrize("signed", [True, False])
+def test_a_failure_of_the_server_is_not_blamed_on_the_address(server, transport, status, hint, signed):
+    """A signed address that a full or failing server refuses has not expired; the error says whose the fault is."""
+    server.otherwise = Reply(status, '{"error": "no"}')
+    call = items.put_signed(f"{server.origin}/bucket/key", BytesContent(b"rows"))
+
+    with pytest.raises(NucleusServerError, match=hint) as caught:
+        transport(server).send(call if signed else datasets.list_datasets())
+
+    assert "expired" not in str(caught.value)
+
+
 def test_cookies_of_the_server_are_not_sent_back_to_the_store(server, transport):
     """A cookie of the API is a credential too."""
     server.answers(Reply(200, DATASETS, {"Set-Cookie": "session=1; Path=/"}), Reply(200, ""))

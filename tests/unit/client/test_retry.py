@@ -34,7 +34,9 @@ def test_a_500_is_worth_a_few_tries_however_patient_the_policy(attempt, again):
     assert delay(503, attempt=attempt, policy=patient) is not None
 
 
-@pytest.mark.parametrize("outcome", [429, 500, 502, 503, 504, 520, 524, NoAnswer.LOST, NoAnswer.NOT_SENT])
+@pytest.mark.parametrize(
+    "outcome", [429, 500, 502, 503, 504, 507, 520, 524, NoAnswer.LOST, NoAnswer.NOT_SENT]
+)
 def test_passing_trouble_is_worth_another_try(outcome):
     """When repeating is harmless."""
     assert delay(outcome) is not None
@@ -56,6 +58,7 @@ def test_a_hopeless_connection_is_not():
         (503, {"retry-after": "soon"}, False),
         (502, {"retry-after": "1"}, False),
         (504, {}, False),
+        (507, {}, False),
         (500, {}, False),
         (500, {"retry-after": "1"}, False),
         (520, {}, False),
