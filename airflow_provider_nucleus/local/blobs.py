@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 from airflow_provider_nucleus.local.durable import written
 from airflow_provider_nucleus.local.errors import NotFoundError
@@ -12,14 +12,22 @@ from airflow_provider_nucleus.local.full_disk import full_disk_told
 from airflow_provider_nucleus.local.store import moments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterable
     from pathlib import Path
 
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["BlobFiles", "content_type_of", "record_blob"]
+__all__ = ["BlobFiles", "Kept", "content_type_of", "record_blobs"]
 
 _PIECE: Final = 1 << 20
+
+
+class Kept(NamedTuple):
+    """Bytes that were kept: under which token, how many, of which type."""
+
+    token: str
+    size: int
+    content_type: str
 
 
 class BlobFiles:
@@ -65,10 +73,13 @@ class BlobFiles:
         self.path(token).unlink(missing_ok=True)
 
 
-def record_blob(cursor: Cursor, token: str, *, content_type: str, size: int) -> None:
-    """Record a kept blob so that it can be served."""
+def record_blobs(cursor: Cursor, blobs: Iterable[Kept]) -> None:
+    """Record kept blobs so that they can be served."""
     moment = moments.now()
-    cursor.execute("INSERT INTO blobs VALUES (?, ?, ?, ?)", [token, content_type, size, moment])
+    for blob in blobs:
+        cursor.execute(
+            "INSERT INTO blobs VALUES (?, ?, ?, ?)", [blob.token, blob.content_type, blob.size, moment]
+        )
 
 
 def content_type_of(cursor: Cursor, token: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from airflow_provider_nucleus.local.belongings import STORE, check_folder
 from airflow_provider_nucleus.local.durable import written
-from airflow_provider_nucleus.local.errors import DataDirError, FullDiskError
+from airflow_provider_nucleus.local.errors import DataDirBusyError, DataDirError, FullDiskError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +41,7 @@ class DataDir:
         except OSError:
             holder = os.pread(self._lock, 20, 0).decode(errors="replace").strip() or "unknown"
             os.close(self._lock)
-            raise DataDirError(
+            raise DataDirBusyError(
                 f"data directory {root} is in use by another nucleus-local (process {holder}). "
                 "Stop that server or choose another --data-dir; nothing was changed."
             ) from None

@@ -12,6 +12,7 @@ ApiError                     base: a status and one sentence
   NotImplementedRoute   501  a route of the contract that the embedded server does not have
   FullDiskError         507  a disk of the server is full
 DataDirError                 not HTTP: the data directory cannot be used (locked, not writable, not ours, newer version)
+  DataDirBusyError           another server is using it
 SettingsError                not HTTP: a variable of the environment holds what its setting cannot be
 """
 
@@ -23,6 +24,7 @@ __all__ = [
     "ApiError",
     "BadRequestError",
     "ConflictError",
+    "DataDirBusyError",
     "DataDirError",
     "ForbiddenError",
     "FullDiskError",
@@ -129,6 +131,10 @@ class FullDiskError(ApiError):
 
 class DataDirError(Exception):
     """The data directory cannot be used; the text says why and what to do."""
+
+
+class DataDirBusyError(DataDirError):
+    """Another server is using the data directory; the text names its process."""
 
 
 class SettingsError(ValueError):

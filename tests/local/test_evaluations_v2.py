@@ -438,8 +438,9 @@ def test_failed_evaluations_say_why_and_can_be_retried(tmp_path: Path, monkeypat
         results = server.data_dir / "evaluations"
         results.write_text("in the way")
         broken = found.benchmark.create_evaluation_v2(model_id=found.model.id, name="n")
-        with pytest.raises(RuntimeError, match="failed: FileExistsError"):
+        with pytest.raises(RuntimeError, match="failed: FileExistsError: File exists") as caught:
             broken.wait_for_completion(60, 0.02)
+        assert str(tmp_path) not in str(caught.value)
         results.unlink()
 
         again = broken.retry().wait_for_completion(60, 0.02)

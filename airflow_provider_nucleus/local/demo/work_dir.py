@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_nucleus.local.datadir import DataDir
 from airflow_provider_nucleus.local.demo.errors import DemoError
-from airflow_provider_nucleus.local.errors import DataDirError
+from airflow_provider_nucleus.local.errors import DataDirBusyError, DataDirError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -104,11 +104,16 @@ def _empty(work: WorkDir) -> None:
         try:
             with DataDir(work.nucleus):
                 pass  # nobody serves it
-        except DataDirError:
+        except DataDirBusyError:
             raise DemoError(
                 f"The last results in {work.nucleus} are still being served. Stop that server, or name another folder "
                 "with --work-dir (`make demo DEMO_DIR=...`); nothing was changed."
             ) from None
+        except DataDirError as error:
+            raise DemoError(
+                f"{work.nucleus} is not what a demonstration has made, and would be deleted: {error} Move it away, or name another "
+                "folder with --work-dir (`make demo DEMO_DIR=...`)."
+            ) from error
     for folder in (work.nucleus, work.pictures, work.batch, work.results, work.logs):
         if folder.exists():
             shutil.rmtree(folder)

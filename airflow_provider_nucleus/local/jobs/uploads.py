@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from airflow_provider_nucleus.local.blobs import record_blob
+from airflow_provider_nucleus.local.blobs import Kept, record_blobs
 from airflow_provider_nucleus.local.errors import NotFoundError
 from airflow_provider_nucleus.local.jobs.chunks import dataset_of, run_chunks
 from airflow_provider_nucleus.local.jobs.fetching import Fetched, fetch_images
@@ -100,9 +100,14 @@ def run_item_upload(context: JobContext) -> Outcome:
 
     def store(cursor: Cursor, counts: Counter[str]) -> list[str]:
         dataset = dataset_of(cursor, context)
-        for entry in fetched:
-            if entry.token is not None:
-                record_blob(cursor, entry.token, content_type=entry.content_type, size=entry.size)
+        record_blobs(
+            cursor,
+            [
+                Kept(entry.token, entry.size, entry.content_type)
+                for entry in fetched
+                if entry.token is not None
+            ],
+        )
         services.db.after_commit(fetched.clear)
         tokens = blobs | {entry.row: entry.token for entry in fetched if entry.token is not None}
         stored = item_uploads.store_items(cursor, dataset, update=request["update"], blobs=tokens)

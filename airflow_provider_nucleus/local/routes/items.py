@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_nucleus.local.blobs import record_blob
+from airflow_provider_nucleus.local.blobs import Kept, record_blobs
 from airflow_provider_nucleus.local.errors import BadRequestError
 from airflow_provider_nucleus.local.jobs.starting import start_on_bytes, start_on_upload
 from airflow_provider_nucleus.local.routes.bodies import flag, object_list, page_request, request_id, rows_of
@@ -15,6 +15,8 @@ from airflow_provider_nucleus.local.store.sets import Target, find_set
 from airflow_provider_nucleus.local.wire import parse_json
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from airflow_provider_nucleus.local.store.database import Cursor
     from airflow_provider_nucleus.local.store.datasets import Dataset
     from airflow_provider_nucleus.local.store.items import Item
@@ -35,7 +37,7 @@ def append(call: Call) -> Any:
         return _start(call)
     body = call.json()
     rows = object_list(body, "items")
-    return _store_now(call, rows, update=flag(body, "update"), blobs={})
+    return _store_now(call, rows, update=flag(body, "update"))
 
 
 def _start(call: Call) -> Any:
@@ -73,30 +75,33 @@ def _append_files(call: Call) -> Any:
         _check_plain(datasets.find(cursor, call.params["ds"]))
     update = any(row.pop("update", False) is True for row in rows)
     with call.services.blobs.keeping() as keep:
-        kept = [(keep(image.file), image.content_type) for image in images]
+        blobs = [Kept(*keep(image.file), image.content_type) for image in images]
+        if not call.is_async:
+            return _store_now(call, rows, update=update, blobs=blobs)
         with call.db.write() as cursor:
-            for (token, size), content_type in kept:
-                record_blob(cursor, token, content_type=content_type, size=size)
-    tokens = [token for (token, _), _ in kept]
-    if not call.is_async:
-        return _store_now(call, rows, update=update, blobs=dict(enumerate(tokens)))
-    data = rows_of(rows)
-    with call.db.write() as cursor:
-        dataset = datasets.find(cursor, call.params["ds"])
-        request = {"update": update, "blobs": tokens}
-        job = start_on_bytes(
-            call.services, cursor, "uploadDatasetItems", dataset=dataset, data=data, request=request
-        )
+            dataset = datasets.find(cursor, call.params["ds"])
+            record_blobs(cursor, blobs)
+            request = {"update": update, "blobs": [blob.token for blob in blobs]}
+            job = start_on_bytes(
+                call.services,
+                cursor,
+                "uploadDatasetItems",
+                dataset=dataset,
+                data=rows_of(rows),
+                request=request,
+            )
     return job.to_wire()
 
 
-def _store_now(call: Call, rows: list[Any], *, update: bool, blobs: dict[int, str]) -> Any:
+def _store_now(call: Call, rows: list[Any], *, update: bool, blobs: Sequence[Kept] = ()) -> Any:
     with call.db.session() as cursor:
         item_uploads.prepare_items(cursor, rows_of(rows), first=0)
         with call.db.write(cursor):
             dataset = datasets.find(cursor, call.params["ds"])
             _check_plain(dataset)
-            stored = item_uploads.store_items(cursor, dataset, update=update, blobs=blobs)
+            record_blobs(cursor, blobs)
+            tokens = dict(enumerate(blob.token for blob in blobs))
+            stored = item_uploads.store_items(cursor, dataset, update=update, blobs=tokens)
     answer = {
         "dataset_id": dataset.id,
         "new_items": stored.created,

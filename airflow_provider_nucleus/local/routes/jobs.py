@@ -42,8 +42,8 @@ def status(call: Call) -> Any:
     """Return how far a job is."""
     with call.db.read() as cursor:
         job = jobs.find(cursor, call.params["job"])
-    found = job.status_to_wire()
-    return found | {"message": job.message | call.services.pool.remark(job.id)}
+    remark = call.services.pool.remark(job.id) if job.status == jobs.RUNNING else {}
+    return job.status_to_wire() | {"message": job.message | remark}
 
 
 @ROUTES.get("job/{job}/info")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from airflow_provider_nucleus.local.blobs import record_blob
+from airflow_provider_nucleus.local.blobs import Kept, record_blobs
 from airflow_provider_nucleus.local.errors import BadRequestError, NotFoundError
 from airflow_provider_nucleus.local.jobs.starting import start_on_upload
 from airflow_provider_nucleus.local.routes.bodies import flag, object_list, request_id, rows_of
@@ -46,23 +46,20 @@ def _store(
     find_target: Callable[[Cursor], Target],
     data: bytes,
     *,
-    blobs: list[tuple[str, str, int]],
+    blobs: list[Kept],
     update: bool,
 ) -> tuple[Stored, Target]:
     with call.db.session() as cursor:
         uploads.prepare(cursor, data, role=role, first=0)
         with call.db.write(cursor):
             target = find_target(cursor)
-            for token, content_type, size in blobs:
-                record_blob(cursor, token, content_type=content_type, size=size)
-            tokens = {number: token for number, (token, _, _) in enumerate(blobs)}
+            record_blobs(cursor, blobs)
+            tokens = dict(enumerate(blob.token for blob in blobs))
             return uploads.store(cursor, target, update=update, blobs=tokens), target
 
 
-def _body(
-    call: Call, keep: Callable[[BinaryIO], tuple[str, int]]
-) -> tuple[dict[str, Any], list[tuple[str, str, int]]]:
-    """Return the JSON of the request and, for multipart, (token, content type, size) of each mask in order."""
+def _body(call: Call, keep: Callable[[BinaryIO], tuple[str, int]]) -> tuple[dict[str, Any], list[Kept]]:
+    """Return the JSON of the request and, for multipart, each mask in order, kept."""
     if call.form is None:
         return call.json(), []
     body = parse_json(call.form.fields.get("serialized_request", ""), what="The part 'serialized_request'")
@@ -74,8 +71,7 @@ def _body(
         raise BadRequestError(
             f"{count} segmentations came with {len(files)} masks; send one mask per segmentation, in order."
         )
-    kept = [(keep(part.file), part.content_type) for part in files]
-    return body, [(token, content_type, size) for (token, size), content_type in kept]
+    return body, [Kept(*keep(part.file), part.content_type) for part in files]
 
 
 def summary(stored: Stored, kind: str) -> dict[str, Any]:

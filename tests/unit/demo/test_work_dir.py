@@ -30,6 +30,19 @@ def test_a_folder_of_something_else_is_not_touched(tmp_path):
     assert (tmp_path / "nucleus" / "thesis.tex").exists()
 
 
+def test_what_was_put_in_the_place_of_the_results_is_not_deleted(tmp_path):
+    """A mark on the folder says nothing of what somebody put into it since; nothing else is deleted then, either."""
+    with opened(tmp_path / "demo") as work:
+        (work.results / "old.json").write_text("{}")
+    work.nucleus.mkdir(exist_ok=True)
+    (work.nucleus / "thesis.tex").write_text("years of work")
+
+    with pytest.raises(DemoError, match="it holds thesis.tex.*--work-dir"), opened(tmp_path / "demo"):
+        pass
+    assert (work.nucleus / "thesis.tex").exists()
+    assert (work.results / "old.json").exists()
+
+
 def test_data_that_a_server_still_serves_is_not_deleted(tmp_path):
     """`make serve` on the last results keeps them; the error says what to do."""
     with opened(tmp_path / "demo") as work:
