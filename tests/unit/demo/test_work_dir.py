@@ -37,7 +37,7 @@ def test_what_was_put_in_the_place_of_the_results_is_not_deleted(tmp_path):
     work.nucleus.mkdir(exist_ok=True)
     (work.nucleus / "thesis.tex").write_text("years of work")
 
-    with pytest.raises(DemoError, match="it holds thesis.tex.*--work-dir"), opened(tmp_path / "demo"):
+    with pytest.raises(DemoError, match=r"it holds thesis\.tex.*--work-dir"), opened(tmp_path / "demo"):
         pass
     assert (work.nucleus / "thesis.tex").exists()
     assert (work.results / "old.json").exists()
