@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
+from airflow_provider_nucleus.dot_ids import DOT_IDS
 from airflow_provider_nucleus.exceptions import NucleusValidationError
-from airflow_provider_nucleus.schema.checks import DOT_IDS, check_id
+from airflow_provider_nucleus.schema.checks import check_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

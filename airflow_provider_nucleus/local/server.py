@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Mount
 
+from airflow_provider_nucleus.dot_ids import DOT_IDS
 from airflow_provider_nucleus.local.auth import check_key, check_site
 from airflow_provider_nucleus.local.contract import contract_route
 from airflow_provider_nucleus.local.datadir import DataDir
@@ -37,7 +38,6 @@ from airflow_provider_nucleus.local.wire import (
     read_form,
     read_limited,
 )
-from airflow_provider_nucleus.schema.checks import DOT_IDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

@@ -13,7 +13,8 @@ from math import isfinite
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_nucleus.schema.checks import COORDINATE_LIMIT, DOT_IDS, check_class_pdf, check_metadata
+from airflow_provider_nucleus.dot_ids import DOT_IDS
+from airflow_provider_nucleus.schema.checks import COORDINATE_LIMIT, check_class_pdf, check_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+from airflow_provider_nucleus.dot_ids import DOT_ID_PROBLEM, DOT_IDS
+
 __all__ = [
     "CLASS_PDF_TOLERANCE",
     "COORDINATE_LIMIT",
-    "DOT_IDS",
-    "DOT_ID_PROBLEM",
     "check_class_pdf",
     "check_confidence",
     "check_coordinate",
@@ -39,11 +39,6 @@ COORDINATE_LIMIT = 2.0**53
 
 CLASS_PDF_TOLERANCE = 0.01
 """How far the sum of a class distribution may lie from 1: room for probabilities rounded to a few digits, no more."""
-
-DOT_IDS = frozenset({".", ".."})
-DOT_ID_PROBLEM = (
-    "must not be . or .., which HTTP libraries resolve: a request for it would reach another object"
-)
 
 _METADATA_DEPTH = 64
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from airflow_provider_nucleus.dot_ids import DOT_IDS
 from airflow_provider_nucleus.schema.checks import (
     COORDINATE_LIMIT,
-    DOT_IDS,
     check_class_pdf,
     check_confidence,
     check_metadata,

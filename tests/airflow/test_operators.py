@@ -61,6 +61,7 @@ SENSORS = """
                 job_id="{{ ti.xcom_pull('upload')['jobs'][0] }}",
                 deferrable=deferrable,
                 poke_interval=0.2,
+                on_partial="succeed",
             ).set_upstream(upload)
 
     sensors()
@@ -70,7 +71,7 @@ SENSORS = """
 def test_sensor_finds_the_job_of_another_task(
     run_dag: Callable[..., Any], nucleus: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The job id comes from a template; both forms succeed and link to the job's page."""
+    """The job id comes from a template; both forms succeed, refused rows and all, and link to the job's page."""
     from airflow_provider_nucleus.hooks.nucleus import NucleusHook
 
     monkeypatch.setenv("AIRFLOW_CONN_PROBE", connection_json(endpoint=nucleus.url, api_key=nucleus.api_key))

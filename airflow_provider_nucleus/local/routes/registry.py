@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
+from airflow_provider_nucleus.dot_ids import DOT_ID_PROBLEM, DOT_IDS
 from airflow_provider_nucleus.local.errors import BadRequestError
-from airflow_provider_nucleus.schema.checks import DOT_ID_PROBLEM, DOT_IDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import json as pj
 
+from airflow_provider_nucleus.dot_ids import DOT_IDS
 from airflow_provider_nucleus.local.store.geometry import COORDINATE_LIMIT
-from airflow_provider_nucleus.local.store.lines import integers, is_text, line_ends
-from airflow_provider_nucleus.schema.checks import DOT_IDS
+from airflow_provider_nucleus.local.store.lines import integers, is_text, line_ends, texts
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.store.database import Cursor
@@ -36,7 +36,7 @@ _SCHEMA: Final = pa.schema({
     "metadata": pa.struct([]),
     **dict.fromkeys(("taxonomy_name", "mask_url", "class_pdf", "embedding_vector", "labels", "annotations"), pa.null()),
 })  # fmt: skip
-_DOTS: Final = pa.array(sorted(DOT_IDS))
+_DOTS: Final = texts(sorted(DOT_IDS))
 _BLOCK: Final = 1 << 20
 _COLUMNS: Final = """
     SELECT n, type, label, reference_id, item_id, dataset_id, annotation_id, task_id, track_reference_id,

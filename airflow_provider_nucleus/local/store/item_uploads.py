@@ -10,10 +10,10 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_provider_nucleus.dot_ids import DOT_ID_PROBLEM
 from airflow_provider_nucleus.local.store.counters import reserve
 from airflow_provider_nucleus.local.store.parsing import mark_bad, stage_lines, strict_json, suspect
 from airflow_provider_nucleus.local.store.uploads import RowError, row_errors
-from airflow_provider_nucleus.schema.checks import DOT_ID_PROBLEM
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

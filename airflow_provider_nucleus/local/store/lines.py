@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     import numpy.typing as npt
 
@@ -22,6 +22,7 @@ __all__ = [
     "lines_of",
     "read_chunk",
     "table_of_lines",
+    "texts",
 ]
 
 LINE_LIMIT: Final = 64 * 1024 * 1024
@@ -95,6 +96,14 @@ def integers(values: npt.NDArray[np.int64]) -> pa.Array:
     """Return whole numbers as an Arrow array."""
     # pa.array() would do, but imports pandas where it is installed, which takes seconds.
     return pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(values.astype(np.int64))])
+
+
+def texts(values: Sequence[str]) -> pa.Array:
+    """Return a few texts as an Arrow array."""
+    encoded = [value.encode() for value in values]
+    ends = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
+    buffers = [None, pa.py_buffer(ends.tobytes()), pa.py_buffer(b"".join(encoded))]
+    return pa.Array.from_buffers(pa.string(), len(encoded), buffers)
 
 
 def line_ends(data: bytes) -> npt.NDArray[np.int32]:

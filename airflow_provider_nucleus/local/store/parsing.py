@@ -13,11 +13,11 @@ import json
 import math
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from airflow_provider_nucleus.dot_ids import DOT_ID_PROBLEM
 from airflow_provider_nucleus.local.errors import BadRequestError
 from airflow_provider_nucleus.local.exact_json import dump_json
 from airflow_provider_nucleus.local.store.geometry import COORDINATE_LIMIT, geometry_problem, is_number
 from airflow_provider_nucleus.local.store.lines import table_of_lines
-from airflow_provider_nucleus.schema.checks import DOT_ID_PROBLEM
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from airflow_provider_nucleus.dot_ids import DOT_ID_PROBLEM, DOT_IDS
 from airflow_provider_nucleus.local.errors import NotFoundError
 from airflow_provider_nucleus.local.exact_json import json_text
 from airflow_provider_nucleus.local.store import items, moments
@@ -14,7 +15,6 @@ from airflow_provider_nucleus.local.store.counters import reserve
 from airflow_provider_nucleus.local.store.database import one, rows
 from airflow_provider_nucleus.local.store.geometry import is_number
 from airflow_provider_nucleus.local.store.ids import SCENE, numbered
-from airflow_provider_nucleus.schema.checks import DOT_ID_PROBLEM, DOT_IDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

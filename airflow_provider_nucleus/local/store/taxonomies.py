@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_nucleus.dot_ids import DOT_ID_PROBLEM, DOT_IDS
 from airflow_provider_nucleus.local.errors import BadRequestError, NotFoundError
-from airflow_provider_nucleus.schema.checks import DOT_ID_PROBLEM, DOT_IDS
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.store.database import Cursor
