@@ -238,8 +238,9 @@ takes about half of it; examples run on one.
     return (
         text
         + """
-AP is read from the stored COCO matching where that is exact (items, labels, a lowest confidence). Filters that take away
-predictions others may have had to yield to are matched again, from the stored pairs.
+AP is read from the stored COCO matching where that is exact (items, labels, a lowest confidence); filters that take away
+predictions others may have had to yield to are matched again, from the stored pairs. Counts, confusion, TIDE and curves are
+always those of a match of the predictions left, a lowest confidence included.
 """
     )
 
