@@ -100,9 +100,9 @@ def compare(
 ) -> list[Comparison]:
     """Compare every model after the first with the first, at an overlap threshold, over *images* items.
 
-    *minimum_confidence* applies to the counts and the changed objects, which are then those of a match of the
-    predictions left; AP always uses every confidence. AP is compared when all entries have COCO rows. Raises ValueError with fewer than two models, with two of one name, or
-    when they were not matched against the same ground truth.
+    With a *minimum_confidence*, counts, AP and the changed objects are those of the predictions left, matched as if there
+    were no others. AP is compared when all entries have COCO rows. Raises ValueError with fewer than two models, with two
+    of one name, or when they were not matched against the same ground truth.
     """
     if len(entries) < 2:
         raise ValueError(f"a comparison needs two models or more, not {len(entries)}")
@@ -115,7 +115,7 @@ def compare(
     tables = [image_counts(found, threshold, images=images) for found in matches]
     values = [numbers_of(table.total()) for table in tables]
     replicated = _count_replicates([table.table for table in tables], images=images, options=bootstrap)
-    coco = [entry.coco for entry in entries if entry.coco is not None]
+    coco = [entry.coco.above(minimum_confidence) for entry in entries if entry.coco is not None]
     if len(coco) == len(entries):
         for own, ranked in zip(values, coco, strict=True):
             own.update(coco_numbers(ranked))

@@ -7,7 +7,7 @@ overlap first, among the predictions above each confidence), :class:`RankedCoco`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -241,6 +241,24 @@ class RankedCoco:
     def without_confidence(self) -> int:
         """How many predictions have no confidence."""
         return len(self.silent)
+
+    def above(self, minimum_confidence: float | None) -> RankedCoco:
+        """Return the same of the predictions of a confidence or more, exactly; all of it for None.
+
+        A prediction is in nobody's way who is more confident, so who is left is matched as before.
+        """
+        if minimum_confidence is None:
+            return self
+        rows = np.flatnonzero(self.confidence >= minimum_confidence)
+        return replace(
+            self,
+            row=self.row[rows],
+            label=self.label[rows],
+            confidence=self.confidence[rows],
+            hit=self.hit[rows],
+            ignored=self.ignored[rows],
+            silent=Silent(self.silent.row[:0], self.silent.label[:0]),
+        )
 
     def rows(
         self,

@@ -104,12 +104,13 @@ def slice_numbers(
 ) -> dict[str, SliceNumbers]:
     """Evaluate every slice, given as a mask over item codes, and all items together under :data:`WHOLE`.
 
-    Slices may overlap and may be empty. *minimum_confidence* applies to the counts, not to AP. Raises ValueError
-    when a mask has the wrong length or a slice takes the reserved name.
+    Slices may overlap and may be empty. With a *minimum_confidence*, every number is that of the predictions left. Raises
+    ValueError when a mask has the wrong length or a slice takes the reserved name.
     """
     if WHOLE in slices:
         raise ValueError(f"a slice cannot be called {WHOLE!r}: that name stands for all items")
     counts = image_counts(matches.above(minimum_confidence), threshold, images=images)
+    coco = None if coco is None else coco.above(minimum_confidence)
     everything = np.ones(images, dtype=np.bool_)
     result = {}
     for name, items in {WHOLE: everything, **slices}.items():

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import nucleus as official
 import pytest
 from nucleus.evaluation_v2 import RollupGroup
 from nucleus.evaluation_v2_exclusions import BoxAreaExclusionRule, LabelExclusionRule, MetadataExclusionRule
 
+from airflow_provider_nucleus.local.errors import ConflictError
 from airflow_provider_nucleus.local.evaluating.files import LAYOUT
+from airflow_provider_nucleus.local.evaluating.leaderboard import f1_curves
 from airflow_provider_nucleus.local.testing import LocalNucleus
 from tests.local.conftest import Api
 from tests.local.evaluated import coco_world, predict, result_folder, world
@@ -450,19 +453,29 @@ def test_failed_evaluations_say_why_and_can_be_retried(tmp_path: Path, monkeypat
         assert counts(again) == (1, 0, 0)
 
 
-def test_results_that_are_gone_leave_the_others_their_rank(
+def test_results_that_are_gone_leave_no_board_without_them(
     client: official.NucleusClient, nucleus: LocalNucleus
 ):
-    """One evaluation whose files cannot be read has no score at a confidence; the board is still answered."""
+    """A board at a confidence that leaves one evaluation out would look like one of all: it is refused by name."""
     found = world(client, {"a": {}}, [("a", "car", 0)], [("a", "car", 0, 0.9)])
     lost, kept = found.evaluate(), found.evaluate()
     shutil.rmtree(result_folder(nucleus, lost.id))
 
-    ranked = client.leaderboard_ranking(
-        "F1", [found.benchmark.id], confidence_threshold=0.5, collapse="allEvaluations"
-    )
+    asked = {"benchmark_ids": [found.benchmark.id], "collapse": "allEvaluations"}
+    with pytest.raises(
+        Exception, match=rf"1 of the 2 evaluations .*{lost.id}.*Evaluate them again"
+    ) as caught:
+        client.leaderboard_ranking("F1", **asked, confidence_threshold=0.5)
+    assert kept.id not in str(caught.value)
+    assert len(client.leaderboard_ranking("F1", **asked)) == 2
 
-    assert [(entry.evaluation_id, entry.score) for entry in ranked] == [(kept.id, 1.0)]
+
+def test_curves_of_before_leave_no_board_without_them():
+    """An evaluation of an older version has no F1 curve of what is left: no leaderboard pretends that it does not exist."""
+    entries: Any = [SimpleNamespace(id=f"evalv2_{n}", number=n, summary=b"{}") for n in range(7)]
+
+    with pytest.raises(ConflictError, match=r"7 of the 7 .*evalv2_4 and 2 more"):
+        f1_curves(entries, top=5)
 
 
 def test_lowest_confidence_changes_no_rank(client: official.NucleusClient):

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from tests.local.evaluated import World, world
+from tests.local.evaluated import predict as add_boxes
 from tests.local.literal_match import KINDS, Literal, Object
 from tests.local.story import annotate, make_model, predict
 from tests.local.test_evaluation_geometries import charts, evaluate
@@ -264,6 +265,10 @@ def test_real_detections_without_suppression(client: official.NucleusClient, own
         hits, wrong, _ = match.counts(0.5)
         precision = compared["differences"]["precision"][side]["value"]
         assert precision == pytest.approx(hits / (hits + wrong))
+    for side, one in (("baseline", other), ("other", evaluation)):
+        cut = one.charts(filters={"confidenceRange": {"min": least}}).mapSummary
+        shown = [compared["differences"][name][side]["value"] for name in ("AP", "AP50", "AP75")]
+        assert shown == pytest.approx([cut.mapAt5095, cut.mapAt50, cut.mapAt75])
     kept = own.ok(
         f"evaluations/{other.id}/changes/{evaluation.id}", minimumConfidence=least, change="kept", limit=1000
     )
@@ -319,3 +324,22 @@ def test_listed_labels_are_matched_anew_too(api: Api, own: Own, sets):
             kinds = sum((Counter(cut.tide(threshold, 0.1)) for cut in cuts), Counter())
             assert {kind: kinds[kind] for kind in KINDS} == found["tideAttribution"]
             assert (counts[0], counts[0] + counts[1]) == ours[level]
+
+
+def test_ap_of_a_comparison_is_that_of_what_is_left(client: official.NucleusClient, own: Own):
+    """Of four objects the baseline finds one confidently and three hesitantly, the other two: above 0.5 the other is better."""
+    truth = [("a", "car", 20.0 * n) for n in range(4)]
+    hesitant = world(
+        client, {"a": {}}, truth, [(*row, 0.9 if n == 0 else 0.1) for n, row in enumerate(truth)]
+    )
+    firm = world(client, {}, [], [], benchmark=False)
+    firm.dataset, firm.benchmark = hesitant.dataset, hesitant.benchmark
+    add_boxes(firm, [(*row, 0.9) for row in truth[:2]])
+    pair = hesitant.evaluate().id, firm.evaluate().id
+
+    found = own.ok(f"evaluations/{pair[0]}/compare/{pair[1]}", minimumConfidence=0.5, replicates=10)
+
+    ap = found["differences"]["AP50"]
+    assert ap["baseline"]["value"] == pytest.approx(26 / 101)
+    assert ap["other"]["value"] == pytest.approx(51 / 101)
+    assert found["differences"]["recall"]["difference"]["value"] == 0.25

@@ -28,6 +28,7 @@ from airflow_provider_nucleus.local.evaluating.precision import ap_table, chosen
 if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import BoolArray
     from airflow_provider_nucleus.evaluation.average_precision import RankedRows
+    from airflow_provider_nucleus.evaluation.columns import Columns
     from airflow_provider_nucleus.evaluation.mean_precision import Precisions
     from airflow_provider_nucleus.evaluation.metric import Metric
     from airflow_provider_nucleus.local.evaluating.loaded import Loaded
@@ -95,12 +96,16 @@ def class_means(loaded: Loaded, table: Precisions) -> dict[int, Metric]:
     }
 
 
-def curve_rows(loaded: Loaded, selection: Selection, masks: ApMasks) -> RankedRows:
+def curve_rows(
+    loaded: Loaded, selection: Selection, masks: ApMasks, *, ground_truth: Columns | None = None
+) -> RankedRows:
     """Return the chosen objects for curves over confidence: by what they are, not by what they were matched to.
+
+    *ground_truth* says what there is to be found; that of curves of precision against recall by default.
 
     Every point of a curve reads a match of its own, in which a prediction may have another partner than in that of all.
     """
-    ranked = loaded.ranked(selection.threshold, selection.matched)
+    ranked = loaded.ranked(selection.threshold, selection.matched, ground_truth=ground_truth)
     area = ALL if masks.area is None else cut_range(ANY_AREA, masks.area)
     return ranked.rows(predictions=masks.predictions, ground_truth=masks.ground_truth, area=area)
 

@@ -75,7 +75,7 @@ def comparison_of(
     # AP over what either predicts: a family only one of them predicts is missed by the other.
     families = {*baseline.ap_families, *other.ap_families}
     entries = [
-        Entry(side.id, matches, side.coco_over(families))
+        Entry(side.id, matches, side.coco_over(families).above(minimum_confidence))
         for side, matches in zip(
             (baseline, other), _matches_alike(baseline, other, minimum_confidence), strict=True
         )

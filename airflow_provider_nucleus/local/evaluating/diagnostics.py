@@ -92,11 +92,13 @@ def _class_of(loaded: Loaded, code: int, family: CurveFamily) -> dict[str, str]:
 
 def f1_of_selection(loaded: Loaded, selection: Selection, *, family: CurveFamily) -> dict[str, Any]:
     """Return F1 against confidence with precision and recall, and the best cut."""
-    rows = _ranked_rows(loaded, selection, family)
+    rows = _ranked_rows(loaded, selection, family, ground_truth=loaded.f1_truth)
+    assert selection.ap is not None, "there are no rows without"
+    silent, left = loaded.curve_silent.row, selection.ap.predictions
     curve = f1_curve(
         rows,
         threshold=selection.threshold,
-        without_confidence=len(loaded.curve_silent),
+        without_confidence=silent.size if left is None else int(np.count_nonzero(left[silent])),
     )
     return {
         "points": [_point(point) for point in curve.points],
@@ -116,13 +118,16 @@ def _point(point: ConfidencePoint) -> dict[str, Any]:
     }
 
 
-def _ranked_rows(loaded: Loaded, selection: Selection, family: CurveFamily) -> RankedRows:
+def _ranked_rows(
+    loaded: Loaded, selection: Selection, family: CurveFamily, *, ground_truth: Columns | None = None
+) -> RankedRows:
+    """Return the rows of a curve; *ground_truth* is for those of Nucleus' match (see :func:`~.charts.curve_rows`)."""
     if selection.ap is None:
         raise BadRequestError(
             "Curves need a choice of objects: leave out iouRange, labelEquality, hasGroundTruth and tideBackground."
         )
     if family == "nucleus":
-        return curve_rows(loaded, selection, selection.ap)
+        return curve_rows(loaded, selection, selection.ap, ground_truth=ground_truth)
     require_ap(loaded)
     if all(abs(selection.threshold - known) > 1e-9 for known in COCO_THRESHOLDS):
         raise BadRequestError(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 import orjson
 
 from airflow_provider_nucleus.evaluation.slicing import total_counts
-from airflow_provider_nucleus.local.errors import BadRequestError
+from airflow_provider_nucleus.local.errors import BadRequestError, ConflictError
 from airflow_provider_nucleus.local.evaluating.summary import THRESHOLD
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ _STORED: Final[Mapping[str, tuple[str, str]]] = {
 }
 _COUNTED: Final = ("PRECISION", "RECALL", "F1")
 METRICS: Final = (*_STORED, *_COUNTED)
+
+_NAMED: Final = 5
+"""How many evaluations an error names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +63,12 @@ def read_collapse(value: Any) -> Collapse:
 def ranking(
     evaluations: Sequence[Evaluation], asked: Ranking, *, load: Callable[[Evaluation], Loaded]
 ) -> list[dict[str, Any]]:
-    """Return the entries, best first; equal scores share a rank. What has no score has no entry."""
+    """Return the entries, best first; equal scores share a rank. What has no score has no entry.
+
+    Raises :class:`ConflictError` when that of an evaluation is not known.
+    """
+    if asked.metric in _COUNTED and asked.confidence is not None:
+        _require_known(evaluations, lambda entry: _is_there(load, entry))
     scored = [(_score(evaluation, asked, load), evaluation) for evaluation in evaluations]
     known = [(score, evaluation) for score, evaluation in scored if score is not None]
     ordered = _best_first(known, asked.collapse)
@@ -70,9 +78,12 @@ def ranking(
 
 
 def f1_curves(evaluations: Sequence[Evaluation], *, top: int) -> list[dict[str, Any]]:
-    """Return F1 against confidence of the best evaluation of each model, best F1 first, at most ``top``."""
-    # Evaluations of before have no such curve: evaluate again.
-    curves = {entry.number: _summary(entry).get("f1_curve", {"best": None}) for entry in evaluations}
+    """Return F1 against confidence of the best evaluation of each model, best F1 first, at most ``top``.
+
+    Raises :class:`ConflictError` when the curve of an evaluation is not known.
+    """
+    _require_known(evaluations, lambda entry: "f1_curve" in _summary(entry))
+    curves = {entry.number: _summary(entry)["f1_curve"] for entry in evaluations}
     known = [
         (float(curves[entry.number]["best"]), entry)
         for entry in evaluations
@@ -93,6 +104,27 @@ def f1_curves(evaluations: Sequence[Evaluation], *, top: int) -> list[dict[str, 
     ]
 
 
+def _require_known(evaluations: Sequence[Evaluation], known: Callable[[Evaluation], bool]) -> None:
+    """Raise :class:`ConflictError` rather than rank some of the evaluations as if they were all."""
+    unknown = [entry.id for entry in evaluations if not known(entry)]
+    if not unknown:
+        return
+    more = f" and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else ""
+    raise ConflictError(
+        f"{len(unknown)} of the {len(evaluations)} evaluations to rank cannot be: their results are not in the data "
+        f"directory, or were written by an older version ({', '.join(unknown[:_NAMED])}{more}). Evaluate them again, "
+        "delete them, or name the models to rank (model_ids)."
+    )
+
+
+def _is_there(load: Callable[[Evaluation], Loaded], evaluation: Evaluation) -> bool:
+    try:
+        load(evaluation)
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def _summary(evaluation: Evaluation) -> dict[str, Any]:
     assert evaluation.summary is not None, "only succeeded evaluations are ranked"
     summary: dict[str, Any] = orjson.loads(evaluation.summary)
@@ -108,12 +140,7 @@ def _score(evaluation: Evaluation, asked: Ranking, load: Callable[[Evaluation], 
         counts = _summary(evaluation)["totalCounts"]
         tp, fp, fn = counts["tp"], counts["fp"], counts["fn"]
     else:
-        try:
-            loaded = load(evaluation)
-        except FileNotFoundError:
-            # Gone, or written by another version: no reason to leave the others without a rank.
-            return None
-        found = total_counts(loaded.matches_above(asked.confidence), THRESHOLD)
+        found = total_counts(load(evaluation).matches_above(asked.confidence), THRESHOLD)
         tp, fp, fn = found.true_positives, found.false_positives, found.false_negatives
     numerator, denominator = {
         "PRECISION": (tp, tp + fp),

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import numpy as np
 
 from airflow_provider_nucleus.evaluation.areas import LARGE, MEDIUM, SMALL, AreaRange
-from airflow_provider_nucleus.evaluation.arrays import NONE, descending, stable_order
+from airflow_provider_nucleus.evaluation.arrays import NONE, stable_order
 from airflow_provider_nucleus.evaluation.candidates import Candidates, StoredPairs, match_only
 from airflow_provider_nucleus.evaluation.coco_match import CocoOptions
 from airflow_provider_nucleus.evaluation.coco_walk import CocoWalk, pair_groups
 from airflow_provider_nucleus.evaluation.columns import Columns
 from airflow_provider_nucleus.evaluation.gains import CurvePairs, curve_pairs, gains
 from airflow_provider_nucleus.evaluation.labels import LabelRule, Vocabulary
-from airflow_provider_nucleus.evaluation.matching import Matches, by_image_and_ordinal
+from airflow_provider_nucleus.evaluation.matching import Matches
 from airflow_provider_nucleus.evaluation.overlap.masks import Segments
 from airflow_provider_nucleus.evaluation.pairs import Edges
 from airflow_provider_nucleus.evaluation.ranked import (
@@ -31,6 +31,7 @@ from airflow_provider_nucleus.evaluation.ranked import (
 )
 from airflow_provider_nucleus.local.evaluating.ap_classes import evaluated_families
 from airflow_provider_nucleus.local.evaluating.match_view import MatchView
+from airflow_provider_nucleus.local.evaluating.pieces import by_confidence
 from airflow_provider_nucleus.local.evaluating.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
@@ -189,14 +190,23 @@ class Loaded:
             return self.matches
         return self.match_only(self.predictions.confidence >= minimum_confidence)
 
-    def ranked(self, threshold: float, predictions: BoolArray | None = None) -> RankedMatch:
-        """Rank the predictions marked (None: all) for curves over confidence at one overlap threshold."""
+    def ranked(
+        self,
+        threshold: float,
+        predictions: BoolArray | None = None,
+        *,
+        ground_truth: Columns | None = None,
+    ) -> RankedMatch:
+        """Rank the predictions marked (None: all) for curves over confidence at one overlap threshold.
+
+        *ground_truth* is what there is to be found: :attr:`curve_truth` by default, or :attr:`f1_truth`.
+        """
         row, label = self.arrays["ranked_row"], self.arrays["ranked_label"]
         confidence, area = self.arrays["ranked_confidence"], self.arrays["ranked_area"]
         listed = bool(self.taxonomy.pairs)
         if listed:
             # Labels meet, so that confidence has to decide between them as well.
-            row = self.once("by confidence", self._by_confidence)
+            row = self.once("by confidence", lambda: by_confidence(self.arrays))
         floor = next(value for value in _FLOORS if value <= threshold)
         pairs = self.once(f"curve pairs from {floor}", lambda: self._curve_pairs(row, floor))
         found = gains(pairs, thresholds=(threshold,), predictions=predictions)
@@ -206,7 +216,7 @@ class Loaded:
             row, label, found = row[order], label[order], found.moved(order)
             confidence, area = self.predictions.confidence[row], self.predictions.area[row]
         return RankedMatch(
-            ground_truth=self.curve_truth,
+            ground_truth=self.curve_truth if ground_truth is None else ground_truth,
             row=row,
             label=label,
             confidence=confidence,
@@ -216,12 +226,6 @@ class Loaded:
             labels=len(self.labels),
             silent=self.curve_silent,
         )
-
-    def _by_confidence(self) -> IndexArray:
-        """Return the rows of the predictions that have a confidence, most confident first, whatever their labels."""
-        confidence = self.predictions.confidence
-        rows = by_image_and_ordinal(self.predictions, np.flatnonzero(~np.isnan(confidence)))
-        return rows[descending(confidence[rows])]
 
     def _curve_pairs(self, ranked: IntArray | IndexArray, least: float) -> CurvePairs:
         candidates = self.pairs.matched
@@ -235,16 +239,27 @@ class Loaded:
         )
 
     @cached_property
+    def _scored_families(self) -> list[int]:
+        """The codes of the families whose predictions can have a confidence: all but segments."""
+        return [code for code, name in enumerate(self.about["families"]) if name != "mask"]
+
+    @cached_property
     def curve_families(self) -> list[int]:
-        """The codes of the families in curves over confidence: those the model predicts, but segments, which have none."""
-        names = self.about["families"]
-        among = [code for code, name in enumerate(names) if name != "mask"]
-        return evaluated_families(self.arrays["prediction_family"], among=among)
+        """The codes of the families in curves of precision against recall: those the model predicts, as in AP."""
+        return evaluated_families(self.arrays["prediction_family"], among=self._scored_families)
 
     @cached_property
     def curve_truth(self) -> Columns:
-        """Ground truth as curves over confidence see it: ignored in the families that are not in them."""
-        outside = ~np.isin(self.arrays["truth_family"], self.curve_families)
+        """Ground truth as curves of precision against recall see it: ignored in the families that are not in them."""
+        return self._truth_of(self.curve_families)
+
+    @cached_property
+    def f1_truth(self) -> Columns:
+        """Ground truth as F1 against confidence sees it: in a family the model does not predict it is missed, as in counts."""
+        return self._truth_of(self._scored_families)
+
+    def _truth_of(self, families: list[int]) -> Columns:
+        outside = ~np.isin(self.arrays["truth_family"], families)
         return replace(self.truth, ignore=self.truth.ignore | outside) if outside.any() else self.truth
 
     @cached_property

@@ -21,6 +21,8 @@ from airflow_provider_nucleus.evaluation.histograms import bucket_of
 from airflow_provider_nucleus.local.evaluating.ap_classes import ap_classes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from airflow_provider_nucleus.evaluation.arrays import FloatArray, IndexArray, IntArray
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.columns import Columns
     from airflow_provider_nucleus.evaluation.matching import Matches
 
-__all__ = ["BUCKETS", "SIZES", "ObjectSide", "Outcome", "Piece", "PieceList", "coco_outcome"]
+__all__ = ["BUCKETS", "SIZES", "ObjectSide", "Outcome", "Piece", "PieceList", "by_confidence", "coco_outcome"]
 
 SIZES: Final = ("all", "small", "medium", "large")
 """The size ranges of the stored COCO outcome."""
@@ -221,13 +223,22 @@ def _bucket(confidence: FloatArray) -> NDArray[np.uint8]:
     return buckets
 
 
+def by_confidence(found: Mapping[str, NDArray[Any]]) -> IndexArray:
+    """Return the rows of the predictions that have a confidence, most confident first, then by (image, family, ordinal).
+
+    Ordinals count within a family: compared between two, they would depend on predictions that are left out.
+    """
+    confidence: FloatArray = found["prediction_confidence"]
+    rows = np.flatnonzero(~np.isnan(confidence))
+    for column in ("prediction_ordinal", "prediction_family", "prediction_image"):
+        rows = rows[stable_order(found[column][rows])]
+    return rows[descending(confidence[rows])]
+
+
 def _nucleus_order(found: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """Sort the predictions that have a confidence as :func:`~airflow_provider_nucleus.evaluation.ranked.rank_match` does."""
     confidence: FloatArray = found["prediction_confidence"]
-    rows = np.flatnonzero(~np.isnan(confidence))
-    rows = rows[stable_order(found["prediction_ordinal"][rows])]
-    rows = rows[stable_order(found["prediction_image"][rows])]
-    rows = rows[descending(confidence[rows])]
+    rows = by_confidence(found)
     rows = rows[stable_order(found["prediction_label"][rows])]
     return {
         "ranked_row": rows.astype(np.int32),

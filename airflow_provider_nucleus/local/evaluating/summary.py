@@ -24,7 +24,7 @@ def summary_of(loaded: Loaded) -> dict[str, Any]:
     found = charts(loaded, selection)
     # Of the match above each confidence; an older key, "f1", held numbers of the match of everything.
     curve = f1_curve(
-        loaded.ranked(THRESHOLD).rows(),
+        loaded.ranked(THRESHOLD, ground_truth=loaded.f1_truth).rows(),
         threshold=THRESHOLD,
         without_confidence=len(loaded.curve_silent),
     )

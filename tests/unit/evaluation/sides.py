@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from airflow_provider_nucleus.evaluation.columns import Columns, columns
+from airflow_provider_nucleus.evaluation.matching import match_pairs
 from airflow_provider_nucleus.evaluation.overlap.boxes import Boxes
+from airflow_provider_nucleus.evaluation.overlap.masks import Segments
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,3 +80,37 @@ def random_rows(
             predictions.append((image, int(rng.integers(labels)), box, float(rng.integers(1, 6)) / 5))
     rng.shuffle(predictions)
     return truth, [(int(i), int(c), tuple(b), float(s)) for i, c, b, s in predictions]
+
+
+def tied_match(seed, rule):
+    """Match random rows whose overlaps, confidences and ordinals are few numbers, so that most of them tie."""
+    rng = np.random.default_rng(seed)
+    truth, predictions = _tied_side(rng, 8, scored=False), _tied_side(rng, 14, scored=True)
+    pairs = np.indices((len(truth), len(predictions))).reshape(2, -1)
+    overlap = rng.integers(0, 5, pairs.shape[1]) / 4.0
+    touching = (truth.image[pairs[0]] == predictions.image[pairs[1]]) & (overlap > 0)
+    first, second = pairs[:, touching].astype(np.int32)
+    return match_pairs(
+        truth,
+        predictions,
+        ground_truth_rows=first,
+        prediction_rows=second,
+        overlap=overlap[touching],
+        rule=rule,
+    )
+
+
+def _tied_side(rng, most, *, scored):
+    count = int(rng.integers(0, most))
+    nothing = np.zeros(count, dtype=bool)
+    confidence = np.where(rng.random(count) < 0.1, np.nan, rng.integers(1, 5, count) / 5.0)
+    return Columns(
+        image=np.sort(rng.integers(0, 2, count)).astype(np.int32),
+        label=rng.integers(0, 3, count).astype(np.int32),
+        geometry=Segments(np.ones(count)),
+        confidence=confidence if scored else np.full(count, np.nan),
+        ordinal=rng.integers(0, 3, count).astype(np.int32),
+        crowd=nothing,
+        ignore=rng.random(count) < 0.1,
+        area=np.ones(count),
+    )

@@ -13,7 +13,14 @@ from airflow_provider_nucleus.evaluation.candidates import match_only, stored_pa
 from airflow_provider_nucleus.evaluation.labels import LabelRule
 from airflow_provider_nucleus.evaluation.matching import match
 from tests.shared_data import shared_data
-from tests.unit.evaluation.sides import BOX, coco_rows, prediction_side, random_rows, truth_side
+from tests.unit.evaluation.sides import (
+    BOX,
+    coco_rows,
+    prediction_side,
+    random_rows,
+    tied_match,
+    truth_side,
+)
 
 CAT, DOG = 0, 1
 RULES = (
@@ -57,11 +64,23 @@ def assert_equals_the_others_alone(truth, predictions, rule, kept):
 @given(st.integers(0, 100_000), st.sampled_from(RULES), st.floats(0, 1), st.booleans())
 @settings(max_examples=150, deadline=None)
 def test_leaving_predictions_out_equals_matching_the_others(seed, rule, share, alike):
-    """Any choice, any rule, ties of overlap, confidence and ordinal included."""
+    """Any choice, any rule, of boxes in each other's way."""
     truths, found = crowded_rows(seed)
     truth = truth_side(truths, ordinal=np.zeros(len(truths), dtype=int) if alike else None)
     kept = np.random.default_rng(seed).random(len(found)) < share
     assert_equals_the_others_alone(truth, prediction_side(found), rule, kept)
+
+
+@given(st.integers(0, 100_000), st.sampled_from(RULES), st.floats(0, 1))
+@settings(max_examples=300, deadline=None)
+def test_ties_are_decided_among_those_who_are_left(seed, rule, share):
+    """Equal overlaps, confidences and ordinals: the same choice as matching the pairs of the others."""
+    matches = tied_match(seed, rule)
+    kept = np.random.default_rng(seed).random(len(matches.predictions)) < share
+    ours, anew = match_only(matches, stored_pairs(matches), kept), matches.only(kept)
+
+    for name in COLUMNS:
+        assert getattr(anew, name).tolist() == getattr(ours, name).tolist()
 
 
 @pytest.mark.parametrize("least", [0.15, 0.3, 0.6])

@@ -150,8 +150,8 @@ def test_degenerate_comparisons_say_why_there_is_no_interval():
     assert undefined("no ground truth") == empty.differences["recall"].low == empty.differences["AP"].high
 
 
-def test_the_minimum_confidence_applies_to_counts_and_changes_not_to_ap():
-    """At .5 the second model's hesitant finding is gone from recall and from the list, but not from AP."""
+def test_the_minimum_confidence_applies_to_counts_changes_and_ap():
+    """At .5 the second model's hesitant finding is gone from recall, from the list and from AP."""
     truth = truth_side([(0, CAT, BOX), (1, CAT, BOX)])
     first = entry("a", truth, [(0, CAT, BOX, 0.9)])
     second = entry("b", truth, [(0, CAT, BOX, 0.9), (1, CAT, BOX, 0.4)])
@@ -159,7 +159,8 @@ def test_the_minimum_confidence_applies_to_counts_and_changes_not_to_ap():
 
     assert Metric(0.0) == result.differences["recall"].difference
     assert result.changes.missed.tolist() == [1]
-    assert result.differences["AP"].difference.value > 0.4
+    assert Metric(0.0) == result.differences["AP"].difference
+    assert result.differences["AP"].high == Metric(0.0)
 
 
 def test_comparisons_that_make_no_sense_are_refused():

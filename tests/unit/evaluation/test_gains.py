@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from airflow_provider_nucleus.evaluation import gains as module
 from airflow_provider_nucleus.evaluation.gains import curve_pairs, gains
 from airflow_provider_nucleus.evaluation.labels import LabelRule
-from airflow_provider_nucleus.evaluation.matching import match
+from airflow_provider_nucleus.evaluation.matching import match, match_pairs
 from tests.shared_data import shared_data
-from tests.unit.evaluation.sides import BOX, coco_rows, prediction_side, truth_side
+from tests.unit.evaluation.sides import BOX, coco_rows, prediction_side, tied_match, truth_side
 from tests.unit.evaluation.test_candidates import crowded_rows
 
 RULES = (LabelRule(), LabelRule(allowed=frozenset({(0, 1), (2, 1)})))
@@ -57,6 +57,39 @@ def test_gains_equal_a_match_of_every_prefix(together, seed, rule, thresholds):
         assert_every_prefix(matches, thresholds, steps=range(len(found) + 1))
     finally:
         module._FEW = before
+
+
+@given(
+    st.integers(0, 100_000), st.sampled_from(RULES), st.sampled_from([(0.25, 0.5, 1.0), (0.5,), (0.75, 1.0)])
+)
+@settings(max_examples=300, deadline=None)
+@pytest.mark.parametrize("together", [1, 48])
+def test_gains_of_ties_equal_a_match_of_every_prefix(together, seed, rule, thresholds):
+    """Equal overlaps, some of them exactly at a threshold, equal confidences and ordinals."""
+    matches = tied_match(seed, rule)
+    before, module._FEW = module._FEW, together
+    try:
+        assert_every_prefix(matches, thresholds, steps=range(len(matches.predictions) + 1))
+    finally:
+        module._FEW = before
+
+
+@pytest.mark.parametrize("together", [1, 48])
+def test_who_is_more_confident_holds_an_object_of_equal_overlap(together, monkeypatch):
+    """The third takes the first's object, the first by its confidence the second's, and the second finds one more."""
+    monkeypatch.setattr(module, "_FEW", together)
+    truth = truth_side([(0, 0, BOX)] * 3)
+    predictions = prediction_side([(0, 0, BOX, 0.9), (0, 0, BOX, 0.8), (0, 0, BOX, 0.7)])
+    matches = match_pairs(
+        truth,
+        predictions,
+        ground_truth_rows=np.array([0, 1, 1, 2, 0], dtype=np.int32),
+        prediction_rows=np.array([0, 0, 1, 1, 2], dtype=np.int32),
+        overlap=np.array([0.8, 0.6, 0.6, 0.55, 0.9]),
+        rule=LabelRule(),
+    )
+
+    assert_every_prefix(matches, (0.5,), steps=range(4))
 
 
 @pytest.mark.parametrize("thresholds", [(0.5,), (0.02,), (0.1, 0.3, 0.5, 0.7, 0.9)])
