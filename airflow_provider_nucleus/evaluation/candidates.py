@@ -1,10 +1,9 @@
 """What a stored match has to keep, so that any of its predictions can be left out later and the rest matched exactly.
 
-When predictions go, a ground truth may lose its own and take the next best, which may set another one free, and so on.
-Under the strict order of all pairs a prediction then only ever gets better off. So the pairs a prediction would have come
-to after its own never matter again, and what is left to keep is short: per ground truth the prediction it is matched to, and
-behind it, best first, those that would rather have it than what they have. The same holds for the leftovers that are
-shown beside each other: they too only gain ground truth to stand beside.
+When predictions go, ground truth without a partner proposes to the next best prediction, which may leave another one without,
+and so on (deferred acceptance). Under the strict order of all pairs a prediction then only ever improves. So the pairs behind its
+own never matter again, and what is left to keep is short: per ground truth the prediction it is matched to, and behind it,
+best first, those that prefer it to their partner. The same holds for the leftovers that are shown beside each other.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Candidates", "StoredPairs", "match_only", "stored_pairs"]
 
 _MANY = 6
-"""When more than one in so many ground truths has to look anew, entries of predictions that are gone are taken out first."""
+"""When more than one in so many ground truths has no partner, entries of predictions that are gone are taken out first."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,11 +121,11 @@ def match_only(matches: Matches, pairs: StoredPairs, predictions: BoolArray) -> 
     """Return the match of the predictions marked, as :meth:`~.matching.Matches.only` does from all pairs."""
     kept = matches.predictions.counted & predictions
     ordinal = matches.ground_truth.ordinal
-    match = _Settling(matches.match, matches.overlap, matches.found_by, ordinal=ordinal)
-    match.settle(pairs.matched, allowed=kept)
-    shown = _Settling(matches.shown, matches.shown_overlap, matches.shown_with, ordinal=ordinal)
+    match = _Reassignment(matches.match, matches.overlap, matches.found_by, ordinal=ordinal)
+    match.run(pairs.matched, allowed=kept)
+    shown = _Reassignment(matches.shown, matches.shown_overlap, matches.shown_with, ordinal=ordinal)
     unfound = (match.holder == NONE) & matches.ground_truth.counted
-    shown.settle(pairs.shown, allowed=kept & (match.partner == NONE), free=unfound)
+    shown.run(pairs.shown, allowed=kept & (match.partner == NONE), free=unfound)
     right = match.partner != NONE
     if matches.rule.class_agnostic:
         rows = np.flatnonzero(right)
@@ -146,8 +145,8 @@ def match_only(matches: Matches, pairs: StoredPairs, predictions: BoolArray) -> 
     )
 
 
-class _Settling:
-    """Partners of predictions, and holders of ground truth, on their way from one match to another."""
+class _Reassignment:
+    """Partners of predictions, and holders of ground truth, from a match to that of fewer predictions."""
 
     def __init__(
         self, partner: IntArray, overlap: FloatArray, holder: IntArray, *, ordinal: IntArray
@@ -156,8 +155,8 @@ class _Settling:
         self._ordinal = ordinal
         self._slot = np.empty(partner.size, dtype=np.int32)
 
-    def settle(self, candidates: Candidates, *, allowed: BoolArray, free: BoolArray | None = None) -> None:
-        """Take the predictions not allowed away, and let ground truth that is free turn to its next best.
+    def run(self, candidates: Candidates, *, allowed: BoolArray, free: BoolArray | None = None) -> None:
+        """Take the predictions not allowed away; ground truth without a holder proposes to its next best.
 
         *free* marks ground truth that may be taken although nobody held it before; what loses its holder is free too.
         """
@@ -165,34 +164,32 @@ class _Settling:
         lost = np.flatnonzero(held & ~np.append(allowed, [True])[self.holder])
         self._drop(~allowed)
         self.holder[lost] = NONE
-        turning = lost if free is None else np.concatenate([lost, np.flatnonzero(free & ~held)])
-        if free is not None:
-            turning = turning[free[turning]]
-        if turning.size * _MANY > held.size:
+        proposing = lost if free is None else np.concatenate([lost, np.flatnonzero(free & ~held)])
+        if proposing.size * _MANY > held.size:
             candidates = candidates.only(allowed, free)
         # What was held stands at the first entry, its own: the next one is behind it.
         end = np.cumsum(candidates.count, dtype=np.int64)
         at = end - candidates.count
         while True:
-            turning = turning[at[turning] < end[turning]]
-            if not turning.size:
+            proposing = proposing[at[proposing] < end[proposing]]
+            if not proposing.size:
                 return
-            entry = at[turning]
+            entry = at[proposing]
             prediction, overlap = candidates.prediction[entry], candidates.overlap[entry]
-            wanted = allowed[prediction] & self._better(prediction, overlap, turning)
-            refused, asking = turning[~wanted], np.flatnonzero(wanted)
-            # One of those that turn to the same prediction is taken; the others ask again, and are compared with it.
-            last = self._last(prediction[asking])
-            taken, waiting = asking[last], turning[asking[~last]]
-            left = self.partner[prediction[taken]]
+            wanted = allowed[prediction] & self._better(prediction, overlap, proposing)
+            rejected, valid = proposing[~wanted], np.flatnonzero(wanted)
+            # One of the proposals to the same prediction is accepted; the others are repeated, and compared with it.
+            last = self._last(prediction[valid])
+            accepted, repeated = valid[last], proposing[valid[~last]]
+            left = self.partner[prediction[accepted]]
             left = left[left != NONE]
             self.holder[left] = NONE
-            self.holder[turning[taken]] = prediction[taken]
-            self.partner[prediction[taken]] = turning[taken]
-            self.overlap[prediction[taken]] = overlap[taken]
-            onward = np.concatenate([refused, left])
+            self.holder[proposing[accepted]] = prediction[accepted]
+            self.partner[prediction[accepted]] = proposing[accepted]
+            self.overlap[prediction[accepted]] = overlap[accepted]
+            onward = np.concatenate([rejected, left])
             at[onward] += 1
-            turning = np.concatenate([onward, waiting])
+            proposing = np.concatenate([onward, repeated])
 
     def _drop(self, gone: BoolArray) -> None:
         rows = np.flatnonzero(gone & (self.partner != NONE))
@@ -200,7 +197,7 @@ class _Settling:
         self.overlap[rows] = 0.0
 
     def _better(self, prediction: IntArray, overlap: FloatArray, truth: IndexArray) -> BoolArray:
-        """Tell where a prediction would rather have another ground truth than its present one."""
+        """Tell where a prediction prefers another ground truth to its partner."""
         present = self.overlap[prediction]
         result = overlap > present
         equal = np.flatnonzero(overlap == present)

@@ -193,9 +193,9 @@ def _bits(level: IndexArray) -> NDArray[np.uint16]:
 
 
 class _Queue:
-    """Predictions of which some reach several ground truths, let in one by one in each group.
+    """Predictions of which some reach several ground truths, admitted one by one in each group.
 
-    Pairs come by prediction, most confident first, and the best of each prediction first. A turn lets in one prediction of
+    Pairs come by prediction, most confident first, and the best of each prediction first. A turn admits one prediction of
     each *group*: no ground truth is within reach of two groups.
     """
 
@@ -214,7 +214,7 @@ class _Queue:
 
     @staticmethod
     def _turns(group: IndexArray) -> Iterator[IndexArray]:
-        """Yield who is first in the queue of each group, then who is second, and so on."""
+        """Yield the first prediction of each group, then the second ones, and so on."""
         order = np.argsort(group, kind="stable")
         starts = group_starts(group[order])
         sizes = group_sizes(starts, order.size)
@@ -225,18 +225,18 @@ class _Queue:
             yield by_turn[begin:end]
 
     def fill(self) -> list[Gains]:
-        """Let everybody in and return what was gained."""
+        """Admit all and return what was gained."""
         found: list[Gains] = []
         # Every turn is as large as the next one, or larger.
         many = sum(turn.size >= _FEW for turn in self.turns)
         for turn in self.turns[:many]:
-            found += self._let_in(turn)
+            found += self._admit(turn)
         if len(self.turns) > many:
-            found.append(self._let_in_singly(np.concatenate(self.turns[many:])))
+            found.append(self._admit_singly(np.concatenate(self.turns[many:])))
         return found
 
-    def _let_in(self, waiting: IndexArray) -> Iterator[Gains]:
-        """Let one of each group in; whoever loses a ground truth to it looks for the next best."""
+    def _admit(self, waiting: IndexArray) -> Iterator[Gains]:
+        """Admit one of each group; one that loses its ground truth goes on to its next best."""
         cause, pair, end = waiting, self.begin[waiting], self.end[waiting]
         while pair.size:
             slot = self.slot[pair]
@@ -249,7 +249,7 @@ class _Queue:
             rising = np.flatnonzero(gained)
             yield Gains(self.place[cause[won[rising]]], self.known[slot[won[rising]]], gained[rising])
             self.holder[slot[won]] = pair[won]
-            # Who was refused goes on with the next pair, who was displaced with the one behind the pair it held.
+            # A rejected one goes on with its next pair, a displaced one with the pair behind the one it held.
             onward = np.where(better, held, pair) + 1
             end = np.where(better & (held != NONE), self.end[self.owner[held]], end)
             left = np.flatnonzero(~(better & (held == NONE)) & (onward < end))
@@ -262,7 +262,7 @@ class _Queue:
         better |= (ours == theirs) & (self.owner[pair] < self.owner[held])
         return better
 
-    def _let_in_singly(self, waiting: IndexArray) -> Gains:
+    def _admit_singly(self, waiting: IndexArray) -> Gains:
         holder, slots, overlap = self.holder.tolist(), self.slot.tolist(), self.overlap.tolist()
         owner, bits, begin, ends = (
             column.tolist() for column in (self.owner, self.bits, self.begin, self.end)

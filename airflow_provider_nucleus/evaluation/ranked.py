@@ -161,15 +161,14 @@ def rank_match(
     )
     ranked = scored[descending(predictions.confidence[scored])]
     found = _gains(matches, ranked, thresholds)
-    label = gained_labels(predictions.label[ranked], truths.label, found)
-    order = stable_order(label)
+    row, label, found = by_gained_label(ranked, predictions.label, truths.label, found)
     return RankedMatch(
         ground_truth=truths,
-        row=ranked[order],
-        label=label[order],
-        confidence=predictions.confidence[ranked[order]],
-        own_area=predictions.area[ranked[order]],
-        gains=found.moved(order),
+        row=row,
+        label=label,
+        confidence=predictions.confidence[row],
+        own_area=predictions.area[row],
+        gains=found,
         thresholds=thresholds,
         labels=labels,
         silent=silent_of(matches),
@@ -195,13 +194,19 @@ def _gains(matches: Matches, ranked: IndexArray, thresholds: tuple[float, ...]) 
     return gains(pairs, thresholds=thresholds)
 
 
-def gained_labels(label: IntArray, truth_label: IntArray, found: Gains) -> IntArray:
-    """Return the labels under which predictions are ranked, by place: their own, or that of the ground truth they lead to."""
-    result = label.copy()
+def by_gained_label(
+    ranked: IndexArray, label: IntArray, truth_label: IntArray, found: Gains
+) -> tuple[IndexArray, IntArray, Gains]:
+    """Sort ranked rows by the label under which they are ranked, and return them, those labels and the gains.
+
+    *label* is that of every prediction. One that leads to ground truth is ranked under the label of that.
+    """
+    under: IntArray = label[ranked]
     # Of several entries the last one written stays: that of the lowest threshold, which is the lowest bit.
-    order = np.argsort(found.bits & -found.bits, kind="stable")[::-1]
-    result[found.place[order]] = truth_label[found.ground_truth[order]]
-    return result
+    last = np.argsort(found.bits & -found.bits, kind="stable")[::-1]
+    under[found.place[last]] = truth_label[found.ground_truth[last]]
+    order = stable_order(under)
+    return ranked[order], under[order], found.moved(order)
 
 
 def silent_of(matches: Matches) -> Silent:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import numpy as np
 
 from airflow_provider_nucleus.evaluation.areas import LARGE, MEDIUM, SMALL, AreaRange
-from airflow_provider_nucleus.evaluation.arrays import NONE, stable_order
+from airflow_provider_nucleus.evaluation.arrays import NONE
 from airflow_provider_nucleus.evaluation.candidates import Candidates, StoredPairs, match_only
 from airflow_provider_nucleus.evaluation.coco_match import CocoOptions
 from airflow_provider_nucleus.evaluation.coco_walk import CocoWalk, pair_groups
@@ -25,7 +25,7 @@ from airflow_provider_nucleus.evaluation.ranked import (
     RankedCoco,
     RankedMatch,
     Silent,
-    gained_labels,
+    by_gained_label,
     silent_columns,
     silent_of,
 )
@@ -210,10 +210,11 @@ class Loaded:
         floor = next(value for value in _FLOORS if value <= threshold)
         pairs = self.once(f"curve pairs from {floor}", lambda: self._curve_pairs(row, floor))
         found = gains(pairs, thresholds=(threshold,), predictions=predictions)
+        silent = self.curve_silent
         if listed:
-            label = gained_labels(self.predictions.label[row], self.truth.label, found)
-            order = stable_order(label)
-            row, label, found = row[order], label[order], found.moved(order)
+            if predictions is not None and len(silent):
+                silent = self._silent_of(self.match_only(predictions))
+            row, label, found = by_gained_label(row, self.predictions.label, self.truth.label, found)
             confidence, area = self.predictions.confidence[row], self.predictions.area[row]
         return RankedMatch(
             ground_truth=self.curve_truth if ground_truth is None else ground_truth,
@@ -224,7 +225,7 @@ class Loaded:
             gains=found,
             thresholds=(threshold,),
             labels=len(self.labels),
-            silent=self.curve_silent,
+            silent=silent,
         )
 
     def _curve_pairs(self, ranked: IntArray | IndexArray, least: float) -> CurvePairs:
@@ -265,7 +266,10 @@ class Loaded:
     @cached_property
     def curve_silent(self) -> Silent:
         """The predictions that miss in the curves for want of a confidence."""
-        found = silent_of(self.matches)
+        return self._silent_of(self.matches)
+
+    def _silent_of(self, matches: Matches) -> Silent:
+        found = silent_of(matches)
         inside = np.isin(self.arrays["prediction_family"][found.row], self.curve_families)
         return Silent(found.row[inside], found.label[inside])
 

@@ -236,7 +236,7 @@ def by_confidence(found: Mapping[str, NDArray[Any]]) -> IndexArray:
 
 
 def _nucleus_order(found: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Sort the predictions that have a confidence as :func:`~airflow_provider_nucleus.evaluation.ranked.rank_match` does."""
+    """Sort the predictions that have a confidence by (label, confidence), as curves rank them unless labels are listed."""
     confidence: FloatArray = found["prediction_confidence"]
     rows = by_confidence(found)
     rows = rows[stable_order(found["prediction_label"][rows])]

@@ -15,7 +15,7 @@ from airflow_provider_nucleus.evaluation.coco import coco_result, evaluate_coco
 from airflow_provider_nucleus.evaluation.coco_match import CocoOptions, match_coco
 from airflow_provider_nucleus.evaluation.curves import f1_curve
 from airflow_provider_nucleus.evaluation.labels import LabelRule
-from airflow_provider_nucleus.evaluation.matching import match
+from airflow_provider_nucleus.evaluation.matching import match, match_pairs
 from airflow_provider_nucleus.evaluation.mean_precision import precision_by_size, precisions
 from airflow_provider_nucleus.evaluation.metric import Metric, undefined
 from airflow_provider_nucleus.evaluation.ranked import rank_coco, rank_match
@@ -231,3 +231,21 @@ def test_thresholds_and_rows_that_do_not_fit_are_refused():
     _, rows = ranked_coco(truth, predictions, labels=1)
     with pytest.raises(ValueError, match="do not come from these predictions"):
         rank_coco(rows, truth, prediction_side([]))
+
+
+def test_a_prediction_of_two_gains_is_ranked_under_the_label_of_the_lowest_threshold():
+    """The second takes the cat from the first, at 0.75, and so leads the first to the dog, at 0.5."""
+    truth = truth_side([(0, CAT, BOX), (0, DOG, BOX)])
+    predictions = prediction_side([(0, CAT, BOX, 0.9), (0, CAT, BOX, 0.8)])
+    matches = match_pairs(
+        truth,
+        predictions,
+        ground_truth_rows=np.array([0, 0, 1], dtype=np.int32),
+        prediction_rows=np.array([0, 1, 0], dtype=np.int32),
+        overlap=np.array([0.6, 0.9, 0.55]),
+        rule=LabelRule(allowed=frozenset({(DOG, CAT)})),
+    )
+
+    ranked = rank_match(matches, labels=2, thresholds=(0.5, 0.75))
+
+    assert dict(zip(ranked.row.tolist(), ranked.label.tolist(), strict=True)) == {0: CAT, 1: DOG}
