@@ -94,3 +94,12 @@ def test_the_root_of_the_machine_may_be_named(root: Path):
     LocalFiles("/").check("image_url", str(root / "inner" / "a.png"))
     with pytest.raises(NucleusValidationError, match="does not begin as an image"):
         LocalFiles("/").check("image_url", "/etc/passwd")
+
+
+def test_masks_are_png_whatever_their_name(root: Path):
+    """A JPEG whose name says PNG is an image, and no mask."""
+    Image.new("L", (4, 4), 1).save(root / "jpeg.png", format="JPEG")
+
+    LocalFiles(root).check("image_url", "jpeg.png")
+    with pytest.raises(NucleusValidationError, match="mask_url: cannot be sent"):
+        LocalFiles(root, masks=True).check("mask_url", "jpeg.png")

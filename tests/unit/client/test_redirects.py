@@ -124,17 +124,17 @@ def test_an_endpoint_that_cannot_be_read_is_refused(server, other_server, templa
     assert "s3cret" not in str(caught.value)
 
 
-def follow(endpoint, location):
+def follow(endpoint, location, call=None):
     """Return the address that is asked after a redirect, None if it was not followed."""
     config = NucleusConfig(endpoint=endpoint, api_key=KEY)
-    steps = exchange(datasets.list_datasets(), config, NO_RETRY, rng=None, clock=lambda: 0.0)
+    steps = exchange(call or datasets.list_datasets(), config, NO_RETRY, rng=None, clock=lambda: 0.0)
     next(steps)
     try:
         step = steps.send(Response(308, {"location": location}, b""))
     except NucleusRequestError:
         return None
     assert isinstance(step, Request)
-    assert "Authorization" in step.headers
+    assert ("Authorization" in step.headers) == (call is None)
     return step.url
 
 
@@ -155,3 +155,19 @@ def follow(endpoint, location):
 def test_the_one_other_origin_is_https_of_the_same_host(endpoint, location, followed):
     """Each on its own port: whoever listens at another one may be somebody else."""
     assert (location.replace("H:443", "h") if followed else None) == follow(endpoint, location)
+
+
+@pytest.mark.parametrize(
+    ("signed", "location", "followed"),
+    [
+        ("https://s/key?sig=1", "https://other/key", True),
+        ("http://s/key?sig=1", "https://other/key", True),
+        ("http://s/key?sig=1", "http://other/key", True),
+        ("https://s/key?sig=1", "http://other/key", False),
+        ("https://s/key?sig=1", "http://s/key", False),
+    ],
+)
+def test_rows_never_go_on_in_clear(signed, location, followed):
+    """The store may pass a signed file on, without our key, but not from https to http."""
+    call = items.put_signed(signed, BytesContent(b"rows"))
+    assert (location if followed else None) == follow("https://h/v1", location, call)

@@ -75,6 +75,21 @@ def test_accepting_moves_a_chunk_and_adds_its_counts():
     }
 
 
+def test_rows_under_way_are_sent_and_not_accounted_for():
+    """Nobody has said what became of them: they are in no other number."""
+    record = Record(open=[OpenChunk(digest(1), 7), OpenChunk(digest(2), 10, job_id="j2")])
+    record.accept(digest(2), 10, processed=9, ignored=0, unaccounted=1)
+
+    assert record.totals == {
+        "sent": 17,
+        "processed": 9,
+        "ignored": 0,
+        "errored": 0,
+        "unaccounted": 8,
+        "chunks": 2,
+    }
+
+
 def test_chunks_of_another_input_are_forgotten_with_their_counts():
     """Each accepted chunk keeps its own outcome, however many of them had the same one."""
     record = Record()
