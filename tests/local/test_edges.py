@@ -213,3 +213,35 @@ def test_a_websocket_needs_the_key_like_any_request(nucleus: LocalNucleus):
     }
 
     assert requests.get(f"{nucleus.url}/models/", headers=headers, timeout=60).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        None, "{}", '{"reference_ids": null}', '{"referenceIds": ["a"]}', '{"reference_id": ["a"]}', '{"item_ids": ["di_1"]}',
+        '{"reference_ids": [], "item_ids": ["di_1"]}', '{"keep_history": true}', '{"reference_ids": "a"}', '{"reference_ids": [1]}',
+        '["a"]',
+    ],
+)  # fmt: skip
+def test_a_deletion_that_names_no_items_deletes_no_annotation(api: Api, body: str | None):
+    """Whoever misspells the list of items does not mean all of them: the answer says how it is spelled."""
+    dataset = api.dataset("a", "b")
+    api.ok("POST", f"dataset/{dataset}/annotate", json={"annotations": [box("a", "1"), box("b", "2")]})
+
+    response = api("DELETE", f"annotation/{dataset}", data=body, headers={"Content-Type": "application/json"})
+
+    assert response.status_code == 400
+    if body != '["a"]':
+        assert "reference_ids" in response.json()["error"]
+    assert len(api.ok("GET", f"dataset/{dataset}/refloc/b")["annotations"]["box"]) == 1
+
+
+def test_an_empty_list_deletes_the_annotations_of_the_whole_dataset(api: Api):
+    """As the official client sends it when no items are named."""
+    dataset = api.dataset("a", "b")
+    api.ok("POST", f"dataset/{dataset}/annotate", json={"annotations": [box("a", "1"), box("b", "2")]})
+
+    job = api.ok("DELETE", f"annotation/{dataset}", json={"keep_history": True, "reference_ids": []})["job_id"]
+
+    assert api.wait(job)["message"]["annotations_deleted"] == 2
+    assert "box" not in api.ok("GET", f"dataset/{dataset}/refloc/b")["annotations"]

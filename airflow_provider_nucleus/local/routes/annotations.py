@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_provider_nucleus.local.errors import BadRequestError
 from airflow_provider_nucleus.local.routes.bodies import flag, strings
 from airflow_provider_nucleus.local.routes.objects import one_object, start_upload, store_now, summary
 from airflow_provider_nucleus.local.routes.registry import RouteTable
@@ -44,18 +45,29 @@ def one_annotation(call: Call) -> Any:
 
 @ROUTES.delete("annotation/{ds}")
 def delete_annotations(call: Call) -> Any:
-    """Delete the ground truth of some items, or of the whole dataset if none is named."""
-    body = call.json()
-    request = {
-        "reference_ids": strings(body, "reference_ids"),
-        "keep_history": flag(body, "keep_history", default=True),
-    }
+    """Delete the ground truth of some items, or of the whole dataset if the list of them is there and empty."""
+    request = _deletion(call.json())
     with call.db.write() as cursor:
         dataset = datasets.find(cursor, call.params["ds"])
         job = call.services.start_job(
             cursor, "annotationDeletion", dataset_no=dataset.number, request=request
         )
     return job.to_wire()
+
+
+def _deletion(body: dict[str, Any]) -> dict[str, Any]:
+    """Return what to delete; a list that is misspelled or missing must not stand for the whole dataset."""
+    unknown = body.keys() - {"reference_ids", "keep_history"}
+    if unknown or body.get("reference_ids") is None:
+        found = f"has {', '.join(sorted(unknown))}" if unknown else "names no items"
+        raise BadRequestError(
+            f"The request {found}; nothing was deleted. Send reference_ids, the list of reference ids of the items whose "
+            "annotations are to be deleted ([] for those of the whole dataset), and keep_history if you like."
+        )
+    return {
+        "reference_ids": strings(body, "reference_ids"),
+        "keep_history": flag(body, "keep_history", default=True),
+    }
 
 
 @ROUTES.post("dataset/{ds}/add_taxonomy")
