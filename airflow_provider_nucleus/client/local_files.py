@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from airflow_provider_nucleus.client.content import FileContent
-from airflow_provider_nucleus.client.image_bytes import HEAD, IMAGES, PNG, image_format
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusSourceError, NucleusValidationError
+from airflow_provider_nucleus.image_bytes import HEAD, IMAGES, PNG, image_format
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

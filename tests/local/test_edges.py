@@ -241,7 +241,9 @@ def test_an_empty_list_deletes_the_annotations_of_the_whole_dataset(api: Api):
     dataset = api.dataset("a", "b")
     api.ok("POST", f"dataset/{dataset}/annotate", json={"annotations": [box("a", "1"), box("b", "2")]})
 
-    job = api.ok("DELETE", f"annotation/{dataset}", json={"keep_history": True, "reference_ids": []})["job_id"]
+    job = api.ok("DELETE", f"annotation/{dataset}", json={"keep_history": True, "reference_ids": []})[
+        "job_id"
+    ]
 
     assert api.wait(job)["message"]["annotations_deleted"] == 2
     assert "box" not in api.ok("GET", f"dataset/{dataset}/refloc/b")["annotations"]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from airflow_provider_nucleus.client.image_bytes import HEAD, IMAGES, PNG, image_format
+from airflow_provider_nucleus.image_bytes import HEAD, IMAGES, PNG, image_format
 
 WRITTEN = {
     "JPEG": [("JPEG", {})],
