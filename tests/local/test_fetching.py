@@ -1,12 +1,13 @@
-"""Where the server goes for images that it fetches: the web, and nothing else, wherever it is sent on to."""
+"""Images that the server fetches: from the web and nowhere else, wherever it is sent on to, and whole."""
 
 from __future__ import annotations
 
 import json
 import socketserver
 import threading
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
@@ -14,10 +15,10 @@ from airflow_provider_nucleus.local.testing import LocalNucleus
 from tests.local.conftest import Api
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
-PICTURE = b"\x89PNG picture"
+PICTURE = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR and the rest of a picture"
 
 
 class Redirecting(BaseHTTPRequestHandler):
@@ -36,6 +37,32 @@ class Redirecting(BaseHTTPRequestHandler):
         pass
 
 
+class Odd(BaseHTTPRequestHandler):
+    """A web server that says of everything that it is a picture, and hangs up behind each answer."""
+
+    answers: ClassVar[dict[str, tuple[int | None, bytes]]] = {
+        "/whole": (len(PICTURE), PICTURE),
+        "/undeclared": (None, PICTURE),
+        "/cut": (len(PICTURE), PICTURE[:-7]),
+        "/lost": (len(PICTURE), b""),
+        "/empty": (0, b""),
+        "/nothing": (None, b""),
+        "/text": (9, b"not found"),
+    }
+
+    def do_GET(self) -> None:
+        declared, sent = self.answers[self.path]
+        self.send_response(200)
+        self.send_header("Content-Type", "image/png")
+        if declared is not None:
+            self.send_header("Content-Length", str(declared))
+        self.end_headers()
+        self.wfile.write(sent)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
 class Visited(socketserver.BaseRequestHandler):
     """Takes note of whoever connects, and hangs up."""
 
@@ -43,14 +70,28 @@ class Visited(socketserver.BaseRequestHandler):
         self.server.visits += 1  # type: ignore[attr-defined]
 
 
-@pytest.fixture
-def web() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Redirecting) as server:
+@contextmanager
+def serving(handler: type[BaseHTTPRequestHandler]) -> Generator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def web() -> Iterator[str]:
+    with serving(Redirecting) as address:
+        yield address
+
+
+@pytest.fixture
+def odd() -> Iterator[str]:
+    with serving(Odd) as address:
+        yield address
 
 
 @pytest.fixture
@@ -86,3 +127,32 @@ def test_redirects_stay_on_the_web(tmp_path: Path, web: str, elsewhere: socketse
     assert sorted(error["item"]["referenceId"] for error in errors) == ["file", "ftp"]
     assert kept == [PICTURE]
     assert elsewhere.visits == 0  # type: ignore[attr-defined]
+
+
+def test_what_is_no_whole_image_is_an_error_of_its_row(tmp_path: Path, odd: str):
+    """Cut short, empty or no image: the row is named with its reason, and neither stored nor counted."""
+    with LocalNucleus(tmp_path / "data", environment={"NUCLEUS_LOCAL_FETCH_IMAGES": "1"}) as server:
+        api = Api(server)
+        dataset = api.dataset()
+        lines = "".join(
+            json.dumps({"reference_id": path[1:], "image_url": f"{odd}{path}"}) + "\n" for path in Odd.answers
+        )
+        job = api.upload(dataset, f"dataset/{dataset}/append", lines)
+        status = api.wait(job)
+        errors = [json.loads(text) for text in api.ok("GET", f"job/{job}/errors")]
+        stored = api.ok("GET", f"dataset/{dataset}/size")
+        kept = [path.read_bytes() for path in (server.data_dir / "blobs").glob("*/*")]
+        api.close()
+
+    reasons = {error["item"]["referenceId"]: error["error"].rpartition('": ')[2] for error in errors}
+    assert reasons == {
+        "cut": "the connection ended 7 bytes before its end",
+        "lost": f"the connection ended {len(PICTURE)} bytes before its end",
+        "empty": "it has no bytes",
+        "nothing": "it has no bytes",
+        "text": "it has bytes of no image format",
+    }
+    assert status["status"] == "Errored_Partial"
+    assert "5 images could not be fetched" in status["message"]["final_error"]
+    assert stored == {"count": 2}
+    assert kept == [PICTURE, PICTURE]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import nucleus as official
 
-PICTURE = b"\x89PNG picture"
+PICTURE = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR and the rest of a picture"
 
 
 def test_metadata_updates_merge(client: official.NucleusClient, api: Api):

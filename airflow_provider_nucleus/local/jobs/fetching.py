@@ -11,6 +11,7 @@ from urllib.error import URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
+from airflow_provider_nucleus.image_bytes import HEAD, image_format
 from airflow_provider_nucleus.local.store.parsing import mark_bad
 
 if TYPE_CHECKING:
@@ -71,11 +72,18 @@ def _fetch(row: int, url: str, keep: Callable[[BinaryIO], tuple[str, int]]) -> F
         with _WEB.open(request, timeout=_TIMEOUT) as response:
             content_type = response.headers.get_content_type()
             data = response.read(_LARGEST + 1)
+            # What the answer has declared and not sent: the library returns what came as if it were all.
+            missing = response.length or 0
     except (URLError, HTTPException, OSError, ValueError) as error:
         return Fetched(row=row, problem=f"{failed}: {error}")
     if not content_type.startswith("image/"):
         return Fetched(row=row, problem=f"{failed}: it is {content_type}, not an image")
     if len(data) > _LARGEST:
         return Fetched(row=row, problem=f"{failed}: it is larger than {_LARGEST} bytes")
+    if missing:
+        return Fetched(row=row, problem=f"{failed}: the connection ended {missing} bytes before its end")
+    if image_format(data[:HEAD]) is None:
+        found = "bytes of no image format" if data else "no bytes"
+        return Fetched(row=row, problem=f"{failed}: it has {found}")
     token, size = keep(io.BytesIO(data))
     return Fetched(row=row, token=token, content_type=content_type, size=size)
