@@ -37,8 +37,9 @@ _BLOB: Final = re.compile(r"[0-9a-f]{40}")
 _UPLOAD: Final = re.compile(r"[\w-]{43}\.ndjson", re.ASCII)
 _RESULT: Final = re.compile(r"evalv2_[0-9a-z]{20}(\.[0-9a-f]{8})?")
 _LOCK: Final = re.compile(rb"(\d{1,10}\n)?")
+_KEY: Final = "api-key"
 _FOLDERS: Final = ("blobs", "spool", "evaluations", ASIDE)
-_SINGLE: Final = ("lock", "api-key")
+_SINGLE: Final = ("lock", _KEY)
 
 
 def blob_name(token: str) -> str:
@@ -74,7 +75,7 @@ def spilled(root: Path) -> Iterator[Path]:
 def _places(root: Path) -> Iterator[tuple[Path, str]]:
     """Return everything with a name of ours, and that name: that of a part is what it would have become."""
     named = chain(
-        ((path, name) for path, name in _named(root.glob("*.part")) if name in {STORE, *_SINGLE}),
+        ((path, name) for path, name in _named(root.glob("*.part")) if name in {STORE, _KEY}),
         _matching(_UPLOAD, root.glob("spool/*")),
         _matching(_RESULT, root.glob("evaluations/*")),
         (
@@ -97,9 +98,13 @@ def _named(paths: Iterable[Path]) -> Iterator[tuple[Path, str]]:
 
 
 def check_folder(root: Path) -> None:
-    """Raise :class:`DataDirError` unless a folder is missing, empty, or a data directory whose store is there."""
+    """Raise :class:`DataDirError` unless a folder is missing, empty, or a data directory whose store is there.
+
+    None of its folders may be a link: what lies behind it may be another server's, and would be moved or deleted.
+    """
     if not root.is_dir():
         return
+    _check_links(root)
     lock = root / "lock"
     if lock.exists() and not _is_lock(lock):
         raise _foreign(root, "lock")
@@ -119,6 +124,16 @@ def check_folder(root: Path) -> None:
             "choose another --data-dir; nothing was changed."
         )
     raise _foreign(root, found)
+
+
+def _check_links(root: Path) -> None:
+    own = [root / name for name in (*_FOLDERS, "spool/spill", *(f"{ASIDE}/{name}" for name in _FOLDERS))]
+    for path in (*own, *root.glob("blobs/??"), *root.glob(f"{ASIDE}/blobs/??")):
+        if path.is_symlink():
+            raise DataDirError(
+                f"{path} is a link to {path.readlink()}, whose files the server would move and delete as its own. Put the whole data "
+                f"directory on the bigger disk and name it with --data-dir, or mount that disk at {path}; nothing was changed."
+            )
 
 
 def _foreign(root: Path, found: str) -> DataDirError:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PART", "DurableFile", "part_of", "sync_directory", "written"]
 
-PART: Final = re.compile(r"(?P<name>.+?)(\.[0-9a-f]{8})?\.part")
-"""The name of a part; ``name`` is what it would have become. Older servers left the middle out."""
+PART: Final = re.compile(r"(?P<name>.+?)\.[0-9a-f]{8}\.part")
+"""The name of a part, as :func:`part_of` makes it; ``name`` is what it would have become."""
 
 
 def part_of(path: Path) -> Path:

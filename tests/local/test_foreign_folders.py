@@ -12,6 +12,8 @@ import nucleus as official
 import pytest
 import requests
 
+from airflow_provider_nucleus.local.datadir import DataDir
+from airflow_provider_nucleus.local.store.opening import open_store
 from airflow_provider_nucleus.local.testing import LocalNucleus
 from tests.local.conftest import Api, box
 from tests.local.evaluated import predict, world
@@ -150,6 +152,11 @@ def test_other_files_in_the_servers_folders_stay(tmp_path: Path):
         "spool/x.part",
         "evaluations/r/x",
         "x.part",
+        "nucleus.duckdb.part",
+        "api-key.part",
+        "lock.01234567.part",
+        f"blobs/01/{TOKEN}.part",
+        f"evaluations/evalv2_{'e' * 20}.part/x",
     )
     put(folder, *names)
 
@@ -157,6 +164,54 @@ def test_other_files_in_the_servers_folders_stay(tmp_path: Path):
         pass
 
     assert [name for name in names if (folder / name).read_text() != f"the text of {name}"] == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "blobs",
+        "blobs/01",
+        "spool",
+        "spool/spill",
+        "evaluations",
+        "not-in-the-store",
+        "not-in-the-store/blobs",
+    ],
+)
+def test_a_link_in_place_of_a_folder_is_refused(tmp_path: Path, name: str):
+    """What lies behind it is somebody else's, whatever its names: another server's images, what another DuckDB has spilled."""
+    folder, other = tmp_path / "data", tmp_path / "other"
+    with DataDir(folder) as data:
+        open_store(data.database, memory_limit="100MB", spill=data.spool / "spill").close()
+    names = (
+        TOKEN,
+        f"{TOKEN}.01234567.part",
+        f"01/{TOKEN}",
+        "duckdb_temp_block-1.block",
+        "spill/duckdb_temp_block-1.block",
+    )
+    put(other, *names)
+    (folder / name).parent.mkdir(exist_ok=True)
+    if (folder / name).is_dir():
+        (folder / name).rmdir()
+    (folder / name).symlink_to(other)
+
+    said = refusal(folder)
+
+    assert f"{folder / name} is a link to {other}" in said
+    assert f"mount that disk at {folder / name}" in said
+    assert sorted(set(tree(other)) - {"01", "spill"}) == sorted(names)
+
+
+def test_the_data_directory_itself_may_be_a_link(tmp_path: Path):
+    """All of it is the server's, wherever it is."""
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "data").symlink_to(tmp_path / "disk")
+
+    with LocalNucleus(tmp_path / "data"):
+        pass
+
+    assert (tmp_path / "disk" / "nucleus.duckdb").exists()
 
 
 def append_image(api: Api, dataset: str, name: str) -> bytes:

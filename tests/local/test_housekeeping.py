@@ -128,7 +128,7 @@ def test_leftovers_are_removed_at_start(tmp_path: Path):
     (spool / "notes.ndjson").write_bytes(b"not the server's")
     (blobs / "00").mkdir(exist_ok=True)
     (blobs / "00" / unknown).write_bytes(b"unknown")
-    (blobs / "00" / f"{unknown}.part").write_bytes(b"unk")
+    (blobs / "00" / f"{unknown}.12345678.part").write_bytes(b"unk")
     with duckdb.connect(str(server.data_dir / "nucleus.duckdb")) as store:
         store.execute("UPDATE blobs SET created_at = TIMESTAMP '2020-01-01'")
 
