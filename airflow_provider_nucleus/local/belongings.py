@@ -22,6 +22,7 @@ __all__ = [
     "STORE",
     "blob_name",
     "check_folder",
+    "foreign",
     "kept",
     "parts",
     "result_name",
@@ -38,6 +39,13 @@ _UPLOAD: Final = re.compile(r"[\w-]{43}\.ndjson", re.ASCII)
 _RESULT: Final = re.compile(r"evalv2_[0-9a-z]{20}(\.[0-9a-f]{8})?")
 _LOCK: Final = re.compile(rb"(\d{1,10}\n)?")
 _KEY: Final = "api-key"
+_PART: Final = r"(\.[0-9a-f]{8}\.part)?"
+_OURS: Final = re.compile(
+    rf"lock|{_KEY}{_PART}|{re.escape(STORE)}(\.wal(\.checkpoint|\.recovery)?|{_PART})"
+    rf"|blobs/(?P<two>[0-9a-f]{{2}})/(?P=two)[0-9a-f]{{38}}{_PART}|spool/{_UPLOAD.pattern}{_PART}|spool/spill/duckdb_temp_[\w.-]+"
+    rf"|evaluations/{_RESULT.pattern}{_PART}/(about\.json|\w+\.npy){_PART}",
+    re.ASCII,
+)
 _FOLDERS: Final = ("blobs", "spool", "evaluations", ASIDE)
 _SINGLE: Final = ("lock", _KEY)
 
@@ -70,6 +78,14 @@ def parts(root: Path) -> Iterator[Path]:
 def spilled(root: Path) -> Iterator[Path]:
     """Return the files of memory that DuckDB had spilled when it was killed; only before it is opened."""
     return (root / "spool" / "spill").glob("duckdb_temp_*")
+
+
+def foreign(root: Path) -> Iterator[str]:
+    """Return which files of a data directory have no name of ours, or were moved aside, relative to it; links are none of ours."""
+    for path in sorted(root.rglob("*")):
+        name = path.relative_to(root).as_posix()
+        if path.is_symlink() or not (path.is_dir() or _OURS.fullmatch(name)):
+            yield name
 
 
 def _places(root: Path) -> Iterator[tuple[Path, str]]:

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from airflow_provider_nucleus.local.belongings import foreign
 from airflow_provider_nucleus.local.datadir import DataDir
 from airflow_provider_nucleus.local.demo.errors import DemoError
 from airflow_provider_nucleus.local.errors import DataDirBusyError, DataDirError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
 _MARK = "made-by-nucleus-local-demo"
+_MADE = {
+    "scenes": re.compile(r"[a-z]+-[a-z]+-\d+-[a-z]+\.jpg"),
+    "batch": re.compile(r"items\.jsonl|ground_truth\.jsonl|predictions-[a-z-]+\.jsonl"),
+    "results": re.compile(r"comparison\.txt|[^/]+\.json(\.metrics)?"),
+    "logs": re.compile(r"nucleus\.log|db-migrate\.log|dag-[^/]+\.log|airflow/.+\.log"),
+}
+"""What a demonstration writes into each folder that the next one empties."""
 
 
 @dataclass(frozen=True)
@@ -114,9 +123,27 @@ def _empty(work: WorkDir) -> None:
                 f"{work.nucleus} is not what a demonstration has made, and would be deleted: {error} Move it away, or name another "
                 "folder with --work-dir (`make demo DEMO_DIR=...`)."
             ) from error
-    for folder in (work.nucleus, work.pictures, work.batch, work.results, work.logs):
+    for name in _kept(work):
+        raise DemoError(
+            f"{work.root / name} is nothing that a demonstration has made, and would be deleted with its last results. Move it away, "
+            "or name another folder with --work-dir (`make demo DEMO_DIR=...`); nothing was deleted."
+        )
+    for folder in (work.nucleus, *(work.root / name for name in _MADE)):
         if folder.exists():
             shutil.rmtree(folder)
     work.sheet.unlink(missing_ok=True)
     for folder in (work.batch, work.results, work.logs):
         folder.mkdir()
+
+
+def _kept(work: WorkDir) -> Iterator[str]:
+    """Return what lies in the folders to be emptied and is of somebody else, relative to the work folder."""
+    for name in ("nucleus", *_MADE):
+        if (work.root / name).is_symlink():
+            yield name
+    yield from (f"nucleus/{name}" for name in foreign(work.nucleus))
+    for folder, made in _MADE.items():
+        for path in sorted((work.root / folder).rglob("*")):
+            name = path.relative_to(work.root / folder).as_posix()
+            if path.is_symlink() or not (path.is_dir() or made.fullmatch(name)):
+                yield f"{folder}/{name}"

@@ -1,10 +1,29 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from airflow_provider_nucleus.local.belongings import foreign
 from airflow_provider_nucleus.local.datadir import DataDir
 from airflow_provider_nucleus.local.demo.errors import DemoError
+from airflow_provider_nucleus.local.demo.rendered_batch import render
 from airflow_provider_nucleus.local.demo.work_dir import opened
+from airflow_provider_nucleus.local.store.opening import open_store
+
+
+def made(folder, *names):
+    """Put empty files into a folder and return it."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
+def make_store(folder):
+    """Leave a data directory as a server leaves it."""
+    with DataDir(folder) as data:
+        open_store(data.database, memory_limit="100MB", spill=data.spool / "spill").close()
 
 
 def test_results_are_replaced_and_the_airflow_database_stays(tmp_path):
@@ -60,3 +79,75 @@ def test_two_demonstrations_do_not_share_a_folder(tmp_path):
         opened(tmp_path / "demo"),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "nucleus/photos/x.jpg", "nucleus/nucleus.duckdb.backup", "nucleus/notes.part", "nucleus/blobs/01/x.jpg",
+        f"nucleus/not-in-the-store/blobs/01/{'01' * 20}", f"nucleus/evaluations/evalv2_{'e' * 20}.01234567/report.pdf",
+        f"nucleus/evaluations/evalv2_{'e' * 20}", f"nucleus/blobs/01/{'02' * 20}", "nucleus/.git/HEAD",
+        "scenes/holiday.jpg", "batch/items.csv", "results/my-notes.txt", "results/plots/a.json", "logs/important.txt",
+    ],
+)  # fmt: skip
+def test_no_file_is_deleted_that_a_demonstration_has_not_made(tmp_path, name):
+    """Whatever it lies beside: the file is named, and everything is as it was."""
+    with opened(tmp_path / "demo") as work:
+        make_store(work.nucleus)
+        (work.results / "old.json").write_text("{}")
+    path = tmp_path / "demo" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("years of work")
+
+    with (
+        pytest.raises(DemoError, match=f"{re.escape(str(path))} is nothing .* Move it away"),
+        opened(work.root),
+    ):
+        pass
+    assert path.read_text() == "years of work"
+    assert (work.results / "old.json").exists()
+    assert (work.nucleus / "nucleus.duckdb").exists()
+
+
+@pytest.mark.parametrize("name", ["nucleus", "nucleus/blobs", "scenes", "results", "results/old.json"])
+def test_nothing_is_deleted_behind_a_link(tmp_path, name):
+    """A folder that is a link, or a link in it, is somebody's doing."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "a.json").write_text("{}")
+    with opened(tmp_path / "demo") as work:
+        work.results.rmdir()
+    (work.root / name).parent.mkdir(exist_ok=True)
+    (work.root / name).symlink_to(elsewhere)
+
+    with pytest.raises(DemoError, match=r"is a link to|a demonstration has made"), opened(work.root):
+        pass
+    assert (elsewhere / "a.json").exists()
+
+
+def test_whatever_a_demonstration_and_its_server_write_is_replaced(tmp_path):
+    """Every kind of file, unfinished ones included."""
+    digits, token, upload = "89abcdef", "ab" * 20, "t" * 43
+    result = f"evalv2_{'e' * 20}.{digits}"
+    names = (
+        "lock", "api-key", f"api-key.{digits}.part", "nucleus.duckdb", "nucleus.duckdb.wal", f"nucleus.duckdb.{digits}.part",
+        f"blobs/ab/{token}", f"blobs/ab/{token}.{digits}.part", f"spool/{upload}.ndjson", f"spool/{upload}.ndjson.{digits}.part",
+        "spool/spill/duckdb_temp_storage_DEFAULT-0.tmp", f"evaluations/{result}/about.json", f"evaluations/{result}/truth_image.npy",
+        f"evaluations/{result}.{digits}.part/truth_image.npy.{digits}.part",
+    )  # fmt: skip
+    assert list(foreign(made(tmp_path / "data", *names))) == []
+
+    with opened(tmp_path / "demo") as work:
+        render(work.pictures, frames=4)
+        made(work.batch, "items.jsonl", "ground_truth.jsonl", "predictions-fixed-threshold.jsonl")
+        made(work.results, "my model 2.json", "my model 2.json.metrics", "comparison.txt")
+        made(
+            work.logs,
+            "nucleus.log",
+            "db-migrate.log",
+            "dag-my model 2.log",
+            "airflow/dag_id=d/task_id=t/attempt=1.log",
+        )
+    with opened(tmp_path / "demo") as work:
+        assert not work.pictures.exists()
+        assert [path for folder in (work.batch, work.results, work.logs) for path in folder.iterdir()] == []
