@@ -8,19 +8,20 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import duckdb
 import pytest
 import requests
 from nucleus import BoxAnnotation, DatasetItem
 from nucleus.errors import NucleusAPIError
 
+from airflow_provider_nucleus.local.testing import LocalNucleus
 from tests.local.conftest import Api, box
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     import nucleus as official
-
-    from airflow_provider_nucleus.local.testing import LocalNucleus
 
 
 class World:
@@ -232,6 +233,45 @@ def test_rows_with_such_ids_are_refused_by_name(api: Api, client: official.Nucle
     for name in (id_, f"a/{id_}"):
         with pytest.raises(NucleusAPIError, match=r"must not be \. or \.\."):
             client.get_dataset(dataset).add_taxonomy(name, "category", ["rain"])
+
+
+@pytest.mark.parametrize("name", ["weather#night", "weather?", "#", "a%20b", "100%"])
+def test_taxonomies_have_no_names_that_a_request_would_cut(
+    client: official.NucleusClient, api: Api, name: str
+):
+    """`delete_taxonomy("weather#night")` of the official client asks for the deletion of `weather`."""
+    dataset = client.get_dataset(api.dataset())
+    for update in (False, True):
+        with pytest.raises(NucleusAPIError, match=r"must not hold #, \? or %"):
+            dataset.add_taxonomy(name, "category", ["rain"], update=update)
+
+
+def test_taxonomies_that_have_such_names_already_can_be_used_and_deleted(tmp_path: Path):
+    """Stores of before have them; encoded, a request for one reaches it and no other."""
+    server = LocalNucleus(tmp_path / "data").start()
+    api = Api(server)
+    dataset = api.dataset("a")
+    for name in ("weather", "weather-night"):
+        taxonomy = {"taxonomy_name": name, "type": "category", "labels": ["rain"]}
+        api.ok("POST", f"dataset/{dataset}/add_taxonomy", json=taxonomy)
+    server.stop()
+    with duckdb.connect(str(server.data_dir / "nucleus.duckdb")) as store:
+        store.execute("UPDATE taxonomies SET name = 'weather#night' WHERE name = 'weather-night'")
+
+    server.start()
+    api = Api(server)
+    more = {"taxonomy_name": "weather#night", "type": "category", "labels": ["fog"], "update": True}
+    assert api.ok("POST", f"dataset/{dataset}/add_taxonomy", json=more)["status"] == "Taxonomy updated"
+    rows = [
+        {"label": label, "type": "category", "reference_id": "a", "taxonomy_name": name}
+        for label, name in (("rain", "weather"), ("fog", "weather#night"))
+    ]
+    api.ok("POST", f"dataset/{dataset}/annotate", json={"annotations": rows})
+    api.ok("DELETE", f"dataset/{dataset}/taxonomy/weather%23night", json={})
+    left = api.ok("GET", f"dataset/{dataset}/refloc/a")["annotations"]["category"]
+    api.close()
+    assert [row["taxonomy_name"] for row in left] == ["weather"]
+    server.stop()
 
 
 def test_the_official_client_is_told_of_such_rows(client: official.NucleusClient):

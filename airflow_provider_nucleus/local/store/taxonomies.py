@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add", "delete"]
 
+_CUTS = "#?%"
 _TYPES = frozenset({"category", "multicategory"})
 
 
@@ -31,6 +32,7 @@ def add(cursor: Cursor, dataset: Dataset, *, name: Any, kind: Any, labels: Any, 
         "SELECT labels FROM taxonomies WHERE dataset_no = ? AND name = ?", [dataset.number, name]
     ).fetchone()
     if found is None:
+        _check_new(name)
         unique = list(dict.fromkeys(labels))
         cursor.execute("INSERT INTO taxonomies VALUES (?, ?, ?, ?)", [dataset.number, name, kind, unique])
         return "Taxonomy created"
@@ -41,6 +43,14 @@ def add(cursor: Cursor, dataset: Dataset, *, name: Any, kind: Any, labels: Any, 
         [list(dict.fromkeys([*found[0], *labels])), dataset.number, name],
     )
     return "Taxonomy updated"
+
+
+def _check_new(name: str) -> None:
+    # The official client encodes none of these either. Taxonomies that have them already keep their names.
+    if any(sign in name for sign in _CUTS):
+        raise BadRequestError(
+            "taxonomy_name must not hold #, ? or %, which HTTP libraries cut off or decode: a request for it would reach another object."
+        )
 
 
 def delete(cursor: Cursor, dataset: Dataset, name: str) -> None:
