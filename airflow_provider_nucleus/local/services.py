@@ -10,6 +10,7 @@ from airflow_provider_nucleus.local.evaluating.files import ResultFiles
 from airflow_provider_nucleus.local.evaluating.loaded import ResultCache
 from airflow_provider_nucleus.local.jobs.pool import JobPool
 from airflow_provider_nucleus.local.jobs.runners import RUNNERS
+from airflow_provider_nucleus.local.result_layouts import log_other_layouts
 from airflow_provider_nucleus.local.store import jobs, spool
 from airflow_provider_nucleus.local.store.database import Database
 from airflow_provider_nucleus.local.sweeping import sweep_at_start, sweep_spilled, sweep_uploads
@@ -50,6 +51,7 @@ class Services:
     def start(self) -> None:
         """Clear away leftovers and resume unfinished jobs; called once the server is about to answer."""
         sweep_at_start(self)
+        log_other_layouts(self)
         self.pool.start(self)
 
     def start_job(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_nucleus.local.errors import BadRequestError, NotFoundError
+from airflow_provider_nucleus.local.errors import BadRequestError, ConflictError, NotFoundError
 from airflow_provider_nucleus.local.evaluating.charts import charts
 from airflow_provider_nucleus.local.evaluating.examples import examples, read_request
 from airflow_provider_nucleus.local.evaluating.filters import read_filters
 from airflow_provider_nucleus.local.evaluating.schema import filter_schema
 from airflow_provider_nucleus.local.evaluating.selection import select
 from airflow_provider_nucleus.local.evaluating.summary import THRESHOLD
+from airflow_provider_nucleus.local.result_layouts import evaluate_again, has_other_layout
 from airflow_provider_nucleus.local.routes.casing import snake_body, snake_keys
 from airflow_provider_nucleus.local.routes.registry import RouteTable
 from airflow_provider_nucleus.local.store import evaluations
@@ -73,16 +74,24 @@ def _charts(call: Call, asked: Mapping[str, Any]) -> Any:
 
 
 def result(call: Call, evaluation_id: str | None = None) -> Loaded:
-    """Return the result of the evaluation in the path; raises :class:`ConflictError` until it has succeeded."""
+    """Return the result of the evaluation in the path.
+
+    Raises :class:`ConflictError` until it has succeeded, or if another version has written it, and :class:`NotFoundError` if
+    its files are gone.
+    """
     with call.db.read() as cursor:
         evaluation = evaluations.find(cursor, evaluation_id or call.params["ev"])
     evaluations.require_succeeded(evaluation)
     try:
         return call.services.results.get(evaluation)
     except FileNotFoundError as error:
+        again = evaluate_again(evaluation)
+        if has_other_layout(call.services.folder.evaluations, evaluation.result):
+            raise ConflictError(
+                f"The result of evaluation {evaluation.id} was written by another version and cannot be read. {again}."
+            ) from error
         raise NotFoundError(
-            f"The result of evaluation {evaluation.id} is not in the data directory, or was written by another version. "
-            "Evaluate again."
+            f"The result of evaluation {evaluation.id} is not in the data directory. {again}."
         ) from error
 
 

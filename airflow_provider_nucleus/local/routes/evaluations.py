@@ -9,6 +9,7 @@ from airflow_provider_nucleus.local.evaluating.rules import exclusion_rules
 from airflow_provider_nucleus.local.evaluating.taxonomy import Taxonomy, rollup_groups
 from airflow_provider_nucleus.local.jobs.evaluations import start_evaluation
 from airflow_provider_nucleus.local.matching.options import MatchOptions
+from airflow_provider_nucleus.local.result_layouts import evaluate_again
 from airflow_provider_nucleus.local.routes.bodies import flag, text
 from airflow_provider_nucleus.local.routes.casing import snake_body
 from airflow_provider_nucleus.local.routes.registry import RouteTable
@@ -169,7 +170,7 @@ def retry(call: Call) -> Any:
         failed = evaluations.find(cursor, call.params["ev"])
         if failed.status != evaluations.FAILED:
             raise ConflictError(
-                f"Evaluation {failed.id} is {failed.status}; only a failed one can be retried. Create another."
+                f"Evaluation {failed.id} is {failed.status}; only a failed one can be retried. {evaluate_again(failed)}."
             )
         evaluation = evaluations.create(
             cursor,

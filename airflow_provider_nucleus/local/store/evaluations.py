@@ -289,7 +289,7 @@ def require_succeeded(evaluation: Evaluation) -> None:
     """Raise :class:`ConflictError` unless there is a result to read."""
     if evaluation.status == SUCCEEDED:
         return
-    reason = f": {evaluation.error_message}" if evaluation.error_message else ""
+    reason = f": {evaluation.error_message.rstrip('.')}" if evaluation.error_message else ""
     advice = (
         "Wait until it has succeeded." if evaluation.status in {PENDING, COMPUTING} else "It has no result."
     )
