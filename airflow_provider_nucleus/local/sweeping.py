@@ -106,6 +106,9 @@ def _ended(cursor: Cursor) -> set[str]:
 def _moved(path: Path, place: Path) -> bool:
     """Move a file or folder to a place where nothing is; returns whether it is there now."""
     if place.exists():
+        _LOG.warning(
+            "%s stays where it is: %s is there as well. Delete the one that is not needed", path, place
+        )
         return False
     try:
         place.parent.mkdir(parents=True, exist_ok=True)

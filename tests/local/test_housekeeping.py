@@ -154,6 +154,37 @@ def test_leftovers_are_removed_at_start(tmp_path: Path):
     server.stop()
 
 
+def test_copies_beside_what_was_moved_aside_are_named(tmp_path: Path):
+    """Neither of the two is deleted or replaced, whether the store knows them or not; the log names both."""
+    server = LocalNucleus(tmp_path / "data").start()
+    api = Api(server)
+    dataset = api.dataset()
+    item = {"reference_id": "pic", "image_url": "pic.png", "metadata": {}}
+    files = [
+        ("items", (None, json.dumps([item]), "application/json")),
+        ("image", ("pic.png", PICTURE, "image/png")),
+    ]
+    api.wait(api.ok("POST", f"dataset/{dataset}/append?async=1", files=files)["job_id"])
+    api.close()
+    server.stop()
+    aside, blobs = server.data_dir / "not-in-the-store", server.data_dir / "blobs"
+    (known,) = blobs.glob("*/*")
+    unknown = blobs / "00" / ("00" * 20)
+    for path in (known, unknown):
+        for copy in (path, aside / path.relative_to(server.data_dir)):
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(PICTURE)
+
+    server.start()
+    server.stop()
+
+    for path in (known, unknown):
+        copy = aside / path.relative_to(server.data_dir)
+        assert path.read_bytes() == copy.read_bytes() == PICTURE
+        first, second = (copy, path) if path == known else (path, copy)
+        assert f"{first} stays where it is: {second} is there as well" in server.log
+
+
 def test_newer_stores_are_refused(tmp_path: Path):
     """A store written by a later version is left alone, with a message that says what to do."""
     with DataDir(tmp_path / "data") as folder:
