@@ -214,6 +214,38 @@ def test_the_data_directory_itself_may_be_a_link(tmp_path: Path):
     assert (tmp_path / "disk" / "nucleus.duckdb").exists()
 
 
+@pytest.mark.parametrize("same", [True, False])
+@pytest.mark.parametrize("locked", [True, False])
+def test_a_backup_put_over_the_log_of_another_store_is_refused(tmp_path: Path, *, same: bool, locked: bool):
+    """Of a later time of the same store, or of another one: what happened and what to do is said, and nothing changes."""
+    folder, other, backup = tmp_path / "data", tmp_path / "other", tmp_path / "backup.duckdb"
+    for place in (folder, other):
+        with DataDir(place) as data:
+            open_store(data.database, memory_limit="100MB", spill=data.spool / "spill").close()
+    shutil.copy((folder if same else other) / "nucleus.duckdb", backup)
+    with duckdb.connect(str(folder / "nucleus.duckdb")) as store:
+        store.execute("CREATE TABLE later (n INTEGER)")
+        store.execute("CHECKPOINT")
+        store.execute("INSERT INTO later VALUES (1)")
+        log = (folder / "nucleus.duckdb.wal").read_bytes()
+    shutil.copy(backup, folder / "nucleus.duckdb")
+    (folder / "nucleus.duckdb.wal").write_bytes(log)
+    if not locked:
+        (folder / "lock").unlink()
+
+    before = tree(folder)
+    server = LocalNucleus(folder)
+    try:
+        with pytest.raises(RuntimeError, match=r"nucleus\.duckdb\.wal is not the log of the store") as caught:
+            server.start()
+    finally:
+        server.stop()
+
+    assert "into an empty folder" in str(caught.value)
+    for name in ("nucleus.duckdb", "nucleus.duckdb.wal"):
+        assert tree(folder)[name] == before[name]
+
+
 def append_image(api: Api, dataset: str, name: str) -> bytes:
     """Append an item with its image and return the bytes of that."""
     picture = b"\x89PNG" + name.encode()

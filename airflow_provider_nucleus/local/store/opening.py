@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
 import duckdb
 
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["check_store", "open_store"]
+
+_FOREIGN_LOG: Final = re.compile(
+    r"WAL\b.* does not match the database file|WAL does not match database file", re.DOTALL
+)
+"""How DuckDB says it; its errors have no codes."""
 
 
 def open_store(path: Path, *, memory_limit: str, spill: Path) -> duckdb.DuckDBPyConnection:
@@ -34,6 +40,7 @@ def open_store(path: Path, *, memory_limit: str, spill: Path) -> duckdb.DuckDBPy
             _make(path)
         store = duckdb.connect(str(path), config=config)
     except (duckdb.Error, OSError) as error:
+        _refuse_foreign_log(path, error)
         raise DataDirError(
             f"the store {path} cannot be opened with a memory limit of {memory_limit}: {error}. "
             "Make room on its disk, correct NUCLEUS_LOCAL_MEMORY_LIMIT, restore the directory from a backup, or choose "
@@ -62,9 +69,20 @@ def check_store(path: Path) -> None:
         with duckdb.connect(str(path), read_only=True) as store:
             _check(store, path)
     except duckdb.Error as error:
+        _refuse_foreign_log(path, error)
         raise DataDirError(
             f"the store {path} cannot be opened: {error}. Restore it from a backup, or choose another --data-dir; "
             "nothing was changed."
+        ) from error
+
+
+def _refuse_foreign_log(path: Path, error: Exception) -> None:
+    """Raise :class:`DataDirError` if an error of DuckDB is that the log beside a store is of another one, or of another time."""
+    if _FOREIGN_LOG.search(str(error)):
+        raise DataDirError(
+            f"{path}.wal is not the log of the store {path}: a backup was put over files of another store or of a later time, or one "
+            f"of the two was restored without the other. Restore {path.name}, and {path.name}.wal if the backup has it, into an empty "
+            f"folder; or move {path}.wal away, and with it the last changes of the store that it is of. Nothing was changed."
         ) from error
 
 
