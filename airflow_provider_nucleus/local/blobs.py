@@ -44,7 +44,7 @@ class BlobFiles:
         """Copy a stream to disk, durably, and return its token and size in bytes."""
         token = secrets.token_hex(20)
         path = self.path(token)
-        with full_disk_told():
+        with full_disk_told(path.parent):
             path.parent.mkdir(exist_ok=True)
         with written(path) as file:
             while piece := source.read(_PIECE):

@@ -46,14 +46,14 @@ class DurableFile:
         """Bytes written so far."""
         self._path = path
         self._part = part_of(path)
-        with full_disk_told():
+        with full_disk_told(self._path):
             handle = os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         # Buffered: a short write is completed or raises, where a raw one returns a count.
         self._file = os.fdopen(handle, "wb")
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
         """Append bytes and return how many they are."""
-        with full_disk_told():
+        with full_disk_told(self._path):
             size = memoryview(data).nbytes
             self._file.write(data)
             self.size += size
@@ -61,7 +61,7 @@ class DurableFile:
 
     def finish(self) -> None:
         """Bring everything to disk; raises OSError if what is there is not what was written."""
-        with full_disk_told():
+        with full_disk_told(self._path):
             self._file.flush()
             os.fsync(self._file.fileno())
             found = os.fstat(self._file.fileno()).st_size
@@ -71,7 +71,7 @@ class DurableFile:
 
     def publish(self) -> None:
         """Give a finished file its name, in place of what had it before."""
-        with full_disk_told():
+        with full_disk_told(self._path):
             self._part.replace(self._path)
             sync_directory(self._path.parent)
 

@@ -13,7 +13,8 @@ import duckdb
 from airflow_provider_nucleus.local.errors import FullDiskError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
+    from pathlib import Path
 
 __all__ = ["full_disk_told"]
 
@@ -23,16 +24,25 @@ _TEXTS: Final = tuple(os.strerror(code) for code in _CODES)
 
 
 @contextmanager
-def full_disk_told() -> Generator[None]:
-    """Turn what the system or DuckDB raise in the block for want of room into :class:`FullDiskError`."""
+def full_disk_told(place: Path | Callable[[], str] | None = None) -> Generator[None]:
+    """Turn what the system or DuckDB raise in the block for want of room into :class:`FullDiskError`.
+
+    *place* is what the block writes, on the disk that is full then, or who knows it.
+    """
     try:
         yield
     except (OSError, duckdb.OperationalError, duckdb.FatalException) as error:
         if not _is_full(error):
             raise
         # Clients are told no paths; who makes the room needs them.
-        _LOG.warning("a disk is full: %s", error)
+        _LOG.warning("a disk is full%s: %s", _named(place), error)
         raise FullDiskError from error
+
+
+def _named(place: Path | Callable[[], str] | None) -> str:
+    if place is None:
+        return ""
+    return f", that of {place() if callable(place) else place}"
 
 
 def _is_full(error: OSError | duckdb.Error) -> bool:

@@ -6,6 +6,7 @@ import json
 import math
 import re
 import string
+import tempfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
@@ -166,7 +167,7 @@ async def read_form(request: Request, limit: int, *, field_limit: int) -> Form:
         max_part_size=field_limit,
     )
     try:
-        with full_disk_told():
+        with full_disk_told(tempfile.gettempdir):
             data = await parser.parse()
     except MultiPartException as error:
         raise BadRequestError(f"The multipart body cannot be read: {error.message}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import io
 import os
@@ -9,12 +10,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from starlette.requests import Request
 
 from airflow_provider_nucleus.local import durable
 from airflow_provider_nucleus.local.blobs import BlobFiles
 from airflow_provider_nucleus.local.durable import DurableFile, written
 from airflow_provider_nucleus.local.errors import FullDiskError
 from airflow_provider_nucleus.local.evaluating.files import ResultFiles
+from airflow_provider_nucleus.local.wire import read_form
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,14 +57,17 @@ def test_short_writes_are_completed(short: type[ShortDisk], tmp_path: Path):
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
 @pytest.mark.parametrize("room", [0, 1, 100_000, 123_455])
-def test_without_room_nothing_is_there(short: type[ShortDisk], tmp_path: Path, code: int, room: int):
-    """A full disk and a used-up quota are told as such, and neither a file nor a part of one is left."""
+def test_without_room_nothing_is_there(
+    short: type[ShortDisk], tmp_path: Path, caplog: pytest.LogCaptureFixture, code: int, room: int
+):
+    """A full disk and a used-up quota are told as such, the log says which, and neither a file nor a part of one is left."""
     short.room, short.code = room, code
 
     with pytest.raises(FullDiskError), written(tmp_path / "file") as file:
         file.write(b"x" * 123_456)
 
     assert list(tmp_path.iterdir()) == []
+    assert f"a disk is full, that of {tmp_path / 'file'}: " in caplog.text
 
 
 def test_a_file_that_lacks_bytes_is_never_published(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
@@ -82,6 +88,21 @@ def test_a_file_that_lacks_bytes_is_never_published(monkeypatch: pytest.MonkeyPa
         file.write(b"x" * 100)
 
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("file", b"former")]
+
+
+def test_a_full_temporary_folder_is_named(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
+    """The parts of a request go there, and the system's error names no file."""
+    monkeypatch.setattr("tempfile.gettempdir", lambda: "/small/tmp")
+
+    async def send() -> dict[str, object]:
+        await asyncio.sleep(0)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    scope = {"type": "http", "headers": [(b"content-type", b"multipart/form-data; boundary=x")]}
+    with pytest.raises(FullDiskError):
+        asyncio.run(read_form(Request(scope, send), 1000, field_limit=1000))
+
+    assert "a disk is full, that of /small/tmp: " in caplog.text
 
 
 def test_an_upload_is_its_owners_alone(tmp_path: Path):

@@ -129,6 +129,8 @@ def test_images_without_room_leave_nothing(disk: SmallDisk, tmp_path: Path, temp
         disk.fill(left=3 * MEGABYTE)
 
         assert_full(append(), disk)
+        place = disk.path / "blobs" if temporary == "elsewhere" else folder
+        assert f"a disk is full, that of {place}" in server.log
         assert not [path for path in (disk.path / "blobs").glob("*/*") if path.is_file()]
         assert api.ok("GET", f"dataset/{dataset}/size") == {"count": 0}
 

@@ -100,7 +100,7 @@ class Database:
     @contextmanager
     def cursor(self) -> Generator[Cursor]:
         """Lend a connection of its own, outside any transaction."""
-        with full_disk_told():
+        with full_disk_told(self._path):
             cursor = self._borrow(fresh=False)
             try:
                 yield cursor
@@ -112,7 +112,7 @@ class Database:
     @contextmanager
     def session(self) -> Generator[Cursor]:
         """Lend a connection whose temporary tables are gone afterwards, outside any transaction."""
-        with full_disk_told():
+        with full_disk_told(self._path):
             cursor = self._borrow(fresh=True)
             try:
                 yield cursor
