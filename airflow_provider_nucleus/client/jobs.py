@@ -20,6 +20,7 @@ from airflow_provider_nucleus.client.polling import (
     decide,
 )
 from airflow_provider_nucleus.client.retry import NO_RETRY
+from airflow_provider_nucleus.client.stalled import StalledJobs
 from airflow_provider_nucleus.exceptions import (
     NucleusError,
     NucleusJobCancelled,
@@ -137,6 +138,7 @@ class _Subject(Generic[T]):
     object_id: str
     terminal: Callable[[T], bool]
     status: Callable[[T], str]
+    waiting: Callable[[T], str | None]
     on_change: Callable[[T], object] | None
 
 
@@ -150,6 +152,8 @@ class _Watch(Generic[T]):
         self._state = PollState()
         self._rng = random.Random()  # ruff: ignore[suspicious-non-cryptographic-random-usage] - jitter
         self._last = ""
+        self._reason: str | None = None
+        self._stalled = StalledJobs(log)
 
     def after(self, seen: T | NucleusError, now: float) -> Wait | Done[T]:
         """Decide after a look; raises when waiting is over without an end."""
@@ -167,16 +171,20 @@ class _Watch(Generic[T]):
         return decision
 
     def _announce(self, seen: T) -> None:
-        status = self._subject.status(seen)
-        if status == self._last:
+        status, reason = self._subject.status(seen), self._subject.waiting(seen)
+        if (status, reason) == (self._last, self._reason):
             return
-        self._last = status
-        log.info("%s is %s", self._subject.name, status)
+        if status != self._last:
+            log.info("%s is %s", self._subject.name, status)
+        self._last, self._reason = status, reason
+        self._stalled.note(self._subject.object_id, reason)
         if self._subject.on_change is not None:
             self._subject.on_change(seen)
 
     def _given_up(self, decision: GiveUp) -> NucleusError:
-        left = f"{self._subject.name} was left as it is and may still be running."
+        left = self._stalled.completed(
+            f"{self._subject.name} was left as it is and may still be running.", [self._subject.object_id]
+        )
         if decision.reason is StopReason.DEADLINE or decision.error is None:
             return NucleusJobTimeout(
                 f"{self._subject.name} did not finish in time; its last status is {self._last or 'unknown'}.",
@@ -223,6 +231,7 @@ def _job(job_id: str, on_change: Callable[[JobStatus], object] | None) -> _Subje
         object_id=job_id,
         terminal=lambda status: status.state.terminal,
         status=lambda status: status.status,
+        waiting=lambda status: status.waiting,
         on_change=on_change,
     )
 
@@ -234,6 +243,7 @@ def _evaluation(evaluation_id: str, on_change: Callable[[Evaluation], object] | 
         object_id=evaluation_id,
         terminal=lambda evaluation: evaluation.state.terminal,
         status=lambda evaluation: evaluation.status,
+        waiting=lambda _: None,
         on_change=on_change,
     )
 
@@ -249,8 +259,9 @@ def wait_for_job(
     on_partial: OnPartial = "fail",
     on_change: Callable[[JobStatus], object] | None = None,
 ) -> JobStatus:
-    """Wait until a job is over and return its last status; `on_change` is called with every new status.
+    """Wait until a job is over and return its last status.
 
+    `on_change` is called with every new status, and when the reason changes for which the job waits (`JobStatus.waiting`).
     `timeout` is in seconds from now, `deadline` in seconds since the epoch; the earlier counts. Raises NucleusJobFailed or
     NucleusJobCancelled with the first row errors, NucleusJobTimeout, or the error of the last look when looks kept failing.
     """

@@ -23,12 +23,14 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.client.calls import jobs as job_calls
 from airflow_provider_nucleus.client.cancelling import Cancellation, cancel_all
 from airflow_provider_nucleus.client.jobs import gone
 from airflow_provider_nucleus.client.polling import may_pass
+from airflow_provider_nucleus.client.stalled import StalledJobs
 from airflow_provider_nucleus.client.sync import NucleusClient
 from airflow_provider_nucleus.exceptions import (
     NucleusError,
@@ -102,6 +104,11 @@ class NucleusWaitingOperator(NucleusOperator):
             raise ValueError("poll_interval and job_timeout must be positive")
         self._running: list[str] = []
         self._killed = False
+
+    @cached_property
+    def _stalled(self) -> StalledJobs:
+        """Why the jobs of this task wait."""
+        return StalledJobs(self.log)
 
     def jobs_ended(
         self, context: Context, statuses: Mapping[str, JobStatus], carry: Mapping[str, Any]
@@ -182,6 +189,10 @@ class NucleusWaitingOperator(NucleusOperator):
         if waited.message:
             self.log.info("%s", waited.message)
         if waited.status == "timeout":
+            for job_id, status in waited.jobs.items():
+                # Empty when none was ever read.
+                if status:
+                    self._stalled.note(job_id, JobStatus.from_wire(status).waiting)
             return self._finish(context, self._last_look(self._running), waited.carry)
         if waited.status == "finished":
             statuses = {job_id: JobStatus.from_wire(status) for job_id, status in waited.jobs.items()}
@@ -265,7 +276,8 @@ class NucleusWaitingOperator(NucleusOperator):
             f"Gave up waiting for {', '.join(job_ids) or 'a job'} after {seconds(self.job_timeout):g} s.",
             job_id=job_ids[-1] if job_ids else "",
             conn_id=self.nucleus_conn_id,
-            hint="The log says whether it was cancelled. Raise job_timeout if such jobs take longer.",
+            hint="The log says whether it was cancelled. "
+            + (self._stalled.hint(job_ids) or "Raise job_timeout if such jobs take longer."),
         )
 
     def _finish(
@@ -328,6 +340,7 @@ class NucleusWaitingOperator(NucleusOperator):
         for job_id in job_ids:
             try:
                 seen[job_id] = self.look(job_id)
+                self._stalled.note(job_id, seen[job_id].waiting)
             except NucleusError as error:
                 if not (may_pass(error) or isinstance(error, NucleusNotFoundError)):
                     raise
@@ -341,6 +354,7 @@ class NucleusWaitingOperator(NucleusOperator):
         try:
             for job_id in job_ids:
                 seen[job_id] = self.look_or_gone(job_id)
+                self._stalled.note(job_id, seen[job_id].waiting)
         except NucleusError as error:
             self.log.warning("The last look failed: %s", error)
         if _ended(job_ids, seen) and job_ids:
@@ -360,6 +374,7 @@ class NucleusWaitingOperator(NucleusOperator):
     def _log_change(self, status: JobStatus) -> None:
         steps = f", {status.completed_steps} of {status.total_steps} steps" if status.total_steps else ""
         self.log.info("Job %s is %s%s", status.job_id, status.status, steps)
+        self._stalled.note(status.job_id, status.waiting)
 
     def _remember(self, context: Context, job_ids: Sequence[str], carry: Mapping[str, Any]) -> None:
         """Record what is waited for, for the case that no event of ours comes back."""

@@ -86,6 +86,12 @@ class JobStatus(Answer):
             return None if reason is None else str(reason)
         return self.message if isinstance(self.message, str) and self.message else None
 
+    @property
+    def waiting(self) -> str | None:
+        """Why a job that has not ended does not get on, when the server says so: an embedded Nucleus whose disk is full."""
+        reason = self.message.get("waiting") if isinstance(self.message, dict) else None
+        return reason if isinstance(reason, str) and reason and not self.state.terminal else None
+
 
 @dataclass(frozen=True, slots=True)
 class RowError:

@@ -16,10 +16,12 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_nucleus.client.polling import may_pass
+from airflow_provider_nucleus.client.stalled import StalledJobs
 from airflow_provider_nucleus.exceptions import NucleusError, NucleusJobTimeout
 from airflow_provider_nucleus.hooks.connection_form import DEFAULT_CONN_ID
 from airflow_provider_nucleus.hooks.nucleus import NucleusHook
 from airflow_provider_nucleus.links.nucleus import RESUMED, persist_links
+from airflow_provider_nucleus.schema.jobs import JobStatus
 from airflow_provider_nucleus.tasks.deferring import DEFERRAL_GRACE, default_deferrable, deferral_timed_out
 from airflow_provider_nucleus.tasks.labels import MAP_LABEL
 from airflow_provider_nucleus.tasks.retry_policy import DEFAULT_RETRY_POLICY, with_retry_policy
@@ -91,6 +93,11 @@ class NucleusWaitingSensor(BaseSensorOperator):
         """The hook of this task's connection."""
         return NucleusHook(self.nucleus_conn_id)
 
+    @cached_property
+    def _stalled(self) -> StalledJobs:
+        """Why the jobs that are waited for wait themselves."""
+        return StalledJobs(self.log)
+
     def execute(self, context: Context) -> Any:
         """Poke, or look once and defer."""
         ids = self.ids()
@@ -123,7 +130,11 @@ class NucleusWaitingSensor(BaseSensorOperator):
         if waited.message:
             self.log.info("%s", waited.message)
         if waited.status == "timeout":
-            return self._after_the_deadline(waited.jobs, waited.message)
+            for job_id, status in waited.jobs.items():
+                # Empty when none was ever read.
+                if status:
+                    self._stalled.note(job_id, JobStatus.from_wire(status).waiting)
+            return self._after_the_deadline(list(waited.jobs), waited.message)
         verdict = self._unless_never_fail(
             lambda: self.verdict(
                 self.told(waited)
@@ -152,26 +163,36 @@ class NucleusWaitingSensor(BaseSensorOperator):
         """Go on when the scheduler ended the wait."""
         return self._after_the_deadline(self.ids(), "No triggerer ended the wait.")
 
-    def _after_the_deadline(self, ids: Iterable[str], message: str) -> Any:
+    def _after_the_deadline(self, ids: Sequence[str], message: str) -> Any:
         """Look once more: what ended while nobody looked has not timed out."""
-        timeout = AirflowSensorTimeout(f"Sensor has timed out after {self.timeout:g} s. {message}")
         try:
-            seen = {object_id: self.look(object_id) for object_id in ids}
+            seen = {object_id: self._look(object_id) for object_id in ids}
         except NucleusError as error:
             self.log.warning("The last look failed: %s", error)
-            raise timeout from error
+            raise self._timed_out(ids, message) from error
         # Skipping under soft_fail is done by Airflow, in resume_execution as well as while poking.
         verdict = self._unless_never_fail(lambda: self.verdict(seen))
         if not verdict:
-            raise timeout
+            raise self._timed_out(ids, message)
         return verdict.xcom_value
+
+    def _timed_out(self, ids: Sequence[str], message: str) -> AirflowSensorTimeout:
+        said = f"Sensor has timed out after {self.timeout:g} s. {message}"
+        return AirflowSensorTimeout(self._stalled.completed(said, ids))
+
+    def _look(self, object_id: str) -> Any:
+        """Look once, and take note of why a job waits."""
+        seen = self.look(object_id)
+        if isinstance(seen, JobStatus):
+            self._stalled.note(object_id, seen.waiting)
+        return seen
 
     def _looked(self, ids: Iterable[str]) -> PokeReturnValue:
         """Look at each, up to the first look that fails; raises what asking again could not cure, and the eleventh in a row."""
         seen: dict[str, Any] = {}
         for object_id in ids:
             try:
-                seen[object_id] = self.look(object_id)
+                seen[object_id] = self._look(object_id)
             except NucleusError as error:
                 self._failed_looks += 1
                 if not may_pass(error) or self._failed_looks > FAILURE_BUDGET:

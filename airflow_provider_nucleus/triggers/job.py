@@ -23,6 +23,7 @@ from airflow_provider_nucleus.client.cancelling import cancel_async
 from airflow_provider_nucleus.client.jobs import gone
 from airflow_provider_nucleus.client.polling import GiveUp, PollPolicy, PollState, decide
 from airflow_provider_nucleus.client.retry import NO_RETRY
+from airflow_provider_nucleus.client.stalled import StalledJobs
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusError, NucleusNotFoundError
 from airflow_provider_nucleus.hooks.nucleus import NucleusHook
 from airflow_provider_nucleus.schema.jobs import JobStatus
@@ -191,13 +192,14 @@ _RNG = random.Random()  # ruff: ignore[suspicious-non-cryptographic-random-usage
 class _Wait(Watcher):
     """What one trigger knows of its jobs, and its decisions after each look."""
 
-    __slots__ = ("_failures", "_last", "_policy")
+    __slots__ = ("_failures", "_last", "_policy", "_stalled")
 
     def __init__(self, job_ids: Sequence[str], interval: float, failure_budget: int, deadline: float) -> None:
         super().__init__(interval=interval, deadline=deadline)
         self._policy = _policy(interval, failure_budget)
         self._failures: dict[str, int] = {}
         self._last: dict[str, JobStatus | None] = dict.fromkeys(job_ids)
+        self._stalled = StalledJobs(log)
 
     @property
     def waiting(self) -> list[str]:
@@ -225,7 +227,10 @@ class _Wait(Watcher):
         if isinstance(seen, JobStatus):
             if before is None or before.status != seen.status:
                 log.info("Job %s is %s", job_id, seen.status)
-            self._last[job_id] = seen
+            if before is None or not before.waiting or seen.message is not None or seen.state.terminal:
+                self._last[job_id] = seen
+                self._stalled.note(job_id, seen.waiting)
+            # Else it is from a listing, which knows no reasons: the one that was given holds until a look at the job itself.
         elif job_id not in self._failures:
             log.warning("A look at job %s failed, the wait goes on: %s", job_id, seen)
         state, decision = decide(

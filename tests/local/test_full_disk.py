@@ -11,6 +11,10 @@ import nucleus as official
 import pytest
 import requests
 
+from airflow_provider_nucleus.client.calls.jobs import job_status
+from airflow_provider_nucleus.client.config import NucleusConfig
+from airflow_provider_nucleus.client.jobs import wait_for_job
+from airflow_provider_nucleus.client.sync import NucleusClient
 from airflow_provider_nucleus.local.testing import LocalNucleus
 from tests.local.conftest import Api, box
 from tests.local.evaluated import world
@@ -160,6 +164,21 @@ def test_a_job_waits_for_room_and_goes_on(api: Api, disk: SmallDisk):
     assert (final["status"], list(final["message"])) == ("Completed", ["annotation_upload"])
     assert final["message"]["annotation_upload"]["processed"] == 3000
     assert stored_ids(api, dataset) == list(range(3000))
+
+
+def test_the_client_of_the_provider_reads_why_a_job_waits(server: LocalNucleus, api: Api, disk: SmallDisk):
+    """From the real answer, whatever else is in it."""
+    dataset = api.dataset("a")
+    job = api.upload(dataset, f"dataset/{dataset}/annotate", lines(3000))
+    disk.fill(left=60_000)
+
+    with NucleusClient(NucleusConfig(endpoint=server.url, api_key=server.api_key)) as client:
+        # It looks again now and then, and does not wait while it does.
+        while (reason := client.send(job_status(job)).waiting) is None:
+            pass
+        assert "disk of this Nucleus server is full" in reason
+        disk.make_room()
+        assert wait_for_job(client, job, poll_interval=0.05).waiting is None
 
 
 def test_a_waiting_job_can_be_cancelled(api: Api, disk: SmallDisk):

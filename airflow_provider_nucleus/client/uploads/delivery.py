@@ -15,6 +15,7 @@ from airflow_provider_nucleus.client.calls.items import MAX_FILES_PER_REQUEST
 from airflow_provider_nucleus.client.calls.jobs import job_errors, job_status
 from airflow_provider_nucleus.client.content import FileContent
 from airflow_provider_nucleus.client.job_counts import Counts
+from airflow_provider_nucleus.client.stalled import StalledJobs
 from airflow_provider_nucleus.client.uploads.ledger import OpenChunk, Record
 from airflow_provider_nucleus.client.uploads.outcomes import Refusals, accounted, bad_end, settle
 from airflow_provider_nucleus.client.uploads.proving import sample
@@ -210,8 +211,10 @@ class Delivery:
     def _ended(self, job_id: str, images: int) -> JobStatus:
         """Wait until the job is over; NucleusJobTimeout after ``job_timeout`` seconds."""
         begun = self._client.clock()
+        stalled = StalledJobs(self._log)
         while True:
             status = self._client.send(job_status(job_id))
+            stalled.note(job_id, status.waiting)
             if status.state.terminal:
                 return status
             self._check_stop()
@@ -222,7 +225,10 @@ class Delivery:
                     job_id=job_id,
                     status=status.status,
                     conn_id=self._client.config.conn_id,
-                    hint="A retry sends these images again; those that are stored by then are not doubled.",
+                    hint=stalled.completed(
+                        "A retry sends these images again; those that are stored by then are not doubled.",
+                        [job_id],
+                    ),
                 )
             self._client.sleep(self._options.poll_interval)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_nucleus.client.calls.jobs import job_status
+from airflow_provider_nucleus.client.stalled import StalledJobs
 from airflow_provider_nucleus.client.uploads.decision import Remote
 from airflow_provider_nucleus.exceptions import (
     NucleusConnectionError,
@@ -58,6 +59,7 @@ def wait_for_jobs(
     """
     ended: dict[str, JobStatus] = {}
     left = list(job_ids)
+    stalled = StalledJobs(log)
     begun = client.clock()
     pause = min(_FIRST_PAUSE, options.poll_interval)
     while True:
@@ -73,6 +75,7 @@ def wait_for_jobs(
                 )
                 error.hint = f"{error.hint} {stays}" if error.hint else stays
                 raise
+            stalled.note(job_id, status.waiting)
             if status.state.terminal:
                 ended[job_id] = status
                 left.remove(job_id)
@@ -85,7 +88,7 @@ def wait_for_jobs(
                 job_id=left[0],
                 status="Running",
                 conn_id=client.config.conn_id,
-                hint="They are left running; a retry attaches to them.",
+                hint=stalled.completed("They are left running; a retry attaches to them.", left),
             )
         if stopped():
             raise NucleusUploadError(

@@ -178,3 +178,36 @@ def test_an_evaluation_that_does_not_succeed_raises(server, transport, name):
         transport(server).wait_for_evaluation("evalv2_1")
 
     assert caught.value.evaluation_id == "evalv2_1"
+
+
+FULL = "The disk of this Nucleus server is full."
+
+
+def test_why_a_job_waits_is_told_when_it_changes(server, transport, caplog):
+    """Once when it appears and once when it goes, though the status stays the same."""
+    waits = status("Running", message={"waiting": FULL})
+    server.answers(status("Running"), waits, waits, status("Running"), status("Completed"))
+    seen = []
+
+    with caplog.at_level("INFO"):
+        transport(server).wait_for_job("job_1", on_change=lambda change: seen.append(change.waiting))
+
+    assert seen == [None, FULL, None, None]
+    assert caplog.text.count(f"Job job_1 waits, the server says: {FULL}") == 1
+    assert caplog.text.count("Job job_1 waits no longer") == 1
+
+
+def test_a_timeout_says_why_the_job_waits(server, transport):
+    """More time would not help."""
+    server.otherwise = status("Running", message={"waiting": FULL})
+
+    with pytest.raises(NucleusJobTimeout, match=rf"The server says: {FULL} Make room there; a retry goes on"):
+        transport(server).wait_for_job("job_1", poll_interval=10, timeout=25)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("Completed", {"waiting": FULL}), ("Running", {"waiting": ""}), ("Running", {"waiting": 1}), ("Running", FULL)]
+)  # fmt: skip
+def test_what_is_no_reason_to_wait(name, message):
+    """Of a job that ended, or no text."""
+    assert JobStatus(status=name, message=message).waiting is None

@@ -14,6 +14,7 @@ from airflow_provider_nucleus.exceptions import (
     NucleusEventError,
     NucleusJobFailed,
     NucleusJobTimeout,
+    NucleusServerError,
 )
 from airflow_provider_nucleus.operators.metrics import NucleusCalculateMetricsOperator
 from airflow_provider_nucleus.schema.jobs import JobStatus
@@ -315,3 +316,40 @@ def test_wait_that_takes_too_long_is_given_up(evaluated, monkeypatch):
 def test_on_kill_before_anything_was_started_does_nothing(evaluated):
     """A signal may come at any time."""
     calculate(evaluated).on_kill()
+
+
+def full(job_id):
+    """A job that waits for room."""
+    return JobStatus(status="Running", job_id=job_id, message={"waiting": "The disk is full."})
+
+
+def late(job_id, **_):
+    raise NucleusJobTimeout("late", job_id=job_id)
+
+
+def away(_):
+    raise NucleusServerError("503", status=503)
+
+
+@pytest.mark.parametrize("sees", ["worker", "last look", "event"])
+def test_a_wait_that_is_given_up_says_why_the_job_waits(evaluated, monkeypatch, caplog, capsys, sees):
+    """Whoever saw it last: more time would not help, room would."""
+    cancelling(monkeypatch)
+    task = calculate(evaluated, deferrable=sees != "worker", job_timeout=0.05, poll_interval=0.01)
+    monkeypatch.setattr(task.hook, "job_status", full)
+    monkeypatch.setattr(task.hook, "wait_for_job", late)
+    with pytest.raises((NucleusJobTimeout, TaskDeferred)) as caught:
+        task.execute(surroundings := context(task))
+    if isinstance(deferral := caught.value, TaskDeferred):
+        woken = calculate(evaluated, deferrable=True)
+        (job,) = deferral.trigger.job_ids
+        seen = {job: full(job).model_dump(mode="json") if sees == "event" else {}}
+        event = WaitEvent("timeout", seen, deferral.trigger.carry)
+        monkeypatch.setattr(woken.hook, "job_status", full if sees == "last look" else away)
+        with pytest.raises(NucleusJobTimeout) as caught:
+            woken.resume_execution("execute_complete", {"event": event.to_payload()}, surroundings)
+
+    assert "The server says: The disk is full. Make room there; a retry goes on." in str(caught.value)
+    assert "Raise job_timeout" not in str(caught.value)
+    # Tasks log through the standard library or not, as the Airflow is.
+    assert "waits, the server says: The disk is full." in caplog.text + capsys.readouterr().out

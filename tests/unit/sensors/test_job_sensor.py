@@ -257,3 +257,40 @@ def test_unknown_job_of_a_real_server_is_named():
 def test_many_jobs_are_waited_for_like_one(monkeypatch):
     """However long the list that was asked for, jobs that ended well do not fail the task over its size."""
     assert len(outcome(monkeypatch, False, *["Completed"] * 500)["jobs"]) == 500
+
+
+def full(job):
+    """A job that waits for room."""
+    return JobStatus(status="Running", job_id=job, message={"waiting": "The disk is full"})
+
+
+@pytest.mark.parametrize("message", ["event", "scheduler"])
+def test_a_timeout_says_why_the_job_waits(monkeypatch, message):
+    """However the task is woken."""
+    sensor = NucleusJobSensor(task_id="wait", job_id="job_1", deferrable=True)
+    monkeypatch.setattr(sensor.hook, "job_status", full)
+
+    with pytest.raises(AirflowSensorTimeout, match=r"The server says: The disk is full\. Make room there"):
+        woken_late(sensor, message)
+
+
+def test_the_event_knows_why_the_job_waited(monkeypatch):
+    """When the last look fails."""
+    sensor = troubled(monkeypatch, PASSING[0], deferrable=True)
+    event = WaitEvent("timeout", {"job_1": full("job_1").model_dump(mode="json")})
+
+    with pytest.raises(AirflowSensorTimeout, match="The disk is full"):
+        sensor.resume_execution("execute_complete", {"event": event.to_payload()}, context(sensor))
+
+
+def test_a_poke_says_why_the_job_waits(monkeypatch, caplog, capsys):
+    """Once."""
+    sensor = NucleusJobSensor(task_id="wait", job_id="job_1", deferrable=False)
+    monkeypatch.setattr(sensor.hook, "job_status", full)
+
+    sensor.poke(context(sensor))
+    sensor.poke(context(sensor))
+
+    # Tasks log through the standard library or not, as the Airflow is.
+    told = caplog.text + capsys.readouterr().out
+    assert told.count("Job job_1 waits, the server says: The disk is full") == 1

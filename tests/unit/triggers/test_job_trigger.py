@@ -292,3 +292,33 @@ def test_many_triggers_share_one_poll(script):
     assert {"finished"} == {event.status for event in asyncio.run(all_of_them())}
     assert server.requests["look"] == 50
     assert server.requests["list"] <= 3
+
+
+WAITS = (200, {"status": "Running", "job_id": "job_1", "message": {"waiting": "The disk is full."}})
+
+
+def test_why_a_job_waits_is_told_and_travels(script, caplog):
+    """The log of the triggerer has it, and the event when the deadline passes."""
+    script(WAITS)
+
+    with caplog.at_level("INFO"):
+        (event,) = events(trigger(deadline=time.time() - 1))
+
+    assert caplog.text.count("Job job_1 waits, the server says: The disk is full.") == 1
+    assert (event.status, event.jobs["job_1"]["message"]) == ("timeout", {"waiting": "The disk is full."})
+
+
+def test_a_listing_does_not_hide_why_a_job_waits(script, caplog):
+    """It has no messages: the reason holds until the job itself is looked at."""
+    from airflow_provider_nucleus.schema.jobs import JobStatus
+    from airflow_provider_nucleus.triggers.job import _Wait
+
+    wait = _Wait(["job_1"], 1.0, 3, time.time() + 60)
+    with caplog.at_level("INFO"):
+        wait.look("job_1", JobStatus.from_wire(WAITS[1]))
+        wait.look("job_1", JobStatus(status="Running"))
+        assert wait.event("timeout", {}).jobs["job_1"]["message"] == {"waiting": "The disk is full."}
+        assert "waits no longer" not in caplog.text
+        wait.look("job_1", JobStatus(status="Running", message={}))
+
+    assert "Job job_1 waits no longer" in caplog.text

@@ -469,6 +469,18 @@ def test_images_of_a_job_that_failed_are_not_stored(stage: Stage, tmp_path, stat
     assert len(stage.proxy.requests("POST .*/append")) == posts + 1
 
 
+@pytest.mark.parametrize("kind", ["annotations", "items"])
+def test_a_wait_that_is_given_up_says_why_the_job_waits(stage: Stage, tmp_path, caplog, kind: str):
+    """Rows and image files alike."""
+    rows = boxes(3) if kind == "annotations" else images(tmp_path, 3)
+    upload = stage.upload(rows, kind=kind, local_root=tmp_path, job_timeout=0.05, poll_interval=0.02)
+    forge(stage, {"status": "Running", "message": {"waiting": "The disk is full."}})
+    with pytest.raises(NucleusJobTimeout, match=r"The server says: The disk is full\. Make room there"):
+        upload.run()
+
+    assert caplog.text.count("waits, the server says: The disk is full.") == 1
+
+
 def test_waiting_for_images_ends(stage: Stage, tmp_path):
     """A job that never ends is given up after job_timeout, by name."""
     upload = stage.upload(
