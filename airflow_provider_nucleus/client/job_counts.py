@@ -1,16 +1,19 @@
-"""What a job's message says it did with its rows: the counts of every kind of job that takes rows in."""
+"""What the server says it did with rows: the counts of every kind of job that takes rows in, and of answers to requests."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_provider_nucleus.schema.counts import row_count
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow_provider_nucleus.schema.jobs import JobStatus
+    from airflow_provider_nucleus.schema.models import UploadAnswer
 
-__all__ = ["Counts", "job_counts", "job_rows"]
+__all__ = ["Counts", "answer_counts", "job_counts", "job_rows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,28 +34,65 @@ class Counts:
         )
 
 
-_PARTS: Final[Mapping[str, tuple[Sequence[str], Sequence[str], Sequence[str]]]] = {
-    "annotation_upload": (["processed"], ["ignored"], ["errored", "n_errors"]),
-    "prediction_upload": (["processed"], ["ignored"], ["errored", "n_errors"]),
-    "segmentation_upload": (["processed"], ["ignored"], ["errored", "n_errors"]),
-    "image_upload_step": (["completed"], [], ["errored"]),
-    "scene_upload": (["created", "updated"], ["ignored"], ["errored"]),
-    "scene_upload_progress": (["new_scenes", "updated_scenes"], ["ignored_scenes"], ["scenes_errored"]),
-    "metadata_update": (["processed"], [], ["errored"]),
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one part of a message calls the rows that were stored, ignored, refused and are not done yet."""
+
+    processed: Sequence[str]
+    ignored: Sequence[str] = ()
+    errored: Sequence[str] = ("errored",)
+    pending: Sequence[str] = ()
+
+    def counts(self, said: Mapping[str, Any]) -> Counts:
+        """Read a part. One number that is no count makes the others worthless, but for those of refused rows."""
+        processed, ignored, errored, pending = (
+            [row_count(said.get(name)) for name in names]
+            for names in (self.processed, self.ignored, self.errored, self.pending)
+        )
+        refused = sum(number for number in errored if number is not None)
+        if None in {*processed, *ignored, *errored, *pending}:
+            return Counts(errored=refused)
+        return Counts(_sum(processed), _sum(ignored), refused, _sum(pending))
+
+
+_ROWS: Final = _Part(["processed"], ["ignored"], ["errored", "n_errors"])
+_PARTS: Final[Mapping[str, _Part]] = {
+    "annotation_upload": _ROWS,
+    "prediction_upload": _ROWS,
+    "segmentation_upload": _ROWS,
+    "image_upload_step": _Part(["completed"], pending=["pending"]),
+    "scene_upload": _Part(["created", "updated"], ["ignored"]),
+    "scene_upload_progress": _Part(["new_scenes", "updated_scenes"], ["ignored_scenes"], ["scenes_errored"]),
+    "metadata_update": _Part(["processed"]),
 }
-"""What each part of a message calls the rows that were stored, ignored and refused; scenes as the embedded server and as the cloud."""
+"""The parts of messages; those of scenes as the embedded server and as the cloud spells them."""
+
+_PARTS_OF: Final[Mapping[str, Sequence[str]]] = {
+    "annotations": ("annotation_upload", "segmentation_upload"),
+    "predictions": ("prediction_upload", "segmentation_upload"),
+    "items": ("image_upload_step",),
+    "scenes": ("scene_upload", "scene_upload_progress"),
+}
+"""The parts that count the rows of each kind of upload."""
 
 
-def job_counts(status: JobStatus) -> Counts | None:
-    """Read the counts in a job's message, whatever its rows are; None when it has none."""
+def answer_counts(answer: UploadAnswer, kind: str) -> Counts:
+    """Read the counts that the answer of a request has of the rows of its kind; each of its errors is of a refused row."""
+    if kind == "predictions":
+        return Counts(answer.predictions_processed, answer.predictions_ignored, len(answer.errors))
+    return Counts(answer.annotations_processed, answer.annotations_ignored, len(answer.errors))
+
+
+def job_counts(status: JobStatus, kind: str | None = None) -> Counts | None:
+    """Read the counts in a job's message; None when it has none.
+
+    Of a job that takes in rows of one *kind* (annotations, predictions, items, scenes) only what is said of those counts. Images
+    that are pending in a job are not accounted for.
+    """
     message = status.message if isinstance(status.message, dict) else {}
-    parts = [(message[name], names) for name, names in _PARTS.items() if isinstance(message.get(name), dict)]
-    if not parts:
-        return None
-    return sum(
-        (Counts(*(sum(_number(part, name) for name in group) for group in names)) for part, names in parts),
-        start=Counts(),
-    )
+    names = _PARTS if kind is None else _PARTS_OF[kind]
+    parts = [_PARTS[name].counts(message[name]) for name in names if isinstance(message.get(name), dict)]
+    return sum(parts, start=Counts()) if parts else None
 
 
 def job_rows(status: JobStatus) -> int | None:
@@ -74,6 +114,9 @@ def job_rows(status: JobStatus) -> int | None:
     return status.total_steps
 
 
-def _number(part: dict[str, Any], name: str) -> int:
-    value = part.get(name)
-    return value if isinstance(value, int) else 0
+def _number(part: Mapping[str, Any], name: str) -> int:
+    return row_count(part.get(name)) or 0
+
+
+def _sum(numbers: Sequence[int | None]) -> int:
+    return sum(number or 0 for number in numbers)

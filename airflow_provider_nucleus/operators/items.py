@@ -167,7 +167,7 @@ class NucleusAppendItemsOperator(NucleusUploadOperator, NucleusStartingOperator)
         Where the server gives no counts, which the contract leaves open, the scenes themselves are looked for.
         """
         errors: list[str] = []
-        if (counts := job_counts(status)) is not None:
+        if (counts := job_counts(status, "scenes")) is not None:
             known = counts.processed + counts.ignored
             if known > carry["rows"]:
                 self.log.warning(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from airflow_provider_nucleus.schema.base import Answer
+from airflow_provider_nucleus.schema.counts import row_count
 
 __all__ = ["Dataset", "DatasetInfo", "Members", "Model", "ModelRun", "Slice", "SliceInfo", "UploadAnswer"]
 
@@ -98,17 +99,31 @@ class UploadAnswer(Answer):
     """What became of one synchronous upload.
 
     `processed` counts created and replaced objects, `ignored` those that existed and were not to be replaced; each bad row has
-    one text in `errors` and is in neither count.
+    one text in `errors` and is in neither count. What is no count (`row_count`) makes the other of its kind worthless too: both
+    are 0 then, as if the server had said nothing.
     """
 
     dataset_id: str | None = None
     model_id: str | None = None
     model_run_id: str | None = None
-    annotations_processed: Count = 0
-    annotations_ignored: Count = 0
-    predictions_processed: Count = 0
-    predictions_ignored: Count = 0
+    annotations_processed: int = 0
+    annotations_ignored: int = 0
+    predictions_processed: int = 0
+    predictions_ignored: int = 0
     errors: Names = Field(default_factory=list)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _counted(cls, answer: Any) -> Any:
+        if not isinstance(answer, dict):
+            return answer
+        read = dict(answer)
+        for kind in ("annotations", "predictions"):
+            names = (f"{kind}_processed", f"{kind}_ignored")
+            counts = [row_count(answer.get(name)) for name in names]
+            for name, count in zip(names, counts, strict=True):
+                read[name] = 0 if count is None or None in counts else count
+        return read
 
     @property
     def processed(self) -> int:

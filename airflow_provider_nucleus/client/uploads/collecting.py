@@ -116,7 +116,7 @@ class Collector:
                 continue
             assert status is not None
             ask = partial(self._client.send, job_errors(chunk.job_id))
-            counts = settle(status, chunk.rows, ask, self._refusals, self._log)
+            counts = settle(status, chunk.rows, ask, self._refusals, self._log, kind=self._target.kind)
             record.accept(chunk.digest, chunk.rows, **asdict(counts))
         return failed
 

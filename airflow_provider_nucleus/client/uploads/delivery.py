@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
 from airflow_provider_nucleus.client.calls.items import MAX_FILES_PER_REQUEST
 from airflow_provider_nucleus.client.calls.jobs import job_errors, job_status
 from airflow_provider_nucleus.client.content import FileContent
-from airflow_provider_nucleus.client.job_counts import Counts
+from airflow_provider_nucleus.client.job_counts import Counts, answer_counts
 from airflow_provider_nucleus.client.stalled import StalledJobs
 from airflow_provider_nucleus.client.uploads.ledger import OpenChunk, Record
 from airflow_provider_nucleus.client.uploads.outcomes import Refusals, accounted, bad_end, settle
@@ -182,7 +182,7 @@ class Delivery:
         if isinstance(answer, Job):
             return self._images_outcome(answer, piece)
         self._refusals.add(answer.errors)
-        counts = Counts(answer.processed, answer.ignored, len(answer.errors))
+        counts = answer_counts(answer, self._target.kind)
         first = json.loads(piece.lines[0])
         what = f"the request that begins with a row of {first.get('reference_id') or first.get('item_id')!r}"
         return accounted(counts, len(piece.lines), what, self._refusals, self._log)
@@ -206,7 +206,7 @@ class Delivery:
                 conn_id=self._client.config.conn_id,
                 hint="A retry sends these images again.",
             )
-        return settle(status, len(piece.lines), errors, self._refusals, self._log)
+        return settle(status, len(piece.lines), errors, self._refusals, self._log, kind=self._target.kind)
 
     def _ended(self, job_id: str, images: int) -> JobStatus:
         """Wait until the job is over; NucleusJobTimeout after ``job_timeout`` seconds."""

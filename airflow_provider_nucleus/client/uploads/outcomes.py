@@ -131,15 +131,21 @@ class Refusals:
 
 
 def settle(
-    status: JobStatus, rows: int, errors: Callable[[], list[str]], refusals: Refusals, log: logging.Logger
+    status: JobStatus,
+    rows: int,
+    errors: Callable[[], list[str]],
+    refusals: Refusals,
+    log: logging.Logger,
+    *,
+    kind: str,
 ) -> Counts:
-    """Return what a job that ended did with its rows, and note what it refused or says nothing about.
+    """Return what a job that ended did with its rows, which are of one *kind*, and note what it refused or says nothing about.
 
     `errors` asks for the job's row errors, which a job that counts every row as stored has none of. A message without counts,
     which the contract's uploads always have, accounts for no row but those that an error is about. A job that did not succeed
     refused at least one thing, whatever its counts say.
     """
-    found = job_counts(status) or Counts()
+    found = job_counts(status, kind) or Counts()
     left = rows - found.processed - found.ignored
     succeeded = status.state is JobState.SUCCEEDED
     texts = [] if succeeded and not found.errored and left <= 0 else errors()
@@ -155,16 +161,22 @@ def settle(
 def accounted(counts: Counts, rows: int, what: str, refusals: Refusals, log: logging.Logger) -> Counts:
     """Return counts with the rows of *what* that they leave out, and note that: nobody knows whether those are stored.
 
-    Counts of more rows than were sent are only told: each row is in them, and which of them is there twice nobody can say.
+    Those it calls pending are left out as well. Counts of more rows than were sent are only told: each row is in them, and which of them is there twice nobody can say.
     """
     known = counts.processed + counts.ignored + counts.errored
+    if pending := min(counts.unaccounted, rows):
+        # Counted as stored or not: what is said to be under way is not.
+        known = min(known, rows - pending)
+        counts = replace(counts, processed=max(known - counts.ignored - counts.errored, 0))
     if known > rows:
         log.warning(
             "The server accounts for %d rows of %s, which has %d: its counts are too high", known, what, rows
         )
     if known >= rows:
         return counts
-    refusals.add([f"{_UNACCOUNTED}{rows - known:,} of the {rows:,} rows of {what}; it counts {known:,}"])
+    refusals.add([
+        f"{_UNACCOUNTED}{rows - known:,} of the {rows:,} rows of {what}; it counts {known:,}{f' and calls {pending:,} pending' if pending else ''}"
+    ])
     return replace(counts, unaccounted=rows - known)
 
 

@@ -39,6 +39,7 @@ def test_rows_of_a_job_that_ended(status, message, errors, expected):
         lambda: errors,
         refusals,
         logging.getLogger("test"),
+        kind="annotations",
     )
 
     assert (found.processed, found.ignored, found.errored, found.unaccounted) == expected

@@ -230,3 +230,51 @@ def test_refused_images_are_named(stage: Stage, tmp_path):
     )
     with pytest.raises(NucleusUploadError, match=r"1 of 3 rows are bad.*First: no such pixel"):
         stage.upload(files(tmp_path, 3), kind="items", local_root=tmp_path).run()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"annotation_upload": {"processed": 5, "errored": -2}},
+        {"annotation_upload": {"processed": -1, "ignored": 4}},
+        {"annotation_upload": {"processed": True, "ignored": 2}},
+        {"annotation_upload": {"processed": 2}, "metadata_update": {"processed": 1}},
+        {"annotation_upload": {"processed": 2}, "scene_upload": {"created": 1}},
+        {"annotation_upload": {"processed": 2}, "prediction_upload": {"processed": 1}},
+        {"image_upload_step": {"completed": 3}},
+    ],
+    ids=str,
+)
+def test_what_is_no_count_of_these_rows_makes_up_for_none(stage: Stage, message: object):
+    """Neither odd numbers nor those of other things than annotations."""
+    stage.faults(Fault("odd counts", LOOK, "edit-answer", times=1000, edit=saying(message)))
+    with pytest.raises(NucleusUploadError, match=r"[13] of 3 rows are bad.*not accounted for"):
+        stage.upload(boxes(3)).run()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"annotations_processed": -1, "annotations_ignored": 4},
+        {"annotations_processed": 5, "annotations_ignored": -2},
+        {"annotations_processed": True, "annotations_ignored": 2},
+        {"predictions_processed": 3},
+    ],
+    ids=str,
+)
+def test_nor_does_it_in_an_answer_to_a_request(stage: Stage, answer: dict):
+    """One rule for both roads."""
+    stage.faults(Fault("odd counts", SYNC, "edit-answer", edit=lambda _: json.dumps(answer).encode()))
+    with pytest.raises(NucleusUploadError, match=r"3 of 3 rows are bad.*not accounted for"):
+        stage.upload(boxes(3), asynchronous=False).run()
+
+
+def test_pending_images_are_not_stored_yet(stage: Stage):
+    """Even where they are counted as completed too."""
+    rows = [{"reference_id": f"far-{n}", "image_url": f"https://images/{n}.png"} for n in range(3)]
+    said = {"image_upload_step": {"completed": 3, "pending": 2, "errored": 0}}
+    stage.faults(Fault("pending", LOOK, "edit-answer", times=1000, edit=saying(said)))
+    with pytest.raises(NucleusUploadError, match="it counts 1 and calls 2 pending") as caught:
+        stage.upload(rows, kind="items").run()
+
+    assert (caught.value.summary["processed"], caught.value.summary["unaccounted"]) == (1, 2)
