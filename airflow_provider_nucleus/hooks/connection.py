@@ -12,13 +12,16 @@ timeout                extra ``timeout``, in seconds; else 120
 =====================  ====================================================================================
 
 Forms store a blank as ``""`` (a port as 0) and URIs carry every extra as a string, so blanks, ``None``, ``"None"`` and
-``"null"`` all mean "not set", and ``"true"``, ``"0"`` or ``"30"`` mean what they say. A field may be called
+``"null"`` all mean "not set", and ``"true"``, ``"0"`` or ``"30"`` mean what they say. Not so in endpoint and host: the words
+there are what a template writes for a variable that is missing, so they are refused, like a login that looks like the address,
+or the key would go to Scale's cloud. An IPv6 address as host may lack its brackets, which Airflow takes off. A field may be called
 ``extra__nucleus__<field>``, as old forms did. Whatever else the extra holds is refused by name, and so is an extra that is no
 JSON object: an endpoint that got lost in it would send the key to Scale's cloud.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import math
 import re
@@ -54,7 +57,8 @@ _MEANT = (
 _LIKE_A_KEY = re.compile(r"(live|test|local)_[^\W_]{8}|[^\W_]{20}|.{60}|[^ -~]", re.IGNORECASE | re.DOTALL)
 _TRUE = frozenset({"true", "yes", "on", "1", "t", "y"})
 _FALSE = frozenset({"false", "no", "off", "0", "f", "n"})
-_BLANK = frozenset({"", "none", "null"})
+_NOTHING = frozenset({"none", "null"})
+_BLANK = _NOTHING | {""}
 
 
 class AirflowConnection(Protocol):
@@ -125,15 +129,17 @@ def connection_hint(error: NucleusError, config: NucleusConfig | None) -> str | 
 
 def _endpoint(conn: AirflowConnection, reader: _Reader) -> str:
     """Return the endpoint as it stands; whether it is a usable URL is for NucleusConfig to say."""
+    reader.require_no_word("endpoint", reader.given("endpoint"))
     if (from_extra := reader.text("endpoint")) is not None:
         return from_extra
+    reader.require_no_word("host", conn.host)
     host = _text(conn.host)
     if host is None:
         login = _text(conn.login) or ""
         for field, value in (
             ("port", conn.port),
             ("schema", _text(conn.schema)),
-            ("login", "://" in login),
+            ("login", re.search(r"[./:]|^localhost$", login, re.IGNORECASE)),
         ):
             if value:
                 raise reader.error(
@@ -145,8 +151,18 @@ def _endpoint(conn: AirflowConnection, reader: _Reader) -> str:
     if "://" in host:
         return _with_port(host, conn.port)
     name, _, path = host.partition("/")
+    if _is_ipv6(name):
+        name = f"[{name}]"
     port = f":{conn.port}" if conn.port else ""
     return f"{_text(conn.schema) or 'https'}://{name}{port}/{path or 'v1/nucleus'}"
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        ipaddress.IPv6Address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _with_port(url: str, port: int | None) -> str:
@@ -169,7 +185,7 @@ class _Reader:
             if field not in _FIELDS:
                 raise self._unknown(name)
             known = self._extra.get(field)
-            if _blank(known):
+            if _blank(known) and not (_is_word(known) and _blank(value)):
                 self._extra[field] = value
             elif not _blank(value) and value != known:
                 raise self.error(
@@ -214,6 +230,19 @@ class _Reader:
             f"Connection {self._conn_id!r}: {field} {problem}.", conn_id=self._conn_id, field=field, hint=hint
         )
 
+    def given(self, field: str) -> Any:
+        """Return what the extra has for a field, as it stands."""
+        return self._extra.get(field)
+
+    def require_no_word(self, field: str, value: Any) -> None:
+        """Raise NucleusConfigError if a place of the endpoint holds the word of a template for "nothing"."""
+        if _is_word(value):
+            raise self.error(
+                field,
+                f"is the word {value.strip()!r}, as a template writes it for a variable that is missing, so the endpoint is lost",
+                hint="Fill in the endpoint, or empty this field to mean Scale's cloud.",
+            )
+
     def text(self, field: str) -> str | None:
         value = self._extra.get(field)
         if value is not None and not isinstance(value, str):
@@ -254,6 +283,11 @@ def _instead(value: Any) -> str:
 def _blank(value: Any) -> bool:
     """Say whether a value is one of the ways a form or URI writes "nothing"."""
     return str(value).strip().lower() in _BLANK
+
+
+def _is_word(value: Any) -> bool:
+    """Say whether a value is text that spells "nothing", rather than nothing."""
+    return isinstance(value, str) and value.strip().lower() in _NOTHING
 
 
 def _text(value: str | None) -> str | None:

@@ -91,7 +91,16 @@ def test_an_extra_that_is_no_object_is_refused(monkeypatch, extra):
         ({"port": "8787", "host": " "}, "port"),
         ({"schema": "http"}, "schema"),
         ({"login": LOCAL}, "login"),
-        ({"schema": "https", "port": 0, "host": "None"}, "schema"),
+        ({"schema": "https", "port": 0, "host": ""}, "schema"),
+        *(
+            ({"login": login}, "login")
+            for login in ("h:8787", "10.0.0.1", "nucleus.example.com", "nucleus/v1", "[::1]", "LocalHost")
+        ),
+        *(({"host": word}, "host") for word in ("None", "null", "none", "NULL", " None ")),
+        *(({"extra": {"endpoint": word}}, "endpoint") for word in ("None", "null", "none", " NULL ")),
+        ({"extra": {"endpoint": "None"}, "host": "127.0.0.1"}, "endpoint"),
+        ({"extra": {"endpoint": "None", "extra__nucleus__endpoint": ""}}, "endpoint"),
+        ({"extra": {"endpoint": "", "extra__nucleus__endpoint": "null"}}, "endpoint"),
         ({"extra": {"endpoint": "http://a/v1", "extra__nucleus__endpoint": "http://b/v1"}}, "endpoint"),
         ({"extra": '{"endpoint": "http://a/v1", "endpoint": "http://b/v1"}'}, "endpoint"),
         ({"extra": {"verify_tls": KEY}}, "verify_tls"),
@@ -121,6 +130,10 @@ def test_half_an_endpoint_is_refused(monkeypatch, fields, field):
         (f"nucleus://:{KEY}@/?url={quote(LOCAL, safe='')}", "url"),
         (f"nucleus://:{KEY}@/?extra__nucleus__host=h", "extra__nucleus__host"),
         (f"nucleus://:{KEY}@:8787", "port"),
+        (f"nucleus://:{KEY}@None", "host"),
+        (f"nucleus://:{KEY}@None:8787/http", "host"),
+        (f"nucleus://:{KEY}@/?endpoint=None", "endpoint"),
+        (f"nucleus://h%3A8787:{KEY}@", "login"),
         (f"nucleus://:{KEY}@/http", "schema"),
         (f"nucleus://:{KEY}@/?__extra__={quote('{broken')}", "extra"),
         (f"nucleus://:{KEY}@/?__extra__={quote('[1]')}", "extra"),
@@ -146,6 +159,8 @@ def test_the_same_holds_for_a_connection_written_as_uri(monkeypatch, uri, field)
         connection(host="http://127.0.0.1/v1/nucleus", port=8787, extra="null"),
         f"nucleus://:{KEY}@/?endpoint={quote(LOCAL, safe='')}",
         f"nucleus://:{KEY}@127.0.0.1:8787/http",
+        connection(extra={"endpoint": "None", "extra__nucleus__endpoint": LOCAL}),
+        connection(extra={"endpoint": LOCAL}, host="None", login="me@example.com"),
         f"nucleus://:{KEY}@{quote(LOCAL, safe='')}/",
         f"nucleus://:{KEY}@/?__extra__={quote(json.dumps({'endpoint': LOCAL}))}",
     ],
@@ -167,3 +182,13 @@ def test_nothing_at_all_means_the_cloud(monkeypatch, extra):
 
     assert NucleusHook("probe").config.endpoint == "https://api.scale.com/v1/nucleus"
     assert NucleusHook("probe").config == asyncio.run(NucleusHook("probe").async_config())
+
+
+@pytest.mark.parametrize(
+    "connection", [f"nucleus://:{KEY}@[::1]:8787/http", connection(host="::1", port=8787, schema="http")]
+)
+def test_the_brackets_of_an_ipv6_address_may_be_lost(monkeypatch, connection):
+    """Airflow takes them off a host of a URI."""
+    monkeypatch.setenv("AIRFLOW_CONN_PROBE", connection)
+
+    assert NucleusHook("probe").config.endpoint == "http://[::1]:8787/v1/nucleus"
