@@ -11,6 +11,7 @@ import errno
 import os
 import re
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 from urllib.parse import unquote_to_bytes, urlsplit
 
@@ -69,6 +70,19 @@ class LocalFiles:
             ) from None
         return path.rstrip("/")
 
+    def require_folder(self) -> None:
+        """Raise NucleusConfigError if there is a root and it is not there: every file would be missing, for one reason."""
+        if self._root is None or (root := Path(self._root)).is_dir():
+            return
+        wrong = "is not a folder" if root.exists() else "does not exist"
+        if (self._named or "").startswith("~"):
+            wrong += ": ~ is not expanded, write the full path"
+        raise NucleusConfigError(
+            f"{self._argument} {self._named!r} {wrong}.",
+            field=self._argument,
+            hint="It is looked for on the machine that uploads (the worker), from its working directory when it is relative.",
+        )
+
     def check(self, field: str, location: str) -> None:
         """Raise NucleusValidationError, for the field of a row, unless a location leads to an image that can be sent."""
         try:
@@ -126,7 +140,8 @@ class LocalFiles:
             path = f"{self._named}/{path}"
         leads = os.path.realpath(path)
         if os.path.commonpath([self._root, leads]) != self._root:
-            raise ValueError(f"{location!r} leads out of {self._argument} {self._named or '/'}")
+            where = "" if leads == location else f": it leads to {leads!r}"
+            raise ValueError(f"{location!r} leads out of {self._argument} {self._named or '/'}{where}")
         return self._root, os.path.relpath(leads, self._root).split("/")
 
 

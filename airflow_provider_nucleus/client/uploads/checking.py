@@ -22,6 +22,9 @@ ASYNC_CHUNK_ROWS = 200_000
 SYNC_CHUNK_ROWS = 40_000
 FILE_CHUNK_ROWS = 200
 
+_ARGUMENTS = ("image_folder", "mask_folder", "asynchronous")
+"""What may be wrong instead of rows that are refused for it."""
+
 
 def cut_for(
     target: UploadTarget,
@@ -105,7 +108,13 @@ def require_rate(
         conn_id=conn_id,
         hint=see(
             prepared.quarantine,
-            "Correct the rows"
+            f"Correct the rows{_arguments(prepared)}"
             + (", or raise max_error_rate to send the good ones." if prepared.good else ", or the mapping."),
         ),
     )
+
+
+def _arguments(prepared: Prepared) -> str:
+    """Name the arguments that reasons speak of."""
+    reasons = " ".join(prepared.first_errors)
+    return "".join(f", {name}" for name in _ARGUMENTS if name in reasons)

@@ -246,7 +246,9 @@ class Encoder:
     def _check_mask(self, field: str, location: str) -> None:
         if self._by_jobs:
             raise NucleusValidationError(
-                field, "is a file of this machine, which jobs cannot fetch: upload with asynchronous=False"
+                field,
+                "is a file of this machine, which jobs cannot fetch: upload with asynchronous=False and with mask_folder "
+                "(local_root in a script), the folder it lies in",
             )
         if not location.lower().endswith(".png"):
             raise NucleusValidationError(field, f"must be a .png file, got {location!r}")

@@ -247,6 +247,7 @@ class Upload:
         self._ledger.save(record)
 
     def _prepare(self, folder: Path, has: Callable[[str], bool]) -> Prepared:
+        self._files.require_folder()
         meter = self._meter("Checked", total=None)
         with Quarantine(self.options.quarantine, folder) as quarantine:
             prepared = prepare(

@@ -17,7 +17,7 @@ from airflow_provider_nucleus.operators.uploads import (
 )
 from tests.airflow.harness import connection_json
 from tests.faults import FaultyNucleus
-from tests.unit.operators.fakes import context
+from tests.unit.operators.fakes import StateStore, context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -313,3 +313,63 @@ def test_a_folder_of_another_machine_is_refused(hook, folder_given, argument):
     )
     with pytest.raises(NucleusConfigError, match=argument):
         run(made("ds_any", [{"reference_id": "a"}], **{argument: folder_given}))
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("nowhere", "does not exist"), ("~/images", "~ is not expanded"), ("good.png", "is not a folder")],
+)
+@pytest.mark.parametrize("kind", ["image_folder", "mask_folder"])
+def test_a_folder_that_is_none_is_one_error(hook, proxy, folder, request, monkeypatch, kind, name, reason):
+    """Of the argument, before a row is read; not one of each row."""
+    monkeypatch.chdir(folder)
+    dataset_id = hook.create_dataset(request.node.name)
+    if kind == "image_folder":
+        task = items(dataset_id, [{"reference_id": "good", "image_url": "good.png"}], image_folder=name)
+    else:
+        task = masks(hook, dataset_id, [mask("good.png")], predictions=False, mask_folder=name)
+    monkeypatch.setattr(task, "_rows", lambda _: pytest.fail("the rows were read"))
+
+    with pytest.raises(NucleusConfigError, match=reason) as caught:
+        run(task)
+
+    assert caught.value.field == kind
+    assert repr(name) in str(caught.value)
+
+
+def test_a_folder_is_not_needed_where_nothing_is_left_to_send(hook, folder, request):
+    """A retry, perhaps on another worker, has only to take stock."""
+    dataset_id, store = hook.create_dataset(request.node.name), StateStore()
+    rows = [{"reference_id": "far", "image_url": "https://images/far.png"}]
+    for there in (True, False):
+        if not there:
+            folder.rename(folder.parent / "elsewhere")
+        task = items(dataset_id, rows, image_folder=str(folder))
+        assert task.execute(context(task, store=store))["processed"] == 1
+
+
+def test_what_leads_out_says_where_to(hook, proxy, folder, request):
+    """And the hint names the argument that may be wrong."""
+    dataset_id = hook.create_dataset(request.node.name)
+    outside = folder.parent / "outside" / "private.png"
+    task = items(dataset_id, [{"reference_id": "bad", "image_url": "link.png"}], image_folder=str(folder))
+
+    with pytest.raises(
+        NucleusUploadError, match=rf"leads out of image_folder .*: it leads to '{outside}'"
+    ) as caught:
+        run(task)
+
+    assert "Correct the rows, image_folder, or the mapping" in str(caught.value)
+
+
+def test_masks_of_jobs_name_both_ways_out(hook, proxy, folder, request):
+    """Neither alone is enough."""
+    dataset_id = dataset(hook, request.node.name)
+    task = NucleusUploadAnnotationsOperator(
+        task_id="masks", dataset_id=dataset_id, source=[mask("good.png")], deferrable=False
+    )
+
+    with pytest.raises(NucleusUploadError, match="asynchronous=False and with mask_folder") as caught:
+        run(task)
+
+    assert "Correct the rows, mask_folder, asynchronous, or the mapping" in str(caught.value)
