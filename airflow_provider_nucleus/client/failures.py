@@ -44,6 +44,12 @@ _HINTS = {
     501: "This Nucleus does not implement the route.",
     507: "The disk of the Nucleus server is full and nothing of this request was stored: try again once there is room on it.",
 }
+_GENERIC = frozenset({400, 404, 409})
+"""Statuses whose hint gives way to what the server itself says to do."""
+
+_ADVICE = re.compile(r"[.!?]\s+[A-Z`]")
+"""A second sentence: the first says what is wrong, and more is about what it means or what to do."""
+
 _FAULT = "The fault is the server's; try again later."
 
 
@@ -69,12 +75,13 @@ def api_error(
     where = shown_url(url, signed=call.signed_url is not None)
     after = f" after {attempts} attempts" if attempts > 1 else ""
     message = f"Could not {call.name}: {call.method} {where} answered {status}{_phrase(status)}{after}"
-    message += f": {said}" if said else ""
     kind, hint = _classify(
         status, headers, url=url, is_page=is_page, config=config, signed=call.signed_url is not None
     )
+    if not is_page and hint == _HINTS.get(status) and status in _GENERIC and _ADVICE.search(said):
+        hint = None
     return kind(
-        f"{message}{_through(config)}",
+        _sentence(message, said, config),
         status=status,
         method=call.method,
         url=where,
@@ -130,8 +137,9 @@ def answer_error(
         _endpoint_hint(config) if is_page else f"Check that client and server speak the same version.{acted}"
     )
     return NucleusAnswerError(
-        f"Could not {call.name}: {call.method} {where} answered {status}, but {problem}"
-        f"{f': {said}' if said else ''}{_through(config)}",
+        _sentence(
+            f"Could not {call.name}: {call.method} {where} answered {status}, but {problem}", said, config
+        ),
         status=status,
         method=call.method,
         url=where,
@@ -148,7 +156,7 @@ def refused_error(
     """Return the error for a 2xx answer that says the request was refused."""
     said = _shortened(config.redact(text))
     return NucleusRequestError(
-        f"Could not {call.name}: {said}{_through(config)}",
+        _sentence(f"Could not {call.name}", said, config),
         status=status,
         method=call.method,
         url=url,
@@ -174,8 +182,12 @@ def connection_error(
     else:
         hint = "Whether the server acted on it is unknown: look before repeating it."
     return NucleusConnectionError(
-        f"Could not {call.name}: no answer from {call.method} {where}{tried} "
-        f"({_cause(config, cause, signed=call.signed_url is not None)}){_through(config)}",
+        _sentence(
+            f"Could not {call.name}: no answer from {call.method} {where}{tried} "
+            f"({_cause(config, cause, signed=call.signed_url is not None)})",
+            "",
+            config,
+        ),
         url=where,
         method=call.method,
         attempts=attempts,
@@ -195,8 +207,14 @@ def _cause(config: NucleusConfig, cause: Exception, *, signed: bool) -> str:
     return _shortened(config.redact(f"{type(inner).__name__}: {text}" if text else type(inner).__name__))
 
 
-def _through(config: NucleusConfig) -> str:
-    return f" (connection {config.conn_id!r})." if config.conn_id else "."
+def _sentence(what: str, said: str, config: NucleusConfig) -> str:
+    """Return what happened with what the server says of it, through which connection, and one full stop."""
+    # What was shortened keeps its dots.
+    said = said if said.endswith("...") else said.rstrip(". ")
+    text = f"{what}: {said}" if said else what
+    if config.conn_id:
+        return f"{text} (connection {config.conn_id!r})."
+    return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 def _phrase(status: int) -> str:

@@ -21,6 +21,7 @@ from airflow_provider_nucleus.exceptions import (
     NucleusAPIError,
     NucleusAuthError,
     NucleusConnectionError,
+    NucleusError,
     NucleusNotFoundError,
     NucleusRateLimitError,
     NucleusRequestError,
@@ -104,6 +105,30 @@ def test_a_final_status_raises_its_own_error_at_once(server, transport, status, 
     assert error.hint
     assert KEY not in str(error)
     assert error.retryable == (status >= 500)
+
+
+@pytest.mark.parametrize("conn_id", [None, "nuc"])
+@pytest.mark.parametrize(
+    ("status", "said", "end"),
+    [
+        (404, "Evaluation e was written by another version. Evaluate again.", "written by another version. Evaluate again{}."),
+        (409, "Evaluation e was written by another version. Evaluate again.", "written by another version. Evaluate again{}."),
+        (400, "Nothing was uploaded here. PUT the rows first.", "Nothing was uploaded here. PUT the rows first{}."),
+        (404, "Evaluation e does not exist.", "Evaluation e does not exist{}. Check the id: the object may have been deleted, or belong to another account."),
+        (409, "no", "no{}. The object is in another state than this request needs; look at it before repeating."),
+        (501, "Not here. Look elsewhere", "Not here. Look elsewhere{}. This Nucleus does not implement the route."),
+    ],
+)  # fmt: skip
+def test_advice_of_the_server_is_not_contradicted(server, transport, conn_id, status, said, end):
+    """Whoever says what to do needs no hint of ours beside it; sentences end once."""
+    server.answers(Reply(status, {"error": said}))
+
+    with pytest.raises(NucleusError) as caught:
+        transport(server, conn_id=conn_id).send(datasets.dataset_size("ds_1"))
+
+    assert str(caught.value).endswith(end.format(f" (connection {conn_id!r})" if conn_id else ""))
+    assert ".." not in str(caught.value)
+    assert ". ." not in str(caught.value)
 
 
 def test_retry_after_in_seconds_is_a_lower_bound(server, transport):
