@@ -1,8 +1,8 @@
 """Clearing away what a crash or a deletion left on disk.
 
-Deleted is what is certainly nobody's any more: half-written files, uploads nobody used, bytes nobody shows. Whole files
-that the store does not know are another matter: an older store that was put back does not know the newer one's. They are
-moved aside, and back when a store knows them again.
+Deleted is what is certainly nobody's any more: half-written files, uploads whose job has ended, bytes nobody shows. Whole
+files that the store does not know, and uploads it has no job for, are another matter: an older store that was put back does
+not know the newer one's. They are moved aside, and back when a store knows them again.
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ def _sort_out(services: Services, root: Path) -> None:
     if count:
         _LOG.warning(
             "moved %s files or results (%s bytes) that the store does not know to %s: they are of a newer store, if an "
-            "older one was put back, or of a request that a crash ended. A start with a store that knows them moves them "
+            "older one was put back, of a request that a crash ended, or rows that no job was started on before their "
+            "signed address expired. A start with a store that knows them moves them "
             "back; delete the folder if there is none",
             count,
             size,
@@ -124,15 +125,20 @@ def _size(path: Path) -> int:
 
 
 def sweep_uploads(services: Services) -> None:
-    """Forget uploads whose job has ended, and signed URLs an hour after they expired without a job, with their files."""
+    """Forget uploads whose job has ended, with their files, and signed URLs an hour after they expired without a job.
+
+    What has come in through such a URL stays where it is until the next start moves it aside: a newer store may have a job
+    for it.
+    """
     with services.db.write() as cursor:
         found = cursor.execute(
             """DELETE FROM uploads WHERE (job_no IS NULL AND expires_at < ?)
-                OR job_no IN (SELECT job_no FROM jobs WHERE status <> ?) RETURNING token""",
+                OR job_no IN (SELECT job_no FROM jobs WHERE status <> ?) RETURNING token, job_no""",
             [_an_hour_ago(), jobs.RUNNING],
         ).fetchall()
-    for (token,) in found:
-        spool.spool_path(services.folder.spool, token).unlink(missing_ok=True)
+    for token, job_no in found:
+        if job_no is not None:
+            spool.spool_path(services.folder.spool, token).unlink(missing_ok=True)
 
 
 def sweep_blobs(services: Services) -> None:

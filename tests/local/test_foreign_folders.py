@@ -312,3 +312,42 @@ def test_an_older_store_put_back_costs_the_newer_one_nothing(tmp_path: Path, mon
     assert [path.read_bytes() for path in aside.glob("blobs/*/*")] == [third]
     api.close()
     server.stop()
+
+
+@pytest.mark.parametrize("copied", ["before the rows", "behind the rows"])
+def test_an_older_store_whose_address_expired_costs_the_newer_one_no_upload(tmp_path: Path, copied: str):
+    """That no job reads an upload is true of the older store alone: its rows are moved aside, and back for the newer one."""
+    folder, older, newer = tmp_path / "data", tmp_path / "older.duckdb", tmp_path / "newer.duckdb"
+    server = LocalNucleus(folder).start()
+    api = Api(server)
+    dataset = api.dataset("a")
+    signed = api.ok("GET", f"dataset/{dataset}/signedUrl/later")["signed_url"]
+    server.stop()
+    shutil.copy(folder / "nucleus.duckdb", older)
+    server.start()
+    assert requests.put(
+        server.url + signed.partition("/v1/nucleus")[2], data=json.dumps(box("a", "1")), timeout=60
+    ).ok
+    server.stop()
+    shutil.copy(folder / "nucleus.duckdb", newer)
+    if copied == "behind the rows":
+        shutil.copy(newer, older)
+
+    shutil.copy(older, folder / "nucleus.duckdb")
+    with duckdb.connect(str(folder / "nucleus.duckdb")) as store:
+        store.execute("UPDATE uploads SET expires_at = TIMESTAMP '2020-01-01'")
+    server.start()
+    name = f"spool/{signed.rpartition('/')[2]}.ndjson"
+    assert not (folder / name).exists()
+    assert (folder / "not-in-the-store" / name).exists()
+    assert "moved 1 files or results" in server.log
+    server.stop()
+
+    shutil.copy(newer, folder / "nucleus.duckdb")
+    server.start()
+    again = Api(server)
+    job = again.ok("POST", f"dataset/{dataset}/annotate?async=1", json={"requestId": "later"})["job_id"]
+    assert again.wait(job)["message"]["annotation_upload"]["processed"] == 1
+    api.close()
+    again.close()
+    server.stop()
