@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,8 @@ class SmallDisk:
     def fill(self, *, left: int = 0) -> None:
         """Leave room for no more than some bytes."""
         state = os.statvfs(self.path)
-        with self._ballast.open("ab") as file:
+        # A server that runs may take the rest meanwhile: what fits is written, and less is left.
+        with self._ballast.open("ab", buffering=0) as file, suppress(OSError):
             file.write(bytes(max(0, state.f_bavail * state.f_bsize - left)))
 
     def make_room(self) -> None:

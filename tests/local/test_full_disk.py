@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import nucleus as official
@@ -70,11 +71,14 @@ def assert_full(answer: requests.Response, disk: SmallDisk) -> None:
 
 def waiting(api: Api, job: str) -> dict[str, Any]:
     """Poll a job until it says that it waits for room."""
-    while True:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
         status = api.ok("GET", f"job/{job}")
         assert status["status"] == "Running", status
         if "waiting" in status["message"]:
             return dict(status)
+        time.sleep(0.01)
+    raise AssertionError(f"job {job} does not wait for room: {status}")
 
 
 def test_an_upload_that_does_not_fit_is_refused_whole(api: Api, disk: SmallDisk):
@@ -184,6 +188,7 @@ def test_the_client_of_the_provider_reads_why_a_job_waits(server: LocalNucleus, 
 def test_a_waiting_job_can_be_cancelled(api: Api, disk: SmallDisk):
     """Cancelled, a job that waits for room ends at once with what it had stored."""
     dataset = api.dataset("a")
+    disk.fill(left=3 * MEGABYTE)
     job = api.upload(dataset, f"dataset/{dataset}/annotate", lines(3000))
     disk.fill(left=60_000)
     waiting(api, job)
@@ -199,6 +204,7 @@ def test_a_waiting_job_can_be_cancelled(api: Api, disk: SmallDisk):
 def test_a_waiting_job_survives_the_server(api: Api, server: LocalNucleus, disk: SmallDisk, end: str):
     """Stopped or killed on a full disk, a server loses nothing; the next one goes on with the job."""
     dataset = api.dataset("a")
+    disk.fill(left=3 * MEGABYTE)
     job = api.upload(dataset, f"dataset/{dataset}/annotate", lines(3000))
     disk.fill(left=60_000)
     waiting(api, job)
