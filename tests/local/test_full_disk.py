@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import nucleus as official
 import pytest
 import requests
+from starlette.testclient import TestClient
 
 from airflow_provider_nucleus.client.calls.jobs import job_status
 from airflow_provider_nucleus.client.config import NucleusConfig
 from airflow_provider_nucleus.client.jobs import wait_for_job
 from airflow_provider_nucleus.client.sync import NucleusClient
+from airflow_provider_nucleus.local.server import API_PREFIX, create_app
+from airflow_provider_nucleus.local.settings import Settings
 from airflow_provider_nucleus.local.testing import LocalNucleus
 from tests.local.conftest import Api, box
 from tests.local.evaluated import world
 from tests.local.small_disk import SmallDisk, small_disk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
+
+    from airflow_provider_nucleus.local.store.database import Cursor
 
 MEGABYTE = 1 << 20
 
@@ -101,6 +109,45 @@ def test_an_upload_that_does_not_fit_is_refused_whole(api: Api, disk: SmallDisk)
     assert requests.put(signed, data=body, timeout=60).ok
     job = api.ok("POST", f"dataset/{dataset}/annotate?async=1", json={"requestId": f"r{left}"})["job_id"]
     assert api.wait(job)["message"]["annotation_upload"]["processed"] == 2000
+
+
+@contextmanager
+def transaction_without_room(cursor: Cursor) -> Generator[None]:
+    """A transaction whose commit finds no room."""
+    cursor.execute("BEGIN")
+    try:
+        yield
+    finally:
+        cursor.execute("ROLLBACK")
+    raise OSError(errno.ENOSPC, "no room")
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_an_upload_whose_commit_finds_no_room_leaves_the_former_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+):
+    """Refused rows are not there, and those of an earlier PUT to the same address are, on any file system."""
+    if not links:
+        monkeypatch.setattr("pathlib.Path.hardlink_to", lambda *_: os.link(tmp_path / "none", tmp_path))
+    with TestClient(create_app(tmp_path / "data", settings=Settings(api_key="k"))) as browser:
+        browser.auth = ("k", "")
+        made = browser.post(f"{API_PREFIX}/dataset/create", json={"name": "d"}).json()["dataset_id"]
+        signed = browser.get(f"{API_PREFIX}/dataset/{made}/signedUrl/r").json()["signed_url"]
+        spool = tmp_path / "data" / "spool"
+
+        def refused(rows: str) -> list[bytes]:
+            with monkeypatch.context() as patch:
+                patch.setattr(
+                    "airflow_provider_nucleus.local.store.database._transaction", transaction_without_room
+                )
+                assert browser.put(signed, content=rows).status_code == 507
+            return [path.read_bytes() for path in spool.glob("*.ndjson*")]
+
+        assert refused("other rows\n") == []
+        assert browser.put(signed, content="first\n").status_code == 200
+        assert refused("other rows\n" * 5) == [b"first\n"]
+        assert browser.put(signed, content="second\n").status_code == 200
+        assert [path.read_bytes() for path in spool.glob("*.ndjson*")] == [b"second\n"]
 
 
 def test_a_request_on_a_full_disk_is_undone(api: Api, disk: SmallDisk):

@@ -8,7 +8,7 @@ from anyio import to_thread
 from starlette.responses import FileResponse, Response
 
 from airflow_provider_nucleus.local.blobs import content_type_of
-from airflow_provider_nucleus.local.durable import DurableFile
+from airflow_provider_nucleus.local.durable import DurableFile, Former
 from airflow_provider_nucleus.local.errors import NotFoundError
 from airflow_provider_nucleus.local.routes.registry import RouteTable
 from airflow_provider_nucleus.local.store import datasets, spool
@@ -76,6 +76,10 @@ def _publish(call: Call, token: str, file: DurableFile, lines: int) -> None:
     with call.db.write() as cursor:
         # Again: a job may have started on an earlier upload while this one came in.
         spool.take(cursor, token)
+        # Without a commit the rows of an earlier upload are still those that count.
+        former = Former(spool.spool_path(call.services.folder.spool, token))
+        call.db.after_undo(former.restore)
+        call.db.after_commit(former.discard)
         file.publish()
         spool.mark_received(cursor, token, lines=lines)
 
