@@ -5,10 +5,11 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
+import duckdb
 import pytest
 
-from airflow_provider_nucleus.local.errors import FullDiskError
-from airflow_provider_nucleus.local.store import database
+from airflow_provider_nucleus.local.errors import DataDirError, FullDiskError
+from airflow_provider_nucleus.local.store import database, opening
 from airflow_provider_nucleus.local.store.database import Database
 from tests.local.small_disk import SmallDisk, small_disk
 
@@ -28,6 +29,64 @@ def db(tmp_path: Path) -> Iterator[Database]:
 def count(db: Database) -> int:
     with db.read() as cursor:
         return cursor.execute("SELECT count(*) FROM counters").fetchone()[0]
+
+
+def store_with_a_log(tmp_path: Path) -> Path:
+    """Return a store as a kill leaves it: a committed row is in its log alone."""
+    opened = Database(tmp_path / "n.duckdb", memory_limit="500MB", spill=tmp_path / "spill")
+    with opened.write() as cursor:
+        cursor.execute("INSERT INTO counters VALUES ('x', 1)")
+    killed = tmp_path / "killed"
+    killed.mkdir()
+    for path in tmp_path.glob("n.duckdb*"):
+        shutil.copy(path, killed)
+    opened.close()
+    return killed / "n.duckdb"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT error('no such luck')",
+        "INSERT INTO counters VALUES (NULL, NULL)",
+        "CREATE TABLE counters (n INTEGER)",
+    ],
+)
+def test_a_store_that_cannot_be_brought_up_to_date_is_as_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, statement: str
+):
+    """What went wrong is told as such, no byte of file and log has changed, and the next attempt succeeds."""
+    path = store_with_a_log(tmp_path)
+    before = {file.name: file.read_bytes() for file in path.parent.glob("n.duckdb*")}
+    assert list(before) != ["n.duckdb"]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(opening, "TABLES", ("CREATE TABLE half_done (n INTEGER)", statement))
+        with pytest.raises(DataDirError, match="cannot be brought up to date") as caught:
+            Database(path, memory_limit="500MB", spill=tmp_path / "spill")
+
+    assert isinstance(caught.value.__cause__, duckdb.Error)
+    assert str(caught.value.__cause__) in str(caught.value)
+    assert "aborted" not in str(caught.value)
+    assert {file.name: file.read_bytes() for file in path.parent.glob("n.duckdb*")} == before
+    again = Database(path, memory_limit="500MB", spill=tmp_path / "spill")
+    assert count(again) == 1
+    again.close()
+
+
+def test_a_store_that_was_given_up_and_cannot_be_brought_up_to_date_is_tried_again(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+):
+    """Whoever comes is told why the store was given up, until it opens."""
+    fatal = duckdb.FatalException("No space left on device")
+    db._fatal = fatal
+    with monkeypatch.context() as patch:
+        patch.setattr(opening, "TABLES", ("SELECT error('no such luck')",))
+        for _ in range(2):
+            with pytest.raises(FullDiskError):
+                count(db)
+
+    assert count(db) == 0
 
 
 def test_commits_never_checkpoint_by_themselves(db: Database, tmp_path: Path):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import duckdb
@@ -20,6 +22,7 @@ _FOREIGN_LOG: Final = re.compile(
     r"WAL\b.* does not match the database file|WAL does not match database file", re.DOTALL
 )
 """How DuckDB says it; its errors have no codes."""
+_LOG: Final = logging.getLogger(__name__)
 
 
 def open_store(path: Path, *, memory_limit: str, spill: Path) -> duckdb.DuckDBPyConnection:
@@ -52,8 +55,12 @@ def open_store(path: Path, *, memory_limit: str, spill: Path) -> duckdb.DuckDBPy
         store.execute("SET GLOBAL max_temp_directory_size = '1000TB'")
         _migrate(store)
     except BaseException as error:
-        store.execute("PRAGMA disable_checkpoint_on_shutdown")
-        store.close()
+        try:
+            store.execute("PRAGMA disable_checkpoint_on_shutdown")
+        except duckdb.Error:
+            _LOG.exception("the log of the store %s may be moved into its file", path)
+        finally:
+            store.close()
         if isinstance(error, duckdb.Error):
             raise DataDirError(
                 f"the store {path} cannot be brought up to date: {error}. Make room on its disk, or restore the directory "
@@ -110,6 +117,19 @@ def _check(store: duckdb.DuckDBPyConnection, path: Path) -> None:
 
 
 def _migrate(store: duckdb.DuckDBPyConnection) -> None:
+    """Bring the tables up to date, or leave everything as it is and raise."""
+    store.execute("BEGIN")
+    try:
+        _update(store)
+    except BaseException:
+        # DuckDB has undone it already where it refuses this, and what it has met is what counts.
+        with suppress(duckdb.Error):
+            store.execute("ROLLBACK")
+        raise
+    store.execute("COMMIT")
+
+
+def _update(store: duckdb.DuckDBPyConnection) -> None:
     store.execute("CREATE TABLE IF NOT EXISTS store_version (version INTEGER)")
     found = store.execute("SELECT max(version) FROM store_version").fetchone()
     version = found[0] if found and found[0] is not None else 0
@@ -118,9 +138,7 @@ def _migrate(store: duckdb.DuckDBPyConnection) -> None:
             f"the store was written by a newer version (layout {version}, this one knows {SCHEMA_VERSION}). "
             "Upgrade airflow-provider-nucleus or choose another --data-dir."
         )
-    store.execute("BEGIN")
     for statement in TABLES:
         store.execute(statement)
     if version < SCHEMA_VERSION:
         store.execute("INSERT INTO store_version VALUES (?)", [SCHEMA_VERSION])
-    store.execute("COMMIT")
