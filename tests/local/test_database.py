@@ -128,6 +128,45 @@ def test_failed_writes_leave_nothing_and_run_nothing(db: Database):
     assert (done, count(db)) == ([], 1)
 
 
+def _fail(*_: object) -> None:
+    raise OSError("no such luck")
+
+
+@pytest.mark.parametrize("after", ["an action", "the look at the log"])
+def test_what_fails_behind_a_commit_is_not_the_callers(
+    db: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, after: str
+):
+    """Whoever is told of an error deletes the files of the rows: these are committed, so it is logged."""
+    done: list[str] = []
+    if after == "the look at the log":
+        monkeypatch.setattr(database, "_LOG_LIMIT", 0)
+        monkeypatch.setattr(database.shutil, "disk_usage", _fail)
+    with db.write() as cursor:
+        cursor.execute("INSERT INTO counters VALUES ('x', 1)")
+        if after == "an action":
+            db.after_commit(_fail)
+        db.after_commit(lambda: done.append("next"))
+
+    assert (done, count(db)) == (["next"], 1)
+    assert "no such luck" in caplog.text
+
+
+def test_what_fails_behind_an_undone_write_hides_nothing(db: Database, caplog: pytest.LogCaptureFixture):
+    """The caller is told of the first error, and everything else is put back."""
+    done: list[str] = []
+
+    def fail() -> None:
+        with db.write():
+            db.after_undo(_fail)
+            db.after_undo(lambda: done.append("next"))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert done == ["next"]
+    assert "no such luck" in caplog.text
+
+
 def test_readers_keep_their_snapshot_and_are_not_blocked(db: Database):
     """A reader sees what was there when it began, while and after a writer commits."""
     with db.read() as reading:

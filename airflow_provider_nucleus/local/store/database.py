@@ -16,7 +16,7 @@ from airflow_provider_nucleus.local.full_disk import full_disk_told
 from airflow_provider_nucleus.local.store.opening import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
     from pathlib import Path
 
 __all__ = ["Cursor", "Database", "count_of", "one", "rows"]
@@ -146,12 +146,10 @@ class Database:
                 with _transaction(lent):
                     yield lent
             except BaseException:
-                for action in self._after_undo:
-                    action()
+                _do_all(self._after_undo)
                 raise
-            for action in self._after_commit:
-                action()
-            self._checkpoint(lent)
+            # What is committed stays so: an error from here on would have the caller take it for undone.
+            _do_all([*self._after_commit, lambda: self._checkpoint(lent)])
 
     def _checkpoint(self, cursor: Cursor) -> None:
         """Move a log that has grown large into the database file; what is committed stays so, whatever comes of it."""
@@ -171,17 +169,26 @@ class Database:
                     self._fatal = error
 
     def after_commit(self, action: Callable[[], None]) -> None:
-        """Have something done if and when the current writer's transaction is committed."""
+        """Have something done if and when the current writer's transaction is committed; its errors are only logged."""
         self._after_commit.append(action)
 
     def after_undo(self, action: Callable[[], None]) -> None:
-        """Have something done if the current writer's transaction is undone, or cannot be committed."""
+        """Have something done if the current writer's transaction is undone, or cannot be committed; errors are logged."""
         self._after_undo.append(action)
 
     def close(self) -> None:
         """Wait for the writer, then write everything into the file and close it."""
         with self._writer:
             self._close_all()
+
+
+def _do_all(actions: Iterable[Callable[[], None]]) -> None:
+    """Do what follows a transaction; what goes wrong with one is logged and keeps nothing from the others."""
+    for action in actions:
+        try:
+            action()
+        except Exception:  # ruff: ignore[blind-except] - whatever it is, the transaction has ended as it has
+            _LOG.exception("what was to follow a transaction of the store failed")
 
 
 @contextmanager
