@@ -122,10 +122,11 @@ def check_folder(root: Path) -> None:
         return
     _check_links(root)
     lock = root / "lock"
-    if lock.exists() and not _is_lock(lock):
+    if lock.exists() and not (_is_file(lock) and (_is_lock(lock) or (root / STORE).exists())):
         raise _foreign(root, "lock")
     if (root / STORE).exists():
-        if not lock.exists():
+        # Power that fails leaves anything in a lock: what the folder is, the store says.
+        if not (lock.exists() and _is_lock(lock)):
             # Imported here: who only looks for leftovers needs no DuckDB.
             from airflow_provider_nucleus.local.store.opening import check_store
 
@@ -159,9 +160,11 @@ def _foreign(root: Path, found: str) -> DataDirError:
     )
 
 
+def _is_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
+
+
 def _is_lock(path: Path) -> bool:
-    if not path.is_file() or path.is_symlink():
-        return False
     with path.open("rb") as file:
         return _LOCK.fullmatch(file.read(32)) is not None
 

@@ -39,7 +39,7 @@ class DataDir:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            holder = os.pread(self._lock, 20, 0).decode(errors="replace").strip() or "unknown"
+            holder = os.pread(self._lock, 20, 0).decode(errors="replace").strip().lstrip("0") or "unknown"
             os.close(self._lock)
             raise DataDirBusyError(
                 f"data directory {root} is in use by another nucleus-local (process {holder}). "
@@ -49,7 +49,8 @@ class DataDir:
 
     def _sign(self) -> None:
         """Write down who holds the directory, for whoever is refused."""
-        name = f"{os.getpid()}\n".encode()
+        # Every name is as long as the former one, so that a kill leaves no mixture of two.
+        name = f"{os.getpid():010}\n".encode()
         try:
             # Over the former name, which has its place on a full disk.
             with os.fdopen(os.dup(self._lock), "r+b") as file:

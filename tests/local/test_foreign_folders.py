@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import string
 from typing import TYPE_CHECKING
@@ -13,6 +14,8 @@ import pytest
 import requests
 
 from airflow_provider_nucleus.local.datadir import DataDir
+from airflow_provider_nucleus.local.errors import DataDirError
+from airflow_provider_nucleus.local.store.database import Database
 from airflow_provider_nucleus.local.store.opening import open_store
 from airflow_provider_nucleus.local.testing import LocalNucleus
 from tests.local.conftest import Api, box
@@ -65,7 +68,6 @@ def refusal(folder: Path) -> str:
         (["not-in-the-store/x"], "not-in-the-store/x"),
         (["notes.part"], "notes.part"),
         (["lock"], "lock"),
-        (["lock", "nucleus.duckdb"], "lock"),
     ],
 )
 def test_foreign_folders_are_refused_and_untouched(tmp_path: Path, names: list[str], told: str):
@@ -79,13 +81,13 @@ def test_foreign_folders_are_refused_and_untouched(tmp_path: Path, names: list[s
 @pytest.mark.parametrize(
     "statement", ["CREATE TABLE sales (n INTEGER)", "CREATE VIEW sales AS SELECT 1 AS n"]
 )
-@pytest.mark.parametrize("beside", [[], ["lock"]])
-def test_databases_of_others_are_refused_and_untouched(tmp_path: Path, statement: str, beside: list[str]):
-    """A DuckDB file under the store's name that is none of ours stays as it is, an old lock beside it or not."""
+@pytest.mark.parametrize("lock", [None, "1\n", "not a lock of ours"])
+def test_databases_of_others_are_refused_and_untouched(tmp_path: Path, statement: str, lock: str | None):
+    """A DuckDB file under the store's name that is none of ours stays as it is, a lock beside it or not."""
     folder = tmp_path / "data"
     folder.mkdir()
-    for name in beside:
-        (folder / name).write_text("1\n")
+    if lock is not None:
+        (folder / "lock").write_text(lock)
     with duckdb.connect(str(folder / "nucleus.duckdb")) as store:
         store.execute(statement)
     before = tree(folder)["nucleus.duckdb"]
@@ -98,8 +100,56 @@ def test_databases_of_others_are_refused_and_untouched(tmp_path: Path, statement
         server.stop()
 
     assert tree(folder)["nucleus.duckdb"] == before
-    if not beside:
-        assert list(tree(folder)) == ["nucleus.duckdb"]
+    if lock != "1\n":
+        assert sorted(tree(folder)) == ([] if lock is None else ["lock"]) + ["nucleus.duckdb"]
+
+
+def test_what_is_no_database_is_refused_and_untouched(tmp_path: Path):
+    """With the store's name and something else's lock beside it."""
+    folder = tmp_path / "data"
+    put(folder, "lock", "nucleus.duckdb")
+
+    assert f"the store {folder / 'nucleus.duckdb'} cannot be opened" in refusal(folder)
+
+
+@pytest.mark.parametrize("store", [True, False])
+@pytest.mark.parametrize(
+    "content",
+    [b"12345", b"12345\n\n", b"12345\n9\n", bytes(6), bytes(64), b"12345\r\n", b"not a lock of ours"],
+)
+def test_a_damaged_lock_keeps_nobody_from_a_store(tmp_path: Path, content: bytes, store: bool):
+    """Half a name, two names or the zeros of a power cut: where a store of ours is, the lock is written anew."""
+    folder = tmp_path / "data"
+    if store:
+        with DataDir(folder) as made:
+            Database(made.database, memory_limit="500MB", spill=made.spool / "spill").close()
+    else:
+        folder.mkdir()
+    (folder / "lock").write_bytes(content)
+
+    if store:
+        for _ in range(2):
+            with DataDir(folder):
+                assert (folder / "lock").read_bytes() == b"%010d\n" % os.getpid()
+    else:
+        with pytest.raises(DataDirError, match="it holds lock"):
+            DataDir(folder)
+        assert (folder / "lock").read_bytes() == content
+
+
+@pytest.mark.parametrize("kind", ["folder", "link"])
+def test_a_lock_that_is_no_file_is_refused_beside_a_store_too(tmp_path: Path, kind: str):
+    """Through a link the name of the server would be written over whatever is there."""
+    folder, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
+    elsewhere.write_text("somebody's")
+    with DataDir(folder) as made:
+        Database(made.database, memory_limit="500MB", spill=made.spool / "spill").close()
+    (folder / "lock").unlink()
+    (folder / "lock").mkdir() if kind == "folder" else (folder / "lock").symlink_to(elsewhere)
+
+    with pytest.raises(DataDirError, match="it holds lock"):
+        DataDir(folder)
+    assert elsewhere.read_text() == "somebody's"
 
 
 @pytest.mark.parametrize(
