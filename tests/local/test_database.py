@@ -247,6 +247,49 @@ def test_a_log_that_does_not_fit_into_the_file_stays(full: Database, monkeypatch
     assert size(full) == 10_001
 
 
+def test_a_log_is_not_moved_without_twice_its_size_of_room(
+    db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """For want of room DuckDB would give the store up; one byte more, and the log is moved."""
+    log = tmp_path / "n.duckdb.wal"
+    free = -1
+    monkeypatch.setattr(database, "_LOG_LIMIT", 1000)
+    monkeypatch.setattr(
+        database.shutil,
+        "disk_usage",
+        lambda _: shutil._ntuple_diskusage(1, 0, 2 * log.stat().st_size + free),
+    )
+    with db.write() as cursor:
+        cursor.execute("CREATE TABLE big AS SELECT md5(x::VARCHAR) AS m FROM range(1000) t(x)")
+    kept = log.stat().st_size
+    assert kept > 1000
+
+    free = 0
+    with db.write() as cursor:
+        cursor.execute("INSERT INTO big VALUES ('x')")
+    assert not log.exists() or log.stat().st_size < kept
+
+
+def test_a_store_is_not_opened_twice(db: Database, monkeypatch: pytest.MonkeyPatch):
+    """After a fatal error it is opened anew once nobody holds a connection, and not before."""
+    opened: list[str] = []
+
+    def open_store(path: Path, **options: str) -> database.Cursor:
+        opened.append(path.name)
+        return opening.open_store(path, **options)
+
+    monkeypatch.setattr(database, "open_store", open_store)
+    monkeypatch.setattr(database, "_PATIENCE", 0.0)
+    with db.cursor():
+        db._fatal = duckdb.FatalException("No space left on device")
+        with pytest.raises(FullDiskError):
+            count(db)
+        assert opened == []
+
+    assert count(db) == 0
+    assert opened == ["n.duckdb"]
+
+
 def test_a_commit_stays_one_when_the_store_is_given_up_behind_it(
     full: Database, disk: SmallDisk, monkeypatch: pytest.MonkeyPatch
 ):

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import io
 import os
+import stat
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -103,6 +104,25 @@ def test_a_full_temporary_folder_is_named(monkeypatch: pytest.MonkeyPatch, caplo
         asyncio.run(read_form(Request(scope, send), 1000, field_limit=1000))
 
     assert "a disk is full, that of /small/tmp: " in caplog.text
+
+
+def test_bytes_are_on_disk_before_the_name_and_the_name_before_the_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The file is synced whole, then renamed, then the folder is synced."""
+    seen: list[tuple[str, int, bool]] = []
+    sync, path = os.fsync, tmp_path / "file"
+
+    def record(descriptor: int) -> None:
+        kind = "folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file"
+        seen.append((kind, os.fstat(descriptor).st_size if kind == "file" else 0, path.exists()))
+        sync(descriptor)
+
+    monkeypatch.setattr(durable.os, "fsync", record)
+    with written(path) as file:
+        file.write(b"x" * 100)
+
+    assert seen == [("file", 100, False), ("folder", 0, True)]
 
 
 def test_an_upload_is_its_owners_alone(tmp_path: Path):
