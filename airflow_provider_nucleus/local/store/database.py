@@ -69,7 +69,7 @@ class Database:
         with self._changed:
             if isinstance(error, duckdb.FatalException):
                 self._fatal = error
-            if reusable and self._fatal is None:
+            if reusable:
                 self._idle.put(cursor)
             else:
                 cursor.close()
