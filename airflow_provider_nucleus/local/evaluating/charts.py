@@ -50,6 +50,7 @@ def charts(loaded: Loaded, selection: Selection) -> dict[str, Any]:
     """Compute the body of a charts answer; an undefined number is null or left out, never 0 or -1."""
     rest = _POOL.submit(_rest, loaded, selection)
     if selection.ap is None:
+        tide = _POOL.submit(_attribution, loaded, selection)
         return {
             "mapSummary": dict.fromkeys((name for name, _ in _SUMMARY), None),
             "perClassAp": [],
@@ -57,12 +58,17 @@ def charts(loaded: Loaded, selection: Selection) -> dict[str, Any]:
             "prCurve": [],
             "apBySize": dict.fromkeys(("small", "medium", "large"), None),
             **rest.result(),
+            "tideAttribution": tide.result(),
         }
     masks = selection.ap
     curve = _POOL.submit(_curve, loaded, selection, masks)
+    # A match that is still to be made is waited for as late as possible.
+    early = _POOL.submit(_attribution, loaded, selection) if selection.matched is None else None
     walk = chosen_walk(loaded, masks)
     sizes = COCO_OPTIONS.areas
-    tables = list(_POOL.map(lambda size: ap_table(loaded, masks, walk, size=size), sizes))
+    computed = _POOL.map(lambda size: ap_table(loaded, masks, walk, size=size), sizes)
+    tide = early or _POOL.submit(_attribution, loaded, selection)
+    tables = list(computed)
     return {
         **_precision(loaded, tables[0]),
         "computedIouRanges": list(_THRESHOLDS),
@@ -71,6 +77,7 @@ def charts(loaded: Loaded, selection: Selection) -> dict[str, Any]:
             size.name: table.mean().value for size, table in zip(sizes[1:], tables[1:], strict=True)
         },
         **rest.result(),
+        "tideAttribution": tide.result(),
     }
 
 
@@ -147,7 +154,6 @@ def _rest(loaded: Loaded, selection: Selection) -> dict[str, Any]:
         if any(histogram)
         else [],
         "confusionMatrix": _confusion(loaded, selection),
-        "tideAttribution": _attribution(loaded, selection, kept),
     }
 
 
@@ -191,7 +197,8 @@ def _confusion(loaded: Loaded, selection: Selection) -> list[dict[str, Any]]:
     ]
 
 
-def _attribution(loaded: Loaded, selection: Selection, kept: BoolArray | None) -> dict[str, int]:
+def _attribution(loaded: Loaded, selection: Selection) -> dict[str, int]:
+    kept = counted_predictions(loaded, selection)
     found = asdict(attribution(loaded, selection, kept).counts(ground_truth=selection.ground_truth))
     found["truePositive"] = found.pop("true_positive")
     return found

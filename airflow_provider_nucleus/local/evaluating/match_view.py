@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -19,15 +20,23 @@ __all__ = ["MatchView"]
 
 
 class MatchView:
-    """The match of some of the predictions of a result, made when it is first looked at, and what follows from it."""
+    """The match of some of the predictions of a result, made when it is first looked at, and what follows from it.
+
+    Safe to share between threads: the match is made once, the rest may be computed twice.
+    """
 
     def __init__(self, make: Callable[[], Matches]) -> None:
         self._make = make
+        self._lock = threading.Lock()
+        self._made: Matches | None = None
 
-    @cached_property
+    @property
     def matches(self) -> Matches:
         """The match itself."""
-        return self._make()
+        with self._lock:
+            if self._made is None:
+                self._made = self._make()
+            return self._made
 
     @cached_property
     def partner(self) -> IntArray:
