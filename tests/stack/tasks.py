@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.operators.uploads import NucleusUploadAnnotationsOperator
@@ -18,7 +19,8 @@ class CrashingTrigger(NucleusJobTrigger):
     """Raises what nobody expects."""
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Crash."""
+        """Crash, after the worker has put the task away: Airflow may take a task that wakes up before that for one that died."""
+        await asyncio.sleep(2)
         raise RuntimeError("the trigger crashed")
         yield
 

@@ -273,4 +273,5 @@ def test_crashed_trigger_leaves_jobs_to_the_retry(stack: AirflowStack, world: Wo
     assert batch.stored() == ALL
     assert batch.settled() == ["Completed"] * 3
     assert len(world.proxy.requests(PUT)) == 3
-    assert "The trigger failed; job_" in run.log()
+    logged = run.log()
+    assert "The trigger failed; job_" in logged, logged
