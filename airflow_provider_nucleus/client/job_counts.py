@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.schema.jobs import JobStatus
     from airflow_provider_nucleus.schema.models import UploadAnswer
 
-__all__ = ["Counts", "answer_counts", "job_counts", "job_rows"]
+__all__ = ["RowCounts", "answer_counts", "job_counts", "job_rows"]
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class RowCounts:
     """What the server says it did with rows, and of how many it says nothing."""
 
     processed: int = 0
@@ -25,8 +25,8 @@ class Counts:
     errored: int = 0
     unaccounted: int = 0
 
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(
+    def __add__(self, other: RowCounts) -> RowCounts:
+        return RowCounts(
             self.processed + other.processed,
             self.ignored + other.ignored,
             self.errored + other.errored,
@@ -43,7 +43,7 @@ class _Part:
     errored: Sequence[str] = ("errored",)
     pending: Sequence[str] = ()
 
-    def counts(self, said: Mapping[str, Any]) -> Counts:
+    def counts(self, said: Mapping[str, Any]) -> RowCounts:
         """Read a part. One number that is no count makes the others worthless, but for those of refused rows."""
         processed, ignored, errored, pending = (
             [row_count(said.get(name)) for name in names]
@@ -51,8 +51,8 @@ class _Part:
         )
         refused = sum(number for number in errored if number is not None)
         if None in {*processed, *ignored, *errored, *pending}:
-            return Counts(errored=refused)
-        return Counts(_sum(processed), _sum(ignored), refused, _sum(pending))
+            return RowCounts(errored=refused)
+        return RowCounts(_sum(processed), _sum(ignored), refused, _sum(pending))
 
 
 _ROWS: Final = _Part(["processed"], ["ignored"], ["errored", "n_errors"])
@@ -76,14 +76,14 @@ _PARTS_OF: Final[Mapping[str, Sequence[str]]] = {
 """The parts that count the rows of each kind of upload."""
 
 
-def answer_counts(answer: UploadAnswer, kind: str) -> Counts:
+def answer_counts(answer: UploadAnswer, kind: str) -> RowCounts:
     """Read the counts that the answer of a request has of the rows of its kind; each of its errors is of a refused row."""
     if kind == "predictions":
-        return Counts(answer.predictions_processed, answer.predictions_ignored, len(answer.errors))
-    return Counts(answer.annotations_processed, answer.annotations_ignored, len(answer.errors))
+        return RowCounts(answer.predictions_processed, answer.predictions_ignored, len(answer.errors))
+    return RowCounts(answer.annotations_processed, answer.annotations_ignored, len(answer.errors))
 
 
-def job_counts(status: JobStatus, kind: str | None = None) -> Counts | None:
+def job_counts(status: JobStatus, kind: str | None = None) -> RowCounts | None:
     """Read the counts in a job's message; None when it has none.
 
     Of a job that takes in rows of one *kind* (annotations, predictions, items, scenes) only what is said of those counts. Images
@@ -92,7 +92,7 @@ def job_counts(status: JobStatus, kind: str | None = None) -> Counts | None:
     message = status.message if isinstance(status.message, dict) else {}
     names = _PARTS if kind is None else _PARTS_OF[kind]
     parts = [_PARTS[name].counts(message[name]) for name in names if isinstance(message.get(name), dict)]
-    return sum(parts, start=Counts()) if parts else None
+    return sum(parts, start=RowCounts()) if parts else None
 
 
 def job_rows(status: JobStatus) -> int | None:

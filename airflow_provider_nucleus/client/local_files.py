@@ -155,12 +155,12 @@ def _descriptor(root: str, names: Sequence[str]) -> int:
             folder = inner
         return os.open(names[-1], _FILE, dir_fd=folder)
     except OSError as error:
-        raise OSError(error.errno, _told(error), "/".join(names)) from None
+        raise OSError(error.errno, _problem(error), "/".join(names)) from None
     finally:
         os.close(folder)
 
 
-def _told(error: OSError) -> str:
+def _problem(error: OSError) -> str:
     """Say what is wrong; that of a link speaks of too many of them."""
     return (
         "It is a link that leads nowhere, or became one"

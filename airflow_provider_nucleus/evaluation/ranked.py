@@ -1,8 +1,8 @@
 """Matched predictions sorted once, so that any choice of rows gives curves without sorting or matching again.
 
 Two sources, two families of numbers that never share a name: :class:`RankedMatch` reads Nucleus matches (highest
-overlap first, among the predictions above each confidence), :class:`RankedCoco` the confidence-first matches of COCO. Both hand out
-:class:`~.average_precision.RankedRows` for the rows chosen by masks and for one size range.
+overlap first, among the predictions above each confidence), :class:`RankedCoco` the confidence-first matches of COCO. Both
+hand out :class:`~.average_precision.RankedRows` for the rows chosen by masks and for one size range.
 """
 
 from __future__ import annotations
@@ -62,8 +62,9 @@ class RankedMatch:
 
     Every point of a curve over confidence is about the predictions above it, and reads the match of those alone: a row is
     a true positive at the thresholds at which it leads to one more ground truth found (see :mod:`.gains`), so that the
-    true positives of the first rows are what a match of the first rows finds. *row* is the prediction's row number, by its place in the ranking, which is what *gains* name. A prediction that leads to ground truth of another, listed label is ranked under
-    that label, so that recall stays below 1. *silent* are those that have no confidence.
+    true positives of the first rows are what a match of the first rows finds. *row* is the prediction's row number, by its
+    place in the ranking, which is what *gains* name. A prediction that leads to ground truth of another, listed label is
+    ranked under that label, so that recall stays below 1. *silent* are those that have no confidence.
     """
 
     ground_truth: Columns

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 from airflow_provider_nucleus.local.durable import written
 from airflow_provider_nucleus.local.errors import NotFoundError
-from airflow_provider_nucleus.local.full_disk import full_disk_told
+from airflow_provider_nucleus.local.full_disk import full_disk_named
 from airflow_provider_nucleus.local.store import moments
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class BlobFiles:
         """Copy a stream to disk, durably, and return its token and size in bytes."""
         token = secrets.token_hex(20)
         path = self.path(token)
-        with full_disk_told(path.parent):
+        with full_disk_named(path.parent):
             path.parent.mkdir(exist_ok=True)
         with written(path) as file:
             while piece := source.read(_PIECE):

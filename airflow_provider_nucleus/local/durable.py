@@ -6,10 +6,11 @@ import errno
 import os
 import re
 import secrets
+import shutil
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
-from airflow_provider_nucleus.local.full_disk import full_disk_told
+from airflow_provider_nucleus.local.full_disk import full_disk_named
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -46,14 +47,14 @@ class DurableFile:
         """Bytes written so far."""
         self._path = path
         self._part = part_of(path)
-        with full_disk_told(self._path):
+        with full_disk_named(self._path):
             handle = os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         # Buffered: a short write is completed or raises, where a raw one returns a count.
         self._file = os.fdopen(handle, "wb")
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
         """Append bytes and return how many they are."""
-        with full_disk_told(self._path):
+        with full_disk_named(self._path):
             size = memoryview(data).nbytes
             self._file.write(data)
             self.size += size
@@ -61,7 +62,7 @@ class DurableFile:
 
     def finish(self) -> None:
         """Bring everything to disk; raises OSError if what is there is not what was written."""
-        with full_disk_told(self._path):
+        with full_disk_named(self._path):
             self._file.flush()
             os.fsync(self._file.fileno())
             found = os.fstat(self._file.fileno()).st_size
@@ -71,7 +72,7 @@ class DurableFile:
 
     def publish(self) -> None:
         """Give a finished file its name, in place of what had it before."""
-        with full_disk_told(self._path):
+        with full_disk_named(self._path):
             self._part.replace(self._path)
             sync_directory(self._path.parent)
 
@@ -94,12 +95,12 @@ class Former:
         self._kept = part_of(path)
         if not path.exists():
             return
-        with full_disk_told():
+        with full_disk_named(path):
             try:
                 self._kept.hardlink_to(path)
             except OSError:
-                # Not every file system has a second name for a file.
-                path.rename(self._kept)
+                # Not every file system has a second name for a file. A copy: under its name it survives a kill.
+                shutil.copyfile(path, self._kept)
 
     def restore(self) -> None:
         """Give the name back to what had it; if there was nothing, there is nothing again."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from pathlib import Path
 
-__all__ = ["full_disk_told"]
+__all__ = ["full_disk_named"]
 
 _LOG: Final = logging.getLogger(__name__)
 _CODES: Final = (errno.ENOSPC, errno.EDQUOT)
@@ -24,7 +24,7 @@ _TEXTS: Final = tuple(os.strerror(code) for code in _CODES)
 
 
 @contextmanager
-def full_disk_told(place: Path | Callable[[], str] | None = None) -> Generator[None]:
+def full_disk_named(place: Path | Callable[[], str] | None = None) -> Generator[None]:
     """Turn what the system or DuckDB raise in the block for want of room into :class:`FullDiskError`.
 
     *place* is what the block writes, on the disk that is full then, or who knows it.

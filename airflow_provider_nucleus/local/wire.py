@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from airflow_provider_nucleus.local.errors import ApiError, BadRequestError, TooLargeError
 from airflow_provider_nucleus.local.exact_json import dump_json
-from airflow_provider_nucleus.local.full_disk import full_disk_told
+from airflow_provider_nucleus.local.full_disk import full_disk_named
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -167,7 +167,7 @@ async def read_form(request: Request, limit: int, *, field_limit: int) -> Form:
         max_part_size=field_limit,
     )
     try:
-        with full_disk_told(tempfile.gettempdir):
+        with full_disk_named(tempfile.gettempdir):
             data = await parser.parse()
     except MultiPartException as error:
         raise BadRequestError(f"The multipart body cannot be read: {error.message}") from error

@@ -50,8 +50,8 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
     on it); with `model_run_id` those of that run; with `model_id` alone the model's run-free predictions, which
     `copy_from_run` fills first from a run (boxes, polygons and cuboids only).
 
-    Returns ``not_copied`` (predictions of the run that `copy_from_run` had to leave out, null when nothing was copied), mAP at 0.50, 0.75 and 0.50:0.95 and by size (COCO's; null with the reason in ``undefined``), counts (TP, FP, FN) at
-    `iou_threshold`, kinds of errors by the rules of TIDE, and AP per label. Labels beyond what an XCom should hold are left
+    Returns ``not_copied`` (predictions of the run that `copy_from_run` had to leave out, null when nothing was copied), mAP at
+    0.50, 0.75 and 0.50:0.95 and by size (COCO's; null with the reason in ``undefined``), counts (TP, FP, FN) at `iou_threshold`, kinds of errors by the rules of TIDE, and AP per label. Labels beyond what an XCom should hold are left
     out, highest AP first; `report` has them all. An evaluation that fails or is cancelled fails the task with the server's
     reason.
 

@@ -279,7 +279,7 @@ def test_a_store_is_not_opened_twice(db: Database, monkeypatch: pytest.MonkeyPat
         return opening.open_store(path, **options)
 
     monkeypatch.setattr(database, "open_store", open_store)
-    monkeypatch.setattr(database, "_PATIENCE", 0.0)
+    monkeypatch.setattr(database, "_REOPEN_SECONDS", 0.0)
     with db.cursor():
         db._fatal = duckdb.FatalException("No space left on device")
         with pytest.raises(FullDiskError):
@@ -331,7 +331,7 @@ def test_who_holds_a_connection_of_a_store_that_was_given_up_keeps_it_closed(
     full: Database, monkeypatch: pytest.MonkeyPatch
 ):
     """Two instances of one file would not know each other: newcomers are refused until the last has gone."""
-    monkeypatch.setattr(database, "_PATIENCE", 0.0)
+    monkeypatch.setattr(database, "_REOPEN_SECONDS", 0.0)
     with full.session():
         for _ in range(2):
             with pytest.raises(FullDiskError):

@@ -130,7 +130,7 @@ def decide(
     if repeat:
         return Submit(f"{_names(remote, _REPEATABLE)} did not end well", resend=repeat)
     if record.flawed:
-        return Submit("rows were refused or not accounted for, and the attempt that heard why is gone")
+        return Submit("rows were refused or not accounted for, and the attempt with the reasons is gone")
     if not record.all_sent:
         return Submit("an earlier attempt stopped before everything was sent")
     if running:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
 from airflow_provider_nucleus.client.calls.items import MAX_FILES_PER_REQUEST
 from airflow_provider_nucleus.client.calls.jobs import job_errors, job_status
 from airflow_provider_nucleus.client.content import FileContent
-from airflow_provider_nucleus.client.job_counts import Counts, answer_counts
+from airflow_provider_nucleus.client.job_counts import RowCounts, answer_counts
 from airflow_provider_nucleus.client.stalled import StalledJobs
 from airflow_provider_nucleus.client.uploads.ledger import OpenChunk, Record
 from airflow_provider_nucleus.client.uploads.outcomes import Refusals, accounted, bad_end, settle
@@ -157,7 +157,7 @@ class Delivery:
         self._save()
 
     def _by_requests(self, chunk: Chunk, pieces: Iterator[_Piece]) -> None:
-        counts, sent = Counts(), 0
+        counts, sent = RowCounts(), 0
         for piece, answer in self._sender.run(pieces):
             counts += self._outcome(answer, piece)
             sent += len(piece.lines)
@@ -178,7 +178,7 @@ class Delivery:
             return replace(call, parse=lambda answer: self._started(call.parse(answer)))
         return local_masks_call(self._target, self._options, piece.lines, files=self._files)
 
-    def _outcome(self, answer: UploadAnswer | Job, piece: _Piece) -> Counts:
+    def _outcome(self, answer: UploadAnswer | Job, piece: _Piece) -> RowCounts:
         if isinstance(answer, Job):
             return self._images_outcome(answer, piece)
         self._refusals.add(answer.errors)
@@ -192,7 +192,7 @@ class Delivery:
         self._image_jobs.add(job.job_id)
         return job
 
-    def _images_outcome(self, job: Job, piece: _Piece) -> Counts:
+    def _images_outcome(self, job: Job, piece: _Piece) -> RowCounts:
         """Wait for the job that takes in at most ten images; there is one per request."""
         status = self._ended(job.job_id, len(piece.lines))
         self._image_jobs.discard(job.job_id)

@@ -112,8 +112,8 @@ class Record:
 
     `destination` says where the rows went; whatever else is recorded is true of that place alone.
     `accepted` concatenates the digests of the chunks the server took whole; their outcomes are in `taken`, in the same order.
-    `flawed` are those with rows that it refused or does not account for, and `refused` some of the reasons. `open` are those under way. `input`
-    is what reading it gave (rows, rejected, duplicates, quarantine, first reasons). `summary` is set once all is done.
+    `flawed` are those with rows that it refused or does not account for, and `refused` some of the reasons. `open` are those
+    under way. `input` is what reading it gave (rows, rejected, duplicates, quarantine, first reasons). `summary` is set once all is done.
     """
 
     generation: int = 0

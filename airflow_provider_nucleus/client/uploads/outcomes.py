@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_nucleus.client.job_counts import Counts, job_counts
+from airflow_provider_nucleus.client.job_counts import RowCounts, job_counts
 from airflow_provider_nucleus.exceptions import NucleusValidationError
 from airflow_provider_nucleus.schema.batches import batches_of
 from airflow_provider_nucleus.schema.jobs import JobState, JobStatus, RowError
@@ -138,14 +138,14 @@ def settle(
     log: logging.Logger,
     *,
     kind: str,
-) -> Counts:
+) -> RowCounts:
     """Return what a job that ended did with its rows, which are of one *kind*, and note what it refused or says nothing about.
 
     `errors` asks for the job's row errors, which a job that counts every row as stored has none of. A message without counts,
     which the contract's uploads always have, accounts for no row but those that an error is about. A job that did not succeed
     refused at least one thing, whatever its counts say.
     """
-    found = job_counts(status, kind) or Counts()
+    found = job_counts(status, kind) or RowCounts()
     left = rows - found.processed - found.ignored
     succeeded = status.state is JobState.SUCCEEDED
     texts = [] if succeeded and not found.errored and left <= 0 else errors()
@@ -158,10 +158,11 @@ def settle(
     return counts if succeeded or counts.errored else replace(counts, errored=len(texts))
 
 
-def accounted(counts: Counts, rows: int, what: str, refusals: Refusals, log: logging.Logger) -> Counts:
+def accounted(counts: RowCounts, rows: int, what: str, refusals: Refusals, log: logging.Logger) -> RowCounts:
     """Return counts with the rows of *what* that they leave out, and note that: nobody knows whether those are stored.
 
-    Those it calls pending are left out as well. Counts of more rows than were sent are only told: each row is in them, and which of them is there twice nobody can say.
+    Those it calls pending are left out as well. Counts of more rows than were sent are only logged: each row is in them, and
+    which of them is there twice nobody can say.
     """
     known = counts.processed + counts.ignored + counts.errored
     if pending := min(counts.unaccounted, rows):
@@ -174,8 +175,9 @@ def accounted(counts: Counts, rows: int, what: str, refusals: Refusals, log: log
         )
     if known >= rows:
         return counts
+    under_way = f" and calls {pending:,} pending" if pending else ""
     refusals.add([
-        f"{_UNACCOUNTED}{rows - known:,} of the {rows:,} rows of {what}; it counts {known:,}{f' and calls {pending:,} pending' if pending else ''}"
+        f"{_UNACCOUNTED}{rows - known:,} of the {rows:,} rows of {what}; it counts {known:,}{under_way}"
     ])
     return replace(counts, unaccounted=rows - known)
 

@@ -123,7 +123,7 @@ def _empty(work: WorkDir) -> None:
                 f"{work.nucleus} is not what a demonstration has made, and would be deleted: {error} Move it away, or name another "
                 "folder with --work-dir (`make demo DEMO_DIR=...`)."
             ) from error
-    for name in _kept(work):
+    for name in _others(work):
         raise DemoError(
             f"{work.root / name} is nothing that a demonstration has made, and would be deleted with its last results. Move it away, "
             "or name another folder with --work-dir (`make demo DEMO_DIR=...`); nothing was deleted."
@@ -136,7 +136,7 @@ def _empty(work: WorkDir) -> None:
         folder.mkdir()
 
 
-def _kept(work: WorkDir) -> Iterator[str]:
+def _others(work: WorkDir) -> Iterator[str]:
     """Return what lies in the folders to be emptied and is of somebody else, relative to the work folder."""
     for name in ("nucleus", *_MADE):
         if (work.root / name).is_symlink():

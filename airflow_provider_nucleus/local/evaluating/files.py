@@ -1,8 +1,8 @@
 """Results of evaluations as files: a folder of typed columns per evaluation, mapped into memory when read.
 
 A folder appears all at once (written beside, then renamed), never changes, and its name is never used again: the row of
-the evaluation says which one is its own, so that an older store that is put back takes none for another. Everything that is one number per object
-is a ``.npy`` file; ``about.json`` has the vocabularies, the provenance and whatever else is small.
+the evaluation says which one is its own, so that an older store that is put back takes none for another. Everything that
+is one number per object is a ``.npy`` file; ``about.json`` has the vocabularies, the provenance and whatever else is small.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 import orjson
 
 from airflow_provider_nucleus.local.durable import part_of, sync_directory, written
-from airflow_provider_nucleus.local.full_disk import full_disk_told
+from airflow_provider_nucleus.local.full_disk import full_disk_named
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +40,7 @@ class ResultFiles:
         """Write a result durably and return the name of its folder; nothing is left of one that cannot be written."""
         name = f"{evaluation_id}.{secrets.token_hex(4)}"
         beside = part_of(self.root / name)
-        with full_disk_told():
+        with full_disk_named(self.root):
             self.root.mkdir(exist_ok=True)
             try:
                 beside.mkdir()

@@ -67,10 +67,16 @@ def ranking(
 
     Raises :class:`ConflictError` when that of an evaluation is not known.
     """
-    if asked.metric in _COUNTED and asked.confidence is not None:
-        _require_known(evaluations, lambda entry: _is_there(load, entry))
-    scored = [(_score(evaluation, asked, load), evaluation) for evaluation in evaluations]
-    known = [(score, evaluation) for score, evaluation in scored if score is not None]
+    known: list[tuple[float, Evaluation]] = []
+    unread: list[Evaluation] = []
+    for evaluation in evaluations:
+        try:
+            score = _score(evaluation, asked, load)
+        except FileNotFoundError:
+            unread.append(evaluation)
+        else:
+            known += [] if score is None else [(score, evaluation)]
+    _require_all_read(evaluations, unread)
     ordered = _best_first(known, asked.collapse)
     return [
         {**names(evaluation), "score": score, "rank": rank} for rank, score, evaluation in _ranks(ordered)
@@ -82,8 +88,11 @@ def f1_curves(evaluations: Sequence[Evaluation], *, top: int) -> list[dict[str, 
 
     Raises :class:`ConflictError` when the curve of an evaluation is not known.
     """
-    _require_known(evaluations, lambda entry: "f1_curve" in _summary(entry))
-    curves = {entry.number: _summary(entry)["f1_curve"] for entry in evaluations}
+    summaries = {entry.number: _summary(entry) for entry in evaluations}
+    _require_all_read(
+        evaluations, [entry for entry in evaluations if "f1_curve" not in summaries[entry.number]]
+    )
+    curves = {number: summary["f1_curve"] for number, summary in summaries.items()}
     known = [
         (float(curves[entry.number]["best"]), entry)
         for entry in evaluations
@@ -104,25 +113,16 @@ def f1_curves(evaluations: Sequence[Evaluation], *, top: int) -> list[dict[str, 
     ]
 
 
-def _require_known(evaluations: Sequence[Evaluation], known: Callable[[Evaluation], bool]) -> None:
+def _require_all_read(evaluations: Sequence[Evaluation], unread: Sequence[Evaluation]) -> None:
     """Raise :class:`ConflictError` rather than rank some of the evaluations as if they were all."""
-    unknown = [entry.id for entry in evaluations if not known(entry)]
-    if not unknown:
+    if not unread:
         return
-    more = f" and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else ""
+    more = f" and {len(unread) - _NAMED} more" if len(unread) > _NAMED else ""
     raise ConflictError(
-        f"{len(unknown)} of the {len(evaluations)} evaluations to rank cannot be: their results are not in the data "
-        f"directory, or were written by an older version ({', '.join(unknown[:_NAMED])}{more}). Evaluate them again, "
-        "delete them, or name the models to rank (model_ids)."
+        f"{len(unread)} of the {len(evaluations)} evaluations to rank cannot be: their results are not in the data "
+        f"directory, or were written by an older version ({', '.join(entry.id for entry in unread[:_NAMED])}{more}). "
+        "Evaluate them again, delete them, or name the models to rank (model_ids)."
     )
-
-
-def _is_there(load: Callable[[Evaluation], Loaded], evaluation: Evaluation) -> bool:
-    try:
-        load(evaluation)
-    except FileNotFoundError:
-        return False
-    return True
 
 
 def _summary(evaluation: Evaluation) -> dict[str, Any]:

@@ -115,7 +115,7 @@ class JobPool:
 
     def _wait(self, job_id: str, alarm: threading.Event, pause: float) -> None:
         self._waiting.add(job_id)
-        # Whoever stops the pool says so before it rings.
+        # Stopping is noted before the alarm is set.
         if not self._stopping.is_set():
             alarm.wait(pause)
         self._waiting.discard(job_id)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import duckdb
 
 from airflow_provider_nucleus.local.errors import DataDirError
-from airflow_provider_nucleus.local.full_disk import full_disk_told
+from airflow_provider_nucleus.local.full_disk import full_disk_named
 from airflow_provider_nucleus.local.store.opening import open_store
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ __all__ = ["Cursor", "Database", "count_of", "one", "rows"]
 Cursor = duckdb.DuckDBPyConnection
 _LOG: Final = logging.getLogger(__name__)
 _LOG_LIMIT: Final = 64 * 1024 * 1024
-_PATIENCE: Final = 5.0
-"""Seconds a newcomer waits for those who still hold connections to a store that DuckDB has given up."""
+_REOPEN_SECONDS: Final = 5.0
+"""Longest wait, in seconds, until nothing holds a connection any more to a store that DuckDB has given up."""
 
 
 class Database:
@@ -79,7 +79,7 @@ class Database:
     def _reopen(self, fatal: duckdb.FatalException) -> None:
         """Open the store that DuckDB has given up anew; every committed row is there, in the file or in its log."""
         # As long as one connection is open DuckDB hands out the old, refusing instance.
-        if not self._changed.wait_for(lambda: self._lent == 0 or self._fatal is None, _PATIENCE):
+        if not self._changed.wait_for(lambda: self._lent == 0 or self._fatal is None, _REOPEN_SECONDS):
             raise fatal
         if self._fatal is None:
             return
@@ -100,7 +100,7 @@ class Database:
     @contextmanager
     def cursor(self) -> Generator[Cursor]:
         """Lend a connection of its own, outside any transaction."""
-        with full_disk_told(self._path):
+        with full_disk_named(self._path):
             cursor = self._borrow(fresh=False)
             try:
                 yield cursor
@@ -112,7 +112,7 @@ class Database:
     @contextmanager
     def session(self) -> Generator[Cursor]:
         """Lend a connection whose temporary tables are gone afterwards, outside any transaction."""
-        with full_disk_told(self._path):
+        with full_disk_named(self._path):
             cursor = self._borrow(fresh=True)
             try:
                 yield cursor

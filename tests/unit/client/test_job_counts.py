@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_nucleus.client.job_counts import Counts, answer_counts, job_counts, job_rows
+from airflow_provider_nucleus.client.job_counts import RowCounts, answer_counts, job_counts, job_rows
 from airflow_provider_nucleus.schema.jobs import JobStatus
 from airflow_provider_nucleus.schema.models import UploadAnswer
 
@@ -63,7 +63,7 @@ def test_counts_are_read_wherever_they_are(message: Any, expected: tuple[int, ..
     """Parts are added; what is no number makes its part worthless, and no part is no count."""
     status = JobStatus(status="Completed", message=message)
 
-    assert job_counts(status) == (None if expected is None else Counts(*expected))
+    assert job_counts(status) == (None if expected is None else RowCounts(*expected))
     assert job_rows(status) == rows
 
 
@@ -96,7 +96,7 @@ def test_parts_of_other_kinds_count_no_rows(kind: str, part: dict[str, Any]):
     }[kind]
     message = {name: value for name, value in others.items() if name not in own} | part
 
-    assert job_counts(JobStatus(status="Completed", message=message), kind) == Counts(3)
+    assert job_counts(JobStatus(status="Completed", message=message), kind) == RowCounts(3)
 
 
 @pytest.mark.parametrize(
@@ -117,5 +117,5 @@ def test_answers_are_read_by_the_same_rule(said: dict[str, Any], counts: tuple[i
     names = {"annotations": "predictions", "predictions": "annotations"}
     other = {f"{names[key.split('_')[0]]}_{key.split('_')[1]}": value for key, value in said.items()}
 
-    assert answer_counts(UploadAnswer.from_wire(said), "annotations") == Counts(*counts)
-    assert answer_counts(UploadAnswer.from_wire(other), "predictions") == Counts(*counts)
+    assert answer_counts(UploadAnswer.from_wire(said), "annotations") == RowCounts(*counts)
+    assert answer_counts(UploadAnswer.from_wire(other), "predictions") == RowCounts(*counts)
