@@ -8,6 +8,7 @@ import pytest
 
 from airflow_provider_nucleus.hooks.nucleus import NucleusHook
 from tests.airflow.harness import connection_json
+from tests.faults import FaultyNucleus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,3 +21,12 @@ def hook(nucleus: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[NucleusHook]
     monkeypatch.setenv("AIRFLOW_CONN_NUCLEUS_DEFAULT", connection)
     with NucleusHook() as made:
         yield made
+
+
+@pytest.fixture
+def proxy(nucleus: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyNucleus]:
+    """A proxy before the embedded Nucleus, as the connection that tasks use."""
+    with FaultyNucleus(lambda: nucleus.base_url) as running:
+        connection = connection_json(endpoint=running.url, api_key=nucleus.api_key)
+        monkeypatch.setenv("AIRFLOW_CONN_NUCLEUS_DEFAULT", connection)
+        yield running

@@ -78,3 +78,13 @@ def cancelling(
 
     monkeypatch.setattr("airflow_provider_nucleus.operators.waiting.cancel_all", cancel_all)
     return asked
+
+
+def run(task, **surroundings):
+    """Execute a task once, without deferral."""
+    return task.execute(context(task, **surroundings))
+
+
+def losing(lines):
+    """Let files lose their last lines on the way."""
+    return lambda body: b"".join(body.splitlines(keepends=True)[:-lines])
