@@ -17,6 +17,7 @@ from airflow_provider_nucleus.local.store.opening import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 __all__ = ["Cursor", "Database", "count_of", "one", "rows"]
@@ -98,28 +99,23 @@ class Database:
         self._root.close()
 
     @contextmanager
-    def cursor(self) -> Generator[Cursor]:
-        """Lend a connection of its own, outside any transaction."""
+    def _lend(self, *, fresh: bool) -> Generator[Cursor]:
         with full_disk_named(self._path):
-            cursor = self._borrow(fresh=False)
+            cursor = self._borrow(fresh=fresh)
             try:
                 yield cursor
             except BaseException as error:
                 self._give_back(cursor, reusable=False, error=error)
                 raise
-            self._give_back(cursor, reusable=True)
+            self._give_back(cursor, reusable=not fresh)
 
-    @contextmanager
-    def session(self) -> Generator[Cursor]:
+    def cursor(self) -> AbstractContextManager[Cursor]:
+        """Lend a connection of its own, outside any transaction."""
+        return self._lend(fresh=False)
+
+    def session(self) -> AbstractContextManager[Cursor]:
         """Lend a connection whose temporary tables are gone afterwards, outside any transaction."""
-        with full_disk_named(self._path):
-            cursor = self._borrow(fresh=True)
-            try:
-                yield cursor
-            except BaseException as error:
-                self._give_back(cursor, reusable=False, error=error)
-                raise
-            self._give_back(cursor, reusable=False)
+        return self._lend(fresh=True)
 
     @contextmanager
     def read(self) -> Generator[Cursor]:
