@@ -23,10 +23,10 @@ from pathlib import Path
 import engine_data
 import numpy as np
 
-from airflow_provider_nucleus.evaluation.coco import coco_result
-from airflow_provider_nucleus.evaluation.columns import Columns, columns
+from airflow_provider_nucleus.evaluation.matching.partition import Plan, map_parts, merge
 from airflow_provider_nucleus.evaluation.overlap.boxes import Boxes
-from airflow_provider_nucleus.evaluation.partition import Plan, map_parts, merge
+from airflow_provider_nucleus.evaluation.readers.coco import coco_result
+from airflow_provider_nucleus.evaluation.sides.columns import Columns, columns
 
 HERE = Path(__file__).resolve().parent
 IMAGES = 5_000

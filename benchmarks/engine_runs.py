@@ -42,8 +42,8 @@ class Clock:
 def our_columns(folder, clock):
     import numpy as np
 
-    from airflow_provider_nucleus.evaluation.columns import columns
     from airflow_provider_nucleus.evaluation.overlap.boxes import Boxes
+    from airflow_provider_nucleus.evaluation.sides.columns import columns
 
     with np.load(folder / "columns.npz") as data:
         truth = columns(
@@ -61,7 +61,7 @@ def our_columns(folder, clock):
 
 @run
 def ours_coco(folder, clock):
-    from airflow_provider_nucleus.evaluation.coco import evaluate_coco
+    from airflow_provider_nucleus.evaluation.readers.coco import evaluate_coco
 
     truth, predictions = our_columns(folder, clock)
     result = evaluate_coco(truth, predictions, labels=80).numbers
@@ -72,8 +72,8 @@ def ours_coco(folder, clock):
 @run
 def ours_coco_parts(folder, clock):
     """Two threads over partitions of 100,000 rows."""
-    from airflow_provider_nucleus.evaluation.coco import coco_result
-    from airflow_provider_nucleus.evaluation.partition import Plan, map_parts, merge, split
+    from airflow_provider_nucleus.evaluation.matching.partition import Plan, map_parts, merge, split
+    from airflow_provider_nucleus.evaluation.readers.coco import coco_result
 
     truth, predictions = our_columns(folder, clock)
     merged = merge(map_parts(split(truth, predictions), plan=Plan(80, rule=None), workers=2))
@@ -85,14 +85,14 @@ def ours_coco_parts(folder, clock):
 @run
 def ours_charts(folder, clock):
     """The Nucleus match and every chart: AP by class and size, curves, confusion, TIDE counts, histogram, totals."""
-    from airflow_provider_nucleus.evaluation.attribution import attribute_match
-    from airflow_provider_nucleus.evaluation.confusion import confusion
-    from airflow_provider_nucleus.evaluation.counts import counts_at, true_positives
-    from airflow_provider_nucleus.evaluation.curves import precision_recall_curves
-    from airflow_provider_nucleus.evaluation.histograms import score_histogram
-    from airflow_provider_nucleus.evaluation.matching import match
-    from airflow_provider_nucleus.evaluation.mean_precision import precision_by_size, precisions
-    from airflow_provider_nucleus.evaluation.ranked import rank_match
+    from airflow_provider_nucleus.evaluation.matching.counts import counts_at, true_positives
+    from airflow_provider_nucleus.evaluation.matching.nucleus import match
+    from airflow_provider_nucleus.evaluation.readers.attribution import attribute_match
+    from airflow_provider_nucleus.evaluation.readers.confusion import confusion
+    from airflow_provider_nucleus.evaluation.readers.curves import precision_recall_curves
+    from airflow_provider_nucleus.evaluation.readers.histograms import score_histogram
+    from airflow_provider_nucleus.evaluation.readers.mean_precision import precision_by_size, precisions
+    from airflow_provider_nucleus.evaluation.readers.ranked import rank_match
 
     truth, predictions = our_columns(folder, clock)
     matches = match(truth, predictions)
@@ -111,7 +111,7 @@ def ours_charts(folder, clock):
 
 @run
 def ours_tide(folder, clock):
-    from airflow_provider_nucleus.evaluation.tide import tide
+    from airflow_provider_nucleus.evaluation.readers.tide import tide
 
     truth, predictions = our_columns(folder, clock)
     result = tide(truth, predictions)
@@ -265,10 +265,10 @@ def ours_polygons(_, clock):
     """Exact IoU of all pairs of an image, then the Nucleus match."""
     import engine_shapes
 
-    from airflow_provider_nucleus.evaluation.columns import columns
-    from airflow_provider_nucleus.evaluation.labels import LabelRule
-    from airflow_provider_nucleus.evaluation.matching import match
+    from airflow_provider_nucleus.evaluation.matching.nucleus import match
     from airflow_provider_nucleus.evaluation.overlap.rings import polygons_from_rings
+    from airflow_provider_nucleus.evaluation.sides.columns import columns
+    from airflow_provider_nucleus.evaluation.sides.labels import LabelRule
 
     truth, predictions = engine_shapes.polygons()
     clock.phase("load")
@@ -367,9 +367,9 @@ def ours_cuboids(_, clock):
     import engine_shapes
     import numpy as np
 
-    from airflow_provider_nucleus.evaluation.columns import columns
-    from airflow_provider_nucleus.evaluation.matching import match
+    from airflow_provider_nucleus.evaluation.matching.nucleus import match
     from airflow_provider_nucleus.evaluation.overlap.cuboids import Cuboids
+    from airflow_provider_nucleus.evaluation.sides.columns import columns
 
     (frame, truth), (other_frame, guesses, score) = engine_shapes.cuboids()
     clock.phase("load")

@@ -44,7 +44,7 @@ def make_rows(folder: Path, count: int) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from airflow_provider_nucleus.client.uploads.encoding import Encoder
+    from airflow_provider_nucleus.client.uploads.check.encoding import Encoder
 
     rng = random.Random(7)
     encoder = Encoder("predictions")
@@ -185,7 +185,7 @@ def bare(
 
 def wait(nucleus, job_id: str) -> int:
     from airflow_provider_nucleus.client.calls.jobs import job_status
-    from airflow_provider_nucleus.client.uploads.outcomes import job_counts
+    from airflow_provider_nucleus.client.uploads.send.outcomes import job_counts
 
     while not (status := nucleus.send(job_status(job_id))).state.terminal:
         time.sleep(POLL)
@@ -204,7 +204,7 @@ def worker(arguments: list[str]) -> None:
     if mode == "async":
         needed += [
             "airflow_provider_nucleus.client.calls.jobs",
-            "airflow_provider_nucleus.client.uploads.outcomes",
+            "airflow_provider_nucleus.client.uploads.send.outcomes",
         ]
     if path.endswith(".parquet"):
         needed.append("pyarrow.parquet")

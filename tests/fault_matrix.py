@@ -219,8 +219,8 @@ class Laboratory:
         with (
             mock.patch.dict(os.environ, AIRFLOW_CONN_NUCLEUS_DEFAULT=connection),
             mock.patch("airflow_provider_nucleus.hooks.nucleus.NucleusClient", client),
-            mock.patch("airflow_provider_nucleus.triggers.rest.MAX_BACK_OFF", 0.01),
-            mock.patch("airflow_provider_nucleus.client.uploads.delivery.LINES_PER_REQUEST", CHUNK // 2),
+            mock.patch("airflow_provider_nucleus.triggers.backoff.MAX_BACK_OFF", 0.01),
+            mock.patch("airflow_provider_nucleus.client.uploads.send.delivery.LINES_PER_REQUEST", CHUNK // 2),
         ):
             yield
 

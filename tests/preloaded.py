@@ -125,7 +125,7 @@ def _alive(pid: int) -> bool:
 
 def _serve(request: dict[str, Any]) -> None:
     """Become the server; never returns."""
-    from airflow_provider_nucleus.local.cli import main
+    from airflow_provider_nucleus.cli.main import main
 
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()

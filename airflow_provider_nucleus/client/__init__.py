@@ -24,8 +24,8 @@ from airflow_provider_nucleus.client.jobs import (
 )
 from airflow_provider_nucleus.client.paging import Page
 from airflow_provider_nucleus.client.retry import NO_RETRY, RetryPolicy
+from airflow_provider_nucleus.client.server_identity import check_target, describe_target
 from airflow_provider_nucleus.client.sync import NucleusClient
-from airflow_provider_nucleus.client.target import check_target, describe_target
 
 __all__ = [
     "CLOUD_ENDPOINT",

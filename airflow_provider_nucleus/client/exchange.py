@@ -15,7 +15,7 @@ from airflow_provider_nucleus import __version__
 from airflow_provider_nucleus.client.address import Address
 from airflow_provider_nucleus.client.call import Call, Refused
 from airflow_provider_nucleus.client.content import BytesContent, Content, json_bytes
-from airflow_provider_nucleus.client.failures import (
+from airflow_provider_nucleus.client.error_mapping import (
     answer_error,
     api_error,
     connection_error,

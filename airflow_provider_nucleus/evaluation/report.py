@@ -10,23 +10,33 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus import __version__
-from airflow_provider_nucleus.evaluation.average_precision import COCO_RECALLS
-from airflow_provider_nucleus.evaluation.coco import CocoResult, coco_result
-from airflow_provider_nucleus.evaluation.coco_match import BOX_OPTIONS, KEYPOINT_OPTIONS, CocoOptions
-from airflow_provider_nucleus.evaluation.cocojson import (
+from airflow_provider_nucleus.evaluation.coco_files.json import (
     CocoResults,
     CocoTruth,
     IouType,
     read_results,
     read_truth,
 )
-from airflow_provider_nucleus.evaluation.partition import Plan, by_image, map_parts, merge, split
+from airflow_provider_nucleus.evaluation.matching.coco import (
+    BOX_OPTIONS,
+    KEYPOINT_OPTIONS,
+    CocoOptions,
+)
+from airflow_provider_nucleus.evaluation.matching.partition import (
+    Plan,
+    by_image,
+    map_parts,
+    merge,
+    split,
+)
+from airflow_provider_nucleus.evaluation.readers.average_precision import COCO_RECALLS
+from airflow_provider_nucleus.evaluation.readers.coco import CocoResult, coco_result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from airflow_provider_nucleus.evaluation.counts import Counts, LabelCounts
+    from airflow_provider_nucleus.evaluation.matching.counts import Counts, LabelCounts
     from airflow_provider_nucleus.evaluation.metric import Metric
 
 ENGINE = f"airflow-provider-nucleus {__version__}"

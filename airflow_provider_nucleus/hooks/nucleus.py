@@ -14,8 +14,8 @@ from airflow.providers.common.compat.connection import get_async_connection, get
 from airflow.providers.common.compat.sdk import mask_secret
 
 from airflow_provider_nucleus.client.aio import AsyncNucleusClient
+from airflow_provider_nucleus.client.server_identity import check_target
 from airflow_provider_nucleus.client.sync import NucleusClient
-from airflow_provider_nucleus.client.target import check_target
 from airflow_provider_nucleus.exceptions import NucleusError
 from airflow_provider_nucleus.hooks.connection import connection_hint, parse_connection
 from airflow_provider_nucleus.hooks.connection_form import (

@@ -6,10 +6,10 @@ import secrets
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
-from airflow_provider_nucleus.local.durable import written
+from airflow_provider_nucleus.local.disk.durable import written
+from airflow_provider_nucleus.local.disk.full_disk import full_disk_named
 from airflow_provider_nucleus.local.errors import NotFoundError
-from airflow_provider_nucleus.local.full_disk import full_disk_named
-from airflow_provider_nucleus.local.store import moments
+from airflow_provider_nucleus.local.store import timestamps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -75,7 +75,7 @@ class BlobFiles:
 
 def record_blobs(cursor: Cursor, blobs: Iterable[Kept]) -> None:
     """Record kept blobs so that they can be served."""
-    moment = moments.now()
+    moment = timestamps.now()
     for blob in blobs:
         cursor.execute(
             "INSERT INTO blobs VALUES (?, ?, ?, ?)", [blob.token, blob.content_type, blob.size, moment]

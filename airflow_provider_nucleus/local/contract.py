@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from airflow_provider_nucleus.local.routes.registry import template_pattern
+from airflow_provider_nucleus.local.routes.routing import template_pattern
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.routes.registry import Route, RouteTable
+    from airflow_provider_nucleus.local.routes.routing import Route, RouteTable
 
 __all__ = ["ContractRoute", "contract_route", "contract_routes", "coverage_page"]
 

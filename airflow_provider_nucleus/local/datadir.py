@@ -7,8 +7,8 @@ import os
 import secrets
 from typing import TYPE_CHECKING, Self
 
-from airflow_provider_nucleus.local.belongings import STORE, check_folder
-from airflow_provider_nucleus.local.durable import written
+from airflow_provider_nucleus.local.disk.belongings import STORE, check_folder
+from airflow_provider_nucleus.local.disk.durable import written
 from airflow_provider_nucleus.local.errors import DataDirBusyError, DataDirError, FullDiskError
 
 if TYPE_CHECKING:

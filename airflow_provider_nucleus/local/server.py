@@ -16,7 +16,6 @@ from starlette.responses import Response
 from starlette.routing import Mount
 
 from airflow_provider_nucleus.dot_ids import DOT_IDS
-from airflow_provider_nucleus.local.auth import check_key, check_site
 from airflow_provider_nucleus.local.contract import contract_route
 from airflow_provider_nucleus.local.datadir import DataDir
 from airflow_provider_nucleus.local.errors import (
@@ -25,12 +24,8 @@ from airflow_provider_nucleus.local.errors import (
     MethodNotAllowedError,
     NotImplementedRoute,
 )
-from airflow_provider_nucleus.local.pages.app import PagesApp
-from airflow_provider_nucleus.local.routes.collection import all_routes
-from airflow_provider_nucleus.local.routes.own_evaluations import OWN_PREFIX
-from airflow_provider_nucleus.local.routes.own_evaluations import ROUTES as OWN_ROUTES
-from airflow_provider_nucleus.local.services import Services
-from airflow_provider_nucleus.local.wire import (
+from airflow_provider_nucleus.local.http.auth import check_key, check_site
+from airflow_provider_nucleus.local.http.messages import (
     Answer,
     Call,
     error_response,
@@ -38,13 +33,18 @@ from airflow_provider_nucleus.local.wire import (
     read_form,
     read_limited,
 )
+from airflow_provider_nucleus.local.pages.app import PagesApp
+from airflow_provider_nucleus.local.routes.all_routes import all_routes
+from airflow_provider_nucleus.local.routes.diagnostics import OWN_PREFIX
+from airflow_provider_nucleus.local.routes.diagnostics import ROUTES as OWN_ROUTES
+from airflow_provider_nucleus.local.services import Services
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from airflow_provider_nucleus.local.routes.registry import Match, RouteTable
+    from airflow_provider_nucleus.local.routes.routing import Match, RouteTable
     from airflow_provider_nucleus.local.settings import Settings
 
 __all__ = ["API_PREFIX", "create_app"]

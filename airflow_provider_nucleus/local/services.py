@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.local.blobs import BlobFiles
-from airflow_provider_nucleus.local.evaluating.files import ResultFiles
-from airflow_provider_nucleus.local.evaluating.loaded import ResultCache
+from airflow_provider_nucleus.local.evaluations.computing.result_files import ResultFiles
+from airflow_provider_nucleus.local.evaluations.computing.result_layouts import log_other_layouts
+from airflow_provider_nucleus.local.evaluations.reading.result import ResultCache
+from airflow_provider_nucleus.local.jobs.cleanup import sweep_at_start, sweep_spilled, sweep_uploads
 from airflow_provider_nucleus.local.jobs.pool import JobPool
-from airflow_provider_nucleus.local.jobs.runners import RUNNERS
-from airflow_provider_nucleus.local.result_layouts import log_other_layouts
-from airflow_provider_nucleus.local.store import jobs, spool
+from airflow_provider_nucleus.local.jobs.registry import RUNNERS
+from airflow_provider_nucleus.local.store.catalog import jobs
 from airflow_provider_nucleus.local.store.database import Database
-from airflow_provider_nucleus.local.sweeping import sweep_at_start, sweep_spilled, sweep_uploads
+from airflow_provider_nucleus.local.store.ingest import signed_uploads
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.datadir import DataDir
@@ -78,8 +79,8 @@ class Services:
         token = job.request.get("token")
         if token is not None:
             with self.db.write() as cursor:
-                spool.remove(cursor, token)
-            spool.spool_path(self.folder.spool, token).unlink(missing_ok=True)
+                signed_uploads.remove(cursor, token)
+            signed_uploads.spool_path(self.folder.spool, token).unlink(missing_ok=True)
         sweep_uploads(self)
 
     def close(self) -> None:

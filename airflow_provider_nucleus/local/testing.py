@@ -60,7 +60,7 @@ class LocalNucleus:
     def start(self, *, timeout: float = 60.0) -> Self:
         """Start the server and return when it answers; raises RuntimeError with its output if it dies."""
         self.data_dir.parent.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "airflow_provider_nucleus.local.cli", "serve", "--port", "0"]
+        command = [sys.executable, "-m", "airflow_provider_nucleus.cli.main", "serve", "--port", "0"]
         with self._log_path.open("wb") as log:
             self._process = subprocess.Popen(
                 [*command, "--data-dir", str(self.data_dir)],

@@ -10,7 +10,7 @@ from airflow_provider_nucleus.client.benchmarks import ensure_benchmark
 from airflow_provider_nucleus.client.calls import evaluations, predictions
 from airflow_provider_nucleus.client.evaluations import as_job
 from airflow_provider_nucleus.client.jobs import evaluation_failure, is_gone
-from airflow_provider_nucleus.client.uploads.unnamed import certainly_before
+from airflow_provider_nucleus.client.uploads.resume.orphan_jobs import certainly_before
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusMetricsError
 from airflow_provider_nucleus.links.nucleus import NucleusDatasetLink, NucleusModelLink
 from airflow_provider_nucleus.operators.starting import NucleusStartingOperator

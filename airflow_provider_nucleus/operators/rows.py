@@ -15,14 +15,14 @@ from airflow_provider_nucleus.schema.items import is_local_location
 from airflow_provider_nucleus.sources.files import find_parts, in_folder, in_glob, to_path
 from airflow_provider_nucleus.sources.fingerprint import fingerprint
 from airflow_provider_nucleus.sources.mapping import RowMapping
-from airflow_provider_nucleus.sources.opening import is_in_memory, open_rows
+from airflow_provider_nucleus.sources.open_rows import is_in_memory, open_rows
 from airflow_provider_nucleus.tasks.arguments import is_blank
 from airflow_provider_nucleus.tasks.reports import is_mapped_form
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from airflow_provider_nucleus.sources.opening import Kind
+    from airflow_provider_nucleus.sources.open_rows import Kind
 
 __all__ = ["RowSource", "as_folder", "as_mapping", "as_path"]
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
 
     from airflow_provider_nucleus.client.uploads import Progress, StartedUpload, UploadSummary
-    from airflow_provider_nucleus.client.uploads.target import OnChange, OnClear
+    from airflow_provider_nucleus.client.uploads.upload_spec import OnChange, OnClear
     from airflow_provider_nucleus.schema.batches import RowStream
     from airflow_provider_nucleus.schema.jobs import JobStatus
     from airflow_provider_nucleus.sources.coco import Geometry

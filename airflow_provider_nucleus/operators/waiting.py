@@ -27,7 +27,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.client.calls import jobs as job_calls
-from airflow_provider_nucleus.client.cancelling import Cancellation, cancel_all
+from airflow_provider_nucleus.client.cancellation import Cancellation, cancel_all
 from airflow_provider_nucleus.client.jobs import gone
 from airflow_provider_nucleus.client.polling import may_pass
 from airflow_provider_nucleus.client.stalled import StalledJobs

@@ -10,7 +10,8 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow_provider_nucleus.exceptions import NucleusValidationError
-from airflow_provider_nucleus.schema import fast, shapes
+from airflow_provider_nucleus.schema import annotation_types, row_fast_path
+from airflow_provider_nucleus.schema.annotation_base import Shape
 from airflow_provider_nucleus.schema.base import (
     Coordinate,
     Embedding,
@@ -25,7 +26,6 @@ from airflow_provider_nucleus.schema.base import (
 )
 from airflow_provider_nucleus.schema.geometry import Keypoint, Point, Point3D, Segment
 from airflow_provider_nucleus.schema.registry import Registry
-from airflow_provider_nucleus.schema.shape import Shape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,7 +71,7 @@ class Annotation(Shape):
 
 
 @wire_object
-class BoxAnnotation(shapes.Box, Annotation):
+class BoxAnnotation(annotation_types.Box, Annotation):
     """A box: top left corner `x`, `y`, `width` and `height` in pixels.
 
     Without `annotation_id` the id is made from label, numbers and reference id, so that the same box is one box.
@@ -94,7 +94,7 @@ class BoxAnnotation(shapes.Box, Annotation):
 
 
 @wire_object
-class LineAnnotation(shapes.Line, Annotation):
+class LineAnnotation(annotation_types.Line, Annotation):
     """An open chain of at least two vertices (Points or ``{"x": .., "y": ..}``), in pixels."""
 
     wire_keys = _keys("label", "annotation_id", *_COMMON)
@@ -110,7 +110,7 @@ class LineAnnotation(shapes.Line, Annotation):
 
 
 @wire_object
-class PolygonAnnotation(shapes.Polygon, Annotation):
+class PolygonAnnotation(annotation_types.Polygon, Annotation):
     """A closed region of at least three vertices (Points or ``{"x": .., "y": ..}``), in pixels."""
 
     wire_keys = _keys("label", "annotation_id", "embedding_vector", *_COMMON)
@@ -127,7 +127,7 @@ class PolygonAnnotation(shapes.Polygon, Annotation):
 
 
 @wire_object
-class KeypointsAnnotation(shapes.Keypoints, Annotation):
+class KeypointsAnnotation(annotation_types.Keypoints, Annotation):
     """Named keypoints, in pixels, and the pairs of positions that the skeleton joins."""
 
     wire_keys = _keys("label", "annotation_id", *_COMMON)
@@ -145,7 +145,7 @@ class KeypointsAnnotation(shapes.Keypoints, Annotation):
 
 
 @wire_object
-class CuboidAnnotation(shapes.Cuboid, Annotation):
+class CuboidAnnotation(annotation_types.Cuboid, Annotation):
     """A 3D box: centre, length-width-height in metres, `yaw` in radians about z."""
 
     wire_keys = _keys("label", "annotation_id", *_COMMON)
@@ -163,7 +163,7 @@ class CuboidAnnotation(shapes.Cuboid, Annotation):
 
 
 @wire_object
-class SegmentationAnnotation(shapes.Mask, Annotation):
+class SegmentationAnnotation(annotation_types.Mask, Annotation):
     """A mask PNG (URL or local path) and what its pixel values stand for; an item has at most one."""
 
     wire_keys = _keys("mask_url", "annotations", "annotation_id", "reference_id", "dataset_item_id")
@@ -176,7 +176,7 @@ class SegmentationAnnotation(shapes.Mask, Annotation):
 
 
 @wire_object
-class CategoryAnnotation(shapes.Category, Annotation):
+class CategoryAnnotation(annotation_types.Category, Annotation):
     """A label for the whole item; without `taxonomy_name` it belongs to the default taxonomy."""
 
     wire_keys = _keys("label", "taxonomy_name", *_COMMON)
@@ -191,7 +191,7 @@ class CategoryAnnotation(shapes.Category, Annotation):
 
 
 @wire_object
-class MultiCategoryAnnotation(shapes.MultiCategory, Annotation):
+class MultiCategoryAnnotation(annotation_types.MultiCategory, Annotation):
     """Several labels for the whole item."""
 
     wire_keys = _keys("labels", "taxonomy_name", *_COMMON)
@@ -206,7 +206,7 @@ class MultiCategoryAnnotation(shapes.MultiCategory, Annotation):
 
 
 @wire_object
-class SceneCategoryAnnotation(shapes.SceneCategory, Annotation):
+class SceneCategoryAnnotation(annotation_types.SceneCategory, Annotation):
     """A label for a whole scene of a scene dataset; `reference_id` is the scene's."""
 
     wire_keys = _keys("label", "taxonomy_name", "reference_id", "metadata", "task_id", "dataset_item_id")
@@ -248,9 +248,9 @@ _REGISTRY = Registry(
     what="an annotation",
     types=ANNOTATION_TYPES,
     fast={
-        "box": fast.box_builder(BoxAnnotation),
-        "line": fast.chain_builder(LineAnnotation, least_vertices=2),
-        "polygon": fast.chain_builder(PolygonAnnotation, least_vertices=3),
+        "box": row_fast_path.box_builder(BoxAnnotation),
+        "line": row_fast_path.chain_builder(LineAnnotation, least_vertices=2),
+        "polygon": row_fast_path.chain_builder(PolygonAnnotation, least_vertices=3),
     },
 )
 

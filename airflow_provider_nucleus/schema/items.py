@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import PlainValidator
 
 from airflow_provider_nucleus.exceptions import NucleusValidationError
-from airflow_provider_nucleus.schema import fast
+from airflow_provider_nucleus.schema import row_fast_path
 from airflow_provider_nucleus.schema.base import (
     Coordinate,
     Embedding,
@@ -287,7 +287,7 @@ def parse_item(payload: Mapping[str, Any], *, ignore_unknown: bool = False) -> D
     return _parse(payload, ignore_unknown=ignore_unknown) if plain is None else plain
 
 
-_build_plain = fast.item_builder(DatasetItem)
+_build_plain = row_fast_path.item_builder(DatasetItem)
 
 
 def _parse(payload: Mapping[str, Any], *, ignore_unknown: bool) -> DatasetItem:

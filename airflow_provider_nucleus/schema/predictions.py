@@ -10,7 +10,8 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow_provider_nucleus.exceptions import NucleusValidationError
-from airflow_provider_nucleus.schema import fast, shapes
+from airflow_provider_nucleus.schema import annotation_types, row_fast_path
+from airflow_provider_nucleus.schema.annotation_base import Shape
 from airflow_provider_nucleus.schema.base import (
     ClassPdf,
     Confidence,
@@ -26,7 +27,6 @@ from airflow_provider_nucleus.schema.base import (
 )
 from airflow_provider_nucleus.schema.geometry import Keypoint, Point, Point3D, Segment
 from airflow_provider_nucleus.schema.registry import Registry
-from airflow_provider_nucleus.schema.shape import Shape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -113,7 +113,7 @@ class Prediction(Shape):
 
 
 @wire_object
-class BoxPrediction(Prediction, shapes.Box):
+class BoxPrediction(Prediction, annotation_types.Box):
     """A predicted box: top left corner, width and height in pixels; confidence 0 to 1."""
 
     wire_keys = _keys("label", "annotation_id", "class_pdf", "embedding_vector", "track_reference_id")
@@ -135,7 +135,7 @@ class BoxPrediction(Prediction, shapes.Box):
 
 
 @wire_object
-class LinePrediction(Prediction, shapes.Line):
+class LinePrediction(Prediction, annotation_types.Line):
     """A predicted open chain of at least two vertices, in pixels."""
 
     wire_keys = _keys("label", "annotation_id", "class_pdf", "track_reference_id")
@@ -153,7 +153,7 @@ class LinePrediction(Prediction, shapes.Line):
 
 
 @wire_object
-class PolygonPrediction(Prediction, shapes.Polygon):
+class PolygonPrediction(Prediction, annotation_types.Polygon):
     """A predicted closed region of at least three vertices, in pixels."""
 
     wire_keys = _keys("label", "annotation_id", "class_pdf", "embedding_vector", "track_reference_id")
@@ -172,7 +172,7 @@ class PolygonPrediction(Prediction, shapes.Polygon):
 
 
 @wire_object
-class KeypointsPrediction(Prediction, shapes.Keypoints):
+class KeypointsPrediction(Prediction, annotation_types.Keypoints):
     """Predicted named keypoints, in pixels, and their skeleton."""
 
     wire_keys = _keys("label", "annotation_id", "class_pdf", "track_reference_id")
@@ -192,7 +192,7 @@ class KeypointsPrediction(Prediction, shapes.Keypoints):
 
 
 @wire_object
-class CuboidPrediction(Prediction, shapes.Cuboid):
+class CuboidPrediction(Prediction, annotation_types.Cuboid):
     """A predicted 3D box: centre, length-width-height in metres, yaw in radians about z."""
 
     wire_keys = _keys("label", "annotation_id", "class_pdf", "track_reference_id")
@@ -212,7 +212,7 @@ class CuboidPrediction(Prediction, shapes.Cuboid):
 
 
 @wire_object
-class SegmentationPrediction(Prediction, shapes.Mask):
+class SegmentationPrediction(Prediction, annotation_types.Mask):
     """A predicted mask; its confidences, if any, are metadata of the segments."""
 
     wire_keys = {
@@ -230,7 +230,7 @@ class SegmentationPrediction(Prediction, shapes.Mask):
 
 
 @wire_object
-class CategoryPrediction(Prediction, shapes.Category):
+class CategoryPrediction(Prediction, annotation_types.Category):
     """A predicted label for the whole item."""
 
     wire_keys = _keys("label", "taxonomy_name", "class_pdf", "track_reference_id")
@@ -247,7 +247,7 @@ class CategoryPrediction(Prediction, shapes.Category):
 
 
 @wire_object
-class SceneCategoryPrediction(Prediction, shapes.SceneCategory):
+class SceneCategoryPrediction(Prediction, annotation_types.SceneCategory):
     """A predicted label for a whole scene; `reference_id` is the scene's."""
 
     type = "category"
@@ -288,9 +288,9 @@ _REGISTRY = Registry(
     what="a prediction",
     types=PREDICTION_TYPES,
     fast={
-        "box": fast.box_builder(BoxPrediction),
-        "line": fast.chain_builder(LinePrediction, least_vertices=2),
-        "polygon": fast.chain_builder(PolygonPrediction, least_vertices=3),
+        "box": row_fast_path.box_builder(BoxPrediction),
+        "line": row_fast_path.chain_builder(LinePrediction, least_vertices=2),
+        "polygon": row_fast_path.chain_builder(PolygonPrediction, least_vertices=3),
     },
 )
 

@@ -29,8 +29,8 @@ from airflow_provider_nucleus.exceptions import NucleusConfigError
 from airflow_provider_nucleus.schema.batches import RowBatch
 from airflow_provider_nucleus.schema.rows import SourceRow
 from airflow_provider_nucleus.sources.coco_index import Category, CocoIndex, image_fields, load_index
-from airflow_provider_nucleus.sources.elements import JsonFile
 from airflow_provider_nucleus.sources.files import Part, in_folder, open_plain
+from airflow_provider_nucleus.sources.json_stream import JsonFile
 from airflow_provider_nucleus.sources.rle import area_of_rle, box_of_rle
 
 __all__ = ["CocoReader", "Geometry"]

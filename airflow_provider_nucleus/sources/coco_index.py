@@ -8,8 +8,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from airflow_provider_nucleus.exceptions import NucleusValidationError
-from airflow_provider_nucleus.sources.elements import JsonFile
 from airflow_provider_nucleus.sources.files import Part, find_parts, open_plain
+from airflow_provider_nucleus.sources.json_stream import JsonFile
 
 __all__ = ["Category", "CocoIndex", "image_fields", "load_index"]
 

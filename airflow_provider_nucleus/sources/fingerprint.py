@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.sources.files import Part, find_parts, unreadable
-from airflow_provider_nucleus.sources.opening import is_in_memory
+from airflow_provider_nucleus.sources.open_rows import is_in_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_nucleus.client.calls import jobs as job_calls
-from airflow_provider_nucleus.client.cancelling import cancel_async
+from airflow_provider_nucleus.client.cancellation import cancel_async
 from airflow_provider_nucleus.client.jobs import gone
 from airflow_provider_nucleus.client.polling import GiveUp, PollPolicy, PollState, decide
 from airflow_provider_nucleus.client.retry import NO_RETRY

@@ -26,7 +26,7 @@ from airflow_provider_nucleus.exceptions import (
     NucleusConnectionError,
     NucleusError,
 )
-from airflow_provider_nucleus.triggers.rest import Rest, due_together, next_due
+from airflow_provider_nucleus.triggers.backoff import Rest, due_together, next_due
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-COMMAND = [sys.executable, "-m", "airflow_provider_nucleus.local.cli", "demo"]
+COMMAND = [sys.executable, "-m", "airflow_provider_nucleus.cli.main", "demo"]
 
 FAILING_DAG = """
 from __future__ import annotations

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_nucleus.local.store.box_parsing import parse_boxes
-from airflow_provider_nucleus.local.store.parsing import parse_objects, stage_lines
+from airflow_provider_nucleus.local.store.ingest.box_rows import parse_boxes
+from airflow_provider_nucleus.local.store.ingest.object_rows import parse_objects, stage_lines
 
 GOOD = {
     "label": "car", "type": "box", "geometry": {"x": 1, "y": -2.5, "width": 3, "height": 4e0}, "reference_id": "i1",

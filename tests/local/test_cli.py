@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_nucleus.local.cli import main
+from airflow_provider_nucleus.cli.main import main
 from airflow_provider_nucleus.local.testing import LocalNucleus
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from airflow_provider_nucleus.local.contract import contract_routes, coverage_page
-from airflow_provider_nucleus.local.routes.collection import all_routes
+from airflow_provider_nucleus.local.routes.all_routes import all_routes
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "coverage.md"
 

@@ -116,7 +116,7 @@ def test_running_jobs_can_be_cancelled(tmp_path: Path):
 
 def test_second_server_on_the_same_directory_is_refused(nucleus: LocalNucleus):
     """The data directory has one server; the second says who holds it and ends."""
-    command = [sys.executable, "-m", "airflow_provider_nucleus.local.cli", "serve", "--port", "0"]
+    command = [sys.executable, "-m", "airflow_provider_nucleus.cli.main", "serve", "--port", "0"]
     second = subprocess.run(
         [*command, "--data-dir", str(nucleus.data_dir)],
         capture_output=True,

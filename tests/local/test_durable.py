@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from starlette.requests import Request
 
-from airflow_provider_nucleus.local import durable
 from airflow_provider_nucleus.local.blobs import BlobFiles
-from airflow_provider_nucleus.local.durable import DurableFile, written
+from airflow_provider_nucleus.local.disk import durable
+from airflow_provider_nucleus.local.disk.durable import DurableFile, written
 from airflow_provider_nucleus.local.errors import FullDiskError
-from airflow_provider_nucleus.local.evaluating.files import ResultFiles
-from airflow_provider_nucleus.local.wire import read_form
+from airflow_provider_nucleus.local.evaluations.computing.result_files import ResultFiles
+from airflow_provider_nucleus.local.http.messages import read_form
 
 if TYPE_CHECKING:
     from pathlib import Path

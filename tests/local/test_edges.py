@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from airflow_provider_nucleus.local.errors import BadRequestError
-from airflow_provider_nucleus.local.evaluating.examples import read_request
+from airflow_provider_nucleus.local.evaluations.reading.examples import read_request
 from tests.local.conftest import box
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import requests
 
-from airflow_provider_nucleus.evaluation.coco import evaluate_coco
-from airflow_provider_nucleus.evaluation.columns import columns
 from airflow_provider_nucleus.evaluation.overlap.boxes import Boxes
+from airflow_provider_nucleus.evaluation.readers.coco import evaluate_coco
+from airflow_provider_nucleus.evaluation.sides.columns import columns
 from tests.local.shapes import category, evaluated, keypoints, shape
 from tests.local.story import annotate, box, make_model, predict
 from tests.local.test_evaluation_geometries import _mask, charts, evaluate, own

@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from airflow_provider_nucleus.evaluation.labels import Vocabulary
-from airflow_provider_nucleus.local.evaluating.reading import LabelCodes, sides_of
+from airflow_provider_nucleus.evaluation.sides.labels import Vocabulary
+from airflow_provider_nucleus.local.evaluations.computing.sides import LabelCodes, sides_of
 from airflow_provider_nucleus.local.routes.evaluation_results import LEAST_IOU_THRESHOLD
-from airflow_provider_nucleus.local.store.geometry import COORDINATE_LIMIT
+from airflow_provider_nucleus.local.store.geometry_rules import COORDINATE_LIMIT
 from airflow_provider_nucleus.operators import evaluations as operator
 from airflow_provider_nucleus.schema import checks
 from tests.local.shapes import cuboid, evaluated, keypoints, shape

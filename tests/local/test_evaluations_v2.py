@@ -10,7 +10,7 @@ import pytest
 from nucleus.evaluation_v2 import RollupGroup
 from nucleus.evaluation_v2_exclusions import BoxAreaExclusionRule, LabelExclusionRule, MetadataExclusionRule
 
-from airflow_provider_nucleus.local.evaluating.files import LAYOUT
+from airflow_provider_nucleus.local.evaluations.computing.result_files import LAYOUT
 from airflow_provider_nucleus.local.testing import LocalNucleus
 from tests.local.conftest import Api
 from tests.local.evaluated import coco_world, predict, result_folder, world

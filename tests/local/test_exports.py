@@ -15,7 +15,7 @@ from nucleus import (
 )
 from nucleus.annotation import Keypoint, Point, Point3D, Segment
 
-from airflow_provider_nucleus.local.store import exports
+from airflow_provider_nucleus.local.store.views import exports
 from tests.local.story import annotate, box, make_model
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from airflow_provider_nucleus.local.jobs import chunks, evaluations, uploads
-from airflow_provider_nucleus.local.jobs.fetching import Fetched
+from airflow_provider_nucleus.local.jobs.image_fetch import Fetched
 from airflow_provider_nucleus.local.server import API_PREFIX, create_app
 from airflow_provider_nucleus.local.settings import Settings
 from tests.local.story import annotate, box, make_model, predict
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.local.blobs import BlobFiles
     from airflow_provider_nucleus.local.store.database import Cursor
-    from airflow_provider_nucleus.local.store.lines import Chunk
+    from airflow_provider_nucleus.local.store.ingest.ndjson import Chunk
 
 
 class InProcess:

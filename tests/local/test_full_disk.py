@@ -334,7 +334,7 @@ def test_a_first_start_without_room_leaves_a_directory_that_can_be_used(
 ):
     """The command says that there is no room, in one sentence, and starts when there is."""
     disk.fill(left=left)
-    command = [sys.executable, "-m", "airflow_provider_nucleus.local.cli", "serve", "--port", "0"]
+    command = [sys.executable, "-m", "airflow_provider_nucleus.cli.main", "serve", "--port", "0"]
     refused = subprocess.run(
         [*command, "--data-dir", str(disk.path)], capture_output=True, text=True, timeout=60, check=False
     )

@@ -10,7 +10,7 @@ import nucleus as official
 import pytest
 
 from airflow_provider_nucleus.local.errors import ConflictError
-from airflow_provider_nucleus.local.evaluating.leaderboard import f1_curves
+from airflow_provider_nucleus.local.evaluations.reading.leaderboard import f1_curves
 from tests.local.evaluated import predict, result_folder, world
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ import pytest
 from nucleus.dataset import ObjectQueryType
 from PIL import Image
 
+from airflow_provider_nucleus.local.engine.sides import Sets
 from airflow_provider_nucleus.local.errors import NotFoundError
-from airflow_provider_nucleus.local.matching.options import MatchOptions
-from airflow_provider_nucleus.local.matching.sides import Sets
-from airflow_provider_nucleus.local.store import matches
+from airflow_provider_nucleus.local.requests.match_options import MatchOptions
+from airflow_provider_nucleus.local.store.catalog import matches
 from airflow_provider_nucleus.local.store.database import Database
 from airflow_provider_nucleus.local.testing import LocalNucleus
 from tests.local.story import annotate, box, calculate, make_model, objects, pairs, predict

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_nucleus.local.query import paths
-from airflow_provider_nucleus.local.query.compile import Scope, compile_query
-from airflow_provider_nucleus.local.query.errors import QueryError
+from airflow_provider_nucleus.local.requests.query import paths
+from airflow_provider_nucleus.local.requests.query.compile import Scope, compile_query
+from airflow_provider_nucleus.local.requests.query.errors import QueryError
 from tests.local.conftest import Api
 from tests.local.story import annotate, box, make_model, predict
 

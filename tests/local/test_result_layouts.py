@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import nucleus as official
 
-from airflow_provider_nucleus.local.evaluating.files import LAYOUT
+from airflow_provider_nucleus.local.evaluations.computing.result_files import LAYOUT
 from airflow_provider_nucleus.local.testing import LocalNucleus
 from tests.local.conftest import Api
 from tests.local.evaluated import result_folder, world

@@ -16,24 +16,31 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.client.calls.jobs import cancel_job
 from airflow_provider_nucleus.client.local_files import LocalFiles
-from airflow_provider_nucleus.client.uploads.checking import (
+from airflow_provider_nucleus.client.uploads.check.encoding import Encoder
+from airflow_provider_nucleus.client.uploads.check.quarantine import Quarantine
+from airflow_provider_nucleus.client.uploads.check.validation import Prepared, prepare
+from airflow_provider_nucleus.client.uploads.check.validation_report import (
     account_of,
     cut_for,
     require_rate,
     tell,
     tell_present,
 )
-from airflow_provider_nucleus.client.uploads.collecting import Collector, see
-from airflow_provider_nucleus.client.uploads.decision import Attach, Collect, Fail, Policies, Submit, decide
-from airflow_provider_nucleus.client.uploads.delivery import Delivery
-from airflow_provider_nucleus.client.uploads.encoding import Encoder
-from airflow_provider_nucleus.client.uploads.ledger import Ledger, MemoryState, Record
-from airflow_provider_nucleus.client.uploads.outcomes import Refusals
-from airflow_provider_nucleus.client.uploads.preparing import Prepared, prepare
-from airflow_provider_nucleus.client.uploads.progress import Progress, ProgressMeter
-from airflow_provider_nucleus.client.uploads.quarantine import Quarantine
+from airflow_provider_nucleus.client.uploads.resume.decision import (
+    Attach,
+    Collect,
+    Fail,
+    Policies,
+    Submit,
+    decide,
+)
+from airflow_provider_nucleus.client.uploads.resume.ledger import Ledger, MemoryState, Record
+from airflow_provider_nucleus.client.uploads.send.delivery import Delivery
+from airflow_provider_nucleus.client.uploads.send.outcomes import Refusals
+from airflow_provider_nucleus.client.uploads.send.progress import Progress, ProgressMeter
+from airflow_provider_nucleus.client.uploads.settlement import Collector, see
 from airflow_provider_nucleus.client.uploads.summary import UploadSummary
-from airflow_provider_nucleus.client.uploads.target import destination
+from airflow_provider_nucleus.client.uploads.upload_spec import destination
 from airflow_provider_nucleus.client.uploads.watching import remote_states, wait_for_jobs
 from airflow_provider_nucleus.exceptions import NucleusError, NucleusSourceError, NucleusUploadError
 
@@ -41,8 +48,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from airflow_provider_nucleus.client.sync import NucleusClient
-    from airflow_provider_nucleus.client.uploads.ledger import StateStore
-    from airflow_provider_nucleus.client.uploads.target import UploadOptions, UploadTarget
+    from airflow_provider_nucleus.client.uploads.resume.ledger import StateStore
+    from airflow_provider_nucleus.client.uploads.upload_spec import UploadOptions, UploadTarget
     from airflow_provider_nucleus.schema.jobs import JobStatus
     from airflow_provider_nucleus.schema.rows import SourceRow
 

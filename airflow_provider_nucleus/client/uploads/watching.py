@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_nucleus.client.calls.jobs import job_status
 from airflow_provider_nucleus.client.stalled import StalledJobs
-from airflow_provider_nucleus.client.uploads.decision import Remote
+from airflow_provider_nucleus.client.uploads.resume.decision import Remote
 from airflow_provider_nucleus.exceptions import (
     NucleusConnectionError,
     NucleusError,
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from airflow_provider_nucleus.client.sync import NucleusClient
-    from airflow_provider_nucleus.client.uploads.target import UploadOptions
+    from airflow_provider_nucleus.client.uploads.upload_spec import UploadOptions
     from airflow_provider_nucleus.schema.jobs import JobStatus
 
 __all__ = ["remote_states", "wait_for_jobs"]

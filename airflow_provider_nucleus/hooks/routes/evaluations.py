@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_nucleus.client.calls import evaluations, metrics, query
-from airflow_provider_nucleus.client.cancelling import cancel
+from airflow_provider_nucleus.client.cancellation import cancel
 from airflow_provider_nucleus.client.jobs import wait_for_evaluation
 from airflow_provider_nucleus.hooks.routes.base import Routes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from airflow_provider_nucleus.client.cancelling import Cancellation
+    from airflow_provider_nucleus.client.cancellation import Cancellation
     from airflow_provider_nucleus.schema.evaluations import Evaluation
     from airflow_provider_nucleus.schema.matches import AllowedLabelMatch, EvaluationMatch
 

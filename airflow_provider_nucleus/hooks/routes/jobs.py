@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_nucleus.client.calls import jobs
-from airflow_provider_nucleus.client.cancelling import cancel
+from airflow_provider_nucleus.client.cancellation import cancel
 from airflow_provider_nucleus.client.jobs import SHOWN_ERRORS, job_failure, wait_for_job
 from airflow_provider_nucleus.exceptions import NucleusError
 from airflow_provider_nucleus.hooks.routes.base import Routes
@@ -13,7 +13,7 @@ from airflow_provider_nucleus.hooks.routes.base import Routes
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from airflow_provider_nucleus.client.cancelling import Cancellation
+    from airflow_provider_nucleus.client.cancellation import Cancellation
     from airflow_provider_nucleus.client.jobs import OnPartial
     from airflow_provider_nucleus.exceptions import NucleusJobError
     from airflow_provider_nucleus.schema.jobs import Job, JobStatus

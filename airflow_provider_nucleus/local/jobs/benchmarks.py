@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_nucleus.local.errors import FullDiskError
-from airflow_provider_nucleus.local.jobs.running import JobCancelled, JobInterrupted, Outcome
-from airflow_provider_nucleus.local.store import benchmarks, jobs
-from airflow_provider_nucleus.local.store.benchmark_sources import select
+from airflow_provider_nucleus.local.jobs.execution import JobCancelled, JobInterrupted, Outcome
+from airflow_provider_nucleus.local.store.catalog import benchmarks, jobs
+from airflow_provider_nucleus.local.store.catalog.benchmark_sources import select
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.jobs.running import JobContext
+    from airflow_provider_nucleus.local.jobs.execution import JobContext
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["run_benchmark_build"]

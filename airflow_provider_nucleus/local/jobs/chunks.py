@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from airflow_provider_nucleus.local.store import datasets, jobs
-from airflow_provider_nucleus.local.store.lines import read_chunk
-from airflow_provider_nucleus.local.store.spool import spool_path
+from airflow_provider_nucleus.local.store.catalog import datasets, jobs
+from airflow_provider_nucleus.local.store.ingest.ndjson import read_chunk
+from airflow_provider_nucleus.local.store.ingest.signed_uploads import spool_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from airflow_provider_nucleus.local.jobs.running import JobContext
+    from airflow_provider_nucleus.local.jobs.execution import JobContext
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["dataset_of", "run_chunks"]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_nucleus.local.jobs.running import Outcome
-from airflow_provider_nucleus.local.store import datasets, jobs
-from airflow_provider_nucleus.local.store.sets import Target, find_set
+from airflow_provider_nucleus.local.jobs.execution import Outcome
+from airflow_provider_nucleus.local.store.catalog import datasets, jobs
+from airflow_provider_nucleus.local.store.catalog.object_sets import Target, find_set
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.jobs.running import JobContext
+    from airflow_provider_nucleus.local.jobs.execution import JobContext
 
 __all__ = ["run_annotation_deletion"]
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.local.errors import FullDiskError
-from airflow_provider_nucleus.local.evaluating.compute import Question, compute
-from airflow_provider_nucleus.local.evaluating.loaded import Loaded
-from airflow_provider_nucleus.local.evaluating.summary import summary_of
-from airflow_provider_nucleus.local.jobs.running import JobCancelled, JobInterrupted, Outcome, failure_of
-from airflow_provider_nucleus.local.store import evaluations, jobs
+from airflow_provider_nucleus.local.evaluations.computing.compute import Question, compute
+from airflow_provider_nucleus.local.evaluations.reading.result import Loaded
+from airflow_provider_nucleus.local.evaluations.reading.summary import summary_of
+from airflow_provider_nucleus.local.jobs.execution import JobCancelled, JobInterrupted, Outcome, failure_of
+from airflow_provider_nucleus.local.store.catalog import evaluations, jobs
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.evaluating.compute import Computed
-    from airflow_provider_nucleus.local.jobs.running import JobContext
+    from airflow_provider_nucleus.local.evaluations.computing.compute import Computed
+    from airflow_provider_nucleus.local.jobs.execution import JobContext
     from airflow_provider_nucleus.local.services import Services
+    from airflow_provider_nucleus.local.store.catalog.evaluations import Evaluation
     from airflow_provider_nucleus.local.store.database import Cursor
-    from airflow_provider_nucleus.local.store.evaluations import Evaluation
 
 __all__ = ["run_evaluation", "start_evaluation"]
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_nucleus.local.jobs.running import Outcome
+from airflow_provider_nucleus.local.jobs.execution import Outcome
 from airflow_provider_nucleus.local.matching.calculate import calculate
-from airflow_provider_nucleus.local.matching.options import MatchOptions
-from airflow_provider_nucleus.local.store import comparisons, datasets, jobs, matches
+from airflow_provider_nucleus.local.requests.match_options import MatchOptions
+from airflow_provider_nucleus.local.store.catalog import datasets, jobs, matches
+from airflow_provider_nucleus.local.store.views import comparisons
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow_provider_nucleus.local.jobs.running import JobContext
+    from airflow_provider_nucleus.local.jobs.execution import JobContext
     from airflow_provider_nucleus.local.services import Services
+    from airflow_provider_nucleus.local.store.catalog.models import Run
     from airflow_provider_nucleus.local.store.database import Cursor
-    from airflow_provider_nucleus.local.store.models import Run
 
 __all__ = ["MATCHING_JOB", "run_matching", "start_matching"]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from airflow_provider_nucleus.local.jobs.running import Outcome
-from airflow_provider_nucleus.local.store import jobs, models
-from airflow_provider_nucleus.local.store.merging import merge_run
+from airflow_provider_nucleus.local.jobs.execution import Outcome
+from airflow_provider_nucleus.local.store.catalog import jobs, models
+from airflow_provider_nucleus.local.store.catalog.merging import merge_run
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.jobs.running import JobContext
+    from airflow_provider_nucleus.local.jobs.execution import JobContext
 
 __all__ = ["MERGE_JOB", "run_merge"]
 

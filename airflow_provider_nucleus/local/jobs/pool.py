@@ -8,19 +8,19 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from airflow_provider_nucleus.local.errors import ApiError, FullDiskError
-from airflow_provider_nucleus.local.jobs.running import (
+from airflow_provider_nucleus.local.jobs.execution import (
     JobCancelled,
     JobContext,
     JobInterrupted,
     Outcome,
     failure_of,
 )
-from airflow_provider_nucleus.local.store import jobs
+from airflow_provider_nucleus.local.store.catalog import jobs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_nucleus.local.jobs.running import Runner
+    from airflow_provider_nucleus.local.jobs.execution import Runner
     from airflow_provider_nucleus.local.services import Services
 
 __all__ = ["JobPool"]

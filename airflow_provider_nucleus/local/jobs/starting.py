@@ -5,14 +5,15 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_nucleus.local.durable import written
+from airflow_provider_nucleus.local.disk.durable import written
 from airflow_provider_nucleus.local.errors import BadRequestError
-from airflow_provider_nucleus.local.store import jobs, spool
+from airflow_provider_nucleus.local.store.catalog import jobs
+from airflow_provider_nucleus.local.store.ingest import signed_uploads
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.services import Services
+    from airflow_provider_nucleus.local.store.catalog.datasets import Dataset
     from airflow_provider_nucleus.local.store.database import Cursor
-    from airflow_provider_nucleus.local.store.datasets import Dataset
 
 __all__ = ["start_on_bytes", "start_on_upload"]
 
@@ -31,7 +32,7 @@ def start_on_upload(
     A client that repeats the call after a lost answer gets the job it has already started, not a second one.
     Raises :class:`BadRequestError` if nothing has arrived.
     """
-    upload = spool.received(cursor, dataset, request_id)
+    upload = signed_uploads.received(cursor, dataset, request_id)
     if upload is None:
         earlier = jobs.find_by_request(cursor, job_type, dataset_no=dataset.number, request_id=request_id)
         if earlier is not None:
@@ -47,7 +48,7 @@ def start_on_upload(
         request={**request, "request_id": request_id, "token": upload.token},
         total_steps=upload.lines,
     )
-    spool.assign(cursor, upload, job.number)
+    signed_uploads.assign(cursor, upload, job.number)
     return job
 
 
@@ -62,7 +63,7 @@ def start_on_bytes(
 ) -> jobs.Job:
     """Start a job on rows that came with the request itself."""
     token = secrets.token_urlsafe(32)
-    path = spool.spool_path(services.folder.spool, token)
+    path = signed_uploads.spool_path(services.folder.spool, token)
     services.db.after_undo(lambda: path.unlink(missing_ok=True))
     with written(path) as file:
         file.write(data)

@@ -9,20 +9,21 @@ import orjson
 from airflow_provider_nucleus.local.blobs import Kept, record_blobs
 from airflow_provider_nucleus.local.errors import NotFoundError
 from airflow_provider_nucleus.local.jobs.chunks import dataset_of, run_chunks
-from airflow_provider_nucleus.local.jobs.fetching import Fetched, fetch_images
-from airflow_provider_nucleus.local.jobs.running import Outcome
-from airflow_provider_nucleus.local.store import item_uploads, scenes, uploads
-from airflow_provider_nucleus.local.store.metadata import merge_metadata
-from airflow_provider_nucleus.local.store.parsing import strict_json
-from airflow_provider_nucleus.local.store.sets import Target
+from airflow_provider_nucleus.local.jobs.execution import Outcome
+from airflow_provider_nucleus.local.jobs.image_fetch import Fetched, fetch_images
+from airflow_provider_nucleus.local.store.catalog import scenes
+from airflow_provider_nucleus.local.store.catalog.object_sets import Target
+from airflow_provider_nucleus.local.store.ingest import item_chunks, object_chunks
+from airflow_provider_nucleus.local.store.ingest.metadata import merge_metadata
+from airflow_provider_nucleus.local.store.ingest.object_rows import strict_json
 
 if TYPE_CHECKING:
     from collections import Counter
 
-    from airflow_provider_nucleus.local.jobs.running import JobContext
+    from airflow_provider_nucleus.local.jobs.execution import JobContext
+    from airflow_provider_nucleus.local.store.catalog.jobs import Job
     from airflow_provider_nucleus.local.store.database import Cursor
-    from airflow_provider_nucleus.local.store.jobs import Job
-    from airflow_provider_nucleus.local.store.uploads import RowError
+    from airflow_provider_nucleus.local.store.ingest.object_chunks import RowError
 
 __all__ = ["run_item_upload", "run_metadata_update", "run_object_upload", "run_scene_upload"]
 
@@ -34,7 +35,7 @@ def run_object_upload(context: JobContext) -> Outcome:
     last_taxonomy_error: list[str] = []
 
     def prepare(cursor: Cursor, data: bytes, first: int) -> int:
-        return uploads.prepare(cursor, data, role=role, first=first)
+        return object_chunks.prepare(cursor, data, role=role, first=first)
 
     def store(cursor: Cursor, counts: Counter[str]) -> list[str]:
         dataset = dataset_of(cursor, context)
@@ -42,7 +43,7 @@ def run_object_upload(context: JobContext) -> Outcome:
             role=role, dataset=dataset, model_no=request.get("model_no"), run_no=request.get("run_no")
         )
         _check_run(cursor, target)
-        stored = uploads.store(cursor, target, update=request["update"])
+        stored = object_chunks.store(cursor, target, update=request["update"])
         for name in (
             "total", "processed", "ignored", "errored", "mask_total", "mask_processed", "mask_ignored", "mask_errored",
         ):  # fmt: skip
@@ -91,7 +92,7 @@ def run_item_upload(context: JobContext) -> Outcome:
     unreachable: list[int] = [0]
 
     def prepare(cursor: Cursor, data: bytes, first: int) -> int:
-        rows = item_uploads.prepare_items(cursor, data, first=first)
+        rows = item_chunks.prepare_items(cursor, data, first=first)
         fetched.clear()
         if services.settings.fetch_images and not blobs:
             fetched.extend(fetch_images(cursor, services.blobs))
@@ -110,7 +111,7 @@ def run_item_upload(context: JobContext) -> Outcome:
         )
         services.db.after_commit(fetched.clear)
         tokens = blobs | {entry.row: entry.token for entry in fetched if entry.token is not None}
-        stored = item_uploads.store_items(cursor, dataset, update=request["update"], blobs=tokens)
+        stored = item_chunks.store_items(cursor, dataset, update=request["update"], blobs=tokens)
         counts["unreachable"] += unreachable[0]
         for name in ("total", "created", "updated", "ignored", "errored"):
             counts[name] += getattr(stored, name)

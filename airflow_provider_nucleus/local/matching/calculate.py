@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import airflow_provider_nucleus
-from airflow_provider_nucleus.local.matching.masks import MaskFamily
+from airflow_provider_nucleus.local.engine.masks import MaskFamily
 from airflow_provider_nucleus.local.matching.objects import ObjectFamily
-from airflow_provider_nucleus.local.store import matches
+from airflow_provider_nucleus.local.store.catalog import matches
 from airflow_provider_nucleus.local.store.ids import ITEM, numbered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from airflow_provider_nucleus.local.matching.parts import Part
+    from airflow_provider_nucleus.local.engine.span_matches import Part
     from airflow_provider_nucleus.local.store.database import Cursor, Database
 
 __all__ = ["calculate"]

@@ -9,27 +9,27 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from airflow_provider_nucleus.evaluation.columns import columns
-from airflow_provider_nucleus.evaluation.labels import LabelRule, Vocabulary
-from airflow_provider_nucleus.evaluation.matching import match
-from airflow_provider_nucleus.local.matching.parts import Part
-from airflow_provider_nucleus.local.matching.regions import (
+from airflow_provider_nucleus.evaluation.matching.nucleus import match
+from airflow_provider_nucleus.evaluation.sides.columns import columns
+from airflow_provider_nucleus.evaluation.sides.labels import LabelRule, Vocabulary
+from airflow_provider_nucleus.local.engine.ignored_regions import (
     COCO_FIELDS,
     CROWD,
     NO_POINTS,
     crowds,
     without_points,
 )
-from airflow_provider_nucleus.local.matching.row_ids import RowIds
-from airflow_provider_nucleus.local.matching.rows import match_rows
-from airflow_provider_nucleus.local.matching.shapes import GEOMETRY_COLUMNS, both_shapes, floats, integers
-from airflow_provider_nucleus.local.matching.sides import PARTITION_ROWS, Side, item_spans
+from airflow_provider_nucleus.local.engine.match_rows import match_rows
+from airflow_provider_nucleus.local.engine.row_names import RowIds
+from airflow_provider_nucleus.local.engine.shapes import GEOMETRY_COLUMNS, both_shapes, floats, integers
+from airflow_provider_nucleus.local.engine.sides import PARTITION_ROWS, Side, item_spans
+from airflow_provider_nucleus.local.engine.span_matches import Part
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import IntArray
-    from airflow_provider_nucleus.evaluation.columns import Columns, Geometry
-    from airflow_provider_nucleus.local.matching.options import MatchOptions
-    from airflow_provider_nucleus.local.matching.sides import Sets, Span
+    from airflow_provider_nucleus.evaluation.sides.columns import Columns, Geometry
+    from airflow_provider_nucleus.local.engine.sides import Sets, Span
+    from airflow_provider_nucleus.local.requests.match_options import MatchOptions
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["ObjectFamily"]

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Final
 from airflow_provider_nucleus.local.pages.home import JobRow, job_rows
 from airflow_provider_nucleus.local.pages.layout import Fact, Link, Page
 from airflow_provider_nucleus.local.pages.text import moment, whole
-from airflow_provider_nucleus.local.store import datasets, jobs, overview, slices
+from airflow_provider_nucleus.local.store.catalog import datasets, jobs, slices
+from airflow_provider_nucleus.local.store.views import page_counts
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.pages.urls import Urls
     from airflow_provider_nucleus.local.store.database import Cursor
-    from airflow_provider_nucleus.local.store.overview import RunFacts
+    from airflow_provider_nucleus.local.store.views.page_counts import RunFacts
 
 __all__ = ["DatasetPage", "RunRow", "dataset_page", "run_row"]
 
@@ -77,13 +78,15 @@ def dataset_page(cursor: Cursor, urls: Urls, dataset_id: str) -> DatasetPage:
             Fact("Kind", "scenes" if dataset.is_scene else "items"),
             Fact("Tags", ", ".join(tags) or "none"),
         ),
-        types=tuple(Fact(entry.type, whole(entry.count)) for entry in overview.type_facts(cursor, dataset)),
+        types=tuple(
+            Fact(entry.type, whole(entry.count)) for entry in page_counts.type_facts(cursor, dataset)
+        ),
         labels=tuple(
             LabelRow(entry.label, whole(entry.count), whole(entry.items))
-            for entry in overview.label_facts(cursor, dataset, limit=_LABELS)
+            for entry in page_counts.label_facts(cursor, dataset, limit=_LABELS)
         ),
         label_limit=whole(_LABELS),
-        runs=tuple(run_row(facts, urls) for facts in overview.runs_of_dataset(cursor, dataset)),
+        runs=tuple(run_row(facts, urls) for facts in page_counts.runs_of_dataset(cursor, dataset)),
         slices=tuple(Fact(entry.name, entry.id) for entry in slices.listing(cursor, dataset=dataset)),
         jobs=job_rows(latest, urls),
     )

@@ -9,17 +9,18 @@ from airflow_provider_nucleus.local.errors import BadRequestError
 from airflow_provider_nucleus.local.pages.layout import Fact, Link, Page
 from airflow_provider_nucleus.local.pages.tables import Heading, LabelRow, headings, label_rows
 from airflow_provider_nucleus.local.pages.text import Figure, figure, iou_text, moment, percent_bar, whole
-from airflow_provider_nucleus.local.store import comparisons, datasets, jobs, match_counts, matches, models
-from airflow_provider_nucleus.local.store.category_counts import category_tallies
+from airflow_provider_nucleus.local.store.catalog import datasets, jobs, matches, models
+from airflow_provider_nucleus.local.store.views import comparisons, match_counts
+from airflow_provider_nucleus.local.store.views.category_counts import category_tallies
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_nucleus.local.matching.options import MatchOptions
     from airflow_provider_nucleus.local.pages.urls import Urls
-    from airflow_provider_nucleus.local.store.comparisons import Comparison
+    from airflow_provider_nucleus.local.requests.match_options import MatchOptions
     from airflow_provider_nucleus.local.store.database import Cursor
-    from airflow_provider_nucleus.local.store.match_counts import Tally
+    from airflow_provider_nucleus.local.store.views.comparisons import Comparison
+    from airflow_provider_nucleus.local.store.views.match_counts import Tally
 
 __all__ = ["EvaluationPage", "evaluation_page"]
 

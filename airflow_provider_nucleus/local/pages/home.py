@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from airflow_provider_nucleus.local.pages.layout import Link, Page
 from airflow_provider_nucleus.local.pages.text import moment, whole
-from airflow_provider_nucleus.local.store import jobs, overview
+from airflow_provider_nucleus.local.store.catalog import jobs
+from airflow_provider_nucleus.local.store.views import page_counts
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.pages.urls import Urls
+    from airflow_provider_nucleus.local.store.catalog.jobs import Job
     from airflow_provider_nucleus.local.store.database import Cursor
-    from airflow_provider_nucleus.local.store.jobs import Job
 
 __all__ = ["HomePage", "JobRow", "home_page", "job_rows"]
 
@@ -75,7 +76,7 @@ def home_page(cursor: Cursor, urls: Urls) -> HomePage:
             whole(facts.runs),
             moment(facts.created_at),
         )
-        for facts in overview.dataset_facts(cursor, limit=_ROWS)
+        for facts in page_counts.dataset_facts(cursor, limit=_ROWS)
     ]
     models = [
         ModelRow(
@@ -85,7 +86,7 @@ def home_page(cursor: Cursor, urls: Urls) -> HomePage:
             whole(facts.runs),
             moment(facts.created_at),
         )
-        for facts in overview.model_facts(cursor, limit=_ROWS)
+        for facts in page_counts.model_facts(cursor, limit=_ROWS)
     ]
     latest = jobs.listing(
         cursor, dataset_id=None, job_types=[], from_date=None, to_date=None, limit=_JOBS, show_completed=True

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from airflow_provider_nucleus.local.jobs.matching import MATCHING_JOB
 from airflow_provider_nucleus.local.pages.layout import Fact, Link, Page
 from airflow_provider_nucleus.local.pages.text import json_text, moment, whole
-from airflow_provider_nucleus.local.store import evaluations, jobs
+from airflow_provider_nucleus.local.store.catalog import evaluations, jobs
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.pages.urls import Urls

@@ -10,7 +10,8 @@ import orjson
 from airflow_provider_nucleus.local.pages.dataset import RunRow, run_row
 from airflow_provider_nucleus.local.pages.layout import Fact, Link, Page
 from airflow_provider_nucleus.local.pages.text import json_text
-from airflow_provider_nucleus.local.store import models, overview
+from airflow_provider_nucleus.local.store.catalog import models
+from airflow_provider_nucleus.local.store.views import page_counts
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.pages.urls import Urls
@@ -42,5 +43,5 @@ def model_page(cursor: Cursor, urls: Urls, model_id: str) -> ModelPage:
             Fact("Trained on slices", ", ".join(model.trained_slice_ids) or "not said"),
         ),
         metadata=json_text(metadata) if metadata else "",
-        runs=tuple(run_row(facts, urls) for facts in overview.runs_of_model(cursor, model)),
+        runs=tuple(run_row(facts, urls) for facts in page_counts.runs_of_model(cursor, model)),
     )

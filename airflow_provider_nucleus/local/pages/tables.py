@@ -11,7 +11,7 @@ from airflow_provider_nucleus.local.pages.text import Figure, figure, whole
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from airflow_provider_nucleus.local.store.match_counts import Tally
+    from airflow_provider_nucleus.local.store.views.match_counts import Tally
 
 __all__ = ["Heading", "LabelRow", "headings", "label_rows"]
 

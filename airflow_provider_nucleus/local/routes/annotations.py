@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.local.errors import BadRequestError
-from airflow_provider_nucleus.local.routes.bodies import flag, strings
+from airflow_provider_nucleus.local.requests.fields import flag, strings
 from airflow_provider_nucleus.local.routes.objects import one_object, start_upload, store_now, summary
-from airflow_provider_nucleus.local.routes.registry import RouteTable
-from airflow_provider_nucleus.local.store import datasets, taxonomies
-from airflow_provider_nucleus.local.store.sets import Target, find_set
+from airflow_provider_nucleus.local.routes.routing import RouteTable
+from airflow_provider_nucleus.local.store.catalog import datasets, taxonomies
+from airflow_provider_nucleus.local.store.catalog.object_sets import Target, find_set
 
 if TYPE_CHECKING:
+    from airflow_provider_nucleus.local.http.messages import Call
     from airflow_provider_nucleus.local.store.database import Cursor
-    from airflow_provider_nucleus.local.wire import Call
 
 __all__ = ["ROUTES"]
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.local.errors import BadRequestError
-from airflow_provider_nucleus.local.evaluating.rules import exclusion_rules
-from airflow_provider_nucleus.local.routes.bodies import query_number, strings
-from airflow_provider_nucleus.local.routes.casing import snake_body
-from airflow_provider_nucleus.local.routes.registry import RouteTable
-from airflow_provider_nucleus.local.store import benchmarks
-from airflow_provider_nucleus.local.store.benchmark_sources import SOURCES, read_sources
-from airflow_provider_nucleus.local.store.benchmark_versions import TAXONOMY_FIELDS, begin, labels_of
-from airflow_provider_nucleus.local.wire import Answer
+from airflow_provider_nucleus.local.http.messages import Answer
+from airflow_provider_nucleus.local.requests.casing import snake_body
+from airflow_provider_nucleus.local.requests.exclusion_rules import exclusion_rules
+from airflow_provider_nucleus.local.requests.fields import query_number, strings
+from airflow_provider_nucleus.local.routes.routing import RouteTable
+from airflow_provider_nucleus.local.store.catalog import benchmarks
+from airflow_provider_nucleus.local.store.catalog.benchmark_sources import SOURCES, read_sources
+from airflow_provider_nucleus.local.store.catalog.benchmark_versions import TAXONOMY_FIELDS, begin, labels_of
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.wire import Call
+    from airflow_provider_nucleus.local.http.messages import Call
 
 __all__ = ["ROUTES"]
 

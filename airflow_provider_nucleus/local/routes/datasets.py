@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_nucleus.local.routes.bodies import strings
-from airflow_provider_nucleus.local.routes.registry import RouteTable
-from airflow_provider_nucleus.local.store import datasets
-from airflow_provider_nucleus.local.sweeping import sweep_blobs
+from airflow_provider_nucleus.local.jobs.cleanup import sweep_blobs
+from airflow_provider_nucleus.local.requests.fields import strings
+from airflow_provider_nucleus.local.routes.routing import RouteTable
+from airflow_provider_nucleus.local.store.catalog import datasets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_provider_nucleus.local.wire import Call
+    from airflow_provider_nucleus.local.http.messages import Call
 
 __all__ = ["ROUTES"]
 

@@ -5,24 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.local.errors import BadRequestError, ConflictError, NotFoundError
-from airflow_provider_nucleus.local.evaluating.charts import charts
-from airflow_provider_nucleus.local.evaluating.examples import examples, read_request
-from airflow_provider_nucleus.local.evaluating.filters import read_filters
-from airflow_provider_nucleus.local.evaluating.schema import filter_schema
-from airflow_provider_nucleus.local.evaluating.selection import select
-from airflow_provider_nucleus.local.evaluating.summary import THRESHOLD
-from airflow_provider_nucleus.local.result_layouts import evaluate_again, has_other_layout
-from airflow_provider_nucleus.local.routes.casing import snake_body, snake_keys
-from airflow_provider_nucleus.local.routes.registry import RouteTable
-from airflow_provider_nucleus.local.store import evaluations
-from airflow_provider_nucleus.local.wire import parse_json
+from airflow_provider_nucleus.local.evaluations.computing.result_layouts import (
+    evaluate_again,
+    has_other_layout,
+)
+from airflow_provider_nucleus.local.evaluations.reading.charts import charts
+from airflow_provider_nucleus.local.evaluations.reading.examples import examples, read_request
+from airflow_provider_nucleus.local.evaluations.reading.filter_vocabulary import filter_schema
+from airflow_provider_nucleus.local.evaluations.reading.selection import select
+from airflow_provider_nucleus.local.evaluations.reading.summary import THRESHOLD
+from airflow_provider_nucleus.local.http.messages import parse_json
+from airflow_provider_nucleus.local.requests.casing import snake_body, snake_keys
+from airflow_provider_nucleus.local.requests.filters import read_filters
+from airflow_provider_nucleus.local.routes.routing import RouteTable
+from airflow_provider_nucleus.local.store.catalog import evaluations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_nucleus.local.evaluating.filters import Filters
-    from airflow_provider_nucleus.local.evaluating.loaded import Loaded
-    from airflow_provider_nucleus.local.wire import Call
+    from airflow_provider_nucleus.local.evaluations.reading.result import Loaded
+    from airflow_provider_nucleus.local.http.messages import Call
+    from airflow_provider_nucleus.local.requests.filters import Filters
 
 __all__ = ["LEAST_IOU_THRESHOLD", "ROUTES", "asked_of_query", "filters_of", "result", "threshold_of"]
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.local.errors import BadRequestError, ConflictError
-from airflow_provider_nucleus.local.evaluating.rules import exclusion_rules
-from airflow_provider_nucleus.local.evaluating.taxonomy import Taxonomy, rollup_groups
+from airflow_provider_nucleus.local.evaluations.computing.result_layouts import evaluate_again
 from airflow_provider_nucleus.local.jobs.evaluations import start_evaluation
-from airflow_provider_nucleus.local.matching.options import MatchOptions
-from airflow_provider_nucleus.local.result_layouts import evaluate_again
-from airflow_provider_nucleus.local.routes.bodies import flag, text
-from airflow_provider_nucleus.local.routes.casing import snake_body
-from airflow_provider_nucleus.local.routes.registry import RouteTable
-from airflow_provider_nucleus.local.store import (
+from airflow_provider_nucleus.local.requests.casing import snake_body
+from airflow_provider_nucleus.local.requests.exclusion_rules import exclusion_rules
+from airflow_provider_nucleus.local.requests.fields import flag, text
+from airflow_provider_nucleus.local.requests.label_taxonomy import Taxonomy, rollup_groups
+from airflow_provider_nucleus.local.requests.match_options import MatchOptions
+from airflow_provider_nucleus.local.routes.routing import RouteTable
+from airflow_provider_nucleus.local.store.catalog import (
     benchmarks,
     evaluations,
     jobs,
@@ -21,15 +21,15 @@ from airflow_provider_nucleus.local.store import (
     models,
     slices,
 )
-from airflow_provider_nucleus.local.store.evaluations import Config
+from airflow_provider_nucleus.local.store.catalog.evaluations import Config
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_nucleus.local.store.benchmarks import Benchmark
+    from airflow_provider_nucleus.local.http.messages import Call
+    from airflow_provider_nucleus.local.store.catalog.benchmarks import Benchmark
+    from airflow_provider_nucleus.local.store.catalog.evaluations import Evaluation
     from airflow_provider_nucleus.local.store.database import Cursor
-    from airflow_provider_nucleus.local.store.evaluations import Evaluation
-    from airflow_provider_nucleus.local.wire import Call
 
 __all__ = ["ROUTES"]
 

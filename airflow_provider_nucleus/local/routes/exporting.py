@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 from starlette.responses import StreamingResponse
 
-from airflow_provider_nucleus.local.paging import Pager, Position, page_size
-from airflow_provider_nucleus.local.routes.bodies import flag
-from airflow_provider_nucleus.local.store.exports import export_page, export_rows
+from airflow_provider_nucleus.local.http.paging import Pager, Position, page_size
+from airflow_provider_nucleus.local.requests.fields import flag
+from airflow_provider_nucleus.local.store.views.exports import export_page, export_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from starlette.responses import Response
 
+    from airflow_provider_nucleus.local.http.messages import Call
+    from airflow_provider_nucleus.local.store.catalog.items import Item
     from airflow_provider_nucleus.local.store.database import Cursor
-    from airflow_provider_nucleus.local.store.exports import Export
-    from airflow_provider_nucleus.local.store.items import Item
-    from airflow_provider_nucleus.local.wire import Call
+    from airflow_provider_nucleus.local.store.views.exports import Export
 
 __all__ = ["EXPORT_PAGE", "all_rows", "chip", "item_writer", "mirrored", "one_page"]
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_nucleus.local.query.compile import EVERYTHING, compile_query
+from airflow_provider_nucleus.local.requests.query.compile import EVERYTHING, compile_query
 from airflow_provider_nucleus.local.routes.exporting import all_rows, chip, item_writer, one_page
 from airflow_provider_nucleus.local.routes.queries import query_text
-from airflow_provider_nucleus.local.routes.registry import RouteTable
-from airflow_provider_nucleus.local.store import comparisons, datasets
-from airflow_provider_nucleus.local.store.exports import Export
+from airflow_provider_nucleus.local.routes.routing import RouteTable
+from airflow_provider_nucleus.local.store.catalog import datasets
+from airflow_provider_nucleus.local.store.views import comparisons
+from airflow_provider_nucleus.local.store.views.exports import Export
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.query.compile import Fragment
+    from airflow_provider_nucleus.local.http.messages import Call
+    from airflow_provider_nucleus.local.requests.query.compile import Fragment
     from airflow_provider_nucleus.local.store.database import Cursor
-    from airflow_provider_nucleus.local.wire import Call
 
 __all__ = ["ROUTES"]
 

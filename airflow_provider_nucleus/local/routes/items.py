@@ -6,21 +6,29 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.local.blobs import Kept, record_blobs
 from airflow_provider_nucleus.local.errors import BadRequestError
+from airflow_provider_nucleus.local.http.messages import parse_json
 from airflow_provider_nucleus.local.jobs.starting import start_on_bytes, start_on_upload
-from airflow_provider_nucleus.local.routes.bodies import flag, object_list, page_request, request_id, rows_of
-from airflow_provider_nucleus.local.routes.registry import RouteTable
-from airflow_provider_nucleus.local.store import datasets, item_uploads, items, reading
-from airflow_provider_nucleus.local.store.metadata import merge_metadata
-from airflow_provider_nucleus.local.store.sets import Target, find_set
-from airflow_provider_nucleus.local.wire import parse_json
+from airflow_provider_nucleus.local.requests.fields import (
+    flag,
+    object_list,
+    page_request,
+    request_id,
+    rows_of,
+)
+from airflow_provider_nucleus.local.routes.routing import RouteTable
+from airflow_provider_nucleus.local.store.catalog import datasets, items
+from airflow_provider_nucleus.local.store.catalog.object_sets import Target, find_set
+from airflow_provider_nucleus.local.store.ingest import item_chunks
+from airflow_provider_nucleus.local.store.ingest.metadata import merge_metadata
+from airflow_provider_nucleus.local.store.views import objects
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from airflow_provider_nucleus.local.http.messages import Call
+    from airflow_provider_nucleus.local.store.catalog.datasets import Dataset
+    from airflow_provider_nucleus.local.store.catalog.items import Item
     from airflow_provider_nucleus.local.store.database import Cursor
-    from airflow_provider_nucleus.local.store.datasets import Dataset
-    from airflow_provider_nucleus.local.store.items import Item
-    from airflow_provider_nucleus.local.wire import Call
 
 __all__ = ["ROUTES"]
 
@@ -95,13 +103,13 @@ def _append_files(call: Call) -> Any:
 
 def _store_now(call: Call, rows: list[Any], *, update: bool, blobs: Sequence[Kept] = ()) -> Any:
     with call.db.session() as cursor:
-        item_uploads.prepare_items(cursor, rows_of(rows), first=0)
+        item_chunks.prepare_items(cursor, rows_of(rows), first=0)
         with call.db.write(cursor):
             dataset = datasets.find(cursor, call.params["ds"])
             _check_plain(dataset)
             record_blobs(cursor, blobs)
             tokens = dict(enumerate(blob.token for blob in blobs))
-            stored = item_uploads.store_items(cursor, dataset, update=update, blobs=tokens)
+            stored = item_chunks.store_items(cursor, dataset, update=update, blobs=tokens)
     answer = {
         "dataset_id": dataset.id,
         "new_items": stored.created,
@@ -140,8 +148,8 @@ def items_page(call: Call) -> Any:
 
 def _with_annotations(cursor: Cursor, dataset: Dataset, item: Item) -> Any:
     set_no = find_set(cursor, Target(role="truth", dataset=dataset), dataset.number)
-    found = [] if set_no is None else reading.objects_of_items(cursor, [set_no], [item.item_no], truth=True)
-    return {"item": item.to_wire(), "annotations": reading.by_type(found)}
+    found = [] if set_no is None else objects.objects_of_items(cursor, [set_no], [item.item_no], truth=True)
+    return {"item": item.to_wire(), "annotations": objects.by_type(found)}
 
 
 @ROUTES.get("dataset/{ds}/iloc/{index}")

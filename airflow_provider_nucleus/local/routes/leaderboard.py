@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.local.errors import BadRequestError
-from airflow_provider_nucleus.local.evaluating.leaderboard import (
+from airflow_provider_nucleus.local.evaluations.reading.leaderboard import (
     Ranking,
     f1_curves,
     ranking,
     read_collapse,
     read_metric,
 )
-from airflow_provider_nucleus.local.routes.bodies import strings
-from airflow_provider_nucleus.local.routes.casing import snake_body
-from airflow_provider_nucleus.local.routes.registry import RouteTable
-from airflow_provider_nucleus.local.store import benchmarks, evaluations
+from airflow_provider_nucleus.local.requests.casing import snake_body
+from airflow_provider_nucleus.local.requests.fields import strings
+from airflow_provider_nucleus.local.routes.routing import RouteTable
+from airflow_provider_nucleus.local.store.catalog import benchmarks, evaluations
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.store.evaluations import Evaluation
-    from airflow_provider_nucleus.local.wire import Call
+    from airflow_provider_nucleus.local.http.messages import Call
+    from airflow_provider_nucleus.local.store.catalog.evaluations import Evaluation
 
 __all__ = ["ROUTES"]
 

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.local.errors import NotFoundError
 from airflow_provider_nucleus.local.jobs.matching import start_matching
-from airflow_provider_nucleus.local.matching.options import MatchOptions
-from airflow_provider_nucleus.local.routes.registry import RouteTable
-from airflow_provider_nucleus.local.store import comparisons, datasets, models
+from airflow_provider_nucleus.local.requests.match_options import MatchOptions
+from airflow_provider_nucleus.local.routes.routing import RouteTable
+from airflow_provider_nucleus.local.store.catalog import datasets, models
+from airflow_provider_nucleus.local.store.views import comparisons
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.wire import Call
+    from airflow_provider_nucleus.local.http.messages import Call
 
 __all__ = ["ROUTES"]
 

@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from airflow_provider_nucleus.local.errors import BadRequestError
+from airflow_provider_nucleus.local.http.messages import Answer
 from airflow_provider_nucleus.local.jobs.merging import MERGE_JOB
-from airflow_provider_nucleus.local.routes.bodies import strings
+from airflow_provider_nucleus.local.requests.fields import strings
 from airflow_provider_nucleus.local.routes.objects import one_object
 from airflow_provider_nucleus.local.routes.predictions import on_item, upload
-from airflow_provider_nucleus.local.routes.registry import RouteTable
-from airflow_provider_nucleus.local.store import datasets, items, models, reading
-from airflow_provider_nucleus.local.store.sets import Target, ensure_set, find_set
-from airflow_provider_nucleus.local.wire import Answer
+from airflow_provider_nucleus.local.routes.routing import RouteTable
+from airflow_provider_nucleus.local.store.catalog import datasets, items, models
+from airflow_provider_nucleus.local.store.catalog.object_sets import Target, ensure_set, find_set
+from airflow_provider_nucleus.local.store.views import objects
 
 if TYPE_CHECKING:
+    from airflow_provider_nucleus.local.http.messages import Call
+    from airflow_provider_nucleus.local.store.catalog.datasets import Dataset
+    from airflow_provider_nucleus.local.store.catalog.models import Run
     from airflow_provider_nucleus.local.store.database import Cursor
-    from airflow_provider_nucleus.local.store.datasets import Dataset
-    from airflow_provider_nucleus.local.store.models import Run
-    from airflow_provider_nucleus.local.wire import Call
 
 __all__ = ["ROUTES"]
 
@@ -204,4 +205,4 @@ def ungrouped(call: Call) -> Any:
     with call.db.read() as cursor:
         run = models.find_run(cursor, call.params["r"])
         condition = "o.set_no IN (SELECT set_no FROM object_sets WHERE role = 'run' AND run_no = ?)"
-        return reading.by_type(reading.objects_where(cursor, condition, [run.number], truth=False))
+        return objects.by_type(objects.objects_where(cursor, condition, [run.number], truth=False))

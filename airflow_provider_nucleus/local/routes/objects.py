@@ -6,20 +6,21 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from airflow_provider_nucleus.local.blobs import Kept, record_blobs
 from airflow_provider_nucleus.local.errors import BadRequestError, NotFoundError
+from airflow_provider_nucleus.local.http.messages import parse_json
 from airflow_provider_nucleus.local.jobs.starting import start_on_upload
-from airflow_provider_nucleus.local.routes.bodies import flag, object_list, request_id, rows_of
-from airflow_provider_nucleus.local.store import reading, uploads
-from airflow_provider_nucleus.local.wire import parse_json
+from airflow_provider_nucleus.local.requests.fields import flag, object_list, request_id, rows_of
+from airflow_provider_nucleus.local.store.ingest import object_chunks
+from airflow_provider_nucleus.local.store.views import objects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from airflow_provider_nucleus.local.http.messages import Call
+    from airflow_provider_nucleus.local.store.catalog.datasets import Dataset
+    from airflow_provider_nucleus.local.store.catalog.object_sets import Target
     from airflow_provider_nucleus.local.store.database import Cursor
-    from airflow_provider_nucleus.local.store.datasets import Dataset
-    from airflow_provider_nucleus.local.store.parsing import Role
-    from airflow_provider_nucleus.local.store.sets import Target
-    from airflow_provider_nucleus.local.store.uploads import Stored
-    from airflow_provider_nucleus.local.wire import Call
+    from airflow_provider_nucleus.local.store.ingest.object_chunks import Stored
+    from airflow_provider_nucleus.local.store.ingest.object_rows import Role
 
 __all__ = ["one_object", "start_upload", "store_now", "summary"]
 
@@ -50,12 +51,12 @@ def _store(
     update: bool,
 ) -> tuple[Stored, Target]:
     with call.db.session() as cursor:
-        uploads.prepare(cursor, data, role=role, first=0)
+        object_chunks.prepare(cursor, data, role=role, first=0)
         with call.db.write(cursor):
             target = find_target(cursor)
             record_blobs(cursor, blobs)
             tokens = dict(enumerate(blob.token for blob in blobs))
-            return uploads.store(cursor, target, update=update, blobs=tokens), target
+            return object_chunks.store(cursor, target, update=update, blobs=tokens), target
 
 
 def _body(call: Call, keep: Callable[[BinaryIO], tuple[str, int]]) -> tuple[dict[str, Any], list[Kept]]:
@@ -85,7 +86,7 @@ def summary(stored: Stored, kind: str) -> dict[str, Any]:
     return answer
 
 
-def _error_text(error: uploads.RowError) -> str:
+def _error_text(error: object_chunks.RowError) -> str:
     try:
         row = parse_json(error.line, what="row")
     except BadRequestError:
@@ -130,6 +131,6 @@ def one_object(cursor: Cursor, dataset: Dataset, set_no: int | None, rest: str, 
             "AND o.item_no IN (SELECT item_no FROM items WHERE dataset_no = ? AND reference_id = ?)"
         )
         parameters = [set_no, annotation_id, dataset.number, reference_id]
-        for found in reading.named_objects(cursor, condition, parameters, truth=truth):
+        for found in objects.named_objects(cursor, condition, parameters, truth=truth):
             return found
     raise NotFoundError(f"No object {rest} (reference id/annotation id) in dataset {dataset.id}.")

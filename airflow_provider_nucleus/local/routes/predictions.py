@@ -6,18 +6,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.local.errors import BadRequestError, NotFoundError
 from airflow_provider_nucleus.local.routes.objects import one_object, start_upload, store_now, summary
-from airflow_provider_nucleus.local.routes.registry import RouteTable
-from airflow_provider_nucleus.local.store import datasets, items, models, reading
-from airflow_provider_nucleus.local.store.sets import Target, find_set
+from airflow_provider_nucleus.local.routes.routing import RouteTable
+from airflow_provider_nucleus.local.store.catalog import datasets, items, models
+from airflow_provider_nucleus.local.store.catalog.object_sets import Target, find_set
+from airflow_provider_nucleus.local.store.views import objects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from airflow_provider_nucleus.local.http.messages import Call
+    from airflow_provider_nucleus.local.store.catalog.datasets import Dataset
+    from airflow_provider_nucleus.local.store.catalog.items import Item
+    from airflow_provider_nucleus.local.store.catalog.models import Model, Run
     from airflow_provider_nucleus.local.store.database import Cursor
-    from airflow_provider_nucleus.local.store.datasets import Dataset
-    from airflow_provider_nucleus.local.store.items import Item
-    from airflow_provider_nucleus.local.store.models import Model, Run
-    from airflow_provider_nucleus.local.wire import Call
 
 __all__ = ["ROUTES", "on_item", "upload"]
 
@@ -60,8 +61,8 @@ def _place(cursor: Cursor, call: Call) -> tuple[Dataset, int | None]:
 
 def on_item(cursor: Cursor, set_no: int | None, item: Item) -> Any:
     """Return the predictions of a set on an item, grouped by type."""
-    found = [] if set_no is None else reading.objects_of_items(cursor, [set_no], [item.item_no], truth=False)
-    return {"annotations": reading.by_type(found)}
+    found = [] if set_no is None else objects.objects_of_items(cursor, [set_no], [item.item_no], truth=False)
+    return {"annotations": objects.by_type(found)}
 
 
 @ROUTES.get("dataset/{ds}/model/{m}/iloc/{index}")
@@ -93,7 +94,7 @@ def export(call: Call) -> Any:
     """Return all predictions of a model on a dataset, grouped by type."""
     with call.db.read() as cursor:
         _, set_no = _place(cursor, call)
-        return reading.by_type(reading.objects_where(cursor, "o.set_no = ?", [set_no], truth=False))
+        return objects.by_type(objects.objects_where(cursor, "o.set_no = ?", [set_no], truth=False))
 
 
 @ROUTES.post("model/{m}/predictions")
@@ -116,7 +117,7 @@ def _run_free(cursor: Cursor, call: Call, item_nos: list[int]) -> Any:
     found = cursor.execute(
         "SELECT set_no FROM object_sets WHERE role = 'model' AND model_no = ?", [model.number]
     ).fetchall()
-    return {"predictions": reading.objects_of_items(cursor, [row[0] for row in found], item_nos, truth=False)}
+    return {"predictions": objects.objects_of_items(cursor, [row[0] for row in found], item_nos, truth=False)}
 
 
 @ROUTES.get("model/{m}/predictions/loc/{item}")

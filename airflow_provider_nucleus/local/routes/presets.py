@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_nucleus.local.routes.casing import snake_body
-from airflow_provider_nucleus.local.routes.registry import RouteTable
-from airflow_provider_nucleus.local.store import presets
+from airflow_provider_nucleus.local.requests.casing import snake_body
+from airflow_provider_nucleus.local.routes.routing import RouteTable
+from airflow_provider_nucleus.local.store.catalog import presets
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.wire import Call
+    from airflow_provider_nucleus.local.http.messages import Call
 
 __all__ = ["ROUTES"]
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.local.errors import BadRequestError
-from airflow_provider_nucleus.local.paging import Pager, Position, page_size
-from airflow_provider_nucleus.local.query.compile import compile_query
-from airflow_provider_nucleus.local.routes.registry import RouteTable
-from airflow_provider_nucleus.local.store import comparisons, datasets, matches, scenes
-from airflow_provider_nucleus.local.store.category_matches import category_match_page
-from airflow_provider_nucleus.local.store.match_pages import MATCH_MODES, match_page
-from airflow_provider_nucleus.local.store.selection import item_page, object_page
+from airflow_provider_nucleus.local.http.paging import Pager, Position, page_size
+from airflow_provider_nucleus.local.requests.query.compile import compile_query
+from airflow_provider_nucleus.local.routes.routing import RouteTable
+from airflow_provider_nucleus.local.store.catalog import datasets, matches, scenes
+from airflow_provider_nucleus.local.store.views import comparisons
+from airflow_provider_nucleus.local.store.views.category_matches import category_match_page
+from airflow_provider_nucleus.local.store.views.match_pages import MATCH_MODES, match_page
+from airflow_provider_nucleus.local.store.views.queried import item_page, object_page
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.store.comparisons import Comparison
+    from airflow_provider_nucleus.local.http.messages import Call
+    from airflow_provider_nucleus.local.store.catalog.datasets import Dataset
     from airflow_provider_nucleus.local.store.database import Cursor
-    from airflow_provider_nucleus.local.store.datasets import Dataset
-    from airflow_provider_nucleus.local.wire import Call
+    from airflow_provider_nucleus.local.store.views.comparisons import Comparison
 
 __all__ = ["ROUTES", "query_text"]
 

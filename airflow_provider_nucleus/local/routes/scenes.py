@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.local.errors import BadRequestError
 from airflow_provider_nucleus.local.jobs.starting import start_on_upload
-from airflow_provider_nucleus.local.routes.bodies import flag, object_list, request_id
-from airflow_provider_nucleus.local.routes.registry import RouteTable
-from airflow_provider_nucleus.local.store import datasets, scenes
+from airflow_provider_nucleus.local.requests.fields import flag, object_list, request_id
+from airflow_provider_nucleus.local.routes.routing import RouteTable
+from airflow_provider_nucleus.local.store.catalog import datasets, scenes
 
 if TYPE_CHECKING:
+    from airflow_provider_nucleus.local.http.messages import Call
+    from airflow_provider_nucleus.local.store.catalog.datasets import Dataset
     from airflow_provider_nucleus.local.store.database import Cursor
-    from airflow_provider_nucleus.local.store.datasets import Dataset
-    from airflow_provider_nucleus.local.wire import Call
 
 __all__ = ["ROUTES"]
 

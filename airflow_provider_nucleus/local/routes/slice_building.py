@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.local.errors import BadRequestError, ConflictError, NotImplementedRoute
-from airflow_provider_nucleus.local.query.compile import EVERYTHING
-from airflow_provider_nucleus.local.routes.registry import RouteTable
-from airflow_provider_nucleus.local.store import datasets, slice_members, slice_reading, slices
+from airflow_provider_nucleus.local.requests.query.compile import EVERYTHING
+from airflow_provider_nucleus.local.routes.routing import RouteTable
+from airflow_provider_nucleus.local.store.catalog import datasets, slice_members, slices
+from airflow_provider_nucleus.local.store.views import slice_contents
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.query.compile import Fragment
+    from airflow_provider_nucleus.local.http.messages import Call
+    from airflow_provider_nucleus.local.requests.query.compile import Fragment
+    from airflow_provider_nucleus.local.store.catalog.datasets import Dataset
     from airflow_provider_nucleus.local.store.database import Cursor
-    from airflow_provider_nucleus.local.store.datasets import Dataset
-    from airflow_provider_nucleus.local.wire import Call
 
 __all__ = ["ROUTES"]
 
@@ -62,4 +63,4 @@ def _condition(cursor: Cursor, dataset: Dataset, filters: dict[str, Any]) -> Fra
     found = slices.find(cursor, str(filters["sliceId"]))
     if found.dataset_no != dataset.number:
         raise BadRequestError(f"Slice {found.id} belongs to dataset {found.dataset_id}, not {dataset.id}.")
-    return slice_reading.items_condition(found)
+    return slice_contents.items_condition(found)

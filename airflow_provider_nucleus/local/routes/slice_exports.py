@@ -8,14 +8,15 @@ import orjson
 
 from airflow_provider_nucleus.local.errors import BadRequestError
 from airflow_provider_nucleus.local.routes.exporting import all_rows, chip, item_writer, mirrored, one_page
-from airflow_provider_nucleus.local.routes.registry import RouteTable
-from airflow_provider_nucleus.local.store import comparisons, datasets, models, slice_reading, slices
-from airflow_provider_nucleus.local.store.exports import Export
-from airflow_provider_nucleus.local.store.items import item_rows
+from airflow_provider_nucleus.local.routes.routing import RouteTable
+from airflow_provider_nucleus.local.store.catalog import datasets, models, slices
+from airflow_provider_nucleus.local.store.catalog.items import item_rows
+from airflow_provider_nucleus.local.store.views import comparisons, slice_contents
+from airflow_provider_nucleus.local.store.views.exports import Export
 
 if TYPE_CHECKING:
+    from airflow_provider_nucleus.local.http.messages import Call
     from airflow_provider_nucleus.local.store.database import Cursor
-    from airflow_provider_nucleus.local.wire import Call
 
 __all__ = ["ROUTES"]
 
@@ -58,7 +59,7 @@ def export_raw_items(call: Call) -> Any:
     """Return where the bytes of each item of a slice can be fetched."""
     with call.db.read() as cursor:
         found = slices.find(cursor, call.params["s"])
-        items, _ = slice_reading.item_page(cursor, found, after=-1, size=_EVERY)
+        items, _ = slice_contents.item_page(cursor, found, after=-1, size=_EVERY)
     rows = [
         {
             "id": item.id,
@@ -79,7 +80,7 @@ def export_raw_json(call: Call) -> Any:
         found = slices.find(cursor, call.params["s"])
         if found.type != slices.OBJECTS:
             raise BadRequestError(f"Slice {found.id} holds no objects but members of type {found.type}.")
-        rows = slice_reading.object_rows(cursor, found)
+        rows = slice_contents.object_rows(cursor, found)
         condition = "item_no IN (SELECT item_no FROM slice_items WHERE slice_no = ?)"
         items = {item.id: item.to_wire() for item in item_rows(cursor, condition, [found.number])}
     return [
@@ -102,7 +103,7 @@ def _export(
         set_no = comparisons.of_model(cursor, dataset, models.find(cursor, model_id)).sets.predictions
     return Export(
         dataset=dataset,
-        condition=slice_reading.items_condition(found),
+        condition=slice_contents.items_condition(found),
         set_no=set_no,
         truth=model_id is None,
         item_wire=item_writer(call, mirrored_images=mirrored_images),

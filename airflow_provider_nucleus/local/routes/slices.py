@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.local.errors import BadRequestError
-from airflow_provider_nucleus.local.paging import Pager, Position, page_size
-from airflow_provider_nucleus.local.routes.bodies import strings
-from airflow_provider_nucleus.local.routes.registry import RouteTable
-from airflow_provider_nucleus.local.store import datasets, slice_reading, slices
-from airflow_provider_nucleus.local.store.slice_members import by_reference, members_of
+from airflow_provider_nucleus.local.http.paging import Pager, Position, page_size
+from airflow_provider_nucleus.local.requests.fields import strings
+from airflow_provider_nucleus.local.routes.routing import RouteTable
+from airflow_provider_nucleus.local.store.catalog import datasets, slices
+from airflow_provider_nucleus.local.store.catalog.slice_members import by_reference, members_of
+from airflow_provider_nucleus.local.store.views import slice_contents
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.wire import Call
+    from airflow_provider_nucleus.local.http.messages import Call
 
 __all__ = ["ROUTES"]
 
@@ -66,7 +67,7 @@ def members(call: Call) -> Any:
     """Return everything in a slice."""
     with call.db.read() as cursor:
         found = slices.find(cursor, call.params["s"])
-        return {**found.info_to_wire(), "items": slice_reading.members(cursor, found)}
+        return {**found.info_to_wire(), "items": slice_contents.members(cursor, found)}
 
 
 @ROUTES.get("slice/{s}/info")
@@ -120,7 +121,7 @@ def items_page(call: Call) -> Any:
     position, size = pager.read(body.get("pageToken")), page_size(body, limit=_ITEM_PAGE)
     with call.db.read() as cursor:
         found = slices.find(cursor, call.params["s"])
-        items, last = slice_reading.item_page(cursor, found, after=position.after, size=size)
+        items, last = slice_contents.item_page(cursor, found, after=position.after, size=size)
     token = None if last is None else pager.token(Position(0, last))
     return {"items": [item.to_wire() for item in items], "nextPageToken": token}
 
@@ -130,4 +131,4 @@ def class_labels(call: Call) -> Any:
     """List the labels of the annotations on the items of a slice."""
     with call.db.read() as cursor:
         found = slices.find(cursor, call.params["s"])
-        return {"data": slice_reading.labels(cursor, datasets.find(cursor, found.dataset_id), found)}
+        return {"data": slice_contents.labels(cursor, datasets.find(cursor, found.dataset_id), found)}

@@ -8,14 +8,15 @@ from anyio import to_thread
 from starlette.responses import FileResponse, Response
 
 from airflow_provider_nucleus.local.blobs import content_type_of
-from airflow_provider_nucleus.local.durable import DurableFile, Former
+from airflow_provider_nucleus.local.disk.durable import DurableFile, Former
 from airflow_provider_nucleus.local.errors import NotFoundError
-from airflow_provider_nucleus.local.routes.registry import RouteTable
-from airflow_provider_nucleus.local.store import datasets, spool
-from airflow_provider_nucleus.local.wire import limited_stream
+from airflow_provider_nucleus.local.http.messages import limited_stream
+from airflow_provider_nucleus.local.routes.routing import RouteTable
+from airflow_provider_nucleus.local.store.catalog import datasets
+from airflow_provider_nucleus.local.store.ingest import signed_uploads
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.wire import Call
+    from airflow_provider_nucleus.local.http.messages import Call
 
 __all__ = ["ROUTES"]
 
@@ -29,7 +30,7 @@ def signed_url(call: Call) -> Any:
     with call.db.write() as cursor:
         dataset = datasets.find(cursor, call.params["ds"])
         lifetime = call.services.settings.signed_url_lifetime
-        token = spool.expect(cursor, dataset, call.params["request_id"], lifetime=lifetime)
+        token = signed_uploads.expect(cursor, dataset, call.params["request_id"], lifetime=lifetime)
     return {"signed_url": call.url(f"uploads/{token}")}
 
 
@@ -38,7 +39,7 @@ async def put_rows(call: Call) -> Any:
     """Stream the rows to disk; they count once the whole body is there and synced."""
     token = call.params["token"]
     await to_thread.run_sync(_take, call, token)
-    file = await to_thread.run_sync(DurableFile, spool.spool_path(call.services.folder.spool, token))
+    file = await to_thread.run_sync(DurableFile, signed_uploads.spool_path(call.services.folder.spool, token))
     try:
         lines = await _receive(call, file)
         await to_thread.run_sync(_publish, call, token, file, lines)
@@ -49,7 +50,7 @@ async def put_rows(call: Call) -> Any:
 
 def _take(call: Call, token: str) -> None:
     with call.db.read() as cursor:
-        spool.take(cursor, token)
+        signed_uploads.take(cursor, token)
 
 
 async def _receive(call: Call, file: DurableFile) -> int:
@@ -75,13 +76,13 @@ async def _receive(call: Call, file: DurableFile) -> int:
 def _publish(call: Call, token: str, file: DurableFile, lines: int) -> None:
     with call.db.write() as cursor:
         # Again: a job may have started on an earlier upload while this one came in.
-        spool.take(cursor, token)
+        signed_uploads.take(cursor, token)
         # Without a commit the rows of an earlier upload are still those that count.
-        former = Former(spool.spool_path(call.services.folder.spool, token))
+        former = Former(signed_uploads.spool_path(call.services.folder.spool, token))
         call.db.after_undo(former.restore)
         call.db.after_commit(former.discard)
         file.publish()
-        spool.mark_received(cursor, token, lines=lines)
+        signed_uploads.mark_received(cursor, token, lines=lines)
 
 
 @ROUTES.route("GET", "files/{token}", public=True)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
 
+from airflow_provider_nucleus.local.disk.full_disk import full_disk_named
 from airflow_provider_nucleus.local.errors import DataDirError
-from airflow_provider_nucleus.local.full_disk import full_disk_named
 from airflow_provider_nucleus.local.store.opening import open_store
 
 if TYPE_CHECKING:

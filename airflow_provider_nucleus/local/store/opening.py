@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import duckdb
 
-from airflow_provider_nucleus.local.durable import part_of, sync_directory
+from airflow_provider_nucleus.local.disk.durable import part_of, sync_directory
 from airflow_provider_nucleus.local.errors import DataDirError
 from airflow_provider_nucleus.local.store.tables import SCHEMA_VERSION, TABLES
 

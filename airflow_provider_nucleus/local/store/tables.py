@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from airflow_provider_nucleus.local.store.evaluation_tables import EVALUATION_TABLES
-from airflow_provider_nucleus.local.store.match_tables import MATCH_TABLES
-from airflow_provider_nucleus.local.store.slice_tables import SLICE_TABLES
+from airflow_provider_nucleus.local.store.tables_evaluations import EVALUATION_TABLES
+from airflow_provider_nucleus.local.store.tables_matches import MATCH_TABLES
+from airflow_provider_nucleus.local.store.tables_slices import SLICE_TABLES
 
 __all__ = ["SCHEMA_VERSION", "TABLES"]
 

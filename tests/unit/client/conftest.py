@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_nucleus.client import AsyncNucleusClient, NucleusClient, NucleusConfig, cancelling
+from airflow_provider_nucleus.client import AsyncNucleusClient, NucleusClient, NucleusConfig, cancellation
 from airflow_provider_nucleus.client import jobs as waiting
 from tests.unit.client.scripted import ScriptedServer
 
@@ -76,8 +76,8 @@ class Transport:
 
     def cancel(self, call: Any) -> Any:
         if self._sync is not None:
-            return cancelling.cancel(self._sync, call)
-        return self._in_loop(lambda client: cancelling.cancel_async(client, call))
+            return cancellation.cancel(self._sync, call)
+        return self._in_loop(lambda client: cancellation.cancel_async(client, call))
 
     def _in_loop(self, use: Callable[[AsyncNucleusClient], Any]) -> Any:
         async def run() -> Any:

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from airflow_provider_nucleus.client.calls.jobs import cancel_job
-from airflow_provider_nucleus.client.cancelling import Cancellation, cancel_all
+from airflow_provider_nucleus.client.cancellation import Cancellation, cancel_all
 from airflow_provider_nucleus.exceptions import NucleusAuthError, NucleusConnectionError, NucleusServerError
 from tests.unit.client.scripted import Reply, Reset
 

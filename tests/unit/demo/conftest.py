@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_nucleus.local.demo.scenes import RenderedScene, render_scenes
+from airflow_provider_nucleus.demo.scenes import RenderedScene, render_scenes
 
 
 @pytest.fixture(scope="session")

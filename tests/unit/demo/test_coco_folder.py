@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from airflow_provider_nucleus.local.demo.coco_folder import coco_batch, find_coco
-from airflow_provider_nucleus.local.demo.errors import DemoError
+from airflow_provider_nucleus.demo.coco_folder import coco_batch, find_coco
+from airflow_provider_nucleus.demo.errors import DemoError
 from tests.shared_data import shared_data
 
 TRUTH = {

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from airflow_provider_nucleus.local.demo.detectors.components import closed, opened, regions
+from airflow_provider_nucleus.demo.detectors.components import closed, opened, regions
 
 
 def flood(mask):

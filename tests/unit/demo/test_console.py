@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import io
 
-from airflow_provider_nucleus.local.cli import main
-from airflow_provider_nucleus.local.demo.console import Console
+from airflow_provider_nucleus.cli.main import main
+from airflow_provider_nucleus.demo.console import Console
 
 
 class Terminal(io.StringIO):

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from airflow_provider_nucleus.local.demo.cameras import calibrations
-from airflow_provider_nucleus.local.demo.detectors import Calibration, detect_fixed, detect_relative
-from airflow_provider_nucleus.local.demo.detectors.classifier import PROTOTYPES, classify
-from airflow_provider_nucleus.local.demo.detectors.features import FEATURES
-from airflow_provider_nucleus.local.demo.rendered_batch import DETECTORS, detect, render, write_batch
-from airflow_provider_nucleus.local.demo.scenes import LABELS
+from airflow_provider_nucleus.demo.cameras import calibrations
+from airflow_provider_nucleus.demo.detectors import Calibration, detect_fixed, detect_relative
+from airflow_provider_nucleus.demo.detectors.classifier import PROTOTYPES, classify
+from airflow_provider_nucleus.demo.detectors.features import FEATURES
+from airflow_provider_nucleus.demo.rendered_batch import DETECTORS, detect, render, write_batch
+from airflow_provider_nucleus.demo.scenes import LABELS
 
 CALIBRATION = Calibration(horizon=20.0, per_metre=0.125, top=30, floor=40)
 
@@ -85,7 +85,7 @@ def test_the_detectors_know_nothing_of_scenes():
     """No module a detector is made of imports the renderer, so no truth can reach it."""
     from pathlib import Path
 
-    import airflow_provider_nucleus.local.demo.detectors as package
+    import airflow_provider_nucleus.demo.detectors as package
 
     for path in Path(package.__file__).parent.glob("*.py"):
         if path.name != "fit.py":  # made the constants, is imported by nobody

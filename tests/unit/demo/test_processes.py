@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from airflow_provider_nucleus.local.demo.processes import Children, Interrupted
+from airflow_provider_nucleus.demo.processes import Children, Interrupted
 
 FOREVER = "import time; print('up', flush=True); time.sleep(600)"
 STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {FOREVER}"

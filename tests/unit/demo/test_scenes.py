@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from airflow_provider_nucleus.local.demo.scenes import LABELS, render_scene
-from airflow_provider_nucleus.local.demo.scenes import scene as scene_module
-from airflow_provider_nucleus.local.demo.scenes.camera import Camera
-from airflow_provider_nucleus.local.demo.scenes.geometry import block, extrusion, wheel
-from airflow_provider_nucleus.local.demo.scenes.raster import Buffer, draw
+from airflow_provider_nucleus.demo.scenes import LABELS, render_scene
+from airflow_provider_nucleus.demo.scenes import scene as scene_module
+from airflow_provider_nucleus.demo.scenes.camera import Camera
+from airflow_provider_nucleus.demo.scenes.geometry import block, extrusion, wheel
+from airflow_provider_nucleus.demo.scenes.raster import Buffer, draw
 
 
 def test_same_seed_gives_the_same_pictures_and_boxes(scenes):

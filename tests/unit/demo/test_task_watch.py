@@ -4,7 +4,7 @@ import sqlite3
 
 import pytest
 
-from airflow_provider_nucleus.local.demo.task_watch import TaskState, TaskWatch, failure_of, task_log
+from airflow_provider_nucleus.demo.task_watch import TaskState, TaskWatch, failure_of, task_log
 
 OUTPUT = """\
 2026-11-23T06:39:36.100000Z [info     ] [DAG TEST] starting task_id=first map_index=-1 [airflow.sdk.definitions.dag]

@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from airflow_provider_nucleus.local.belongings import foreign
+from airflow_provider_nucleus.demo.errors import DemoError
+from airflow_provider_nucleus.demo.rendered_batch import render
+from airflow_provider_nucleus.demo.work_dir import opened
 from airflow_provider_nucleus.local.datadir import DataDir
-from airflow_provider_nucleus.local.demo.errors import DemoError
-from airflow_provider_nucleus.local.demo.rendered_batch import render
-from airflow_provider_nucleus.local.demo.work_dir import opened
+from airflow_provider_nucleus.local.disk.belongings import foreign
 from airflow_provider_nucleus.local.store.opening import open_store
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from airflow_provider_nucleus.evaluation.columns import Columns, columns
-from airflow_provider_nucleus.evaluation.matching import match_pairs
+from airflow_provider_nucleus.evaluation.matching.nucleus import match_pairs
 from airflow_provider_nucleus.evaluation.overlap.boxes import Boxes
 from airflow_provider_nucleus.evaluation.overlap.masks import Segments
+from airflow_provider_nucleus.evaluation.sides.columns import Columns, columns
 
 if TYPE_CHECKING:
     from pathlib import Path

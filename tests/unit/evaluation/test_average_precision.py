@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_nucleus.evaluation.average_precision import (
+from airflow_provider_nucleus.evaluation.readers.average_precision import (
     COCO_RECALLS,
     EXACT_RECALLS,
     RankedRows,

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_nucleus.evaluation.areas import ALL
-from airflow_provider_nucleus.evaluation.bootstrap import WeightedPrecision, draw
-from airflow_provider_nucleus.evaluation.coco import evaluate_coco
-from airflow_provider_nucleus.evaluation.coco_match import COCO_THRESHOLDS, CocoOptions, match_coco
-from airflow_provider_nucleus.evaluation.ranked import rank_coco
+from airflow_provider_nucleus.evaluation.matching.coco import COCO_THRESHOLDS, CocoOptions, match_coco
+from airflow_provider_nucleus.evaluation.readers.bootstrap import WeightedPrecision, draw
+from airflow_provider_nucleus.evaluation.readers.coco import evaluate_coco
+from airflow_provider_nucleus.evaluation.readers.ranked import rank_coco
+from airflow_provider_nucleus.evaluation.sides.areas import ALL
 from tests.unit.evaluation.sides import BOX, prediction_side, random_rows, truth_side
 
 OPTIONS = CocoOptions(areas=(ALL,))

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_nucleus.evaluation.calibration import calibration
 from airflow_provider_nucleus.evaluation.metric import Metric, undefined
+from airflow_provider_nucleus.evaluation.readers.calibration import calibration
 
 
 def test_hand_computed_case():

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_nucleus.evaluation.candidates import match_only, stored_pairs
-from airflow_provider_nucleus.evaluation.labels import LabelRule
-from airflow_provider_nucleus.evaluation.matching import match
+from airflow_provider_nucleus.evaluation.matching.candidates import match_only, stored_pairs
+from airflow_provider_nucleus.evaluation.matching.nucleus import match
+from airflow_provider_nucleus.evaluation.sides.labels import LabelRule
 from tests.shared_data import shared_data
 from tests.unit.evaluation.sides import (
     BOX,

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 
-from airflow_provider_nucleus.evaluation.categories import (
+from airflow_provider_nucleus.evaluation.images.categories import (
     MISSING,
     category_scores,
     multicategory_scores,

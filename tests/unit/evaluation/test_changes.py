@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_nucleus.evaluation.changes import changed_objects
-from airflow_provider_nucleus.evaluation.counts import counts_at
-from airflow_provider_nucleus.evaluation.matching import match
+from airflow_provider_nucleus.evaluation.matching.counts import counts_at
+from airflow_provider_nucleus.evaluation.matching.nucleus import match
+from airflow_provider_nucleus.evaluation.readers.changes import changed_objects
 from tests.unit.evaluation.sides import BOX, prediction_side, random_rows, truth_side
 
 CAT, DOG = 0, 1

@@ -11,10 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask
 
-from airflow_provider_nucleus.evaluation.coco import evaluate_coco
-from airflow_provider_nucleus.evaluation.coco_match import BOX_OPTIONS, KEYPOINT_OPTIONS, CocoOptions
-from airflow_provider_nucleus.evaluation.cocojson import read_results, read_truth
+from airflow_provider_nucleus.evaluation.coco_files.json import read_results, read_truth
+from airflow_provider_nucleus.evaluation.matching.coco import (
+    BOX_OPTIONS,
+    KEYPOINT_OPTIONS,
+    CocoOptions,
+)
 from airflow_provider_nucleus.evaluation.metric import undefined
+from airflow_provider_nucleus.evaluation.readers.coco import evaluate_coco
 from tests.shared_data import shared_data
 from tests.unit.evaluation import oracle
 

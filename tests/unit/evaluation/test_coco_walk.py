@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from airflow_provider_nucleus.evaluation.coco_match import (
+from airflow_provider_nucleus.evaluation.matching.coco import (
     BOX_OPTIONS,
     COCO_THRESHOLDS,
     coco_edges,
     coco_outcomes,
     ranked_predictions,
 )
-from airflow_provider_nucleus.evaluation.coco_walk import walk_edges, without
+from airflow_provider_nucleus.evaluation.matching.coco_order import walk_edges, without
 from tests.unit.evaluation.sides import prediction_side, random_rows, truth_side
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from airflow_provider_nucleus.evaluation import cocojson
-from airflow_provider_nucleus.evaluation.cocobulk import read_box_rows
-from airflow_provider_nucleus.evaluation.cocojson import CocoFormatError, read_results, read_truth
+from airflow_provider_nucleus.evaluation.coco_files import json
+from airflow_provider_nucleus.evaluation.coco_files.bulk import read_box_rows
+from airflow_provider_nucleus.evaluation.coco_files.json import CocoFormatError, read_results, read_truth
 
 
 def document(**changes):
@@ -216,7 +216,7 @@ def test_large_files_are_read_like_small_ones(row, tmp_path, monkeypatch):
         )  # fmt: skip
 
     by_rows = outcome()
-    monkeypatch.setattr(cocojson, "BULK_BYTES", 0)
+    monkeypatch.setattr(json, "BULK_BYTES", 0)
 
     assert by_rows == outcome()
 

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_nucleus.evaluation.bootstrap import draw
-from airflow_provider_nucleus.evaluation.coco_match import match_coco
-from airflow_provider_nucleus.evaluation.compare import BootstrapOptions, Entry, compare
-from airflow_provider_nucleus.evaluation.counts import counts_at
-from airflow_provider_nucleus.evaluation.matching import match
+from airflow_provider_nucleus.evaluation.matching.coco import match_coco
+from airflow_provider_nucleus.evaluation.matching.counts import counts_at
+from airflow_provider_nucleus.evaluation.matching.nucleus import match
 from airflow_provider_nucleus.evaluation.metric import Metric, undefined
-from airflow_provider_nucleus.evaluation.ranked import rank_coco
+from airflow_provider_nucleus.evaluation.readers.bootstrap import draw
+from airflow_provider_nucleus.evaluation.readers.compare import BootstrapOptions, Entry, compare
+from airflow_provider_nucleus.evaluation.readers.ranked import rank_coco
 from tests.shared_data import shared_data
 from tests.unit.evaluation.sides import BOX, coco_rows, prediction_side, random_rows, truth_side
 

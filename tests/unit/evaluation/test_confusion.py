@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_nucleus.evaluation import confusion as module
-from airflow_provider_nucleus.evaluation.confusion import BACKGROUND, confusion
-from airflow_provider_nucleus.evaluation.counts import counts_at
-from airflow_provider_nucleus.evaluation.labels import LabelRule
-from airflow_provider_nucleus.evaluation.matching import match
+from airflow_provider_nucleus.evaluation.matching.counts import counts_at
+from airflow_provider_nucleus.evaluation.matching.nucleus import match
+from airflow_provider_nucleus.evaluation.readers import confusion as module
+from airflow_provider_nucleus.evaluation.readers.confusion import BACKGROUND, confusion
+from airflow_provider_nucleus.evaluation.sides.labels import LabelRule
 from tests.unit.evaluation.sides import BOX, prediction_side, random_rows, truth_side
 
 CAT, DOG, BIRD = 0, 1, 2

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_nucleus.evaluation.coco import coco_result
-from airflow_provider_nucleus.evaluation.coco_match import match_coco
-from airflow_provider_nucleus.evaluation.curves import f1_curve, f1_of, precision_recall_curves
-from airflow_provider_nucleus.evaluation.matching import match
+from airflow_provider_nucleus.evaluation.matching.coco import match_coco
+from airflow_provider_nucleus.evaluation.matching.nucleus import match
 from airflow_provider_nucleus.evaluation.metric import Metric, undefined
-from airflow_provider_nucleus.evaluation.ranked import rank_coco, rank_match
+from airflow_provider_nucleus.evaluation.readers.coco import coco_result
+from airflow_provider_nucleus.evaluation.readers.curves import f1_curve, f1_of, precision_recall_curves
+from airflow_provider_nucleus.evaluation.readers.ranked import rank_coco, rank_match
 from tests.unit.evaluation.sides import BOX, prediction_side, random_rows, truth_side
 
 CAT, DOG = 0, 1

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_nucleus.evaluation import gains as module
-from airflow_provider_nucleus.evaluation.gains import curve_pairs, gains
-from airflow_provider_nucleus.evaluation.labels import LabelRule
-from airflow_provider_nucleus.evaluation.matching import match, match_pairs
+from airflow_provider_nucleus.evaluation.matching import gains as module
+from airflow_provider_nucleus.evaluation.matching.gains import curve_pairs, gains
+from airflow_provider_nucleus.evaluation.matching.nucleus import match, match_pairs
+from airflow_provider_nucleus.evaluation.sides.labels import LabelRule
 from tests.shared_data import shared_data
 from tests.unit.evaluation.sides import BOX, coco_rows, prediction_side, tied_match, truth_side
 from tests.unit.evaluation.test_candidates import crowded_rows

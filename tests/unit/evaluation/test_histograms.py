@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_nucleus.evaluation.histograms import (
+from airflow_provider_nucleus.evaluation.readers.histograms import (
     bounds_of,
     bucket_of,
     overlap_histogram,

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_nucleus.evaluation.columns import columns, rank_in_image
-from airflow_provider_nucleus.evaluation.counts import counts_at, counts_by_label
-from airflow_provider_nucleus.evaluation.labels import LabelRule, Vocabulary
-from airflow_provider_nucleus.evaluation.matching import match
+from airflow_provider_nucleus.evaluation.matching.counts import counts_at, counts_by_label
+from airflow_provider_nucleus.evaluation.matching.nucleus import match
 from airflow_provider_nucleus.evaluation.overlap.boxes import Boxes
+from airflow_provider_nucleus.evaluation.sides.columns import columns, rank_in_image
+from airflow_provider_nucleus.evaluation.sides.labels import LabelRule, Vocabulary
 
 CAT, DOG, BIRD = 0, 1, 2
 

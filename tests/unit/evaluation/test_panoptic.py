@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hypothesis_numpy
 
+from airflow_provider_nucleus.evaluation.images.panoptic import VOID, panoptic_counts, panoptic_scores
 from airflow_provider_nucleus.evaluation.metric import Metric, undefined
-from airflow_provider_nucleus.evaluation.panoptic import VOID, panoptic_counts, panoptic_scores
 
 
 def by_definition(truth, predicted, *, truth_classes, predicted_classes, crowd, classes):

@@ -7,11 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_nucleus.evaluation import accumulate
-from airflow_provider_nucleus.evaluation.coco import coco_result
-from airflow_provider_nucleus.evaluation.columns import columns
-from airflow_provider_nucleus.evaluation.overlap.boxes import Boxes
-from airflow_provider_nucleus.evaluation.partition import (
+from airflow_provider_nucleus.evaluation.matching.partition import (
     Plan,
     by_image,
     map_part,
@@ -19,6 +15,10 @@ from airflow_provider_nucleus.evaluation.partition import (
     merge,
     split,
 )
+from airflow_provider_nucleus.evaluation.overlap.boxes import Boxes
+from airflow_provider_nucleus.evaluation.readers import accumulate
+from airflow_provider_nucleus.evaluation.readers.coco import coco_result
+from airflow_provider_nucleus.evaluation.sides.columns import columns
 
 LABELS = 3
 

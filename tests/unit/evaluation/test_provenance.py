@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 
 from airflow_provider_nucleus import __version__
-from airflow_provider_nucleus.evaluation.coco_match import BOX_OPTIONS, CocoOptions, match_coco
-from airflow_provider_nucleus.evaluation.labels import LabelRule, Vocabulary
-from airflow_provider_nucleus.evaluation.matching import match
-from airflow_provider_nucleus.evaluation.provenance import Exclusion, coco_provenance, nucleus_provenance
+from airflow_provider_nucleus.evaluation.matching.coco import BOX_OPTIONS, CocoOptions, match_coco
+from airflow_provider_nucleus.evaluation.matching.nucleus import match
+from airflow_provider_nucleus.evaluation.readers.provenance import (
+    Exclusion,
+    coco_provenance,
+    nucleus_provenance,
+)
+from airflow_provider_nucleus.evaluation.sides.labels import LabelRule, Vocabulary
 from tests.unit.evaluation.sides import BOX, prediction_side, truth_side
 
 CAT, DOG = 0, 1

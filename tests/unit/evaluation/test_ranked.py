@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_nucleus.evaluation.areas import COCO_AREAS, AreaRange
-from airflow_provider_nucleus.evaluation.coco import coco_result, evaluate_coco
-from airflow_provider_nucleus.evaluation.coco_match import CocoOptions, match_coco
-from airflow_provider_nucleus.evaluation.curves import f1_curve
-from airflow_provider_nucleus.evaluation.labels import LabelRule
-from airflow_provider_nucleus.evaluation.matching import match, match_pairs
-from airflow_provider_nucleus.evaluation.mean_precision import precision_by_size, precisions
+from airflow_provider_nucleus.evaluation.matching.coco import CocoOptions, match_coco
+from airflow_provider_nucleus.evaluation.matching.nucleus import match, match_pairs
 from airflow_provider_nucleus.evaluation.metric import Metric, undefined
-from airflow_provider_nucleus.evaluation.ranked import rank_coco, rank_match
+from airflow_provider_nucleus.evaluation.readers.coco import coco_result, evaluate_coco
+from airflow_provider_nucleus.evaluation.readers.curves import f1_curve
+from airflow_provider_nucleus.evaluation.readers.mean_precision import precision_by_size, precisions
+from airflow_provider_nucleus.evaluation.readers.ranked import rank_coco, rank_match
+from airflow_provider_nucleus.evaluation.sides.areas import COCO_AREAS, AreaRange
+from airflow_provider_nucleus.evaluation.sides.labels import LabelRule
 from tests.shared_data import shared_data
 from tests.unit.evaluation.sides import BOX, coco_rows, prediction_side, random_rows, truth_side
 

@@ -8,15 +8,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from airflow_provider_nucleus.evaluation.coco_match import CocoOptions, match_coco, ranked_predictions
-from airflow_provider_nucleus.evaluation.cocojson import read_results, read_truth
-from airflow_provider_nucleus.evaluation.columns import columns
-from airflow_provider_nucleus.evaluation.counts import counts_at, true_positives
-from airflow_provider_nucleus.evaluation.labels import Vocabulary
-from airflow_provider_nucleus.evaluation.matching import match
+from airflow_provider_nucleus.evaluation.coco_files.json import read_results, read_truth
+from airflow_provider_nucleus.evaluation.matching.coco import (
+    CocoOptions,
+    match_coco,
+    ranked_predictions,
+)
+from airflow_provider_nucleus.evaluation.matching.counts import counts_at, true_positives
+from airflow_provider_nucleus.evaluation.matching.nucleus import match
 from airflow_provider_nucleus.evaluation.overlap.cuboids import Cuboids
 from airflow_provider_nucleus.evaluation.overlap.masks import index_overlap
 from airflow_provider_nucleus.evaluation.overlap.rings import polygons_from_rings
+from airflow_provider_nucleus.evaluation.sides.columns import columns
+from airflow_provider_nucleus.evaluation.sides.labels import Vocabulary
 from tests.shared_data import shared_data
 
 UNLIMITED = 1_000_000

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as reference
 
-from airflow_provider_nucleus.evaluation.overlap.cocoshapes import masks_of
+from airflow_provider_nucleus.evaluation.coco_files.shapes import masks_of
 from airflow_provider_nucleus.evaluation.overlap.rle import decode_strings, from_counts, mask_overlap
 
 pytestmark = pytest.mark.filterwarnings(

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hypothesis_numpy
 from PIL import Image
 
+from airflow_provider_nucleus.evaluation.images.semantic import pixel_counts, semantic_scores
 from airflow_provider_nucleus.evaluation.metric import Metric, undefined
-from airflow_provider_nucleus.evaluation.semantic import pixel_counts, semantic_scores
 from tests.shared_data import shared_data
 
 

@@ -10,16 +10,16 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_nucleus.evaluation.columns import columns
-from airflow_provider_nucleus.evaluation.counts import counts_at
-from airflow_provider_nucleus.evaluation.labels import LabelRule
-from airflow_provider_nucleus.evaluation.matching import match, match_pairs
+from airflow_provider_nucleus.evaluation.matching.counts import counts_at
+from airflow_provider_nucleus.evaluation.matching.nucleus import match, match_pairs
 from airflow_provider_nucleus.evaluation.overlap.boxes import Boxes
 from airflow_provider_nucleus.evaluation.overlap.cuboids import Cuboids, cuboid_overlap
-from airflow_provider_nucleus.evaluation.overlap.kinds import overlap
+from airflow_provider_nucleus.evaluation.overlap.dispatch import overlap
 from airflow_provider_nucleus.evaluation.overlap.masks import Segments, index_overlap, segment_pairs
 from airflow_provider_nucleus.evaluation.overlap.polygons import Polygons
 from airflow_provider_nucleus.evaluation.overlap.rings import polygons_from_rings
+from airflow_provider_nucleus.evaluation.sides.columns import columns
+from airflow_provider_nucleus.evaluation.sides.labels import LabelRule
 
 
 def every_pair(first, second):

@@ -7,13 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_nucleus.evaluation.coco import evaluate_coco
-from airflow_provider_nucleus.evaluation.coco_match import match_coco
-from airflow_provider_nucleus.evaluation.counts import counts_at
-from airflow_provider_nucleus.evaluation.matching import match
+from airflow_provider_nucleus.evaluation.matching.coco import match_coco
+from airflow_provider_nucleus.evaluation.matching.counts import counts_at
+from airflow_provider_nucleus.evaluation.matching.nucleus import match
 from airflow_provider_nucleus.evaluation.metric import Metric, undefined
-from airflow_provider_nucleus.evaluation.ranked import rank_coco
-from airflow_provider_nucleus.evaluation.slicing import WHOLE, TotalCounts, slice_numbers, total_counts
+from airflow_provider_nucleus.evaluation.readers.coco import evaluate_coco
+from airflow_provider_nucleus.evaluation.readers.ranked import rank_coco
+from airflow_provider_nucleus.evaluation.readers.slicing import (
+    WHOLE,
+    TotalCounts,
+    slice_numbers,
+    total_counts,
+)
 from tests.unit.evaluation.sides import BOX, prediction_side, random_rows, truth_side
 
 CAT = 0

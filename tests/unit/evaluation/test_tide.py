@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_nucleus.evaluation.attribution import ErrorKind
-from airflow_provider_nucleus.evaluation.cocojson import read_results, read_truth
+from airflow_provider_nucleus.evaluation.coco_files.json import read_results, read_truth
 from airflow_provider_nucleus.evaluation.metric import Metric, undefined
-from airflow_provider_nucleus.evaluation.tide import tide
+from airflow_provider_nucleus.evaluation.readers.attribution import ErrorKind
+from airflow_provider_nucleus.evaluation.readers.tide import tide
 from tests.shared_data import shared_data
 from tests.unit.evaluation.sides import BOX, prediction_side, random_rows, truth_side
 

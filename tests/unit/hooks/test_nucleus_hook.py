@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_nucleus.client.cancelling import Cancellation
+from airflow_provider_nucleus.client.cancellation import Cancellation
 from airflow_provider_nucleus.exceptions import NucleusAuthError, NucleusNotFoundError
 from airflow_provider_nucleus.hooks.nucleus import NucleusHook
 from tests.airflow.harness import connection_json

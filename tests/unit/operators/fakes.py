@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_nucleus.client.cancelling import Cancellation
+from airflow_provider_nucleus.client.cancellation import Cancellation
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.exceptions import NucleusError

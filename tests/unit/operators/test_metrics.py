@@ -8,7 +8,7 @@ import json
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
-from airflow_provider_nucleus.client.cancelling import Cancellation
+from airflow_provider_nucleus.client.cancellation import Cancellation
 from airflow_provider_nucleus.exceptions import (
     NucleusConfigError,
     NucleusEventError,

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_nucleus.exceptions import NucleusSourceError, NucleusValidationError
-from airflow_provider_nucleus.sources import elements
-from airflow_provider_nucleus.sources.elements import JsonFile
+from airflow_provider_nucleus.sources import json_stream
+from airflow_provider_nucleus.sources.json_stream import JsonFile
 
 SCALARS = st.one_of(
     st.none(),
@@ -34,7 +34,7 @@ ROWS = st.lists(st.dictionaries(st.text("ab", max_size=2), VALUES, max_size=3), 
 @pytest.fixture
 def tiny_window(monkeypatch: pytest.MonkeyPatch):
     """Return a function that sets the window, so that every boundary falls inside something."""
-    return lambda size: monkeypatch.setattr(elements, "WINDOW", size)
+    return lambda size: monkeypatch.setattr(json_stream, "WINDOW", size)
 
 
 def read_array(raw: bytes) -> list[object]:
@@ -57,11 +57,11 @@ def read_members(raw: bytes) -> None:
 def test_elements_equal_those_of_the_whole_document(rows, window, indent, ascii_only):
     """Whatever the window cuts through, the elements are those json.loads finds."""
     raw = json.dumps(rows, indent=indent, ensure_ascii=ascii_only).encode()
-    before, elements.WINDOW = elements.WINDOW, window
+    before, json_stream.WINDOW = json_stream.WINDOW, window
     try:
         assert rows == read_array(raw)
     finally:
-        elements.WINDOW = before
+        json_stream.WINDOW = before
 
 
 @given(
@@ -74,12 +74,12 @@ def test_elements_equal_those_of_the_whole_document(rows, window, indent, ascii_
 def test_a_cut_document_is_refused(rows, cut, window, ascii_only):
     """A document that ends too early raises instead of looking shorter than it is; it may be whole at the next try."""
     raw = json.dumps({"a": rows, "b": 1}, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
-    before, elements.WINDOW = elements.WINDOW, window
+    before, json_stream.WINDOW = json_stream.WINDOW, window
     try:
         with pytest.raises(NucleusSourceError, match=r"f\.json: the JSON, after \d+ bytes, is cut off"):
             read_members(raw[: cut % len(raw)])
     finally:
-        elements.WINDOW = before
+        json_stream.WINDOW = before
 
 
 def test_members_are_read_one_by_one(tiny_window):

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from airflow_provider_nucleus.client.uploads.quarantine import Quarantine
+from airflow_provider_nucleus.client.uploads.check.quarantine import Quarantine
 from airflow_provider_nucleus.exceptions import NucleusSourceError
 from airflow_provider_nucleus.sources import fingerprint, open_rows
 

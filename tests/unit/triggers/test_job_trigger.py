@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_nucleus.exceptions import NucleusConfigError
-from airflow_provider_nucleus.triggers import rest
+from airflow_provider_nucleus.triggers import backoff
 from airflow_provider_nucleus.triggers.events import WaitEvent
 from airflow_provider_nucleus.triggers.job import NucleusJobTrigger
 from tests.airflow.harness import connection_json
@@ -87,7 +87,7 @@ def script(monkeypatch: pytest.MonkeyPatch):
             monkeypatch.setenv("AIRFLOW_CONN_PROBE", connection_json(endpoint=server.endpoint, api_key=KEY))
             return server
 
-        monkeypatch.setattr(rest, "MAX_BACK_OFF", 0.0)
+        monkeypatch.setattr(backoff, "MAX_BACK_OFF", 0.0)
         yield start
 
 

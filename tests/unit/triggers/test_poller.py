@@ -17,7 +17,7 @@ from airflow_provider_nucleus.exceptions import (
     NucleusServerError,
 )
 from airflow_provider_nucleus.schema.jobs import JobStatus
-from airflow_provider_nucleus.triggers import poller, rest
+from airflow_provider_nucleus.triggers import backoff, poller
 from airflow_provider_nucleus.triggers.poller import shared_poller
 from airflow_provider_nucleus.triggers.watcher import Watcher
 
@@ -25,7 +25,7 @@ from airflow_provider_nucleus.triggers.watcher import Watcher
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch):
     """Rounds after a failure follow at once."""
-    monkeypatch.setattr(rest, "MAX_BACK_OFF", 0.0)
+    monkeypatch.setattr(backoff, "MAX_BACK_OFF", 0.0)
 
 
 class Server:
@@ -204,7 +204,7 @@ def test_a_connection_that_cannot_be_read_for_a_while_is_an_observation(jobs):
 
 def test_the_pause_grows_while_the_connection_cannot_be_read(monkeypatch):
     """As after rounds that fail: a secrets back end is not hammered."""
-    monkeypatch.setattr(rest, "MAX_BACK_OFF", 0.05)
+    monkeypatch.setattr(backoff, "MAX_BACK_OFF", 0.05)
     server, reads = Server({"a": 0}), []
 
     @contextlib.asynccontextmanager

@@ -13,7 +13,7 @@ from airflow_provider_nucleus.exceptions import (
     NucleusConnectionError,
     NucleusServerError,
 )
-from airflow_provider_nucleus.triggers.rest import MAX_BACK_OFF, Rest, due_together, next_due
+from airflow_provider_nucleus.triggers.backoff import MAX_BACK_OFF, Rest, due_together, next_due
 
 LOST = NucleusConnectionError("away")
 

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from airflow_provider_nucleus.client.uploads.decision import (
+from airflow_provider_nucleus.client.uploads.resume.decision import (
     Attach,
     Collect,
     Fail,
@@ -15,7 +15,7 @@ from airflow_provider_nucleus.client.uploads.decision import (
     Submit,
     decide,
 )
-from airflow_provider_nucleus.client.uploads.ledger import FlawedChunk, OpenChunk, Record
+from airflow_provider_nucleus.client.uploads.resume.ledger import FlawedChunk, OpenChunk, Record
 
 R = Remote
 DEFAULTS = Policies()

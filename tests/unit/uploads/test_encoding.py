@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from airflow_provider_nucleus.client.local_files import LocalFiles
-from airflow_provider_nucleus.client.uploads import encoding
-from airflow_provider_nucleus.client.uploads.encoding import Encoder, dump_line, stable_id
+from airflow_provider_nucleus.client.uploads.check import encoding
+from airflow_provider_nucleus.client.uploads.check.encoding import Encoder, dump_line, stable_id
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusValidationError
 from airflow_provider_nucleus.schema.batches import ColumnRows
 

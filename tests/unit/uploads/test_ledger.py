@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from airflow_provider_nucleus.client.uploads.ledger import (
+from airflow_provider_nucleus.client.uploads.resume.ledger import (
     DIGEST_CHARS,
     FlawedChunk,
     Ledger,

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from airflow_provider_nucleus.client.uploads.outcomes import Refusals, settle
+from airflow_provider_nucleus.client.uploads.send.outcomes import Refusals, settle
 from airflow_provider_nucleus.schema.jobs import JobStatus
 
 COUNTED = {"annotation_upload": {"processed": 6, "ignored": 2, "errored": 2}}

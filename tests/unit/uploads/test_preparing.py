@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_nucleus.client.uploads import duplicates
-from airflow_provider_nucleus.client.uploads.duplicates import ExactKeys, KeyHashes
-from airflow_provider_nucleus.client.uploads.encoding import Encoder
-from airflow_provider_nucleus.client.uploads.preparing import Cut, prepare
-from airflow_provider_nucleus.client.uploads.quarantine import Quarantine
+from airflow_provider_nucleus.client.uploads.check import duplicates
+from airflow_provider_nucleus.client.uploads.check.duplicates import ExactKeys, KeyHashes
+from airflow_provider_nucleus.client.uploads.check.encoding import Encoder
+from airflow_provider_nucleus.client.uploads.check.quarantine import Quarantine
+from airflow_provider_nucleus.client.uploads.check.validation import Cut, prepare
 from airflow_provider_nucleus.exceptions import NucleusUploadError
 from airflow_provider_nucleus.schema.rows import SourceRow
 

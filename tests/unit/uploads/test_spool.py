@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_nucleus.client.uploads.spool import Lines, Spool, SpoolWriter
+from airflow_provider_nucleus.client.uploads.check.spool import Lines, Spool, SpoolWriter
 from airflow_provider_nucleus.exceptions import NucleusUploadError
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_nucleus.client.uploads import UploadOptions, UploadTarget
-from airflow_provider_nucleus.client.uploads.ledger import OpenChunk
-from airflow_provider_nucleus.client.uploads.starting import JobStarter
+from airflow_provider_nucleus.client.uploads.resume.ledger import OpenChunk
+from airflow_provider_nucleus.client.uploads.send.starting import JobStarter
 from airflow_provider_nucleus.exceptions import (
     NucleusAnswerError,
     NucleusConnectionError,

@@ -1,0 +1,1 @@
+"""The command ``nucleus-local`` and its sub-commands."""

@@ -1,0 +1,1 @@
+"""The input, read once before anything is sent: validated, encoded, spooled, quarantined."""

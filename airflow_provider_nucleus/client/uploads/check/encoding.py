@@ -1,0 +1,278 @@
+"""From a source row to the line that travels: validated, spelled exactly, identified.
+
+Boxes, which come by the million, take one of two short ways: a batch that is plainly good is checked and spelled by column, a box
+that is plainly good goes to its wire object directly. On the slightest doubt both step aside for the schema's parser, which
+alone decides and phrases complaints. Property tests hold all ways equal, byte for byte.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from itertools import repeat
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from airflow_provider_nucleus.client.local_files import LocalFiles
+from airflow_provider_nucleus.client.uploads.check.box_lines import box_lines
+from airflow_provider_nucleus.client.uploads.check.spool import Lines
+from airflow_provider_nucleus.exceptions import NucleusValidationError
+from airflow_provider_nucleus.schema.annotations import BoxAnnotation, parse_annotation
+from airflow_provider_nucleus.schema.batches import ColumnRows
+from airflow_provider_nucleus.schema.box_columns import check_box_columns, gather_columns
+from airflow_provider_nucleus.schema.items import is_local_location, parse_item
+from airflow_provider_nucleus.schema.predictions import BoxPrediction, parse_prediction
+from airflow_provider_nucleus.schema.row_fast_path import box_wire_builder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from airflow_provider_nucleus.client.uploads.upload_spec import Kind
+    from airflow_provider_nucleus.schema.box_columns import BoxColumns
+
+__all__ = [
+    "BadRow",
+    "EncodedBatch",
+    "Encoder",
+    "Key",
+    "WireRow",
+    "dump_line",
+    "dumps",
+    "stable_id",
+]
+
+Key = tuple[str | None, ...]
+"""What identifies an object on the server: equal keys are one object."""
+
+_SHORT_WAYS = {
+    "annotations": box_wire_builder(BoxAnnotation),
+    "predictions": box_wire_builder(BoxPrediction),
+}
+
+_plain_dumps: Callable[[Any], bytes]
+"""Encode as compact JSON with the encoder at hand, or raise."""
+
+try:
+    import orjson
+except ImportError:  # the base install has no orjson
+
+    def dumps(value: Any) -> bytes:
+        """Encode as compact JSON."""
+        return json.dumps(value, allow_nan=False, separators=(",", ":"), ensure_ascii=False).encode()
+
+    _plain_dumps = dumps
+
+    def dump_line(value: Any) -> bytes:
+        """Encode as one line of NDJSON."""
+        return dumps(value) + b"\n"
+
+else:
+    _plain_dumps = orjson.dumps
+
+    def dumps(value: Any) -> bytes:
+        """Encode as compact JSON."""
+        try:
+            return orjson.dumps(value)
+        except TypeError:  # an integer of more than 64 bits, which JSON and the server know
+            return json.dumps(value, allow_nan=False, separators=(",", ":"), ensure_ascii=False).encode()
+
+    def dump_line(value: Any) -> bytes:
+        """Encode as one line of NDJSON."""
+        try:
+            return orjson.dumps(value, None, orjson.OPT_APPEND_NEWLINE)
+        except TypeError:
+            return dumps(value) + b"\n"
+
+
+class WireRow(NamedTuple):
+    """A good row: its wire object, its identity, the local file it needs, and whether its id is ours."""
+
+    wire: dict[str, Any]
+    key: Key
+    local_file: str | None = None
+    made_id: bool = False
+
+
+class BadRow(NamedTuple):
+    """A row that was refused: its position in the batch and why."""
+
+    at: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedBatch:
+    """The good rows of a batch as lines, with one hash of the identity each, and the bad ones.
+
+    `file_lines` are the rows that need a local file sent along; they have the hashes at the end of `hashes`.
+    """
+
+    lines: Lines
+    file_lines: Lines
+    hashes: list[int]
+    bad: list[BadRow]
+
+
+class Encoder:
+    """Turns rows of one kind into wire lines.
+
+    `files` are those that rows may name, none by default; `by_jobs` says that jobs will read the rows, which fetch no file of
+    this machine.
+    """
+
+    def __init__(
+        self,
+        kind: Kind,
+        *,
+        stable_ids: bool = True,
+        ignore_unknown: bool = False,
+        files: LocalFiles | None = None,
+        by_jobs: bool = False,
+    ) -> None:
+        self.kind = kind
+        self._stable_ids = stable_ids
+        self._ignore_unknown = ignore_unknown
+        self._files = files or LocalFiles(None, masks=kind != "items")
+        self._by_jobs = by_jobs
+        parsers: dict[str, Callable[..., Any]] = {
+            "annotations": parse_annotation,
+            "predictions": parse_prediction,
+            "items": parse_item,
+        }
+        self._parse = parsers[kind]
+        self._short = _SHORT_WAYS.get(kind)
+
+    def encode(self, row: Mapping[str, Any]) -> WireRow:
+        """Validate one row the thorough way; NucleusValidationError names the field."""
+        parsed = self._parse(row, ignore_unknown=self._ignore_unknown)
+        wire: dict[str, Any] = parsed.to_wire()
+        if self.kind == "items":
+            return self._item(wire)
+        kind = wire["type"]
+        reference = wire.get("reference_id") or f"\x00{wire.get('item_id')}"
+        local_file = None
+        if kind == "mask":
+            if _is_local("mask_url", wire["mask_url"]):
+                local_file = wire["mask_url"]
+                self._check_mask("mask_url", local_file)
+            return WireRow(wire, (reference, "\x00mask"), local_file)
+        if kind in {"category", "multicategory"}:
+            return WireRow(wire, (reference, "\x00category", wire.get("taxonomy_name")))
+        made_id = False
+        if self._stable_ids and not wire.get("annotation_id"):
+            wire["annotation_id"] = stable_id(wire)
+            made_id = True
+        if wire.get("annotation_id") is None:
+            # The server will name it, so it cannot collide with anything.
+            return WireRow(wire, ())
+        return WireRow(wire, self._key(reference, wire), None, made_id)
+
+    def encode_batch(self, rows: Sequence[dict[str, Any]]) -> EncodedBatch:
+        """Validate and spell many rows; what is refused is reported, not raised."""
+        if self._short is not None and (boxes := self._columns(rows)) is not None:
+            try:
+                return self._encoded_columns(boxes)
+            except (ValueError, TypeError, RecursionError):
+                pass  # something in a row cannot be written, or only by the slower encoder: row by row it shows
+        lines: list[bytes] = []
+        file_lines: list[bytes] = []
+        hashes: list[int] = []
+        file_hashes: list[int] = []
+        bad: list[BadRow] = []
+        short = self._short
+        annotations = self.kind == "annotations"
+        for at, row in enumerate(rows):
+            wire = short(row) if short is not None else None
+            if wire is not None:
+                try:
+                    lines.append(dump_line(wire))
+                except (ValueError, TypeError, RecursionError) as error:
+                    bad.append(_unwritable(at, error))
+                    continue
+                hashes.append(
+                    hash((wire["reference_id"], wire["annotation_id"], wire["task_id"]))
+                    if annotations
+                    else hash((wire["reference_id"], wire["annotation_id"]))
+                )
+                continue
+            try:
+                encoded = self.encode(row)
+                line = dump_line(encoded.wire)
+            except NucleusValidationError as error:
+                bad.append(BadRow(at, str(error)))
+                continue
+            except (ValueError, TypeError, RecursionError) as error:
+                bad.append(_unwritable(at, error))
+                continue
+            if encoded.local_file is None:
+                lines.append(line)
+                hashes.append(hash(encoded.key) if encoded.key else -1)
+            else:
+                file_lines.append(line)
+                file_hashes.append(hash(encoded.key))
+        return EncodedBatch(
+            Lines(b"".join(lines), len(lines)),
+            Lines(b"".join(file_lines), len(file_lines)),
+            hashes + file_hashes,
+            bad,
+        )
+
+    def _columns(self, rows: Sequence[dict[str, Any]]) -> BoxColumns | None:
+        """Return a batch as columns that are plainly good, if it is that."""
+        if isinstance(rows, ColumnRows):
+            columns = rows.columns if rows.untouched else None
+        else:
+            columns = gather_columns(rows)
+        return None if columns is None else check_box_columns(columns, predictions=self.kind == "predictions")
+
+    def _encoded_columns(self, boxes: BoxColumns) -> EncodedBatch:
+        # Ground truth is known by its task as well, of which these have none.
+        task = (repeat(None),) if self.kind == "annotations" else ()
+        hashes = list(map(hash, zip(boxes.references, boxes.ids, *task)))
+        return EncodedBatch(Lines(box_lines(boxes, _plain_dumps), len(boxes)), Lines(b"", 0), hashes, [])
+
+    def _key(self, reference: str, wire: Mapping[str, Any]) -> Key:
+        if self.kind == "annotations":
+            return (reference, wire["annotation_id"], wire.get("task_id"))
+        return (reference, wire["annotation_id"])
+
+    def _item(self, wire: dict[str, Any]) -> WireRow:
+        location = wire["image_url"]
+        local_file = location if _is_local("image_url", location) else None
+        if local_file is not None:
+            self._files.check("image_url", local_file)
+        return WireRow(wire, (wire["reference_id"],), local_file)
+
+    def _check_mask(self, field: str, location: str) -> None:
+        if self._by_jobs:
+            raise NucleusValidationError(
+                field,
+                "is a file of this machine, which jobs cannot fetch: upload with asynchronous=False and with mask_folder "
+                "(local_root in a script), the folder it lies in",
+            )
+        if not location.lower().endswith(".png"):
+            raise NucleusValidationError(field, f"must be a .png file, got {location!r}")
+        self._files.check(field, location)
+
+
+def _unwritable(at: int, error: Exception) -> BadRow:
+    return BadRow(at, f"cannot be written as JSON: {error}")
+
+
+def _is_local(field: str, location: str) -> bool:
+    try:
+        return is_local_location(location)
+    except ValueError as error:
+        raise NucleusValidationError(field, f"is neither a path nor an address: {error}") from None
+
+
+def stable_id(wire: Mapping[str, Any], ordinal: int = 1) -> str:
+    """Return an annotation id made of what the object is: type, label, geometry and item.
+
+    The same object gets the same id on every attempt, as boxes do by the official client's rule; `ordinal` tells apart objects
+    that are equal in all of it.
+    """
+    named = {name: wire.get(name) for name in ("type", "label", "geometry", "reference_id", "item_id")}
+    content = json.dumps(named, sort_keys=True, separators=(",", ":"))
+    digest = hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=10).hexdigest()
+    return f"auto-{digest}" if ordinal == 1 else f"auto-{digest}-{ordinal}"

@@ -1,0 +1,1 @@
+"""What an earlier attempt left: the record, the decision, jobs whose start had no answer."""

@@ -1,0 +1,164 @@
+"""Submit, attach, collect or fail: what a (re)started upload does about what an earlier attempt left behind.
+
+One pure function for the waiting and the deferrable form, the first attempt, the retry and the cleared task, so that they cannot
+drift apart. Its inputs are facts somebody else fetched; a fact that could not be fetched is not guessed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_nucleus.client.uploads.resume.ledger import Record
+    from airflow_provider_nucleus.client.uploads.upload_spec import OnChange, OnClear
+    from airflow_provider_nucleus.schema.jobs import JobState
+
+__all__ = ["Attach", "Collect", "Decision", "Fail", "Policies", "Remote", "Submit", "decide"]
+
+
+class Remote(StrEnum):
+    """What is known about a job of the record."""
+
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    PARTIAL = "partial"
+    CANCELLED = "cancelled"
+    GONE = "gone"
+    """The server does not know the job (any more)."""
+    UNKNOWN = "unknown"
+    """The server could not be asked."""
+
+    @classmethod
+    def of(cls, state: JobState) -> Remote:
+        """Translate the state of a job that could be looked at."""
+        return cls(state.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """What the user wants done about a changed input and a cleared task."""
+
+    on_change: OnChange = "fail"
+    on_clear: OnClear = "rerun"
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """Read the input and send what is missing.
+
+    `fresh` forgets the record; otherwise its accepted chunks are kept and `resend` names the jobs whose chunks are sent again.
+    `abandoned` jobs may still be running although nothing will wait for them.
+    """
+
+    why: str
+    fresh: bool = False
+    resend: frozenset[str] = frozenset()
+    abandoned: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Attach:
+    """Everything was sent; wait for these jobs without reading the input again."""
+
+    why: str
+    job_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Collect:
+    """Everything was sent and every job has ended (or the result is already recorded); take stock."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """Going on would be a guess; `hint` says how to decide it."""
+
+    why: str
+    hint: str
+
+
+Decision: TypeAlias = Submit | Attach | Collect | Fail
+
+_ENDED_WELL = frozenset({Remote.SUCCEEDED, Remote.PARTIAL})
+_REPEATABLE = frozenset({Remote.FAILED, Remote.CANCELLED, Remote.GONE})
+
+
+def decide(
+    record: Record | None,
+    remote: Mapping[str, Remote],
+    *,
+    fingerprint: str | None,
+    destination: str,
+    generation: int,
+    policies: Policies,
+) -> Decision:
+    """Decide what to do about `record`.
+
+    `remote` holds the state of every job the record has open. `fingerprint` is that of the input now (None when it has none: then
+    a change cannot be noticed and the chunk digests alone decide what is sent). `destination` says where the rows are to go; a
+    record of another place vouches for nothing here. `generation` counts how often the user cleared the task.
+    """
+    if record is None:
+        return Submit("nothing was recorded before", fresh=True)
+    running = tuple(job for job, state in remote.items() if state in {Remote.PENDING, Remote.UNKNOWN})
+    if record.generation != generation and policies.on_clear == "rerun":
+        return Submit("the task was cleared", fresh=True, abandoned=running)
+    if record.destination != destination:
+        return _moved(record.destination, destination, policies.on_change, running)
+    repeat = frozenset(job for job, state in remote.items() if state in _REPEATABLE)
+    changed = None not in {record.fingerprint, fingerprint} and record.fingerprint != fingerprint
+    if changed and policies.on_change != "continue":
+        return _changed(policies.on_change, running)
+    if record.complete and not changed:
+        return Collect("an earlier attempt finished")
+    if Remote.UNKNOWN in remote.values() and not record.complete:
+        return Fail(
+            f"the server could not be asked about {_names(remote, {Remote.UNKNOWN})}",
+            "Nothing was sent, so that no job is started twice; a retry asks again.",
+        )
+    if changed:
+        return Submit(
+            "the input changed since the recorded upload; chunks already accepted stay", resend=repeat
+        )
+    if repeat:
+        return Submit(f"{_names(remote, _REPEATABLE)} did not end well", resend=repeat)
+    if record.flawed:
+        return Submit("rows were refused or not accounted for, and the attempt with the reasons is gone")
+    if not record.all_sent:
+        return Submit("an earlier attempt stopped before everything was sent")
+    if running:
+        return Attach("an earlier attempt sent everything", running)
+    return Collect("the jobs of an earlier attempt have ended")
+
+
+def _moved(before: str, now: str, policy: OnChange, running: tuple[str, ...]) -> Decision:
+    if policy != "fail":
+        # Nothing to continue: no chunk that was accepted there is here.
+        return Submit(f"the recorded upload was for {before}", fresh=True, abandoned=running)
+    left = f" Its jobs {', '.join(running)} are still running." if running else ""
+    return Fail(
+        f"the recorded upload began for {before}, and this one is for {now}.{left}",
+        "Nothing was sent here yet. Clear the task or set on_change='restart' to send everything to the new place; what is "
+        "stored in the old one stays there.",
+    )
+
+
+def _changed(policy: OnChange, running: tuple[str, ...]) -> Decision:
+    if policy == "restart":
+        return Submit("the input changed since the recorded upload", fresh=True, abandoned=running)
+    left = f" Its jobs {', '.join(running)} are still running." if running else ""
+    return Fail(
+        f"the input changed since the recorded upload began.{left}",
+        "Set on_change='continue' to send only what is new, or 'restart' to send everything again.",
+    )
+
+
+def _names(remote: Mapping[str, Remote], states: frozenset[Remote] | set[Remote]) -> str:
+    return ", ".join(f"{job} ({state})" for job, state in remote.items() if state in states)

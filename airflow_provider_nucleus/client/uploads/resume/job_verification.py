@@ -1,0 +1,78 @@
+"""Whether a job that was found really stored our chunk: a few of its rows are read back.
+
+Size alone cannot tell: parts of a batch that are uploaded side by side are often equally long.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_nucleus.client.calls.annotations import annotation
+from airflow_provider_nucleus.client.calls.items import item_by_reference
+from airflow_provider_nucleus.client.calls.predictions import prediction
+from airflow_provider_nucleus.exceptions import NucleusNotFoundError, NucleusValidationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from airflow_provider_nucleus.client.call import Call
+    from airflow_provider_nucleus.client.sync import NucleusClient
+    from airflow_provider_nucleus.client.uploads.upload_spec import UploadOptions, UploadTarget
+
+__all__ = ["missing_row", "sample"]
+
+_COMPARED = ("label", "geometry", "confidence")
+
+
+def sample(lines: Iterator[bytes], count: int) -> list[dict[str, Any]]:
+    """Return what identifies the first, a middle and the last row that can be read back one by one, and what they say."""
+    wanted = {0, count // 2, count - 1}
+    rows: list[dict[str, Any]] = []
+    missed = False
+    for number, line in enumerate(lines):
+        missed = missed or number in wanted
+        if missed:
+            row = json.loads(line)
+            if "image_url" in row or row.get("annotation_id"):
+                kept = ("reference_id", "annotation_id", *_COMPARED)
+                rows.append({name: row[name] for name in kept if name in row})
+                missed = False
+    return rows
+
+
+def missing_row(
+    client: NucleusClient,
+    target: UploadTarget,
+    options: UploadOptions,
+    proof: Iterable[dict[str, Any]],
+    *,
+    refused: Callable[[dict[str, Any]], bool],
+) -> str | None:
+    """Return the reference id of a sampled row that the job did not deal with, None when it dealt with all.
+
+    A row is dealt with when it is stored, or when the job says that it `refused` it. When rows are replaced, a stored row must
+    also say what ours said; else an older one may rightly have stayed.
+    """
+    for row in proof:
+        try:
+            found = client.send(_reader(target, row))
+        except NucleusNotFoundError:
+            if refused(row):
+                continue
+            return str(row["reference_id"])
+        except NucleusValidationError:
+            continue  # an id that no address can hold
+        if options.update and target.kind != "items":
+            stored = found.to_wire()
+            if any(stored.get(name) != row[name] for name in _COMPARED if name in row):
+                return str(row["reference_id"])
+    return None
+
+
+def _reader(target: UploadTarget, row: dict[str, Any]) -> Call[Any]:
+    if target.kind == "items":
+        return item_by_reference(target.dataset_id, row["reference_id"])
+    if target.model_id is None:
+        return annotation(target.dataset_id, row["reference_id"], row["annotation_id"])
+    return prediction(target.dataset_id, target.model_id, row["reference_id"], row["annotation_id"])

@@ -1,0 +1,150 @@
+"""Many requests over a few connections, at the pace the server allows.
+
+The requests of one chunk run in threads; whether to go on, slow down, repeat or give up is decided in one place. Trouble is
+logged when it begins and when it ends, not for every request.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from airflow_provider_nucleus.client.retry import NO_RETRY, NoAnswer, RetryPolicy, retry_delay
+from airflow_provider_nucleus.client.uploads.send.concurrency_limit import Pace
+from airflow_provider_nucleus.exceptions import (
+    NucleusAPIError,
+    NucleusConnectionError,
+    NucleusError,
+    NucleusUploadError,
+)
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable, Iterable, Iterator
+
+    from airflow_provider_nucleus.client.call import Call
+    from airflow_provider_nucleus.client.sync import NucleusClient
+
+__all__ = ["Sender"]
+
+T = TypeVar("T")
+Work = TypeVar("Work")
+
+_ATTEMPTS = 1_000  # the deadline ends a streak of failures, not their number
+
+
+class Sender(Generic[Work, T]):
+    """Sends the calls made of pieces of work, several at once; remembers the pace from one run to the next."""
+
+    def __init__(
+        self,
+        client: NucleusClient,
+        call_for: Callable[[Work], Call[T]],
+        *,
+        concurrency: int,
+        retry_seconds: float,
+        stopped: Callable[[], bool],
+        log: logging.Logger,
+    ) -> None:
+        self._client = client
+        self._call_for = call_for
+        self._pace = Pace(concurrency)
+        self._policy = RetryPolicy(attempts=_ATTEMPTS, deadline=retry_seconds)
+        self._stopped = stopped
+        self._log = log
+        self._rng = random.Random()  # ruff: ignore[suspicious-non-cryptographic-random-usage] - jitter
+        self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="nucleus-upload")
+        self._failures = 0
+        self._trouble_since = 0.0
+
+    def run(self, work: Iterable[Work]) -> Iterator[tuple[Work, T]]:
+        """Yield each piece of work with its answer, in the order of the answers.
+
+        Raises the last error when the server does not recover within `retry_seconds`, or at once when repeating cannot help;
+        requests in flight are answered before it is raised.
+        """
+        source = iter(work)
+        again: deque[Work] = deque()
+        flying: dict[Future[T], Work] = {}
+        pause = 0.0
+        fatal: BaseException | None = None
+        while True:
+            if self._stopped() and fatal is None:
+                fatal = NucleusUploadError("The upload was stopped.", hint="A retry sends what is missing.")
+            while fatal is None and not pause and len(flying) < self._pace.allowed:
+                piece = again.popleft() if again else next(source, None)
+                if piece is None:
+                    break
+                flying[self._pool.submit(self._send, piece)] = piece
+            if not flying:
+                if fatal is not None:
+                    raise fatal
+                if not pause:
+                    return
+                self._client.sleep(pause)
+                pause = 0.0
+                continue
+            done, _ = wait(flying, return_when=FIRST_COMPLETED)
+            for future in done:
+                piece = flying.pop(future)
+                error = future.exception()
+                if error is None:
+                    self._succeeded()
+                    yield piece, future.result()
+                    continue
+                delay = self._delay(error) if isinstance(error, NucleusError) else None
+                if delay is None:
+                    fatal = fatal or error
+                else:
+                    again.append(piece)
+                    pause = max(pause, delay)
+
+    def close(self) -> None:
+        """End the threads; requests in flight are waited for."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _send(self, piece: Work) -> T:
+        return self._client.send(self._call_for(piece), retry=NO_RETRY)
+
+    def _succeeded(self) -> None:
+        if self._failures:
+            self._log.info(
+                "Nucleus answers again after %d failed requests; up to %d requests at once",
+                self._failures,
+                self._pace.allowed,
+            )
+            self._failures = 0
+        self._pace.succeeded()
+
+    def _delay(self, error: NucleusError) -> float | None:
+        """Return the seconds to pause before repeating, None when repeating is over."""
+        now = self._client.clock()
+        if not self._failures:
+            self._trouble_since = now
+        self._failures += 1
+        outcome, headers = _outcome(error)
+        if outcome is None:
+            return None
+        slow_down = outcome == 429 or (outcome == 503 and bool(headers))
+        if slow_down:
+            self._pace.refused()
+        delay = retry_delay(
+            self._failures, outcome, headers, self._policy, self._rng, elapsed=now - self._trouble_since
+        )
+        if delay is not None and self._failures == 1:
+            self._log.warning(
+                "%s Going on in %.1f s with up to %d requests at once", error, delay, self._pace.allowed
+            )
+        return delay
+
+
+def _outcome(error: NucleusError) -> tuple[int | NoAnswer | None, dict[str, str]]:
+    if isinstance(error, NucleusConnectionError):
+        return NoAnswer.LOST, {}
+    if isinstance(error, NucleusAPIError):
+        headers = {} if error.retry_after is None else {"retry-after": str(error.retry_after)}
+        # A success whose body was cut off is repeated like a lost connection: the rows have identities.
+        return (NoAnswer.LOST if 200 <= error.status < 300 else error.status), headers
+    return None, {}

@@ -1,0 +1,126 @@
+"""Handing a chunk over as a file and starting its job, such that exactly one job exists whatever happens in between.
+
+The dangerous moment is a start whose answer got lost: the job may run. Nothing in a job says which file it reads, so it is looked
+for among the jobs that came into being since, by type, dataset and number of rows; and only when none fits, the start is repeated.
+Repeating it wrongly costs work on the server and nothing else, since every row has an identity; taking a stranger's job for ours
+would lose rows, therefore what is found must prove itself: by its row count, and by rows of ours being there once it ended.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_nucleus.client.calls.items import new_request_id, put_signed, signed_url
+from airflow_provider_nucleus.client.calls.jobs import list_jobs
+from airflow_provider_nucleus.client.uploads.resume.orphan_jobs import unnamed_job
+from airflow_provider_nucleus.client.uploads.send.requests import start_call
+from airflow_provider_nucleus.client.uploads.upload_spec import JOB_TYPES
+from airflow_provider_nucleus.exceptions import (
+    NucleusAnswerError,
+    NucleusConnectionError,
+    NucleusRequestError,
+    NucleusServerError,
+)
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable
+
+    from airflow_provider_nucleus.client.content import FileContent
+    from airflow_provider_nucleus.client.sync import NucleusClient
+    from airflow_provider_nucleus.client.uploads.resume.ledger import OpenChunk
+    from airflow_provider_nucleus.client.uploads.upload_spec import UploadOptions, UploadTarget
+    from airflow_provider_nucleus.schema.jobs import Job
+
+__all__ = ["JobStarter"]
+
+_ADDRESSES = 4
+"""Signed addresses tried for one chunk; each may have expired by the time the file is through."""
+
+_STARTS = 3
+"""Starts tried for one chunk when none of them left a job behind."""
+
+_AMBIGUOUS = (NucleusConnectionError, NucleusServerError, NucleusAnswerError)
+"""After these the job may exist."""
+
+
+class JobStarter:
+    """Puts chunks and starts jobs for one upload."""
+
+    def __init__(
+        self,
+        client: NucleusClient,
+        target: UploadTarget,
+        options: UploadOptions,
+        *,
+        claimed: Callable[[], set[str]],
+        log: logging.Logger,
+    ) -> None:
+        self._client = client
+        self._target = target
+        self._options = options
+        self._claimed = claimed
+        self._log = log
+
+    def newest_job_time(self) -> str:
+        """Return when the newest job of this kind was created, by the server's clock; empty when there is none."""
+        jobs = self._client.send(self._list(limit=1))
+        return jobs[0].job_creation_time if jobs else ""
+
+    def put(self, content: FileContent) -> str:
+        """Upload a chunk and return the request id it lies under; an address that expired is replaced by a fresh one."""
+        for attempt in range(1, _ADDRESSES + 1):
+            request_id = new_request_id()
+            address = self._client.send(signed_url(self._target.dataset_id, request_id))
+            try:
+                self._client.send(put_signed(address, content))
+            except NucleusRequestError as error:
+                if attempt == _ADDRESSES or error.status not in {400, 401, 403, 410}:
+                    raise
+                self._log.warning(
+                    "%s Trying a fresh address (attempt %d of %d)", error, attempt + 1, _ADDRESSES
+                )
+            else:
+                return request_id
+        raise AssertionError
+
+    def start(self, chunk: OpenChunk, request_id: str) -> Job:
+        """Start the job of a chunk whose intent is saved, or find the one an unanswered start left behind."""
+        call = start_call(self._target, self._options, request_id)
+        for attempt in range(1, _STARTS + 1):
+            try:
+                return self._client.send(call)
+            except _AMBIGUOUS as error:
+                self._log.warning("%s Looking whether the job was started", error)
+                found = self.find(chunk)
+                if found is not None:
+                    return found
+                if attempt == _STARTS:
+                    raise
+                self._log.info(
+                    "No job was started; starting it again (attempt %d of %d)", attempt + 1, _STARTS
+                )
+        raise AssertionError
+
+    def find(self, chunk: OpenChunk) -> Job | None:
+        """Look for the job an intent may have led to: of our kind and dataset, and in no other chunk's name."""
+        claimed = self._claimed()
+        candidates = [job for job in self._client.send(self._list(limit=200)) if job.job_id not in claimed]
+        found = unnamed_job(self._client, candidates, since=chunk.since, rows=chunk.rows)
+        if found is not None:
+            self._log.info("Found job %s, which an earlier start left behind", found.job_id)
+            chunk.proof = []
+        return found
+
+    @staticmethod
+    def ambiguous(error: Exception) -> bool:
+        """Whether a start that ended so may have started a job."""
+        return isinstance(error, _AMBIGUOUS)
+
+    def _list(self, *, limit: int) -> Any:
+        return list_jobs(
+            dataset_id=self._target.dataset_id,
+            job_types=[JOB_TYPES[self._target.kind]],
+            limit=limit,
+            show_completed=True,
+        )

@@ -1,0 +1,246 @@
+"""Taking stock: what the jobs say, which rows were refused, and whether the whole is good enough."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_nucleus.client.calls.jobs import job_errors, job_status
+from airflow_provider_nucleus.client.job_counts import job_rows
+from airflow_provider_nucleus.client.uploads.check.disk_space import lack_of_room_named
+from airflow_provider_nucleus.client.uploads.check.quarantine import Quarantine
+from airflow_provider_nucleus.client.uploads.check.validation import Cut, prepare
+from airflow_provider_nucleus.client.uploads.resume.job_verification import missing_row
+from airflow_provider_nucleus.client.uploads.send.outcomes import (
+    Refusals,
+    as_status,
+    bad_end,
+    blamed,
+    report_refusals,
+    settle,
+)
+from airflow_provider_nucleus.client.uploads.summary import UploadSummary
+from airflow_provider_nucleus.exceptions import NucleusError, NucleusNotFoundError, NucleusUploadError
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable, Iterator, Mapping
+
+    from airflow_provider_nucleus.client.sync import NucleusClient
+    from airflow_provider_nucleus.client.uploads.check.encoding import Encoder
+    from airflow_provider_nucleus.client.uploads.resume.ledger import OpenChunk, Record
+    from airflow_provider_nucleus.client.uploads.upload_spec import UploadOptions, UploadTarget
+    from airflow_provider_nucleus.schema.jobs import JobStatus
+    from airflow_provider_nucleus.schema.rows import SourceRow
+
+__all__ = ["Collector", "see"]
+
+_FIRST_ERRORS = 10
+_REPORT_ROWS = 20_000
+
+
+class Collector:
+    """Makes the account of one upload. `refusals` may already hold what the server refused while rows were being sent."""
+
+    def __init__(
+        self,
+        client: NucleusClient,
+        target: UploadTarget,
+        options: UploadOptions,
+        *,
+        rows: Callable[[], Iterator[SourceRow]],
+        encoder: Encoder,
+        refusals: Refusals,
+        fingerprint: Callable[[], str | None],
+        log: logging.Logger,
+    ) -> None:
+        self._client = client
+        self._target = target
+        self._options = options
+        self._rows = rows
+        self._encoder = encoder
+        self._refusals = refusals
+        self._identify = fingerprint
+        self._log = log
+
+    def summary(
+        self,
+        account: Mapping[str, Any],
+        *,
+        totals: Mapping[str, int] | None = None,
+        jobs: list[str] | None = None,
+    ) -> UploadSummary:
+        """Make the account from what reading the input gave and what became of the chunks."""
+        counts = dict(totals or {})
+        bad = account["rejected"] + counts.get("errored", 0) + counts.get("unaccounted", 0)
+        return UploadSummary(
+            kind=self._target.kind,
+            dataset_id=self._target.dataset_id,
+            model_id=self._target.model_id,
+            rows=account["rows"],
+            rejected=account["rejected"],
+            duplicates=account["duplicates"],
+            sent=counts.get("sent", 0),
+            processed=counts.get("processed", 0),
+            ignored=counts.get("ignored", 0),
+            errored=counts.get("errored", 0),
+            unaccounted=counts.get("unaccounted", 0),
+            chunks=counts.get("chunks", 0),
+            jobs=list(jobs or ()),
+            quarantine=account["quarantine"],
+            validate_only=self._options.validate_only,
+            error_rate=bad / account["rows"] if account["rows"] else 0.0,
+            first_errors=list(account["first_errors"]),
+        )
+
+    def settle_jobs(self, record: Record, statuses: dict[str, Any]) -> list[str]:
+        """Enter the outcome of every job into the record and return what is wrong with those that did not end well.
+
+        Their chunks are dropped from the record, so that a retry sends them again.
+        """
+        failed: list[str] = []
+        for chunk in list(record.open):
+            if chunk.job_id is None:
+                continue
+            status = self._status_of(chunk.job_id, statuses)
+            wrong = self._wrong_with(chunk, status)
+            if wrong is not None:
+                failed.append(wrong)
+                record.open.remove(chunk)
+                if status is not None:
+                    errors = self._client.send(job_errors(chunk.job_id))
+                    self._refusals.add(errors)
+                continue
+            assert status is not None
+            ask = partial(self._client.send, job_errors(chunk.job_id))
+            counts = settle(status, chunk.rows, ask, self._refusals, self._log, kind=self._target.kind)
+            record.accept(chunk.digest, chunk.rows, **asdict(counts))
+        return failed
+
+    def _status_of(self, job_id: str, statuses: dict[str, Any]) -> JobStatus | None:
+        known = statuses.get(job_id)
+        status = None if known is None else as_status(known)
+        if status is None or status.message is None:
+            try:
+                status = self._client.send(job_status(job_id))
+            except NucleusNotFoundError:
+                return None
+        if not status.state.terminal:
+            raise NucleusUploadError(
+                f"Job {job_id} is still {status.status}: it is too early to take stock.",
+                job_ids=[job_id],
+                conn_id=self._client.config.conn_id,
+                hint="Wait for all jobs first; a retry attaches to them.",
+            )
+        return status
+
+    def _wrong_with(self, chunk: OpenChunk, status: JobStatus | None) -> str | None:
+        """Say why a job that ended cannot count as having stored its chunk, None when it can."""
+        if status is None:
+            return f"{chunk.job_id} is unknown to the server"
+        assert chunk.job_id is not None
+        if (wrong := bad_end(chunk.job_id, status)) is not None or chunk.proof is None:
+            return wrong
+        if job_rows(status) not in {None, chunk.rows}:
+            return (
+                f"{chunk.job_id} is about {job_rows(status)} rows instead of {chunk.rows}, so it is not ours"
+            )
+        missing = missing_row(
+            self._client,
+            self._target,
+            self._options,
+            chunk.proof,
+            refused=lambda row: self._refused(chunk, row),
+        )
+        return (
+            None
+            if missing is None
+            else f"{chunk.job_id} did not store our row for {missing!r}, so it is not ours"
+        )
+
+    def _refused(self, chunk: OpenChunk, row: Mapping[str, Any]) -> bool:
+        """Whether the errors of the chunk's job name this row."""
+        assert chunk.job_id is not None
+        named = Refusals()
+        errors: list[str] = self._client.send(job_errors(chunk.job_id))
+        named.add(errors)
+        return named.take(row["reference_id"], row.get("annotation_id")) is not None
+
+    def with_report(self, summary: UploadSummary, fingerprint: str | None) -> UploadSummary:
+        """Write the quarantine file again, with what the server refused or left out, and return the summary that names it.
+
+        `fingerprint` is that of the input whose rows were sent. An input that is gone, damaged or another one by now takes those
+        rows with it: the file stays as it is then, and only the reasons are known. That is no reason to fail: the rows are stored.
+        """
+        first = tuple(self._refusals.first(_FIRST_ERRORS))
+        for reason in map(blamed, first):
+            self._log.warning("%s%s", reason[0].upper(), reason[1:])
+        where = summary.quarantine
+        if self._options.quarantine is not None:
+            self._log.info(
+                "Reading the input again, to put the rows that the server refused into the quarantine file"
+            )
+            with (
+                tempfile.TemporaryDirectory(prefix="nucleus-upload-", dir=self._options.spool) as folder,
+                Quarantine(self._options.quarantine, Path(folder)) as quarantine,
+            ):
+                try:
+                    self._fill(quarantine, Path(folder), summary.rows, fingerprint)
+                except NucleusError as error:
+                    self._log.warning(
+                        "Rows that the server refused are not in the quarantine file, only counted, because the input they came "
+                        "from cannot be read again: %s",
+                        error,
+                    )
+                else:
+                    where = quarantine.publish()
+        return replace(
+            summary, quarantine=where, first_errors=[*summary.first_errors, *first][:_FIRST_ERRORS]
+        )
+
+    def _fill(self, quarantine: Quarantine, folder: Path, rows: int, fingerprint: str | None) -> None:
+        """Put the bad rows of the input and those the server refused into the file; NucleusError when it is not that input."""
+        if None not in {fingerprint, now := self._identify()} and now != fingerprint:
+            raise NucleusUploadError("it has changed since its rows were sent.")
+        # Every chunk counts as known, so that the good rows do not pile up on the disk.
+        cut = Cut(_REPORT_ROWS, _REPORT_ROWS, "", lambda _: True)
+        found = prepare(self._rows, self._encoder, cut, folder=folder, quarantine=quarantine, publish=False)
+        if found.rows != rows:
+            raise NucleusUploadError(f"it has {found.rows:,} rows now and had {rows:,} when they were sent.")
+        with lack_of_room_named(folder):
+            report_refusals(self._rows, self._encoder, self._refusals, quarantine)
+
+    def judged(self, summary: UploadSummary) -> UploadSummary:
+        """Return the summary if it is good enough, else raise NucleusUploadError with it."""
+        if summary.unaccounted:
+            self._log.warning(
+                "The server does not account for %d of %d rows it was sent", summary.unaccounted, summary.sent
+            )
+        if summary.error_rate <= self._options.max_error_rate:
+            return summary
+        bad = summary.rejected + summary.errored + summary.unaccounted
+        first = f" First: {summary.first_errors[0]}." if summary.first_errors else ""
+        raise NucleusUploadError(
+            f"Upload of {self._target}: {bad:,} of {summary.rows:,} rows are bad ({summary.error_rate:.2%}, allowed "
+            f"{self._options.max_error_rate:.2%}): {summary.sentence()}.{first}",
+            summary=summary.to_dict(),
+            quarantine=summary.quarantine,
+            job_ids=summary.jobs,
+            conn_id=self._client.config.conn_id,
+            hint=see(
+                summary.quarantine,
+                "The good rows are stored. A retry offers only the chunks with rows that were refused or not accounted for again.",
+            ),
+        )
+
+
+def see(quarantine: str | None, what: str) -> str:
+    """Complete a hint with where the bad rows are."""
+    return (
+        f"The bad rows are in {quarantine}. {what}"
+        if quarantine
+        else f"{what} Set quarantine to get the bad rows in a file."
+    )

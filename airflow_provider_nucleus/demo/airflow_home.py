@@ -1,0 +1,122 @@
+"""An Airflow of the demonstration's own: its environment, its SQLite database, and how to run one DAG in it.
+
+Nothing of the user's Airflow is read or changed: AIRFLOW_HOME lies in the work folder and every AIRFLOW variable of the
+environment is left out. The database is migrated once and kept for the next run of the same Airflow version.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_nucleus.demo.environment import child_environment
+from airflow_provider_nucleus.demo.errors import DemoError
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Mapping
+
+    from airflow_provider_nucleus.demo.processes import Children
+
+DAG_ID = "nucleus_evaluate_inference_batch"
+
+
+@dataclass(frozen=True)
+class AirflowHome:
+    """Where it lies, and where the DAGs, the logs and a cache of compiled modules are."""
+
+    root: Path
+    dags: Path
+    logs: Path
+    bytecode: Path
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file."""
+        return self.root / "airflow.db"
+
+    @property
+    def migrated(self) -> bool:
+        """Whether the database is ready for the installed Airflow."""
+        return self.database.exists() and self._mark.exists() and self._mark.read_text() == _lane()
+
+    @property
+    def migration_log(self) -> Path:
+        """The output of the migration."""
+        return self.logs / "db-migrate.log"
+
+    @property
+    def _mark(self) -> Path:
+        return self.root / "migrated-for"
+
+    def start_migration(self, children: Children) -> subprocess.Popen[bytes]:
+        """Make the database anew; `finish_migration` must follow when the process has ended."""
+        shutil.rmtree(self.root, ignore_errors=True)  # half a migration is worth nothing
+        self.root.mkdir(parents=True)
+        return children.start(_airflow("db", "migrate"), env=self._environment({}), log=self.migration_log)
+
+    def finish_migration(self, status: int) -> None:
+        """Note that the database is ready, or raise DemoError with the end of the log."""
+        log = self.migration_log
+        if status:
+            raise DemoError(
+                f"airflow db migrate ended with status {status}; its log is {log}.", evidence=tail(log)
+            )
+        self._mark.write_text(_lane())
+
+    def start_dag(
+        self, children: Children, conf: Mapping[str, Any], *, endpoint: str, api_key: str, log: Path
+    ) -> subprocess.Popen[bytes]:
+        """Run the example DAG once with these parameters, in real Airflow, against this Nucleus."""
+        connection = {"conn_type": "nucleus", "host": endpoint, "password": api_key}
+        environment = self._environment({"AIRFLOW_CONN_NUCLEUS_DEFAULT": json.dumps(connection)})
+        command = _airflow("dags", "test", DAG_ID, "--conf", json.dumps(conf))
+        return children.start(command, env=environment, log=log)
+
+    def _environment(self, extra: Mapping[str, str]) -> dict[str, str]:
+        return {
+            **child_environment(bytecode=self.bytecode),
+            "AIRFLOW_HOME": str(self.root.resolve()),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags.resolve()),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.database.resolve()}",
+            "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str((self.logs / "airflow").resolve()),
+            "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
+            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+            "PYTHONWARNINGS": "ignore",
+            "NO_COLOR": "1",
+            **extra,
+        }
+
+
+def find_dags(given: Path | None) -> Path:
+    """Return the folder with the example DAG: the one *given*, else `dags_examples` of the checkout.
+
+    Raises DemoError when it is not there, as after an installation from a wheel.
+    """
+    folder = given if given is not None else Path(__file__).resolve().parents[2] / "dags_examples"
+    if not (folder / f"{DAG_ID}.py").is_file():
+        raise DemoError(
+            f"The example DAG {DAG_ID}.py is not in {folder}. It is part of the source tree, not of the installed package: "
+            "run `make demo` in a checkout, or name its dags_examples folder with --dags."
+        )
+    return folder
+
+
+def tail(log: Path, *, lines: int = 30) -> str:
+    """Return the last lines of a log, cut to a readable width."""
+    text = log.read_text(errors="replace") if log.exists() else ""
+    return "\n".join(line[:300] for line in text.splitlines()[-lines:])
+
+
+def _airflow(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "airflow", *arguments]
+
+
+def _lane() -> str:
+    return f"apache-airflow {version('apache-airflow')}\n"

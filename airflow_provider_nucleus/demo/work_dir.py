@@ -1,0 +1,149 @@
+"""The work folder of the demonstration: who may use it, and what is replaced in it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airflow_provider_nucleus.demo.errors import DemoError
+from airflow_provider_nucleus.local.datadir import DataDir
+from airflow_provider_nucleus.local.disk.belongings import foreign
+from airflow_provider_nucleus.local.errors import DataDirBusyError, DataDirError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+    from pathlib import Path
+
+_MARK = "made-by-nucleus-local-demo"
+_MADE = {
+    "scenes": re.compile(r"[a-z]+-[a-z]+-\d+-[a-z]+\.jpg"),
+    "batch": re.compile(r"items\.jsonl|ground_truth\.jsonl|predictions-[a-z-]+\.jsonl"),
+    "results": re.compile(r"comparison\.txt|[^/]+\.json(\.metrics)?"),
+    "logs": re.compile(r"nucleus\.log|db-migrate\.log|dag-[^/]+\.log|airflow/.+\.log"),
+}
+"""What a demonstration writes into each folder that the next one empties."""
+
+
+@dataclass(frozen=True)
+class WorkDir:
+    """The folders of one demonstration."""
+
+    root: Path
+
+    @property
+    def nucleus(self) -> Path:
+        """Data directory of the embedded Nucleus; `make serve` serves it."""
+        return self.root / "nucleus"
+
+    @property
+    def airflow(self) -> Path:
+        """AIRFLOW_HOME; kept from run to run."""
+        return self.root / "airflow"
+
+    @property
+    def bytecode(self) -> Path:
+        """Compiled modules of Airflow, where Python may not keep them beside the sources; kept from run to run."""
+        return self.root / "bytecode"
+
+    @property
+    def pictures(self) -> Path:
+        """Rendered scenes."""
+        return self.root / "scenes"
+
+    @property
+    def sheet(self) -> Path:
+        """The overview picture."""
+        return self.root / "scenes.jpg"
+
+    @property
+    def batch(self) -> Path:
+        """Items, ground truth and predictions as files."""
+        return self.root / "batch"
+
+    @property
+    def results(self) -> Path:
+        """One JSON report for each model, and the table."""
+        return self.root / "results"
+
+    @property
+    def logs(self) -> Path:
+        """Output of the server and of every Airflow command."""
+        return self.root / "logs"
+
+
+@contextmanager
+def opened(root: Path) -> Generator[WorkDir, None, None]:
+    """Lock the work folder and empty it of the last results; the Airflow database stays.
+
+    Raises DemoError when the folder holds anything else than a former demonstration, or when a demonstration or a server
+    is still using it; nothing is changed then.
+    """
+    if root.is_dir() and any(root.iterdir()) and not (root / _MARK).exists():
+        raise DemoError(
+            f"{root} holds other things than a demonstration. Name an empty or new folder with --work-dir "
+            "(`make demo DEMO_DIR=...`)."
+        )
+    work = WorkDir(root)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        lock = os.open(root / _MARK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise DemoError(f"{root} cannot be written: {error}. Name another folder with --work-dir.") from None
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise DemoError(
+                f"Another demonstration is running in {root}. Wait for it, or name another folder with --work-dir "
+                "(`make demo DEMO_DIR=...`)."
+            ) from None
+        _empty(work)
+        yield work
+    finally:
+        os.close(lock)
+
+
+def _empty(work: WorkDir) -> None:
+    if work.nucleus.exists():
+        try:
+            with DataDir(work.nucleus):
+                pass  # nobody serves it
+        except DataDirBusyError:
+            raise DemoError(
+                f"The last results in {work.nucleus} are still being served. Stop that server, or name another folder "
+                "with --work-dir (`make demo DEMO_DIR=...`); nothing was changed."
+            ) from None
+        except DataDirError as error:
+            raise DemoError(
+                f"{work.nucleus} is not what a demonstration has made, and would be deleted: {error} Move it away, or name another "
+                "folder with --work-dir (`make demo DEMO_DIR=...`)."
+            ) from error
+    for name in _others(work):
+        raise DemoError(
+            f"{work.root / name} is nothing that a demonstration has made, and would be deleted with its last results. Move it away, "
+            "or name another folder with --work-dir (`make demo DEMO_DIR=...`); nothing was deleted."
+        )
+    for folder in (work.nucleus, *(work.root / name for name in _MADE)):
+        if folder.exists():
+            shutil.rmtree(folder)
+    work.sheet.unlink(missing_ok=True)
+    for folder in (work.batch, work.results, work.logs):
+        folder.mkdir()
+
+
+def _others(work: WorkDir) -> Iterator[str]:
+    """Return what lies in the folders to be emptied and is of somebody else, relative to the work folder."""
+    for name in ("nucleus", *_MADE):
+        if (work.root / name).is_symlink():
+            yield name
+    yield from (f"nucleus/{name}" for name in foreign(work.nucleus))
+    for folder, made in _MADE.items():
+        for path in sorted((work.root / folder).rglob("*")):
+            name = path.relative_to(work.root / folder).as_posix()
+            if path.is_symlink() or not (path.is_dir() or made.fullmatch(name)):
+                yield f"{folder}/{name}"

@@ -1,0 +1,1 @@
+"""COCO files as columns: ids, shapes, documents."""

@@ -1,0 +1,1 @@
+"""Whole images: categories, semantic masks, panoptic segments."""

@@ -1,0 +1,212 @@
+"""What a stored match has to keep, so that any of its predictions can be left out later and the rest matched exactly.
+
+When predictions go, ground truth without a partner proposes to the next best prediction, which may leave another one without,
+and so on (deferred acceptance). Under the strict order of all pairs a prediction then only ever improves. So the pairs behind its
+own never matter again, and what is left to keep is short: per ground truth the prediction it is matched to, and behind it,
+best first, those that prefer it to their partner. The same holds for the leftovers that are shown beside each other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from airflow_provider_nucleus.evaluation.arrays import NONE, descending, frozen, ranges, stable_order
+from airflow_provider_nucleus.evaluation.matching.nucleus import associable, only_counted
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray, IndexArray, IntArray
+    from airflow_provider_nucleus.evaluation.matching.nucleus import Matches
+    from airflow_provider_nucleus.evaluation.matching.pairs import Edges
+
+__all__ = ["Candidates", "StoredPairs", "match_only", "stored_pairs"]
+
+_MANY = 6
+"""When more than one in so many ground truths has no partner, entries of predictions that are gone are taken out first."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """Per ground truth the predictions that can come to it, best first; that of the stored match is the first, if it has one.
+
+    *count* says how many each ground truth has; *prediction* and *overlap* have those of one ground truth behind those of the
+    one before it.
+    """
+
+    count: IntArray
+    prediction: IntArray
+    overlap: FloatArray
+
+    def ground_truth(self) -> IntArray:
+        """Return the ground truth of every entry."""
+        return np.repeat(np.arange(self.count.size, dtype=np.int32), self.count)
+
+    def only(self, predictions: BoolArray, truths: BoolArray | None) -> Candidates:
+        """Return the entries of the predictions marked, of the ground truth marked (None: all)."""
+        count = self.count.astype(np.int64)
+        entries = None
+        if truths is not None:
+            first = np.cumsum(count) - count
+            count[~truths] = 0
+            entries = ranges(first[truths], count[truths])
+        kept = predictions[self.prediction if entries is None else self.prediction[entries]]
+        before = np.append(0, np.cumsum(kept, dtype=np.int32))
+        ends = np.cumsum(count)
+        rows = np.flatnonzero(kept) if entries is None else entries[kept]
+        return Candidates(
+            count=(before[ends] - before[ends - count]).astype(np.int32),
+            prediction=self.prediction[rows],
+            overlap=self.overlap[rows],
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredPairs:
+    """The candidates for being matched, and those for being shown beside ground truth that nobody found."""
+
+    matched: Candidates
+    shown: Candidates
+
+
+def stored_pairs(matches: Matches) -> StoredPairs:
+    """Choose the pairs to keep of a match that has all of them; raises ValueError when it has not."""
+    edges = matches.edges
+    if edges is None:
+        raise ValueError("this match was read without its pairs")
+    truths = matches.ground_truth
+    right = matches.rule.is_right(
+        truths.label[edges.ground_truth], matches.predictions.label[edges.prediction]
+    )
+    may_match = associable(edges, right, matches.rule)
+
+    def candidates(rows: IndexArray, partner: IntArray, overlap: FloatArray) -> Candidates:
+        """Keep the pairs that come no later than the prediction's own."""
+        found = edges.take(rows)
+        own, theirs = overlap[found.prediction], partner[found.prediction]
+        kept = (found.overlap > own) | (found.ground_truth == theirs)
+        equal = np.flatnonzero((found.overlap == own) & ~kept)
+        kept[equal] = _earlier(truths.ordinal, found.ground_truth[equal], theirs[equal])
+        return _by_ground_truth(found.take(np.flatnonzero(kept)), truths=len(truths))
+
+    left = matches.match[edges.prediction] == NONE
+    return StoredPairs(
+        candidates(np.flatnonzero(may_match), matches.match, matches.overlap),
+        candidates(np.flatnonzero(~may_match & left), matches.shown, matches.shown_overlap),
+    )
+
+
+def _earlier(ordinal: IntArray, truth: NDArray[np.integer], other: IntArray) -> BoolArray:
+    """Tell which ground truth of an image decides between equal overlaps: by ordinal, then by row."""
+    first, second = ordinal[truth], ordinal[other]
+    earlier: BoolArray = (first < second) | ((first == second) & (truth < other))
+    return earlier
+
+
+def _by_ground_truth(edges: Edges, *, truths: int) -> Candidates:
+    """Sort pairs by (ground truth, overlap descending), equal ones in the order they come: by confidence."""
+    order = descending(edges.overlap)
+    order = order[stable_order(edges.ground_truth[order])]
+    return Candidates(
+        count=np.bincount(edges.ground_truth, minlength=truths).astype(np.int32),
+        prediction=edges.prediction[order].astype(np.int32),
+        overlap=edges.overlap[order],
+    )
+
+
+def match_only(matches: Matches, pairs: StoredPairs, predictions: BoolArray) -> Matches:
+    """Return the match of the predictions marked, as :meth:`~.matching.Matches.only` does from all pairs."""
+    kept = matches.predictions.counted & predictions
+    ordinal = matches.ground_truth.ordinal
+    match = _Reassignment(matches.match, matches.overlap, matches.found_by, ordinal=ordinal)
+    match.run(pairs.matched, allowed=kept)
+    shown = _Reassignment(matches.shown, matches.shown_overlap, matches.shown_with, ordinal=ordinal)
+    unfound = (match.holder == NONE) & matches.ground_truth.counted
+    shown.run(pairs.shown, allowed=kept & (match.partner == NONE), free=unfound)
+    right = match.partner != NONE
+    if matches.rule.class_agnostic:
+        rows = np.flatnonzero(right)
+        right[rows] = matches.rule.is_right(
+            matches.ground_truth.label[match.partner[rows]], matches.predictions.label[rows]
+        )
+    return replace(
+        matches,
+        predictions=only_counted(matches.predictions, predictions),
+        match=frozen(match.partner),
+        overlap=frozen(match.overlap),
+        right=frozen(right),
+        found_by=frozen(match.holder),
+        shown=frozen(shown.partner),
+        shown_overlap=frozen(shown.overlap),
+        shown_with=frozen(shown.holder),
+    )
+
+
+class _Reassignment:
+    """Partners of predictions, and holders of ground truth, from a match to that of fewer predictions."""
+
+    def __init__(
+        self, partner: IntArray, overlap: FloatArray, holder: IntArray, *, ordinal: IntArray
+    ) -> None:
+        self.partner, self.overlap, self.holder = partner.copy(), overlap.copy(), holder.copy()
+        self._ordinal = ordinal
+        self._slot = np.empty(partner.size, dtype=np.int32)
+
+    def run(self, candidates: Candidates, *, allowed: BoolArray, free: BoolArray | None = None) -> None:
+        """Take the predictions not allowed away; ground truth without a holder proposes to its next best.
+
+        *free* marks ground truth that may be taken although nobody held it before; what loses its holder is free too.
+        """
+        held = self.holder != NONE
+        lost = np.flatnonzero(held & ~np.append(allowed, [True])[self.holder])
+        self._drop(~allowed)
+        self.holder[lost] = NONE
+        proposing = lost if free is None else np.concatenate([lost, np.flatnonzero(free & ~held)])
+        if proposing.size * _MANY > held.size:
+            candidates = candidates.only(allowed, free)
+        # What was held stands at the first entry, its own: the next one is behind it.
+        end = np.cumsum(candidates.count, dtype=np.int64)
+        at = end - candidates.count
+        while True:
+            proposing = proposing[at[proposing] < end[proposing]]
+            if not proposing.size:
+                return
+            entry = at[proposing]
+            prediction, overlap = candidates.prediction[entry], candidates.overlap[entry]
+            wanted = allowed[prediction] & self._better(prediction, overlap, proposing)
+            rejected, valid = proposing[~wanted], np.flatnonzero(wanted)
+            # One of the proposals to the same prediction is accepted; the others are repeated, and compared with it.
+            last = self._last(prediction[valid])
+            accepted, repeated = valid[last], proposing[valid[~last]]
+            left = self.partner[prediction[accepted]]
+            left = left[left != NONE]
+            self.holder[left] = NONE
+            self.holder[proposing[accepted]] = prediction[accepted]
+            self.partner[prediction[accepted]] = proposing[accepted]
+            self.overlap[prediction[accepted]] = overlap[accepted]
+            onward = np.concatenate([rejected, left])
+            at[onward] += 1
+            proposing = np.concatenate([onward, repeated])
+
+    def _drop(self, gone: BoolArray) -> None:
+        rows = np.flatnonzero(gone & (self.partner != NONE))
+        self.partner[rows] = NONE
+        self.overlap[rows] = 0.0
+
+    def _better(self, prediction: IntArray, overlap: FloatArray, truth: IndexArray) -> BoolArray:
+        """Tell where a prediction prefers another ground truth to its partner."""
+        present = self.overlap[prediction]
+        result = overlap > present
+        equal = np.flatnonzero(overlap == present)
+        result[equal] = _earlier(self._ordinal, truth[equal], self.partner[prediction[equal]])
+        return result
+
+    def _last(self, prediction: IntArray) -> BoolArray:
+        """Mark one place of every prediction."""
+        place = np.arange(prediction.size, dtype=np.int32)
+        self._slot[prediction] = place
+        last: BoolArray = self._slot[prediction] == place
+        return last

@@ -1,0 +1,1 @@
+"""Readers: pure functions of a match. Precision, curves, confusion, TIDE, calibration, comparison."""

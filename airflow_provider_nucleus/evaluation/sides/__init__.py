@@ -1,0 +1,1 @@
+"""One side of a comparison: columns, label vocabularies, size ranges."""

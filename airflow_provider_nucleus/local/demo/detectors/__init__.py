@@ -1,9 +1,0 @@
-"""Two detectors that look at pixels and nothing else, so that there is something honest to compare."""
-
-from __future__ import annotations
-
-from airflow_provider_nucleus.local.demo.detectors.detection import Calibration, Detection
-from airflow_provider_nucleus.local.demo.detectors.fixed import detect_fixed
-from airflow_provider_nucleus.local.demo.detectors.relative import detect_relative
-
-__all__ = ["Calibration", "Detection", "detect_fixed", "detect_relative"]

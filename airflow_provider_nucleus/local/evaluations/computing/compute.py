@@ -1,0 +1,167 @@
+"""One evaluation: everything read from one snapshot, matched span by span, and put together as columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import airflow_provider_nucleus
+from airflow_provider_nucleus.local.evaluations.computing.families import FAMILY_NAMES, families
+from airflow_provider_nucleus.local.evaluations.computing.population import open_scope
+from airflow_provider_nucleus.local.evaluations.computing.result_builder import PieceList
+from airflow_provider_nucleus.local.evaluations.computing.sides import label_codes
+from airflow_provider_nucleus.local.store.catalog import matches
+from airflow_provider_nucleus.local.store.ids import ITEM, numbered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from airflow_provider_nucleus.local.engine.span_matches import Skipped
+    from airflow_provider_nucleus.local.evaluations.computing.families import Family
+    from airflow_provider_nucleus.local.evaluations.computing.population import Scope
+    from airflow_provider_nucleus.local.evaluations.computing.sides import LabelCodes
+    from airflow_provider_nucleus.local.requests.exclusion_rules import ExclusionRule
+    from airflow_provider_nucleus.local.requests.label_taxonomy import Taxonomy
+    from airflow_provider_nucleus.local.store.database import Cursor
+
+__all__ = ["Computed", "Question", "compute"]
+
+_REASONS_SHOWN: Final = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What is evaluated: items (a table or subquery of item numbers), a model or a run, labels and rules."""
+
+    items: str
+    model_no: int | None
+    run_no: int | None
+    taxonomy: Taxonomy
+    rules: Sequence[ExclusionRule]
+    only_predicted: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Computed:
+    """The columns of a result, the small facts beside them, and what the rules dropped."""
+
+    arrays: dict[str, NDArray[Any]]
+    about: dict[str, Any]
+    exclusion_stats: dict[str, Any]
+
+
+def compute(
+    cursor: Cursor,
+    question: Question,
+    *,
+    mask_path: Callable[[str], Path],
+    rows: int,
+    step: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Computed:
+    """Evaluate inside the snapshot of a cursor with temporary tables of its own.
+
+    ``rows`` objects are matched at a time. ``step`` is called after each span of items with how many are done and how many there are; what it raises ends the
+    evaluation.
+    """
+    scope = open_scope(
+        cursor,
+        source=question.items,
+        model_no=question.model_no,
+        run_no=question.run_no,
+        rules=question.rules,
+        only_predicted=question.only_predicted,
+    )
+    codes = label_codes(cursor, scope, question.taxonomy)
+    every = families(question.taxonomy, mask_path=mask_path, rows=rows)
+    work = [
+        (family, sets, span)
+        for family in every
+        for sets in scope.datasets
+        for span in family.spans(cursor, sets)
+    ]
+    pieces = PieceList()
+    for done, (family, sets, span) in enumerate(work, start=1):
+        for piece in family.pieces(cursor, scope, sets, span=span, codes=codes):
+            pieces.add(piece)
+        step(done, len(work))
+    arrays = pieces.arrays()
+    arrays["items"] = scope.items
+    return Computed(arrays, _about(cursor, question, scope, codes, every), scope.stats)
+
+
+def _about(
+    cursor: Cursor, question: Question, scope: Scope, codes: LabelCodes, every: Sequence[Family]
+) -> dict[str, Any]:
+    return {
+        "engine_version": airflow_provider_nucleus.__version__,
+        "taxonomy": question.taxonomy.to_wire(),
+        "rules": [rule.to_wire() for rule in question.rules],
+        "labels": {"raw": list(codes.raw), "canonical": list(codes.canonical)},
+        "no_ap": codes.no_ap,
+        "families": list(FAMILY_NAMES),
+        "sets": [{"truth": sets.truth, "predictions": sets.predictions} for sets in scope.datasets],
+        "not_evaluated": _not_evaluated(cursor, scope, every),
+        "elsewhere": _elsewhere(cursor, question),
+        "boxes_and_polygons": _boxes_and_polygons(cursor, scope),
+    }
+
+
+def _not_evaluated(cursor: Cursor, scope: Scope, every: Sequence[Family]) -> list[dict[str, Any]]:
+    """Say what is in no number although it is on an evaluated item, and why."""
+    compared = {kind for family in every for kind in family.types}
+    found: list[dict[str, Any]] = []
+    for sets in scope.datasets:
+        for kind, counts in matches.objects_by_type(cursor, sets).items():
+            if kind not in compared:
+                found.append({
+                    "objects": kind,
+                    "reason": f"{kind} objects have no overlap to match by",
+                    **counts,
+                })
+    found += [_skipped(entry) for family in every for entry in family.skipped()[:_REASONS_SHOWN]]
+    rest = [entry for family in every for entry in family.skipped()[_REASONS_SHOWN:]]
+    if rest:
+        found.append({
+            "objects": "segmentation",
+            "reason": f"masks of {len(rest)} more items that cannot be compared",
+            "ground_truth": sum(entry.ground_truth for entry in rest),
+            "predictions": sum(entry.predictions for entry in rest),
+        })
+    return found
+
+
+def _skipped(entry: Skipped) -> dict[str, Any]:
+    return {
+        "objects": "segmentation",
+        "dataset_item_id": numbered(ITEM, entry.item_no),
+        "reason": entry.reason,
+        "ground_truth": entry.ground_truth,
+        "predictions": entry.predictions,
+    }
+
+
+def _boxes_and_polygons(cursor: Cursor, scope: Scope) -> int:
+    """Count the items on which ground truth of one label is partly boxes and partly polygons."""
+    numbers = [sets.truth for sets in scope.datasets if sets.truth is not None]
+    found = cursor.execute(
+        """SELECT count(DISTINCT item_no) FROM (SELECT item_no FROM objects JOIN evaluated USING (item_no)
+        WHERE set_no IN (SELECT unnest(?::INTEGER[])) AND type IN ('box', 'polygon')
+        GROUP BY item_no, label HAVING min(type) <> max(type))""",
+        [numbers],
+    ).fetchone()
+    return int(found[0]) if found else 0
+
+
+def _elsewhere(cursor: Cursor, question: Question) -> int:
+    """Count the run-bound predictions of a model on the evaluated items: an evaluation of the model does not read them."""
+    if question.model_no is None or question.run_no is not None:
+        return 0
+    found = cursor.execute(
+        """SELECT count(*) FROM objects JOIN evaluated USING (item_no) WHERE set_no IN
+        (SELECT set_no FROM object_sets WHERE role = 'run' AND model_no = ?)""",
+        [question.model_no],
+    ).fetchone()
+    return int(found[0]) if found else 0

@@ -1,0 +1,138 @@
+"""The families of objects an evaluation compares, each within itself.
+
+| family | objects | overlap | in AP |
+| --- | --- | --- | --- |
+| area | boxes and polygons | intersection over union in pixels | yes |
+| cuboid | cuboids | 3D intersection over union | yes, not by size |
+| keypoints | keypoints (see ``matching/keypoints.py``) | object keypoint similarity | yes |
+| mask | segments of index masks | intersection over union in pixels | no: segments have no confidence |
+| category | categories, per taxonomy | 1 on the same item | no: there is nothing to overlap |
+"""
+
+# ruff: file-ignore[hardcoded-sql-expression] - SQL is put together from constants; values are parameters
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Protocol
+
+from airflow_provider_nucleus.evaluation.matching.coco import BOX_OPTIONS, CocoOptions
+from airflow_provider_nucleus.evaluation.matching.nucleus import match
+from airflow_provider_nucleus.evaluation.sides.areas import COCO_AREAS
+from airflow_provider_nucleus.evaluation.sides.labels import LabelRule
+from airflow_provider_nucleus.local.engine.sides import PARTITION_ROWS, item_spans
+from airflow_provider_nucleus.local.evaluations.computing.category_matcher import CategoryPieces
+from airflow_provider_nucleus.local.evaluations.computing.mask_matcher import MaskPieces
+from airflow_provider_nucleus.local.evaluations.computing.result_builder import Piece, coco_outcome
+from airflow_provider_nucleus.local.evaluations.computing.sides import object_rows, sides_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from airflow_provider_nucleus.evaluation.sides.columns import Columns
+    from airflow_provider_nucleus.local.engine.sides import Sets, Span
+    from airflow_provider_nucleus.local.engine.span_matches import Skipped
+    from airflow_provider_nucleus.local.evaluations.computing.population import Scope
+    from airflow_provider_nucleus.local.evaluations.computing.result_builder import Outcome
+    from airflow_provider_nucleus.local.evaluations.computing.sides import LabelCodes
+    from airflow_provider_nucleus.local.requests.label_taxonomy import Taxonomy
+    from airflow_provider_nucleus.local.store.database import Cursor
+
+__all__ = ["FAMILY_NAMES", "Family", "families"]
+
+FAMILY_NAMES: Final = ("area", "cuboid", "keypoints", "mask", "category")
+"""The names behind the family codes of stored columns."""
+
+_KEYPOINT_OPTIONS: Final = CocoOptions(areas=COCO_AREAS, max_detections=(20,))
+"""COCO's twenty detections per image; it defines no small size, which is left to the reader."""
+
+_KEYPOINTS_AT_ONCE: Final = 20_000
+
+
+class Family(Protocol):
+    """What every family offers."""
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The object types it takes, as provenance names them."""
+        ...
+
+    def spans(self, cursor: Cursor, sets: Sets) -> list[Span]:
+        """Cut the evaluated items of a dataset that have such objects into spans."""
+        ...
+
+    def pieces(
+        self, cursor: Cursor, scope: Scope, sets: Sets, *, span: Span, codes: LabelCodes
+    ) -> Iterator[Piece]:
+        """Match a span."""
+        ...
+
+    def skipped(self) -> list[Skipped]:
+        """Return what could not be compared so far, item by item."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ShapePieces:
+    """Objects with a shape of their own; ``sized`` says that their areas are square pixels, ``rows`` how many at once."""
+
+    name: str
+    types: tuple[str, ...]
+    taxonomy: Taxonomy
+    options: CocoOptions
+    sized: bool
+    rows: int = PARTITION_ROWS
+
+    def spans(self, cursor: Cursor, sets: Sets) -> list[Span]:
+        """Cut the evaluated items of a dataset that have such objects into spans."""
+        condition = (
+            f"type IN ({', '.join(map(repr, self.types))}) AND item_no IN (SELECT item_no FROM evaluated)"
+        )
+        return item_spans(cursor, sets, table="objects", condition=condition, rows=self.rows)
+
+    def pieces(
+        self, cursor: Cursor, scope: Scope, sets: Sets, *, span: Span, codes: LabelCodes
+    ) -> Iterator[Piece]:
+        """Match a span by overlap and by confidence."""
+        tables = object_rows(cursor, scope, sets, family=self.name, types=self.types, span=span)
+        truth, predictions = sides_of(tables, self.name, codes)
+        rule = LabelRule.from_names(self.taxonomy.pairs, codes.canonical)
+        yield Piece(
+            family=FAMILY_NAMES.index(self.name),
+            truth=truth,
+            predictions=predictions,
+            matches=match(truth.columns, predictions.columns, rule=rule),
+            outcome=self._outcome(truth.columns, predictions.columns, codes),
+            sized=self.sized,
+        )
+
+    def _outcome(self, truth: Columns, predictions: Columns, codes: LabelCodes) -> Outcome | None:
+        if codes.no_ap:
+            return None
+        ranked = replace(predictions, label=codes.ranked_under[predictions.label])
+        return coco_outcome(truth, ranked, options=self.options)
+
+    def skipped(self) -> list[Skipped]:
+        """Return nothing: every stored shape can be compared."""
+        return []
+
+
+def families(
+    taxonomy: Taxonomy, *, mask_path: Callable[[str], Path], rows: int = PARTITION_ROWS
+) -> tuple[Family, ...]:
+    """Return every family, in the order of :data:`FAMILY_NAMES`; ``mask_path`` says where the bytes of a mask lie."""
+    return (
+        ShapePieces("area", ("box", "polygon"), taxonomy, BOX_OPTIONS, sized=True, rows=rows),
+        ShapePieces("cuboid", ("cuboid",), taxonomy, BOX_OPTIONS, sized=False, rows=rows),
+        ShapePieces(
+            "keypoints",
+            ("keypoints",),
+            taxonomy,
+            _KEYPOINT_OPTIONS,
+            sized=True,
+            rows=min(rows, _KEYPOINTS_AT_ONCE),
+        ),
+        MaskPieces(taxonomy, family=3, mask_path=mask_path),
+        CategoryPieces(taxonomy, family=4),
+    )

@@ -1,0 +1,1 @@
+"""Reading a stored evaluation: charts, examples, scores, comparisons."""

@@ -1,0 +1,242 @@
+"""COCO's named numbers with average recall, family by family, and its matching at one threshold.
+
+Boxes and polygons have COCO's twelve numbers, keypoints its ten; cuboids have no area in pixels, so theirs by size are
+undefined. Families are apart here: a label that two families share has one AP in each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from airflow_provider_nucleus.evaluation.arrays import NONE
+from airflow_provider_nucleus.evaluation.matching.coco import (
+    BOX_OPTIONS,
+    COCO_THRESHOLDS,
+    KEYPOINT_OPTIONS,
+    CocoOptions,
+    match_coco,
+    match_coco_edges,
+)
+from airflow_provider_nucleus.evaluation.matching.pairs import Edges
+from airflow_provider_nucleus.evaluation.metric import ratio, undefined
+from airflow_provider_nucleus.evaluation.readers.coco import CocoResult, coco_result
+from airflow_provider_nucleus.evaluation.readers.summarize import average_precision
+from airflow_provider_nucleus.local.errors import BadRequestError
+from airflow_provider_nucleus.local.evaluations.reading.precision import cut_range, require_ap
+from airflow_provider_nucleus.local.evaluations.reading.result import ANY_AREA
+from airflow_provider_nucleus.local.evaluations.reading.shape_reload import read_again
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_nucleus.evaluation.arrays import BoolArray, IndexArray
+    from airflow_provider_nucleus.evaluation.matching.coco import CocoRows
+    from airflow_provider_nucleus.evaluation.metric import Metric
+    from airflow_provider_nucleus.evaluation.sides.columns import Columns
+    from airflow_provider_nucleus.local.evaluations.reading.result import Loaded
+    from airflow_provider_nucleus.local.evaluations.reading.selection import Selection
+    from airflow_provider_nucleus.local.evaluations.reading.shape_reload import OverlapKind
+    from airflow_provider_nucleus.local.requests.filters import Range
+    from airflow_provider_nucleus.local.store.database import Cursor
+
+__all__ = ["coco_of"]
+
+_OPTIONS: Final[Mapping[str, CocoOptions]] = {
+    "area": BOX_OPTIONS,
+    "cuboid": CocoOptions(areas=(ANY_AREA,)),
+    "keypoints": KEYPOINT_OPTIONS,
+}
+_ONLY: Final[Mapping[str, str]] = {"raster": "area", "bev": "cuboid"}
+"""The one family an overlap is defined for."""
+_NO_SIZE: Final = ("APs", "APm", "APl", "ARs", "ARm", "ARl")
+
+
+def coco_of(cursor: Cursor, loaded: Loaded, selection: Selection, *, kind: OverlapKind) -> dict[str, Any]:
+    """Return the numbers of every family that has objects.
+
+    Raises :class:`BadRequestError` where they have no meaning under the filters, :class:`ConflictError` where the labels
+    leave no AP.
+    """
+    if selection.ap is None:
+        raise BadRequestError(
+            "COCO's numbers need a choice of objects: leave out iouRange, labelEquality, hasGroundTruth and tideBackground."
+        )
+    require_ap(loaded)
+    names = [name for name in _OPTIONS if kind == "exact" or _ONLY[kind] == name]
+    found = {name: _Family(loaded, selection, name) for name in names}
+    present = {name: family for name, family in found.items() if family.present}
+    if kind != "exact" and not present:
+        raise BadRequestError(
+            f"iou={kind} is for {'boxes and polygons' if kind == 'raster' else 'cuboids'}, of which this evaluation has none."
+        )
+    return {
+        "iou": kind,
+        "iou_threshold": selection.threshold,
+        "families": {name: family.numbers(cursor, kind) for name, family in present.items()},
+    }
+
+
+class _Family:
+    """The chosen objects of one family, as rows of the result."""
+
+    def __init__(self, loaded: Loaded, selection: Selection, name: str) -> None:
+        masks = selection.ap
+        assert masks is not None
+        self._loaded, self._name, self._threshold = loaded, name, selection.threshold
+        code = loaded.about["families"].index(name)
+        of_truth, of_predictions = (
+            loaded.arrays[f"{side}_family"] == code for side in ("truth", "prediction")
+        )
+        self.present = bool(of_truth.any() or of_predictions.any())
+        self._truths = _rows(of_truth, masks.ground_truth)
+        self._predictions = _rows(of_predictions, masks.predictions)
+        self._options = _within(_OPTIONS[name], masks.area)
+
+    def numbers(self, cursor: Cursor, kind: OverlapKind) -> dict[str, Any]:
+        """Match by confidence and return the numbers of all labels and of each."""
+        known = any(abs(self._threshold - threshold) < 1e-9 for threshold in COCO_THRESHOLDS)
+        if kind == "exact" and known:
+            rows = at = self._stored()
+        else:
+            rows, at = self._again(cursor, kind)
+        result = coco_result(rows, options=self._options)
+        one = result if at is rows else coco_result(at, options=self._at_threshold)
+        match = _Match(one, at, self._threshold)
+        numbers = dict(result.numbers)
+        if self._name == "cuboid":
+            numbers |= dict.fromkeys(_NO_SIZE, undefined("cuboids have no area in pixels"))
+        scored = int(np.count_nonzero(~np.isnan(self._loaded.predictions.confidence[self._predictions])))
+        return {
+            "ground_truths": int(rows.positives[:, 0].sum()),
+            "predictions": int(self._predictions.size),
+            "without_confidence": rows.excluded,
+            "beyond_limit": scored - len(rows),
+            "max_detections": list(self._options.max_detections),
+            "numbers": {name: metric.to_dict() for name, metric in numbers.items()},
+            "at_threshold": match.of_all(),
+            "per_class": [self._label(label, result, match) for label in _labels(rows).tolist()],
+        }
+
+    @property
+    def _at_threshold(self) -> CocoOptions:
+        return replace(self._options, thresholds=(self._threshold,), areas=self._options.areas[:1])
+
+    def _stored(self) -> CocoRows:
+        """Match the pairs that the evaluation has kept."""
+        loaded, edges = self._loaded, self._loaded.walk.edges
+        truth = _places(self._truths, len(loaded.truth))[edges.ground_truth]
+        prediction = _places(self._predictions, len(loaded.predictions))[edges.prediction]
+        kept = np.flatnonzero((truth != NONE) & (prediction != NONE))
+        return match_coco_edges(
+            loaded.truth.take(self._truths),
+            self._ranked(loaded.predictions.take(self._predictions)),
+            Edges(truth[kept], prediction[kept], edges.overlap[kept]),
+            labels=len(loaded.labels),
+            options=self._options,
+        )
+
+    def _ranked(self, predictions: Columns) -> Columns:
+        """Put the chosen predictions under the labels AP ranks them by, which allowed label matches may change."""
+        if not self._loaded.taxonomy.pairs:
+            return predictions
+        return replace(predictions, label=self._loaded.ranked_under[self._predictions])
+
+    def _again(self, cursor: Cursor, kind: OverlapKind) -> tuple[CocoRows, CocoRows]:
+        """Match the shapes anew: at COCO's thresholds, and at the one asked for."""
+        truth, predictions = read_again(
+            cursor, self._loaded, self._name, truth_rows=self._truths, prediction_rows=self._predictions,
+            kind=kind,
+        )  # fmt: skip
+        predictions = self._ranked(predictions)
+        labels = len(self._loaded.labels)
+        return (
+            match_coco(truth, predictions, labels=labels, options=self._options),
+            match_coco(truth, predictions, labels=labels, options=self._at_threshold),
+        )
+
+    def _label(self, label: int, result: CocoResult, at: _Match) -> dict[str, Any]:
+        return {
+            "label": self._loaded.labels.names[label],
+            "ground_truths": int(result.tables.positives[label, 0]),
+            "AP": result.label_ap(label).to_dict(),
+            "AP50": result.label_ap(label, threshold=0.5).to_dict(),
+            "AP75": result.label_ap(label, threshold=COCO_THRESHOLDS[5]).to_dict(),
+            "AR": result.label_ar(label).to_dict(),
+            "at_threshold": at.of_label(label),
+        }
+
+
+class _Match:
+    """The confidence-first match at one threshold: who found what, per label."""
+
+    def __init__(self, result: CocoResult, rows: CocoRows, threshold: float) -> None:
+        thresholds = result.tables.options.thresholds
+        place = int(np.argmin(np.abs(np.array(thresholds) - threshold)))
+        hit, ignored = (
+            (bits[:, 0] >> np.uint16(place)) & np.uint16(1) != 0 for bits in (rows.hit, rows.ignored)
+        )
+        labels = result.tables.unscored.size
+        self._result, self._threshold = result, thresholds[place]
+        self._positives = result.tables.positives[:, 0]
+        self._hits, self._wrong, self._ignored = (
+            np.bincount(rows.label[chosen], minlength=labels)
+            for chosen in (hit, ~hit & ~ignored, ~hit & ignored)
+        )
+        self._unscored = len(rows) == 0 and rows.excluded > 0
+
+    def of_all(self) -> dict[str, Any]:
+        """Return AP and counts over all labels."""
+        average = average_precision(self._result.tables, threshold=self._threshold)
+        silent = undefined("no prediction has a confidence") if self._unscored else None
+        return self._numbers(average, slice(None), silent)
+
+    def of_label(self, label: int) -> dict[str, Any]:
+        """Return AP and counts of one label."""
+        average = self._result.label_ap(label, threshold=self._threshold)
+        unscored = self._result.tables.unscored[label]
+        silent = undefined("no prediction of this label has a confidence") if unscored else None
+        return self._numbers(average, slice(label, label + 1), silent)
+
+    def _numbers(self, average: Metric, labels: slice, silent: Metric | None) -> dict[str, Any]:
+        right, wrong, ignored, total = (
+            int(counts[labels].sum()) for counts in (self._hits, self._wrong, self._ignored, self._positives)
+        )
+        precision = silent or ratio(right, right + wrong, reason="no prediction that counts")
+        recall = silent or ratio(right, total, reason="no ground truth to be found")
+        return {
+            "AP": average.to_dict(),
+            "tp": right,
+            "fp": wrong,
+            "fn": total - right,
+            "ignored": ignored,
+            "precision": precision.to_dict(),
+            "recall": recall.to_dict(),
+        }
+
+
+def _rows(of_family: BoolArray, chosen: BoolArray | None) -> IndexArray:
+    return np.flatnonzero(of_family if chosen is None else of_family & chosen)
+
+
+def _within(options: CocoOptions, limits: Range | None) -> CocoOptions:
+    return (
+        options
+        if limits is None
+        else replace(options, areas=tuple(cut_range(a, limits) for a in options.areas))
+    )
+
+
+def _labels(rows: CocoRows) -> IndexArray:
+    """Return the labels that occur on either side."""
+    there = rows.positives[:, 0] > 0
+    there[rows.label] = True
+    return np.flatnonzero(there)
+
+
+def _places(rows: IndexArray, count: int) -> IndexArray:
+    places = np.full(count, NONE, dtype=np.int64)
+    places[rows] = np.arange(rows.size, dtype=np.int64)
+    return places

@@ -1,0 +1,226 @@
+"""Numbers of ours that the compatible charts have no place for: our own names, our own routes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+
+from airflow_provider_nucleus.evaluation.arrays import NONE
+from airflow_provider_nucleus.evaluation.matching.coco import COCO_THRESHOLDS
+from airflow_provider_nucleus.evaluation.matching.pairs import Edges
+from airflow_provider_nucleus.evaluation.metric import Metric
+from airflow_provider_nucleus.evaluation.readers.attribution import Overlaps
+from airflow_provider_nucleus.evaluation.readers.calibration import calibration
+from airflow_provider_nucleus.evaluation.readers.curves import f1_curve, precision_recall_curves
+from airflow_provider_nucleus.evaluation.readers.histograms import overlap_histogram, score_histogram
+from airflow_provider_nucleus.evaluation.readers.tide import Tide, tide_of_pairs
+from airflow_provider_nucleus.local.errors import BadRequestError
+from airflow_provider_nucleus.local.evaluations.reading.charts import counted_predictions, curve_rows
+from airflow_provider_nucleus.local.evaluations.reading.precision import chosen_walk, require_ap, rows_of
+from airflow_provider_nucleus.local.evaluations.reading.result import COCO_OPTIONS
+
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.evaluation.arrays import BoolArray, IndexArray
+    from airflow_provider_nucleus.evaluation.readers.average_precision import RankedRows
+    from airflow_provider_nucleus.evaluation.readers.curves import ConfidencePoint
+    from airflow_provider_nucleus.evaluation.readers.histograms import Histogram
+    from airflow_provider_nucleus.evaluation.sides.columns import Columns
+    from airflow_provider_nucleus.local.evaluations.reading.result import Loaded
+    from airflow_provider_nucleus.local.evaluations.reading.selection import Selection
+
+__all__ = ["CurveFamily", "calibration_of", "curves_of", "errors_of", "f1_of_selection", "histograms_of"]
+
+CurveFamily: TypeAlias = Literal["nucleus", "coco"]
+
+
+def histograms_of(loaded: Loaded, selection: Selection) -> dict[str, Any]:
+    """Return histograms of overlap and of confidence, split into true and false positives at the threshold."""
+    kept = _kept(loaded, selection)
+    overlap = selection.view.matches.overlap[kept]
+    confidence = loaded.predictions.confidence[kept]
+    hits = selection.hits[kept]
+    return {
+        "overlap": _histogram(overlap_histogram(overlap, hits), left_out="unmatched"),
+        "confidence": _histogram(score_histogram(confidence, hits), left_out="without_confidence"),
+    }
+
+
+def _histogram(found: Histogram, *, left_out: str) -> dict[str, Any]:
+    bounds = found.bounds.tolist()
+    rows = zip(
+        bounds, bounds[1:], found.true_positives.tolist(), found.false_positives.tolist(), strict=False
+    )
+    return {
+        "buckets": [
+            {"min": low, "max": high, "true_positives": right, "false_positives": wrong}
+            for low, high, right, wrong in rows
+        ],
+        left_out: found.left_out,
+    }
+
+
+def curves_of(loaded: Loaded, selection: Selection, *, family: CurveFamily) -> list[dict[str, Any]]:
+    """Return precision, recall and the confidence at each point, per label, of either family of matching.
+
+    COCO's has a curve for each family of objects of a label.
+    """
+    rows = _ranked_rows(loaded, selection, family)
+    return [
+        {
+            **_class_of(loaded, curve.label, family),
+            "ground_truths": curve.positives,
+            "average_precision": curve.average_precision.to_dict(),
+            "recall": curve.recall.tolist(),
+            "precision": curve.precision.tolist(),
+            "confidence": curve.confidence.tolist(),
+        }
+        for curve in precision_recall_curves(rows, threshold=selection.threshold)
+    ]
+
+
+def _class_of(loaded: Loaded, code: int, family: CurveFamily) -> dict[str, str]:
+    if family == "nucleus":
+        return {"label": loaded.labels.names[code]}
+    classes = loaded.arrays
+    return {
+        "label": loaded.labels.names[classes["class_label"][code]],
+        "objects": loaded.about["families"][classes["class_family"][code]],
+    }
+
+
+def f1_of_selection(loaded: Loaded, selection: Selection, *, family: CurveFamily) -> dict[str, Any]:
+    """Return F1 against confidence with precision and recall, and the best cut."""
+    rows = _ranked_rows(loaded, selection, family, ground_truth=loaded.f1_truth)
+    assert selection.ap is not None, "there are no rows without"
+    silent, left = loaded.curve_silent.row, selection.ap.predictions
+    curve = f1_curve(
+        rows,
+        threshold=selection.threshold,
+        without_confidence=silent.size if left is None else int(np.count_nonzero(left[silent])),
+    )
+    return {
+        "points": [_point(point) for point in curve.points],
+        "best": None if curve.best is None else _point(curve.best),
+        "reason": curve.reason,
+    }
+
+
+def _point(point: ConfidencePoint) -> dict[str, Any]:
+    return {
+        "confidence": point.confidence,
+        "true_positives": point.true_positives,
+        "predictions": point.predictions,
+        "precision": point.precision.to_dict(),
+        "recall": point.recall.to_dict(),
+        "f1": point.f1.to_dict(),
+    }
+
+
+def _ranked_rows(
+    loaded: Loaded, selection: Selection, family: CurveFamily, *, ground_truth: Columns | None = None
+) -> RankedRows:
+    """Return the rows of a curve; *ground_truth* is for those of Nucleus' match (see :func:`~.charts.curve_rows`)."""
+    if selection.ap is None:
+        raise BadRequestError(
+            "Curves need a choice of objects: leave out iouRange, labelEquality, hasGroundTruth and tideBackground."
+        )
+    if family == "nucleus":
+        return curve_rows(loaded, selection, selection.ap, ground_truth=ground_truth)
+    require_ap(loaded)
+    if all(abs(selection.threshold - known) > 1e-9 for known in COCO_THRESHOLDS):
+        raise BadRequestError(
+            f"COCO's matching was done at {', '.join(f'{known:.2f}' for known in COCO_THRESHOLDS)}; choose one of them "
+            "or family=nucleus."
+        )
+    walk = chosen_walk(loaded, selection.ap)
+    (rows,) = rows_of(loaded, selection.ap, walk, areas=COCO_OPTIONS.areas[:1])
+    return rows
+
+
+def calibration_of(loaded: Loaded, selection: Selection, *, bins: int) -> dict[str, Any]:
+    """Compare confidences with outcomes at the threshold."""
+    kept = _kept(loaded, selection)
+    found = calibration(loaded.predictions.confidence[kept], selection.hits[kept], bins=bins)
+    return {
+        "ece": found.ece.to_dict(),
+        "mce": found.mce.to_dict(),
+        "brier": found.brier.to_dict(),
+        "counted": found.counted,
+        "without_confidence": found.without_confidence,
+        "bins": [
+            {
+                "lower": entry.lower,
+                "upper": entry.upper,
+                "count": entry.count,
+                "true_positives": entry.true_positives,
+                "mean_confidence": entry.mean_confidence.to_dict(),
+                "accuracy": entry.accuracy.to_dict(),
+            }
+            for entry in found.bins
+        ],
+    }
+
+
+def errors_of(loaded: Loaded) -> dict[str, Any]:
+    """Return TIDE as published: counts and the AP each kind costs (dAP), at an overlap of 0.5, of everything.
+
+    Matching is by confidence, so the counts are not those of ``tideAttribution``. Only objects that have a place in
+    AP take part, and of the predictions those with a confidence. Raises :class:`ConflictError` where AP is not defined.
+    """
+    require_ap(loaded)
+    found = _tide(loaded)
+    names = {entry: getattr(found.lost, entry) for entry in found.lost.__dataclass_fields__}
+    return {
+        "foreground": found.foreground,
+        "background": found.background,
+        "max_detections": found.max_detections,
+        "ap": found.ap.to_dict(),
+        "counts": asdict(found.attribution.counts()),
+        "lost_ap": {name: value.to_dict() for name, value in names.items() if isinstance(value, Metric)},
+    }
+
+
+def _tide(loaded: Loaded) -> Tide:
+    matches = loaded.matches
+    overlaps = Overlaps(
+        matches.best_right, matches.best_right_overlap, matches.best_wrong, matches.best_wrong_overlap
+    )
+    truth, predictions = loaded.ap_truth, loaded.ap_predictions
+    rows, truths = np.flatnonzero(predictions.label != NONE), np.flatnonzero(truth.label != NONE)
+    if np.unique(loaded.arrays["class_family"]).size > 1:
+        # Each family has its own most confident detections of an item, as if evaluated alone.
+        truth, predictions = _apart(loaded, truth, "truth"), _apart(loaded, predictions, "prediction")
+    if rows.size == len(predictions) and truths.size == len(truth):
+        return tide_of_pairs(truth, predictions, pairs=loaded.walk.edges, overlaps=overlaps)
+    new_row, new_truth = _places(rows, len(predictions)), _places(truths, len(truth))
+    edges = loaded.walk.edges
+    return tide_of_pairs(
+        truth.take(truths),
+        predictions.take(rows),
+        pairs=Edges(new_truth[edges.ground_truth], new_row[edges.prediction], edges.overlap),
+        overlaps=Overlaps(
+            np.append(new_truth, NONE)[overlaps.right[rows]].astype(np.int32),
+            overlaps.right_overlap[rows],
+            np.append(new_truth, NONE)[overlaps.wrong[rows]].astype(np.int32),
+            overlaps.wrong_overlap[rows],
+        ),
+    )
+
+
+def _apart(loaded: Loaded, side: Columns, name: str) -> Columns:
+    """Take the objects of each family of an item for those of an item of their own."""
+    families = len(loaded.about["families"])
+    return replace(side, image=side.image * np.int32(families) + loaded.arrays[f"{name}_family"])
+
+
+def _places(rows: IndexArray, count: int) -> IndexArray:
+    places = np.full(count, NONE, dtype=np.int64)
+    places[rows] = np.arange(rows.size, dtype=np.int64)
+    return places
+
+
+def _kept(loaded: Loaded, selection: Selection) -> BoolArray:
+    kept = counted_predictions(loaded, selection)
+    return selection.view.matches.predictions.counted if kept is None else kept

@@ -1,0 +1,243 @@
+"""Examples: the rows of the match at an overlap of 0.5, one per chosen prediction and one per missed ground truth.
+
+A matched pair below 0.5 is two rows, a false positive (which names its ground truth) and a false negative. As many rows
+of each type as the charts count at 0.5 under the same filters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+import numpy as np
+
+from airflow_provider_nucleus.evaluation.arrays import NONE
+from airflow_provider_nucleus.local.errors import BadRequestError
+from airflow_provider_nucleus.local.evaluations.reading.charts import counted_predictions
+from airflow_provider_nucleus.local.store.ids import ANNOTATION, ITEM, PREDICTION, numbered
+from airflow_provider_nucleus.local.store.views.source_rows import item_metadata, raw_objects
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_nucleus.evaluation.arrays import FloatArray, IndexArray
+    from airflow_provider_nucleus.local.evaluations.reading.result import Loaded
+    from airflow_provider_nucleus.local.evaluations.reading.selection import Selection
+    from airflow_provider_nucleus.local.store.database import Cursor
+
+__all__ = ["ExampleRequest", "examples", "read_request"]
+
+MatchType: TypeAlias = Literal["TP", "FP", "FN"]
+_TYPES: Final[Mapping[str, MatchType]] = {"TP": "TP", "FP": "FP", "FN": "FN"}
+_SORTS: Final = ("confidence", "iou", "dataset_item_id", "gt_area")
+_LARGEST_PAGE: Final = 100
+_PAGE: Final = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExampleRequest:
+    """Which rows, in which order, from where to where."""
+
+    match_type: MatchType | None
+    limit: int
+    offset: int
+    sort_by: str | None
+    descending: bool
+
+
+def read_request(body: Mapping[str, Any]) -> ExampleRequest:
+    """Read a request with keys in snake_case; raises :class:`BadRequestError` for what cannot be meant."""
+    kind, sort_by, order = (body.get(name) for name in ("match_type", "sort_by", "sort_order"))
+    if kind is not None and (not isinstance(kind, str) or kind not in _TYPES):
+        raise BadRequestError(f"match_type must be TP, FP or FN, not {kind!r}.")
+    if sort_by is not None and (not isinstance(sort_by, str) or sort_by not in _SORTS):
+        raise BadRequestError(f"sort_by must be one of {', '.join(_SORTS)}.")
+    if order is not None and (not isinstance(order, str) or order.upper() not in {"ASC", "DESC"}):
+        raise BadRequestError("sort_order must be ASC or DESC.")
+    limit, offset = _whole(body, "limit", _PAGE), _whole(body, "offset", 0)
+    if not 1 <= limit <= _LARGEST_PAGE:
+        raise BadRequestError(f"limit must be 1 to {_LARGEST_PAGE}.")
+    return ExampleRequest(
+        match_type=None if kind is None else _TYPES[kind],
+        limit=limit,
+        offset=offset,
+        sort_by=sort_by,
+        descending=order is None or order.upper() == "DESC",
+    )
+
+
+def _whole(body: Mapping[str, Any], name: str, default: int) -> int:
+    value = body.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise BadRequestError(f"{name} must be a whole number, 0 or more.")
+    return value
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rows:
+    """Rows of the match: chosen predictions (None: all of them), and behind them the missed ground truth."""
+
+    predictions: IndexArray | None
+    missed: IndexArray
+    count: int
+    """Predictions."""
+
+    def __len__(self) -> int:
+        return self.count + int(self.missed.size)
+
+    def prediction(self, position: int) -> int:
+        """Return the prediction of a row, -1 for missed ground truth."""
+        if position >= self.count:
+            return NONE
+        return position if self.predictions is None else int(self.predictions[position])
+
+    def truth(self, position: int) -> int:
+        """Return the missed ground truth of a row that has no prediction."""
+        return int(self.missed[position - self.count])
+
+    def keys(self, of_predictions: FloatArray, of_missed: FloatArray | None = None) -> FloatArray:
+        """Put a column over all predictions and one over the missed ground truth (None: nothing) together."""
+        chosen = of_predictions if self.predictions is None else of_predictions[self.predictions]
+        nothing = np.full(self.missed.size, np.nan)
+        return np.concatenate([chosen, nothing if of_missed is None else of_missed])
+
+
+def examples(cursor: Cursor, loaded: Loaded, selection: Selection, request: ExampleRequest) -> dict[str, Any]:
+    """Return one page of rows and how many there are."""
+    rows = _rows(loaded, selection, request.match_type)
+    chosen = _page(loaded, selection, rows, request)
+    return {"rows": _wire(cursor, loaded, selection, rows, chosen), "total": len(rows)}
+
+
+def _rows(loaded: Loaded, selection: Selection, kind: MatchType | None) -> _Rows:
+    counted = counted_predictions(loaded, selection)
+    in_match = selection.view.matches.predictions.counted
+    kept = in_match if counted is None else counted & in_match
+    hits = selection.hits & kept
+    nothing = np.zeros(0, dtype=np.int64)
+    missed = nothing
+    if kind in {None, "FN"}:
+        wanted = loaded.truth.counted.copy()
+        if selection.ground_truth is not None:
+            wanted &= selection.ground_truth
+        wanted[selection.view.matches.match[hits]] = False
+        missed = np.flatnonzero(wanted)
+    if kind == "FN":
+        return _Rows(nothing, missed, 0)
+    if kind is None and kept.all():
+        return _Rows(None, missed, kept.size)
+    predictions = np.flatnonzero(kept if kind is None else hits if kind == "TP" else kept & ~hits)
+    return _Rows(predictions, missed, predictions.size)
+
+
+def _page(loaded: Loaded, selection: Selection, rows: _Rows, request: ExampleRequest) -> IndexArray:
+    """Return the positions of the rows of a page; rows without what is sorted by come last, whatever the direction."""
+    if request.sort_by is None:
+        return np.arange(request.offset, min(request.offset + request.limit, len(rows)), dtype=np.int64)
+    keys = _keys(loaded, selection, rows, request.sort_by)
+    if request.descending:
+        np.negative(keys, out=keys)
+    keys[~np.isfinite(keys)] = np.inf
+    return _smallest(keys, request.offset + request.limit)[request.offset :]
+
+
+def _smallest(keys: FloatArray, count: int) -> IndexArray:
+    """Return the positions of the smallest keys in order, equal ones by position."""
+    if count >= keys.size:
+        return np.argsort(keys, kind="stable")[:count]
+    limit = np.partition(keys, count - 1)[count - 1]
+    below = np.flatnonzero(keys < limit)
+    below = below[np.argsort(keys[below], kind="stable")]
+    return np.concatenate([below, np.flatnonzero(keys == limit)[: count - below.size]])
+
+
+def _keys(loaded: Loaded, selection: Selection, rows: _Rows, name: str) -> FloatArray:
+    if name == "confidence":
+        return rows.keys(loaded.predictions.confidence)
+    if name == "iou":
+        # Without a partner the overlap is 0; with one it is not.
+        overlap = selection.view.partner_overlap
+        return rows.keys(np.where(overlap > 0, overlap, np.nan))
+    if name == "gt_area":
+        areas = np.append(loaded.truth.area, np.nan)
+        return rows.keys(areas[selection.view.partner], loaded.truth.area[rows.missed])
+    return rows.keys(
+        loaded.predictions.image.astype(np.float64), loaded.truth.image[rows.missed].astype(np.float64)
+    )
+
+
+def _wire(
+    cursor: Cursor, loaded: Loaded, selection: Selection, rows: _Rows, chosen: IndexArray
+) -> list[dict[str, Any]]:
+    arrays = loaded.arrays
+    predictions = [rows.prediction(position) for position in chosen.tolist()]
+    truths = [
+        rows.truth(position) if prediction == NONE else int(selection.view.partner[prediction])
+        for position, prediction in zip(chosen.tolist(), predictions, strict=True)
+    ]
+    hits = [prediction != NONE and bool(selection.hits[prediction]) for prediction in predictions]
+    items = [
+        int(
+            loaded.items[
+                loaded.predictions.image[prediction] if prediction != NONE else loaded.truth.image[truth]
+            ]
+        )
+        for prediction, truth in zip(predictions, truths, strict=True)
+    ]
+    metadata = item_metadata(cursor, items)
+    raw_predictions = raw_objects(
+        cursor, [int(arrays["prediction_number"][row]) for row in predictions if row != NONE], truth=False
+    )
+    raw_truths = raw_objects(
+        cursor, [int(arrays["truth_number"][row]) for row in truths if row != NONE], truth=True
+    )
+    found: list[dict[str, Any]] = []
+    for prediction, truth, hit, item in zip(predictions, truths, hits, items, strict=True):
+        found.append({
+            "evaluation_id": loaded.id,
+            "dataset_item_id": numbered(ITEM, item),
+            "true_positive": hit,
+            "match_type": "FN" if prediction == NONE else "TP" if hit else "FP",
+            **_side(loaded, "prediction", prediction, raw_predictions),
+            **_side(loaded, "truth", truth, raw_truths),
+            "id": f"{loaded.id}_{'fn' if prediction == NONE else 'p'}{truth if prediction == NONE else prediction}",
+            "iou": None
+            if prediction == NONE or truth == NONE
+            else float(selection.view.partner_overlap[prediction]),
+            "item_metadata": metadata.get(item),
+        })
+    return found
+
+
+def _side(loaded: Loaded, side: str, row: int, raw: Mapping[int, dict[str, Any]]) -> dict[str, Any]:
+    """Return the fields of one side, null where the row has none."""
+    short, id_field, raw_field, prefix = (
+        ("pred", "model_prediction_id", "prediction_row", PREDICTION)
+        if side == "prediction"
+        else ("gt", "ground_truth_annotation_id", "annotation_row", ANNOTATION)
+    )
+    fields: dict[str, Any] = dict.fromkeys((
+        id_field, f"{short}_canonical_label", f"{short}_raw_label", raw_field,
+        *(("confidence", "prediction_metadata") if side == "prediction" else ("gt_area",)),
+    ))  # fmt: skip
+    if row == NONE:
+        return fields
+    arrays = loaded.arrays
+    number = int(arrays[f"{side}_number"][row])
+    record = raw.get(number)
+    fields |= {
+        id_field: numbered(prefix, number),
+        f"{short}_canonical_label": loaded.labels.names[arrays[f"{side}_label"][row]],
+        f"{short}_raw_label": loaded.raw.names[arrays[f"{side}_raw"][row]],
+        raw_field: record,
+    }
+    if side == "prediction":
+        confidence = float(loaded.predictions.confidence[row])
+        fields["confidence"] = None if np.isnan(confidence) else confidence
+        fields["prediction_metadata"] = None if record is None else record.get("metadata")
+    else:
+        area = float(loaded.truth.area[row])
+        fields["gt_area"] = area if np.isfinite(area) else None
+    return fields

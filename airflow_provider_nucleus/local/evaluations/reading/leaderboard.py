@@ -1,0 +1,185 @@
+"""Ranking evaluations of one or more benchmarks by a number; an evaluation for which it is not defined has no rank."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+import orjson
+
+from airflow_provider_nucleus.evaluation.readers.slicing import total_counts
+from airflow_provider_nucleus.local.errors import BadRequestError, ConflictError
+from airflow_provider_nucleus.local.evaluations.reading.summary import THRESHOLD
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from airflow_provider_nucleus.local.evaluations.reading.result import Loaded
+    from airflow_provider_nucleus.local.store.catalog.evaluations import Evaluation
+
+__all__ = ["METRICS", "Ranking", "f1_curves", "ranking", "read_collapse", "read_metric"]
+
+Collapse: TypeAlias = Literal["bestPerModel", "allEvaluations"]
+
+_STORED: Final[Mapping[str, tuple[str, str]]] = {
+    "MAP_50": ("mapSummary", "mapAt50"),
+    "MAP_50_95": ("mapSummary", "mapAt5095"),
+    "AP_SMALL": ("apBySize", "small"),
+    "AP_MEDIUM": ("apBySize", "medium"),
+    "AP_LARGE": ("apBySize", "large"),
+}
+_COUNTED: Final = ("PRECISION", "RECALL", "F1")
+METRICS: Final = (*_STORED, *_COUNTED)
+
+_NAMED: Final = 5
+"""How many evaluations an error names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranking:
+    """What is ranked: a metric, for counts at a confidence, one entry per model or all of them."""
+
+    metric: str
+    confidence: float | None
+    collapse: Collapse
+
+
+def read_metric(value: Any) -> str:
+    """Return a known metric; raises :class:`BadRequestError` otherwise."""
+    if value not in METRICS:
+        raise BadRequestError(f"metric_type must be one of {', '.join(METRICS)}, not {value!r}.")
+    return str(value)
+
+
+def read_collapse(value: Any) -> Collapse:
+    """Return how entries are collapsed; ``allRuns`` is the old name of all of them."""
+    if value in {None, "bestPerModel", "best_per_model"}:
+        return "bestPerModel"
+    if value in {"allEvaluations", "all_evaluations", "allRuns", "all_runs"}:
+        return "allEvaluations"
+    raise BadRequestError(f"collapse must be bestPerModel or allEvaluations, not {value!r}.")
+
+
+def ranking(
+    evaluations: Sequence[Evaluation], asked: Ranking, *, load: Callable[[Evaluation], Loaded]
+) -> list[dict[str, Any]]:
+    """Return the entries, best first; equal scores share a rank. What has no score has no entry.
+
+    Raises :class:`ConflictError` when that of an evaluation is not known.
+    """
+    known: list[tuple[float, Evaluation]] = []
+    unread: list[Evaluation] = []
+    for evaluation in evaluations:
+        try:
+            score = _score(evaluation, asked, load)
+        except FileNotFoundError:
+            unread.append(evaluation)
+        else:
+            known += [] if score is None else [(score, evaluation)]
+    _require_all_read(evaluations, unread)
+    ordered = _best_first(known, asked.collapse)
+    return [
+        {**names(evaluation), "score": score, "rank": rank} for rank, score, evaluation in _ranks(ordered)
+    ]
+
+
+def f1_curves(evaluations: Sequence[Evaluation], *, top: int) -> list[dict[str, Any]]:
+    """Return F1 against confidence of the best evaluation of each model, best F1 first, at most ``top``.
+
+    Raises :class:`ConflictError` when the curve of an evaluation is not known.
+    """
+    summaries = {entry.number: _summary(entry) for entry in evaluations}
+    _require_all_read(
+        evaluations, [entry for entry in evaluations if "f1_curve" not in summaries[entry.number]]
+    )
+    curves = {number: summary["f1_curve"] for number, summary in summaries.items()}
+    known = [
+        (float(curves[entry.number]["best"]), entry)
+        for entry in evaluations
+        if curves[entry.number]["best"] is not None
+    ]
+    return [
+        {
+            **names(evaluation),
+            "best_f1": score,
+            "rank": rank,
+            "points": [
+                {"confidence_threshold": confidence, "score": value}
+                for confidence, value in curves[evaluation.number]["points"]
+                if value is not None
+            ],
+        }
+        for rank, score, evaluation in _ranks(_best_first(known, "bestPerModel")[:top])
+    ]
+
+
+def _require_all_read(evaluations: Sequence[Evaluation], unread: Sequence[Evaluation]) -> None:
+    """Raise :class:`ConflictError` rather than rank some of the evaluations as if they were all."""
+    if not unread:
+        return
+    more = f" and {len(unread) - _NAMED} more" if len(unread) > _NAMED else ""
+    raise ConflictError(
+        f"{len(unread)} of the {len(evaluations)} evaluations to rank cannot be: their results are not in the data "
+        f"directory, or were written by an older version ({', '.join(entry.id for entry in unread[:_NAMED])}{more}). "
+        "Evaluate them again, delete them, or name the models to rank (model_ids)."
+    )
+
+
+def _summary(evaluation: Evaluation) -> dict[str, Any]:
+    assert evaluation.summary is not None, "only succeeded evaluations are ranked"
+    summary: dict[str, Any] = orjson.loads(evaluation.summary)
+    return summary
+
+
+def _score(evaluation: Evaluation, asked: Ranking, load: Callable[[Evaluation], Loaded]) -> float | None:
+    if asked.metric in _STORED:
+        group, name = _STORED[asked.metric]
+        value = _summary(evaluation)[group][name]
+        return None if value is None else float(value)
+    if asked.confidence is None:
+        counts = _summary(evaluation)["totalCounts"]
+        tp, fp, fn = counts["tp"], counts["fp"], counts["fn"]
+    else:
+        found = total_counts(load(evaluation).matches_above(asked.confidence), THRESHOLD)
+        tp, fp, fn = found.true_positives, found.false_positives, found.false_negatives
+    numerator, denominator = {
+        "PRECISION": (tp, tp + fp),
+        "RECALL": (tp, tp + fn),
+        "F1": (2 * tp, 2 * tp + fp + fn if tp + fn else 0),
+    }[asked.metric]
+    return numerator / denominator if denominator else None
+
+
+def _best_first(scored: list[tuple[float, Evaluation]], collapse: Collapse) -> list[tuple[float, Evaluation]]:
+    # Evaluations come newest first, and of equal ones the newest stays first.
+    ordered = sorted(scored, key=lambda entry: -entry[0])
+    if collapse == "allEvaluations":
+        return ordered
+    best: dict[str | None, tuple[float, Evaluation]] = {}
+    for entry in ordered:
+        best.setdefault(entry[1].model_id, entry)
+    return list(best.values())
+
+
+def _ranks(ordered: list[tuple[float, Evaluation]]) -> list[tuple[int, float, Evaluation]]:
+    result: list[tuple[int, float, Evaluation]] = []
+    for place, (score, evaluation) in enumerate(ordered, start=1):
+        rank = result[-1][0] if result and result[-1][1] == score else place
+        result.append((rank, score, evaluation))
+    return result
+
+
+def names(evaluation: Evaluation) -> dict[str, Any]:
+    """Return who an entry is about."""
+    return {
+        "evaluation_id": evaluation.id,
+        "evaluation_name": evaluation.name,
+        "model_run_id": evaluation.run_id,
+        "model_run_name": evaluation.run_name,
+        "model_id": evaluation.model_id,
+        "model_name": evaluation.model_name,
+        "model_version_major": None,
+        "model_version_minor": None,
+        "model_version_label": None,
+        "parent_model_project_id": None,
+    }

@@ -1,0 +1,176 @@
+"""COCO's AP of a selection: read from the stored matching where that is exact, matched again where it is not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from airflow_provider_nucleus.evaluation.arrays import group_sizes, group_starts
+from airflow_provider_nucleus.evaluation.matching.coco import CocoOptions, pair_outcomes
+from airflow_provider_nucleus.evaluation.matching.coco_order import without
+from airflow_provider_nucleus.evaluation.readers.average_precision import RankedRows
+from airflow_provider_nucleus.evaluation.readers.mean_precision import Precisions, precisions
+from airflow_provider_nucleus.evaluation.sides.areas import AreaRange
+from airflow_provider_nucleus.local.errors import ConflictError
+from airflow_provider_nucleus.local.evaluations.reading.result import COCO_OPTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow_provider_nucleus.evaluation.arrays import BoolArray, IndexArray
+    from airflow_provider_nucleus.evaluation.matching.coco_order import PairOutcomes
+    from airflow_provider_nucleus.local.evaluations.reading.result import Loaded
+    from airflow_provider_nucleus.local.evaluations.reading.selection import ApMasks
+    from airflow_provider_nucleus.local.requests.filters import Range
+
+__all__ = ["ChosenWalk", "ap_table", "chosen_walk", "cut_range", "require_ap", "rows_of"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChosenWalk:
+    """COCO's matching of the chosen objects, and the predictions that take part in it.
+
+    ``outcomes`` has a column for each size of :data:`COCO_OPTIONS`. ``place`` is where each prediction that has pairs lies
+    in the stored order by (class, confidence); ``offered`` marks in that order the predictions that take part (None: all).
+    """
+
+    outcomes: PairOutcomes
+    place: IndexArray
+    offered: BoolArray | None
+
+
+def require_ap(loaded: Loaded) -> None:
+    """Raise :class:`ConflictError` for an evaluation whose labels leave no matching by confidence."""
+    if loaded.no_ap is not None:
+        raise ConflictError(f"Evaluation {loaded.id} has no matching by confidence: {loaded.no_ap}.")
+
+
+def chosen_walk(loaded: Loaded, masks: ApMasks) -> ChosenWalk | None:
+    """Walk the pairs of the chosen objects, None where the stored matching is exact without."""
+    if not masks.again:
+        return None
+    walk = loaded.walk
+    offered, before = (
+        _offered(loaded, masks.predictions),
+        loaded.once("offered", lambda: _offered(loaded, None)),
+    )
+    dropped = np.zeros(len(walk.edges), dtype=np.bool_)
+    if offered is not None:
+        dropped |= ~offered[walk.edges.prediction]
+    if masks.ground_truth is not None:
+        dropped |= ~masks.ground_truth[walk.edges.ground_truth]
+    # With rivals gone, others are among the most confident of their image and class.
+    entering = None if before is None else ~(before[walk.edges.prediction] | dropped)
+    place = loaded.arrays["edge_place"]
+    if dropped.any() or (entering is not None and entering.any()):
+        walk = without(walk, dropped, loaded.ap_truth, entering=entering)
+        place = np.compress(~dropped, place)
+    options = CocoOptions(areas=tuple(cut_range(area, masks.area) for area in COCO_OPTIONS.areas))
+    outcomes = pair_outcomes(walk, loaded.ap_truth, options=options)
+    in_order = None if offered is None else offered[loaded.arrays["coco_all_row"]]
+    return ChosenWalk(outcomes, place[group_starts(walk.edges.prediction)], in_order)
+
+
+def _offered(loaded: Loaded, chosen: BoolArray | None) -> BoolArray | None:
+    """Mark the most confident of the chosen predictions of each image and class (None: all predictions)."""
+    rows, first = loaded.arrays["long_row"], loaded.arrays["long_first"]
+    if not rows.size:
+        return chosen
+    offered = np.ones(len(loaded.predictions), dtype=np.bool_) if chosen is None else chosen.copy()
+    kept = offered[rows]
+    starts = np.flatnonzero(first)
+    place = np.cumsum(kept) - kept
+    place -= np.repeat(place[starts], group_sizes(starts, rows.size))
+    offered[rows[place >= loaded.arrays["long_limit"]]] = False
+    return offered
+
+
+def ap_table(loaded: Loaded, masks: ApMasks, walk: ChosenWalk | None, *, size: AreaRange) -> Precisions:
+    """Compute AP of the chosen objects in one of the sizes of :data:`COCO_OPTIONS`, cut to the chosen range of areas.
+
+    ``walk`` is that of :func:`chosen_walk`. AP of everything depends on no question, so it is computed once per result.
+    """
+
+    def compute() -> Precisions:
+        (rows,) = rows_of(loaded, masks, walk, areas=(size,))
+        return precisions(rows)
+
+    return loaded.once(f"ap {size.name}", compute) if masks.everything else compute()
+
+
+def rows_of(
+    loaded: Loaded, masks: ApMasks, walk: ChosenWalk | None, *, areas: Sequence[AreaRange]
+) -> list[RankedRows]:
+    """Return the ranked rows of the selection for some of the size ranges of :data:`COCO_OPTIONS`."""
+    if walk is not None:
+        found = _matched_again(loaded, masks, walk, areas)
+    else:
+        found = [
+            loaded.coco[area.name].rows(predictions=masks.predictions, ground_truth=masks.ground_truth)
+            for area in areas
+        ]
+    # Of all sizes alike: a size range has only the rows that count in it.
+    unscored = _unscored(loaded, masks)
+    return [replace(rows, unscored=unscored) for rows in found]
+
+
+def _unscored(loaded: Loaded, masks: ApMasks) -> BoolArray | None:
+    """Mark the classes whose chosen predictions all lack a confidence."""
+    ranked = loaded.coco["all"]
+    if not ranked.silent.row.size:
+        return None
+    kept = None if masks.predictions is None else masks.predictions[ranked.row]
+    return ranked.silent.unscored(ranked.label, kept, predictions=masks.predictions, labels=ranked.labels)
+
+
+def _matched_again(
+    loaded: Loaded, masks: ApMasks, chosen: ChosenWalk, areas: Sequence[AreaRange]
+) -> list[RankedRows]:
+    """Put the outcome of the few predictions that have pairs into the stored order of all of them."""
+    truth, ranked, own_area = loaded.ap_truth, loaded.coco["all"], loaded.arrays["coco_all_area"]
+    wanted = truth.counted if masks.ground_truth is None else truth.counted & masks.ground_truth
+    every = np.uint16((1 << len(COCO_OPTIONS.thresholds)) - 1)
+    result: list[RankedRows] = []
+    for size in areas:
+        area, column = cut_range(size, masks.area), COCO_OPTIONS.areas.index(size)
+        outside = area.outside(own_area)
+        hit, ignored = chosen.outcomes.hit[:, column], chosen.outcomes.ignored[:, column]
+        ignored = np.where(outside[chosen.place], every & ~hit, ignored)
+        # What is ignored throughout is as good as absent, and of most predictions that is so in most sizes.
+        counts = ~outside
+        counts[chosen.place] = ignored != every
+        if chosen.offered is not None:
+            counts &= chosen.offered
+        kept: IndexArray = np.flatnonzero(counts)
+        # Both in one number, so that they are put into the order together.
+        both = np.zeros(counts.size, dtype=np.uint32)
+        both[chosen.place] = hit | (ignored.astype(np.uint32) << np.uint32(16))
+        both = both[kept]
+        there = wanted & ~area.outside(truth.area)
+        result.append(
+            RankedRows(
+                label=ranked.label[kept],
+                confidence=ranked.confidence[kept],
+                hit=both.astype(np.uint16),
+                ignored=(both >> np.uint32(16)).astype(np.uint16),
+                positives=np.bincount(np.compress(there, truth.label), minlength=ranked.labels),
+                thresholds=COCO_OPTIONS.thresholds,
+            )
+        )
+    return result
+
+
+_NOTHING: Final = (1.0, 0.0)
+
+
+def cut_range(area: AreaRange, limits: Range | None) -> AreaRange:
+    """Return the part of a size range that lies inside the limits; one without any area if there is none."""
+    if limits is None:
+        return area
+    low = area.low if limits.low is None else max(area.low, limits.low)
+    high = area.high if limits.high is None else min(area.high, limits.high)
+    # An object without an area in pixels has an infinite one, which no range of areas includes.
+    high = min(high, float(np.finfo(np.float64).max))
+    return AreaRange(area.name, *((low, high) if low <= high else _NOTHING))

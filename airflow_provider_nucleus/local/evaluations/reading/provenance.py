@@ -1,0 +1,110 @@
+"""Provenance of an evaluation: what its numbers are, what is in none of them, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from airflow_provider_nucleus.evaluation.matching.coco import COCO_THRESHOLDS
+from airflow_provider_nucleus.evaluation.readers.provenance import nucleus_provenance
+from airflow_provider_nucleus.local.evaluations.computing.ap_classes import RANKED_FAMILIES
+from airflow_provider_nucleus.local.evaluations.computing.result_builder import SIZES
+
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.local.evaluations.reading.result import Loaded
+    from airflow_provider_nucleus.local.store.catalog.evaluations import Evaluation
+
+__all__ = ["origin_of"]
+
+_LABELS_NAMED: Final = 5
+
+_CHARTS: Final = {
+    "coco": ["mapSummary", "perClassAp", "apBySize"],
+    "nucleus": ["totalCounts", "confusionMatrix", "prCurve", "tideAttribution", "scoreHistogram", "examples"],
+}
+
+
+def origin_of(loaded: Loaded, evaluation: Evaluation, *, threshold: float) -> dict[str, Any]:
+    """Describe an evaluation read at an overlap threshold."""
+    nucleus = nucleus_provenance(loaded.matches, threshold=threshold, vocabulary=loaded.labels).to_dict()
+    ranked = loaded.coco["all"]
+    counted = np.count_nonzero(ranked.ignored != (1 << len(COCO_THRESHOLDS)) - 1)
+    inside = {"AP": int(counted), "without_confidence": ranked.without_confidence}
+    about = loaded.about
+    remarks = []
+    if about["elsewhere"]:
+        remarks.append(
+            f"the model has {about['elsewhere']} predictions of runs on these items, which an evaluation of the model does "
+            "not read: copy them with copy_predictions_from_run, or evaluate the run"
+        )
+    families = {
+        name: {
+            side: int(np.count_nonzero(loaded.arrays[f"{column}_family"] == code))
+            for side, column in (("ground_truths", "truth"), ("predictions", "prediction"))
+        }
+        for code, name in enumerate(about["families"])
+    }
+    if about["boxes_and_polygons"]:
+        remarks.append(
+            f"ground truth of one label is boxes as well as polygons on {about['boxes_and_polygons']} items: they are compared "
+            "with each other, so an object that is there as both is asked for twice; evaluate them from two datasets"
+        )
+    if loaded.no_ap is not None:
+        remarks.append(loaded.no_ap)
+    if any(sum(families[name].values()) for name in ("category", "mask")):
+        remarks.append("categories and mask segments are counted, but have no place in AP")
+    evaluated, left_out = _families_in_ap(loaded, families)
+    remarks += [
+        f"{families[name]['ground_truths']} ground truths of {name} are counted as missed, but are in no AP and no curve: "
+        "the model has no prediction of that family"
+        for name in left_out
+    ]
+    shared = _labels_of_several(loaded)
+    if shared:
+        remarks.append(
+            f"{len(shared)} labels are evaluated once per family ({', '.join(shared[:_LABELS_NAMED])}): mapSummary is the mean "
+            "over all of these classes, perClassAp of such a label the mean over its families"
+        )
+    return {
+        "evaluation_id": evaluation.id,
+        "engine_version": about["engine_version"],
+        "charts": _CHARTS,
+        "taxonomy": about["taxonomy"],
+        "exclusion_rules": about["rules"],
+        "exclusion_stats": evaluation.to_wire()["exclusion_stats"],
+        "items": int(loaded.items.size),
+        "families": {name: counts for name, counts in families.items() if any(counts.values())},
+        "not_evaluated": about["not_evaluated"],
+        "nucleus": nucleus,
+        "coco": {
+            "thresholds": list(COCO_THRESHOLDS),
+            "sizes": list(SIZES),
+            "max_detections": "100 per item and label (20 for keypoints)",
+            "recall_levels": 101,
+            "predictions": inside,
+            "families": {
+                "in_ap": evaluated,
+                "left_out": dict.fromkeys(left_out, "the model has no prediction of it"),
+            },
+            "overlap": "exact area of boxes and polygons; COCO's tools count the pixels of drawn polygons: see coco?iou=raster",
+            "areas": "COCO's area of objects whose metadata has iscrowd, else that of their shape",
+        },
+        "remarks": remarks,
+    }
+
+
+def _families_in_ap(loaded: Loaded, families: dict[str, dict[str, int]]) -> tuple[list[str], list[str]]:
+    """Return the families AP is about, and those it could be about but that the model does not predict."""
+    if loaded.no_ap is not None:
+        return [], []
+    names = loaded.about["families"]
+    evaluated = [names[code] for code in sorted(set(loaded.arrays["class_family"].tolist()))]
+    left_out = [name for name in RANKED_FAMILIES if families[name]["ground_truths"] and name not in evaluated]
+    return evaluated, left_out
+
+
+def _labels_of_several(loaded: Loaded) -> list[str]:
+    """Return the labels that are a class in more than one family."""
+    counts = np.bincount(loaded.arrays["class_label"], minlength=len(loaded.labels))
+    return [loaded.labels.names[code] for code in np.flatnonzero(counts > 1).tolist()]

@@ -1,0 +1,41 @@
+"""The few numbers of an evaluation that are kept in the store: what leaderboards and lists need without the columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow_provider_nucleus.evaluation.readers.curves import f1_curve
+from airflow_provider_nucleus.local.evaluations.reading.charts import charts
+from airflow_provider_nucleus.local.evaluations.reading.selection import select
+from airflow_provider_nucleus.local.requests.filters import NO_FILTERS
+
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.local.evaluations.reading.result import Loaded
+
+__all__ = ["THRESHOLD", "summary_of"]
+
+THRESHOLD: Final = 0.5
+"""The overlap at which leaderboards count and stored examples are what they are."""
+
+
+def summary_of(loaded: Loaded) -> dict[str, Any]:
+    """Return AP, AP by size, counts at an overlap of 0.5 and F1 against confidence, of the whole evaluation."""
+    selection = select(None, loaded, NO_FILTERS, threshold=THRESHOLD)
+    found = charts(loaded, selection)
+    # Of the match above each confidence; an older key, "f1", held numbers of the match of everything.
+    curve = f1_curve(
+        loaded.ranked(THRESHOLD, ground_truth=loaded.f1_truth).rows(),
+        threshold=THRESHOLD,
+        without_confidence=len(loaded.curve_silent),
+    )
+    return {
+        "items": int(loaded.items.size),
+        "ground_truths": int(loaded.truth.counted.sum()),
+        "predictions": len(loaded.predictions),
+        **{name: found[name] for name in ("mapSummary", "apBySize", "totalCounts")},
+        "f1_curve": {
+            "best": None if curve.best is None else curve.best.f1.value,
+            "best_confidence": None if curve.best is None else curve.best.confidence,
+            "points": [[point.confidence, point.f1.value] for point in curve.points],
+        },
+    }

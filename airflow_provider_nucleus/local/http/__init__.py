@@ -1,0 +1,1 @@
+"""Messages: authentication, bodies, answers, page tokens, path templates."""

@@ -1,0 +1,196 @@
+"""One request as handlers see it, and how answers are written: compact JSON, always."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import string
+import tempfile
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+import orjson
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.responses import Response
+
+from airflow_provider_nucleus.local.disk.full_disk import full_disk_named
+from airflow_provider_nucleus.local.errors import ApiError, BadRequestError, TooLargeError
+from airflow_provider_nucleus.local.exact_json import dump_json
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping, Sequence
+
+    from starlette.requests import Request
+
+    from airflow_provider_nucleus.local.services import Services
+    from airflow_provider_nucleus.local.store.database import Database
+
+__all__ = [
+    "Answer", "Call", "Form", "FormFile", "error_response", "json_response", "limited_stream", "parse_json",
+    "read_form", "read_limited",
+]  # fmt: skip
+
+_DIGITS: Final = bytes(ord("0") if chr(octet) in string.digits else ord(" ") for octet in range(256))
+_LONG_NUMBER: Final = b"0" * 19
+_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+_FILES_LIMIT: Final = 10
+"""Files and fields of one multipart request: the hard limit of the official client."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A handler's result when its status is not 200."""
+
+    value: Any
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class FormFile:
+    """One file of a multipart request, spooled to disk if it is large."""
+
+    field: str
+    content_type: str
+    file: BinaryIO
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A multipart request: text fields by name, files in the order sent."""
+
+    fields: Mapping[str, str]
+    files: Sequence[FormFile]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One authenticated request: decoded path parameters, query, body.
+
+    ``body`` is empty for raw routes, which read ``request``, and for multipart requests, which have a ``form``.
+    """
+
+    services: Services
+    params: Mapping[str, str]
+    query: Mapping[str, str]
+    request: Request
+    body: bytes = field(default=b"", repr=False)
+    form: Form | None = field(default=None, repr=False)
+
+    @property
+    def db(self) -> Database:
+        """The store."""
+        return self.services.db
+
+    @property
+    def is_async(self) -> bool:
+        """Whether the client asked for a job (``?async=1``)."""
+        return self.query.get("async", "0") in {"1", "true"}
+
+    def url(self, path: str) -> str:
+        """Return the absolute URL of a path below the API prefix, as this client reaches the server."""
+        address = self.request.url
+        return f"{address.scheme}://{address.netloc}{self.request.scope['root_path']}/{path}"
+
+    def json(self) -> dict[str, Any]:
+        """Return the JSON object of the body, ``{}`` if there is none; raises :class:`BadRequestError` otherwise."""
+        if not self.body.strip():
+            return {}
+        value = parse_json(self.body, what="The request body")
+        if not isinstance(value, dict):
+            raise BadRequestError("The request body must be a JSON object.")
+        return value
+
+    def fields(self, *names: str, needed: tuple[str, ...] = ()) -> dict[str, Any]:
+        """Return the named fields that the body has; raises if one of ``needed`` is missing."""
+        body = self.json()
+        for name in needed:
+            if name not in body:
+                raise BadRequestError(f"The request body lacks {name!r}.")
+        return {name: body[name] for name in names if name in body}
+
+
+async def limited_stream(request: Request, limit: int) -> AsyncGenerator[bytes]:
+    """Yield the body piece by piece; raises :class:`TooLargeError` as soon as it exceeds ``limit`` bytes."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > limit:
+        raise TooLargeError(f"The request body has {declared} bytes; this route takes at most {limit}.")
+    seen = 0
+    async for piece in request.stream():
+        seen += len(piece)
+        if seen > limit:
+            raise TooLargeError(f"The request body is larger than the {limit} bytes this route takes.")
+        yield piece
+
+
+async def read_limited(request: Request, limit: int) -> bytes:
+    """Return the whole body, at most ``limit`` bytes of it."""
+    return b"".join([piece async for piece in limited_stream(request, limit)])
+
+
+def parse_json(text: bytes | str, *, what: str) -> Any:
+    """Parse JSON without losing a digit; raises :class:`BadRequestError` naming ``what`` if it is not JSON."""
+    try:
+        # orjson reads integers beyond 64 bits as floats.
+        raw = text if isinstance(text, bytes) else text.encode()
+        if _LONG_NUMBER not in raw.translate(_DIGITS):
+            return orjson.loads(raw)
+        value = json.loads(raw, parse_constant=_refuse, parse_float=_finite)
+        if _SURROGATE.search(raw):
+            # The standard library lets half a character through, which nothing can store or send.
+            json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise BadRequestError(f"{what} is not valid JSON: {error}.") from error
+    else:
+        return value
+
+
+def _refuse(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is too large for a number")
+    return value
+
+
+async def read_form(request: Request, limit: int, *, field_limit: int) -> Form:
+    """Read a multipart body of at most ``limit`` bytes; large files go to disk, not to memory."""
+    parser = MultiPartParser(
+        request.headers,
+        limited_stream(request, limit),
+        max_files=_FILES_LIMIT,
+        max_fields=_FILES_LIMIT,
+        max_part_size=field_limit,
+    )
+    try:
+        with full_disk_named(tempfile.gettempdir):
+            data = await parser.parse()
+    except MultiPartException as error:
+        raise BadRequestError(f"The multipart body cannot be read: {error.message}") from error
+    fields: dict[str, str] = {}
+    files: list[FormFile] = []
+    for name, value in data.multi_items():
+        if isinstance(value, UploadFile):
+            files.append(FormFile(name, value.content_type or "application/octet-stream", value.file))
+        else:
+            fields[name] = value
+    return Form(fields, files)
+
+
+def json_response(value: Any, status: int = 200) -> Response:
+    """Return compact JSON."""
+    return Response(dump_json(value), status, media_type="application/json")
+
+
+def error_response(error: ApiError) -> Response:
+    """Return the answer an error stands for."""
+    return Response(
+        orjson.dumps({"error": str(error)}),
+        error.status,
+        headers=error.headers,
+        media_type="application/json",
+    )

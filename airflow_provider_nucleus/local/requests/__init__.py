@@ -1,0 +1,1 @@
+"""What requests say, checked: fields, filters, rules, match options, the query language."""

@@ -1,0 +1,128 @@
+"""Predicates on metadata, as filters and exclusion rules have them: key, operator, value.
+
+An object without the key satisfies none. Numbers compare with numbers, text with text; a number written as text is
+text. GT and LT compare ISO dates as the text they are.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+import orjson
+
+from airflow_provider_nucleus.local.errors import BadRequestError
+from airflow_provider_nucleus.local.requests.query.compile import Fragment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Predicate", "predicate"]
+
+Operator: TypeAlias = Literal["EQ", "IN", "GT", "LT"]
+Scalar: TypeAlias = str | int | float | bool | None
+
+_OPERATORS: Final[Mapping[str, Operator]] = {"EQ": "EQ", "IN": "IN", "GT": "GT", "LT": "LT"}
+_FIELDS: Final = frozenset({"key", "op", "value"})
+
+
+@dataclass(frozen=True, slots=True)
+class Predicate:
+    """One comparison of a metadata field with a value, or with several (IN)."""
+
+    key: str
+    op: Operator
+    values: tuple[Scalar, ...]
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return the predicate as clients send it."""
+        return {
+            "key": self.key,
+            "op": self.op,
+            "value": list(self.values) if self.op == "IN" else self.values[0],
+        }
+
+    def condition(self, column: str) -> Fragment:
+        """Return the SQL condition on a column of JSON text.
+
+        The comparison comes before the check of the type: it is the cheaper one, and few rows are left for the other.
+        """
+        texts = [value for value in self.values if isinstance(value, str)]
+        numbers = [
+            float(value)
+            for value in self.values
+            if isinstance(value, int | float) and not isinstance(value, bool)
+        ]
+        if self.op not in {"EQ", "IN"}:
+            sign = ">" if self.op == "GT" else "<"
+            return (
+                self._text(column, f"{sign} ?", texts[0])
+                if texts
+                else self._number(column, f"{sign} ?", numbers[0])
+            )
+        alternatives: list[Fragment] = []
+        # All values of a type are looked up together: a list may have thousands.
+        if texts:
+            alternatives.append(self._text(column, "IN (SELECT unnest(?::VARCHAR[]))", texts))
+        if numbers:
+            alternatives.append(self._number(column, "IN (SELECT unnest(?::DOUBLE[]))", numbers))
+        others = {orjson.dumps(value) for value in self.values if value is None or isinstance(value, bool)}
+        alternatives += [
+            Fragment(f"json_extract({column}, ?) = ?::JSON", (_path(self.key), other.decode()))
+            for other in sorted(others)
+        ]
+        joined = alternatives[0]
+        for alternative in alternatives[1:]:
+            joined = joined + " OR " + alternative
+        return Fragment("(") + joined + ")"
+
+    def _text(self, column: str, compared: str, wanted: Any) -> Fragment:
+        """Compare text; a value of another type satisfies nothing."""
+        path = _path(self.key)
+        return Fragment(
+            f"(json_extract_string({column}, ?) {compared} AND json_type({column}, ?) = 'VARCHAR')",
+            (path, wanted, path),
+        )
+
+    def _number(self, column: str, compared: str, wanted: Any) -> Fragment:
+        """Compare numbers; a value of another type satisfies nothing."""
+        path = _path(self.key)
+        return Fragment(
+            f"(TRY_CAST(json_extract_string({column}, ?) AS DOUBLE) {compared} "
+            f"AND json_type({column}, ?) IN ('UBIGINT', 'BIGINT', 'DOUBLE', 'HUGEINT'))",
+            (path, wanted, path),
+        )
+
+
+def predicate(entry: Any, *, field: str) -> Predicate:
+    """Read a predicate; raises :class:`BadRequestError` naming ``field``."""
+    if not isinstance(entry, dict) or not set(entry) <= _FIELDS:
+        raise BadRequestError(f"{field} must be an object with key, op and value.")
+    key, op, value = entry.get("key"), entry.get("op"), entry.get("value")
+    if not isinstance(key, str) or not key:
+        raise BadRequestError(f"{field}.key must be a non-empty string.")
+    if not isinstance(op, str) or op not in _OPERATORS:
+        raise BadRequestError(f"{field}.op must be EQ, IN, GT or LT, not {op!r}.")
+    if op == "IN":
+        if not isinstance(value, list) or not value:
+            raise BadRequestError(f"{field}.value must be a non-empty list for IN.")
+        values = tuple(value)
+    else:
+        values = (value,)
+    if not all(_is_scalar(one) for one in values):
+        raise BadRequestError(f"{field}.value must be text, a number, true, false or null.")
+    if op in {"GT", "LT"} and (isinstance(values[0], bool) or not isinstance(values[0], str | int | float)):
+        raise BadRequestError(f"{field}.value must be a number or text for {op}.")
+    return Predicate(key, _OPERATORS[op], values)
+
+
+def _is_scalar(value: Any) -> bool:
+    if isinstance(value, int | float):
+        return abs(value) <= sys.float_info.max
+    return value is None or isinstance(value, str)
+
+
+def _path(key: str) -> str:
+    """Return the JSON pointer of a top-level key, whatever characters it has."""
+    return "/" + key.replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,198 @@
+"""Datasets: the rows everything else hangs on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from airflow_provider_nucleus.local.errors import BadRequestError, NotFoundError
+from airflow_provider_nucleus.local.exact_json import json_text
+from airflow_provider_nucleus.local.store import timestamps
+from airflow_provider_nucleus.local.store.catalog import slices
+from airflow_provider_nucleus.local.store.catalog.object_sets import drop_sets
+from airflow_provider_nucleus.local.store.database import count_of, one, rows
+from airflow_provider_nucleus.local.store.ids import new_id
+from airflow_provider_nucleus.local.store.sequences import reserve
+
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.local.store.database import Cursor
+
+__all__ = [
+    "Dataset",
+    "by_number",
+    "create",
+    "delete",
+    "find",
+    "info",
+    "labels",
+    "listing",
+    "set_tags",
+    "size",
+    "tags",
+]
+
+_SCHEMA_TYPES = frozenset({"category", "number", "text", "json"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """What routes need to know of a dataset before they touch its items."""
+
+    number: int
+    id: str
+    name: str
+    is_scene: bool
+    use_privacy_mode: bool
+
+
+def create(
+    cursor: Cursor,
+    *,
+    name: Any,
+    is_scene: Any = False,
+    use_privacy_mode: Any = False,
+    annotation_metadata_schema: Any = None,
+    item_metadata_schema: Any = None,
+) -> Dataset:
+    """Create a dataset; names need not be unique.
+
+    Raises :class:`BadRequestError` for a missing name or a metadata schema that is not one.
+    """
+    if not isinstance(name, str) or not name:
+        raise BadRequestError("A dataset needs a name: a non-empty string.")
+    for flag, value in (("is_scene", is_scene), ("use_privacy_mode", use_privacy_mode)):
+        if not isinstance(value, bool):
+            raise BadRequestError(f"{flag} must be true or false.")
+    schemas = [
+        _schema(annotation_metadata_schema, "annotation_metadata_schema"),
+        _schema(item_metadata_schema, "item_metadata_schema"),
+    ]
+    number = reserve(cursor, "dataset")
+    dataset_id = new_id("ds")
+    cursor.execute(
+        "INSERT INTO datasets VALUES (?, ?, ?, ?, ?, ?, ?, [], ?)",
+        [
+            number,
+            dataset_id,
+            name,
+            is_scene,
+            use_privacy_mode,
+            *schemas,
+            timestamps.now(),
+        ],
+    )
+    return Dataset(
+        number=number, id=dataset_id, name=name, is_scene=is_scene, use_privacy_mode=use_privacy_mode
+    )
+
+
+def _schema(value: Any, field: str) -> str | None:
+    if value is None:
+        return None
+    good = isinstance(value, dict) and all(
+        isinstance(entry, dict) and isinstance(entry.get("type"), str) and entry["type"] in _SCHEMA_TYPES
+        for entry in value.values()
+    )
+    if not good:
+        raise BadRequestError(
+            f"{field} must map each field to an object with a type of {sorted(_SCHEMA_TYPES)}."
+        )
+    return json_text(value)
+
+
+_DATASET: Final = (
+    "SELECT dataset_no AS number, dataset_id AS id, name, is_scene, use_privacy_mode FROM datasets"
+)
+
+
+def find(cursor: Cursor, dataset_id: str) -> Dataset:
+    """Return a dataset; raises :class:`NotFoundError` if there is none with this id."""
+    row = one(cursor, f"{_DATASET} WHERE dataset_id = ?", [dataset_id])
+    if row is None:
+        raise NotFoundError(f"Dataset {dataset_id} does not exist.")
+    return Dataset(**row)
+
+
+def by_number(cursor: Cursor, number: int) -> Dataset:
+    """Return the dataset with an internal number; raises :class:`NotFoundError` if it was deleted."""
+    row = one(cursor, f"{_DATASET} WHERE dataset_no = ?", [number])
+    if row is None:
+        raise NotFoundError("the dataset was deleted while the job ran.")
+    return Dataset(**row)
+
+
+def delete(cursor: Cursor, dataset: Dataset) -> None:
+    """Delete a dataset with its items, scenes, annotations and predictions."""
+    drop_sets(cursor, "dataset_no = ?", [dataset.number])
+    slices.delete_of_dataset(cursor, dataset)
+    for table in ("items", "scenes", "taxonomies", "metadata_kinds", "uploads", "datasets"):
+        cursor.execute(f"DELETE FROM {table} WHERE dataset_no = ?", [dataset.number])
+
+
+def tags(cursor: Cursor, dataset: Dataset) -> list[str]:
+    """Return the tags of a dataset."""
+    found = cursor.execute("SELECT tags FROM datasets WHERE dataset_no = ?", [dataset.number]).fetchone()
+    return list(found[0]) if found else []
+
+
+def set_tags(cursor: Cursor, dataset: Dataset, values: list[str]) -> None:
+    """Replace the tags of a dataset."""
+    cursor.execute("UPDATE datasets SET tags = ? WHERE dataset_no = ?", [values, dataset.number])
+
+
+def labels(cursor: Cursor, dataset: Dataset, role: str) -> list[str]:
+    """Return the distinct labels of all objects of a role in a dataset, sorted; masks count by their segments."""
+    found = cursor.execute(
+        """WITH s AS (SELECT set_no FROM object_sets WHERE dataset_no = ? AND role = ?)
+        SELECT DISTINCT label FROM (
+            SELECT label FROM objects JOIN s USING (set_no)
+            UNION ALL SELECT label FROM categories JOIN s USING (set_no) WHERE label IS NOT NULL
+            UNION ALL SELECT unnest(labels::JSON::VARCHAR[]) FROM categories JOIN s USING (set_no) WHERE labels IS NOT NULL
+            UNION ALL SELECT unnest(json_extract_string(segments, '$[*].label')) FROM masks JOIN s USING (set_no))
+        ORDER BY label""",
+        [dataset.number, role],
+    ).fetchall()
+    return [row[0] for row in found]
+
+
+def listing(cursor: Cursor) -> list[dict[str, Any]]:
+    """Return id and name of every dataset, oldest first."""
+    return rows(
+        cursor,
+        "SELECT dataset_id AS id, name, false AS is_public, is_scene FROM datasets ORDER BY dataset_no",
+    )
+
+
+def size(cursor: Cursor, dataset: Dataset) -> int:
+    """Return how many items a dataset has."""
+    return count_of(cursor, "SELECT count(*) FROM items WHERE dataset_no = ?", [dataset.number])
+
+
+def info(cursor: Cursor, dataset: Dataset) -> dict[str, Any]:
+    """Return the summary of a dataset as ``dataset/{ds}/info`` shows it."""
+    row = one(
+        cursor,
+        "SELECT annotation_metadata_schema, item_metadata_schema, tags FROM datasets WHERE dataset_no = ?",
+        [dataset.number],
+    )
+    assert row is not None
+    found = cursor.execute(
+        "SELECT run_id FROM model_runs JOIN object_sets USING (run_no) WHERE role = 'run' AND dataset_no = ? ORDER BY run_no",
+        [dataset.number],
+    ).fetchall()
+    run_ids = [entry[0] for entry in found]
+    schemas = {
+        field: None if row[field] is None else orjson.Fragment(row[field])
+        for field in ("annotation_metadata_schema", "item_metadata_schema")
+    }
+    return {
+        "dataset_id": dataset.id,
+        "name": dataset.name,
+        "length": size(cursor, dataset),
+        "model_run_ids": run_ids,
+        "slice_ids": slices.ids_of(cursor, dataset),
+        **schemas,
+        "tags": row["tags"],
+    }

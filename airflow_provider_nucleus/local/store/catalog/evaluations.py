@@ -1,0 +1,296 @@
+"""Evaluation rows: what was asked, how far it is, and what came of it in a few numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from airflow_provider_nucleus.local.errors import ConflictError, NotFoundError
+from airflow_provider_nucleus.local.requests.exclusion_rules import exclusion_rules
+from airflow_provider_nucleus.local.requests.label_taxonomy import Taxonomy
+from airflow_provider_nucleus.local.store import timestamps
+from airflow_provider_nucleus.local.store.database import one, rows
+from airflow_provider_nucleus.local.store.ids import new_id
+from airflow_provider_nucleus.local.store.sequences import reserve
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from airflow_provider_nucleus.local.requests.exclusion_rules import ExclusionRule
+    from airflow_provider_nucleus.local.store.catalog.jobs import Job
+    from airflow_provider_nucleus.local.store.database import Cursor
+
+__all__ = [
+    "CANCELLED",
+    "COMPUTING",
+    "EVALUATION_JOB",
+    "FAILED",
+    "PENDING",
+    "SUCCEEDED",
+    "Config",
+    "Evaluation",
+    "archive",
+    "begin",
+    "by_number",
+    "cancel",
+    "create",
+    "fail",
+    "find",
+    "of_benchmarks",
+    "of_model",
+    "of_run",
+    "require_succeeded",
+    "results",
+    "set_job",
+    "succeed",
+]  # fmt: skip
+
+PENDING: Final = "pending"
+COMPUTING: Final = "computing"
+SUCCEEDED: Final = "succeeded"
+FAILED: Final = "failed"
+CANCELLED: Final = "cancelled"
+
+EVALUATION_JOB: Final = "evaluationV2"
+"""The type of the jobs that compute evaluations."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The labels and rules of an evaluation, fixed when it is created.
+
+    ``rules`` are those of the request; ``benchmark_rules`` those the benchmark adds.
+    """
+
+    taxonomy: Taxonomy
+    rules: tuple[ExclusionRule, ...] = ()
+    benchmark_rules: tuple[ExclusionRule, ...] = ()
+    only_predicted: bool = False
+
+    def to_text(self) -> str:
+        """Return JSON for the store."""
+        return orjson.dumps({
+            "taxonomy": self.taxonomy.to_wire(),
+            "rules": [rule.to_wire() for rule in self.rules],
+            "benchmark_rules": [rule.to_wire() for rule in self.benchmark_rules],
+            "only_predicted": self.only_predicted,
+        }).decode()
+
+    @classmethod
+    def from_text(cls, text: str) -> Config:
+        """Read what :meth:`to_text` has written."""
+        data = orjson.loads(text)
+        return cls(
+            taxonomy=Taxonomy.from_wire(data["taxonomy"]),
+            rules=exclusion_rules(data["rules"]),
+            benchmark_rules=exclusion_rules(data["benchmark_rules"]),
+            only_predicted=data["only_predicted"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """An evaluation as stored, with the ids and names around it."""
+
+    number: int
+    id: str
+    status: str
+    error_message: str | None
+    name: str | None
+    benchmark_no: int | None
+    benchmark_id: str | None
+    slice_no: int | None
+    slice_id: str | None
+    model_no: int | None
+    run_no: int | None
+    run_id: str | None
+    run_name: str | None
+    model_id: str | None
+    model_name: str | None
+    config_text: str
+    exclusion_stats: str | None
+    summary: str | None
+    job_no: int
+    job_id: str | None
+    dataset_id: str | None
+    created_at: datetime
+    result: str
+
+    @property
+    def config(self) -> Config:
+        """The labels and rules."""
+        return Config.from_text(self.config_text)
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return the evaluation as clients read it; clients of two generations find their keys."""
+        config = self.config
+        groups = [group.to_wire() for group in config.taxonomy.groups]
+        pairs = [
+            {"groundTruthLabel": truth, "modelPredictionLabel": predicted}
+            for truth, predicted in config.taxonomy.pairs
+        ]
+        return {
+            "id": self.id,
+            "status": self.status,
+            "model_run_id": self.run_id,
+            # A client tells the anchor by which of the two ids there is.
+            "model_id": self.model_id if self.run_no is None else None,
+            "dataset_id": self.dataset_id,
+            "name": self.name,
+            "temporal_workflow_id": self.job_id,
+            "error_message": self.error_message,
+            "created_at": timestamps.to_wire(self.created_at),
+            "benchmark_id": self.benchmark_id,
+            "slice_id": self.slice_id,
+            "rollup_groups": groups or None,
+            "allowed_label_matches": pairs or None,
+            "exclusion_rules": [rule.to_wire() for rule in (*config.benchmark_rules, *config.rules)],
+            "exclusion_stats": None if self.exclusion_stats is None else orjson.loads(self.exclusion_stats),
+        }
+
+
+_EVALUATION: Final = """SELECT e.evaluation_no AS number, e.evaluation_id AS id, e.status, e.error_message, e.name,
+    e.benchmark_no, b.benchmark_id, e.slice_no, e.slice_id, e.model_no, e.run_no, r.run_id, r.name AS run_name,
+    m.model_id, m.name AS model_name, e.config AS config_text, e.exclusion_stats, e.summary, e.job_no, j.job_id,
+    (SELECT min(d.dataset_id) FROM object_sets s JOIN datasets d USING (dataset_no)
+        WHERE s.role = 'run' AND s.run_no = e.run_no) AS dataset_id, e.created_at,
+    coalesce(e.result, e.evaluation_id) AS result
+    FROM evaluations e LEFT JOIN benchmarks b USING (benchmark_no) LEFT JOIN model_runs r ON r.run_no = e.run_no
+    LEFT JOIN models m ON m.model_no = coalesce(e.model_no, r.model_no) LEFT JOIN jobs j ON j.job_no = e.job_no"""
+
+
+def create(
+    cursor: Cursor,
+    config: Config,
+    *,
+    name: str | None,
+    benchmark_no: int | None = None,
+    slice_no: int | None = None,
+    slice_id: str | None = None,
+    model_no: int | None = None,
+    run_no: int | None = None,
+) -> Evaluation:
+    """Add a pending evaluation of a model or of a run; its job is set by :func:`set_job` in the same transaction."""
+    assert (model_no is None) != (run_no is None)
+    number, evaluation_id = reserve(cursor, "evaluation"), new_id("evalv2")
+    cursor.execute(
+        "INSERT INTO evaluations VALUES (?, ?, ?, NULL, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, 0, false, ?, NULL, NULL)",
+        [
+            number, evaluation_id, PENDING, name, benchmark_no, slice_no, slice_id, model_no, run_no, config.to_text(),
+            timestamps.now(),
+        ],
+    )  # fmt: skip
+    return find(cursor, evaluation_id)
+
+
+def set_job(cursor: Cursor, evaluation: Evaluation, job: Job) -> None:
+    """Record the job that computes an evaluation."""
+    cursor.execute(
+        "UPDATE evaluations SET job_no = ? WHERE evaluation_no = ?", [job.number, evaluation.number]
+    )
+
+
+def find(cursor: Cursor, evaluation_id: str) -> Evaluation:
+    """Return an evaluation; raises :class:`NotFoundError` if there is none with this id, or it was archived."""
+    row = one(cursor, f"{_EVALUATION} WHERE e.evaluation_id = ? AND NOT e.archived", [evaluation_id])
+    if row is None:
+        raise NotFoundError(f"Evaluation {evaluation_id} does not exist.")
+    return Evaluation(**row)
+
+
+def by_number(cursor: Cursor, number: int) -> Evaluation | None:
+    """Return an evaluation by its internal number, or None if it was archived."""
+    row = one(cursor, f"{_EVALUATION} WHERE e.evaluation_no = ? AND NOT e.archived", [number])
+    return None if row is None else Evaluation(**row)
+
+
+def of_model(cursor: Cursor, model_no: int) -> list[Evaluation]:
+    """Return the evaluations of a model's run-free predictions, newest first."""
+    return _listing(cursor, "e.model_no = ?", [model_no])
+
+
+def of_run(cursor: Cursor, run_no: int) -> list[Evaluation]:
+    """Return the evaluations of a run, newest first."""
+    return _listing(cursor, "e.run_no = ?", [run_no])
+
+
+def of_benchmarks(cursor: Cursor, numbers: list[int]) -> list[Evaluation]:
+    """Return the succeeded evaluations on some benchmarks, newest first."""
+    condition = "e.benchmark_no IN (SELECT unnest(?::INTEGER[])) AND e.status = ?"
+    return _listing(cursor, condition, [numbers, SUCCEEDED])
+
+
+def _listing(cursor: Cursor, condition: str, parameters: list[Any]) -> list[Evaluation]:
+    sql = f"{_EVALUATION} WHERE {condition} AND NOT e.archived ORDER BY e.evaluation_no DESC"
+    return [Evaluation(**row) for row in rows(cursor, sql, parameters)]
+
+
+def results(cursor: Cursor) -> list[str]:
+    """Return the folders of every result that can be read."""
+    sql = "SELECT coalesce(result, evaluation_id) FROM evaluations WHERE status = ? AND NOT archived"
+    return [row[0] for row in cursor.execute(sql, [SUCCEEDED]).fetchall()]
+
+
+def begin(cursor: Cursor, evaluation: Evaluation) -> None:
+    """Say that an evaluation is being computed."""
+    _transition(cursor, evaluation, COMPUTING)
+
+
+def succeed(
+    cursor: Cursor,
+    evaluation: Evaluation,
+    *,
+    exclusion_stats: dict[str, Any],
+    summary: dict[str, Any],
+    result: str,
+) -> None:
+    """Publish a result whose files are in place; nothing happens to an evaluation that was cancelled meanwhile."""
+    cursor.execute(
+        "UPDATE evaluations SET exclusion_stats = ?, summary = ?, result = ? WHERE evaluation_no = ?",
+        [orjson.dumps(exclusion_stats).decode(), orjson.dumps(summary).decode(), result, evaluation.number],
+    )
+    _transition(cursor, evaluation, SUCCEEDED)
+
+
+def fail(cursor: Cursor, evaluation: Evaluation, message: str) -> None:
+    """Record why an evaluation failed."""
+    cursor.execute(
+        "UPDATE evaluations SET error_message = ? WHERE evaluation_no = ?", [message, evaluation.number]
+    )
+    _transition(cursor, evaluation, FAILED)
+
+
+def cancel(cursor: Cursor, evaluation: Evaluation) -> None:
+    """Stop an evaluation; raises :class:`ConflictError` if it has ended."""
+    if evaluation.status not in {PENDING, COMPUTING}:
+        raise ConflictError(
+            f"Evaluation {evaluation.id} has already ended: {evaluation.status}. Delete it to put it away."
+        )
+    _transition(cursor, evaluation, CANCELLED)
+
+
+def _transition(cursor: Cursor, evaluation: Evaluation, status: str) -> None:
+    """Change the status of an evaluation that has not ended."""
+    finished = None if status == COMPUTING else timestamps.now()
+    cursor.execute(
+        "UPDATE evaluations SET status = ?, finished_at = ? WHERE evaluation_no = ? AND status IN (?, ?)",
+        [status, finished, evaluation.number, PENDING, COMPUTING],
+    )
+
+
+def archive(cursor: Cursor, evaluation: Evaluation) -> None:
+    """Put an evaluation away: clients no longer see it."""
+    cursor.execute("UPDATE evaluations SET archived = true WHERE evaluation_no = ?", [evaluation.number])
+
+
+def require_succeeded(evaluation: Evaluation) -> None:
+    """Raise :class:`ConflictError` unless there is a result to read."""
+    if evaluation.status == SUCCEEDED:
+        return
+    reason = f": {evaluation.error_message.rstrip('.')}" if evaluation.error_message else ""
+    advice = (
+        "Wait until it has succeeded." if evaluation.status in {PENDING, COMPUTING} else "It has no result."
+    )
+    raise ConflictError(f"Evaluation {evaluation.id} is {evaluation.status}{reason}. {advice}")

@@ -1,0 +1,95 @@
+"""Merging the runs of a model into a new run that holds the predictions of all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from airflow_provider_nucleus.local.store.catalog import models
+from airflow_provider_nucleus.local.store.catalog.object_sets import Target, ensure_set, find_set
+from airflow_provider_nucleus.local.store.database import count_of
+from airflow_provider_nucleus.local.store.sequences import reserve
+
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.local.store.catalog.models import Run
+    from airflow_provider_nucleus.local.store.database import Cursor
+
+__all__ = ["Merged", "merge_run"]
+
+# Where a table allows one object per place: the columns of the place.
+_SINGLE: Final = {"categories": ("item_no", "scene_no", "taxonomy_name", "type"), "masks": ("item_no",)}
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What one run has contributed to a merge."""
+
+    copied: int
+    ignored: int
+    rewritten: int
+
+
+def merge_run(cursor: Cursor, source: Run, destination: Run) -> Merged:
+    """Copy the predictions of one run into another of the same model; the source stays as it is.
+
+    An annotation id that the destination already has on the item gets the source's run id appended. Categories and masks,
+    of which a place holds one, are left out where there is one already.
+    """
+    copied = ignored = rewritten = 0
+    for dataset_no in models.dataset_numbers(cursor, source):
+        here, there = (
+            Target(role="run", dataset=None, model_no=run.model_no, run_no=run.number)
+            for run in (source, destination)
+        )
+        origin, goal = find_set(cursor, here, dataset_no), ensure_set(cursor, there, dataset_no)
+        assert origin is not None
+        count, clashes = _copy_objects(cursor, origin, goal, source.id)
+        copied, rewritten = copied + count, rewritten + clashes
+        for table, place in _SINGLE.items():
+            count, total = _copy_singles(cursor, table, place, origin, goal)
+            copied, ignored = copied + count, ignored + total - count
+    return Merged(copied, ignored, rewritten)
+
+
+def _copy_objects(cursor: Cursor, origin: int, goal: int, suffix: str) -> tuple[int, int]:
+    found = cursor.execute(
+        """SELECT count(*), count(e.object_no) FROM (SELECT * FROM objects WHERE set_no = $origin) o
+        LEFT JOIN (SELECT * FROM objects WHERE set_no = $goal) e ON e.item_no = o.item_no
+            AND e.annotation_id = o.annotation_id AND e.task_id IS NOT DISTINCT FROM o.task_id""",
+        {"origin": origin, "goal": goal},
+    ).fetchone()
+    total, clashes = found or (0, 0)
+    if total:
+        cursor.execute(
+            """INSERT INTO objects SELECT $first + row_number() OVER (ORDER BY o.object_no) - 1, $goal,
+                o.* EXCLUDE (object_no, set_no)
+                    REPLACE (o.annotation_id || CASE WHEN e.object_no IS NULL THEN '' ELSE $suffix END AS annotation_id)
+            FROM (SELECT * FROM objects WHERE set_no = $origin) o
+            LEFT JOIN (SELECT * FROM objects WHERE set_no = $goal) e ON e.item_no = o.item_no
+                AND e.annotation_id = o.annotation_id AND e.task_id IS NOT DISTINCT FROM o.task_id""",
+            {
+                "origin": origin,
+                "goal": goal,
+                "suffix": f"-{suffix}",
+                "first": reserve(cursor, "object", count=total),
+            },
+        )
+    return total, clashes
+
+
+def _copy_singles(
+    cursor: Cursor, table: str, place: tuple[str, ...], origin: int, goal: int
+) -> tuple[int, int]:
+    """Copy what has no counterpart; return (copied, all)."""
+    total = count_of(cursor, f"SELECT count(*) FROM {table} WHERE set_no = ?", [origin])
+    if not total:
+        return 0, 0
+    same = " AND ".join(f"e.{column} IS NOT DISTINCT FROM o.{column}" for column in place)
+    copied = count_of(
+        cursor,
+        f"""INSERT INTO {table} SELECT $first + row_number() OVER (ORDER BY o.object_no) - 1, $goal,
+            o.* EXCLUDE (object_no, set_no) FROM (SELECT * FROM {table} WHERE set_no = $origin) o
+        ANTI JOIN (SELECT * FROM {table} WHERE set_no = $goal) e ON {same}""",
+        {"origin": origin, "goal": goal, "first": reserve(cursor, "object", count=total)},
+    )
+    return copied, total

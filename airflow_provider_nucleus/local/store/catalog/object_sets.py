@@ -1,0 +1,62 @@
+"""Object sets: whose objects they are, and on which dataset. See ``tables.py``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airflow_provider_nucleus.local.store.catalog import matches
+from airflow_provider_nucleus.local.store.sequences import reserve
+
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.local.store.catalog.datasets import Dataset
+    from airflow_provider_nucleus.local.store.database import Cursor
+    from airflow_provider_nucleus.local.store.ingest.object_rows import Role
+
+__all__ = ["Target", "drop_sets", "ensure_set", "find_set"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where an upload goes.
+
+    ``dataset`` is None if each row names its own (run-free predictions, runs over several datasets). ``run_no`` is
+    set for role ``run``, ``model_no`` for ``run`` and ``model``.
+    """
+
+    role: Role
+    dataset: Dataset | None
+    model_no: int | None = None
+    run_no: int | None = None
+
+
+def find_set(cursor: Cursor, target: Target, dataset_no: int) -> int | None:
+    """Return the number of the target's set on a dataset, or None if nothing was ever uploaded to it."""
+    found = cursor.execute(
+        "SELECT set_no FROM object_sets WHERE role = ? AND dataset_no = ? "
+        "AND (role <> 'run' OR run_no = ?) AND (role <> 'model' OR model_no = ?)",
+        [target.role, dataset_no, target.run_no, target.model_no],
+    ).fetchone()
+    return None if found is None else int(found[0])
+
+
+def ensure_set(cursor: Cursor, target: Target, dataset_no: int) -> int:
+    """Return the number of the target's set on a dataset, creating the set if needed."""
+    found = find_set(cursor, target, dataset_no)
+    if found is not None:
+        return found
+    number = reserve(cursor, "object_set")
+    cursor.execute(
+        "INSERT INTO object_sets VALUES (?, ?, ?, ?, ?)",
+        [number, target.role, dataset_no, target.model_no, target.run_no],
+    )
+    return number
+
+
+def drop_sets(cursor: Cursor, where: str, parameters: list[object]) -> None:
+    """Delete the sets that a condition on ``object_sets`` selects, with everything in them."""
+    found = cursor.execute(f"SELECT set_no FROM object_sets WHERE {where}", parameters).fetchall()
+    numbers = [row[0] for row in found]
+    matches.forget(cursor, numbers)
+    for table in ("objects", "categories", "masks", "object_sets"):
+        cursor.execute(f"DELETE FROM {table} WHERE set_no IN (SELECT unnest(?::INTEGER[]))", [numbers])

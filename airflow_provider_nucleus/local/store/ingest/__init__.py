@@ -1,0 +1,1 @@
+"""Rows on their way into the store, checked and stored by the chunk."""

@@ -1,0 +1,109 @@
+"""One chunk of annotations or predictions: parsed outside the lock, stored inside it.
+
+The same path takes a synchronous request of three rows and each chunk of an asynchronous upload.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import starmap
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_nucleus.local.store.catalog.jobs import ERRORS_KEPT
+from airflow_provider_nucleus.local.store.database import rows
+from airflow_provider_nucleus.local.store.ids import ANNOTATION, PREDICTION
+from airflow_provider_nucleus.local.store.ingest.box_rows import parse_boxes
+from airflow_provider_nucleus.local.store.ingest.categories import check_taxonomies, store_categories
+from airflow_provider_nucleus.local.store.ingest.item_lookup import locate_rows
+from airflow_provider_nucleus.local.store.ingest.masks import store_masks
+from airflow_provider_nucleus.local.store.ingest.object_rows import parse_objects, stage_lines
+from airflow_provider_nucleus.local.store.ingest.objects import store_objects
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_nucleus.local.store.catalog.object_sets import Target
+    from airflow_provider_nucleus.local.store.database import Cursor
+    from airflow_provider_nucleus.local.store.ingest.object_rows import Role
+
+__all__ = ["RowError", "Stored", "prepare", "row_errors", "store"]
+
+
+@dataclass(frozen=True, slots=True)
+class RowError:
+    """A row that was refused: its number, the line as it came, and why."""
+
+    row: int
+    line: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """What became of a chunk. Masks are counted apart because job messages report them apart."""
+
+    total: int
+    processed: int
+    ignored: int
+    errored: int
+    mask_total: int
+    mask_processed: int
+    mask_ignored: int
+    mask_errored: int
+    taxonomy_error: str | None = None
+    errors: list[RowError] = field(default_factory=list, repr=False)
+
+
+def prepare(cursor: Cursor, data: bytes, *, role: Role, first: int) -> int:
+    """Parse a chunk of NDJSON into the connection's temporary tables and return its number of rows."""
+    count = stage_lines(cursor, data, first=first)
+    if not parse_boxes(cursor, data, truth=role == "truth", first=first):
+        parse_objects(cursor, role)
+    return count
+
+
+def store(cursor: Cursor, target: Target, *, update: bool, blobs: Mapping[int, str] | None = None) -> Stored:
+    """Store the prepared chunk; must run inside the writer's transaction, on the connection that prepared it."""
+    locate_rows(cursor, target)
+    found = cursor.execute("SELECT DISTINCT type FROM parsed WHERE reason IS NULL").fetchall()
+    kinds = {row[0] for row in found}
+    prefix = ANNOTATION if target.role == "truth" else PREDICTION
+    taxonomy_error, placed, filed, masked = None, (0, 0), (0, 0), (0, 0)
+    if kinds & {"category", "multicategory"}:
+        taxonomy_error = check_taxonomies(cursor)
+        filed = store_categories(cursor, update=update)
+    if "mask" in kinds:
+        masked = store_masks(cursor, prefix=prefix, update=update, blobs=blobs or {})
+    if kinds - {"category", "multicategory", "mask"}:
+        placed = store_objects(cursor, prefix=prefix, update=update)
+    counts = _counts(cursor)
+    return Stored(
+        total=counts["total"] - counts["masks"],
+        processed=placed[0] + filed[0],
+        ignored=placed[1] + filed[1],
+        errored=counts["bad"] - counts["bad_masks"],
+        mask_total=counts["masks"],
+        mask_processed=masked[0],
+        mask_ignored=masked[1],
+        mask_errored=counts["bad_masks"],
+        taxonomy_error=taxonomy_error,
+        errors=row_errors(cursor) if counts["bad"] else [],
+    )
+
+
+def _counts(cursor: Cursor) -> dict[str, Any]:
+    return rows(
+        cursor,
+        """SELECT count(*) AS total, count(*) FILTER (type = 'mask') AS masks, count(reason) AS bad,
+            count(*) FILTER (type = 'mask' AND reason IS NOT NULL) AS bad_masks FROM parsed""",
+    )[0]
+
+
+def row_errors(cursor: Cursor) -> list[RowError]:
+    """Return the latest bad rows of the prepared chunk, :data:`~.jobs.ERRORS_KEPT` at most, in order of their numbers."""
+    found = cursor.execute(
+        """SELECT n, left(line, 100000), reason FROM parsed JOIN staged USING (n)
+        WHERE reason IS NOT NULL ORDER BY n DESC LIMIT ?""",
+        [ERRORS_KEPT],
+    ).fetchall()
+    return list(starmap(RowError, reversed(found)))

@@ -1,0 +1,267 @@
+"""From NDJSON lines to typed, checked rows, all of a chunk at once.
+
+:func:`parse_objects` fills the temporary table ``parsed`` of a connection: one row per line with every field a column
+and ``reason`` saying what is wrong with it, or null. Nothing is looked up yet, so no lock is held.
+
+DuckDB reads each line twice, once for the values and once for their JSON types: a value of the wrong type is an
+error of its row, never converted in silence (``"label": 5``) and never able to fail the chunk.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from airflow_provider_nucleus.dot_ids import DOT_ID_PROBLEM
+from airflow_provider_nucleus.local.errors import BadRequestError
+from airflow_provider_nucleus.local.exact_json import dump_json
+from airflow_provider_nucleus.local.store.geometry_rules import COORDINATE_LIMIT, geometry_problem, is_number
+from airflow_provider_nucleus.local.store.ingest.ndjson import table_of_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow_provider_nucleus.local.store.database import Cursor
+
+__all__ = ["Role", "mark_bad", "parse_objects", "stage_lines", "strict_json", "suspect"]
+
+Role = Literal["truth", "run", "model"]
+"""Whose objects are uploaded: ground truth, the predictions of a run, or the run-free predictions of a model."""
+
+_TEXT: Final = (
+    "type", "label", "reference_id", "item_id", "dataset_id", "annotation_id", "task_id", "track_reference_id",
+    "taxonomy_name", "mask_url",
+)  # fmt: skip
+_JSON: Final = ("metadata", "class_pdf", "embedding_vector", "labels", "annotations")
+_BOX: Final = ("x", "y", "width", "height")
+_ANY: Final = ("box", "line", "polygon", "keypoints", "cuboid", "mask", "segmentation", "category")
+_KINDS: Final[dict[Role, tuple[str, ...]]] = {
+    "truth": (*_ANY, "multicategory"),
+    "run": _ANY,
+    "model": ("box", "polygon", "cuboid"),
+}
+# Where text of the client is kept as it is, it must be JSON to a strict reader too: DuckDB's parser takes NaN,
+# integers of thousands of digits and any depth, and Python's, which every client reads with, does not.
+_LONG: Final = 300
+_SUSPECT: Final = (
+    "(regexp_matches({0}, '(?i)nan|inf|e\\+?[0-9]{{3}}') OR (length({0}) > {1} AND "
+    "(regexp_matches({0}, '[0-9]{{300}}') OR length({0}) - length(translate({0}, '[{{', '')) > 200)))"
+)
+
+_STRUCTURE: Final = json.dumps({
+    **dict.fromkeys(_TEXT, "VARCHAR"),
+    **dict.fromkeys(_JSON, "JSON"),
+    "confidence": "DOUBLE",
+    "geometry": dict.fromkeys(_BOX, "DOUBLE"),
+})
+_PATHS: Final = (
+    "$",
+    *(f"$.{name}" for name in (*_TEXT, *_JSON, "confidence")),
+    *(f"$.geometry.{a}" for a in _BOX),
+)
+_NUMERIC: Final = "('UBIGINT', 'BIGINT', 'DOUBLE', 'HUGEINT', 'UHUGEINT')"
+
+
+def suspect(column: str) -> str:
+    """Return the SQL condition under which a text column must be read by :func:`strict_json` before it is kept."""
+    return _SUSPECT.format(column, _LONG)
+
+
+def _type_of(path: str) -> str:
+    return f"t[{_PATHS.index(path) + 1}]"
+
+
+def _not(path: str, *types: str) -> str:
+    return f"coalesce({_type_of(path)}, 'NULL') NOT IN ({', '.join(repr(name) for name in types)})"
+
+
+def _checks(role: Role) -> list[tuple[str, str]]:
+    """Return (condition, reason) pairs; the first that holds is the row's error."""
+    mask = "v.type IN ('mask', 'segmentation')"
+    kinds = ", ".join(repr(kind) for kind in _KINDS[role])
+    optional = (
+        "reference_id",
+        "item_id",
+        "dataset_id",
+        "annotation_id",
+        "task_id",
+        "track_reference_id",
+        "taxonomy_name",
+    )
+    checks = [
+        (_not("$", "OBJECT"), "the row is not a JSON object"),
+        (_not("$.type", "VARCHAR"), "type is missing or not a string"),
+        (f"v.type NOT IN ({kinds})", f"type must be one of {', '.join(_KINDS[role])}"),
+        *((_not(f"$.{name}", "VARCHAR", "NULL"), f"{name} must be a string or null") for name in optional),
+        *(
+            (f"v.{name} IN ('.', '..')", f"{name} {DOT_ID_PROBLEM}")
+            for name in ("reference_id", "annotation_id", "taxonomy_name")
+        ),
+        ("v.reference_id IS NULL AND v.item_id IS NULL", "reference_id is missing"),
+        (
+            f"{mask} AND ({_not('$.mask_url', 'VARCHAR')} OR v.mask_url = '')",
+            "mask_url must be a non-empty string",
+        ),
+        (
+            f"{mask} AND {_not('$.annotations', 'ARRAY')}",
+            "annotations (the segments of the mask) must be a list",
+        ),
+        (f"v.type = 'multicategory' AND {_not('$.labels', 'ARRAY')}", "labels must be a list of strings"),
+        (
+            f"NOT {mask} AND v.type <> 'multicategory' AND {_not('$.label', 'VARCHAR')}",
+            "label must be a string",
+        ),
+        (_not("$.metadata", "OBJECT", "NULL"), "metadata must be an object"),
+        (_not("$.embedding_vector", "ARRAY", "NULL"), "embedding_vector must be a list or null"),
+    ]
+    for axis in _BOX:
+        kind, value = _type_of(f"$.geometry.{axis}"), f"v.geometry.{axis}"
+        size = axis in {"width", "height"}
+        wrong = f"coalesce({kind}, '') NOT IN {_NUMERIC} OR NOT isfinite({value}){f' OR {value} < 0' if size else ''}"
+        text = f"geometry.{axis} must be a finite number{' and at least 0' if size else ''}"
+        checks += [
+            (f"v.type = 'box' AND ({wrong})", text),
+            (
+                f"v.type = 'box' AND abs({value}) > {COORDINATE_LIMIT}",
+                f"geometry.{axis} is too large for a coordinate: at most {COORDINATE_LIMIT:.0f} either way",
+            ),
+        ]
+    if role != "truth":
+        number = f"coalesce({_type_of('$.confidence')}, 'NULL') IN {_NUMERIC}"
+        wrong = f"{_type_of('$.confidence')} <> 'NULL' AND NOT ({number} AND v.confidence >= 0 AND v.confidence <= 1)"
+        checks += [
+            (wrong, "confidence must be a number from 0 to 1"),
+            (_not("$.class_pdf", "OBJECT", "NULL"), "class_pdf must be an object of label: probability"),
+        ]
+    return checks
+
+
+def _projection(role: Role) -> str:
+    reason = " ".join(f"WHEN {condition} THEN '{text}'" for condition, text in _checks(role))
+    text = ", ".join(f"v.{name}" for name in _TEXT if name != "type")
+    given = "CASE WHEN v.{0}::VARCHAR NOT IN ('null', '{{}}') THEN v.{0}::VARCHAR END"
+    confidence = "v.confidence" if role != "truth" else "NULL::DOUBLE"
+    pdf = given.format("class_pdf") if role != "truth" else "NULL::VARCHAR"
+    return f"""
+        SELECT n, CASE WHEN v.type = 'segmentation' THEN 'mask' ELSE v.type END AS type, {text},
+            {confidence} AS confidence, {pdf} AS class_pdf,
+            {given.format("metadata")} AS metadata, {given.format("embedding_vector")} AS embedding_vector,
+            CASE WHEN v.type = 'multicategory' THEN v.labels::VARCHAR END AS labels,
+            CASE WHEN v.type IN ('mask', 'segmentation') THEN v.annotations::VARCHAR END AS segments,
+            v.geometry.x AS x, v.geometry.y AS y, v.geometry.width AS w, v.geometry.height AS h,
+            CASE WHEN v.type IN ('line', 'polygon', 'keypoints', 'cuboid')
+                 THEN json_extract(line, '$.geometry')::VARCHAR END AS geometry,
+            CASE {reason} END AS reason
+        FROM (SELECT n, line, from_json(line, '{_STRUCTURE}') AS v, json_type(line, {list(_PATHS)}) AS t FROM (
+            SELECT n, CASE WHEN json_valid(line) THEN line ELSE 'null' END AS line FROM staged))
+    """
+
+
+_SQL: Final = {role: _projection(role) for role in _KINDS}
+
+
+def stage_lines(cursor: Cursor, data: bytes, *, first: int) -> int:
+    """Register NDJSON as the table ``staged`` (n, line) of a connection and return how many rows it has."""
+    lines = table_of_lines(data, first=first)
+    cursor.register("staged", lines)
+    return int(lines.num_rows)
+
+
+def parse_objects(cursor: Cursor, role: Role) -> None:
+    """Fill the temporary table ``parsed`` from ``staged``, with the first problem of each row in ``reason``."""
+    cursor.execute(f"CREATE OR REPLACE TEMP TABLE parsed AS {_SQL[role]}")
+    _check_rest(cursor)
+
+
+def _check_rest(cursor: Cursor) -> None:
+    """Check what SQL does not: geometries other than boxes, class_pdf, label lists, segments."""
+    reasons: list[tuple[int, str]] = []
+    query = cursor.execute(
+        f"""SELECT n, type, geometry, class_pdf, labels, segments,
+            CASE WHEN {suspect("metadata")} THEN metadata END,
+            CASE WHEN {suspect("embedding_vector")} THEN embedding_vector END
+        FROM parsed WHERE reason IS NULL AND (geometry IS NOT NULL OR class_pdf IS NOT NULL OR labels IS NOT NULL
+            OR segments IS NOT NULL OR type IN ('line', 'polygon', 'keypoints', 'cuboid')
+            OR {suspect("metadata")} OR {suspect("embedding_vector")})"""
+    )
+    while batch := query.fetchmany(10_000):
+        for n, *row in batch:
+            problem = _problem(*row)
+            if problem is not None:
+                reasons.append((n, problem))
+    mark_bad(cursor, reasons)
+
+
+def mark_bad(cursor: Cursor, reasons: Sequence[tuple[int, str]]) -> None:
+    """Write the reasons of rows that turned out to be bad into ``parsed``."""
+    if not reasons:
+        return
+    numbers, texts = zip(*reasons, strict=True)
+    cursor.execute(
+        "UPDATE parsed SET reason = bad.reason FROM "
+        "(SELECT unnest(?::BIGINT[]) AS n, unnest(?::VARCHAR[]) AS reason) AS bad WHERE parsed.n = bad.n",
+        [list(numbers), list(texts)],
+    )
+
+
+def _problem(
+    kind: str,
+    geometry: str | None,
+    class_pdf: str | None,
+    labels: str | None,
+    segments: str | None,
+    metadata: str | None,
+    vector: str | None,
+) -> str | None:
+    try:
+        values = [
+            None if text is None else strict_json(text) for text in (geometry, class_pdf, labels, segments)
+        ]
+        for text in (metadata, vector):
+            _ = None if text is None else strict_json(text)
+    except ValueError as error:
+        return str(error)
+    shape, pdf, names, parts = values
+    if kind in {"line", "polygon", "keypoints", "cuboid"} and (problem := geometry_problem(kind, shape)):
+        return problem
+    if pdf is not None and not all(is_number(p) and 0 <= p <= 1 for p in pdf.values()):
+        return "class_pdf must hold probabilities from 0 to 1"
+    if names is not None and not all(isinstance(label, str) for label in names):
+        return "labels must be a list of strings"
+    return None if parts is None else _segments_problem(parts)
+
+
+def _segments_problem(segments: list[object]) -> str | None:
+    for index, segment in enumerate(segments):
+        if (
+            not isinstance(segment, dict)
+            or not isinstance(segment.get("label"), str)
+            or "index" not in segment
+        ):
+            return f"annotations[{index}] must be a segment with a label and an index"
+    return None
+
+
+def strict_json(text: str) -> Any:
+    """Parse JSON; raises ValueError for NaN, Infinity, numbers too large to be one, and what nobody could read back."""
+    try:
+        value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        if len(text) > _LONG or "\\u" in text:
+            dump_json(value)
+    except (RecursionError, BadRequestError) as error:
+        raise ValueError("the row is nested too deeply") from error
+    except TypeError as error:
+        raise ValueError(f"the row is not text: {error}") from error
+    return value
+
+
+def _refuse(name: str) -> float:
+    raise ValueError(f"the row holds {name}, which is not JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"the row holds {text}, which is too large for a number")
+    return value

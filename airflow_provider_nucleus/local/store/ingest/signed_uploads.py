@@ -1,0 +1,80 @@
+"""Signed URLs and the files that arrive through them."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from airflow_provider_nucleus.local.errors import ConflictError, GoneError, NotFoundError
+from airflow_provider_nucleus.local.store import timestamps
+from airflow_provider_nucleus.local.store.database import one
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from airflow_provider_nucleus.local.store.catalog.datasets import Dataset
+    from airflow_provider_nucleus.local.store.database import Cursor
+
+__all__ = ["Upload", "assign", "expect", "mark_received", "received", "remove", "spool_path", "take"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """An NDJSON file that has arrived: its token names the file, ``lines`` counts its lines."""
+
+    token: str
+    lines: int
+
+
+def spool_path(folder: Path, token: str) -> Path:
+    """Return where the file of a token lies."""
+    return folder / f"{token}.ndjson"
+
+
+def expect(cursor: Cursor, dataset: Dataset, request_id: str, *, lifetime: float) -> str:
+    """Hand out a token for an upload, valid for ``lifetime`` seconds."""
+    token = secrets.token_urlsafe(32)
+    cursor.execute(
+        "INSERT INTO uploads VALUES (?, ?, ?, ?, NULL, NULL)",
+        [token, dataset.number, request_id, timestamps.now() + timedelta(seconds=lifetime)],
+    )
+    return token
+
+
+def take(cursor: Cursor, token: str) -> None:
+    """Check that a token may be uploaded to; raises if it is unknown, expired or already in use by a job."""
+    row = one(cursor, "SELECT expires_at, job_no FROM uploads WHERE token = ?", [token])
+    if row is None:
+        raise NotFoundError("This upload URL does not exist.")
+    if row["job_no"] is not None:
+        raise ConflictError("A job is already reading this upload; ask for a new signed URL.")
+    if row["expires_at"] < timestamps.now():
+        raise GoneError("This upload URL has expired; ask for a new signed URL.")
+
+
+def mark_received(cursor: Cursor, token: str, *, lines: int) -> None:
+    """Record that the file of a token is complete on disk."""
+    cursor.execute("UPDATE uploads SET lines = ? WHERE token = ?", [lines, token])
+
+
+def received(cursor: Cursor, dataset: Dataset, request_id: str) -> Upload | None:
+    """Return the newest complete upload of a request id that no job reads yet, or None."""
+    row = one(
+        cursor,
+        "SELECT token, lines FROM uploads WHERE dataset_no = ? AND request_id = ? AND lines IS NOT NULL "
+        "AND job_no IS NULL ORDER BY expires_at DESC LIMIT 1",
+        [dataset.number, request_id],
+    )
+    return None if row is None else Upload(**row)
+
+
+def assign(cursor: Cursor, upload: Upload, job_no: int) -> None:
+    """Give a complete upload to a job: from now on nobody may replace it."""
+    cursor.execute("UPDATE uploads SET job_no = ? WHERE token = ?", [job_no, upload.token])
+
+
+def remove(cursor: Cursor, token: str) -> None:
+    """Forget an upload; the file itself is the caller's to delete."""
+    cursor.execute("DELETE FROM uploads WHERE token = ?", [token])

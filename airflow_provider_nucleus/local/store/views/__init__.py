@@ -1,0 +1,1 @@
+"""The store as it is read: objects, counts, matches, exports, selections."""

@@ -1,0 +1,68 @@
+"""How often the categories of a run agree with the ground truth, counted without listing them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from airflow_provider_nucleus.local.store.views.category_matching import CategoryLabel, match_categories
+
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.local.engine.sides import Sets
+    from airflow_provider_nucleus.local.requests.match_options import MatchOptions
+    from airflow_provider_nucleus.local.store.database import Cursor
+
+__all__ = ["CategoryTally", "category_tallies"]
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryTally:
+    """Agreement in one taxonomy: labels that are right, predicted without being right, and not predicted."""
+
+    taxonomy: str
+    right: int
+    wrong: int
+    missed: int
+
+    @property
+    def precision(self) -> float | None:
+        """Share of the predicted labels that are right."""
+        return self.right / (self.right + self.wrong) if self.right + self.wrong else None
+
+    @property
+    def recall(self) -> float | None:
+        """Share of the ground-truth labels that were predicted."""
+        return self.right / (self.right + self.missed) if self.right + self.missed else None
+
+
+# Items with the same labels on both sides count alike, so each combination is matched once and multiplied.
+_COMBINATIONS: Final = """WITH l AS (
+        SELECT set_no = $truth AS is_truth, item_no, taxonomy_name,
+            CASE WHEN type = 'category' THEN [label] ELSE from_json(labels, '["VARCHAR"]') END AS labels
+        FROM categories WHERE set_no IN ($truth, $predictions) AND item_no IS NOT NULL),
+    items_of AS (
+        SELECT taxonomy_name, item_no, list_sort(flatten(list(labels) FILTER (is_truth))) AS truth,
+            list_sort(flatten(list(labels) FILTER (NOT is_truth))) AS predicted
+        FROM l GROUP BY taxonomy_name, item_no)
+    SELECT taxonomy_name, truth, predicted, count(*) FROM items_of GROUP BY ALL"""
+
+
+def category_tallies(cursor: Cursor, sets: Sets, options: MatchOptions) -> list[CategoryTally]:
+    """Return the agreement per taxonomy, by name; the default taxonomy has the empty name."""
+    truth = -1 if sets.truth is None else sets.truth
+    found = cursor.execute(_COMBINATIONS, {"truth": truth, "predictions": sets.predictions}).fetchall()
+    counts: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+    for taxonomy, actual, predicted, items in found:
+        tally = counts[taxonomy]
+        for match in match_categories(_labels(actual), _labels(predicted), options):
+            if match.right:
+                tally[0] += items
+                continue
+            tally[1] += items * (match.prediction is not None)
+            tally[2] += items * (match.truth is not None)
+    return [CategoryTally(taxonomy, *tally) for taxonomy, tally in sorted(counts.items())]
+
+
+def _labels(names: list[str] | None) -> list[CategoryLabel]:
+    return [CategoryLabel(0, "", name, 0) for name in names or []]

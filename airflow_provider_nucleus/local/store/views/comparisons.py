@@ -1,0 +1,99 @@
+"""What is compared with what: the predictions of a model run on a dataset and the dataset's ground truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airflow_provider_nucleus.local.engine.sides import Sets
+from airflow_provider_nucleus.local.errors import BadRequestError, NotFoundError
+from airflow_provider_nucleus.local.requests.query.compile import Scope
+from airflow_provider_nucleus.local.store.catalog import models
+from airflow_provider_nucleus.local.store.catalog.object_sets import Target, find_set
+
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.local.store.catalog.datasets import Dataset
+    from airflow_provider_nucleus.local.store.catalog.models import Model, Run
+    from airflow_provider_nucleus.local.store.database import Cursor
+
+__all__ = ["Comparison", "datasets_of", "of_model", "of_run", "query_scope", "truth_set"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """A run and a dataset it has predictions on."""
+
+    dataset: Dataset
+    run: Run
+    sets: Sets
+
+    @property
+    def scope(self) -> Scope:
+        """What a query sees when this run is selected."""
+        return Scope(truth=self.sets.truth, predictions=self.sets.predictions)
+
+
+def of_model(cursor: Cursor, dataset: Dataset, model: Model) -> Comparison:
+    """Return the comparison of a model's run; raises :class:`NotFoundError` if it has no predictions on the dataset."""
+    run = models.run_of(cursor, model, dataset)
+    found = None if run is None else _comparison(cursor, dataset, run)
+    if found is None:
+        raise NotFoundError(
+            f"Model {model.id} has no predictions on dataset {dataset.id}: upload predictions before metrics are "
+            "calculated or read."
+        )
+    return found
+
+
+def of_run(cursor: Cursor, dataset: Dataset, run_id: str) -> Comparison:
+    """Return the comparison of a run (or of a model's run, by the model's id); raises :class:`NotFoundError`."""
+    if not run_id.startswith("run_"):
+        return of_model(cursor, dataset, models.find(cursor, run_id))
+    run = models.find_run(cursor, run_id)
+    found = _comparison(cursor, dataset, run)
+    if found is None:
+        raise NotFoundError(f"Model run {run_id} has no predictions on dataset {dataset.id}.")
+    return found
+
+
+def datasets_of(cursor: Cursor, run: Run) -> list[int]:
+    """Return the numbers of the datasets a run has predictions on, in order of its first upload to them."""
+    found = cursor.execute(
+        "SELECT dataset_no, set_no FROM object_sets WHERE role = 'run' AND run_no = ? ORDER BY set_no",
+        [run.number],
+    ).fetchall()
+    return [dataset_no for dataset_no, set_no in found if _has_objects(cursor, set_no)]
+
+
+def truth_set(cursor: Cursor, dataset: Dataset) -> int | None:
+    """Return the set of a dataset's ground truth, None if nothing was ever annotated."""
+    return find_set(cursor, Target(role="truth", dataset=dataset), dataset.number)
+
+
+def query_scope(cursor: Cursor, dataset: Dataset, run_id: object) -> Scope:
+    """Return what a query sees: the given run, else the dataset's only run with predictions, else no run."""
+    if run_id is not None:
+        if not isinstance(run_id, str):
+            raise BadRequestError("model_run_id must be a string or null.")
+        return of_run(cursor, dataset, run_id).scope
+    runs = models.runs_of_dataset(cursor, dataset)
+    if len(runs) == 1:
+        found = _comparison(cursor, dataset, models.find_run(cursor, runs[0]))
+        if found is not None:
+            return found.scope
+    return Scope(truth=truth_set(cursor, dataset), predictions=None)
+
+
+def _comparison(cursor: Cursor, dataset: Dataset, run: Run) -> Comparison | None:
+    target = Target(role="run", dataset=dataset, model_no=run.model_no, run_no=run.number)
+    predictions = find_set(cursor, target, dataset.number)
+    if predictions is None or not _has_objects(cursor, predictions):
+        return None
+    return Comparison(dataset=dataset, run=run, sets=Sets(truth_set(cursor, dataset), predictions))
+
+
+def _has_objects(cursor: Cursor, set_no: int) -> bool:
+    return any(
+        cursor.execute(f"SELECT 1 FROM {table} WHERE set_no = ? LIMIT 1", [set_no]).fetchone()
+        for table in ("objects", "categories", "masks")
+    )

@@ -1,0 +1,122 @@
+"""Counts of a stored match at an overlap threshold, overall and per label, and what was taken for what.
+
+The rules are those of the summary that the provider leaves in XCom (``gating/summary.py``), so that page and task show
+the same numbers:
+
+==================================  ==============================================================================
+row                                 counts as
+==================================  ==============================================================================
+true positive, overlap >= threshold  one TP under the ground truth's label
+any other pair                      one FP under the prediction's label and one FN under the ground truth's
+prediction without ground truth     one FP under its label
+ground truth without prediction     one FN under its label
+==================================  ==============================================================================
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import starmap
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from airflow_provider_nucleus.local.store.catalog.matches import MatchSet
+    from airflow_provider_nucleus.local.store.database import Cursor
+
+__all__ = ["Confusion", "Tally", "confusions", "label_tallies", "total"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Counts at one threshold; ``overlap`` is the sum over the true positives. A ratio over nothing is None."""
+
+    label: str
+    tp: int
+    fp: int
+    fn: int
+    overlap: float
+
+    @property
+    def predictions(self) -> int:
+        """Predictions counted here."""
+        return self.tp + self.fp
+
+    @property
+    def ground_truth(self) -> int:
+        """Ground-truth objects counted here."""
+        return self.tp + self.fn
+
+    @property
+    def precision(self) -> float | None:
+        """Share of the predictions that are right."""
+        return self.tp / self.predictions if self.predictions else None
+
+    @property
+    def recall(self) -> float | None:
+        """Share of the ground truth that was found."""
+        return self.tp / self.ground_truth if self.ground_truth else None
+
+    @property
+    def f1(self) -> float | None:
+        """Harmonic mean of precision and recall: 2 TP / (2 TP + FP + FN)."""
+        objects = self.predictions + self.ground_truth
+        return 2 * self.tp / objects if objects else None
+
+    @property
+    def mean_iou(self) -> float | None:
+        """Mean overlap of the true positives."""
+        return self.overlap / self.tp if self.tp else None
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """How often ground truth of one label lies under a prediction of another."""
+
+    ground_truth: str
+    prediction: str
+    count: int
+
+
+def label_tallies(cursor: Cursor, match_set: MatchSet, *, iou: float) -> list[Tally]:
+    """Return the counts of every label at an overlap threshold from 0 to 1, by label."""
+    found = cursor.execute(
+        """WITH m AS (
+            SELECT *, kind = 'matched' AND true_positive AND iou >= ? AS hit FROM matches WHERE match_set_no = ?)
+        SELECT label, sum(tp)::BIGINT, sum(fp)::BIGINT, sum(fn)::BIGINT, sum(overlap) FROM (
+            SELECT truth_label AS label, 1 AS tp, 0 AS fp, 0 AS fn, iou AS overlap FROM m WHERE hit
+            UNION ALL SELECT prediction_label, 0, 1, 0, 0 FROM m WHERE NOT hit AND prediction_no IS NOT NULL
+            UNION ALL SELECT truth_label, 0, 0, 1, 0 FROM m WHERE NOT hit AND truth_no IS NOT NULL)
+        GROUP BY label ORDER BY label""",
+        [iou, match_set.number],
+    ).fetchall()
+    return list(starmap(Tally, found))
+
+
+def total(tallies: Iterable[Tally]) -> Tally:
+    """Return the counts of all labels together."""
+    tallies = list(tallies)
+    return Tally(
+        label="",
+        tp=sum(tally.tp for tally in tallies),
+        fp=sum(tally.fp for tally in tallies),
+        fn=sum(tally.fn for tally in tallies),
+        overlap=sum(tally.overlap for tally in tallies),
+    )
+
+
+def confusions(cursor: Cursor, match_set: MatchSet, *, iou: float, limit: int) -> list[Confusion]:
+    """Return the commonest pairs of different labels that overlap by at least ``iou`` without being a true positive.
+
+    These are pairs that ``class_agnostic`` matched, and ground truth nobody found that lies beside a false positive.
+    """
+    found = cursor.execute(
+        """SELECT truth, prediction_label, count(*) AS pairs FROM (
+            SELECT coalesce(truth_label, beside_label) AS truth, prediction_label FROM matches
+            WHERE match_set_no = ? AND prediction_no IS NOT NULL AND NOT true_positive
+            AND CASE WHEN kind = 'matched' THEN iou ELSE beside_iou END >= ?)
+        GROUP BY truth, prediction_label ORDER BY pairs DESC, truth, prediction_label LIMIT ?""",
+        [match_set.number, iou, limit],
+    ).fetchall()
+    return list(starmap(Confusion, found))

@@ -1,0 +1,75 @@
+"""What is in a slice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow_provider_nucleus.local.requests.query.compile import Fragment
+from airflow_provider_nucleus.local.store.catalog import scenes, slices
+from airflow_provider_nucleus.local.store.catalog.items import item_rows
+from airflow_provider_nucleus.local.store.views.objects import objects_where
+
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.local.store.catalog.datasets import Dataset
+    from airflow_provider_nucleus.local.store.catalog.items import Item
+    from airflow_provider_nucleus.local.store.catalog.slices import Slice
+    from airflow_provider_nucleus.local.store.database import Cursor
+
+__all__ = ["item_page", "items_condition", "labels", "members", "object_rows"]
+
+_ITEM_NUMBERS: Final = (
+    "(SELECT e.item_no FROM slice_items e WHERE e.slice_no = ? UNION "
+    "SELECT m.item_no FROM slice_items e JOIN items m ON m.scene_no = e.scene_no WHERE e.slice_no = ?)"
+)
+_EVERY: Final = 1_000_000_000
+
+
+def items_condition(found: Slice) -> Fragment:
+    """Return the condition on items ``i`` that are in a slice, carry one of its objects, or are frames of its scenes."""
+    return Fragment(f"i.item_no IN {_ITEM_NUMBERS}", (found.number, found.number))
+
+
+def item_page(cursor: Cursor, found: Slice, *, after: int, size: int) -> tuple[list[Item], int | None]:
+    """Return up to ``size`` items of a slice behind item ``after`` and the item to go on after, None at the end."""
+    tail = f"item_no > ? AND item_no IN {_ITEM_NUMBERS} ORDER BY item_no LIMIT ?"
+    items = item_rows(cursor, tail, [after, found.number, found.number, size + 1])
+    return items[:size], items[size - 1].item_no if len(items) > size else None
+
+
+def members(cursor: Cursor, found: Slice) -> list[dict[str, Any]]:
+    """Return the members of a slice as wire objects with their ``id``: items, objects or scenes."""
+    if found.type == slices.OBJECTS:
+        return object_rows(cursor, found)
+    if found.type == slices.SCENES:
+        return [scenes.to_wire(cursor, scene) for scene in scenes.in_slice(cursor, found.number)]
+    items, _ = item_page(cursor, found, after=-1, size=_EVERY)
+    return [{"id": item.id, "ref_id": item.reference_id, **item.to_wire()} for item in items]
+
+
+def object_rows(cursor: Cursor, found: Slice) -> list[dict[str, Any]]:
+    """Return the annotations and then the predictions of an object slice, with their ``id``."""
+    condition = (
+        "o.object_no IN (SELECT object_no FROM slice_items WHERE slice_no = ?) AND o.set_no IN "
+        "(SELECT set_no FROM object_sets WHERE dataset_no = ? AND {})"
+    )
+    parameters = [found.number, found.dataset_no]
+    return [
+        *objects_where(cursor, condition.format("role = 'truth'"), parameters, truth=True, with_id=True),
+        *objects_where(cursor, condition.format("role <> 'truth'"), parameters, truth=False, with_id=True),
+    ]
+
+
+def labels(cursor: Cursor, dataset: Dataset, found: Slice) -> list[str]:
+    """Return the distinct labels of the annotations on the items of a slice, sorted."""
+    rows = cursor.execute(
+        f"""WITH i AS {_ITEM_NUMBERS},
+        s AS (SELECT set_no FROM object_sets WHERE dataset_no = ? AND role = 'truth')
+        SELECT DISTINCT label FROM (
+            SELECT label, item_no, set_no FROM objects
+            UNION ALL SELECT unnest(CASE WHEN type = 'category' THEN [label] ELSE from_json(labels, '["VARCHAR"]') END),
+                item_no, set_no FROM categories
+            UNION ALL SELECT unnest(from_json(segments, '[{{"label":"VARCHAR"}}]')).label, item_no, set_no FROM masks)
+        WHERE set_no IN (SELECT set_no FROM s) AND item_no IN (SELECT item_no FROM i) ORDER BY label""",
+        [found.number, found.number, dataset.number],
+    ).fetchall()
+    return [label for (label,) in rows]
