@@ -8,16 +8,12 @@ from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 from airflow_provider_nucleus.local.disk.durable import written
 from airflow_provider_nucleus.local.disk.full_disk import full_disk_named
-from airflow_provider_nucleus.local.errors import NotFoundError
-from airflow_provider_nucleus.local.store import timestamps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
-    from airflow_provider_nucleus.local.store.database import Cursor
-
-__all__ = ["BlobFiles", "Kept", "content_type_of", "record_blobs"]
+__all__ = ["BlobFiles", "Kept"]
 
 _PIECE: Final = 1 << 20
 
@@ -71,20 +67,3 @@ class BlobFiles:
     def remove(self, token: str) -> None:
         """Delete the bytes of a token if they are there."""
         self.path(token).unlink(missing_ok=True)
-
-
-def record_blobs(cursor: Cursor, blobs: Iterable[Kept]) -> None:
-    """Record kept blobs so that they can be served."""
-    moment = timestamps.now()
-    for blob in blobs:
-        cursor.execute(
-            "INSERT INTO blobs VALUES (?, ?, ?, ?)", [blob.token, blob.content_type, blob.size, moment]
-        )
-
-
-def content_type_of(cursor: Cursor, token: str) -> str:
-    """Return the content type of a blob; raises :class:`NotFoundError` if there is none with this token."""
-    found = cursor.execute("SELECT content_type FROM blobs WHERE token = ?", [token]).fetchone()
-    if found is None:
-        raise NotFoundError("This file does not exist.")
-    return str(found[0])

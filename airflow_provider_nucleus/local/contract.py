@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from airflow_provider_nucleus.local.routes.routing import template_pattern
+from airflow_provider_nucleus.local.http.path_templates import template_pattern
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.routes.routing import Route, RouteTable

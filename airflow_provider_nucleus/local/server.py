@@ -16,6 +16,8 @@ from starlette.responses import Response
 from starlette.routing import Mount
 
 from airflow_provider_nucleus.dot_ids import DOT_IDS
+from airflow_provider_nucleus.local.blobs import BlobFiles
+from airflow_provider_nucleus.local.call import Call
 from airflow_provider_nucleus.local.contract import contract_route
 from airflow_provider_nucleus.local.datadir import DataDir
 from airflow_provider_nucleus.local.errors import (
@@ -24,20 +26,26 @@ from airflow_provider_nucleus.local.errors import (
     MethodNotAllowedError,
     NotImplementedRoute,
 )
+from airflow_provider_nucleus.local.evaluations.computing.result_files import ResultFiles
+from airflow_provider_nucleus.local.evaluations.computing.result_layouts import log_other_layouts
+from airflow_provider_nucleus.local.evaluations.reading.result import ResultCache
 from airflow_provider_nucleus.local.http.auth import check_key, check_site
 from airflow_provider_nucleus.local.http.messages import (
     Answer,
-    Call,
     error_response,
     json_response,
     read_form,
     read_limited,
 )
+from airflow_provider_nucleus.local.jobs.cleanup import sweep_at_start, sweep_spilled
+from airflow_provider_nucleus.local.jobs.pool import JobPool
+from airflow_provider_nucleus.local.jobs.registry import RUNNERS
 from airflow_provider_nucleus.local.pages.app import PagesApp
 from airflow_provider_nucleus.local.routes.all_routes import all_routes
 from airflow_provider_nucleus.local.routes.diagnostics import OWN_PREFIX
 from airflow_provider_nucleus.local.routes.diagnostics import ROUTES as OWN_ROUTES
 from airflow_provider_nucleus.local.services import Services
+from airflow_provider_nucleus.local.store.database import Database
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -61,11 +69,13 @@ def create_app(data_dir: Path | str | DataDir, *, settings: Settings) -> FastAPI
     Raises :class:`DataDirError` if the directory is in use or not writable.
     """
     folder = data_dir if isinstance(data_dir, DataDir) else DataDir(Path(data_dir))
-    services = Services.open(folder, settings)
+    services = open_services(folder, settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
-        services.start()
+        sweep_at_start(services)
+        log_other_layouts(services.db, services.folder.evaluations)
+        services.pool.start(services)
         try:
             yield
         finally:
@@ -89,6 +99,20 @@ def create_app(data_dir: Path | str | DataDir, *, settings: Settings) -> FastAPI
     ):
         app.router.routes.append(_AnyPath(path, part))
     return app
+
+
+def open_services(folder: DataDir, settings: Settings) -> Services:
+    """Open the store of a locked data directory, with everything that handlers and jobs need beside it."""
+    sweep_spilled(folder.root)
+    db = Database(folder.database, memory_limit=settings.memory_limit, spill=folder.spool / "spill")
+    return Services(
+        settings,
+        folder,
+        db,
+        BlobFiles(folder.blobs),
+        JobPool(RUNNERS, workers=settings.job_workers),
+        ResultCache(ResultFiles(folder.evaluations)),
+    )
 
 
 class _AnyPath(Mount):

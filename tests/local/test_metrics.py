@@ -14,10 +14,10 @@ import pytest
 from nucleus.dataset import ObjectQueryType
 from PIL import Image
 
-from airflow_provider_nucleus.local.engine.sides import Sets
 from airflow_provider_nucleus.local.errors import NotFoundError
 from airflow_provider_nucleus.local.requests.match_options import MatchOptions
 from airflow_provider_nucleus.local.store.catalog import matches
+from airflow_provider_nucleus.local.store.catalog.compared_sets import ComparedSets
 from airflow_provider_nucleus.local.store.database import Database
 from airflow_provider_nucleus.local.testing import LocalNucleus
 from tests.local.story import annotate, box, calculate, make_model, objects, pairs, predict
@@ -231,7 +231,7 @@ def test_matches_of_deleted_things_are_gone(api: Api):
 def test_the_latest_request_wins_whichever_is_calculated_first(tmp_path):
     """A job that ends after a later one leaves the later one's matches; a deleted run is an error, not an orphan."""
     db = Database(tmp_path / "x.duckdb", memory_limit="500MB", spill=tmp_path)
-    sets = Sets(1, 2)
+    sets = ComparedSets(1, 2)
     with db.write() as cursor:
         early = matches.begin(cursor, sets, dataset_no=1, options=MatchOptions(), job_no=1)
         late = matches.begin(cursor, sets, dataset_no=1, options=MatchOptions(class_agnostic=True), job_no=2)

@@ -128,7 +128,7 @@ def check_folder(root: Path) -> None:
         # Power that fails leaves anything in a lock: what the folder is, the store says.
         if not (lock.exists() and _is_lock(lock)):
             # Imported here: who only looks for leftovers needs no DuckDB.
-            from airflow_provider_nucleus.local.store.opening import check_store
+            from airflow_provider_nucleus.local.disk.store_file import check_store
 
             check_store(root / STORE)
         return

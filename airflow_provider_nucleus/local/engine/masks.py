@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.evaluation.arrays import FloatArray, IndexArray
     from airflow_provider_nucleus.evaluation.overlap.masks import IndexOverlap
-    from airflow_provider_nucleus.local.engine.sides import Sets, Span
+    from airflow_provider_nucleus.local.engine.sides import Span
     from airflow_provider_nucleus.local.requests.match_options import MatchOptions
+    from airflow_provider_nucleus.local.store.catalog.compared_sets import ComparedSets
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["MINIMUM_OVERLAP", "ComparedSegments", "MaskError", "MaskFamily", "SegmentRows", "read_pixels"]
@@ -65,11 +66,13 @@ class MaskFamily:
     name: str = "mask"
     types: tuple[str, ...] = ("segmentation",)
 
-    def spans(self, cursor: Cursor, sets: Sets) -> list[Span]:
+    def spans(self, cursor: Cursor, sets: ComparedSets) -> list[Span]:
         """Cut the work into spans of items."""
         return item_spans(cursor, sets, table="masks", condition="true", rows=_MASKS_AT_ONCE)
 
-    def match(self, cursor: Cursor, sets: Sets, *, span: Span, options: MatchOptions, first: int) -> Part:
+    def match(
+        self, cursor: Cursor, sets: ComparedSets, *, span: Span, options: MatchOptions, first: int
+    ) -> Part:
         """Match a span; its rows are numbered from ``first``."""
         found = self.compare(cursor, sets, span=span)
         vocabulary = Vocabulary.of(found.truth.labels, found.predictions.labels)
@@ -94,7 +97,7 @@ class MaskFamily:
     def compare(
         self,
         cursor: Cursor,
-        sets: Sets,
+        sets: ComparedSets,
         *,
         span: Span,
         items: str = "true",

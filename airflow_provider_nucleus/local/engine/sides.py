@@ -12,25 +12,13 @@ import numpy as np
 if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import IndexArray, IntArray
     from airflow_provider_nucleus.evaluation.sides.columns import Columns
+    from airflow_provider_nucleus.local.store.catalog.compared_sets import ComparedSets
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["PARTITION_ROWS", "Sets", "Side", "Span", "item_spans"]
+__all__ = ["PARTITION_ROWS", "Side", "Span", "item_spans"]
 
 PARTITION_ROWS: Final = 200_000
 """Objects of both sides matched in one step: what bounds the memory of a calculation, about 100 MB for boxes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sets:
-    """The two object sets of a comparison; ``truth`` is None for a dataset that has no ground truth."""
-
-    truth: int | None
-    predictions: int
-
-    @property
-    def numbers(self) -> list[int]:
-        """Both set numbers, or the one there is."""
-        return [self.predictions] if self.truth is None else [self.truth, self.predictions]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +46,7 @@ class Side:
 
 
 def item_spans(
-    cursor: Cursor, sets: Sets, *, table: str, condition: str, rows: int = PARTITION_ROWS
+    cursor: Cursor, sets: ComparedSets, *, table: str, condition: str, rows: int = PARTITION_ROWS
 ) -> list[Span]:
     """Cut the items that have rows of a table into spans of about ``rows`` rows, items kept whole, ascending."""
     found = cursor.execute(

@@ -1,4 +1,4 @@
-"""One request as handlers see it, and how answers are written: compact JSON, always."""
+"""Messages: bodies and forms as they are read, answers as they are written, which is compact JSON always."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import re
 import string
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import orjson
@@ -24,11 +24,9 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from airflow_provider_nucleus.local.services import Services
-    from airflow_provider_nucleus.local.store.database import Database
 
 __all__ = [
-    "Answer", "Call", "Form", "FormFile", "error_response", "json_response", "limited_stream", "parse_json",
+    "Answer", "Form", "FormFile", "error_response", "json_response", "limited_stream", "parse_json",
     "read_form", "read_limited",
 ]  # fmt: skip
 
@@ -62,53 +60,6 @@ class Form:
 
     fields: Mapping[str, str]
     files: Sequence[FormFile]
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One authenticated request: decoded path parameters, query, body.
-
-    ``body`` is empty for raw routes, which read ``request``, and for multipart requests, which have a ``form``.
-    """
-
-    services: Services
-    params: Mapping[str, str]
-    query: Mapping[str, str]
-    request: Request
-    body: bytes = field(default=b"", repr=False)
-    form: Form | None = field(default=None, repr=False)
-
-    @property
-    def db(self) -> Database:
-        """The store."""
-        return self.services.db
-
-    @property
-    def is_async(self) -> bool:
-        """Whether the client asked for a job (``?async=1``)."""
-        return self.query.get("async", "0") in {"1", "true"}
-
-    def url(self, path: str) -> str:
-        """Return the absolute URL of a path below the API prefix, as this client reaches the server."""
-        address = self.request.url
-        return f"{address.scheme}://{address.netloc}{self.request.scope['root_path']}/{path}"
-
-    def json(self) -> dict[str, Any]:
-        """Return the JSON object of the body, ``{}`` if there is none; raises :class:`BadRequestError` otherwise."""
-        if not self.body.strip():
-            return {}
-        value = parse_json(self.body, what="The request body")
-        if not isinstance(value, dict):
-            raise BadRequestError("The request body must be a JSON object.")
-        return value
-
-    def fields(self, *names: str, needed: tuple[str, ...] = ()) -> dict[str, Any]:
-        """Return the named fields that the body has; raises if one of ``needed`` is missing."""
-        body = self.json()
-        for name in needed:
-            if name not in body:
-                raise BadRequestError(f"The request body lacks {name!r}.")
-        return {name: body[name] for name in names if name in body}
 
 
 async def limited_stream(request: Request, limit: int) -> AsyncGenerator[bytes]:

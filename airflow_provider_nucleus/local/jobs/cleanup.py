@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.services import Services
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["sweep_at_start", "sweep_blobs", "sweep_spilled", "sweep_uploads"]
+__all__ = ["delete_input", "sweep_at_start", "sweep_blobs", "sweep_spilled", "sweep_uploads"]
 
 _LOG = logging.getLogger(__name__)
 _GRACE = timedelta(hours=1)
@@ -141,6 +141,16 @@ def sweep_uploads(services: Services) -> None:
     for token, job_no in found:
         if job_no is not None:
             signed_uploads.spool_path(services.folder.spool, token).unlink(missing_ok=True)
+
+
+def delete_input(services: Services, job: jobs.Job) -> None:
+    """Delete the uploaded file that an ended job has read."""
+    token = job.request.get("token")
+    if token is not None:
+        with services.db.write() as cursor:
+            signed_uploads.remove(cursor, token)
+        signed_uploads.spool_path(services.folder.spool, token).unlink(missing_ok=True)
+    sweep_uploads(services)
 
 
 def sweep_blobs(services: Services) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_nucleus.local.jobs.execution import Outcome
 from airflow_provider_nucleus.local.store.catalog import datasets, jobs
-from airflow_provider_nucleus.local.store.catalog.object_sets import Target, find_set
+from airflow_provider_nucleus.local.store.catalog.object_sets import SetOwner, find_set
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.jobs.execution import JobContext
@@ -23,7 +23,7 @@ def run_annotation_deletion(context: JobContext) -> Outcome:
         context.check(cursor)
         assert job.dataset_no is not None
         dataset = datasets.by_number(cursor, job.dataset_no)
-        set_no = find_set(cursor, Target(role="truth", dataset=dataset), dataset.number)
+        set_no = find_set(cursor, SetOwner(role="truth", dataset=dataset), dataset.number)
         chosen = (
             "AND item_no IN (SELECT item_no FROM items WHERE dataset_no = ? "
             "AND reference_id IN (SELECT unnest(?::VARCHAR[])))"

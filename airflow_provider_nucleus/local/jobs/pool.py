@@ -8,6 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from airflow_provider_nucleus.local.errors import ApiError, FullDiskError
+from airflow_provider_nucleus.local.jobs.cleanup import delete_input
 from airflow_provider_nucleus.local.jobs.execution import (
     JobCancelled,
     JobContext,
@@ -133,7 +134,7 @@ class JobPool:
         outcome = self._outcome(JobContext(services, job, self._stopping))
         with services.db.write() as cursor:
             jobs.finish(cursor, job, status=outcome.status, message=outcome.message)
-        services.forget_input(job)
+        delete_input(services, job)
 
     def _outcome(self, context: JobContext) -> Outcome:
         job = context.job

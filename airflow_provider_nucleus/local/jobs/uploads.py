@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from airflow_provider_nucleus.local.blobs import Kept, record_blobs
+from airflow_provider_nucleus.local.blobs import Kept
 from airflow_provider_nucleus.local.errors import NotFoundError
 from airflow_provider_nucleus.local.jobs.chunks import dataset_of, run_chunks
 from airflow_provider_nucleus.local.jobs.execution import Outcome
 from airflow_provider_nucleus.local.jobs.image_fetch import Fetched, fetch_images
 from airflow_provider_nucleus.local.store.catalog import scenes
-from airflow_provider_nucleus.local.store.catalog.object_sets import Target
+from airflow_provider_nucleus.local.store.catalog.blob_records import record_blobs
+from airflow_provider_nucleus.local.store.catalog.object_sets import SetOwner
 from airflow_provider_nucleus.local.store.ingest import item_chunks, object_chunks
 from airflow_provider_nucleus.local.store.ingest.metadata import merge_metadata
 from airflow_provider_nucleus.local.store.ingest.object_rows import strict_json
@@ -39,7 +40,7 @@ def run_object_upload(context: JobContext) -> Outcome:
 
     def store(cursor: Cursor, counts: Counter[str]) -> list[str]:
         dataset = dataset_of(cursor, context)
-        target = Target(
+        target = SetOwner(
             role=role, dataset=dataset, model_no=request.get("model_no"), run_no=request.get("run_no")
         )
         _check_run(cursor, target)
@@ -202,7 +203,7 @@ def run_metadata_update(context: JobContext) -> Outcome:
     )
 
 
-def _check_run(cursor: Cursor, target: Target) -> None:
+def _check_run(cursor: Cursor, target: SetOwner) -> None:
     for table, column, value in (
         ("models", "model_no", target.model_no),
         ("model_runs", "run_no", target.run_no),

@@ -28,8 +28,9 @@ from airflow_provider_nucleus.local.engine.span_matches import Part
 if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import IntArray
     from airflow_provider_nucleus.evaluation.sides.columns import Columns, Geometry
-    from airflow_provider_nucleus.local.engine.sides import Sets, Span
+    from airflow_provider_nucleus.local.engine.sides import Span
     from airflow_provider_nucleus.local.requests.match_options import MatchOptions
+    from airflow_provider_nucleus.local.store.catalog.compared_sets import ComparedSets
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["ObjectFamily"]
@@ -43,11 +44,13 @@ class ObjectFamily:
     types: tuple[str, ...]
     rows: int = PARTITION_ROWS
 
-    def spans(self, cursor: Cursor, sets: Sets) -> list[Span]:
+    def spans(self, cursor: Cursor, sets: ComparedSets) -> list[Span]:
         """Cut the work into spans of items."""
         return item_spans(cursor, sets, table="objects", condition=self._of_types, rows=self.rows)
 
-    def match(self, cursor: Cursor, sets: Sets, *, span: Span, options: MatchOptions, first: int) -> Part:
+    def match(
+        self, cursor: Cursor, sets: ComparedSets, *, span: Span, options: MatchOptions, first: int
+    ) -> Part:
         """Match a span; its rows are numbered from ``first``."""
         tables = [self._read(cursor, set_no, span) for set_no in (sets.truth, sets.predictions)]
         shapes = both_shapes(self.name, *tables)

@@ -19,6 +19,7 @@ from starlette.responses import HTMLResponse, Response
 
 from airflow_provider_nucleus.local.errors import ApiError, MethodNotAllowedError, NotFoundError
 from airflow_provider_nucleus.local.http.auth import check_key
+from airflow_provider_nucleus.local.http.path_templates import template_pattern
 from airflow_provider_nucleus.local.pages.dataset import dataset_page
 from airflow_provider_nucleus.local.pages.evaluation import evaluation_page
 from airflow_provider_nucleus.local.pages.home import home_page
@@ -26,7 +27,6 @@ from airflow_provider_nucleus.local.pages.job import job_page
 from airflow_provider_nucleus.local.pages.model import model_page
 from airflow_provider_nucleus.local.pages.problem import problem_page
 from airflow_provider_nucleus.local.pages.urls import PATHS, Urls
-from airflow_provider_nucleus.local.routes.routing import template_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

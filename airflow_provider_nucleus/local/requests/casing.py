@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.http.messages import Call
-
-__all__ = ["snake_body", "snake_keys"]
+__all__ = ["snake_keys"]
 
 _BOUNDARY: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _OPAQUE: Final = frozenset({"metadata", "value"})
@@ -23,9 +20,3 @@ def snake_keys(value: Any) -> Any:
     if isinstance(value, list):
         return [snake_keys(entry) for entry in value]
     return value
-
-
-def snake_body(call: Call) -> dict[str, Any]:
-    """Return the body of a request, ``{}`` if there is none, with its keys in snake_case."""
-    body: dict[str, Any] = snake_keys(call.json())
-    return body

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.local.errors import BadRequestError
-from airflow_provider_nucleus.local.exact_json import dump_json
-from airflow_provider_nucleus.local.store.ingest.ndjson import lines_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
-__all__ = ["flag", "object_list", "page_request", "query_number", "request_id", "rows_of", "strings", "text"]
+__all__ = ["flag", "object_list", "page_request", "query_number", "request_id", "strings", "text"]
 
 
 def flag(body: Mapping[str, Any], name: str, *, default: bool = False) -> bool:
@@ -58,11 +56,6 @@ def object_list(body: Mapping[str, Any], name: str) -> list[Any]:
     if not isinstance(value, list):
         raise BadRequestError(f"{name} must be a list.")
     return value
-
-
-def rows_of(values: Iterable[Any]) -> bytes:
-    """Return rows of a request body as the NDJSON that the store takes."""
-    return lines_of(dump_json(value) for value in values)
 
 
 def request_id(body: Mapping[str, Any]) -> str:

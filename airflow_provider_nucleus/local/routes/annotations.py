@@ -9,10 +9,10 @@ from airflow_provider_nucleus.local.requests.fields import flag, strings
 from airflow_provider_nucleus.local.routes.objects import one_object, start_upload, store_now, summary
 from airflow_provider_nucleus.local.routes.routing import RouteTable
 from airflow_provider_nucleus.local.store.catalog import datasets, taxonomies
-from airflow_provider_nucleus.local.store.catalog.object_sets import Target, find_set
+from airflow_provider_nucleus.local.store.catalog.object_sets import SetOwner, find_set
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.http.messages import Call
+    from airflow_provider_nucleus.local.call import Call
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["ROUTES"]
@@ -24,8 +24,8 @@ ROUTES: Final = RouteTable()
 def annotate(call: Call) -> Any:
     """Upload ground truth, at once or as a job."""
 
-    def target(cursor: Cursor) -> Target:
-        return Target(role="truth", dataset=datasets.find(cursor, call.params["ds"]))
+    def target(cursor: Cursor) -> SetOwner:
+        return SetOwner(role="truth", dataset=datasets.find(cursor, call.params["ds"]))
 
     if call.is_async and call.form is None:
         return start_upload(call, "uploadAnnotations", target)
@@ -39,7 +39,7 @@ def one_annotation(call: Call) -> Any:
     """Return one annotation by reference id and annotation id, both unencoded in the path."""
     with call.db.read() as cursor:
         dataset = datasets.find(cursor, call.params["ds"])
-        set_no = find_set(cursor, Target(role="truth", dataset=dataset), dataset.number)
+        set_no = find_set(cursor, SetOwner(role="truth", dataset=dataset), dataset.number)
         return one_object(cursor, dataset, set_no, call.params["rest"], truth=True)
 
 

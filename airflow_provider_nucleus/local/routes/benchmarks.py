@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.local.errors import BadRequestError
 from airflow_provider_nucleus.local.http.messages import Answer
-from airflow_provider_nucleus.local.requests.casing import snake_body
 from airflow_provider_nucleus.local.requests.exclusion_rules import exclusion_rules
 from airflow_provider_nucleus.local.requests.fields import query_number, strings
 from airflow_provider_nucleus.local.routes.routing import RouteTable
@@ -15,7 +14,7 @@ from airflow_provider_nucleus.local.store.catalog.benchmark_sources import SOURC
 from airflow_provider_nucleus.local.store.catalog.benchmark_versions import TAXONOMY_FIELDS, begin, labels_of
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.http.messages import Call
+    from airflow_provider_nucleus.local.call import Call
 
 __all__ = ["ROUTES"]
 
@@ -28,7 +27,7 @@ _MOST: Final = 2**53
 @ROUTES.post("benchmarks")
 def create(call: Call) -> Any:
     """Create a benchmark and start the job that fills it."""
-    body = snake_body(call)
+    body = call.snake_json()
     with call.db.write() as cursor:
         plan = begin(cursor, body)
         job = None
@@ -56,7 +55,7 @@ def read(call: Call) -> Any:
 @ROUTES.patch("benchmarks/{bm}")
 def update(call: Call) -> Any:
     """Change name, description and metadata; taxonomy and exclusion rules of a draft."""
-    body = snake_body(call)
+    body = call.snake_json()
     with call.db.write() as cursor:
         benchmark = benchmarks.find(cursor, call.params["bm"])
         values = _plain_fields(body)
@@ -105,7 +104,7 @@ def items(call: Call) -> Any:
 @ROUTES.post("benchmarks/{bm}/items")
 def add_items(call: Call) -> Any:
     """Start the job that adds items to a draft."""
-    body = snake_body(call)
+    body = call.snake_json()
     with call.db.write() as cursor:
         benchmark = benchmarks.find(cursor, call.params["bm"])
         benchmarks.require_draft(benchmark, "membership")
@@ -125,7 +124,7 @@ def add_items(call: Call) -> Any:
 @ROUTES.delete("benchmarks/{bm}/items")
 def remove_items(call: Call) -> Any:
     """Remove items from a draft; unknown ids are passed over."""
-    body = snake_body(call)
+    body = call.snake_json()
     with call.db.write() as cursor:
         benchmark = benchmarks.find(cursor, call.params["bm"])
         benchmarks.require_draft(benchmark, "membership")

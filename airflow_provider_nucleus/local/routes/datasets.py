@@ -12,7 +12,7 @@ from airflow_provider_nucleus.local.store.catalog import datasets
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_provider_nucleus.local.http.messages import Call
+    from airflow_provider_nucleus.local.call import Call
 
 __all__ = ["ROUTES"]
 

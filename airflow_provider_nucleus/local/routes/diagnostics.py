@@ -41,10 +41,10 @@ from airflow_provider_nucleus.local.routes.routing import RouteTable
 from airflow_provider_nucleus.local.store.catalog import evaluations
 
 if TYPE_CHECKING:
+    from airflow_provider_nucleus.local.call import Call
     from airflow_provider_nucleus.local.evaluations.reading.diagnostics import CurveFamily
     from airflow_provider_nucleus.local.evaluations.reading.result import Loaded
     from airflow_provider_nucleus.local.evaluations.reading.selection import Selection
-    from airflow_provider_nucleus.local.http.messages import Call
     from airflow_provider_nucleus.local.requests.filters import Filters
 
 __all__ = ["OWN_PREFIX", "ROUTES"]

@@ -15,7 +15,7 @@ from airflow_provider_nucleus.local.evaluations.reading.filter_vocabulary import
 from airflow_provider_nucleus.local.evaluations.reading.selection import select
 from airflow_provider_nucleus.local.evaluations.reading.summary import THRESHOLD
 from airflow_provider_nucleus.local.http.messages import parse_json
-from airflow_provider_nucleus.local.requests.casing import snake_body, snake_keys
+from airflow_provider_nucleus.local.requests.casing import snake_keys
 from airflow_provider_nucleus.local.requests.filters import read_filters
 from airflow_provider_nucleus.local.routes.routing import RouteTable
 from airflow_provider_nucleus.local.store.catalog import evaluations
@@ -23,8 +23,8 @@ from airflow_provider_nucleus.local.store.catalog import evaluations
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from airflow_provider_nucleus.local.call import Call
     from airflow_provider_nucleus.local.evaluations.reading.result import Loaded
-    from airflow_provider_nucleus.local.http.messages import Call
     from airflow_provider_nucleus.local.requests.filters import Filters
 
 __all__ = ["LEAST_IOU_THRESHOLD", "ROUTES", "asked_of_query", "filters_of", "result", "threshold_of"]
@@ -39,7 +39,7 @@ _THRESHOLD_BOUNDS: Final = f"iouThreshold must be a number from {LEAST_IOU_THRES
 @ROUTES.post("evaluationsV2/{ev}/charts")
 def post_charts(call: Call) -> Any:
     """Return the charts of an evaluation."""
-    return _charts(call, snake_body(call))
+    return _charts(call, call.snake_json())
 
 
 @ROUTES.get("evaluationsV2/{ev}/charts")
@@ -51,7 +51,7 @@ def get_charts(call: Call) -> Any:
 @ROUTES.post("evaluationsV2/{ev}/examples")
 def post_examples(call: Call) -> Any:
     """Return a page of match rows."""
-    body = snake_body(call)
+    body = call.snake_json()
     request, filters = read_request(body), filters_of(body)
     loaded = result(call)
     with call.db.read() as cursor:

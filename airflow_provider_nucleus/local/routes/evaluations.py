@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow_provider_nucleus.local.errors import BadRequestError, ConflictError
 from airflow_provider_nucleus.local.evaluations.computing.result_layouts import evaluate_again
 from airflow_provider_nucleus.local.jobs.evaluations import start_evaluation
-from airflow_provider_nucleus.local.requests.casing import snake_body
 from airflow_provider_nucleus.local.requests.exclusion_rules import exclusion_rules
 from airflow_provider_nucleus.local.requests.fields import flag, text
 from airflow_provider_nucleus.local.requests.label_taxonomy import Taxonomy, rollup_groups
@@ -26,7 +25,7 @@ from airflow_provider_nucleus.local.store.catalog.evaluations import Config
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_nucleus.local.http.messages import Call
+    from airflow_provider_nucleus.local.call import Call
     from airflow_provider_nucleus.local.store.catalog.benchmarks import Benchmark
     from airflow_provider_nucleus.local.store.catalog.evaluations import Evaluation
     from airflow_provider_nucleus.local.store.database import Cursor
@@ -44,7 +43,7 @@ _KNOWN_OF_RUN: Final = frozenset({
 @ROUTES.post("benchmarks/{bm}/evaluationsV2")
 def create(call: Call) -> Any:
     """Start evaluating a model or a run on a benchmark."""
-    body = _known(snake_body(call), _KNOWN)
+    body = _known(call.snake_json(), _KNOWN)
     model_id, run_id = (text(body, name) for name in ("model_id", "model_run_id"))
     if (model_id is None) == (run_id is None):
         raise BadRequestError("Give exactly one of model_id and model_run_id.")
@@ -85,7 +84,7 @@ def _config(cursor: Cursor, body: Mapping[str, Any], benchmark: Benchmark) -> Co
 @ROUTES.post("modelRun/{r}/evaluationsV2")
 def create_of_run(call: Call) -> Any:
     """Start evaluating a run on the items of its datasets, or of a slice: what older clients ask for."""
-    body = _known(snake_body(call), _KNOWN_OF_RUN)
+    body = _known(call.snake_json(), _KNOWN_OF_RUN)
     slice_id = text(body, "slice_id")
     with call.db.write() as cursor:
         run = models.find_run(cursor, call.params["r"])

@@ -13,7 +13,7 @@ from airflow_provider_nucleus.local.store.views import comparisons
 from airflow_provider_nucleus.local.store.views.exports import Export
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.http.messages import Call
+    from airflow_provider_nucleus.local.call import Call
     from airflow_provider_nucleus.local.requests.query.compile import Fragment
     from airflow_provider_nucleus.local.store.database import Cursor
 

@@ -4,28 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_nucleus.local.blobs import Kept, record_blobs
+from airflow_provider_nucleus.local.blobs import Kept
 from airflow_provider_nucleus.local.errors import BadRequestError
 from airflow_provider_nucleus.local.http.messages import parse_json
 from airflow_provider_nucleus.local.jobs.starting import start_on_bytes, start_on_upload
-from airflow_provider_nucleus.local.requests.fields import (
-    flag,
-    object_list,
-    page_request,
-    request_id,
-    rows_of,
-)
+from airflow_provider_nucleus.local.requests.fields import flag, object_list, page_request, request_id
 from airflow_provider_nucleus.local.routes.routing import RouteTable
 from airflow_provider_nucleus.local.store.catalog import datasets, items
-from airflow_provider_nucleus.local.store.catalog.object_sets import Target, find_set
+from airflow_provider_nucleus.local.store.catalog.blob_records import record_blobs
+from airflow_provider_nucleus.local.store.catalog.object_sets import SetOwner, find_set
 from airflow_provider_nucleus.local.store.ingest import item_chunks
 from airflow_provider_nucleus.local.store.ingest.metadata import merge_metadata
+from airflow_provider_nucleus.local.store.ingest.ndjson import rows_of
 from airflow_provider_nucleus.local.store.views import objects
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow_provider_nucleus.local.http.messages import Call
+    from airflow_provider_nucleus.local.call import Call
     from airflow_provider_nucleus.local.store.catalog.datasets import Dataset
     from airflow_provider_nucleus.local.store.catalog.items import Item
     from airflow_provider_nucleus.local.store.database import Cursor
@@ -147,7 +143,7 @@ def items_page(call: Call) -> Any:
 
 
 def _with_annotations(cursor: Cursor, dataset: Dataset, item: Item) -> Any:
-    set_no = find_set(cursor, Target(role="truth", dataset=dataset), dataset.number)
+    set_no = find_set(cursor, SetOwner(role="truth", dataset=dataset), dataset.number)
     found = [] if set_no is None else objects.objects_of_items(cursor, [set_no], [item.item_no], truth=True)
     return {"item": item.to_wire(), "annotations": objects.by_type(found)}
 

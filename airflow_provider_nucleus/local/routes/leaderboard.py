@@ -12,13 +12,12 @@ from airflow_provider_nucleus.local.evaluations.reading.leaderboard import (
     read_collapse,
     read_metric,
 )
-from airflow_provider_nucleus.local.requests.casing import snake_body
 from airflow_provider_nucleus.local.requests.fields import strings
 from airflow_provider_nucleus.local.routes.routing import RouteTable
 from airflow_provider_nucleus.local.store.catalog import benchmarks, evaluations
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.http.messages import Call
+    from airflow_provider_nucleus.local.call import Call
     from airflow_provider_nucleus.local.store.catalog.evaluations import Evaluation
 
 __all__ = ["ROUTES"]
@@ -29,7 +28,7 @@ ROUTES: Final = RouteTable()
 @ROUTES.post("leaderboard/ranking")
 def rank(call: Call) -> Any:
     """Rank evaluations by a metric."""
-    body = snake_body(call)
+    body = call.snake_json()
     if body.get("scope") not in (None, "all", "mine"):
         raise BadRequestError("scope must be 'all' or 'mine'.")
     asked = Ranking(
@@ -43,7 +42,7 @@ def rank(call: Call) -> Any:
 @ROUTES.post("leaderboard/f1Curve")
 def f1_curve(call: Call) -> Any:
     """Return F1 against confidence of the best models."""
-    body = snake_body(call)
+    body = call.snake_json()
     top = body.get("top_n", 5)
     if not isinstance(top, int) or isinstance(top, bool) or top < 1:
         raise BadRequestError("top_n must be a whole number, 1 or more.")

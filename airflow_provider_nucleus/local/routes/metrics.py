@@ -12,7 +12,7 @@ from airflow_provider_nucleus.local.store.catalog import datasets, models
 from airflow_provider_nucleus.local.store.views import comparisons
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.http.messages import Call
+    from airflow_provider_nucleus.local.call import Call
 
 __all__ = ["ROUTES"]
 

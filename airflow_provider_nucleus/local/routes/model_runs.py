@@ -14,11 +14,11 @@ from airflow_provider_nucleus.local.routes.objects import one_object
 from airflow_provider_nucleus.local.routes.predictions import on_item, upload
 from airflow_provider_nucleus.local.routes.routing import RouteTable
 from airflow_provider_nucleus.local.store.catalog import datasets, items, models
-from airflow_provider_nucleus.local.store.catalog.object_sets import Target, ensure_set, find_set
+from airflow_provider_nucleus.local.store.catalog.object_sets import SetOwner, ensure_set, find_set
 from airflow_provider_nucleus.local.store.views import objects
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.http.messages import Call
+    from airflow_provider_nucleus.local.call import Call
     from airflow_provider_nucleus.local.store.catalog.datasets import Dataset
     from airflow_provider_nucleus.local.store.catalog.models import Run
     from airflow_provider_nucleus.local.store.database import Cursor
@@ -56,7 +56,7 @@ def create_on_dataset(call: Call) -> Any:
         dataset = datasets.find(cursor, call.params["ds"])
         model = models.find(cursor, model_id) if model_id else models.find_by_reference(cursor, reference_id)
         run = models.create_run(cursor, model, **body)
-        target = Target(role="run", dataset=dataset, model_no=model.number, run_no=run.number)
+        target = SetOwner(role="run", dataset=dataset, model_no=model.number, run_no=run.number)
         ensure_set(cursor, target, dataset.number)
     return {"model_run_id": run.id}
 
@@ -79,7 +79,7 @@ def merge(call: Call) -> Any:
         merged = models.create_run(cursor, model, name=body.get("name"), metadata=metadata)
         numbers = sorted({number for run in runs for number in models.dataset_numbers(cursor, run)})
         for number in numbers:
-            place = Target(role="run", dataset=None, model_no=model.number, run_no=merged.number)
+            place = SetOwner(role="run", dataset=None, model_no=model.number, run_no=merged.number)
             ensure_set(cursor, place, number)
         found = [datasets.by_number(cursor, number).id for number in numbers]
         request = {"model_run_id": merged.id, "sources": ids}
@@ -94,10 +94,10 @@ def upload_to_dataset(call: Call) -> Any:
     """Upload predictions of a run on a dataset, which the run then covers."""
     runs: list[Run] = []
 
-    def target(cursor: Cursor) -> Target:
+    def target(cursor: Cursor) -> SetOwner:
         dataset, run = datasets.find(cursor, call.params["ds"]), models.find_run(cursor, call.params["r"])
         runs[:] = [run]
-        return Target(role="run", dataset=dataset, model_no=run.model_no, run_no=run.number)
+        return SetOwner(role="run", dataset=dataset, model_no=run.model_no, run_no=run.number)
 
     return upload(call, target, runs)
 
@@ -107,10 +107,10 @@ def upload_anywhere(call: Call) -> Any:
     """Upload predictions of a run; each names its item, or its dataset and reference id."""
     runs: list[Run] = []
 
-    def target(cursor: Cursor) -> Target:
+    def target(cursor: Cursor) -> SetOwner:
         run = models.find_run(cursor, call.params["r"])
         runs[:] = [run]
-        return Target(role="run", dataset=None, model_no=run.model_no, run_no=run.number)
+        return SetOwner(role="run", dataset=None, model_no=run.model_no, run_no=run.number)
 
     return upload(call, target, runs)
 
@@ -120,11 +120,11 @@ def predict(call: Call) -> Any:
     """Upload predictions of a run on its only dataset."""
     runs: list[Run] = []
 
-    def target(cursor: Cursor) -> Target:
+    def target(cursor: Cursor) -> SetOwner:
         run = models.find_run(cursor, call.params["r"])
         runs[:] = [run]
         dataset = _only_dataset(cursor, run)
-        return Target(role="run", dataset=dataset, model_no=run.model_no, run_no=run.number)
+        return SetOwner(role="run", dataset=dataset, model_no=run.model_no, run_no=run.number)
 
     answer = upload(call, target, runs)
     answer.pop("dataset_id", None)
@@ -163,7 +163,7 @@ def info(call: Call) -> Any:
 def _place(cursor: Cursor, call: Call) -> tuple[Dataset, int | None]:
     run = models.find_run(cursor, call.params["r"])
     dataset = _only_dataset(cursor, run)
-    target = Target(role="run", dataset=dataset, model_no=run.model_no, run_no=run.number)
+    target = SetOwner(role="run", dataset=dataset, model_no=run.model_no, run_no=run.number)
     return dataset, find_set(cursor, target, dataset.number)
 
 

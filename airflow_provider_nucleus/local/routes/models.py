@@ -10,7 +10,7 @@ from airflow_provider_nucleus.local.routes.routing import RouteTable
 from airflow_provider_nucleus.local.store.catalog import models
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.http.messages import Call
+    from airflow_provider_nucleus.local.call import Call
 
 __all__ = ["ROUTES"]
 

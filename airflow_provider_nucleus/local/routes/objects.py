@@ -4,28 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from airflow_provider_nucleus.local.blobs import Kept, record_blobs
+from airflow_provider_nucleus.local.blobs import Kept
 from airflow_provider_nucleus.local.errors import BadRequestError, NotFoundError
 from airflow_provider_nucleus.local.http.messages import parse_json
 from airflow_provider_nucleus.local.jobs.starting import start_on_upload
-from airflow_provider_nucleus.local.requests.fields import flag, object_list, request_id, rows_of
+from airflow_provider_nucleus.local.requests.fields import flag, object_list, request_id
+from airflow_provider_nucleus.local.store.catalog.blob_records import record_blobs
 from airflow_provider_nucleus.local.store.ingest import object_chunks
+from airflow_provider_nucleus.local.store.ingest.ndjson import rows_of
 from airflow_provider_nucleus.local.store.views import objects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_provider_nucleus.local.http.messages import Call
+    from airflow_provider_nucleus.local.call import Call
     from airflow_provider_nucleus.local.store.catalog.datasets import Dataset
-    from airflow_provider_nucleus.local.store.catalog.object_sets import Target
+    from airflow_provider_nucleus.local.store.catalog.object_sets import Role, SetOwner
     from airflow_provider_nucleus.local.store.database import Cursor
     from airflow_provider_nucleus.local.store.ingest.object_chunks import Stored
-    from airflow_provider_nucleus.local.store.ingest.object_rows import Role
 
 __all__ = ["one_object", "start_upload", "store_now", "summary"]
 
 
-def store_now(call: Call, role: Role, find_target: Callable[[Cursor], Target]) -> tuple[Stored, Target]:
+def store_now(call: Call, role: Role, find_target: Callable[[Cursor], SetOwner]) -> tuple[Stored, SetOwner]:
     """Store the objects of a synchronous request, JSON or multipart; return what became of them and where they went.
 
     ``find_target`` runs inside the transaction; a model run that it creates is kept only if the upload is.
@@ -44,12 +45,12 @@ def store_now(call: Call, role: Role, find_target: Callable[[Cursor], Target]) -
 def _store(
     call: Call,
     role: Role,
-    find_target: Callable[[Cursor], Target],
+    find_target: Callable[[Cursor], SetOwner],
     data: bytes,
     *,
     blobs: list[Kept],
     update: bool,
-) -> tuple[Stored, Target]:
+) -> tuple[Stored, SetOwner]:
     with call.db.session() as cursor:
         object_chunks.prepare(cursor, data, role=role, first=0)
         with call.db.write(cursor):
@@ -95,7 +96,7 @@ def _error_text(error: object_chunks.RowError) -> str:
     return error.reason if name is None or str(name) in error.reason else f"{name}: {error.reason}"
 
 
-def start_upload(call: Call, job_type: str, find_target: Callable[[Cursor], Target]) -> Any:
+def start_upload(call: Call, job_type: str, find_target: Callable[[Cursor], SetOwner]) -> Any:
     """Start the job that stores the rows uploaded for ``requestId``."""
     body = call.json()
     if not isinstance(slice_id := body.get("trained_slice_id"), str | None):

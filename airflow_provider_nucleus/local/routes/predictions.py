@@ -8,13 +8,13 @@ from airflow_provider_nucleus.local.errors import BadRequestError, NotFoundError
 from airflow_provider_nucleus.local.routes.objects import one_object, start_upload, store_now, summary
 from airflow_provider_nucleus.local.routes.routing import RouteTable
 from airflow_provider_nucleus.local.store.catalog import datasets, items, models
-from airflow_provider_nucleus.local.store.catalog.object_sets import Target, find_set
+from airflow_provider_nucleus.local.store.catalog.object_sets import SetOwner, find_set
 from airflow_provider_nucleus.local.store.views import objects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_provider_nucleus.local.http.messages import Call
+    from airflow_provider_nucleus.local.call import Call
     from airflow_provider_nucleus.local.store.catalog.datasets import Dataset
     from airflow_provider_nucleus.local.store.catalog.items import Item
     from airflow_provider_nucleus.local.store.catalog.models import Model, Run
@@ -30,7 +30,7 @@ def upload_predictions(call: Call) -> Any:
     """Upload predictions of a model to its run on a dataset, which is created if needed."""
     runs: list[Run] = []
 
-    def target(cursor: Cursor) -> Target:
+    def target(cursor: Cursor) -> SetOwner:
         dataset = datasets.find(cursor, call.params["ds"])
         run, place = models.run_target(cursor, models.find(cursor, call.params["m"]), dataset)
         runs[:] = [run]
@@ -39,7 +39,7 @@ def upload_predictions(call: Call) -> Any:
     return upload(call, target, runs)
 
 
-def upload(call: Call, target: Callable[[Cursor], Target], runs: list[Run]) -> Any:
+def upload(call: Call, target: Callable[[Cursor], SetOwner], runs: list[Run]) -> Any:
     """Upload predictions to a run, at once or as a job; ``runs`` holds the run once ``target`` was called."""
     if call.is_async and call.form is None:
         return start_upload(call, "uploadPredictions", target)
@@ -55,7 +55,7 @@ def _place(cursor: Cursor, call: Call) -> tuple[Dataset, int | None]:
     run = models.run_of(cursor, model, dataset)
     if run is None:
         return dataset, None
-    target = Target(role="run", dataset=dataset, model_no=model.number, run_no=run.number)
+    target = SetOwner(role="run", dataset=dataset, model_no=model.number, run_no=run.number)
     return dataset, find_set(cursor, target, dataset.number)
 
 
@@ -102,9 +102,9 @@ def upload_run_free(call: Call) -> Any:
     """Upload predictions of a model without a run; each names its item."""
     chosen: list[Model] = []
 
-    def target(cursor: Cursor) -> Target:
+    def target(cursor: Cursor) -> SetOwner:
         chosen[:] = [models.find(cursor, call.params["m"])]
-        return Target(role="model", dataset=None, model_no=chosen[0].number)
+        return SetOwner(role="model", dataset=None, model_no=chosen[0].number)
 
     if call.is_async:
         raise BadRequestError("Run-free predictions cannot be uploaded asynchronously.")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_nucleus.local.requests.casing import snake_body
 from airflow_provider_nucleus.local.routes.routing import RouteTable
 from airflow_provider_nucleus.local.store.catalog import presets
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.http.messages import Call
+    from airflow_provider_nucleus.local.call import Call
 
 __all__ = ["ROUTES"]
 
@@ -26,7 +25,7 @@ def listing(call: Call) -> Any:
 @ROUTES.post("evaluationV2Presets")
 def create(call: Call) -> Any:
     """Keep a preset."""
-    body = snake_body(call)
+    body = call.snake_json()
     with call.db.write() as cursor:
         return presets.create(cursor, body).to_wire()
 
@@ -34,7 +33,7 @@ def create(call: Call) -> Any:
 @ROUTES.patch("evaluationV2Presets/{p}")
 def update(call: Call) -> Any:
     """Change a preset."""
-    body = snake_body(call)
+    body = call.snake_json()
     with call.db.write() as cursor:
         return presets.update(cursor, presets.find(cursor, call.params["p"]), body).to_wire()
 

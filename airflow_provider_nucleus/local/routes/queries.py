@@ -15,7 +15,7 @@ from airflow_provider_nucleus.local.store.views.match_pages import MATCH_MODES, 
 from airflow_provider_nucleus.local.store.views.queried import item_page, object_page
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.http.messages import Call
+    from airflow_provider_nucleus.local.call import Call
     from airflow_provider_nucleus.local.store.catalog.datasets import Dataset
     from airflow_provider_nucleus.local.store.database import Cursor
     from airflow_provider_nucleus.local.store.views.comparisons import Comparison

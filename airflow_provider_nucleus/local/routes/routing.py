@@ -8,39 +8,21 @@ is left is the address of the parent, with a slash.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from airflow_provider_nucleus.dot_ids import DOT_ID_PROBLEM, DOT_IDS
 from airflow_provider_nucleus.local.errors import BadRequestError
+from airflow_provider_nucleus.local.http.path_templates import template_pattern
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Callable, Iterator
 
-    from airflow_provider_nucleus.local.http.messages import Call
+    from airflow_provider_nucleus.local.call import Call
 
-__all__ = ["Match", "Route", "RouteTable", "template_pattern"]
-
-_PARAMETER = re.compile(r"\{(\w+)(\*?)\}")
-
-
-def template_pattern(template: str) -> re.Pattern[str]:
-    """Return the expression that an undecoded path without its leading slash must match.
-
-    A slash at the end is optional where the template has one, and wrong elsewhere.
-    """
-    parts: list[str] = []
-    last = 0
-    for found in _PARAMETER.finditer(template):
-        parts.extend((
-            re.escape(template[last : found.start()]),
-            f"(?P<{found[1]}>{'.+' if found[2] else '[^/]+'})",
-        ))
-        last = found.end()
-    parts.append(re.escape(template[last:].removesuffix("/")))
-    return re.compile("".join(parts) + ("/?" if template.endswith("/") else ""))
+__all__ = ["Match", "Route", "RouteTable"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from airflow_provider_nucleus.local.store.views import comparisons, slice_conten
 from airflow_provider_nucleus.local.store.views.exports import Export
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.http.messages import Call
+    from airflow_provider_nucleus.local.call import Call
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["ROUTES"]

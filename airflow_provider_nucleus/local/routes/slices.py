@@ -13,7 +13,7 @@ from airflow_provider_nucleus.local.store.catalog.slice_members import by_refere
 from airflow_provider_nucleus.local.store.views import slice_contents
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.http.messages import Call
+    from airflow_provider_nucleus.local.call import Call
 
 __all__ = ["ROUTES"]
 

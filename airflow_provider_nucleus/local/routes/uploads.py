@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any, Final
 from anyio import to_thread
 from starlette.responses import FileResponse, Response
 
-from airflow_provider_nucleus.local.blobs import content_type_of
 from airflow_provider_nucleus.local.disk.durable import DurableFile, Former
 from airflow_provider_nucleus.local.errors import NotFoundError
 from airflow_provider_nucleus.local.http.messages import limited_stream
 from airflow_provider_nucleus.local.routes.routing import RouteTable
 from airflow_provider_nucleus.local.store.catalog import datasets
+from airflow_provider_nucleus.local.store.catalog.blob_records import content_type_of
 from airflow_provider_nucleus.local.store.ingest import signed_uploads
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.http.messages import Call
+    from airflow_provider_nucleus.local.call import Call
 
 __all__ = ["ROUTES"]
 
@@ -50,7 +50,7 @@ async def put_rows(call: Call) -> Any:
 
 def _take(call: Call, token: str) -> None:
     with call.db.read() as cursor:
-        signed_uploads.take(cursor, token)
+        signed_uploads.require_open(cursor, token)
 
 
 async def _receive(call: Call, file: DurableFile) -> int:
@@ -76,7 +76,7 @@ async def _receive(call: Call, file: DurableFile) -> int:
 def _publish(call: Call, token: str, file: DurableFile, lines: int) -> None:
     with call.db.write() as cursor:
         # Again: a job may have started on an earlier upload while this one came in.
-        signed_uploads.take(cursor, token)
+        signed_uploads.require_open(cursor, token)
         # Without a commit the rows of an earlier upload are still those that count.
         former = Former(signed_uploads.spool_path(call.services.folder.spool, token))
         call.db.after_undo(former.restore)

@@ -1,27 +1,23 @@
-"""Opening the DuckDB file: what it must be, how DuckDB is set up for it, and the tables of a new or older one."""
+"""Opening the DuckDB file: how DuckDB is set up for it, and the tables of a new or older one."""
 
 from __future__ import annotations
 
 import logging
-import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import duckdb
 
 from airflow_provider_nucleus.local.disk.durable import part_of, sync_directory
+from airflow_provider_nucleus.local.disk.store_file import check_tables, refuse_foreign_log
 from airflow_provider_nucleus.local.errors import DataDirError
 from airflow_provider_nucleus.local.store.tables import SCHEMA_VERSION, TABLES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["check_store", "open_store"]
+__all__ = ["open_store"]
 
-_FOREIGN_LOG: Final = re.compile(
-    r"WAL\b.* does not match the database file|WAL does not match database file", re.DOTALL
-)
-"""How DuckDB says it; its errors have no codes."""
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -43,14 +39,14 @@ def open_store(path: Path, *, memory_limit: str, spill: Path) -> duckdb.DuckDBPy
             _make(path)
         store = duckdb.connect(str(path), config=config)
     except (duckdb.Error, OSError) as error:
-        _refuse_foreign_log(path, error)
+        refuse_foreign_log(path, error)
         raise DataDirError(
             f"the store {path} cannot be opened with a memory limit of {memory_limit}: {error}. "
             "Make room on its disk, correct NUCLEUS_LOCAL_MEMORY_LIMIT, restore the directory from a backup, or choose "
             "another --data-dir."
         ) from error
     try:
-        _check(store, path)
+        check_tables(store, path)
         # DuckDB would keep to what is free when it first spills, for as long as it runs. The disk itself is the limit.
         store.execute("SET GLOBAL max_temp_directory_size = '1000TB'")
         _migrate(store)
@@ -70,29 +66,6 @@ def open_store(path: Path, *, memory_limit: str, spill: Path) -> duckdb.DuckDBPy
     return store
 
 
-def check_store(path: Path) -> None:
-    """Look into a store without changing a byte; raises :class:`DataDirError` if it is not one of ours."""
-    try:
-        with duckdb.connect(str(path), read_only=True) as store:
-            _check(store, path)
-    except duckdb.Error as error:
-        _refuse_foreign_log(path, error)
-        raise DataDirError(
-            f"the store {path} cannot be opened: {error}. Restore it from a backup, or choose another --data-dir; "
-            "nothing was changed."
-        ) from error
-
-
-def _refuse_foreign_log(path: Path, error: Exception) -> None:
-    """Raise :class:`DataDirError` if an error of DuckDB is that the log beside a store is of another one, or of another time."""
-    if _FOREIGN_LOG.search(str(error)):
-        raise DataDirError(
-            f"{path}.wal is not the log of the store {path}: a backup was put over files of another store or of a later time, or one "
-            f"of the two was restored without the other. Restore {path.name}, and {path.name}.wal if the backup has it, into an empty "
-            f"folder; or move {path}.wal away, and with it the last changes of the store that it is of. Nothing was changed."
-        ) from error
-
-
 def _make(path: Path) -> None:
     """Create an empty store: beside, so that a disk that is full or a kill leaves no half of one under its name."""
     part = part_of(path)
@@ -102,18 +75,6 @@ def _make(path: Path) -> None:
         sync_directory(path.parent)
     finally:
         part.unlink(missing_ok=True)
-
-
-def _check(store: duckdb.DuckDBPyConnection, path: Path) -> None:
-    names = (
-        "SELECT table_name FROM duckdb_tables() UNION SELECT view_name FROM duckdb_views() WHERE NOT internal"
-    )
-    found = {row[0] for row in store.execute(names).fetchall()}
-    if found and "store_version" not in found:
-        raise DataDirError(
-            f"{path} is a DuckDB database of something else: it holds {', '.join(sorted(found)[:3])}. "
-            "Choose another --data-dir; nothing was changed."
-        )
 
 
 def _migrate(store: duckdb.DuckDBPyConnection) -> None:

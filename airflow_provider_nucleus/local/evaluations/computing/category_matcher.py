@@ -18,11 +18,12 @@ from airflow_provider_nucleus.local.evaluations.computing.sides import codes_of,
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from airflow_provider_nucleus.local.engine.sides import Sets, Span
+    from airflow_provider_nucleus.local.engine.sides import Span
     from airflow_provider_nucleus.local.engine.span_matches import Skipped
     from airflow_provider_nucleus.local.evaluations.computing.population import Scope
     from airflow_provider_nucleus.local.evaluations.computing.sides import LabelCodes
     from airflow_provider_nucleus.local.requests.label_taxonomy import Taxonomy
+    from airflow_provider_nucleus.local.store.catalog.compared_sets import ComparedSets
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["CategoryPieces"]
@@ -36,13 +37,13 @@ class CategoryPieces:
     def __init__(self, taxonomy: Taxonomy, *, family: int) -> None:
         self._taxonomy, self._family = taxonomy, family
 
-    def spans(self, cursor: Cursor, sets: Sets) -> list[Span]:
+    def spans(self, cursor: Cursor, sets: ComparedSets) -> list[Span]:
         """Cut the evaluated items of a dataset that have categories into spans."""
         condition = "item_no IN (SELECT item_no FROM evaluated)"
         return item_spans(cursor, sets, table="categories", condition=condition)
 
     def pieces(
-        self, cursor: Cursor, scope: Scope, sets: Sets, *, span: Span, codes: LabelCodes
+        self, cursor: Cursor, scope: Scope, sets: ComparedSets, *, span: Span, codes: LabelCodes
     ) -> Iterator[Piece]:
         """Match a span."""
         truth = _rows(cursor, sets.truth, span, scope.ground_truth.labels)

@@ -31,12 +31,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow_provider_nucleus.evaluation.sides.columns import Columns
-    from airflow_provider_nucleus.local.engine.sides import Sets, Span
+    from airflow_provider_nucleus.local.engine.sides import Span
     from airflow_provider_nucleus.local.engine.span_matches import Skipped
     from airflow_provider_nucleus.local.evaluations.computing.population import Scope
     from airflow_provider_nucleus.local.evaluations.computing.result_builder import Outcome
     from airflow_provider_nucleus.local.evaluations.computing.sides import LabelCodes
     from airflow_provider_nucleus.local.requests.label_taxonomy import Taxonomy
+    from airflow_provider_nucleus.local.store.catalog.compared_sets import ComparedSets
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["FAMILY_NAMES", "Family", "families"]
@@ -58,12 +59,12 @@ class Family(Protocol):
         """The object types it takes, as provenance names them."""
         ...
 
-    def spans(self, cursor: Cursor, sets: Sets) -> list[Span]:
+    def spans(self, cursor: Cursor, sets: ComparedSets) -> list[Span]:
         """Cut the evaluated items of a dataset that have such objects into spans."""
         ...
 
     def pieces(
-        self, cursor: Cursor, scope: Scope, sets: Sets, *, span: Span, codes: LabelCodes
+        self, cursor: Cursor, scope: Scope, sets: ComparedSets, *, span: Span, codes: LabelCodes
     ) -> Iterator[Piece]:
         """Match a span."""
         ...
@@ -84,7 +85,7 @@ class ShapePieces:
     sized: bool
     rows: int = PARTITION_ROWS
 
-    def spans(self, cursor: Cursor, sets: Sets) -> list[Span]:
+    def spans(self, cursor: Cursor, sets: ComparedSets) -> list[Span]:
         """Cut the evaluated items of a dataset that have such objects into spans."""
         condition = (
             f"type IN ({', '.join(map(repr, self.types))}) AND item_no IN (SELECT item_no FROM evaluated)"
@@ -92,7 +93,7 @@ class ShapePieces:
         return item_spans(cursor, sets, table="objects", condition=condition, rows=self.rows)
 
     def pieces(
-        self, cursor: Cursor, scope: Scope, sets: Sets, *, span: Span, codes: LabelCodes
+        self, cursor: Cursor, scope: Scope, sets: ComparedSets, *, span: Span, codes: LabelCodes
     ) -> Iterator[Piece]:
         """Match a span by overlap and by confidence."""
         tables = object_rows(cursor, scope, sets, family=self.name, types=self.types, span=span)

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow_provider_nucleus.local.engine.masks import SegmentRows
-    from airflow_provider_nucleus.local.engine.sides import Sets, Span
+    from airflow_provider_nucleus.local.engine.sides import Span
     from airflow_provider_nucleus.local.engine.span_matches import Skipped
     from airflow_provider_nucleus.local.evaluations.computing.population import Scope
     from airflow_provider_nucleus.local.evaluations.computing.sides import LabelCodes
     from airflow_provider_nucleus.local.requests.label_taxonomy import Taxonomy
+    from airflow_provider_nucleus.local.store.catalog.compared_sets import ComparedSets
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["MaskPieces"]
@@ -43,12 +44,12 @@ class MaskPieces:
         self._masks = MaskFamily(mask_path)
         self._skipped: list[Skipped] = []
 
-    def spans(self, cursor: Cursor, sets: Sets) -> list[Span]:
+    def spans(self, cursor: Cursor, sets: ComparedSets) -> list[Span]:
         """Cut the evaluated items of a dataset that have masks into spans."""
         return item_spans(cursor, sets, table="masks", condition=_EVALUATED, rows=_MASKS_AT_ONCE)
 
     def pieces(
-        self, cursor: Cursor, scope: Scope, sets: Sets, *, span: Span, codes: LabelCodes
+        self, cursor: Cursor, scope: Scope, sets: ComparedSets, *, span: Span, codes: LabelCodes
     ) -> Iterator[Piece]:
         """Overlay the masks of a span and match their segments."""
         found = self._masks.compare(

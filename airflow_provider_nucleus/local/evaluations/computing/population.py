@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_nucleus.local.engine.sides import Sets
 from airflow_provider_nucleus.local.requests.exclusion_rules import BoxAreaRule, LabelRule, MetadataRule
 from airflow_provider_nucleus.local.requests.query.compile import Fragment
+from airflow_provider_nucleus.local.store.catalog.compared_sets import ComparedSets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,7 +50,7 @@ class Scope:
     """
 
     items: IndexArray
-    datasets: tuple[Sets, ...]
+    datasets: tuple[ComparedSets, ...]
     ground_truth: Dropped
     predictions: Dropped
     stats: dict[str, Any]
@@ -94,7 +94,7 @@ def open_scope(
     return Scope(items.astype("int64"), datasets, truth, predictions, stats)
 
 
-def _datasets(cursor: Cursor, *, model_no: int | None, run_no: int | None) -> tuple[Sets, ...]:
+def _datasets(cursor: Cursor, *, model_no: int | None, run_no: int | None) -> tuple[ComparedSets, ...]:
     found = cursor.execute(
         """SELECT d.dataset_no, max(s.set_no) FILTER (role = 'truth'),
             max(s.set_no) FILTER (role = 'model' AND model_no = $model OR role = 'run' AND run_no = $run)
@@ -103,7 +103,7 @@ def _datasets(cursor: Cursor, *, model_no: int | None, run_no: int | None) -> tu
         {"model": model_no if run_no is None else None, "run": run_no},
     ).fetchall()
     return tuple(
-        Sets(truth, NO_SET if predictions is None else predictions) for _, truth, predictions in found
+        ComparedSets(truth, NO_SET if predictions is None else predictions) for _, truth, predictions in found
     )
 
 
@@ -111,7 +111,7 @@ def _numbers(sets: Any) -> str:
     return f"({', '.join(str(int(number)) for number in sets if number is not None) or NO_SET})"
 
 
-def _sets_of(datasets: Sequence[Sets], target: Target) -> str:
+def _sets_of(datasets: Sequence[ComparedSets], target: Target) -> str:
     return _numbers(entry.truth if target == "groundTruth" else entry.predictions for entry in datasets)
 
 
@@ -122,7 +122,7 @@ def _count(cursor: Cursor, table: str, condition: Fragment) -> int:
     return int(found[0]) if found else 0
 
 
-def _drop_items(cursor: Cursor, datasets: Sequence[Sets], rule: ExclusionRule) -> int:
+def _drop_items(cursor: Cursor, datasets: Sequence[ComparedSets], rule: ExclusionRule) -> int:
     """Mark the items that a rule drops and return how many it drops by itself."""
     if rule.scope != "item":
         return 0
@@ -175,7 +175,7 @@ def _dropped(rules: Sequence[ExclusionRule], target: Target) -> Dropped:
 
 def _stats(
     cursor: Cursor,
-    datasets: Sequence[Sets],
+    datasets: Sequence[ComparedSets],
     rules: Sequence[ExclusionRule],
     items_by_rule: Sequence[int],
     *,
@@ -198,7 +198,7 @@ def _stats(
     return {"totals": totals, "rules": entries}
 
 
-def _objects(cursor: Cursor, datasets: Sequence[Sets], target: Target, condition: Fragment) -> int:
+def _objects(cursor: Cursor, datasets: Sequence[ComparedSets], target: Target, condition: Fragment) -> int:
     sets = _sets_of(datasets, target)
     return _count(
         cursor,
@@ -207,7 +207,9 @@ def _objects(cursor: Cursor, datasets: Sequence[Sets], target: Target, condition
     )
 
 
-def _labelled(cursor: Cursor, datasets: Sequence[Sets], target: Target, labels: tuple[str, ...]) -> int:
+def _labelled(
+    cursor: Cursor, datasets: Sequence[ComparedSets], target: Target, labels: tuple[str, ...]
+) -> int:
     """Count categories and mask segments by label."""
     sets = _sets_of(datasets, target)
     found = cursor.execute(

@@ -12,8 +12,8 @@ from airflow_provider_nucleus.local.store.catalog import evaluations
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from airflow_provider_nucleus.local.services import Services
     from airflow_provider_nucleus.local.store.catalog.evaluations import Evaluation
+    from airflow_provider_nucleus.local.store.database import Database
 
 __all__ = ["evaluate_again", "has_other_layout", "log_other_layouts"]
 
@@ -42,11 +42,11 @@ def has_other_layout(folder: Path, name: str) -> bool:
     return found is not None and int(found[1]) != LAYOUT
 
 
-def log_other_layouts(services: Services) -> None:
+def log_other_layouts(db: Database, folder: Path) -> None:
     """Say in the log how many evaluations have results that this version does not read, if there are any."""
-    with services.db.read() as cursor:
+    with db.read() as cursor:
         names = evaluations.results(cursor)
-    count = sum(has_other_layout(services.folder.evaluations, name) for name in names)
+    count = sum(has_other_layout(folder, name) for name in names)
     if count:
         _LOG.warning(
             "%s of %s evaluations have results of another layout, which this version does not read: they answer 409. "

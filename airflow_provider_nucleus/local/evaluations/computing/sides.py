@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.evaluation.arrays import FloatArray, IntArray
     from airflow_provider_nucleus.evaluation.sides.columns import Geometry
-    from airflow_provider_nucleus.local.engine.sides import Sets, Span
+    from airflow_provider_nucleus.local.engine.sides import Span
     from airflow_provider_nucleus.local.evaluations.computing.population import Scope
     from airflow_provider_nucleus.local.requests.label_taxonomy import Taxonomy
+    from airflow_provider_nucleus.local.store.catalog.compared_sets import ComparedSets
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["LabelCodes", "codes_of", "label_codes", "no_segments", "object_rows", "sides_of"]
@@ -78,7 +79,7 @@ def _labels(cursor: Cursor, sets: Iterable[int | None]) -> set[str]:
 
 
 def object_rows(
-    cursor: Cursor, scope: Scope, sets: Sets, *, family: str, types: Sequence[str], span: Span
+    cursor: Cursor, scope: Scope, sets: ComparedSets, *, family: str, types: Sequence[str], span: Span
 ) -> tuple[pa.Table, pa.Table]:
     """Read ground truth and predictions of some types on a span of items, by (item, order of upload)."""
     tables = []

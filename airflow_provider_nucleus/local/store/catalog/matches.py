@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from airflow_provider_nucleus.local.engine.sides import Sets
 from airflow_provider_nucleus.local.errors import NotFoundError
 from airflow_provider_nucleus.local.requests.match_options import MatchOptions
 from airflow_provider_nucleus.local.store import timestamps
+from airflow_provider_nucleus.local.store.catalog.compared_sets import ComparedSets
 from airflow_provider_nucleus.local.store.database import one, rows
 from airflow_provider_nucleus.local.store.sequences import reserve
 
@@ -45,14 +45,16 @@ class MatchSet:
     """The result of one calculation, or one that is still being made."""
 
     number: int
-    sets: Sets
+    sets: ComparedSets
     options: MatchOptions
     summary: dict[str, Any]
     job_no: int
     created_at: datetime
 
 
-def begin(cursor: Cursor, sets: Sets, *, dataset_no: int, options: MatchOptions, job_no: int) -> MatchSet:
+def begin(
+    cursor: Cursor, sets: ComparedSets, *, dataset_no: int, options: MatchOptions, job_no: int
+) -> MatchSet:
     """Start a match set that nobody sees yet; what an interrupted calculation of the same job left is removed."""
     left = cursor.execute(
         "SELECT match_set_no FROM match_sets WHERE job_no = ? AND NOT current", [job_no]
@@ -126,7 +128,7 @@ def current(cursor: Cursor, set_no: int) -> MatchSet | None:
         return None
     return MatchSet(
         number=row["match_set_no"],
-        sets=Sets(row["truth_set_no"], set_no),
+        sets=ComparedSets(row["truth_set_no"], set_no),
         options=MatchOptions.from_wire(orjson.loads(row["options"])),
         summary=orjson.loads(row["summary"]),
         job_no=row["job_no"],
@@ -161,7 +163,7 @@ def tally(cursor: Cursor, match_set: MatchSet) -> dict[str, int]:
     return found[0]
 
 
-def objects_by_type(cursor: Cursor, sets: Sets) -> dict[str, dict[str, int]]:
+def objects_by_type(cursor: Cursor, sets: ComparedSets) -> dict[str, dict[str, int]]:
     """Count the geometric objects and mask segments of both sides by type."""
     found = rows(
         cursor,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from airflow_provider_nucleus.local.store.catalog import models
-from airflow_provider_nucleus.local.store.catalog.object_sets import Target, ensure_set, find_set
+from airflow_provider_nucleus.local.store.catalog.object_sets import SetOwner, ensure_set, find_set
 from airflow_provider_nucleus.local.store.database import count_of
 from airflow_provider_nucleus.local.store.sequences import reserve
 
@@ -38,7 +38,7 @@ def merge_run(cursor: Cursor, source: Run, destination: Run) -> Merged:
     copied = ignored = rewritten = 0
     for dataset_no in models.dataset_numbers(cursor, source):
         here, there = (
-            Target(role="run", dataset=None, model_no=run.model_no, run_no=run.number)
+            SetOwner(role="run", dataset=None, model_no=run.model_no, run_no=run.number)
             for run in (source, destination)
         )
         origin, goal = find_set(cursor, here, dataset_no), ensure_set(cursor, there, dataset_no)

@@ -10,7 +10,7 @@ import orjson
 from airflow_provider_nucleus.local.errors import BadRequestError, ConflictError, NotFoundError
 from airflow_provider_nucleus.local.exact_json import json_text
 from airflow_provider_nucleus.local.store import timestamps
-from airflow_provider_nucleus.local.store.catalog.object_sets import Target, drop_sets, ensure_set, find_set
+from airflow_provider_nucleus.local.store.catalog.object_sets import SetOwner, drop_sets, ensure_set, find_set
 from airflow_provider_nucleus.local.store.database import count_of, one, rows
 from airflow_provider_nucleus.local.store.ids import new_id
 from airflow_provider_nucleus.local.store.sequences import reserve
@@ -165,10 +165,10 @@ def run_of(cursor: Cursor, model: Model, dataset: Dataset) -> Run | None:
     return None if row is None else Run(**row)
 
 
-def run_target(cursor: Cursor, model: Model, dataset: Dataset) -> tuple[Run, Target]:
+def run_target(cursor: Cursor, model: Model, dataset: Dataset) -> tuple[Run, SetOwner]:
     """Return the run of a model on a dataset and where its predictions go, creating both if needed."""
     run = run_of(cursor, model, dataset) or create_run(cursor, model, name=model.name)
-    target = Target(role="run", dataset=dataset, model_no=model.number, run_no=run.number)
+    target = SetOwner(role="run", dataset=dataset, model_no=model.number, run_no=run.number)
     ensure_set(cursor, target, dataset.number)
     return run, target
 
@@ -217,10 +217,10 @@ def copy_run(cursor: Cursor, model: Model, run: Run) -> tuple[int, int]:
     """
     copied = skipped = 0
     for dataset_no in dataset_numbers(cursor, run):
-        here = Target(role="run", dataset=None, model_no=model.number, run_no=run.number)
+        here = SetOwner(role="run", dataset=None, model_no=model.number, run_no=run.number)
         source = find_set(cursor, here, dataset_no)
         destination = ensure_set(
-            cursor, Target(role="model", dataset=None, model_no=model.number), dataset_no
+            cursor, SetOwner(role="model", dataset=None, model_no=model.number), dataset_no
         )
         usable = "type IN ('box', 'polygon', 'cuboid')"
         counts = one(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from airflow_provider_nucleus.local.store.catalog import matches
 from airflow_provider_nucleus.local.store.sequences import reserve
@@ -11,13 +11,15 @@ from airflow_provider_nucleus.local.store.sequences import reserve
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.store.catalog.datasets import Dataset
     from airflow_provider_nucleus.local.store.database import Cursor
-    from airflow_provider_nucleus.local.store.ingest.object_rows import Role
 
-__all__ = ["Target", "drop_sets", "ensure_set", "find_set"]
+__all__ = ["Role", "SetOwner", "drop_sets", "ensure_set", "find_set"]
+
+Role = Literal["truth", "run", "model"]
+"""Whose objects a set holds: ground truth, a model run's, or a model's without a run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class SetOwner:
     """Where an upload goes.
 
     ``dataset`` is None if each row names its own (run-free predictions, runs over several datasets). ``run_no`` is
@@ -30,7 +32,7 @@ class Target:
     run_no: int | None = None
 
 
-def find_set(cursor: Cursor, target: Target, dataset_no: int) -> int | None:
+def find_set(cursor: Cursor, target: SetOwner, dataset_no: int) -> int | None:
     """Return the number of the target's set on a dataset, or None if nothing was ever uploaded to it."""
     found = cursor.execute(
         "SELECT set_no FROM object_sets WHERE role = ? AND dataset_no = ? "
@@ -40,7 +42,7 @@ def find_set(cursor: Cursor, target: Target, dataset_no: int) -> int | None:
     return None if found is None else int(found[0])
 
 
-def ensure_set(cursor: Cursor, target: Target, dataset_no: int) -> int:
+def ensure_set(cursor: Cursor, target: SetOwner, dataset_no: int) -> int:
     """Return the number of the target's set on a dataset, creating the set if needed."""
     found = find_set(cursor, target, dataset_no)
     if found is not None:

@@ -8,7 +8,7 @@ from airflow_provider_nucleus.local.store.catalog.object_sets import ensure_set
 from airflow_provider_nucleus.local.store.database import count_of
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.store.catalog.object_sets import Target
+    from airflow_provider_nucleus.local.store.catalog.object_sets import SetOwner
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["locate_rows"]
@@ -18,7 +18,7 @@ _ITEM_NUMBER = (
 )
 
 
-def locate_rows(cursor: Cursor, target: Target) -> None:
+def locate_rows(cursor: Cursor, target: SetOwner) -> None:
     """Fill ``located`` (n, dataset_no, item_no or scene_no, set_no) for the good rows of ``parsed``.
 
     Rows that name no item, or one of several, get their reason. A row with an item id is looked up by it; otherwise
@@ -37,7 +37,7 @@ def locate_rows(cursor: Cursor, target: Target) -> None:
     )
 
 
-def _locate_in_dataset(cursor: Cursor, target: Target) -> None:
+def _locate_in_dataset(cursor: Cursor, target: SetOwner) -> None:
     assert target.dataset is not None
     number = target.dataset.number
     cursor.execute(
@@ -75,7 +75,7 @@ def _locate_anywhere(cursor: Cursor) -> None:
     cursor.execute("DELETE FROM found WHERE n IN (SELECT n FROM found GROUP BY n HAVING count(*) > 1)")
 
 
-def _blame_lost(cursor: Cursor, target: Target) -> None:
+def _blame_lost(cursor: Cursor, target: SetOwner) -> None:
     good = count_of(cursor, "SELECT count(*) FROM parsed WHERE reason IS NULL")
     if good == count_of(cursor, "SELECT count(*) FROM found"):
         return

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import numpy as np
 import pyarrow as pa
+
+from airflow_provider_nucleus.local.exact_json import dump_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,6 +23,7 @@ __all__ = [
     "line_ends",
     "lines_of",
     "read_chunk",
+    "rows_of",
     "table_of_lines",
     "texts",
 ]
@@ -67,6 +70,11 @@ def read_chunk(file: BinaryIO, start: int, *, size: int) -> Chunk:
 def lines_of(objects: Iterable[bytes]) -> bytes:
     """Join serialised objects into NDJSON."""
     return b"".join(part + b"\n" for part in objects)
+
+
+def rows_of(values: Iterable[Any]) -> bytes:
+    """Return JSON values as NDJSON, a line each."""
+    return lines_of(dump_json(value) for value in values)
 
 
 def table_of_lines(data: bytes, *, first: int) -> pa.Table:

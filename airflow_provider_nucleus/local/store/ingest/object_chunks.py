@@ -22,9 +22,8 @@ from airflow_provider_nucleus.local.store.ingest.objects import store_objects
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_nucleus.local.store.catalog.object_sets import Target
+    from airflow_provider_nucleus.local.store.catalog.object_sets import Role, SetOwner
     from airflow_provider_nucleus.local.store.database import Cursor
-    from airflow_provider_nucleus.local.store.ingest.object_rows import Role
 
 __all__ = ["RowError", "Stored", "prepare", "row_errors", "store"]
 
@@ -62,7 +61,9 @@ def prepare(cursor: Cursor, data: bytes, *, role: Role, first: int) -> int:
     return count
 
 
-def store(cursor: Cursor, target: Target, *, update: bool, blobs: Mapping[int, str] | None = None) -> Stored:
+def store(
+    cursor: Cursor, target: SetOwner, *, update: bool, blobs: Mapping[int, str] | None = None
+) -> Stored:
     """Store the prepared chunk; must run inside the writer's transaction, on the connection that prepared it."""
     locate_rows(cursor, target)
     found = cursor.execute("SELECT DISTINCT type FROM parsed WHERE reason IS NULL").fetchall()

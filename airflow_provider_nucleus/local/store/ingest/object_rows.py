@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.dot_ids import DOT_ID_PROBLEM
 from airflow_provider_nucleus.local.errors import BadRequestError
@@ -22,11 +22,11 @@ from airflow_provider_nucleus.local.store.ingest.ndjson import table_of_lines
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from airflow_provider_nucleus.local.store.catalog.object_sets import Role
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["Role", "mark_bad", "parse_objects", "stage_lines", "strict_json", "suspect"]
+__all__ = ["mark_bad", "parse_objects", "stage_lines", "strict_json", "suspect"]
 
-Role = Literal["truth", "run", "model"]
 """Whose objects are uploaded: ground truth, the predictions of a run, or the run-free predictions of a model."""
 
 _TEXT: Final = (

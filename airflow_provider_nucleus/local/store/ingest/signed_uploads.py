@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.store.catalog.datasets import Dataset
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["Upload", "assign", "expect", "mark_received", "received", "remove", "spool_path", "take"]
+__all__ = ["Upload", "assign", "expect", "mark_received", "received", "remove", "require_open", "spool_path"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ def expect(cursor: Cursor, dataset: Dataset, request_id: str, *, lifetime: float
     return token
 
 
-def take(cursor: Cursor, token: str) -> None:
+def require_open(cursor: Cursor, token: str) -> None:
     """Check that a token may be uploaded to; raises if it is unknown, expired or already in use by a job."""
     row = one(cursor, "SELECT expires_at, job_no FROM uploads WHERE token = ?", [token])
     if row is None:

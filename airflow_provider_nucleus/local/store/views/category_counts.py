@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 from airflow_provider_nucleus.local.store.views.category_matching import CategoryLabel, match_categories
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.engine.sides import Sets
     from airflow_provider_nucleus.local.requests.match_options import MatchOptions
+    from airflow_provider_nucleus.local.store.catalog.compared_sets import ComparedSets
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["CategoryTally", "category_tallies"]
@@ -48,7 +48,7 @@ _COMBINATIONS: Final = """WITH l AS (
     SELECT taxonomy_name, truth, predicted, count(*) FROM items_of GROUP BY ALL"""
 
 
-def category_tallies(cursor: Cursor, sets: Sets, options: MatchOptions) -> list[CategoryTally]:
+def category_tallies(cursor: Cursor, sets: ComparedSets, options: MatchOptions) -> list[CategoryTally]:
     """Return the agreement per taxonomy, by name; the default taxonomy has the empty name."""
     truth = -1 if sets.truth is None else sets.truth
     found = cursor.execute(_COMBINATIONS, {"truth": truth, "predictions": sets.predictions}).fetchall()

@@ -11,9 +11,9 @@ from airflow_provider_nucleus.local.store.views.match_pages import match_wire
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_provider_nucleus.local.engine.sides import Sets
     from airflow_provider_nucleus.local.requests.match_options import MatchOptions
     from airflow_provider_nucleus.local.requests.query.compile import Fragment
+    from airflow_provider_nucleus.local.store.catalog.compared_sets import ComparedSets
     from airflow_provider_nucleus.local.store.catalog.datasets import Dataset
     from airflow_provider_nucleus.local.store.database import Cursor
     from airflow_provider_nucleus.local.store.views.category_matching import CategoryMatch
@@ -35,7 +35,7 @@ _LABELS: Final = (
 
 
 def category_match_page(
-    cursor: Cursor, sets: Sets, options: MatchOptions, *, mode: str, dataset: Dataset, condition: Fragment, after: int,
+    cursor: Cursor, sets: ComparedSets, options: MatchOptions, *, mode: str, dataset: Dataset, condition: Fragment, after: int,
     size: int, run_id: str,
 ) -> tuple[list[dict[str, Any]], int | None]:  # fmt: skip
     """Return the rows of a mode on the next ``size`` items behind item ``after``, and the item to go on after."""

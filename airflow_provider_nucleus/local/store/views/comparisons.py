@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_provider_nucleus.local.engine.sides import Sets
 from airflow_provider_nucleus.local.errors import BadRequestError, NotFoundError
 from airflow_provider_nucleus.local.requests.query.compile import Scope
 from airflow_provider_nucleus.local.store.catalog import models
-from airflow_provider_nucleus.local.store.catalog.object_sets import Target, find_set
+from airflow_provider_nucleus.local.store.catalog.compared_sets import ComparedSets
+from airflow_provider_nucleus.local.store.catalog.object_sets import SetOwner, find_set
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.store.catalog.datasets import Dataset
@@ -25,7 +25,7 @@ class Comparison:
 
     dataset: Dataset
     run: Run
-    sets: Sets
+    sets: ComparedSets
 
     @property
     def scope(self) -> Scope:
@@ -67,7 +67,7 @@ def datasets_of(cursor: Cursor, run: Run) -> list[int]:
 
 def truth_set(cursor: Cursor, dataset: Dataset) -> int | None:
     """Return the set of a dataset's ground truth, None if nothing was ever annotated."""
-    return find_set(cursor, Target(role="truth", dataset=dataset), dataset.number)
+    return find_set(cursor, SetOwner(role="truth", dataset=dataset), dataset.number)
 
 
 def query_scope(cursor: Cursor, dataset: Dataset, run_id: object) -> Scope:
@@ -85,11 +85,11 @@ def query_scope(cursor: Cursor, dataset: Dataset, run_id: object) -> Scope:
 
 
 def _comparison(cursor: Cursor, dataset: Dataset, run: Run) -> Comparison | None:
-    target = Target(role="run", dataset=dataset, model_no=run.model_no, run_no=run.number)
+    target = SetOwner(role="run", dataset=dataset, model_no=run.model_no, run_no=run.number)
     predictions = find_set(cursor, target, dataset.number)
     if predictions is None or not _has_objects(cursor, predictions):
         return None
-    return Comparison(dataset=dataset, run=run, sets=Sets(truth_set(cursor, dataset), predictions))
+    return Comparison(dataset=dataset, run=run, sets=ComparedSets(truth_set(cursor, dataset), predictions))
 
 
 def _has_objects(cursor: Cursor, set_no: int) -> bool:
