@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from airflow_provider_nucleus.demo.cameras import calibrations
 from airflow_provider_nucleus.demo.detectors import fixed, relative
+from airflow_provider_nucleus.demo.detectors.cameras import calibrations
 from airflow_provider_nucleus.demo.detectors.features import FEATURES, balance, measure
 from airflow_provider_nucleus.demo.detectors.judge import proposals
 from airflow_provider_nucleus.demo.scenes import LABELS, RenderedScene, TruthBox, render_scenes

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from airflow_provider_nucleus.local.jobs.execution import JobContext
+    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["dataset_of", "run_chunks"]
@@ -59,7 +60,7 @@ def run_chunks(
     return counts
 
 
-def dataset_of(cursor: Cursor, context: JobContext) -> datasets.Dataset:
+def dataset_of(cursor: Cursor, context: JobContext) -> Dataset:
     """Return the job's dataset as it is now; raises :class:`NotFoundError` if it was deleted meanwhile."""
     assert context.job.dataset_no is not None
     return datasets.by_number(cursor, context.job.dataset_no)

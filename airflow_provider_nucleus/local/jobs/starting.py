@@ -12,7 +12,7 @@ from airflow_provider_nucleus.local.store.ingest import signed_uploads
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.services import Services
-    from airflow_provider_nucleus.local.store.catalog.datasets import Dataset
+    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["start_on_bytes", "start_on_upload"]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_nucleus.local.call import Call
+    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
 
 __all__ = ["ROUTES"]
 
@@ -58,7 +59,7 @@ def delete(call: Call) -> Any:
     return {"message": "Beginning dataset deletion..."}
 
 
-def _read(call: Call) -> datasets.Dataset:
+def _read(call: Call) -> Dataset:
     with call.db.read() as cursor:
         return datasets.find(cursor, call.params["ds"])
 

@@ -19,7 +19,7 @@ from airflow_provider_nucleus.local.store.views import objects
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.call import Call
-    from airflow_provider_nucleus.local.store.catalog.datasets import Dataset
+    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
     from airflow_provider_nucleus.local.store.catalog.models import Run
     from airflow_provider_nucleus.local.store.database import Cursor
 

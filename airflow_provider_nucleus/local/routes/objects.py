@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_nucleus.local.call import Call
-    from airflow_provider_nucleus.local.store.catalog.datasets import Dataset
+    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
     from airflow_provider_nucleus.local.store.catalog.object_sets import Role, SetOwner
     from airflow_provider_nucleus.local.store.database import Cursor
     from airflow_provider_nucleus.local.store.ingest.object_chunks import Stored

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_nucleus.local.call import Call
-    from airflow_provider_nucleus.local.store.catalog.datasets import Dataset
+    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
     from airflow_provider_nucleus.local.store.catalog.items import Item
     from airflow_provider_nucleus.local.store.catalog.models import Model, Run
     from airflow_provider_nucleus.local.store.database import Cursor

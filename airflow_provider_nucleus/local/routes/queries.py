@@ -16,7 +16,7 @@ from airflow_provider_nucleus.local.store.views.queried import item_page, object
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.call import Call
-    from airflow_provider_nucleus.local.store.catalog.datasets import Dataset
+    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
     from airflow_provider_nucleus.local.store.database import Cursor
     from airflow_provider_nucleus.local.store.views.comparisons import Comparison
 

@@ -12,7 +12,7 @@ from airflow_provider_nucleus.local.store.catalog import datasets, scenes
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.call import Call
-    from airflow_provider_nucleus.local.store.catalog.datasets import Dataset
+    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["ROUTES"]

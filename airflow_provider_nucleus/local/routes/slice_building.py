@@ -13,7 +13,7 @@ from airflow_provider_nucleus.local.store.views import slice_contents
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.call import Call
     from airflow_provider_nucleus.local.requests.query.compile import Fragment
-    from airflow_provider_nucleus.local.store.catalog.datasets import Dataset
+    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["ROUTES"]

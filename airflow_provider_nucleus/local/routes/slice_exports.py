@@ -9,7 +9,7 @@ import orjson
 from airflow_provider_nucleus.local.errors import BadRequestError
 from airflow_provider_nucleus.local.routes.exporting import all_rows, chip, item_writer, mirrored, one_page
 from airflow_provider_nucleus.local.routes.routing import RouteTable
-from airflow_provider_nucleus.local.store.catalog import datasets, models, slices
+from airflow_provider_nucleus.local.store.catalog import datasets, models, slice_members, slices
 from airflow_provider_nucleus.local.store.catalog.items import item_rows
 from airflow_provider_nucleus.local.store.views import comparisons, slice_contents
 from airflow_provider_nucleus.local.store.views.exports import Export
@@ -78,7 +78,7 @@ def export_raw_json(call: Call) -> Any:
     """Return each object of an object slice with its item."""
     with call.db.read() as cursor:
         found = slices.find(cursor, call.params["s"])
-        if found.type != slices.OBJECTS:
+        if found.type != slice_members.OBJECTS:
             raise BadRequestError(f"Slice {found.id} holds no objects but members of type {found.type}.")
         rows = slice_contents.object_rows(cursor, found)
         condition = "item_no IN (SELECT item_no FROM slice_items WHERE slice_no = ?)"

@@ -8,7 +8,7 @@ from airflow_provider_nucleus.local.errors import BadRequestError
 from airflow_provider_nucleus.local.http.paging import Pager, Position, page_size
 from airflow_provider_nucleus.local.requests.fields import strings
 from airflow_provider_nucleus.local.routes.routing import RouteTable
-from airflow_provider_nucleus.local.store.catalog import datasets, slices
+from airflow_provider_nucleus.local.store.catalog import datasets, slice_members, slices
 from airflow_provider_nucleus.local.store.catalog.slice_members import by_reference, members_of
 from airflow_provider_nucleus.local.store.views import slice_contents
 
@@ -21,10 +21,10 @@ ROUTES: Final = RouteTable()
 _ITEM_PAGE: Final = 100_000
 _KINDS: Final = {
     # On Python 3.12 and later the official client sends the name of its enumeration.
-    **{kind: kind for kind in (slices.ITEMS, slices.OBJECTS, slices.SCENES)},
-    "SliceType.DATASET_ITEM": slices.ITEMS,
-    "SliceType.OBJECT": slices.OBJECTS,
-    "SliceType.SCENE": slices.SCENES,
+    **{kind: kind for kind in (slice_members.ITEMS, slice_members.OBJECTS, slice_members.SCENES)},
+    "SliceType.DATASET_ITEM": slice_members.ITEMS,
+    "SliceType.OBJECT": slice_members.OBJECTS,
+    "SliceType.SCENE": slice_members.SCENES,
 }
 
 
@@ -40,7 +40,9 @@ def of_dataset(call: Call) -> Any:
     """List the slices of a dataset, by name or type if given."""
     kind = call.query.get("type")
     if kind is not None and kind not in _KINDS:
-        raise BadRequestError(f"type must be one of {slices.ITEMS}, {slices.OBJECTS}, {slices.SCENES}.")
+        raise BadRequestError(
+            f"type must be one of {slice_members.ITEMS}, {slice_members.OBJECTS}, {slice_members.SCENES}."
+        )
     with call.db.read() as cursor:
         dataset = datasets.find(cursor, call.params["ds"])
         found = slices.listing(

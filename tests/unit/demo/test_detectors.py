@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from airflow_provider_nucleus.demo.cameras import calibrations
 from airflow_provider_nucleus.demo.detectors import Calibration, detect_fixed, detect_relative
+from airflow_provider_nucleus.demo.detectors.cameras import calibrations
 from airflow_provider_nucleus.demo.detectors.classifier import PROTOTYPES, classify
 from airflow_provider_nucleus.demo.detectors.features import FEATURES
 from airflow_provider_nucleus.demo.rendered_batch import DETECTORS, detect, render, write_batch

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -11,6 +10,7 @@ from airflow_provider_nucleus.local.errors import BadRequestError, NotFoundError
 from airflow_provider_nucleus.local.exact_json import json_text
 from airflow_provider_nucleus.local.store import timestamps
 from airflow_provider_nucleus.local.store.catalog import slices
+from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
 from airflow_provider_nucleus.local.store.catalog.object_sets import drop_sets
 from airflow_provider_nucleus.local.store.database import count_of, one, rows
 from airflow_provider_nucleus.local.store.ids import new_id
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = [
-    "Dataset",
     "by_number",
     "create",
     "delete",
@@ -34,17 +33,6 @@ __all__ = [
 ]
 
 _SCHEMA_TYPES = frozenset({"category", "number", "text", "json"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dataset:
-    """What routes need to know of a dataset before they touch its items."""
-
-    number: int
-    id: str
-    name: str
-    is_scene: bool
-    use_privacy_mode: bool
 
 
 def create(

@@ -12,7 +12,7 @@ from airflow_provider_nucleus.local.store.database import rows
 from airflow_provider_nucleus.local.store.ids import ITEM, number_of, numbered
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.store.catalog.datasets import Dataset
+    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["Item", "at_index", "by_id", "by_reference", "delete", "item_rows", "page"]

@@ -16,7 +16,7 @@ from airflow_provider_nucleus.local.store.ids import new_id
 from airflow_provider_nucleus.local.store.sequences import reserve
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.store.catalog.datasets import Dataset
+    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = [

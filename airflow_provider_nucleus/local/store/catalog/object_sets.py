@@ -9,7 +9,7 @@ from airflow_provider_nucleus.local.store.catalog import matches
 from airflow_provider_nucleus.local.store.sequences import reserve
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.store.catalog.datasets import Dataset
+    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["Role", "SetOwner", "drop_sets", "ensure_set", "find_set"]

@@ -6,22 +6,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.local.errors import BadRequestError
-from airflow_provider_nucleus.local.store.catalog import slices
 from airflow_provider_nucleus.local.store.ids import ANNOTATION, ITEM, PREDICTION, SCENE, number_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow_provider_nucleus.local.requests.query.compile import Fragment
-    from airflow_provider_nucleus.local.store.catalog.datasets import Dataset
+    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["IDS_AT_ONCE", "Members", "by_reference", "members_of", "sample"]
+__all__ = ["IDS_AT_ONCE", "ITEMS", "OBJECTS", "SCENES", "Members", "by_reference", "members_of", "sample"]
 
 IDS_AT_ONCE: Final = 10_000
 """Ids one request may bring."""
 
-_COLUMNS: Final = {slices.ITEMS: "item_no", slices.OBJECTS: "object_no", slices.SCENES: "scene_no"}
+ITEMS: Final = "dataset_item"
+OBJECTS: Final = "object"
+SCENES: Final = "scene"
+
+_COLUMNS: Final = {ITEMS: "item_no", OBJECTS: "object_no", SCENES: "scene_no"}
 _NAMED: Final = 5
 
 
@@ -57,7 +60,7 @@ def members_of(cursor: Cursor, dataset: Dataset, body: Mapping[str, Any]) -> Mem
         raise BadRequestError(f"A slice has members of one kind; {' and '.join(given)} were given.")
     if not given:
         if body.get("allow_empty"):
-            return Members(slices.SCENES if dataset.is_scene else slices.ITEMS, (), ())
+            return Members(SCENES if dataset.is_scene else ITEMS, (), ())
         raise BadRequestError(
             f"Give the members of the slice as one of {', '.join(kinds)}, or set allow_empty."
         )
@@ -76,10 +79,8 @@ def members_of(cursor: Cursor, dataset: Dataset, body: Mapping[str, Any]) -> Mem
     )  # fmt: skip
     _refuse_unknown(dataset, [name for name, number in numbers.items() if number not in known])
     if is_scene:
-        return Members(
-            slices.SCENES, tuple((None, None, number) for number in numbers.values()), tuple(numbers)
-        )
-    return Members(slices.ITEMS, tuple((number, None, None) for number in numbers.values()), tuple(numbers))
+        return Members(SCENES, tuple((None, None, number) for number in numbers.values()), tuple(numbers))
+    return Members(ITEMS, tuple((number, None, None) for number in numbers.values()), tuple(numbers))
 
 
 def by_reference(
@@ -100,7 +101,7 @@ def by_reference(
         )
         unknown = [name for name in names if name not in found]
         if not unknown:
-            place = found_kind == slices.SCENES
+            place = found_kind == SCENES
             rows = tuple((None, None, found[name]) if place else (found[name], None, None) for name in names)
             return Members(found_kind, rows, tuple(names))
     _refuse_unknown(dataset, unknown)
@@ -114,13 +115,13 @@ def sample(cursor: Cursor, dataset: Dataset, condition: Fragment, *, size: int) 
         f"AND {condition.sql} ORDER BY random() LIMIT ?) ORDER BY item_no",
         [dataset.number, *condition.parameters, size],
     ).fetchall()
-    return Members(slices.ITEMS, tuple((number, None, None) for (number,) in found), ())
+    return Members(ITEMS, tuple((number, None, None) for (number,) in found), ())
 
 
 def _tables(dataset: Dataset, kind: str | None) -> list[tuple[str, str, str]]:
-    every = [("scenes", "scene_no", slices.SCENES)] if dataset.is_scene else []
-    every.append(("items", "item_no", slices.ITEMS))
-    if kind == slices.OBJECTS:
+    every = [("scenes", "scene_no", SCENES)] if dataset.is_scene else []
+    every.append(("items", "item_no", ITEMS))
+    if kind == OBJECTS:
         raise BadRequestError("An object slice takes no reference ids; create a new one with object_ids.")
     return [entry for entry in every if kind in {None, entry[2]}]
 
@@ -138,7 +139,7 @@ def _objects(cursor: Cursor, dataset: Dataset, names: list[str]) -> Members:
         ).fetchall()
         rows.update({numbers[object_no]: (item_no, object_no, None) for object_no, item_no in found})
     _refuse_unknown(dataset, [name for name in names if name not in rows])
-    return Members(slices.OBJECTS, tuple(rows[name] for name in names), tuple(names))
+    return Members(OBJECTS, tuple(rows[name] for name in names), tuple(names))
 
 
 def _names(kind: str, value: Any) -> list[str]:

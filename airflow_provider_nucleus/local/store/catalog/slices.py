@@ -14,18 +14,14 @@ from airflow_provider_nucleus.local.store.sequences import reserve
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from airflow_provider_nucleus.local.store.catalog.datasets import Dataset
+    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
     from airflow_provider_nucleus.local.store.catalog.slice_members import Members
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = [
-    "ITEMS", "OBJECTS", "SCENES", "Slice", "add_members", "add_tags", "create", "delete", "delete_of_dataset", "find",
+    "Slice", "add_members", "add_tags", "create", "delete", "delete_of_dataset", "find",
     "ids_of", "listing",
 ]  # fmt: skip
-
-ITEMS: Final = "dataset_item"
-OBJECTS: Final = "object"
-SCENES: Final = "scene"
 
 _SLICE: Final = (
     "SELECT slice_no AS number, slice_id AS id, s.dataset_no, dataset_id, s.name, type, description, s.tags, "

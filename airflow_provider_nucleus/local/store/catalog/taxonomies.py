@@ -8,7 +8,7 @@ from airflow_provider_nucleus.dot_ids import DOT_ID_PROBLEM, DOT_IDS
 from airflow_provider_nucleus.local.errors import BadRequestError, NotFoundError
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.store.catalog.datasets import Dataset
+    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["add", "delete"]

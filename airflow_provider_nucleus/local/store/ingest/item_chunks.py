@@ -23,7 +23,7 @@ from airflow_provider_nucleus.local.store.sequences import reserve
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_nucleus.local.store.catalog.datasets import Dataset
+    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["StoredItems", "prepare_items", "store_items"]

@@ -9,7 +9,7 @@ from airflow_provider_nucleus.local.store.geometry_rules import is_number
 from airflow_provider_nucleus.local.store.ingest.object_rows import strict_json
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.store.catalog.datasets import Dataset
+    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["merge_metadata"]

@@ -14,7 +14,7 @@ from airflow_provider_nucleus.local.store.database import one
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from airflow_provider_nucleus.local.store.catalog.datasets import Dataset
+    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["Upload", "assign", "expect", "mark_received", "received", "remove", "require_open", "spool_path"]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.requests.match_options import MatchOptions
     from airflow_provider_nucleus.local.requests.query.compile import Fragment
     from airflow_provider_nucleus.local.store.catalog.compared_sets import ComparedSets
-    from airflow_provider_nucleus.local.store.catalog.datasets import Dataset
+    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
     from airflow_provider_nucleus.local.store.database import Cursor
     from airflow_provider_nucleus.local.store.views.category_matching import CategoryMatch
 

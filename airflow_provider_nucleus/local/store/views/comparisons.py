@@ -12,7 +12,7 @@ from airflow_provider_nucleus.local.store.catalog.compared_sets import ComparedS
 from airflow_provider_nucleus.local.store.catalog.object_sets import SetOwner, find_set
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.store.catalog.datasets import Dataset
+    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
     from airflow_provider_nucleus.local.store.catalog.models import Model, Run
     from airflow_provider_nucleus.local.store.database import Cursor
 

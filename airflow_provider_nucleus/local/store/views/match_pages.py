@@ -9,7 +9,7 @@ from airflow_provider_nucleus.local.store.ids import ANNOTATION, ITEM, PREDICTIO
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.requests.query.compile import Fragment
-    from airflow_provider_nucleus.local.store.catalog.datasets import Dataset
+    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
     from airflow_provider_nucleus.local.store.catalog.matches import MatchSet
     from airflow_provider_nucleus.local.store.database import Cursor
 

@@ -10,7 +10,7 @@ from airflow_provider_nucleus.local.store.database import rows
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from airflow_provider_nucleus.local.store.catalog.datasets import Dataset
+    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
     from airflow_provider_nucleus.local.store.catalog.models import Model
     from airflow_provider_nucleus.local.store.database import Cursor
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.local.requests.query.compile import Fragment
-from airflow_provider_nucleus.local.store.catalog import scenes, slices
+from airflow_provider_nucleus.local.store.catalog import scenes, slice_members
 from airflow_provider_nucleus.local.store.catalog.items import item_rows
 from airflow_provider_nucleus.local.store.views.objects import objects_where
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.store.catalog.datasets import Dataset
+    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
     from airflow_provider_nucleus.local.store.catalog.items import Item
     from airflow_provider_nucleus.local.store.catalog.slices import Slice
     from airflow_provider_nucleus.local.store.database import Cursor
@@ -38,9 +38,9 @@ def item_page(cursor: Cursor, found: Slice, *, after: int, size: int) -> tuple[l
 
 def members(cursor: Cursor, found: Slice) -> list[dict[str, Any]]:
     """Return the members of a slice as wire objects with their ``id``: items, objects or scenes."""
-    if found.type == slices.OBJECTS:
+    if found.type == slice_members.OBJECTS:
         return object_rows(cursor, found)
-    if found.type == slices.SCENES:
+    if found.type == slice_members.SCENES:
         return [scenes.to_wire(cursor, scene) for scene in scenes.in_slice(cursor, found.number)]
     items, _ = item_page(cursor, found, after=-1, size=_EVERY)
     return [{"id": item.id, "ref_id": item.reference_id, **item.to_wire()} for item in items]
