@@ -23,7 +23,7 @@ from pathlib import Path
 import engine_data
 import numpy as np
 
-from airflow_provider_nucleus.evaluation.matching.partition import Plan, map_parts, merge
+from airflow_provider_nucleus.evaluation.matching.partition import PartitionPlan, map_parts, merge
 from airflow_provider_nucleus.evaluation.overlap.boxes import Boxes
 from airflow_provider_nucleus.evaluation.readers.coco import coco_result
 from airflow_provider_nucleus.evaluation.sides.columns import Columns, columns
@@ -60,7 +60,7 @@ class Part:
 
 def run(parts: int, workers: int) -> dict:
     """Map and reduce so many parts in this process and its workers."""
-    plan = Plan(engine_data.CLASSES, rule=None)
+    plan = PartitionPlan(engine_data.CLASSES, rule=None)
     begin = time.perf_counter()
     sources = (Part(number) for number in range(parts))
     merged = merge(map_parts(sources, plan=plan, workers=workers, pool="processes"))

@@ -72,11 +72,11 @@ def ours_coco(folder, clock):
 @run
 def ours_coco_parts(folder, clock):
     """Two threads over partitions of 100,000 rows."""
-    from airflow_provider_nucleus.evaluation.matching.partition import Plan, map_parts, merge, split
+    from airflow_provider_nucleus.evaluation.matching.partition import PartitionPlan, map_parts, merge, split
     from airflow_provider_nucleus.evaluation.readers.coco import coco_result
 
     truth, predictions = our_columns(folder, clock)
-    merged = merge(map_parts(split(truth, predictions), plan=Plan(80, rule=None), workers=2))
+    merged = merge(map_parts(split(truth, predictions), plan=PartitionPlan(80, rule=None), workers=2))
     result = coco_result(merged.coco).numbers
     clock.phase("evaluate")
     return {name: metric.value for name, metric in result.items()}
@@ -268,7 +268,7 @@ def ours_polygons(_, clock):
     from airflow_provider_nucleus.evaluation.matching.nucleus import match
     from airflow_provider_nucleus.evaluation.overlap.rings import polygons_from_rings
     from airflow_provider_nucleus.evaluation.sides.columns import columns
-    from airflow_provider_nucleus.evaluation.sides.labels import LabelRule
+    from airflow_provider_nucleus.evaluation.sides.labels import LabelMatchPolicy
 
     truth, predictions = engine_shapes.polygons()
     clock.phase("load")
@@ -282,7 +282,7 @@ def ours_polygons(_, clock):
         for side in (truth, predictions)
     ]
     clock.phase("convert")
-    matches = match(*sides, rule=LabelRule(class_agnostic=True))
+    matches = match(*sides, rule=LabelMatchPolicy(class_agnostic=True))
     clock.phase("evaluate")
     return {"iou sum": float(matches.overlap.sum()), "pairs": int((matches.match >= 0).sum())}
 

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from airflow_provider_nucleus.demo.batch import Batch, Predictions, write_jsonl
 from airflow_provider_nucleus.demo.errors import DemoError
 from airflow_provider_nucleus.exceptions import NucleusError
-from airflow_provider_nucleus.sources.files import Part, open_plain
+from airflow_provider_nucleus.sources.files import SourceFile, open_plain
 from airflow_provider_nucleus.sources.json_stream import JsonFile
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _candidates(root: Path) -> list[Path]:
 def _read(path: Path) -> Truth | Literal["results", "other"]:
     """Return the ground truth in a file, or what else it is; raises DemoError when it is broken."""
     try:
-        with open_plain(Part(path, path.name)) as stream:
+        with open_plain(SourceFile(path, path.name)) as stream:
             document = JsonFile(stream, path.name)
             opening = document.peek()
             if opening == b"[":

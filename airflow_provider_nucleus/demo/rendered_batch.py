@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from airflow_provider_nucleus.demo.detectors import Calibration, Detection
+    from airflow_provider_nucleus.demo.detectors import CameraCalibration, Detection
 
-    Detector = Callable[[Sequence[np.ndarray[Any, Any]], Calibration], list[list[Detection]]]
+    Detector = Callable[[Sequence[np.ndarray[Any, Any]], CameraCalibration], list[list[Detection]]]
 
 SEED = 7
 """Seed of the demonstration's scenes; the prototypes of the classifier come from other seeds."""

@@ -26,7 +26,7 @@ _QUERY = """
 
 
 @dataclass(frozen=True)
-class TaskState:
+class WatchedTask:
     """One task instance: its name (with the map index if it is mapped), its state and its duration in seconds."""
 
     name: str
@@ -49,11 +49,11 @@ class TaskWatch:
         self._last = int(rows[0][0]) if rows else 0
         self._told: dict[str, str] = {}
 
-    def states(self) -> list[TaskState]:
+    def states(self) -> list[WatchedTask]:
         """Return all task instances that have a state, in the order in which they began."""
         rows = self._read(_QUERY, self._dag_id, self._last)
         return [
-            TaskState(
+            WatchedTask(
                 task_id if map_index is None or map_index < 0 else f"{task_id} [{map_index}]",
                 state,
                 None if duration is None else float(duration),
@@ -62,7 +62,7 @@ class TaskWatch:
             if state
         ]
 
-    def changes(self) -> list[TaskState]:
+    def changes(self) -> list[WatchedTask]:
         """Return what is running or has ended since the last call."""
         found = []
         for task in self.states():

@@ -23,7 +23,7 @@ from airflow_provider_nucleus.evaluation.matching.coco import (
     CocoOptions,
 )
 from airflow_provider_nucleus.evaluation.matching.partition import (
-    Plan,
+    PartitionPlan,
     by_image,
     map_parts,
     merge,
@@ -143,7 +143,7 @@ def evaluate_files(
         raise ValueError(f"threshold is {threshold}, an overlap threshold lies in [0, 1]")
     truth = read_truth(ground_truth, iou_type=iou_type)
     options = KEYPOINT_OPTIONS if iou_type == "keypoints" else BOX_OPTIONS
-    plan = Plan(labels=len(truth.vocabulary), coco=options, threshold=threshold)
+    plan = PartitionPlan(labels=len(truth.vocabulary), coco=options, threshold=threshold)
     models = {
         name: evaluate_results(read_results(path, truth), truth, plan=plan, file=path.name, workers=workers)
         for name, path in model_names(predictions).items()
@@ -154,7 +154,7 @@ def evaluate_files(
 
 
 def evaluate_results(
-    results: CocoResults, truth: CocoTruth, *, plan: Plan, file: str, workers: int = 1
+    results: CocoResults, truth: CocoTruth, *, plan: PartitionPlan, file: str, workers: int = 1
 ) -> ModelReport:
     """Evaluate results that were read already."""
     assert plan.coco is not None

@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.schema.matches import EvaluationMatch
 
-__all__ = ["MatchSummary", "Tallies", "Tally", "summarize_matches"]
+__all__ = ["MatchCounts", "MatchSummary", "Tallies", "summarize_matches"]
 
 
 @dataclass(slots=True)
-class Tally:
+class MatchCounts:
     """The counts of one label, or of all of them."""
 
     tp: int = 0
@@ -82,14 +82,14 @@ class Tally:
 class Tallies:
     """Counts overall and per label."""
 
-    overall: Tally = field(default_factory=Tally)
-    per_label: dict[str, Tally] = field(default_factory=dict)
+    overall: MatchCounts = field(default_factory=MatchCounts)
+    per_label: dict[str, MatchCounts] = field(default_factory=dict)
 
-    def of(self, label: str | None) -> tuple[Tally, Tally]:
+    def of(self, label: str | None) -> tuple[MatchCounts, MatchCounts]:
         """Return what an object with *label* counts in: everything, and its label."""
         # A row without any label still is an object; it must not vanish from the totals.
         name = "" if label is None else label
-        return self.overall, self.per_label.setdefault(name, Tally())
+        return self.overall, self.per_label.setdefault(name, MatchCounts())
 
     def to_dict(self, *, max_labels: int | None = None) -> dict[str, Any]:
         """Return the counts as JSON-ready values, labels in alphabetical order, at most the *max_labels* busiest."""
@@ -113,12 +113,12 @@ class MatchSummary:
     categories: Tallies = field(default_factory=Tallies)
 
     @property
-    def overall(self) -> Tally:
+    def overall(self) -> MatchCounts:
         """The counts of all objects that have a shape."""
         return self.shapes.overall
 
     @property
-    def per_label(self) -> dict[str, Tally]:
+    def per_label(self) -> dict[str, MatchCounts]:
         """The counts of each label of objects that have a shape."""
         return self.shapes.per_label
 
@@ -211,7 +211,7 @@ def _pair_id(row: EvaluationMatch) -> tuple[str | None, str | None]:
     return row.model_prediction_id, row.ground_truth_annotation_id
 
 
-def _objects(tally: Tally) -> int:
+def _objects(tally: MatchCounts) -> int:
     return 2 * tally.tp + tally.fp + tally.fn
 
 

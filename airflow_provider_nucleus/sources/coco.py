@@ -28,8 +28,8 @@ from typing import Any, Literal
 from airflow_provider_nucleus.exceptions import NucleusConfigError
 from airflow_provider_nucleus.schema.batches import RowBatch
 from airflow_provider_nucleus.schema.rows import SourceRow
-from airflow_provider_nucleus.sources.coco_index import Category, CocoIndex, image_fields, load_index
-from airflow_provider_nucleus.sources.files import Part, in_folder, open_plain
+from airflow_provider_nucleus.sources.coco_index import CocoCategory, CocoIndex, image_fields, load_index
+from airflow_provider_nucleus.sources.files import SourceFile, in_folder, open_plain
 from airflow_provider_nucleus.sources.json_stream import JsonFile
 from airflow_provider_nucleus.sources.rle import area_of_rle, box_of_rle
 
@@ -56,7 +56,7 @@ class CocoReader:
     reference_id: Callable[[Mapping[str, Any]], str] | None = None
     predictions: bool = False
 
-    def objects(self, part: Part) -> Iterator[RowBatch]:
+    def objects(self, part: SourceFile) -> Iterator[RowBatch]:
         """Yield annotations or predictions of one file, numbered by their position in it."""
         index = self.index
         with open_plain(part) as stream:
@@ -76,11 +76,13 @@ class CocoReader:
         own = index or load_index(part.path, reference_id=self.reference_id)
         yield from self._section(part, "annotations", lambda element: self._object_rows(element, own))
 
-    def items(self, part: Part) -> Iterator[RowBatch]:
+    def items(self, part: SourceFile) -> Iterator[RowBatch]:
         """Yield the images of one ground truth file as dataset items."""
         yield from self._section(part, "images", lambda image: [self._item(image)])
 
-    def _section(self, part: Part, section: str, convert: Callable[[Any], list[Row]]) -> Iterator[RowBatch]:
+    def _section(
+        self, part: SourceFile, section: str, convert: Callable[[Any], list[Row]]
+    ) -> Iterator[RowBatch]:
         with open_plain(part) as stream:
             document = JsonFile(stream, part.name)
             for key in document.members():
@@ -237,7 +239,7 @@ def _ring(flat: Any) -> list[Row]:
     return [{"x": x, "y": y} for x, y in zip(flat[::2], flat[1::2], strict=True)]
 
 
-def _keypoints(element: Mapping[str, Any], category: Category, *, predicted: bool) -> Row:
+def _keypoints(element: Mapping[str, Any], category: CocoCategory, *, predicted: bool) -> Row:
     flat = element.get("keypoints")
     if not flat:
         raise ValueError("has no keypoints")

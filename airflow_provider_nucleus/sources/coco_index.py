@@ -8,14 +8,14 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from airflow_provider_nucleus.exceptions import NucleusValidationError
-from airflow_provider_nucleus.sources.files import Part, find_parts, open_plain
+from airflow_provider_nucleus.sources.files import SourceFile, find_parts, open_plain
 from airflow_provider_nucleus.sources.json_stream import JsonFile
 
-__all__ = ["Category", "CocoIndex", "image_fields", "load_index"]
+__all__ = ["CocoCategory", "CocoIndex", "image_fields", "load_index"]
 
 
 @dataclass(frozen=True, slots=True)
-class Category:
+class CocoCategory:
     """A class of objects; `keypoints` and `skeleton` (0-based pairs) only where the file names them."""
 
     name: str
@@ -29,7 +29,7 @@ class CocoIndex:
 
     name: str
     references: dict[Any, str] = field(default_factory=dict)
-    categories: dict[Any, Category] = field(default_factory=dict)
+    categories: dict[Any, CocoCategory] = field(default_factory=dict)
 
     def reference(self, image_id: Any) -> str:
         """Return the reference id of an image; ValueError with the reason when it is unknown."""
@@ -38,7 +38,7 @@ class CocoIndex:
         except (KeyError, TypeError):
             raise ValueError(f"image_id {image_id!r} is not among the images of {self.name}") from None
 
-    def category(self, category_id: Any) -> Category:
+    def category(self, category_id: Any) -> CocoCategory:
         """Return a category; ValueError with the reason when it is unknown."""
         try:
             return self.categories[category_id]
@@ -76,14 +76,14 @@ def load_index(
 
 def _from_mapping(source: Mapping[str, Any]) -> CocoIndex:
     categories = {
-        key: one if isinstance(one, Category) else Category(str(one))
+        key: one if isinstance(one, CocoCategory) else CocoCategory(str(one))
         for key, one in source.get("categories", {}).items()
     }
     return CocoIndex("the given mapping", dict(source.get("images", {})), categories)
 
 
 def _load_part(
-    part: Part,
+    part: SourceFile,
     index: CocoIndex,
     sections: frozenset[str],
     reference_id: Callable[[Mapping[str, Any]], str] | None,
@@ -116,8 +116,8 @@ def _reference(image: Mapping[str, Any], reference_id: Callable[[Mapping[str, An
     return str(image["file_name"]) if reference_id is None else reference_id(image_fields(image))
 
 
-def _category(entry: Mapping[str, Any]) -> Category:
-    return Category(
+def _category(entry: Mapping[str, Any]) -> CocoCategory:
+    return CocoCategory(
         str(entry["name"]),
         tuple(str(name) for name in entry.get("keypoints") or ()),
         # COCO counts key points from 1, Nucleus from 0.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
 
 __all__ = [
-    "Part",
+    "SourceFile",
     "cut_off",
     "find_parts",
     "in_folder",
@@ -43,7 +43,7 @@ _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class SourceFile:
     """One file of a source: `path` to open and the `name` messages use for it."""
 
     path: Any
@@ -78,7 +78,7 @@ def to_path(source: Any) -> Any:
     return UPath(text)
 
 
-def find_parts(source: Any) -> list[Part]:
+def find_parts(source: Any) -> list[SourceFile]:
     """List the files of a source in a stable order (by name).
 
     A folder stands for every row file below it, hidden files and those starting with ``_`` excepted; a name with ``*``, ``?``
@@ -96,7 +96,7 @@ def find_parts(source: Any) -> list[Part]:
         raise no_file_system(_shown(path), error) from None
 
 
-def _parts_of(path: Any, name: str) -> list[Part]:
+def _parts_of(path: Any, name: str) -> list[SourceFile]:
     if _asks(path, "is_dir"):
         found = [child for child in path.rglob("*") if _is_row_file(child, path)]
         what = f"holds no row files ({', '.join(sorted(_ROW_SUFFIXES))}, also with .gz or .zst)"
@@ -106,10 +106,10 @@ def _parts_of(path: Any, name: str) -> list[Part]:
     else:
         if hasattr(path, "is_file") and not _asks(path, "is_file"):
             raise NucleusSourceError("does not exist or is not a file", source=name)
-        return [Part(path, name)]
+        return [SourceFile(path, name)]
     if not found:
         raise NucleusSourceError(what, source=name)
-    return sorted((Part(child, _shown(child)) for child in found), key=lambda part: part.name)
+    return sorted((SourceFile(child, _shown(child)) for child in found), key=lambda part: part.name)
 
 
 def in_folder(folder: str, location: str) -> str:
@@ -133,7 +133,7 @@ def open_path(path: Any) -> IO[bytes]:
 
 
 @contextlib.contextmanager
-def open_plain(part: Part) -> Generator[IO[bytes]]:
+def open_plain(part: SourceFile) -> Generator[IO[bytes]]:
     """Open a file for reading its decompressed bytes; gzip and zstd are recognised by their first bytes, not their names.
 
     What breaks while decompressing surfaces as NucleusValidationError naming the file, or NucleusSourceError when the file just
@@ -302,7 +302,7 @@ def _is_row_file(path: Any, folder: Any) -> bool:
     inside = _shown(path)[len(_shown(folder)) :].strip("/\\").replace("\\", "/").split("/")
     if any(name.startswith((".", "_")) for name in inside):
         return False
-    return Part(path, path.name).suffix in _ROW_SUFFIXES and _asks(path, "is_file")
+    return SourceFile(path, path.name).suffix in _ROW_SUFFIXES and _asks(path, "is_file")
 
 
 def _asks(path: Any, question: str) -> bool:

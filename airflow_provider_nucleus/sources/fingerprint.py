@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_nucleus.sources.files import Part, find_parts, unreadable
+from airflow_provider_nucleus.sources.files import SourceFile, find_parts, unreadable
 from airflow_provider_nucleus.sources.open_rows import is_in_memory
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def _update(digest: Any, values: Iterable[object]) -> None:
         digest.update(b"\x00")
 
 
-def _version(part: Part) -> tuple[int, str]:
+def _version(part: SourceFile) -> tuple[int, str]:
     """Return the size in bytes and the finest version mark the storage offers."""
     try:
         status = part.path.stat()

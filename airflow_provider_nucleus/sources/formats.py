@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 from airflow_provider_nucleus.exceptions import NucleusConfigError
 from airflow_provider_nucleus.sources.decode import loads_lenient
-from airflow_provider_nucleus.sources.files import Part, open_plain
+from airflow_provider_nucleus.sources.files import SourceFile, open_plain
 
 __all__ = ["Format", "check_format", "detect_format"]
 
@@ -30,7 +30,7 @@ def check_format(name: str) -> Format | Literal["auto"]:
     return name  # type: ignore[return-value]
 
 
-def detect_format(part: Part) -> Format:
+def detect_format(part: SourceFile) -> Format:
     """Return the format of a file.
 
     ``json`` is an array of wire objects, ``coco`` an array of COCO results or a COCO ground truth, ``jsonl`` one object a line.

@@ -8,7 +8,7 @@ from airflow_provider_nucleus.exceptions import NucleusValidationError
 from airflow_provider_nucleus.schema.batches import RowBatch
 from airflow_provider_nucleus.schema.rows import SourceRow
 from airflow_provider_nucleus.sources.decode import loads, loads_lenient
-from airflow_provider_nucleus.sources.files import Part, open_plain
+from airflow_provider_nucleus.sources.files import SourceFile, open_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ LONGEST_LINE = 64 << 20
 _BOM = b"\xef\xbb\xbf"
 
 
-def read_jsonl(part: Part) -> Iterator[RowBatch]:
+def read_jsonl(part: SourceFile) -> Iterator[RowBatch]:
     """Yield the objects of a JSONL file (plain, gzip or zstd); numbers are line numbers.
 
     Blank lines are skipped. A line that is not a JSON object becomes a problem row. Raises NucleusValidationError when the file

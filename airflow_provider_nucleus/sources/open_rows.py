@@ -12,7 +12,7 @@ from airflow_provider_nucleus.schema.batches import ColumnRows, RowBatch, RowStr
 from airflow_provider_nucleus.schema.rows import SourceRow
 from airflow_provider_nucleus.sources.coco import CocoReader, Geometry
 from airflow_provider_nucleus.sources.coco_index import CocoIndex, load_index
-from airflow_provider_nucleus.sources.files import Part, find_parts, open_plain
+from airflow_provider_nucleus.sources.files import SourceFile, find_parts, open_plain
 from airflow_provider_nucleus.sources.formats import Format, check_format, detect_format
 from airflow_provider_nucleus.sources.in_memory import read_objects
 from airflow_provider_nucleus.sources.json_stream import JsonFile
@@ -59,7 +59,7 @@ def open_rows(
     rules = mapping if isinstance(mapping, RowMapping) else RowMapping(fields=mapping or {})
     if is_in_memory(source):
         return RowStream(_mapped(read_objects(source), rules.compile(), kind))
-    reader = _Reader(
+    reader = _RecordReader(
         kind=kind,
         format=format,
         rules=rules,
@@ -85,14 +85,14 @@ def is_in_memory(source: Any) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reader:
+class _RecordReader:
     kind: Kind
     format: str
     rules: RowMapping
     columns: list[str] | None
     coco: Callable[[], CocoReader]
 
-    def read(self, parts: list[Part]) -> Iterator[RowBatch]:
+    def read(self, parts: list[SourceFile]) -> Iterator[RowBatch]:
         coco: CocoReader | None = None
         found: set[str] = set()
         by_row = False
@@ -123,7 +123,7 @@ class _Reader:
                     "No row has %r, which the mapping reads for %s; is it spelled right?", path, target
                 )
 
-    def _coco_mapping(self, part: Part) -> Callable[[Row], Row] | None:
+    def _coco_mapping(self, part: SourceFile) -> Callable[[Row], Row] | None:
         if self.rules.fields or self.rules.annotation_id:
             raise NucleusConfigError(
                 f"{part.name} is COCO, whose fields are known: only labels, scores and reference_id can be mapped.",
@@ -184,7 +184,7 @@ def _merge(first: CocoIndex | None, second: CocoIndex | None) -> CocoIndex | Non
     )
 
 
-def _read_array(part: Part) -> Iterator[RowBatch]:
+def _read_array(part: SourceFile) -> Iterator[RowBatch]:
     """Yield the objects of one JSON array."""
     number = 1
     with open_plain(part) as stream:

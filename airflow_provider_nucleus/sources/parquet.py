@@ -17,7 +17,7 @@ from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusValid
 from airflow_provider_nucleus.schema.batches import ColumnRows, RowBatch, zip_rows
 from airflow_provider_nucleus.schema.rows import SourceRow
 from airflow_provider_nucleus.sources.decode import loads
-from airflow_provider_nucleus.sources.files import Part, cut_off, open_path
+from airflow_provider_nucleus.sources.files import SourceFile, cut_off, open_path
 from airflow_provider_nucleus.sources.mapping import WIRE_FIELDS, RowMapping
 
 if TYPE_CHECKING:
@@ -38,7 +38,12 @@ _FLAT_BOX = ("x", "y", "width", "height")
 
 
 def read_parquet(
-    part: Part, mapping: RowMapping, *, kind: str, columns: list[str] | None = None, columnwise: bool = True
+    part: SourceFile,
+    mapping: RowMapping,
+    *,
+    kind: str,
+    columns: list[str] | None = None,
+    columnwise: bool = True,
 ) -> Iterator[RowBatch]:
     """Yield the rows of a Parquet file; numbers count rows from 1 over all row groups.
 
@@ -68,7 +73,13 @@ def read_parquet(
 
 
 def _batches(
-    file: Any, part: Part, mapping: RowMapping, *, kind: str, columns: list[str] | None, columnwise: bool
+    file: Any,
+    part: SourceFile,
+    mapping: RowMapping,
+    *,
+    kind: str,
+    columns: list[str] | None,
+    columnwise: bool,
 ) -> Iterator[RowBatch]:
     wanted = columns or _needed(file.schema_arrow, mapping, kind)
     if not wanted:
@@ -112,7 +123,7 @@ def _require_columns(schema: pa.Schema, mapping: RowMapping, name: str) -> None:
             )
 
 
-def _ends_early(part: Part) -> bool:
+def _ends_early(part: SourceFile) -> bool:
     """Whether a file begins as Parquet does and does not end so: its last bytes are written last."""
     with open_path(part.path) as stream:
         head = stream.read(4)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_nucleus.local.requests.query import paths
-from airflow_provider_nucleus.local.requests.query.compile import Scope, compile_query
+from airflow_provider_nucleus.local.requests.query.compile import QueriedObjects, compile_query
 from airflow_provider_nucleus.local.requests.query.errors import QueryError
 from tests.local.conftest import Api
 from tests.local.story import annotate, box, make_model, predict
@@ -237,7 +237,7 @@ def test_the_examples_of_the_documentation_are_queries():
 
     assert len(examples) == 4
     for example in examples:
-        assert compile_query(example, Scope(truth=1, predictions=2)).parameters
+        assert compile_query(example, QueriedObjects(truth=1, predictions=2)).parameters
     for path in re.findall(r"``([a-z_]+\.?[^`]*)``", str(paths.__doc__)):
         assert path.split("|", maxsplit=1)[0].split("[")[0].rstrip(". ") in text, path
 
@@ -255,7 +255,7 @@ def test_any_text_is_either_a_condition_of_parameters_or_a_query_error(query: st
     marked = query.replace("car", "xyzzy")
 
     try:
-        condition = compile_query(marked, Scope(truth=1, predictions=2))
+        condition = compile_query(marked, QueriedObjects(truth=1, predictions=2))
     except QueryError:
         return
 

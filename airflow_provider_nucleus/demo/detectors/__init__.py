@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from airflow_provider_nucleus.demo.detectors.detection import Calibration, Detection
+from airflow_provider_nucleus.demo.detectors.detection import CameraCalibration, Detection
 from airflow_provider_nucleus.demo.detectors.fixed import detect_fixed
 from airflow_provider_nucleus.demo.detectors.relative import detect_relative
 
-__all__ = ["Calibration", "Detection", "detect_fixed", "detect_relative"]
+__all__ = ["CameraCalibration", "Detection", "detect_fixed", "detect_relative"]

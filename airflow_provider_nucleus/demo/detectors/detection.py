@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class Calibration:
+class CameraCalibration:
     """What the installer of a fixed camera measured; it holds for every frame of the camera.
 
     *horizon* is the picture row (pixels) at which the ground vanishes, *per_metre* the growth of the scale: a metre

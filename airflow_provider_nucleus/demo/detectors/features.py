@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from airflow_provider_nucleus.demo.detectors.components import Region
-    from airflow_provider_nucleus.demo.detectors.detection import Calibration
+    from airflow_provider_nucleus.demo.detectors.detection import CameraCalibration
 
 FEATURES = ("width", "height", "fill", "saturation", "yellow", "brown", "dark")
 """Order of the numbers that `measure` returns.
@@ -30,7 +30,7 @@ def balance(pixels: NDArray[np.uint8], *, top: int) -> NDArray[np.floating[Any]]
 
 
 def measure(
-    balanced: NDArray[np.floating[Any]], region: Region, calibration: Calibration
+    balanced: NDArray[np.floating[Any]], region: Region, calibration: CameraCalibration
 ) -> NDArray[np.floating[Any]]:
     """Return the features of a region, in the order of `FEATURES`."""
     window = balanced[region.top : region.bottom, region.left : region.right][region.mask]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from airflow_provider_nucleus.demo.detectors.detection import Calibration, Detection
+    from airflow_provider_nucleus.demo.detectors.detection import CameraCalibration, Detection
 
 DARK, BRIGHT = 60.0, 200.0
 """Grey levels (0-255) between which a pixel passes for asphalt in daylight."""
@@ -28,14 +28,16 @@ COLOURED = 46.0
 """Difference between the largest and the smallest channel (0-255) from which a pixel counts as painted."""
 
 
-def detect_fixed(frames: Sequence[NDArray[np.uint8]], calibration: Calibration) -> list[list[Detection]]:
+def detect_fixed(
+    frames: Sequence[NDArray[np.uint8]], calibration: CameraCalibration
+) -> list[list[Detection]]:
     """Return the detections of each frame (height, width, 3); frames do not influence each other."""
     segmented = zip(frames, segment(frames, calibration), strict=True)
     return [judge(pixels, mask, separation, calibration) for pixels, (mask, separation) in segmented]
 
 
 def segment(
-    frames: Sequence[NDArray[np.uint8]], calibration: Calibration
+    frames: Sequence[NDArray[np.uint8]], calibration: CameraCalibration
 ) -> list[tuple[NDArray[np.bool_], NDArray[np.floating[Any]]]]:
     """Return for each frame the foreground mask, and per pixel how many thresholds it is away from asphalt."""
     found = []

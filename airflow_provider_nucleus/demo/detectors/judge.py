@@ -8,7 +8,7 @@ import numpy as np
 
 from airflow_provider_nucleus.demo.detectors.classifier import classify
 from airflow_provider_nucleus.demo.detectors.components import Region, regions
-from airflow_provider_nucleus.demo.detectors.detection import Calibration, Detection
+from airflow_provider_nucleus.demo.detectors.detection import CameraCalibration, Detection
 from airflow_provider_nucleus.demo.detectors.features import balance, measure
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def judge(
     pixels: NDArray[np.uint8],
     mask: NDArray[np.bool_],
     separation: NDArray[np.floating[Any]],
-    calibration: Calibration,
+    calibration: CameraCalibration,
 ) -> list[Detection]:
     """Return the detections for a foreground mask, the most confident first.
 
@@ -58,12 +58,12 @@ def judge(
     return sorted(found, key=lambda detection: -detection.confidence)
 
 
-def proposals(mask: NDArray[np.bool_], calibration: Calibration) -> list[Region]:
+def proposals(mask: NDArray[np.bool_], calibration: CameraCalibration) -> list[Region]:
     """Return the regions that have the size of an object where they stand."""
     return [region for region in regions(mask, least_area=40) if _plausible(region, calibration)]
 
 
-def _plausible(region: Region, calibration: Calibration) -> bool:
+def _plausible(region: Region, calibration: CameraCalibration) -> bool:
     width, height = region.right - region.left, region.bottom - region.top
     scale = calibration.pixels_per_metre(region.bottom)
     sides = (width / scale, height / scale)

@@ -20,7 +20,7 @@ from airflow_provider_nucleus.demo.detectors.judge import judge
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow_provider_nucleus.demo.detectors.detection import Calibration, Detection
+    from airflow_provider_nucleus.demo.detectors.detection import CameraCalibration, Detection
 
 Picture = NDArray[np.floating[Any]]
 
@@ -43,14 +43,16 @@ SHADOW = (0.35, 0.97)
 """Range of the brightness against the background within which an unchanged colour is taken for a shadow."""
 
 
-def detect_relative(frames: Sequence[NDArray[np.uint8]], calibration: Calibration) -> list[list[Detection]]:
+def detect_relative(
+    frames: Sequence[NDArray[np.uint8]], calibration: CameraCalibration
+) -> list[list[Detection]]:
     """Return the detections of each frame (height, width, 3), all of one camera."""
     segmented = zip(frames, segment(frames, calibration), strict=True)
     return [judge(pixels, mask, separation, calibration) for pixels, (mask, separation) in segmented]
 
 
 def segment(
-    frames: Sequence[NDArray[np.uint8]], calibration: Calibration
+    frames: Sequence[NDArray[np.uint8]], calibration: CameraCalibration
 ) -> list[tuple[NDArray[np.bool_], Picture]]:
     """Return for each frame the foreground mask, and per pixel the difference from background in thresholds."""
     smooth = [_smooth(pixels) for pixels in frames]
@@ -106,7 +108,7 @@ def _background(pictures: Sequence[Picture]) -> Picture:
 
 
 def _foreground(
-    picture: Picture, background: Picture, calibration: Calibration
+    picture: Picture, background: Picture, calibration: CameraCalibration
 ) -> tuple[NDArray[np.bool_], Picture]:
     """Return the foreground mask, and per pixel the difference in thresholds."""
     difference = _largest(np.abs(picture - background))

@@ -48,7 +48,7 @@ class Stage:
 
 def photograph(stage: Stage, weather: Weather, *, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Return the picture (height, width, 3) as sRGB bytes."""
-    tables = _Tables.of(stage.faces)
+    tables = _FaceTables.of(stage.faces)
     index = stage.buffer.face + 1
     albedo = np.where((stage.buffer.face == GROUND)[:, :, None], stage.ground, tables.albedo[index])
     sky_part, sun_part = tables.daylight(weather)
@@ -68,7 +68,7 @@ def photograph(stage: Stage, weather: Weather, *, rng: np.random.Generator) -> N
 
 
 @dataclass(frozen=True)
-class _Tables:
+class _FaceTables:
     """Per face number + 1 (0 = sky, 1 = ground): reflectance, outward normal, own light."""
 
     albedo: Array
@@ -76,7 +76,7 @@ class _Tables:
     glow: Array
 
     @classmethod
-    def of(cls, faces: Sequence[Face]) -> _Tables:
+    def of(cls, faces: Sequence[Face]) -> _FaceTables:
         up = (0.0, 0.0, 1.0)
         none = (0.0, 0.0, 0.0)
         return cls(
@@ -166,7 +166,7 @@ def _turn(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]
     return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
 
 
-def _local_light(stage: Stage, weather: Weather, tables: _Tables, on_ground: Array) -> Array:
+def _local_light(stage: Stage, weather: Weather, tables: _FaceTables, on_ground: Array) -> Array:
     """Return the light of lamps and headlights falling on each pixel."""
     inverse = stage.buffer.inverse_depth[::2, ::2]
     depth = (1 / np.maximum(inverse, np.float32(1e-3)))[:, :, None]

@@ -99,7 +99,7 @@ def read_truth(source: Path | bytes, *, iou_type: IouType = "bbox") -> CocoTruth
         raise CocoFormatError(
             f"{where}: width and height of images must be whole numbers ({error})"
         ) from None
-    reader = _Reader(where=where, images=images, categories=categories, sizes=sizes)
+    reader = _RowReader(where=where, images=images, categories=categories, sizes=sizes)
     side, excluded = reader.truth(document["annotations"], iou_type)
     return CocoTruth(
         images=images,
@@ -127,7 +127,7 @@ def read_results(source: Path | bytes, truth: CocoTruth) -> CocoResults:
         rows = rows["annotations"]
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise CocoFormatError(f"{where} is not a COCO result list: a JSON list of objects")
-    reader = _Reader(where=where, images=truth.images, categories=truth.categories, sizes=truth.sizes)
+    reader = _RowReader(where=where, images=truth.images, categories=truth.categories, sizes=truth.sizes)
     return reader.results(rows, truth.iou_type)
 
 
@@ -183,7 +183,7 @@ def _vocabulary(categories: Rows, codes: IdCodes) -> Vocabulary:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reader:
+class _RowReader:
     """Turns rows into columns for one pair of id spaces."""
 
     where: str

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from airflow_provider_nucleus.evaluation.overlap.keypoints import Keypoints, sigmas_for
+from airflow_provider_nucleus.evaluation.overlap.keypoints import KeypointArrays, sigmas_for
 from airflow_provider_nucleus.evaluation.overlap.raster import rasterize
 from airflow_provider_nucleus.evaluation.overlap.rle import (
     Runs,
@@ -98,10 +98,10 @@ def _box_corners(box: Sequence[float]) -> list[float]:
 
 def keypoints_of_truth(
     keypoints: Sequence[Sequence[float]], *, box: FloatArray, area: FloatArray, name: Callable[[int], str]
-) -> Keypoints:
+) -> KeypointArrays:
     """Convert flat x, y, visibility lists; visibility above 0 means the keypoint is labelled."""
     table = _table(keypoints, name=name)
-    return Keypoints(
+    return KeypointArrays(
         x=np.ascontiguousarray(table[:, :, 0]),
         y=np.ascontiguousarray(table[:, :, 1]),
         labelled=table[:, :, 2] > 0,
@@ -111,7 +111,9 @@ def keypoints_of_truth(
     )
 
 
-def keypoints_of_results(keypoints: Sequence[Sequence[float]], *, name: Callable[[int], str]) -> Keypoints:
+def keypoints_of_results(
+    keypoints: Sequence[Sequence[float]], *, name: Callable[[int], str]
+) -> KeypointArrays:
     """Convert the keypoints of predictions; their box and area are those around all points, as pycocotools has it."""
     table = _table(keypoints, name=name)
     x, y = np.ascontiguousarray(table[:, :, 0]), np.ascontiguousarray(table[:, :, 1])
@@ -119,7 +121,7 @@ def keypoints_of_results(keypoints: Sequence[Sequence[float]], *, name: Callable
         left, right, top, bottom = x.min(axis=1), x.max(axis=1), y.min(axis=1), y.max(axis=1)
     else:
         left = right = top = bottom = np.zeros(0)
-    return Keypoints(
+    return KeypointArrays(
         x=x,
         y=y,
         labelled=np.ones(x.shape, dtype=np.bool_),

@@ -2,7 +2,7 @@
 
 | step | rule |
 | --- | --- |
-| candidates | pairs of one image that overlap, restricted by the :class:`~.labels.LabelRule` |
+| candidates | pairs of one image that overlap, restricted by the :class:`~.labels.LabelMatchPolicy` |
 | order | overlap descending, confidence descending (missing last), prediction ordinal, ground-truth ordinal |
 | walk | take a pair when both ends are free |
 | leftovers | paired once more whatever their labels, for display only: never a true positive |
@@ -33,14 +33,14 @@ from airflow_provider_nucleus.evaluation.arrays import (
 )
 from airflow_provider_nucleus.evaluation.matching.greedy import resolve
 from airflow_provider_nucleus.evaluation.matching.pairs import Edges, overlapping_pairs
-from airflow_provider_nucleus.evaluation.sides.labels import LabelRule
+from airflow_provider_nucleus.evaluation.sides.labels import LabelMatchPolicy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from airflow_provider_nucleus.evaluation.sides.columns import Columns
 
-CLASS_SENSITIVE = LabelRule()
+CLASS_SENSITIVE = LabelMatchPolicy()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +62,7 @@ class Matches:
 
     ground_truth: Columns
     predictions: Columns
-    rule: LabelRule
+    rule: LabelMatchPolicy
     match: IntArray
     overlap: FloatArray
     right: BoolArray
@@ -102,7 +102,9 @@ class Matches:
         )
 
 
-def match(ground_truth: Columns, predictions: Columns, *, rule: LabelRule = CLASS_SENSITIVE) -> Matches:
+def match(
+    ground_truth: Columns, predictions: Columns, *, rule: LabelMatchPolicy = CLASS_SENSITIVE
+) -> Matches:
     """Match two sides of the same kind of geometry (boxes and polygons may be mixed).
 
     Both sides must use the same image and label codes. Deterministic: the result depends on the rows' images,
@@ -147,7 +149,9 @@ def by_image_and_ordinal(side: Columns, rows: IndexArray) -> IndexArray:
     return rows[stable_order(side.image[rows])]
 
 
-def match_edges(ground_truth: Columns, predictions: Columns, *, edges: Edges, rule: LabelRule) -> Matches:
+def match_edges(
+    ground_truth: Columns, predictions: Columns, *, edges: Edges, rule: LabelMatchPolicy
+) -> Matches:
     """Match two sides whose overlapping pairs are known already (index masks know them from one histogram).
 
     The edges of one image must come in the order of :func:`prediction_order`, and those of one prediction in the
@@ -205,7 +209,7 @@ def match_pairs(
     ground_truth_rows: IndexArray,
     prediction_rows: IndexArray,
     overlap: FloatArray,
-    rule: LabelRule,
+    rule: LabelMatchPolicy,
 ) -> Matches:
     """Match two sides from pairs of rows and their overlaps, in any order; pairs of rows not counted are left out."""
     usable = ground_truth.counted[ground_truth_rows] & predictions.counted[prediction_rows] & (overlap > 0)
@@ -220,7 +224,7 @@ def match_pairs(
     return match_edges(ground_truth, predictions, edges=edges.take(order), rule=rule)
 
 
-def associable(edges: Edges, right: BoolArray, rule: LabelRule) -> BoolArray:
+def associable(edges: Edges, right: BoolArray, rule: LabelMatchPolicy) -> BoolArray:
     """Tell which overlapping pairs the label rule lets associate."""
     if not rule.class_agnostic:
         return right

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from airflow_provider_nucleus.evaluation.sides.columns import Columns
-    from airflow_provider_nucleus.evaluation.sides.labels import LabelRule
+    from airflow_provider_nucleus.evaluation.sides.labels import LabelMatchPolicy
 
 ROWS_PER_PART = 100_000
 
@@ -42,7 +42,7 @@ Pool = Literal["threads", "processes"]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PartitionPlan:
     """What is computed of every partition: the same for all of them.
 
     *labels* is the size of the vocabulary, *coco* the options of the COCO numbers, *rule* and *threshold* those of
@@ -51,19 +51,19 @@ class Plan:
 
     labels: int
     coco: CocoOptions | None = BOX_OPTIONS
-    rule: LabelRule | None = CLASS_SENSITIVE
+    rule: LabelMatchPolicy | None = CLASS_SENSITIVE
     threshold: float = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Part:
+class PartitionResult:
     """The result of one partition, or of several merged ones."""
 
     coco: CocoRows | None
     counts: LabelCounts | None
 
 
-def map_part(ground_truth: Columns, predictions: Columns, *, plan: Plan) -> Part:
+def map_part(ground_truth: Columns, predictions: Columns, *, plan: PartitionPlan) -> PartitionResult:
     """Evaluate the images of one partition; both sides must hold all rows of those images."""
     coco = counts = None
     if plan.coco is not None:
@@ -72,17 +72,19 @@ def map_part(ground_truth: Columns, predictions: Columns, *, plan: Plan) -> Part
     if plan.rule is not None:
         matches = match(ground_truth, predictions, rule=plan.rule)
         counts = counts_by_label(matches, plan.threshold, labels=plan.labels)
-    return Part(coco=coco, counts=counts)
+    return PartitionResult(coco=coco, counts=counts)
 
 
-def merge(parts: Iterable[Part]) -> Part:
+def merge(parts: Iterable[PartitionResult]) -> PartitionResult:
     """Merge partitions given in the order of their images; raises ValueError when there is none."""
     given = list(parts)
     if not given:
         raise ValueError("there is no partition to merge")
     rows = [part.coco for part in given if part.coco is not None]
     counts = [part.counts for part in given if part.counts is not None]
-    return Part(coco=merge_rows(rows) if rows else None, counts=reduce(add, counts) if counts else None)
+    return PartitionResult(
+        coco=merge_rows(rows) if rows else None, counts=reduce(add, counts) if counts else None
+    )
 
 
 def by_image(side: Columns) -> Columns:
@@ -117,8 +119,8 @@ def split(ground_truth: Columns, predictions: Columns, *, rows: int = ROWS_PER_P
 
 
 def map_parts(
-    sources: Iterable[Source], *, plan: Plan, workers: int = 1, pool: Pool = "threads"
-) -> Iterator[Part]:
+    sources: Iterable[Source], *, plan: PartitionPlan, workers: int = 1, pool: Pool = "threads"
+) -> Iterator[PartitionResult]:
     """Evaluate partitions as they come and yield the results in their order.
 
     A source is a pair of sides, or a function that returns one and is called by the worker (so that a process loads
@@ -136,7 +138,7 @@ def map_parts(
         executor = ThreadPoolExecutor(workers, thread_name_prefix="evaluation")
     else:
         executor = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
-    waiting: deque[Future[Part]] = deque()
+    waiting: deque[Future[PartitionResult]] = deque()
     with executor:
         try:
             for source in sources:
@@ -150,6 +152,6 @@ def map_parts(
                 future.cancel()
 
 
-def _map_source(source: Source, plan: Plan) -> Part:
+def _map_source(source: Source, plan: PartitionPlan) -> PartitionResult:
     ground_truth, predictions = source() if callable(source) else source
     return map_part(ground_truth, predictions, plan=plan)

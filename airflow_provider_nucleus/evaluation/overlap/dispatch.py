@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_nucleus.evaluation.overlap.boxes import Boxes, box_overlap
 from airflow_provider_nucleus.evaluation.overlap.cuboids import Cuboids, cuboid_overlap
-from airflow_provider_nucleus.evaluation.overlap.keypoints import Keypoints, keypoint_similarity
+from airflow_provider_nucleus.evaluation.overlap.keypoints import KeypointArrays, keypoint_similarity
 from airflow_provider_nucleus.evaluation.overlap.polygons import Polygons, polygon_overlap
 from airflow_provider_nucleus.evaluation.overlap.rle import Runs, mask_overlap
 
@@ -40,7 +40,7 @@ def overlap(
         return mask_overlap(
             ground_truth, prediction, rows=rows, other_rows=other_rows, over_second=over_second
         )
-    if isinstance(ground_truth, Keypoints) and isinstance(prediction, Keypoints):
+    if isinstance(ground_truth, KeypointArrays) and isinstance(prediction, KeypointArrays):
         return keypoint_similarity(ground_truth, prediction, rows=rows, other_rows=other_rows)
     if isinstance(ground_truth, Cuboids) and isinstance(prediction, Cuboids):
         return cuboid_overlap(

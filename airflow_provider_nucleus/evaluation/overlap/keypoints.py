@@ -30,7 +30,7 @@ UNIFORM_SIGMA = 0.05
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Keypoints:
+class KeypointArrays:
     """Keypoints in pixels: [row, keypoint] of *x*, *y* and *labelled*, and per row the box and area they belong to.
 
     *scale* is the area that distances are measured against (the object's area for ground truth, unused for
@@ -81,8 +81,8 @@ def sigmas_for(keypoints: int) -> FloatArray:
 
 
 def keypoint_similarity(
-    ground_truth: Keypoints,
-    prediction: Keypoints,
+    ground_truth: KeypointArrays,
+    prediction: KeypointArrays,
     *,
     rows: NDArray[np.integer],
     other_rows: NDArray[np.integer],

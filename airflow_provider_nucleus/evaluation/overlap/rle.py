@@ -77,9 +77,9 @@ class Runs:
         )
 
     @cached_property
-    def line(self) -> Line:
+    def line(self) -> ConcatenatedMasks:
         """The masks as one long mask, for looking up how much of a stretch they cover."""
-        return Line(self)
+        return ConcatenatedMasks(self)
 
     @cached_property
     def bounding_boxes(self) -> Boxes:
@@ -147,7 +147,7 @@ def mask_overlap(
     return result
 
 
-class Line:
+class ConcatenatedMasks:
     """All masks of one side as one long mask, with the object pixels before any position."""
 
     def __init__(self, masks: Runs) -> None:
@@ -170,7 +170,7 @@ class Line:
 
 
 def _intersection(
-    first: Runs, line: Line, rows: NDArray[np.integer], other_rows: NDArray[np.integer]
+    first: Runs, line: ConcatenatedMasks, rows: NDArray[np.integer], other_rows: NDArray[np.integer]
 ) -> FloatArray:
     pairs = first.counts[rows] // 2
     owner = np.repeat(np.arange(rows.size), pairs)

@@ -47,7 +47,7 @@ def accumulate(rows: CocoRows, *, options: CocoOptions) -> CocoTables:
     """Compute the curves of all labels, thresholds and size ranges; *options* are those the rows were matched with."""
     labels = rows.positives.shape[0]
     scored = np.bincount(rows.label, minlength=labels) > 0
-    tables = _Tables(options, rows.positives, unscored=(rows.silent > 0) & ~scored)
+    tables = _CurveTables(options, rows.positives, unscored=(rows.silent > 0) & ~scored)
     if len(rows) <= ROWS_AT_ONCE:
         tables.fill(rows, np.arange(len(rows)))
     else:
@@ -63,7 +63,7 @@ def accumulate(rows: CocoRows, *, options: CocoOptions) -> CocoTables:
     return tables.finished()
 
 
-class _Tables:
+class _CurveTables:
     """The tables while they are filled, laid out the way they are written and handed out transposed."""
 
     def __init__(self, options: CocoOptions, positives: IndexArray, *, unscored: BoolArray) -> None:

@@ -78,7 +78,7 @@ class WeightedPrecision:
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class _KindRows:
     """Where the rows of one kind lie: the rows, and for each true positive how many of them precede it."""
 
     row: IndexArray
@@ -113,7 +113,7 @@ class _Step:
         self.run_start = np.repeat(starts, lengths)
         left_out = np.zeros(0, dtype=np.int64) if ignored is None else np.flatnonzero(ignored & bit)
         self.left_out = (
-            _Part(
+            _KindRows(
                 row=left_out,
                 until=np.searchsorted(left_out, self.row, side="right"),
                 since=np.searchsorted(left_out, self.first_row, side="left"),

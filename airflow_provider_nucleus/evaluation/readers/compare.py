@@ -74,7 +74,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Comparison:
+class ModelComparison:
     """One model against the baseline: precision, recall, f1, mean_iou, and AP, AP50, AP75 when COCO rows were given."""
 
     baseline: str
@@ -97,7 +97,7 @@ def compare(
     threshold: float = 0.5,
     minimum_confidence: float | None = None,
     bootstrap: BootstrapOptions = BOOTSTRAP,
-) -> list[Comparison]:
+) -> list[ModelComparison]:
     """Compare every model after the first with the first, at an overlap threshold, over *images* items.
 
     With a *minimum_confidence*, counts, AP and the changed objects are those of the predictions left, matched as if there
@@ -121,7 +121,7 @@ def compare(
             own.update(coco_numbers(ranked))
         replicated |= _ap_replicates(coco, images=images, options=bootstrap)
     return [
-        Comparison(
+        ModelComparison(
             baseline=names[0],
             other=names[place],
             threshold=threshold,

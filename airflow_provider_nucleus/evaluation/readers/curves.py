@@ -84,7 +84,7 @@ class ConfidencePoint:
 
 
 @dataclass(frozen=True, slots=True)
-class F1Curve:
+class F1ByConfidence:
     """F1 over a regular grid of confidences, and the best confidence over all distinct ones (the highest on ties)."""
 
     points: tuple[ConfidencePoint, ...]
@@ -95,7 +95,9 @@ class F1Curve:
     """Why there is no best point."""
 
 
-def f1_curve(rows: RankedRows, *, threshold: float, steps: int = 100, without_confidence: int = 0) -> F1Curve:
+def f1_curve(
+    rows: RankedRows, *, threshold: float, steps: int = 100, without_confidence: int = 0
+) -> F1ByConfidence:
     """Read F1 against confidence over all labels of *rows* at one of their thresholds.
 
     Each point is about the predictions of its confidence or more, matched without the others (see
@@ -116,7 +118,7 @@ def f1_curve(rows: RankedRows, *, threshold: float, steps: int = 100, without_co
 
 def f1_of(
     confidence: FloatArray, hit: BoolArray, *, positives: int, steps: int = 100, without_confidence: int = 0
-) -> F1Curve:
+) -> F1ByConfidence:
     """Read F1 against confidence from one true-positive flag per prediction, in any order."""
     bins = steps * (1 + _FINE // steps)
     bucket = bucket_of(np.clip(confidence, 0.0, 1.0), bins)
@@ -136,9 +138,9 @@ def f1_of(
     elif confidence.size == 0:
         reason = "no prediction has a confidence" if without_confidence else "no predictions"
     if reason is not None:
-        return F1Curve(points, None, positives, without_confidence, reason)
+        return F1ByConfidence(points, None, positives, without_confidence, reason)
     best = _best_point(confidence, hit, bucket=bucket, kept=kept, found=found, positives=positives)
-    return F1Curve(points, best, positives, without_confidence, None)
+    return F1ByConfidence(points, best, positives, without_confidence, None)
 
 
 def _from_above(counts: IndexArray) -> IndexArray:

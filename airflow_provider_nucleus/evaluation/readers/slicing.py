@@ -49,7 +49,7 @@ class SliceNumbers:
 
 
 @dataclass(frozen=True, slots=True)
-class TotalCounts:
+class CountsAtThreshold:
     """Counts at one overlap threshold over chosen rows, and how many of the predictions have a confidence."""
 
     true_positives: int
@@ -65,7 +65,7 @@ def total_counts(
     predictions: BoolArray | None = None,
     ground_truth: BoolArray | None = None,
     hits: BoolArray | None = None,
-) -> TotalCounts:
+) -> CountsAtThreshold:
     """Count the rows chosen by masks over predictions and ground truth.
 
     A true positive whose ground truth is masked out is not counted at all: it is no error. A ground truth whose
@@ -80,7 +80,7 @@ def total_counts(
         wanted = wanted & ground_truth
     rows = np.flatnonzero(kept & (true_positives(matches, threshold) if hits is None else hits))
     found = int(np.count_nonzero(wanted[matches.match[rows]]))
-    return TotalCounts(
+    return CountsAtThreshold(
         true_positives=found,
         false_positives=int(np.count_nonzero(kept)) - rows.size,
         false_negatives=int(np.count_nonzero(wanted)) - found,

@@ -55,7 +55,7 @@ class Vocabulary:
 
 
 @dataclass(frozen=True, slots=True)
-class LabelRule:
+class LabelMatchPolicy:
     """Which (ground truth, prediction) labels may be associated, and which count as right.
 
     *allowed* lists directed pairs of codes (ground-truth code, prediction code) that count as right in addition
@@ -82,7 +82,7 @@ class LabelRule:
         *,
         class_agnostic: bool = False,
         minimum_overlap: float = 0.0,
-    ) -> LabelRule:
+    ) -> LabelMatchPolicy:
         """Build the rule from (ground truth label, prediction label) names; names nobody uses are dropped."""
         codes = vocabulary.codes
         named = list(pairs)

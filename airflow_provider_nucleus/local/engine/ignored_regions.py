@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from airflow_provider_nucleus.evaluation.overlap.keypoints import Keypoints
+from airflow_provider_nucleus.evaluation.overlap.keypoints import KeypointArrays
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,4 +43,4 @@ def crowds(table: pa.Table) -> BoolArray:
 
 def without_points(geometry: Geometry) -> BoolArray | None:
     """Mark objects without a labelled keypoint, None where objects have no keypoints."""
-    return np.count_nonzero(geometry.labelled, axis=1) == 0 if isinstance(geometry, Keypoints) else None
+    return np.count_nonzero(geometry.labelled, axis=1) == 0 if isinstance(geometry, KeypointArrays) else None

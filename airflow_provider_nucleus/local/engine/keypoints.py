@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeGuard
 
 import numpy as np
 
-from airflow_provider_nucleus.evaluation.overlap.keypoints import PERSON_SIGMAS, UNIFORM_SIGMA, Keypoints
+from airflow_provider_nucleus.evaluation.overlap.keypoints import PERSON_SIGMAS, UNIFORM_SIGMA, KeypointArrays
 from airflow_provider_nucleus.local.errors import BadRequestError
 from airflow_provider_nucleus.local.store.geometry_rules import COORDINATE_LIMIT
 
@@ -47,7 +47,7 @@ _PERSON: Final = (
 _SIGMAS: Final = dict(zip(_PERSON, PERSON_SIGMAS, strict=True))
 
 
-def keypoint_shapes(truth: pa.Table, predictions: pa.Table) -> tuple[Keypoints, Keypoints]:
+def keypoint_shapes(truth: pa.Table, predictions: pa.Table) -> tuple[KeypointArrays, KeypointArrays]:
     """Return the keypoints of both sides over the names that occur; a keypoint without coordinates is not labelled.
 
     Raises :class:`BadRequestError` if there are more than 500 different names.
@@ -80,7 +80,7 @@ class _Table:
         self._code = np.asarray(encoded.indices.to_numpy(), dtype=np.int64)
         self.names: list[str] = encoded.dictionary.to_pylist()
 
-    def shapes(self, names: list[str], sigmas: FloatArray) -> Keypoints:
+    def shapes(self, names: list[str], sigmas: FloatArray) -> KeypointArrays:
         """Lay the keypoints out with one column per name."""
         place = {name: column for column, name in enumerate(names)}
         columns = np.array([place[name] for name in self.names], dtype=np.int64)[self._code]
@@ -92,7 +92,7 @@ class _Table:
         for row in np.flatnonzero(~labelled.any(axis=1)).tolist() if labelled.shape[1] else ():
             if _is_box(stated := self._boxes[row]):
                 box[row] = stated
-        return Keypoints(
+        return KeypointArrays(
             x=np.where(labelled, x, _FAR),
             y=np.where(labelled, y, _FAR),
             labelled=labelled,

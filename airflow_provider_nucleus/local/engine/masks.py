@@ -20,10 +20,10 @@ from airflow_provider_nucleus.evaluation.arrays import NONE
 from airflow_provider_nucleus.evaluation.matching.nucleus import match_pairs
 from airflow_provider_nucleus.evaluation.overlap.masks import Segments, index_overlap, segment_pairs
 from airflow_provider_nucleus.evaluation.sides.columns import columns
-from airflow_provider_nucleus.evaluation.sides.labels import LabelRule, Vocabulary
+from airflow_provider_nucleus.evaluation.sides.labels import LabelMatchPolicy, Vocabulary
 from airflow_provider_nucleus.local.engine.match_rows import match_rows
 from airflow_provider_nucleus.local.engine.sides import Side, item_spans
-from airflow_provider_nucleus.local.engine.span_matches import Part, Skipped
+from airflow_provider_nucleus.local.engine.span_matches import Skipped, SpanMatches
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +49,7 @@ _MASKS_AT_ONCE: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class _Mask:
+class _StoredMask:
     """A stored mask: the segments it declares, and its pixels once they are read."""
 
     number: int
@@ -72,11 +72,11 @@ class MaskFamily:
 
     def match(
         self, cursor: Cursor, sets: ComparedSets, *, span: Span, options: MatchOptions, first: int
-    ) -> Part:
+    ) -> SpanMatches:
         """Match a span; its rows are numbered from ``first``."""
         found = self.compare(cursor, sets, span=span)
         vocabulary = Vocabulary.of(found.truth.labels, found.predictions.labels)
-        rule = LabelRule.from_names(
+        rule = LabelMatchPolicy.from_names(
             options.allowed_label_matches,
             vocabulary,
             class_agnostic=options.class_agnostic,
@@ -92,7 +92,7 @@ class MaskFamily:
             rule=rule,
         )
         rows = match_rows(*sides, matches, vocabulary=vocabulary, family=self.name, first=first)
-        return Part(rows, found.skipped)
+        return SpanMatches(rows, found.skipped)
 
     def compare(
         self,
@@ -135,7 +135,7 @@ class MaskFamily:
                 overlaps.append((found, *tables))
         return ComparedSegments(truth, predictions, *segment_pairs(overlaps), tuple(skipped))
 
-    def _read(self, stored: tuple[int, str, str | None] | None) -> _Mask | None:
+    def _read(self, stored: tuple[int, str, str | None] | None) -> _StoredMask | None:
         """Return a stored mask with its pixels; raises :class:`MaskError` if it cannot be compared."""
         if stored is None:
             return None
@@ -151,7 +151,7 @@ class MaskFamily:
         if blob is None:
             raise MaskError("the mask is behind a remote address, which the server does not fetch")
         pixels = read_pixels(self.path_of(blob))
-        return _Mask(number, tuple(segment["label"] for segment in declared), indices, pixels)
+        return _StoredMask(number, tuple(segment["label"] for segment in declared), indices, pixels)
 
 
 def read_pixels(path: Path) -> NDArray[Any]:
@@ -185,7 +185,7 @@ class SegmentRows:
     labels: list[str] = field(default_factory=list)
     pixels: list[float] = field(default_factory=list)
 
-    def add(self, item: int, mask: _Mask | None) -> NDArray[np.int64]:
+    def add(self, item: int, mask: _StoredMask | None) -> NDArray[np.int64]:
         """Append the segments of a mask and return the table from index to row."""
         if mask is None:
             return np.full(0, NONE, dtype=np.int64)
@@ -225,7 +225,7 @@ class ComparedSegments:
     skipped: tuple[Skipped, ...]
 
 
-def _overlap(actual: _Mask | None, predicted: _Mask | None) -> IndexOverlap | None:
+def _overlap(actual: _StoredMask | None, predicted: _StoredMask | None) -> IndexOverlap | None:
     if actual is None or predicted is None:
         return None
     if actual.pixels.shape != predicted.pixels.shape:

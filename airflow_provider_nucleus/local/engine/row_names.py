@@ -10,10 +10,10 @@ from airflow_provider_nucleus.local.store.ids import ITEM, numbered
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["RowIds"]
+__all__ = ["RowNames"]
 
 
-class RowIds(Sequence[str]):
+class RowNames(Sequence[str]):
     """Annotation id and item of each row of a table with ``annotation_id`` and ``item_no``."""
 
     def __init__(self, table: pa.Table) -> None:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-__all__ = ["Part", "Skipped"]
+__all__ = ["Skipped", "SpanMatches"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Part:
+class SpanMatches:
     """Rows of the ``matches`` table without the match set, what was skipped, and ground truth in which nothing is counted.
 
     ``regions`` are counted by type of object and reason (see :mod:`.regions`).

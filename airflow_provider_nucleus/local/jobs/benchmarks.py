@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_nucleus.local.errors import FullDiskError
-from airflow_provider_nucleus.local.jobs.execution import JobCancelled, JobInterrupted, Outcome
+from airflow_provider_nucleus.local.jobs.execution import JobCancelled, JobInterrupted, JobOutcome
 from airflow_provider_nucleus.local.store.catalog import benchmarks, jobs
 from airflow_provider_nucleus.local.store.catalog.benchmark_sources import select
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["run_benchmark_build"]
 
 
-def run_benchmark_build(context: JobContext) -> Outcome:
+def run_benchmark_build(context: JobContext) -> JobOutcome:
     """Add the items of the sources and the parent, less those removed; a benchmark being built becomes ready.
 
     A benchmark without a single item with ground truth fails: it could not be evaluated.
@@ -37,7 +37,7 @@ def run_benchmark_build(context: JobContext) -> Outcome:
         raise
 
 
-def _build(context: JobContext, cursor: Cursor) -> Outcome:
+def _build(context: JobContext, cursor: Cursor) -> JobOutcome:
     request = context.job.request
     benchmark = benchmarks.by_number(cursor, request["benchmark_no"])
     if context.job.state.completed_steps:
@@ -57,7 +57,7 @@ def _build(context: JobContext, cursor: Cursor) -> Outcome:
     return _outcome(benchmarks.by_number(cursor, benchmark.number), added=added)
 
 
-def _outcome(benchmark: benchmarks.Benchmark, *, added: int) -> Outcome:
+def _outcome(benchmark: benchmarks.Benchmark, *, added: int) -> JobOutcome:
     message = {
         "benchmark_id": benchmark.id,
         "items_added": added,
@@ -69,5 +69,5 @@ def _outcome(benchmark: benchmarks.Benchmark, *, added: int) -> Outcome:
             f"Benchmark {benchmark.id} has no items: {benchmark.skipped} were skipped because they have no ground truth. "
             "Upload ground truth, then create the benchmark again."
         )
-        return Outcome("Errored_User", {**message, "final_error": reason})
-    return Outcome("Completed", message)
+        return JobOutcome("Errored_User", {**message, "final_error": reason})
+    return JobOutcome("Completed", message)

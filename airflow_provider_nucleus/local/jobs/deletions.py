@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_nucleus.local.jobs.execution import Outcome
+from airflow_provider_nucleus.local.jobs.execution import JobOutcome
 from airflow_provider_nucleus.local.store.catalog import datasets, jobs
 from airflow_provider_nucleus.local.store.catalog.object_sets import SetOwner, find_set
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["run_annotation_deletion"]
 
 
-def run_annotation_deletion(context: JobContext) -> Outcome:
+def run_annotation_deletion(context: JobContext) -> JobOutcome:
     """Delete the ground truth of the named items, or of the whole dataset if none is named."""
     job = context.job
     names: list[str] = job.request["reference_ids"]
@@ -36,4 +36,4 @@ def run_annotation_deletion(context: JobContext) -> Outcome:
             deleted += found[0] if found else 0
         done = jobs.JobState(cursor=0, counts={"deleted": deleted}, completed_steps=1, total_steps=1)
         jobs.save_progress(cursor, job, done)
-    return Outcome("Completed", {"annotations_deleted": deleted, "datasetId": job.dataset_id})
+    return JobOutcome("Completed", {"annotations_deleted": deleted, "datasetId": job.dataset_id})

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.local.errors import FullDiskError
-from airflow_provider_nucleus.local.evaluations.computing.compute import Question, compute
-from airflow_provider_nucleus.local.evaluations.reading.result import Loaded
+from airflow_provider_nucleus.local.evaluations.computing.compute import EvaluationSpec, compute
+from airflow_provider_nucleus.local.evaluations.reading.result import EvaluationResult
 from airflow_provider_nucleus.local.evaluations.reading.summary import summary_of
-from airflow_provider_nucleus.local.jobs.execution import JobCancelled, JobInterrupted, Outcome, failure_of
+from airflow_provider_nucleus.local.jobs.execution import JobCancelled, JobInterrupted, JobOutcome, failure_of
 from airflow_provider_nucleus.local.store.catalog import evaluations, jobs
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.evaluations.computing.compute import Computed
+    from airflow_provider_nucleus.local.evaluations.computing.compute import EvaluationColumns
     from airflow_provider_nucleus.local.jobs.execution import JobContext
     from airflow_provider_nucleus.local.services import Services
     from airflow_provider_nucleus.local.store.catalog.evaluations import Evaluation
@@ -30,7 +30,7 @@ def start_evaluation(services: Services, cursor: Cursor, evaluation: Evaluation)
     return job
 
 
-def run_evaluation(context: JobContext) -> Outcome:
+def run_evaluation(context: JobContext) -> JobOutcome:
     """Read, match, write the result files, and only then say that it has succeeded."""
     db = context.services.db
     with db.write() as cursor:
@@ -54,9 +54,9 @@ def run_evaluation(context: JobContext) -> Outcome:
         raise
 
 
-def _compute(context: JobContext, evaluation: Evaluation) -> Outcome:
+def _compute(context: JobContext, evaluation: Evaluation) -> JobOutcome:
     services, config = context.services, evaluation.config
-    question = Question(
+    question = EvaluationSpec(
         items=_items(evaluation),
         model_no=evaluation.model_no,
         run_no=evaluation.run_no,
@@ -73,11 +73,11 @@ def _compute(context: JobContext, evaluation: Evaluation) -> Outcome:
 
     with services.db.session() as cursor:
         cursor.execute("BEGIN")
-        found: Computed = compute(
+        found: EvaluationColumns = compute(
             cursor, question, mask_path=services.blobs.path, rows=services.settings.evaluation_rows, step=step
         )
         cursor.execute("ROLLBACK")
-    summary: dict[str, Any] = summary_of(Loaded(evaluation.id, found.arrays, found.about))
+    summary: dict[str, Any] = summary_of(EvaluationResult(evaluation.id, found.arrays, found.about))
     files = services.results.files
     result = files.write(evaluation.id, found.arrays, found.about)
     try:
@@ -119,5 +119,5 @@ def _end(context: JobContext, evaluation: Evaluation, message: str | None) -> No
             evaluations.fail(cursor, current, message)
 
 
-def _outcome(evaluation: Evaluation) -> Outcome:
-    return Outcome("Completed", {"evaluation_id": evaluation.id})
+def _outcome(evaluation: Evaluation) -> JobOutcome:
+    return JobOutcome("Completed", {"evaluation_id": evaluation.id})

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.services import Services
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["JobCancelled", "JobContext", "JobInterrupted", "Outcome", "Runner", "failure_of"]
+__all__ = ["JobCancelled", "JobContext", "JobInterrupted", "JobOutcome", "Runner", "failure_of"]
 
 
 class JobCancelled(Exception):  # ruff: ignore[error-suffix-on-exception-name] - not a failure
@@ -30,7 +30,7 @@ class JobInterrupted(Exception):  # ruff: ignore[error-suffix-on-exception-name]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class JobOutcome:
     """How a job ended: a final status and its message object."""
 
     status: str
@@ -60,4 +60,4 @@ def failure_of(error: Exception) -> str:
 
 
 if TYPE_CHECKING:
-    Runner = Callable[[JobContext], Outcome]
+    Runner = Callable[[JobContext], JobOutcome]

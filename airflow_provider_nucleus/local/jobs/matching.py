@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_nucleus.local.jobs.execution import Outcome
+from airflow_provider_nucleus.local.jobs.execution import JobOutcome
 from airflow_provider_nucleus.local.matching.calculate import calculate
 from airflow_provider_nucleus.local.requests.match_options import MatchOptions
 from airflow_provider_nucleus.local.store.catalog import datasets, jobs, matches
@@ -36,7 +36,7 @@ def start_matching(
     )
 
 
-def run_matching(context: JobContext) -> Outcome:
+def run_matching(context: JobContext) -> JobOutcome:
     """Match a run with the ground truth of each of its datasets; interrupted, it starts over at the next start.
 
     A dataset whose matches were published keeps them; those of the others are what they were before.
@@ -45,7 +45,7 @@ def run_matching(context: JobContext) -> Outcome:
     options = MatchOptions.from_wire(request["options"])
     parts = [_match_dataset(context, number, options) for number in request["dataset_nos"]]
     # One dataset is the rule; its numbers then stand where a reader looks first.
-    return Outcome(
+    return JobOutcome(
         "Completed",
         {"model_run_id": request["run_id"]} | (parts[0] if len(parts) == 1 else {"datasets": parts}),
     )

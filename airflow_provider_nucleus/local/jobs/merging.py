@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from airflow_provider_nucleus.local.jobs.execution import Outcome
+from airflow_provider_nucleus.local.jobs.execution import JobOutcome
 from airflow_provider_nucleus.local.store.catalog import jobs, models
 from airflow_provider_nucleus.local.store.catalog.merging import merge_run
 
@@ -16,7 +16,7 @@ __all__ = ["MERGE_JOB", "run_merge"]
 MERGE_JOB: Final = "modelRunMerge"
 
 
-def run_merge(context: JobContext) -> Outcome:
+def run_merge(context: JobContext) -> JobOutcome:
     """Copy the source runs into the new run, all in one transaction."""
     job = context.job
     counts = dict(job.state.counts)
@@ -34,4 +34,4 @@ def run_merge(context: JobContext) -> Outcome:
             }
             done = jobs.JobState(cursor=0, counts=counts, completed_steps=1, total_steps=1)
             jobs.save_progress(cursor, job, done)
-    return Outcome("Completed", counts)
+    return JobOutcome("Completed", counts)

@@ -13,7 +13,7 @@ from airflow_provider_nucleus.local.jobs.execution import (
     JobCancelled,
     JobContext,
     JobInterrupted,
-    Outcome,
+    JobOutcome,
     failure_of,
 )
 from airflow_provider_nucleus.local.store.catalog import jobs
@@ -136,18 +136,18 @@ class JobPool:
             jobs.finish(cursor, job, status=outcome.status, message=outcome.message)
         delete_input(services, job)
 
-    def _outcome(self, context: JobContext) -> Outcome:
+    def _outcome(self, context: JobContext) -> JobOutcome:
         job = context.job
         try:
             return self._runners[job.type](context)
         except (JobInterrupted, FullDiskError):
             raise
         except JobCancelled:
-            return Outcome(
+            return JobOutcome(
                 "Cancelled", {"final_error": "Cancelled: stopped on request; what was committed stays."}
             )
         except ApiError as error:
-            return Outcome("Errored_User", {"final_error": f"{type(error).__name__}: {error}"})
+            return JobOutcome("Errored_User", {"final_error": f"{type(error).__name__}: {error}"})
         except Exception as error:  # ruff: ignore[blind-except] - whatever it was, the job has ended and says so
             _LOG.exception("job %s (%s) failed", job.id, job.type)
-            return Outcome("Errored_Server", {"final_error": failure_of(error)})
+            return JobOutcome("Errored_Server", {"final_error": failure_of(error)})

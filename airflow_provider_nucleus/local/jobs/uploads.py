@@ -9,7 +9,7 @@ import orjson
 from airflow_provider_nucleus.local.blobs import Kept
 from airflow_provider_nucleus.local.errors import NotFoundError
 from airflow_provider_nucleus.local.jobs.chunks import dataset_of, run_chunks
-from airflow_provider_nucleus.local.jobs.execution import Outcome
+from airflow_provider_nucleus.local.jobs.execution import JobOutcome
 from airflow_provider_nucleus.local.jobs.image_fetch import Fetched, fetch_images
 from airflow_provider_nucleus.local.store.catalog import scenes
 from airflow_provider_nucleus.local.store.catalog.blob_records import record_blobs
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["run_item_upload", "run_metadata_update", "run_object_upload", "run_scene_upload"]
 
 
-def run_object_upload(context: JobContext) -> Outcome:
+def run_object_upload(context: JobContext) -> JobOutcome:
     """Store annotations or predictions; bad rows become job errors and do not fail the job."""
     request = context.job.request
     role = request["role"]
@@ -64,8 +64,8 @@ def run_object_upload(context: JobContext) -> Outcome:
             if last_taxonomy_error
             else "a taxonomy or label does not exist; see the errors."
         )
-        return Outcome("Errored_Server", message | {"final_error": f"BadRequestError: {text}"})
-    return Outcome("Completed", message)
+        return JobOutcome("Errored_Server", message | {"final_error": f"BadRequestError: {text}"})
+    return JobOutcome("Completed", message)
 
 
 def _object_message(counts: Counter[str], dataset_id: str | None, kind: str) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def _object_message(counts: Counter[str], dataset_id: str | None, kind: str) -> 
     return message
 
 
-def run_item_upload(context: JobContext) -> Outcome:
+def run_item_upload(context: JobContext) -> JobOutcome:
     """Store items; bad rows become job errors and do not fail the job, images that cannot be fetched do."""
     request, services = context.job.request, context.services
     blobs: dict[int, str] = dict(enumerate(request.get("blobs", [])))
@@ -129,8 +129,8 @@ def run_item_upload(context: JobContext) -> Outcome:
     message = _item_message(counts, context.job)
     if counts["unreachable"]:
         text = f"ImageError: {counts['unreachable']} images could not be fetched; see the errors."
-        return Outcome("Errored_Partial", message | {"final_error": text})
-    return Outcome("Completed", message)
+        return JobOutcome("Errored_Partial", message | {"final_error": text})
+    return JobOutcome("Completed", message)
 
 
 def _item_message(counts: Counter[str], job: Job) -> dict[str, Any]:
@@ -149,7 +149,7 @@ def _item_message(counts: Counter[str], job: Job) -> dict[str, Any]:
     }
 
 
-def run_scene_upload(context: JobContext) -> Outcome:
+def run_scene_upload(context: JobContext) -> JobOutcome:
     """Store lidar or video scenes, one transaction per chunk; bad scenes become job errors."""
     request = context.job.request
     lines: list[bytes] = []
@@ -177,10 +177,10 @@ def run_scene_upload(context: JobContext) -> Outcome:
 
     counts = run_chunks(context, prepare, store)
     names = ("created", "updated", "ignored", "errored")
-    return Outcome("Completed", {"scene_upload": {name: counts[name] for name in names}})
+    return JobOutcome("Completed", {"scene_upload": {name: counts[name] for name in names}})
 
 
-def run_metadata_update(context: JobContext) -> Outcome:
+def run_metadata_update(context: JobContext) -> JobOutcome:
     """Merge metadata into items or scenes; bad entries become job errors."""
     level = context.job.request["level"]
     lines: list[bytes] = []
@@ -198,7 +198,7 @@ def run_metadata_update(context: JobContext) -> Outcome:
         return problems
 
     counts = run_chunks(context, prepare, store)
-    return Outcome(
+    return JobOutcome(
         "Completed", {"metadata_update": {name: counts[name] for name in ("processed", "errored")}}
     )
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from airflow_provider_nucleus.local.engine.span_matches import Part
+    from airflow_provider_nucleus.local.engine.span_matches import SpanMatches
     from airflow_provider_nucleus.local.store.database import Cursor, Database
 
 __all__ = ["calculate"]
@@ -77,7 +77,7 @@ class _LeftOut:
     items: list[dict[str, str]] = field(default_factory=list)
     regions: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def add(self, part: Part) -> None:
+    def add(self, part: SpanMatches) -> None:
         """Count what a span left out."""
         self.regions.update(part.regions)
         for entry in part.skipped:

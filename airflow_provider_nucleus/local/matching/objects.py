@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from airflow_provider_nucleus.evaluation.matching.nucleus import match
 from airflow_provider_nucleus.evaluation.sides.columns import columns
-from airflow_provider_nucleus.evaluation.sides.labels import LabelRule, Vocabulary
+from airflow_provider_nucleus.evaluation.sides.labels import LabelMatchPolicy, Vocabulary
 from airflow_provider_nucleus.local.engine.ignored_regions import (
     COCO_FIELDS,
     CROWD,
@@ -20,10 +20,10 @@ from airflow_provider_nucleus.local.engine.ignored_regions import (
     without_points,
 )
 from airflow_provider_nucleus.local.engine.match_rows import match_rows
-from airflow_provider_nucleus.local.engine.row_names import RowIds
+from airflow_provider_nucleus.local.engine.row_names import RowNames
 from airflow_provider_nucleus.local.engine.shapes import GEOMETRY_COLUMNS, both_shapes, floats, integers
 from airflow_provider_nucleus.local.engine.sides import PARTITION_ROWS, Side, item_spans
-from airflow_provider_nucleus.local.engine.span_matches import Part
+from airflow_provider_nucleus.local.engine.span_matches import SpanMatches
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import IntArray
@@ -50,12 +50,12 @@ class ObjectFamily:
 
     def match(
         self, cursor: Cursor, sets: ComparedSets, *, span: Span, options: MatchOptions, first: int
-    ) -> Part:
+    ) -> SpanMatches:
         """Match a span; its rows are numbered from ``first``."""
         tables = [self._read(cursor, set_no, span) for set_no in (sets.truth, sets.predictions)]
         shapes = both_shapes(self.name, *tables)
         vocabulary = Vocabulary.of(*(table.column("label").unique().to_pylist() for table in tables))
-        rule = LabelRule.from_names(
+        rule = LabelMatchPolicy.from_names(
             options.allowed_label_matches, vocabulary, class_agnostic=options.class_agnostic
         )
         truth, predictions = (
@@ -63,7 +63,7 @@ class ObjectFamily:
             for table, shape, role in zip(tables, shapes, ("truth", "predictions"), strict=True)
         )
         found = match(truth.columns, predictions.columns, rule=rule)
-        return Part(
+        return SpanMatches(
             match_rows(truth, predictions, found, vocabulary=vocabulary, family=self.name, first=first),
             regions=_regions(tables[0], truth.columns),
         )
@@ -103,7 +103,7 @@ def _side(table: pa.Table, shape: Geometry, *, span: Span, vocabulary: Vocabular
         ordinal=integers(table, "ordinal"),
         crowd=crowds(table) if truth else None,
         ignore=without_points(shape) if truth else None,
-        ids=RowIds(table),
+        ids=RowNames(table),
     )
     return Side(integers(table, "object_no"), item, side)
 

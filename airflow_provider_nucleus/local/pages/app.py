@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from airflow_provider_nucleus.local.pages.layout import Page
+    from airflow_provider_nucleus.local.pages.layout import PageFrame
     from airflow_provider_nucleus.local.services import Services
     from airflow_provider_nucleus.local.store.database import Cursor
 
@@ -49,7 +49,7 @@ _HEADERS: Final = {
     "Cache-Control": "no-store",
 }
 
-_PAGES: Final[Mapping[str, Callable[[Cursor, Urls, Mapping[str, str], Mapping[str, str]], Page]]] = {
+_PAGES: Final[Mapping[str, Callable[[Cursor, Urls, Mapping[str, str], Mapping[str, str]], PageFrame]]] = {
     "home": lambda cursor, urls, _ids, _state: home_page(cursor, urls),
     "dataset": lambda cursor, urls, ids, _state: dataset_page(cursor, urls, ids["dataset_id"]),
     "model": lambda cursor, urls, ids, _state: model_page(cursor, urls, ids["model_id"]),
@@ -123,7 +123,7 @@ class PagesApp:
         )
 
     def _render(
-        self, template: str, page: Page, urls: Urls, *, status: int, headers: Mapping[str, str]
+        self, template: str, page: PageFrame, urls: Urls, *, status: int, headers: Mapping[str, str]
     ) -> Response:
         values: dict[str, Any] = {field.name: getattr(page, field.name) for field in dataclasses.fields(page)}
         text = self._templates.get_template(template).render(**values, urls=urls)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from airflow_provider_nucleus.local.pages.home import JobRow, job_rows
-from airflow_provider_nucleus.local.pages.layout import Fact, Link, Page
+from airflow_provider_nucleus.local.pages.layout import Fact, Link, PageFrame
 from airflow_provider_nucleus.local.pages.text import moment, whole
 from airflow_provider_nucleus.local.store.catalog import datasets, jobs, slices
 from airflow_provider_nucleus.local.store.views import page_counts
@@ -35,7 +35,7 @@ class RunRow:
 
 
 @dataclass(frozen=True, slots=True)
-class LabelRow:
+class LabelObjectCounts:
     """A label of the ground truth."""
 
     label: str
@@ -44,12 +44,12 @@ class LabelRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DatasetPage(Page):
+class DatasetPage(PageFrame):
     """A dataset: what it holds, who predicted on it, what was done to it."""
 
     facts: tuple[Fact, ...]
     types: tuple[Fact, ...]
-    labels: tuple[LabelRow, ...]
+    labels: tuple[LabelObjectCounts, ...]
     label_limit: str
     runs: tuple[RunRow, ...]
     slices: tuple[Fact, ...]
@@ -82,7 +82,7 @@ def dataset_page(cursor: Cursor, urls: Urls, dataset_id: str) -> DatasetPage:
             Fact(entry.type, whole(entry.count)) for entry in page_counts.type_facts(cursor, dataset)
         ),
         labels=tuple(
-            LabelRow(entry.label, whole(entry.count), whole(entry.items))
+            LabelObjectCounts(entry.label, whole(entry.count), whole(entry.items))
             for entry in page_counts.label_facts(cursor, dataset, limit=_LABELS)
         ),
         label_limit=whole(_LABELS),

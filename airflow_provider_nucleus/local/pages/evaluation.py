@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.local.errors import BadRequestError
-from airflow_provider_nucleus.local.pages.layout import Fact, Link, Page
-from airflow_provider_nucleus.local.pages.tables import Heading, LabelRow, headings, label_rows
+from airflow_provider_nucleus.local.pages.layout import Fact, Link, PageFrame
+from airflow_provider_nucleus.local.pages.tables import Heading, LabelTableRow, headings, label_rows
 from airflow_provider_nucleus.local.pages.text import Figure, figure, iou_text, moment, percent_bar, whole
 from airflow_provider_nucleus.local.store.catalog import datasets, jobs, matches, models
 from airflow_provider_nucleus.local.store.views import comparisons, match_counts
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.pages.urls import Urls
     from airflow_provider_nucleus.local.requests.match_options import MatchOptions
     from airflow_provider_nucleus.local.store.database import Cursor
-    from airflow_provider_nucleus.local.store.views.comparisons import Comparison
-    from airflow_provider_nucleus.local.store.views.match_counts import Tally
+    from airflow_provider_nucleus.local.store.views.comparisons import RunOnDataset
+    from airflow_provider_nucleus.local.store.views.match_counts import ThresholdCounts
 
 __all__ = ["EvaluationPage", "evaluation_page"]
 
@@ -39,7 +39,7 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class CountBar:
     """Objects of one kind: how many, and where their part of the drawn bar begins and how long it is."""
 
     name: str
@@ -89,9 +89,9 @@ class Result:
     options: tuple[Fact, ...]
     allowed: tuple[ConfusionRow, ...]
     scores: tuple[Score, ...]
-    counts: tuple[Count, ...]
+    counts: tuple[CountBar, ...]
     headings: tuple[Heading, ...]
-    labels: tuple[LabelRow, ...]
+    labels: tuple[LabelTableRow, ...]
     label_note: str
     confusions: tuple[ConfusionRow, ...]
     not_matched: tuple[NotMatchedRow, ...]
@@ -99,7 +99,7 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EvaluationPage(Page):
+class EvaluationPage(PageFrame):
     """A model on a dataset; ``result`` is None until metrics were calculated."""
 
     facts: tuple[Fact, ...]
@@ -221,7 +221,7 @@ def _options(cursor: Cursor, urls: Urls, match_set: matches.MatchSet) -> tuple[F
     )
 
 
-def _scores(total: Tally) -> tuple[Score, ...]:
+def _scores(total: ThresholdCounts) -> tuple[Score, ...]:
     return (
         Score("Precision", figure(total.precision, reason="no predictions"), "of the predictions are right"),
         Score("Recall", figure(total.recall, reason="no ground truth"), "of the ground truth was found"),
@@ -230,23 +230,23 @@ def _scores(total: Tally) -> tuple[Score, ...]:
     )
 
 
-def _counts(total: Tally) -> tuple[Count, ...]:
+def _counts(total: ThresholdCounts) -> tuple[CountBar, ...]:
     parts = (
         ("True positives", "TP", total.tp, "right prediction, overlap at least the threshold"),
         ("False positives", "FP", total.fp, "prediction without its ground truth"),
         ("False negatives", "FN", total.fn, "ground truth nobody found"),
     )
     everything = max(sum(count for _, _, count, _ in parts), 1)
-    found: list[Count] = []
+    found: list[CountBar] = []
     begin = 0
     for name, short, count, meaning in parts:
         start, length = percent_bar(begin / everything), percent_bar(count / everything)
-        found.append(Count(name, short, whole(count), start, length, meaning))
+        found.append(CountBar(name, short, whole(count), start, length, meaning))
         begin += count
     return tuple(found)
 
 
-def _categories(cursor: Cursor, comparison: Comparison, options: MatchOptions) -> tuple[CategoryRow, ...]:
+def _categories(cursor: Cursor, comparison: RunOnDataset, options: MatchOptions) -> tuple[CategoryRow, ...]:
     return tuple(
         CategoryRow(
             tally.taxonomy or "default taxonomy",

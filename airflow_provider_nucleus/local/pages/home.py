@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from airflow_provider_nucleus.local.pages.layout import Link, Page
+from airflow_provider_nucleus.local.pages.layout import Link, PageFrame
 from airflow_provider_nucleus.local.pages.text import moment, whole
 from airflow_provider_nucleus.local.store.catalog import jobs
 from airflow_provider_nucleus.local.store.views import page_counts
@@ -56,7 +56,7 @@ class JobRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HomePage(Page):
+class HomePage(PageFrame):
     """Everything the server has, newest first; ``limit`` is how many of each are listed at most."""
 
     datasets: tuple[DatasetRow, ...]

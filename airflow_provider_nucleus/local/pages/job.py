@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from airflow_provider_nucleus.local.jobs.matching import MATCHING_JOB
-from airflow_provider_nucleus.local.pages.layout import Fact, Link, Page
+from airflow_provider_nucleus.local.pages.layout import Fact, Link, PageFrame
 from airflow_provider_nucleus.local.pages.text import json_text, moment, whole
 from airflow_provider_nucleus.local.store.catalog import evaluations, jobs
 
@@ -20,7 +20,7 @@ _ERRORS: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobPage(Page):
+class JobPage(PageFrame):
     """A job: how far it is, its message as JSON, the latest of its row errors and how many there are."""
 
     status: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Fact", "Link", "Page"]
+__all__ = ["Fact", "Link", "PageFrame"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class PageFrame:
     """The frame around a page; ``trail`` leads from the home page to it."""
 
     title: str

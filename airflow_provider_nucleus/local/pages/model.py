@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from airflow_provider_nucleus.local.pages.dataset import RunRow, run_row
-from airflow_provider_nucleus.local.pages.layout import Fact, Link, Page
+from airflow_provider_nucleus.local.pages.layout import Fact, Link, PageFrame
 from airflow_provider_nucleus.local.pages.text import json_text
 from airflow_provider_nucleus.local.store.catalog import models
 from airflow_provider_nucleus.local.store.views import page_counts
@@ -21,7 +21,7 @@ __all__ = ["ModelPage", "model_page"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelPage(Page):
+class ModelPage(PageFrame):
     """A model, its metadata as JSON (empty if it has none), and its runs."""
 
     facts: tuple[Fact, ...]

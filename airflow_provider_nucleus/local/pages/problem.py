@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from airflow_provider_nucleus.local.pages.layout import Link, Page
+from airflow_provider_nucleus.local.pages.layout import Link, PageFrame
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.errors import ApiError
@@ -33,7 +33,7 @@ _HINTS: Final = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProblemPage(Page):
+class ProblemPage(PageFrame):
     """What happened and what to do next."""
 
     what: str

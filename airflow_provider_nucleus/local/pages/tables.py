@@ -11,9 +11,9 @@ from airflow_provider_nucleus.local.pages.text import Figure, figure, whole
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from airflow_provider_nucleus.local.store.views.match_counts import Tally
+    from airflow_provider_nucleus.local.store.views.match_counts import ThresholdCounts
 
-__all__ = ["Heading", "LabelRow", "headings", "label_rows"]
+__all__ = ["Heading", "LabelTableRow", "headings", "label_rows"]
 
 _ROWS: Final = 500
 
@@ -28,7 +28,7 @@ class Heading:
 
 
 @dataclass(frozen=True, slots=True)
-class LabelRow:
+class LabelTableRow:
     """The numbers of one label."""
 
     label: str
@@ -43,7 +43,7 @@ class LabelRow:
     mean_iou: Figure
 
 
-_COLUMNS: Final[dict[str, tuple[str, Callable[[Tally], Any]]]] = {
+_COLUMNS: Final[dict[str, tuple[str, Callable[[ThresholdCounts], Any]]]] = {
     "label": ("Label", lambda tally: tally.label),
     "ground_truth": ("Ground truth", lambda tally: tally.ground_truth),
     "predictions": ("Predictions", lambda tally: tally.predictions),
@@ -70,7 +70,7 @@ def headings(sort: str, *, address: Callable[..., str]) -> tuple[Heading, ...]:
     return tuple(found)
 
 
-def label_rows(tallies: Sequence[Tally], *, sort: str) -> tuple[tuple[LabelRow, ...], str]:
+def label_rows(tallies: Sequence[ThresholdCounts], *, sort: str) -> tuple[tuple[LabelTableRow, ...], str]:
     """Return the rows in the order asked for (undefined numbers last) and a note if there are too many to show."""
     name, backwards = sort.removeprefix("-") or "label", sort.startswith("-")
     if name not in _COLUMNS:
@@ -84,8 +84,8 @@ def label_rows(tallies: Sequence[Tally], *, sort: str) -> tuple[tuple[LabelRow, 
     return tuple(_row(tally) for tally in ordered[:_ROWS]), note
 
 
-def _row(tally: Tally) -> LabelRow:
-    return LabelRow(
+def _row(tally: ThresholdCounts) -> LabelTableRow:
+    return LabelTableRow(
         tally.label,
         whole(tally.ground_truth),
         whole(tally.predictions),

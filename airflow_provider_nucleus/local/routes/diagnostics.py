@@ -43,7 +43,7 @@ from airflow_provider_nucleus.local.store.catalog import evaluations
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.call import Call
     from airflow_provider_nucleus.local.evaluations.reading.diagnostics import CurveFamily
-    from airflow_provider_nucleus.local.evaluations.reading.result import Loaded
+    from airflow_provider_nucleus.local.evaluations.reading.result import EvaluationResult
     from airflow_provider_nucleus.local.evaluations.reading.selection import Selection
     from airflow_provider_nucleus.local.requests.filters import Filters
 
@@ -194,7 +194,7 @@ def _filters(call: Call) -> Filters:
     return filters_of(asked_of_query(call))
 
 
-def _selected(call: Call) -> tuple[Loaded, Selection]:
+def _selected(call: Call) -> tuple[EvaluationResult, Selection]:
     filters, threshold = _filters(call), threshold_of(asked_of_query(call).get("iou_threshold"))
     loaded = result(call)
     with call.db.read() as cursor:
@@ -208,7 +208,7 @@ def _of_everything(call: Call) -> None:
             raise BadRequestError(f"This route answers for the whole evaluation: {name} has no effect here.")
 
 
-def _pair(call: Call) -> tuple[Loaded, Loaded]:
+def _pair(call: Call) -> tuple[EvaluationResult, EvaluationResult]:
     _of_everything(call)
     baseline, other = result(call), result(call, call.params["other"])
     if baseline.id == other.id:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_provider_nucleus.local.call import Call
-    from airflow_provider_nucleus.local.evaluations.reading.result import Loaded
+    from airflow_provider_nucleus.local.evaluations.reading.result import EvaluationResult
     from airflow_provider_nucleus.local.requests.filters import Filters
 
 __all__ = ["LEAST_IOU_THRESHOLD", "ROUTES", "asked_of_query", "filters_of", "result", "threshold_of"]
@@ -76,7 +76,7 @@ def _charts(call: Call, asked: Mapping[str, Any]) -> Any:
     return charts(loaded, selection)
 
 
-def result(call: Call, evaluation_id: str | None = None) -> Loaded:
+def result(call: Call, evaluation_id: str | None = None) -> EvaluationResult:
     """Return the result of the evaluation in the path.
 
     Raises :class:`ConflictError` until it has succeeded, or if another version has written it, and :class:`NotFoundError` if

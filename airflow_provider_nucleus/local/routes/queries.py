@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.call import Call
     from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
     from airflow_provider_nucleus.local.store.database import Cursor
-    from airflow_provider_nucleus.local.store.views.comparisons import Comparison
+    from airflow_provider_nucleus.local.store.views.comparisons import RunOnDataset
 
 __all__ = ["ROUTES", "query_text"]
 
@@ -135,7 +135,7 @@ def _matches(call: Call, cursor: Cursor, dataset: Dataset, mode: str) -> dict[st
     }
 
 
-def _calculated(cursor: Cursor, comparison: Comparison) -> matches.MatchSet | None:
+def _calculated(cursor: Cursor, comparison: RunOnDataset) -> matches.MatchSet | None:
     """Return the current matches; None only if there is nothing but categories, which need no calculation."""
     found = matches.current(cursor, comparison.sets.predictions)
     if found is None and matches.objects_by_type(cursor, comparison.sets):

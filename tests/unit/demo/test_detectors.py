@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from airflow_provider_nucleus.demo.detectors import Calibration, detect_fixed, detect_relative
+from airflow_provider_nucleus.demo.detectors import CameraCalibration, detect_fixed, detect_relative
 from airflow_provider_nucleus.demo.detectors.cameras import calibrations
 from airflow_provider_nucleus.demo.detectors.classifier import PROTOTYPES, classify
 from airflow_provider_nucleus.demo.detectors.features import FEATURES
 from airflow_provider_nucleus.demo.rendered_batch import DETECTORS, detect, render, write_batch
 from airflow_provider_nucleus.demo.scenes import LABELS
 
-CALIBRATION = Calibration(horizon=20.0, per_metre=0.125, top=30, floor=40)
+CALIBRATION = CameraCalibration(horizon=20.0, per_metre=0.125, top=30, floor=40)
 
 both = pytest.mark.parametrize("detector", [detect_fixed, detect_relative])
 

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 from airflow_provider_nucleus.demo.table import comparison
-from airflow_provider_nucleus.gating.summary import Tally
+from airflow_provider_nucleus.gating.summary import MatchCounts
 
 
 def tally(tp: int, fp: int, fn: int) -> dict:
-    return Tally(tp, fp, fn, 0, tp * 0.75).to_dict()
+    return MatchCounts(tp, fp, fn, 0, tp * 0.75).to_dict()
 
 
 def metrics(overall: dict, labels: int | None = None, **per_label: dict) -> dict:

@@ -4,7 +4,7 @@ import sqlite3
 
 import pytest
 
-from airflow_provider_nucleus.demo.task_watch import TaskState, TaskWatch, failure_of, task_log
+from airflow_provider_nucleus.demo.task_watch import TaskWatch, WatchedTask, failure_of, task_log
 
 OUTPUT = """\
 2026-11-23T06:39:36.100000Z [info     ] [DAG TEST] starting task_id=first map_index=-1 [airflow.sdk.definitions.dag]
@@ -67,9 +67,9 @@ def test_each_change_is_told_once(database):
     connection.execute("update dag_run set state = 'success' where id = 2")
     connection.commit()
 
-    assert first == [TaskState("t [0]", "running", None)]
+    assert first == [WatchedTask("t [0]", "running", None)]
     assert second == []
-    assert watch.changes() == [TaskState("t [0]", "success", 2.5)]
+    assert watch.changes() == [WatchedTask("t [0]", "success", 2.5)]
     assert watch.run_state() == "success"
 
 

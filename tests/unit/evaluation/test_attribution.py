@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from airflow_provider_nucleus.evaluation.matching.counts import counts_at
 from airflow_provider_nucleus.evaluation.matching.nucleus import match
 from airflow_provider_nucleus.evaluation.readers.attribution import ErrorCounts, ErrorKind, attribute_match
-from airflow_provider_nucleus.evaluation.sides.labels import LabelRule
+from airflow_provider_nucleus.evaluation.sides.labels import LabelMatchPolicy
 from tests.unit.evaluation.sides import BOX, prediction_side, random_rows, truth_side
 
 CAT, DOG = 0, 1
@@ -62,7 +62,7 @@ def test_a_second_prediction_of_a_found_object_is_a_duplicate():
 
 def test_a_listed_pair_of_labels_is_the_right_class():
     """With (cat, dog) allowed, a dog on a cat is right, and a misplaced one a localization error."""
-    rule = LabelRule(allowed=frozenset({(CAT, DOG)}))
+    rule = LabelMatchPolicy(allowed=frozenset({(CAT, DOG)}))
     result = attribute_match(
         match(
             truth_side([(0, CAT, BOX), (1, CAT, BOX)]),
@@ -81,7 +81,9 @@ def test_kinds_equal_the_rules_read_literally(seed, agnostic, foreground):
     truths, predictions = random_rows(seed)
     if not truths or not predictions:
         return
-    matches = match(truth_side(truths), prediction_side(predictions), rule=LabelRule(class_agnostic=agnostic))
+    matches = match(
+        truth_side(truths), prediction_side(predictions), rule=LabelMatchPolicy(class_agnostic=agnostic)
+    )
     result = attribute_match(matches, foreground=foreground)
     found = {
         int(m) for m, o, r in zip(matches.match, matches.overlap, matches.right) if r and o >= foreground

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_nucleus.evaluation.matching.candidates import match_only, stored_pairs
 from airflow_provider_nucleus.evaluation.matching.nucleus import match
-from airflow_provider_nucleus.evaluation.sides.labels import LabelRule
+from airflow_provider_nucleus.evaluation.sides.labels import LabelMatchPolicy
 from tests.shared_data import shared_data
 from tests.unit.evaluation.sides import (
     BOX,
@@ -24,10 +24,10 @@ from tests.unit.evaluation.sides import (
 
 CAT, DOG = 0, 1
 RULES = (
-    LabelRule(),
-    LabelRule(allowed=frozenset({(0, 1), (2, 1)})),
-    LabelRule(class_agnostic=True),
-    LabelRule(class_agnostic=True, minimum_overlap=0.3),
+    LabelMatchPolicy(),
+    LabelMatchPolicy(allowed=frozenset({(0, 1), (2, 1)})),
+    LabelMatchPolicy(class_agnostic=True),
+    LabelMatchPolicy(class_agnostic=True, minimum_overlap=0.3),
 )
 COLUMNS = ("match", "overlap", "right", "found_by", "shown", "shown_overlap", "shown_with")
 
@@ -91,7 +91,7 @@ def test_real_detections_of_two_models_at_once(least):
     _, centernet = coco_rows(folder, "centernet")
     predictions = prediction_side(yolo + centernet)
     assert_equals_the_others_alone(
-        truth_side(truths), predictions, LabelRule(), predictions.confidence >= least
+        truth_side(truths), predictions, LabelMatchPolicy(), predictions.confidence >= least
     )
 
 

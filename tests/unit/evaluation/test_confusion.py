@@ -13,7 +13,7 @@ from airflow_provider_nucleus.evaluation.matching.counts import counts_at
 from airflow_provider_nucleus.evaluation.matching.nucleus import match
 from airflow_provider_nucleus.evaluation.readers import confusion as module
 from airflow_provider_nucleus.evaluation.readers.confusion import BACKGROUND, confusion
-from airflow_provider_nucleus.evaluation.sides.labels import LabelRule
+from airflow_provider_nucleus.evaluation.sides.labels import LabelMatchPolicy
 from tests.unit.evaluation.sides import BOX, prediction_side, random_rows, truth_side
 
 CAT, DOG, BIRD = 0, 1, 2
@@ -50,9 +50,9 @@ def test_rows_and_columns_add_up_to_the_objects(seed, kind, threshold):
     """Every counted ground truth is in one row, every prediction in one column, true positives on allowed cells."""
     truths, found = random_rows(seed)
     rule = {
-        "plain": LabelRule(),
-        "agnostic": LabelRule(class_agnostic=True),
-        "listed": LabelRule(allowed=frozenset({(0, 1)})),
+        "plain": LabelMatchPolicy(),
+        "agnostic": LabelMatchPolicy(class_agnostic=True),
+        "listed": LabelMatchPolicy(allowed=frozenset({(0, 1)})),
     }[kind]
     matches = match(truth_side(truths), prediction_side(found), rule=rule)
     matrix = confusion(matches, threshold, labels=3).dense()

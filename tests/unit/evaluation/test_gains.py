@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from airflow_provider_nucleus.evaluation.matching import gains as module
 from airflow_provider_nucleus.evaluation.matching.gains import curve_pairs, gains
 from airflow_provider_nucleus.evaluation.matching.nucleus import match, match_pairs
-from airflow_provider_nucleus.evaluation.sides.labels import LabelRule
+from airflow_provider_nucleus.evaluation.sides.labels import LabelMatchPolicy
 from tests.shared_data import shared_data
 from tests.unit.evaluation.sides import BOX, coco_rows, prediction_side, tied_match, truth_side
 from tests.unit.evaluation.test_candidates import crowded_rows
 
-RULES = (LabelRule(), LabelRule(allowed=frozenset({(0, 1), (2, 1)})))
+RULES = (LabelMatchPolicy(), LabelMatchPolicy(allowed=frozenset({(0, 1), (2, 1)})))
 
 
 def gains_of(matches, thresholds):
@@ -86,7 +86,7 @@ def test_who_is_more_confident_holds_an_object_of_equal_overlap(together, monkey
         ground_truth_rows=np.array([0, 1, 1, 2, 0], dtype=np.int32),
         prediction_rows=np.array([0, 0, 1, 1, 2], dtype=np.int32),
         overlap=np.array([0.8, 0.6, 0.6, 0.55, 0.9]),
-        rule=LabelRule(),
+        rule=LabelMatchPolicy(),
     )
 
     assert_every_prefix(matches, (0.5,), steps=range(4))

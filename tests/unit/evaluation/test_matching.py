@@ -14,7 +14,7 @@ from airflow_provider_nucleus.evaluation.matching.counts import counts_at, count
 from airflow_provider_nucleus.evaluation.matching.nucleus import match
 from airflow_provider_nucleus.evaluation.overlap.boxes import Boxes
 from airflow_provider_nucleus.evaluation.sides.columns import columns, rank_in_image
-from airflow_provider_nucleus.evaluation.sides.labels import LabelRule, Vocabulary
+from airflow_provider_nucleus.evaluation.sides.labels import LabelMatchPolicy, Vocabulary
 
 CAT, DOG, BIRD = 0, 1, 2
 
@@ -77,7 +77,7 @@ def test_labels_are_respected_by_default_and_leftovers_are_only_shown():
 
 def test_an_allowed_pair_is_right_in_one_direction_only():
     """(cat, dog) lets a dog prediction find a cat, not the reverse."""
-    rule = LabelRule(allowed=frozenset({(CAT, DOG)}))
+    rule = LabelMatchPolicy(allowed=frozenset({(CAT, DOG)}))
     box = (0, 0, 10, 10)
 
     forward = match(side([(0, CAT, box)]), side([(0, DOG, box, 0.9)]), rule=rule)
@@ -95,7 +95,7 @@ def test_an_allowed_pair_is_right_in_one_direction_only():
 
 def test_class_agnostic_matches_anything_but_only_equal_labels_are_right():
     """A cross-label match takes the ground truth and still counts as one FP and one FN."""
-    rule = LabelRule(class_agnostic=True)
+    rule = LabelMatchPolicy(class_agnostic=True)
     truth = side([(0, CAT, (0, 0, 10, 10))])
     predictions = side([(0, DOG, (0, 0, 10, 10), 0.9), (0, CAT, (0, 0, 10, 9), 0.9)])
 
@@ -110,9 +110,9 @@ def test_class_agnostic_matches_anything_but_only_equal_labels_are_right():
 def test_class_agnostic_and_a_list_exclude_each_other():
     """The contract answers 400 to both at once; so does the rule."""
     with pytest.raises(ValueError, match="exclude"):
-        LabelRule(allowed=frozenset({(0, 1)}), class_agnostic=True)
+        LabelMatchPolicy(allowed=frozenset({(0, 1)}), class_agnostic=True)
     with pytest.raises(ValueError, match="exclude"):
-        LabelRule.from_names([("a", "b")], Vocabulary(("c",)), class_agnostic=True)
+        LabelMatchPolicy.from_names([("a", "b")], Vocabulary(("c",)), class_agnostic=True)
 
 
 def test_a_match_below_the_threshold_is_one_false_positive_and_one_false_negative():
@@ -255,10 +255,10 @@ grid = st.tuples(
 )
 row = st.tuples(st.integers(0, 2), st.integers(0, 2), grid, st.sampled_from([None, 0.25, 0.5, 0.75]))
 rules = st.sampled_from([
-    LabelRule(),
-    LabelRule(allowed=frozenset({(0, 1), (2, 0)})),
-    LabelRule(class_agnostic=True),
-    LabelRule(class_agnostic=True, minimum_overlap=0.2),
+    LabelMatchPolicy(),
+    LabelMatchPolicy(allowed=frozenset({(0, 1), (2, 0)})),
+    LabelMatchPolicy(class_agnostic=True),
+    LabelMatchPolicy(class_agnostic=True, minimum_overlap=0.2),
 ])
 
 
@@ -310,6 +310,6 @@ def test_a_long_chain_of_falling_overlaps_is_walked_to_its_end():
 
     matches = match(truth, predictions)
 
-    expected, found = sequential(truth, predictions, LabelRule())
+    expected, found = sequential(truth, predictions, LabelMatchPolicy())
     assert expected == matches.match.tolist()
     assert found == matches.found_by.tolist()

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_nucleus.evaluation.matching.partition import (
-    Plan,
+    PartitionPlan,
     by_image,
     map_part,
     map_parts,
@@ -60,7 +60,7 @@ def assert_same(first, second):
 @given(seed=st.integers(0, 10_000), rows=st.integers(1, 150), guesses=st.sampled_from([0, 1, 90]))
 def test_partitions_of_any_size_give_the_same_bits(seed, rows, guesses):
     """From one image a part to all images in one."""
-    plan = Plan(LABELS)
+    plan = PartitionPlan(LABELS)
     truth, predictions = (by_image(side) for side in random_sides(seed, guesses=guesses))
     parts = list(split(truth, predictions, rows=rows))
 
@@ -73,7 +73,7 @@ def test_partitions_of_any_size_give_the_same_bits(seed, rows, guesses):
 
 def test_unsorted_rows_give_the_same_numbers_as_sorted_ones():
     """Sorting by image changes no number: ties inside an image keep the order of their rows."""
-    plan = Plan(LABELS)
+    plan = PartitionPlan(LABELS)
     truth, predictions = random_sides(4)
 
     assert_same(
@@ -109,7 +109,7 @@ class Shifted:
 @pytest.mark.parametrize(("workers", "pool"), [(3, "threads"), (2, "processes")])
 def test_workers_give_the_same_bits_in_the_same_order(workers, pool):
     """Whoever finishes first, the parts are merged in the order of their images."""
-    plan = Plan(LABELS)
+    plan = PartitionPlan(LABELS)
     sources = [Shifted(part) for part in range(6)]
     expected = merge(map_parts(sources, plan=plan))
 
@@ -130,7 +130,7 @@ def test_a_failing_partition_fails_the_evaluation():
             yield broken if part == 2 else Shifted(0)
 
     with pytest.raises(RuntimeError, match="part 2"):
-        list(map_parts(sources(), plan=Plan(LABELS), workers=2))
+        list(map_parts(sources(), plan=PartitionPlan(LABELS), workers=2))
     assert len(asked) < 50
 
 
@@ -138,8 +138,8 @@ def test_a_plan_may_leave_one_family_out():
     """COCO numbers without Nucleus counts and the other way round."""
     truth, predictions = random_sides(1)
 
-    only_counts = merge([map_part(truth, predictions, plan=Plan(LABELS, coco=None))])
-    only_coco = merge([map_part(truth, predictions, plan=Plan(LABELS, rule=None))])
+    only_counts = merge([map_part(truth, predictions, plan=PartitionPlan(LABELS, coco=None))])
+    only_coco = merge([map_part(truth, predictions, plan=PartitionPlan(LABELS, rule=None))])
 
     assert only_counts.coco is None
     assert only_coco.counts is None
@@ -150,7 +150,7 @@ def test_a_plan_may_leave_one_family_out():
 @pytest.mark.parametrize("batch", [1, 7, 25])
 def test_labels_in_batches_give_the_same_curves(batch, monkeypatch):
     """Above the limit labels are worked off in batches; no bit may depend on it."""
-    rows = map_part(*random_sides(3), plan=Plan(LABELS)).coco
+    rows = map_part(*random_sides(3), plan=PartitionPlan(LABELS)).coco
     whole = coco_result(rows).tables
 
     monkeypatch.setattr(accumulate, "ROWS_AT_ONCE", batch)

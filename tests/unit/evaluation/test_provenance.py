@@ -12,7 +12,7 @@ from airflow_provider_nucleus.evaluation.readers.provenance import (
     coco_provenance,
     nucleus_provenance,
 )
-from airflow_provider_nucleus.evaluation.sides.labels import LabelRule, Vocabulary
+from airflow_provider_nucleus.evaluation.sides.labels import LabelMatchPolicy, Vocabulary
 from tests.unit.evaluation.sides import BOX, prediction_side, truth_side
 
 CAT, DOG = 0, 1
@@ -23,7 +23,7 @@ def test_a_nucleus_number_names_its_options_and_what_it_leaves_out():
     """Rule, threshold, crowd, missing and low confidence; ready for JSON."""
     truth = truth_side([(0, CAT, BOX), (0, CAT, BOX, True)])
     found = prediction_side([(0, DOG, BOX), (0, CAT, BOX, 0.2), (0, CAT, BOX, 0.9)])
-    rule = LabelRule(allowed=frozenset({(CAT, DOG)}))
+    rule = LabelMatchPolicy(allowed=frozenset({(CAT, DOG)}))
     origin = nucleus_provenance(
         match(truth, found, rule=rule), threshold=0.5, minimum_confidence=0.3, vocabulary=WORDS
     )

@@ -18,7 +18,7 @@ from airflow_provider_nucleus.evaluation.readers.curves import f1_curve
 from airflow_provider_nucleus.evaluation.readers.mean_precision import precision_by_size, precisions
 from airflow_provider_nucleus.evaluation.readers.ranked import rank_coco, rank_match
 from airflow_provider_nucleus.evaluation.sides.areas import COCO_AREAS, AreaRange
-from airflow_provider_nucleus.evaluation.sides.labels import LabelRule
+from airflow_provider_nucleus.evaluation.sides.labels import LabelMatchPolicy
 from tests.shared_data import shared_data
 from tests.unit.evaluation.sides import BOX, coco_rows, prediction_side, random_rows, truth_side
 
@@ -125,7 +125,7 @@ def test_nucleus_ap_equals_its_definition_on_any_choice_of_images(seed, kept, li
     """Every point of a curve is the match of the predictions above it; TP follows the ground truth's size and label, FP its own."""
     truths, found = random_rows(seed)
     truth, predictions = truth_side(truths), prediction_side(found)
-    rule = LabelRule(allowed=frozenset({(0, 1)})) if listed else LabelRule()
+    rule = LabelMatchPolicy(allowed=frozenset({(0, 1)})) if listed else LabelMatchPolicy()
     matches = match(truth, predictions, rule=rule)
     ranked = rank_match(matches, labels=3, thresholds=(0.5, 0.75))
     masks = [np.array([kept[row[0]] for row in side], dtype=bool) for side in (truths, found)]
@@ -186,7 +186,7 @@ def test_a_match_that_has_no_curve_says_so():
     with pytest.raises(ValueError, match="without its pairs"):
         rank_match(replace(match(*sides), edges=None), labels=2)
     with pytest.raises(ValueError, match="class-agnostic"):
-        rank_match(match(*sides, rule=LabelRule(class_agnostic=True)), labels=2)
+        rank_match(match(*sides, rule=LabelMatchPolicy(class_agnostic=True)), labels=2)
 
 
 def test_a_masked_out_ground_truth_takes_its_true_positive_along():
@@ -243,7 +243,7 @@ def test_a_prediction_of_two_gains_is_ranked_under_the_label_of_the_lowest_thres
         ground_truth_rows=np.array([0, 0, 1], dtype=np.int32),
         prediction_rows=np.array([0, 1, 0], dtype=np.int32),
         overlap=np.array([0.6, 0.9, 0.55]),
-        rule=LabelRule(allowed=frozenset({(DOG, CAT)})),
+        rule=LabelMatchPolicy(allowed=frozenset({(DOG, CAT)})),
     )
 
     ranked = rank_match(matches, labels=2, thresholds=(0.5, 0.75))

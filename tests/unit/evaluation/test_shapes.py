@@ -19,7 +19,7 @@ from airflow_provider_nucleus.evaluation.overlap.masks import Segments, index_ov
 from airflow_provider_nucleus.evaluation.overlap.polygons import Polygons
 from airflow_provider_nucleus.evaluation.overlap.rings import polygons_from_rings
 from airflow_provider_nucleus.evaluation.sides.columns import columns
-from airflow_provider_nucleus.evaluation.sides.labels import LabelRule
+from airflow_provider_nucleus.evaluation.sides.labels import LabelMatchPolicy
 
 
 def every_pair(first, second):
@@ -311,8 +311,8 @@ def test_segments_match_above_one_percent_or_when_labels_are_right():
             sides, guesses, ground_truth_rows=rows[0], prediction_rows=rows[1], overlap=rows[2], rule=rule
         )
 
-    sensitive = matched(LabelRule(minimum_overlap=0.01))
-    agnostic = matched(LabelRule(class_agnostic=True, minimum_overlap=0.01))
+    sensitive = matched(LabelMatchPolicy(minimum_overlap=0.01))
+    agnostic = matched(LabelMatchPolicy(class_agnostic=True, minimum_overlap=0.01))
 
     assert sensitive.match.tolist() == [0, 1, -1]
     assert pytest.approx(sensitive.overlap[0]) == 199 / 390

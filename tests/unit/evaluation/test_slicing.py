@@ -15,7 +15,7 @@ from airflow_provider_nucleus.evaluation.readers.coco import evaluate_coco
 from airflow_provider_nucleus.evaluation.readers.ranked import rank_coco
 from airflow_provider_nucleus.evaluation.readers.slicing import (
     WHOLE,
-    TotalCounts,
+    CountsAtThreshold,
     slice_numbers,
     total_counts,
 )
@@ -117,9 +117,9 @@ def test_total_counts_over_single_rows():
     )
     first = np.array([True, False])
 
-    assert TotalCounts(2, 0, 0, 1) == total_counts(matches, 0.5)
-    assert TotalCounts(1, 0, 1, 0) == total_counts(matches, 0.5, predictions=first)
-    assert TotalCounts(1, 0, 0, 1) == total_counts(matches, 0.5, ground_truth=first)
+    assert CountsAtThreshold(2, 0, 0, 1) == total_counts(matches, 0.5)
+    assert CountsAtThreshold(1, 0, 1, 0) == total_counts(matches, 0.5, predictions=first)
+    assert CountsAtThreshold(1, 0, 0, 1) == total_counts(matches, 0.5, ground_truth=first)
 
 
 def test_an_empty_slice_has_no_number():

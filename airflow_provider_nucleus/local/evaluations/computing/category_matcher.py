@@ -9,10 +9,10 @@ import numpy as np
 from airflow_provider_nucleus.evaluation.matching.nucleus import match_pairs
 from airflow_provider_nucleus.evaluation.overlap.masks import Segments
 from airflow_provider_nucleus.evaluation.sides.columns import columns
-from airflow_provider_nucleus.evaluation.sides.labels import LabelRule
+from airflow_provider_nucleus.evaluation.sides.labels import LabelMatchPolicy
 from airflow_provider_nucleus.local.engine.sides import item_spans
 from airflow_provider_nucleus.local.evaluations.computing.population import NO_SET
-from airflow_provider_nucleus.local.evaluations.computing.result_builder import ObjectSide, Piece
+from airflow_provider_nucleus.local.evaluations.computing.result_builder import ObjectSide, SpanResult
 from airflow_provider_nucleus.local.evaluations.computing.sides import codes_of, no_segments
 
 if TYPE_CHECKING:
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.local.engine.sides import Span
     from airflow_provider_nucleus.local.engine.span_matches import Skipped
-    from airflow_provider_nucleus.local.evaluations.computing.population import Scope
+    from airflow_provider_nucleus.local.evaluations.computing.population import EvaluatedItems
     from airflow_provider_nucleus.local.evaluations.computing.sides import LabelCodes
     from airflow_provider_nucleus.local.requests.label_taxonomy import Taxonomy
     from airflow_provider_nucleus.local.store.catalog.compared_sets import ComparedSets
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["CategoryPieces"]
+__all__ = ["CategoryMatcher"]
 
 
-class CategoryPieces:
+class CategoryMatcher:
     """Categories and the labels of multicategories; those of whole scenes are not on an item and take no part."""
 
     types: tuple[str, ...] = ("category", "multicategory")
@@ -43,15 +43,15 @@ class CategoryPieces:
         return item_spans(cursor, sets, table="categories", condition=condition)
 
     def pieces(
-        self, cursor: Cursor, scope: Scope, sets: ComparedSets, *, span: Span, codes: LabelCodes
-    ) -> Iterator[Piece]:
+        self, cursor: Cursor, scope: EvaluatedItems, sets: ComparedSets, *, span: Span, codes: LabelCodes
+    ) -> Iterator[SpanResult]:
         """Match a span."""
         truth = _rows(cursor, sets.truth, span, scope.ground_truth.labels)
         found = _rows(cursor, sets.predictions, span, scope.predictions.labels)
-        rule = LabelRule.from_names(self._taxonomy.pairs, codes.canonical)
+        rule = LabelMatchPolicy.from_names(self._taxonomy.pairs, codes.canonical)
         sides = (_side(truth, codes, truth=True), _side(found, codes, truth=False))
         pairs = _pairs(truth, found)
-        yield Piece(
+        yield SpanResult(
             family=self._family,
             truth=sides[0],
             predictions=sides[1],

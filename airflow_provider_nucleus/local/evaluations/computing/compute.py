@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import airflow_provider_nucleus
 from airflow_provider_nucleus.local.evaluations.computing.families import FAMILY_NAMES, families
-from airflow_provider_nucleus.local.evaluations.computing.population import open_scope
-from airflow_provider_nucleus.local.evaluations.computing.result_builder import PieceList
+from airflow_provider_nucleus.local.evaluations.computing.population import read_population
+from airflow_provider_nucleus.local.evaluations.computing.result_builder import ResultBuilder
 from airflow_provider_nucleus.local.evaluations.computing.sides import label_codes
 from airflow_provider_nucleus.local.store.catalog import matches
 from airflow_provider_nucleus.local.store.ids import ITEM, numbered
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.local.engine.span_matches import Skipped
     from airflow_provider_nucleus.local.evaluations.computing.families import Family
-    from airflow_provider_nucleus.local.evaluations.computing.population import Scope
+    from airflow_provider_nucleus.local.evaluations.computing.population import EvaluatedItems
     from airflow_provider_nucleus.local.evaluations.computing.sides import LabelCodes
     from airflow_provider_nucleus.local.requests.exclusion_rules import ExclusionRule
     from airflow_provider_nucleus.local.requests.label_taxonomy import Taxonomy
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["Computed", "Question", "compute"]
+__all__ = ["EvaluationColumns", "EvaluationSpec", "compute"]
 
 _REASONS_SHOWN: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class EvaluationSpec:
     """What is evaluated: items (a table or subquery of item numbers), a model or a run, labels and rules."""
 
     items: str
@@ -45,7 +45,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Computed:
+class EvaluationColumns:
     """The columns of a result, the small facts beside them, and what the rules dropped."""
 
     arrays: dict[str, NDArray[Any]]
@@ -55,18 +55,18 @@ class Computed:
 
 def compute(
     cursor: Cursor,
-    question: Question,
+    question: EvaluationSpec,
     *,
     mask_path: Callable[[str], Path],
     rows: int,
     step: Callable[[int, int], None] = lambda _done, _total: None,
-) -> Computed:
+) -> EvaluationColumns:
     """Evaluate inside the snapshot of a cursor with temporary tables of its own.
 
     ``rows`` objects are matched at a time. ``step`` is called after each span of items with how many are done and how many there are; what it raises ends the
     evaluation.
     """
-    scope = open_scope(
+    scope = read_population(
         cursor,
         source=question.items,
         model_no=question.model_no,
@@ -82,18 +82,22 @@ def compute(
         for sets in scope.datasets
         for span in family.spans(cursor, sets)
     ]
-    pieces = PieceList()
+    pieces = ResultBuilder()
     for done, (family, sets, span) in enumerate(work, start=1):
         for piece in family.pieces(cursor, scope, sets, span=span, codes=codes):
             pieces.add(piece)
         step(done, len(work))
     arrays = pieces.arrays()
     arrays["items"] = scope.items
-    return Computed(arrays, _about(cursor, question, scope, codes, every), scope.stats)
+    return EvaluationColumns(arrays, _about(cursor, question, scope, codes, every), scope.stats)
 
 
 def _about(
-    cursor: Cursor, question: Question, scope: Scope, codes: LabelCodes, every: Sequence[Family]
+    cursor: Cursor,
+    question: EvaluationSpec,
+    scope: EvaluatedItems,
+    codes: LabelCodes,
+    every: Sequence[Family],
 ) -> dict[str, Any]:
     return {
         "engine_version": airflow_provider_nucleus.__version__,
@@ -109,7 +113,7 @@ def _about(
     }
 
 
-def _not_evaluated(cursor: Cursor, scope: Scope, every: Sequence[Family]) -> list[dict[str, Any]]:
+def _not_evaluated(cursor: Cursor, scope: EvaluatedItems, every: Sequence[Family]) -> list[dict[str, Any]]:
     """Say what is in no number although it is on an evaluated item, and why."""
     compared = {kind for family in every for kind in family.types}
     found: list[dict[str, Any]] = []
@@ -143,7 +147,7 @@ def _skipped(entry: Skipped) -> dict[str, Any]:
     }
 
 
-def _boxes_and_polygons(cursor: Cursor, scope: Scope) -> int:
+def _boxes_and_polygons(cursor: Cursor, scope: EvaluatedItems) -> int:
     """Count the items on which ground truth of one label is partly boxes and partly polygons."""
     numbers = [sets.truth for sets in scope.datasets if sets.truth is not None]
     found = cursor.execute(
@@ -155,7 +159,7 @@ def _boxes_and_polygons(cursor: Cursor, scope: Scope) -> int:
     return int(found[0]) if found else 0
 
 
-def _elsewhere(cursor: Cursor, question: Question) -> int:
+def _elsewhere(cursor: Cursor, question: EvaluationSpec) -> int:
     """Count the run-bound predictions of a model on the evaluated items: an evaluation of the model does not read them."""
     if question.model_no is None or question.run_no is not None:
         return 0

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Final, Protocol
 from airflow_provider_nucleus.evaluation.matching.coco import BOX_OPTIONS, CocoOptions
 from airflow_provider_nucleus.evaluation.matching.nucleus import match
 from airflow_provider_nucleus.evaluation.sides.areas import COCO_AREAS
-from airflow_provider_nucleus.evaluation.sides.labels import LabelRule
+from airflow_provider_nucleus.evaluation.sides.labels import LabelMatchPolicy
 from airflow_provider_nucleus.local.engine.sides import PARTITION_ROWS, item_spans
-from airflow_provider_nucleus.local.evaluations.computing.category_matcher import CategoryPieces
-from airflow_provider_nucleus.local.evaluations.computing.mask_matcher import MaskPieces
-from airflow_provider_nucleus.local.evaluations.computing.result_builder import Piece, coco_outcome
+from airflow_provider_nucleus.local.evaluations.computing.category_matcher import CategoryMatcher
+from airflow_provider_nucleus.local.evaluations.computing.mask_matcher import MaskMatcher
+from airflow_provider_nucleus.local.evaluations.computing.result_builder import SpanResult, coco_outcome
 from airflow_provider_nucleus.local.evaluations.computing.sides import object_rows, sides_of
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.sides.columns import Columns
     from airflow_provider_nucleus.local.engine.sides import Span
     from airflow_provider_nucleus.local.engine.span_matches import Skipped
-    from airflow_provider_nucleus.local.evaluations.computing.population import Scope
-    from airflow_provider_nucleus.local.evaluations.computing.result_builder import Outcome
+    from airflow_provider_nucleus.local.evaluations.computing.population import EvaluatedItems
+    from airflow_provider_nucleus.local.evaluations.computing.result_builder import ScoredOutcomes
     from airflow_provider_nucleus.local.evaluations.computing.sides import LabelCodes
     from airflow_provider_nucleus.local.requests.label_taxonomy import Taxonomy
     from airflow_provider_nucleus.local.store.catalog.compared_sets import ComparedSets
@@ -64,8 +64,8 @@ class Family(Protocol):
         ...
 
     def pieces(
-        self, cursor: Cursor, scope: Scope, sets: ComparedSets, *, span: Span, codes: LabelCodes
-    ) -> Iterator[Piece]:
+        self, cursor: Cursor, scope: EvaluatedItems, sets: ComparedSets, *, span: Span, codes: LabelCodes
+    ) -> Iterator[SpanResult]:
         """Match a span."""
         ...
 
@@ -75,7 +75,7 @@ class Family(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class ShapePieces:
+class ShapeMatcher:
     """Objects with a shape of their own; ``sized`` says that their areas are square pixels, ``rows`` how many at once."""
 
     name: str
@@ -93,13 +93,13 @@ class ShapePieces:
         return item_spans(cursor, sets, table="objects", condition=condition, rows=self.rows)
 
     def pieces(
-        self, cursor: Cursor, scope: Scope, sets: ComparedSets, *, span: Span, codes: LabelCodes
-    ) -> Iterator[Piece]:
+        self, cursor: Cursor, scope: EvaluatedItems, sets: ComparedSets, *, span: Span, codes: LabelCodes
+    ) -> Iterator[SpanResult]:
         """Match a span by overlap and by confidence."""
         tables = object_rows(cursor, scope, sets, family=self.name, types=self.types, span=span)
         truth, predictions = sides_of(tables, self.name, codes)
-        rule = LabelRule.from_names(self.taxonomy.pairs, codes.canonical)
-        yield Piece(
+        rule = LabelMatchPolicy.from_names(self.taxonomy.pairs, codes.canonical)
+        yield SpanResult(
             family=FAMILY_NAMES.index(self.name),
             truth=truth,
             predictions=predictions,
@@ -108,7 +108,7 @@ class ShapePieces:
             sized=self.sized,
         )
 
-    def _outcome(self, truth: Columns, predictions: Columns, codes: LabelCodes) -> Outcome | None:
+    def _outcome(self, truth: Columns, predictions: Columns, codes: LabelCodes) -> ScoredOutcomes | None:
         if codes.no_ap:
             return None
         ranked = replace(predictions, label=codes.ranked_under[predictions.label])
@@ -124,9 +124,9 @@ def families(
 ) -> tuple[Family, ...]:
     """Return every family, in the order of :data:`FAMILY_NAMES`; ``mask_path`` says where the bytes of a mask lie."""
     return (
-        ShapePieces("area", ("box", "polygon"), taxonomy, BOX_OPTIONS, sized=True, rows=rows),
-        ShapePieces("cuboid", ("cuboid",), taxonomy, BOX_OPTIONS, sized=False, rows=rows),
-        ShapePieces(
+        ShapeMatcher("area", ("box", "polygon"), taxonomy, BOX_OPTIONS, sized=True, rows=rows),
+        ShapeMatcher("cuboid", ("cuboid",), taxonomy, BOX_OPTIONS, sized=False, rows=rows),
+        ShapeMatcher(
             "keypoints",
             ("keypoints",),
             taxonomy,
@@ -134,6 +134,6 @@ def families(
             sized=True,
             rows=min(rows, _KEYPOINTS_AT_ONCE),
         ),
-        MaskPieces(taxonomy, family=3, mask_path=mask_path),
-        CategoryPieces(taxonomy, family=4),
+        MaskMatcher(taxonomy, family=3, mask_path=mask_path),
+        CategoryMatcher(taxonomy, family=4),
     )

@@ -9,10 +9,10 @@ import numpy as np
 from airflow_provider_nucleus.evaluation.matching.nucleus import match_pairs
 from airflow_provider_nucleus.evaluation.overlap.masks import Segments
 from airflow_provider_nucleus.evaluation.sides.columns import columns
-from airflow_provider_nucleus.evaluation.sides.labels import LabelRule
+from airflow_provider_nucleus.evaluation.sides.labels import LabelMatchPolicy
 from airflow_provider_nucleus.local.engine.masks import MINIMUM_OVERLAP, MaskFamily
 from airflow_provider_nucleus.local.engine.sides import item_spans
-from airflow_provider_nucleus.local.evaluations.computing.result_builder import ObjectSide, Piece
+from airflow_provider_nucleus.local.evaluations.computing.result_builder import ObjectSide, SpanResult
 from airflow_provider_nucleus.local.evaluations.computing.sides import codes_of
 
 if TYPE_CHECKING:
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.engine.masks import SegmentRows
     from airflow_provider_nucleus.local.engine.sides import Span
     from airflow_provider_nucleus.local.engine.span_matches import Skipped
-    from airflow_provider_nucleus.local.evaluations.computing.population import Scope
+    from airflow_provider_nucleus.local.evaluations.computing.population import EvaluatedItems
     from airflow_provider_nucleus.local.evaluations.computing.sides import LabelCodes
     from airflow_provider_nucleus.local.requests.label_taxonomy import Taxonomy
     from airflow_provider_nucleus.local.store.catalog.compared_sets import ComparedSets
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["MaskPieces"]
+__all__ = ["MaskMatcher"]
 
 _EVALUATED = "item_no IN (SELECT item_no FROM evaluated)"
 _MASKS_AT_ONCE = 2_000
 
 
-class MaskPieces:
+class MaskMatcher:
     """Mask segments of both sides; segments carry no confidence, so they are counted and not ranked."""
 
     types: tuple[str, ...] = ("segmentation",)
@@ -49,8 +49,8 @@ class MaskPieces:
         return item_spans(cursor, sets, table="masks", condition=_EVALUATED, rows=_MASKS_AT_ONCE)
 
     def pieces(
-        self, cursor: Cursor, scope: Scope, sets: ComparedSets, *, span: Span, codes: LabelCodes
-    ) -> Iterator[Piece]:
+        self, cursor: Cursor, scope: EvaluatedItems, sets: ComparedSets, *, span: Span, codes: LabelCodes
+    ) -> Iterator[SpanResult]:
         """Overlay the masks of a span and match their segments."""
         found = self._masks.compare(
             cursor, sets, span=span, items=_EVALUATED,
@@ -58,8 +58,10 @@ class MaskPieces:
         )  # fmt: skip
         self._skipped += found.skipped
         sides = [_side(rows, scope, codes) for rows in (found.truth, found.predictions)]
-        rule = LabelRule.from_names(self._taxonomy.pairs, codes.canonical, minimum_overlap=MINIMUM_OVERLAP)
-        yield Piece(
+        rule = LabelMatchPolicy.from_names(
+            self._taxonomy.pairs, codes.canonical, minimum_overlap=MINIMUM_OVERLAP
+        )
+        yield SpanResult(
             family=self._family,
             truth=sides[0],
             predictions=sides[1],
@@ -80,7 +82,7 @@ class MaskPieces:
         return self._skipped
 
 
-def _side(rows: SegmentRows, scope: Scope, codes: LabelCodes) -> ObjectSide:
+def _side(rows: SegmentRows, scope: EvaluatedItems, codes: LabelCodes) -> ObjectSide:
     raw, canonical = codes_of(rows.labels, codes)
     item = np.array(rows.item, dtype=np.int64)
     made = columns(

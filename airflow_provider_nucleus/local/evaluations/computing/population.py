@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.requests.exclusion_rules import ExclusionRule, Target
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["NO_SET", "Dropped", "Scope", "open_scope"]
+__all__ = ["NO_SET", "Dropped", "EvaluatedItems", "read_population"]
 
 NO_SET: Final = -1
 """The set of predictions of a model that has none on a dataset; no object is in it."""
@@ -43,7 +43,7 @@ class Dropped:
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class EvaluatedItems:
     """The items of an evaluation and, per dataset they are from, the sets that are compared.
 
     ``items`` are the item numbers by place. ``stats`` says what the rules dropped.
@@ -56,7 +56,7 @@ class Scope:
     stats: dict[str, Any]
 
 
-def open_scope(
+def read_population(
     cursor: Cursor,
     *,
     source: str,
@@ -64,7 +64,7 @@ def open_scope(
     run_no: int | None,
     rules: Sequence[ExclusionRule],
     only_predicted: bool,
-) -> Scope:
+) -> EvaluatedItems:
     """Fill ``evaluated`` from a table or subquery of item numbers, and apply the rules.
 
     Run it inside the transaction that reads the objects; the cursor keeps the temporary table.
@@ -91,7 +91,7 @@ def open_scope(
     items = cursor.execute("SELECT item_no FROM evaluated ORDER BY place").fetchnumpy()["item_no"]
     truth, predictions = (_dropped(rules, target) for target in _TARGETS.values())
     stats = _stats(cursor, datasets, rules, counts, items_dropped=before - len(items))
-    return Scope(items.astype("int64"), datasets, truth, predictions, stats)
+    return EvaluatedItems(items.astype("int64"), datasets, truth, predictions, stats)
 
 
 def _datasets(cursor: Cursor, *, model_no: int | None, run_no: int | None) -> tuple[ComparedSets, ...]:

@@ -30,7 +30,16 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.matching.nucleus import Matches
     from airflow_provider_nucleus.evaluation.sides.columns import Columns
 
-__all__ = ["BUCKETS", "SIZES", "ObjectSide", "Outcome", "Piece", "PieceList", "by_confidence", "coco_outcome"]
+__all__ = [
+    "BUCKETS",
+    "SIZES",
+    "ObjectSide",
+    "ResultBuilder",
+    "ScoredOutcomes",
+    "SpanResult",
+    "by_confidence",
+    "coco_outcome",
+]
 
 SIZES: Final = ("all", "small", "medium", "large")
 """The size ranges of the stored COCO outcome."""
@@ -58,7 +67,7 @@ class ObjectSide:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Outcome:
+class ScoredOutcomes:
     """Rows that have a confidence, by (image, label, confidence): their hits and ignored bits per size of :data:`SIZES`.
 
     ``rank`` counts the rows of an image and label from 0; those from ``limit`` on are ignored. ``walk`` has the pairs of
@@ -76,19 +85,19 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Piece:
+class SpanResult:
     """A family on a span: both sides, their Nucleus match, and the COCO outcome where the family has one."""
 
     family: int
     truth: ObjectSide
     predictions: ObjectSide
     matches: Matches
-    outcome: Outcome | None
+    outcome: ScoredOutcomes | None
     sized: bool
     """Whether areas are square pixels, so that size ranges mean something."""
 
 
-def coco_outcome(truth: Columns, predictions: Columns, *, options: CocoOptions) -> Outcome:
+def coco_outcome(truth: Columns, predictions: Columns, *, options: CocoOptions) -> ScoredOutcomes:
     """Match by confidence; sizes the options do not have are ignored throughout."""
     limit = options.max_detections[-1]
     row, rank = ranked_predictions(predictions, limit=len(predictions) + 1)
@@ -106,11 +115,11 @@ def coco_outcome(truth: Columns, predictions: Columns, *, options: CocoOptions) 
         place = SIZES.index(area.name)
         hit[:, place], ignored[:, place] = hits[row, column], ignoring[row, column]
     ignored[rank >= limit] = _EVERY
-    return Outcome(row, rank, limit, predictions.label, hit, ignored, walk)
+    return ScoredOutcomes(row, rank, limit, predictions.label, hit, ignored, walk)
 
 
 @dataclass(slots=True)
-class PieceList:
+class ResultBuilder:
     """Grows piece by piece; :meth:`arrays` puts everything together."""
 
     _parts: dict[str, list[NDArray[Any]]] = field(default_factory=dict)
@@ -118,7 +127,7 @@ class PieceList:
     truths: int = 0
     predictions: int = 0
 
-    def add(self, piece: Piece) -> None:
+    def add(self, piece: SpanResult) -> None:
         """Append a piece; row numbers inside it are shifted behind those there are."""
         before_truth, before = self.truths, self.predictions
         for prefix, side in (("truth", piece.truth), ("prediction", piece.predictions)):
@@ -165,7 +174,7 @@ class PieceList:
         self.truths += len(piece.truth)
         self.predictions += len(piece.predictions)
 
-    def _put_long_groups(self, outcome: Outcome, before: int) -> None:
+    def _put_long_groups(self, outcome: ScoredOutcomes, before: int) -> None:
         """Keep the order of those images and labels that have more rows than count: others move up when some go."""
         starts = np.flatnonzero(outcome.rank == 0)
         sizes = group_sizes(starts, outcome.row.size)

@@ -11,7 +11,7 @@ from airflow_provider_nucleus.evaluation.arrays import NONE
 from airflow_provider_nucleus.evaluation.sides.columns import columns
 from airflow_provider_nucleus.evaluation.sides.labels import Vocabulary
 from airflow_provider_nucleus.local.engine.ignored_regions import COCO_FIELDS, crowds, without_points
-from airflow_provider_nucleus.local.engine.row_names import RowIds
+from airflow_provider_nucleus.local.engine.row_names import RowNames
 from airflow_provider_nucleus.local.engine.shapes import GEOMETRY_COLUMNS, both_shapes, floats, integers
 from airflow_provider_nucleus.local.evaluations.computing.allowed_labels import ranked_labels
 from airflow_provider_nucleus.local.evaluations.computing.population import NO_SET
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import FloatArray, IntArray
     from airflow_provider_nucleus.evaluation.sides.columns import Geometry
     from airflow_provider_nucleus.local.engine.sides import Span
-    from airflow_provider_nucleus.local.evaluations.computing.population import Scope
+    from airflow_provider_nucleus.local.evaluations.computing.population import EvaluatedItems
     from airflow_provider_nucleus.local.requests.label_taxonomy import Taxonomy
     from airflow_provider_nucleus.local.store.catalog.compared_sets import ComparedSets
     from airflow_provider_nucleus.local.store.database import Cursor
@@ -54,7 +54,7 @@ class LabelCodes:
     no_ap: str | None = None
 
 
-def label_codes(cursor: Cursor, scope: Scope, taxonomy: Taxonomy) -> LabelCodes:
+def label_codes(cursor: Cursor, scope: EvaluatedItems, taxonomy: Taxonomy) -> LabelCodes:
     """Collect the labels of both sides of all evaluated items."""
     truth = _labels(cursor, [entry.truth for entry in scope.datasets])
     predicted = _labels(cursor, [entry.predictions for entry in scope.datasets])
@@ -79,7 +79,13 @@ def _labels(cursor: Cursor, sets: Iterable[int | None]) -> set[str]:
 
 
 def object_rows(
-    cursor: Cursor, scope: Scope, sets: ComparedSets, *, family: str, types: Sequence[str], span: Span
+    cursor: Cursor,
+    scope: EvaluatedItems,
+    sets: ComparedSets,
+    *,
+    family: str,
+    types: Sequence[str],
+    span: Span,
 ) -> tuple[pa.Table, pa.Table]:
     """Read ground truth and predictions of some types on a span of items, by (item, order of upload)."""
     tables = []
@@ -117,7 +123,7 @@ def _side(table: pa.Table, geometry: Geometry, codes: LabelCodes, *, truth: bool
         crowd=crowds(table) if truth else None,
         ignore=without_points(geometry) if truth else None,
         area=_areas(table, geometry),
-        ids=RowIds(table),
+        ids=RowNames(table),
     )
     return ObjectSide(made, integers(table, "object_no"), no_segments(len(table)), raw)
 

@@ -25,7 +25,7 @@ from airflow_provider_nucleus.local.errors import BadRequestError, ConflictError
 if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, IndexArray
     from airflow_provider_nucleus.evaluation.images.categories import AveragedScores, LabelScores
-    from airflow_provider_nucleus.local.evaluations.reading.result import Loaded
+    from airflow_provider_nucleus.local.evaluations.reading.result import EvaluationResult
     from airflow_provider_nucleus.local.evaluations.reading.selection import Selection
     from airflow_provider_nucleus.local.store.database import Cursor
 
@@ -35,7 +35,9 @@ _CELLS_LIMIT: Final = 20_000_000
 """Cells of a confusion matrix or of a table of probabilities, 8 bytes each."""
 
 
-def category_scores_of(cursor: Cursor, loaded: Loaded, selection: Selection, *, k: int) -> dict[str, Any]:
+def category_scores_of(
+    cursor: Cursor, loaded: EvaluationResult, selection: Selection, *, k: int
+) -> dict[str, Any]:
     """Score the chosen categories of every taxonomy; raises :class:`BadRequestError` where filters have no meaning."""
     masks = selection.ap
     if masks is None or masks.area is not None:
@@ -76,7 +78,9 @@ class _Labels:
 _NOTHING: Final = _Labels(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), ())
 
 
-def _read(cursor: Cursor, loaded: Loaded, side: str, chosen: BoolArray | None) -> dict[_Taxonomy, _Labels]:
+def _read(
+    cursor: Cursor, loaded: EvaluationResult, side: str, chosen: BoolArray | None
+) -> dict[_Taxonomy, _Labels]:
     of_family = loaded.arrays[f"{side}_family"] == loaded.about["families"].index("category")
     rows = np.flatnonzero(of_family if chosen is None else of_family & chosen)
     numbers = loaded.arrays[f"{side}_number"][rows]
@@ -106,7 +110,9 @@ def _read(cursor: Cursor, loaded: Loaded, side: str, chosen: BoolArray | None) -
     return found
 
 
-def _scores(loaded: Loaded, key: _Taxonomy, truth: _Labels, predicted: _Labels, *, k: int) -> dict[str, Any]:
+def _scores(
+    loaded: EvaluationResult, key: _Taxonomy, truth: _Labels, predicted: _Labels, *, k: int
+) -> dict[str, Any]:
     codes = np.union1d(truth.label, predicted.label)
     images = np.union1d(truth.image, predicted.image)
     if codes.size**2 > _CELLS_LIMIT:
@@ -168,7 +174,7 @@ def _of_sets(scores: MulticategoryScores) -> dict[str, Any]:
     }
 
 
-def _top(loaded: Loaded, truth: _Labels, predicted: _Labels, *, k: int) -> Metric:
+def _top(loaded: EvaluationResult, truth: _Labels, predicted: _Labels, *, k: int) -> Metric:
     """Return the share of items with ground truth whose label is among the k most probable of ``class_pdf``.
 
     An item without a prediction is a miss. Probabilities of labels that are evaluated under one name add up.

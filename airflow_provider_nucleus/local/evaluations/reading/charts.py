@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.readers.average_precision import RankedRows
     from airflow_provider_nucleus.evaluation.readers.mean_precision import Precisions
     from airflow_provider_nucleus.evaluation.sides.columns import Columns
-    from airflow_provider_nucleus.local.evaluations.reading.result import Loaded
+    from airflow_provider_nucleus.local.evaluations.reading.result import EvaluationResult
     from airflow_provider_nucleus.local.evaluations.reading.selection import ApMasks, Selection
 
 __all__ = ["BACKGROUND_LABEL", "attribution", "charts", "counted_predictions", "curve_rows"]
@@ -46,7 +46,7 @@ _SUMMARY: Final = (("mapAt50", 0), ("mapAt75", 5), ("mapAt5095", None))
 _POOL: Final = ThreadPoolExecutor(max_workers=2, thread_name_prefix="charts")
 
 
-def charts(loaded: Loaded, selection: Selection) -> dict[str, Any]:
+def charts(loaded: EvaluationResult, selection: Selection) -> dict[str, Any]:
     """Compute the body of a charts answer; an undefined number is null or left out, never 0 or -1."""
     rest = _POOL.submit(_rest, loaded, selection)
     if selection.ap is None:
@@ -81,7 +81,7 @@ def charts(loaded: Loaded, selection: Selection) -> dict[str, Any]:
     }
 
 
-def _precision(loaded: Loaded, table: Precisions) -> dict[str, Any]:
+def _precision(loaded: EvaluationResult, table: Precisions) -> dict[str, Any]:
     per_label = ((loaded.labels.names[code], ap) for code, ap in class_means(loaded, table).items())
     return {
         "mapSummary": {
@@ -92,7 +92,7 @@ def _precision(loaded: Loaded, table: Precisions) -> dict[str, Any]:
     }
 
 
-def class_means(loaded: Loaded, table: Precisions) -> dict[int, Metric]:
+def class_means(loaded: EvaluationResult, table: Precisions) -> dict[int, Metric]:
     """Return AP by label, the mean over the families in which the label has one (see :mod:`.ap_classes`)."""
     by_label: dict[int, list[Metric]] = {}
     for place, label in enumerate(loaded.arrays["class_label"].tolist()):
@@ -104,7 +104,7 @@ def class_means(loaded: Loaded, table: Precisions) -> dict[int, Metric]:
 
 
 def curve_rows(
-    loaded: Loaded, selection: Selection, masks: ApMasks, *, ground_truth: Columns | None = None
+    loaded: EvaluationResult, selection: Selection, masks: ApMasks, *, ground_truth: Columns | None = None
 ) -> RankedRows:
     """Return the chosen objects for curves over confidence: by what they are, not by what they were matched to.
 
@@ -117,7 +117,7 @@ def curve_rows(
     return ranked.rows(predictions=masks.predictions, ground_truth=masks.ground_truth, area=area)
 
 
-def _curve(loaded: Loaded, selection: Selection, masks: ApMasks) -> list[dict[str, Any]]:
+def _curve(loaded: EvaluationResult, selection: Selection, masks: ApMasks) -> list[dict[str, Any]]:
     curves = precision_recall_curves(curve_rows(loaded, selection, masks), threshold=selection.threshold)
     return [
         {"classLabel": loaded.labels.names[curve.label], "recall": recall, "precision": precision}
@@ -126,7 +126,7 @@ def _curve(loaded: Loaded, selection: Selection, masks: ApMasks) -> list[dict[st
     ]
 
 
-def _rest(loaded: Loaded, selection: Selection) -> dict[str, Any]:
+def _rest(loaded: EvaluationResult, selection: Selection) -> dict[str, Any]:
     counts = total_counts(
         selection.view.matches,
         selection.threshold,
@@ -157,7 +157,7 @@ def _rest(loaded: Loaded, selection: Selection) -> dict[str, Any]:
     }
 
 
-def counted_predictions(loaded: Loaded, selection: Selection) -> BoolArray | None:
+def counted_predictions(loaded: EvaluationResult, selection: Selection) -> BoolArray | None:
     """Mark the chosen predictions that are counted, None for all: a true positive of unwanted ground truth is not."""
     kept = selection.predictions
     if selection.ground_truth is not None:
@@ -168,7 +168,7 @@ def counted_predictions(loaded: Loaded, selection: Selection) -> BoolArray | Non
     return kept
 
 
-def _confusion(loaded: Loaded, selection: Selection) -> list[dict[str, Any]]:
+def _confusion(loaded: EvaluationResult, selection: Selection) -> list[dict[str, Any]]:
     truth = selection.ground_truth
     if truth is not None:
         # A pair is shown whole: the other end of a chosen error stays visible, whether or not it was chosen.
@@ -197,14 +197,14 @@ def _confusion(loaded: Loaded, selection: Selection) -> list[dict[str, Any]]:
     ]
 
 
-def _attribution(loaded: Loaded, selection: Selection) -> dict[str, int]:
+def _attribution(loaded: EvaluationResult, selection: Selection) -> dict[str, int]:
     kept = counted_predictions(loaded, selection)
     found = asdict(attribution(loaded, selection, kept).counts(ground_truth=selection.ground_truth))
     found["truePositive"] = found.pop("true_positive")
     return found
 
 
-def attribution(loaded: Loaded, selection: Selection, kept: BoolArray | None) -> Attribution:
+def attribution(loaded: EvaluationResult, selection: Selection, kept: BoolArray | None) -> Attribution:
     """Attribute the errors of the counted predictions; what others have found is missed like the rest."""
     matches = selection.view.matches
     considered = matches.predictions.counted if kept is None else kept

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.matching.coco import CocoRows
     from airflow_provider_nucleus.evaluation.metric import Metric
     from airflow_provider_nucleus.evaluation.sides.columns import Columns
-    from airflow_provider_nucleus.local.evaluations.reading.result import Loaded
+    from airflow_provider_nucleus.local.evaluations.reading.result import EvaluationResult
     from airflow_provider_nucleus.local.evaluations.reading.selection import Selection
     from airflow_provider_nucleus.local.evaluations.reading.shape_reload import OverlapKind
     from airflow_provider_nucleus.local.requests.filters import Range
@@ -54,7 +54,9 @@ _ONLY: Final[Mapping[str, str]] = {"raster": "area", "bev": "cuboid"}
 _NO_SIZE: Final = ("APs", "APm", "APl", "ARs", "ARm", "ARl")
 
 
-def coco_of(cursor: Cursor, loaded: Loaded, selection: Selection, *, kind: OverlapKind) -> dict[str, Any]:
+def coco_of(
+    cursor: Cursor, loaded: EvaluationResult, selection: Selection, *, kind: OverlapKind
+) -> dict[str, Any]:
     """Return the numbers of every family that has objects.
 
     Raises :class:`BadRequestError` where they have no meaning under the filters, :class:`ConflictError` where the labels
@@ -82,7 +84,7 @@ def coco_of(cursor: Cursor, loaded: Loaded, selection: Selection, *, kind: Overl
 class _Family:
     """The chosen objects of one family, as rows of the result."""
 
-    def __init__(self, loaded: Loaded, selection: Selection, name: str) -> None:
+    def __init__(self, loaded: EvaluationResult, selection: Selection, name: str) -> None:
         masks = selection.ap
         assert masks is not None
         self._loaded, self._name, self._threshold = loaded, name, selection.threshold

@@ -11,7 +11,7 @@ from airflow_provider_nucleus.evaluation.arrays import NONE
 from airflow_provider_nucleus.evaluation.metric import undefined
 from airflow_provider_nucleus.evaluation.readers.changes import changed_objects, same_ground_truth
 from airflow_provider_nucleus.evaluation.readers.compare import BootstrapOptions, Entry, compare
-from airflow_provider_nucleus.evaluation.sides.labels import LabelRule, Vocabulary
+from airflow_provider_nucleus.evaluation.sides.labels import LabelMatchPolicy, Vocabulary
 from airflow_provider_nucleus.local.errors import ConflictError
 from airflow_provider_nucleus.local.store.ids import ANNOTATION, ITEM, PREDICTION, numbered
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.matching.nucleus import Matches
     from airflow_provider_nucleus.evaluation.readers.compare import Difference
     from airflow_provider_nucleus.evaluation.sides.columns import Columns
-    from airflow_provider_nucleus.local.evaluations.reading.result import Loaded
+    from airflow_provider_nucleus.local.evaluations.reading.result import EvaluationResult
 
 __all__ = ["CHANGES", "Change", "changes_of", "comparison_of", "require_comparable"]
 
@@ -30,7 +30,7 @@ _AP_ROWS: Final = 300_000
 """Predictions of both sides up to which AP is resampled unless asked for: a replicate reads all of them."""
 
 
-def require_comparable(baseline: Loaded, other: Loaded) -> None:
+def require_comparable(baseline: EvaluationResult, other: EvaluationResult) -> None:
     """Raise :class:`ConflictError` unless both were evaluated on the same items and the same ground truth."""
     pairs = (
         ("items", baseline.items, other.items),
@@ -59,8 +59,8 @@ def require_comparable(baseline: Loaded, other: Loaded) -> None:
 
 
 def comparison_of(
-    baseline: Loaded,
-    other: Loaded,
+    baseline: EvaluationResult,
+    other: EvaluationResult,
     *,
     threshold: float,
     minimum_confidence: float | None,
@@ -104,7 +104,7 @@ def comparison_of(
 
 
 def _matches_alike(
-    baseline: Loaded, other: Loaded, minimum_confidence: float | None
+    baseline: EvaluationResult, other: EvaluationResult, minimum_confidence: float | None
 ) -> tuple[Matches, Matches]:
     """Return both matches above a confidence with label codes of one vocabulary.
 
@@ -128,7 +128,7 @@ def _matches_alike(
     return first, second
 
 
-def _recoded(side: Loaded, matches: Matches, shared: Vocabulary) -> Matches:
+def _recoded(side: EvaluationResult, matches: Matches, shared: Vocabulary) -> Matches:
     if side.labels == shared:
         return matches
     code = shared.encode(side.labels.names)
@@ -140,7 +140,7 @@ def _recoded(side: Loaded, matches: Matches, shared: Vocabulary) -> Matches:
         matches,
         ground_truth=recoded(matches.ground_truth),
         predictions=recoded(matches.predictions),
-        rule=LabelRule.from_names(side.taxonomy.pairs, shared),
+        rule=LabelMatchPolicy.from_names(side.taxonomy.pairs, shared),
     )
 
 
@@ -174,8 +174,8 @@ def _difference(value: Difference) -> dict[str, Any]:
 
 
 def changes_of(
-    baseline: Loaded,
-    other: Loaded,
+    baseline: EvaluationResult,
+    other: EvaluationResult,
     *,
     threshold: float,
     minimum_confidence: float | None,
@@ -202,7 +202,7 @@ def changes_of(
     }
 
 
-def _object(baseline: Loaded, row: int) -> dict[str, Any]:
+def _object(baseline: EvaluationResult, row: int) -> dict[str, Any]:
     truth = baseline.truth
     return {
         "dataset_item_id": numbered(ITEM, int(baseline.items[truth.image[row]])),
@@ -211,7 +211,7 @@ def _object(baseline: Loaded, row: int) -> dict[str, Any]:
     }
 
 
-def _finder(side: Loaded, matches: Matches, row: int) -> dict[str, Any] | None:
+def _finder(side: EvaluationResult, matches: Matches, row: int) -> dict[str, Any] | None:
     if row == NONE:
         return None
     confidence = float(side.predictions.confidence[row])

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.readers.curves import ConfidencePoint
     from airflow_provider_nucleus.evaluation.readers.histograms import Histogram
     from airflow_provider_nucleus.evaluation.sides.columns import Columns
-    from airflow_provider_nucleus.local.evaluations.reading.result import Loaded
+    from airflow_provider_nucleus.local.evaluations.reading.result import EvaluationResult
     from airflow_provider_nucleus.local.evaluations.reading.selection import Selection
 
 __all__ = ["CurveFamily", "calibration_of", "curves_of", "errors_of", "f1_of_selection", "histograms_of"]
@@ -35,7 +35,7 @@ __all__ = ["CurveFamily", "calibration_of", "curves_of", "errors_of", "f1_of_sel
 CurveFamily: TypeAlias = Literal["nucleus", "coco"]
 
 
-def histograms_of(loaded: Loaded, selection: Selection) -> dict[str, Any]:
+def histograms_of(loaded: EvaluationResult, selection: Selection) -> dict[str, Any]:
     """Return histograms of overlap and of confidence, split into true and false positives at the threshold."""
     kept = _kept(loaded, selection)
     overlap = selection.view.matches.overlap[kept]
@@ -61,7 +61,7 @@ def _histogram(found: Histogram, *, left_out: str) -> dict[str, Any]:
     }
 
 
-def curves_of(loaded: Loaded, selection: Selection, *, family: CurveFamily) -> list[dict[str, Any]]:
+def curves_of(loaded: EvaluationResult, selection: Selection, *, family: CurveFamily) -> list[dict[str, Any]]:
     """Return precision, recall and the confidence at each point, per label, of either family of matching.
 
     COCO's has a curve for each family of objects of a label.
@@ -80,7 +80,7 @@ def curves_of(loaded: Loaded, selection: Selection, *, family: CurveFamily) -> l
     ]
 
 
-def _class_of(loaded: Loaded, code: int, family: CurveFamily) -> dict[str, str]:
+def _class_of(loaded: EvaluationResult, code: int, family: CurveFamily) -> dict[str, str]:
     if family == "nucleus":
         return {"label": loaded.labels.names[code]}
     classes = loaded.arrays
@@ -90,7 +90,7 @@ def _class_of(loaded: Loaded, code: int, family: CurveFamily) -> dict[str, str]:
     }
 
 
-def f1_of_selection(loaded: Loaded, selection: Selection, *, family: CurveFamily) -> dict[str, Any]:
+def f1_of_selection(loaded: EvaluationResult, selection: Selection, *, family: CurveFamily) -> dict[str, Any]:
     """Return F1 against confidence with precision and recall, and the best cut."""
     rows = _ranked_rows(loaded, selection, family, ground_truth=loaded.f1_truth)
     assert selection.ap is not None, "there are no rows without"
@@ -119,7 +119,11 @@ def _point(point: ConfidencePoint) -> dict[str, Any]:
 
 
 def _ranked_rows(
-    loaded: Loaded, selection: Selection, family: CurveFamily, *, ground_truth: Columns | None = None
+    loaded: EvaluationResult,
+    selection: Selection,
+    family: CurveFamily,
+    *,
+    ground_truth: Columns | None = None,
 ) -> RankedRows:
     """Return the rows of a curve; *ground_truth* is for those of Nucleus' match (see :func:`~.charts.curve_rows`)."""
     if selection.ap is None:
@@ -139,7 +143,7 @@ def _ranked_rows(
     return rows
 
 
-def calibration_of(loaded: Loaded, selection: Selection, *, bins: int) -> dict[str, Any]:
+def calibration_of(loaded: EvaluationResult, selection: Selection, *, bins: int) -> dict[str, Any]:
     """Compare confidences with outcomes at the threshold."""
     kept = _kept(loaded, selection)
     found = calibration(loaded.predictions.confidence[kept], selection.hits[kept], bins=bins)
@@ -163,7 +167,7 @@ def calibration_of(loaded: Loaded, selection: Selection, *, bins: int) -> dict[s
     }
 
 
-def errors_of(loaded: Loaded) -> dict[str, Any]:
+def errors_of(loaded: EvaluationResult) -> dict[str, Any]:
     """Return TIDE as published: counts and the AP each kind costs (dAP), at an overlap of 0.5, of everything.
 
     Matching is by confidence, so the counts are not those of ``tideAttribution``. Only objects that have a place in
@@ -182,7 +186,7 @@ def errors_of(loaded: Loaded) -> dict[str, Any]:
     }
 
 
-def _tide(loaded: Loaded) -> Tide:
+def _tide(loaded: EvaluationResult) -> Tide:
     matches = loaded.matches
     overlaps = Overlaps(
         matches.best_right, matches.best_right_overlap, matches.best_wrong, matches.best_wrong_overlap
@@ -209,7 +213,7 @@ def _tide(loaded: Loaded) -> Tide:
     )
 
 
-def _apart(loaded: Loaded, side: Columns, name: str) -> Columns:
+def _apart(loaded: EvaluationResult, side: Columns, name: str) -> Columns:
     """Take the objects of each family of an item for those of an item of their own."""
     families = len(loaded.about["families"])
     return replace(side, image=side.image * np.int32(families) + loaded.arrays[f"{name}_family"])
@@ -221,6 +225,6 @@ def _places(rows: IndexArray, count: int) -> IndexArray:
     return places
 
 
-def _kept(loaded: Loaded, selection: Selection) -> BoolArray:
+def _kept(loaded: EvaluationResult, selection: Selection) -> BoolArray:
     kept = counted_predictions(loaded, selection)
     return selection.view.matches.predictions.counted if kept is None else kept

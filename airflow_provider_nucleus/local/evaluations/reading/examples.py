@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_provider_nucleus.evaluation.arrays import FloatArray, IndexArray
-    from airflow_provider_nucleus.local.evaluations.reading.result import Loaded
+    from airflow_provider_nucleus.local.evaluations.reading.result import EvaluationResult
     from airflow_provider_nucleus.local.evaluations.reading.selection import Selection
     from airflow_provider_nucleus.local.store.database import Cursor
 
@@ -104,14 +104,16 @@ class _Rows:
         return np.concatenate([chosen, nothing if of_missed is None else of_missed])
 
 
-def examples(cursor: Cursor, loaded: Loaded, selection: Selection, request: ExampleRequest) -> dict[str, Any]:
+def examples(
+    cursor: Cursor, loaded: EvaluationResult, selection: Selection, request: ExampleRequest
+) -> dict[str, Any]:
     """Return one page of rows and how many there are."""
     rows = _rows(loaded, selection, request.match_type)
     chosen = _page(loaded, selection, rows, request)
     return {"rows": _wire(cursor, loaded, selection, rows, chosen), "total": len(rows)}
 
 
-def _rows(loaded: Loaded, selection: Selection, kind: MatchType | None) -> _Rows:
+def _rows(loaded: EvaluationResult, selection: Selection, kind: MatchType | None) -> _Rows:
     counted = counted_predictions(loaded, selection)
     in_match = selection.view.matches.predictions.counted
     kept = in_match if counted is None else counted & in_match
@@ -132,7 +134,7 @@ def _rows(loaded: Loaded, selection: Selection, kind: MatchType | None) -> _Rows
     return _Rows(predictions, missed, predictions.size)
 
 
-def _page(loaded: Loaded, selection: Selection, rows: _Rows, request: ExampleRequest) -> IndexArray:
+def _page(loaded: EvaluationResult, selection: Selection, rows: _Rows, request: ExampleRequest) -> IndexArray:
     """Return the positions of the rows of a page; rows without what is sorted by come last, whatever the direction."""
     if request.sort_by is None:
         return np.arange(request.offset, min(request.offset + request.limit, len(rows)), dtype=np.int64)
@@ -153,7 +155,7 @@ def _smallest(keys: FloatArray, count: int) -> IndexArray:
     return np.concatenate([below, np.flatnonzero(keys == limit)[: count - below.size]])
 
 
-def _keys(loaded: Loaded, selection: Selection, rows: _Rows, name: str) -> FloatArray:
+def _keys(loaded: EvaluationResult, selection: Selection, rows: _Rows, name: str) -> FloatArray:
     if name == "confidence":
         return rows.keys(loaded.predictions.confidence)
     if name == "iou":
@@ -169,7 +171,7 @@ def _keys(loaded: Loaded, selection: Selection, rows: _Rows, name: str) -> Float
 
 
 def _wire(
-    cursor: Cursor, loaded: Loaded, selection: Selection, rows: _Rows, chosen: IndexArray
+    cursor: Cursor, loaded: EvaluationResult, selection: Selection, rows: _Rows, chosen: IndexArray
 ) -> list[dict[str, Any]]:
     arrays = loaded.arrays
     predictions = [rows.prediction(position) for position in chosen.tolist()]
@@ -211,7 +213,7 @@ def _wire(
     return found
 
 
-def _side(loaded: Loaded, side: str, row: int, raw: Mapping[int, dict[str, Any]]) -> dict[str, Any]:
+def _side(loaded: EvaluationResult, side: str, row: int, raw: Mapping[int, dict[str, Any]]) -> dict[str, Any]:
     """Return the fields of one side, null where the row has none."""
     short, id_field, raw_field, prefix = (
         ("pred", "model_prediction_id", "prediction_row", PREDICTION)

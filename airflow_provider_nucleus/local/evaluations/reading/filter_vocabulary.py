@@ -11,7 +11,7 @@ import pyarrow as pa
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import IntArray
-    from airflow_provider_nucleus.local.evaluations.reading.result import Loaded
+    from airflow_provider_nucleus.local.evaluations.reading.result import EvaluationResult
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["filter_schema"]
@@ -31,7 +31,7 @@ SELECT key, list(DISTINCT json_type(value)), count(DISTINCT json_extract_string(
 FROM entry WHERE json_type(value) NOT IN ('NULL', 'OBJECT', 'ARRAY') GROUP BY key ORDER BY key"""
 
 
-def filter_schema(session: Cursor, loaded: Loaded) -> dict[str, Any]:
+def filter_schema(session: Cursor, loaded: EvaluationResult) -> dict[str, Any]:
     """Return the vocabulary; ``session`` is a connection of its own.
 
     A field with values of several types is a string.
@@ -55,6 +55,6 @@ def filter_schema(session: Cursor, loaded: Loaded) -> dict[str, Any]:
     }
 
 
-def _present(loaded: Loaded, label: IntArray) -> list[str]:
+def _present(loaded: EvaluationResult, label: IntArray) -> list[str]:
     there = np.flatnonzero(np.bincount(label, minlength=len(loaded.labels)))
     return [loaded.labels.names[code] for code in there.tolist()]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from airflow_provider_nucleus.local.evaluations.computing.population import NO_SET
-from airflow_provider_nucleus.local.requests.query.compile import Fragment, Scope, compile_query
+from airflow_provider_nucleus.local.requests.query.compile import Fragment, QueriedObjects, compile_query
 from airflow_provider_nucleus.local.store.catalog import slices
 from airflow_provider_nucleus.local.store.views import slice_contents
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, IndexArray
-    from airflow_provider_nucleus.local.evaluations.reading.result import Loaded
+    from airflow_provider_nucleus.local.evaluations.reading.result import EvaluationResult
     from airflow_provider_nucleus.local.requests.filters import Filters
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["chosen_items", "chosen_predictions"]
 
 
-def chosen_items(cursor: Cursor, loaded: Loaded, filters: Filters) -> BoolArray:
+def chosen_items(cursor: Cursor, loaded: EvaluationResult, filters: Filters) -> BoolArray:
     """Return per place whether the item satisfies the filters of items, as it is stored now."""
     condition = Fragment("true")
     for entry in filters.item_metadata:
@@ -50,12 +50,12 @@ def _any_of(parts: Sequence[Fragment]) -> Fragment:
     return joined
 
 
-def _query_parts(loaded: Loaded, query: str) -> list[Fragment]:
+def _query_parts(loaded: EvaluationResult, query: str) -> list[Fragment]:
     """Compile the query for each dataset of the evaluation, with its ground truth and the evaluated predictions."""
     parts: list[Fragment] = []
     for sets in loaded.about["sets"]:
         known = [number for number in (sets["truth"], sets["predictions"]) if number not in {None, NO_SET}]
-        scope = Scope(truth=sets["truth"], predictions=sets["predictions"])
+        scope = QueriedObjects(truth=sets["truth"], predictions=sets["predictions"])
         place = Fragment(
             "i.dataset_no IN (SELECT dataset_no FROM object_sets WHERE set_no IN (SELECT unnest(?::INTEGER[])))",
             (known,),
@@ -64,7 +64,7 @@ def _query_parts(loaded: Loaded, query: str) -> list[Fragment]:
     return parts or [Fragment("false")]
 
 
-def chosen_predictions(cursor: Cursor, loaded: Loaded, filters: Filters) -> BoolArray:
+def chosen_predictions(cursor: Cursor, loaded: EvaluationResult, filters: Filters) -> BoolArray:
     """Return per prediction whether its metadata satisfies the filters, as it is stored now."""
     condition = Fragment("true")
     for entry in filters.prediction_metadata:

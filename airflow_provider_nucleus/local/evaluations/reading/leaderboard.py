@@ -14,7 +14,7 @@ from airflow_provider_nucleus.local.evaluations.reading.summary import THRESHOLD
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from airflow_provider_nucleus.local.evaluations.reading.result import Loaded
+    from airflow_provider_nucleus.local.evaluations.reading.result import EvaluationResult
     from airflow_provider_nucleus.local.store.catalog.evaluations import Evaluation
 
 __all__ = ["METRICS", "Ranking", "f1_curves", "ranking", "read_collapse", "read_metric"]
@@ -61,7 +61,7 @@ def read_collapse(value: Any) -> Collapse:
 
 
 def ranking(
-    evaluations: Sequence[Evaluation], asked: Ranking, *, load: Callable[[Evaluation], Loaded]
+    evaluations: Sequence[Evaluation], asked: Ranking, *, load: Callable[[Evaluation], EvaluationResult]
 ) -> list[dict[str, Any]]:
     """Return the entries, best first; equal scores share a rank. What has no score has no entry.
 
@@ -131,7 +131,9 @@ def _summary(evaluation: Evaluation) -> dict[str, Any]:
     return summary
 
 
-def _score(evaluation: Evaluation, asked: Ranking, load: Callable[[Evaluation], Loaded]) -> float | None:
+def _score(
+    evaluation: Evaluation, asked: Ranking, load: Callable[[Evaluation], EvaluationResult]
+) -> float | None:
     if asked.metric in _STORED:
         group, name = _STORED[asked.metric]
         value = _summary(evaluation)[group][name]

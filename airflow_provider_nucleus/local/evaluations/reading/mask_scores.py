@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, IndexArray
     from airflow_provider_nucleus.evaluation.images.panoptic import PanopticClassScores
-    from airflow_provider_nucleus.local.evaluations.reading.result import Loaded
+    from airflow_provider_nucleus.local.evaluations.reading.result import EvaluationResult
     from airflow_provider_nucleus.local.evaluations.reading.selection import Selection
     from airflow_provider_nucleus.local.store.database import Cursor
 
@@ -58,7 +58,7 @@ _NOWHERE: Final = "on neither side of any item"
 
 def mask_scores_of(
     cursor: Cursor,
-    loaded: Loaded,
+    loaded: EvaluationResult,
     selection: Selection,
     *,
     mask_path: Callable[[str], Path],
@@ -114,7 +114,9 @@ def mask_scores_of(
 class _Side:
     """The chosen segments of one side, by image."""
 
-    def __init__(self, loaded: Loaded, name: str, chosen: BoolArray | None, *, every_label: bool) -> None:
+    def __init__(
+        self, loaded: EvaluationResult, name: str, chosen: BoolArray | None, *, every_label: bool
+    ) -> None:
         arrays = loaded.arrays
         rows = np.flatnonzero(arrays[f"{name}_family"] == loaded.about["families"].index("mask"))
         label = arrays[f"{name}_label"]
@@ -163,7 +165,7 @@ class _Pixels:
     """Reads the masks of both sides, one image at a time."""
 
     def __init__(
-        self, cursor: Cursor, loaded: Loaded, path: Callable[[str], Path], sides: Sequence[_Side]
+        self, cursor: Cursor, loaded: EvaluationResult, path: Callable[[str], Path], sides: Sequence[_Side]
     ) -> None:
         self._loaded, self._path = loaded, path
         numbers = [number for side in sides for number in side.numbers]
@@ -288,7 +290,7 @@ def _things(scores: PanopticClassScores | None) -> dict[str, Any]:
     }
 
 
-def _groups(cursor: Cursor, loaded: Loaded, truth: _Side, key: str | None) -> dict[int, Any]:
+def _groups(cursor: Cursor, loaded: EvaluationResult, truth: _Side, key: str | None) -> dict[int, Any]:
     """Return per image the value of an item metadata key, as it is stored now; None where there is none."""
     if key is None:
         return dict.fromkeys(truth.images, None)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, IndexArray
     from airflow_provider_nucleus.evaluation.matching.coco_order import PairOutcomes
-    from airflow_provider_nucleus.local.evaluations.reading.result import Loaded
+    from airflow_provider_nucleus.local.evaluations.reading.result import EvaluationResult
     from airflow_provider_nucleus.local.evaluations.reading.selection import ApMasks
     from airflow_provider_nucleus.local.requests.filters import Range
 
@@ -41,13 +41,13 @@ class ChosenWalk:
     offered: BoolArray | None
 
 
-def require_ap(loaded: Loaded) -> None:
+def require_ap(loaded: EvaluationResult) -> None:
     """Raise :class:`ConflictError` for an evaluation whose labels leave no matching by confidence."""
     if loaded.no_ap is not None:
         raise ConflictError(f"Evaluation {loaded.id} has no matching by confidence: {loaded.no_ap}.")
 
 
-def chosen_walk(loaded: Loaded, masks: ApMasks) -> ChosenWalk | None:
+def chosen_walk(loaded: EvaluationResult, masks: ApMasks) -> ChosenWalk | None:
     """Walk the pairs of the chosen objects, None where the stored matching is exact without."""
     if not masks.again:
         return None
@@ -73,7 +73,7 @@ def chosen_walk(loaded: Loaded, masks: ApMasks) -> ChosenWalk | None:
     return ChosenWalk(outcomes, place[group_starts(walk.edges.prediction)], in_order)
 
 
-def _offered(loaded: Loaded, chosen: BoolArray | None) -> BoolArray | None:
+def _offered(loaded: EvaluationResult, chosen: BoolArray | None) -> BoolArray | None:
     """Mark the most confident of the chosen predictions of each image and class (None: all predictions)."""
     rows, first = loaded.arrays["long_row"], loaded.arrays["long_first"]
     if not rows.size:
@@ -87,7 +87,9 @@ def _offered(loaded: Loaded, chosen: BoolArray | None) -> BoolArray | None:
     return offered
 
 
-def ap_table(loaded: Loaded, masks: ApMasks, walk: ChosenWalk | None, *, size: AreaRange) -> Precisions:
+def ap_table(
+    loaded: EvaluationResult, masks: ApMasks, walk: ChosenWalk | None, *, size: AreaRange
+) -> Precisions:
     """Compute AP of the chosen objects in one of the sizes of :data:`COCO_OPTIONS`, cut to the chosen range of areas.
 
     ``walk`` is that of :func:`chosen_walk`. AP of everything depends on no question, so it is computed once per result.
@@ -101,7 +103,7 @@ def ap_table(loaded: Loaded, masks: ApMasks, walk: ChosenWalk | None, *, size: A
 
 
 def rows_of(
-    loaded: Loaded, masks: ApMasks, walk: ChosenWalk | None, *, areas: Sequence[AreaRange]
+    loaded: EvaluationResult, masks: ApMasks, walk: ChosenWalk | None, *, areas: Sequence[AreaRange]
 ) -> list[RankedRows]:
     """Return the ranked rows of the selection for some of the size ranges of :data:`COCO_OPTIONS`."""
     if walk is not None:
@@ -116,7 +118,7 @@ def rows_of(
     return [replace(rows, unscored=unscored) for rows in found]
 
 
-def _unscored(loaded: Loaded, masks: ApMasks) -> BoolArray | None:
+def _unscored(loaded: EvaluationResult, masks: ApMasks) -> BoolArray | None:
     """Mark the classes whose chosen predictions all lack a confidence."""
     ranked = loaded.coco["all"]
     if not ranked.silent.row.size:
@@ -126,7 +128,7 @@ def _unscored(loaded: Loaded, masks: ApMasks) -> BoolArray | None:
 
 
 def _matched_again(
-    loaded: Loaded, masks: ApMasks, chosen: ChosenWalk, areas: Sequence[AreaRange]
+    loaded: EvaluationResult, masks: ApMasks, chosen: ChosenWalk, areas: Sequence[AreaRange]
 ) -> list[RankedRows]:
     """Put the outcome of the few predictions that have pairs into the stored order of all of them."""
     truth, ranked, own_area = loaded.ap_truth, loaded.coco["all"], loaded.arrays["coco_all_area"]

@@ -12,7 +12,7 @@ from airflow_provider_nucleus.local.evaluations.computing.ap_classes import RANK
 from airflow_provider_nucleus.local.evaluations.computing.result_builder import SIZES
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.evaluations.reading.result import Loaded
+    from airflow_provider_nucleus.local.evaluations.reading.result import EvaluationResult
     from airflow_provider_nucleus.local.store.catalog.evaluations import Evaluation
 
 __all__ = ["origin_of"]
@@ -25,7 +25,7 @@ _CHARTS: Final = {
 }
 
 
-def origin_of(loaded: Loaded, evaluation: Evaluation, *, threshold: float) -> dict[str, Any]:
+def origin_of(loaded: EvaluationResult, evaluation: Evaluation, *, threshold: float) -> dict[str, Any]:
     """Describe an evaluation read at an overlap threshold."""
     nucleus = nucleus_provenance(loaded.matches, threshold=threshold, vocabulary=loaded.labels).to_dict()
     ranked = loaded.coco["all"]
@@ -94,7 +94,9 @@ def origin_of(loaded: Loaded, evaluation: Evaluation, *, threshold: float) -> di
     }
 
 
-def _families_in_ap(loaded: Loaded, families: dict[str, dict[str, int]]) -> tuple[list[str], list[str]]:
+def _families_in_ap(
+    loaded: EvaluationResult, families: dict[str, dict[str, int]]
+) -> tuple[list[str], list[str]]:
     """Return the families AP is about, and those it could be about but that the model does not predict."""
     if loaded.no_ap is not None:
         return [], []
@@ -104,7 +106,7 @@ def _families_in_ap(loaded: Loaded, families: dict[str, dict[str, int]]) -> tupl
     return evaluated, left_out
 
 
-def _labels_of_several(loaded: Loaded) -> list[str]:
+def _labels_of_several(loaded: EvaluationResult) -> list[str]:
     """Return the labels that are a class in more than one family."""
     counts = np.bincount(loaded.arrays["class_label"], minlength=len(loaded.labels))
     return [loaded.labels.names[code] for code in np.flatnonzero(counts > 1).tolist()]

@@ -32,7 +32,7 @@ from airflow_provider_nucleus.evaluation.readers.ranked import (
 )
 from airflow_provider_nucleus.evaluation.sides.areas import LARGE, MEDIUM, SMALL, AreaRange
 from airflow_provider_nucleus.evaluation.sides.columns import Columns
-from airflow_provider_nucleus.evaluation.sides.labels import LabelRule, Vocabulary
+from airflow_provider_nucleus.evaluation.sides.labels import LabelMatchPolicy, Vocabulary
 from airflow_provider_nucleus.local.evaluations.computing.ap_classes import evaluated_families
 from airflow_provider_nucleus.local.evaluations.computing.result_builder import by_confidence
 from airflow_provider_nucleus.local.evaluations.reading.match_view import MatchView
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.evaluations.computing.result_files import ResultFiles
     from airflow_provider_nucleus.local.store.catalog.evaluations import Evaluation
 
-__all__ = ["ANY_AREA", "COCO_OPTIONS", "Loaded", "ResultCache", "load"]
+__all__ = ["ANY_AREA", "COCO_OPTIONS", "EvaluationResult", "ResultCache", "load"]
 
 T = TypeVar("T")
 
@@ -61,7 +61,7 @@ COCO_OPTIONS: Final = CocoOptions(areas=(ANY_AREA, SMALL, MEDIUM, LARGE))
 """How the stored COCO outcome is to be read."""
 
 
-class Loaded:
+class EvaluationResult:
     """A result with everything readers of the engine need. Safe to share between threads: what is in it never changes."""
 
     def __init__(self, evaluation_id: str, arrays: dict[str, NDArray[Any]], about: dict[str, Any]) -> None:
@@ -110,7 +110,7 @@ class Loaded:
             "best_wrong_overlap", "found_by", "shown_with",
         )  # fmt: skip
         stored: dict[str, Any] = {name: self.arrays[name] for name in names}
-        rule = LabelRule.from_names(self.taxonomy.pairs, self.labels)
+        rule = LabelMatchPolicy.from_names(self.taxonomy.pairs, self.labels)
         return Matches(ground_truth=self.truth, predictions=self.predictions, rule=rule, **stored)
 
     def _candidates(self, name: str) -> Candidates:
@@ -278,10 +278,10 @@ class Loaded:
         return Silent(found.row[inside], found.label[inside])
 
 
-def load(files: ResultFiles, evaluation: Evaluation) -> Loaded:
+def load(files: ResultFiles, evaluation: Evaluation) -> EvaluationResult:
     """Map a result into memory; raises FileNotFoundError when there is none."""
     name = evaluation.result
-    return Loaded(evaluation.id, files.arrays(name), files.about(name))
+    return EvaluationResult(evaluation.id, files.arrays(name), files.about(name))
 
 
 class ResultCache:
@@ -295,9 +295,9 @@ class ResultCache:
         self.files = files
         self._capacity = capacity
         self._lock = threading.Lock()
-        self._slots: OrderedDict[str, Loaded] = OrderedDict()
+        self._slots: OrderedDict[str, EvaluationResult] = OrderedDict()
 
-    def get(self, evaluation: Evaluation) -> Loaded:
+    def get(self, evaluation: Evaluation) -> EvaluationResult:
         """Return a result, from memory if it was used lately."""
         name = evaluation.result
         with self._lock:

@@ -16,7 +16,7 @@ from airflow_provider_nucleus.local.evaluations.reading.match_view import MatchV
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray, IntArray
-    from airflow_provider_nucleus.local.evaluations.reading.result import Loaded
+    from airflow_provider_nucleus.local.evaluations.reading.result import EvaluationResult
     from airflow_provider_nucleus.local.requests.filters import Filters, Range
     from airflow_provider_nucleus.local.store.database import Cursor
 
@@ -76,12 +76,14 @@ class Selection:
         return background_at(self.threshold)
 
 
-def select(cursor: Cursor | None, loaded: Loaded, filters: Filters, *, threshold: float) -> Selection:
+def select(
+    cursor: Cursor | None, loaded: EvaluationResult, filters: Filters, *, threshold: float
+) -> Selection:
     """Apply filters to a result read at an overlap threshold in (0, 1].
 
     ``cursor`` is only needed for filters that look at stored items or predictions.
     """
-    predictions, truth = _Mask(), _Mask()
+    predictions, truth = _LazyMask(), _LazyMask()
     if filters.of_items:
         assert cursor is not None
         items = chosen_items(cursor, loaded, filters)
@@ -103,16 +105,16 @@ def select(cursor: Cursor | None, loaded: Loaded, filters: Filters, *, threshold
     return Selection(threshold, view, matched, predictions.value, truth.value, ap)
 
 
-def _view(loaded: Loaded, matched: BoolArray) -> MatchView:
+def _view(loaded: EvaluationResult, matched: BoolArray) -> MatchView:
     return MatchView(lambda: loaded.match_only(matched))
 
 
-def _matched(cursor: Cursor | None, loaded: Loaded, filters: Filters) -> BoolArray | None:
+def _matched(cursor: Cursor | None, loaded: EvaluationResult, filters: Filters) -> BoolArray | None:
     """Mark the predictions that are left to be matched; None if none is gone.
 
     Filters of items take none away from the others: matching never crosses items.
     """
-    left = _Mask()
+    left = _LazyMask()
     if filters.prediction_metadata:
         assert cursor is not None
         left.keep(chosen_predictions(cursor, loaded, filters))
@@ -121,7 +123,7 @@ def _matched(cursor: Cursor | None, loaded: Loaded, filters: Filters) -> BoolArr
     return None if left.value is None or left.value.all() else left.value
 
 
-class _Mask:
+class _LazyMask:
     """A mask that is only made when something is left out."""
 
     def __init__(self, value: BoolArray | None = None) -> None:
@@ -130,8 +132,8 @@ class _Mask:
     def keep(self, wanted: BoolArray) -> None:
         self.value = wanted if self.value is None else self.value & wanted
 
-    def copy(self) -> _Mask:
-        return _Mask(self.value)
+    def copy(self) -> _LazyMask:
+        return _LazyMask(self.value)
 
 
 def inside(values: FloatArray, limits: Range) -> BoolArray:
@@ -141,7 +143,7 @@ def inside(values: FloatArray, limits: Range) -> BoolArray:
     return (values >= low) & (values <= high)
 
 
-def _codes(loaded: Loaded, labels: frozenset[str]) -> BoolArray:
+def _codes(loaded: EvaluationResult, labels: frozenset[str]) -> BoolArray:
     """Return per label code whether it is one of the labels, with one entry more for "no label"."""
     table = np.zeros(len(loaded.labels) + 1, dtype=np.bool_)
     table[[loaded.labels.codes[label] for label in labels if label in loaded.labels.codes]] = True
@@ -149,13 +151,13 @@ def _codes(loaded: Loaded, labels: frozenset[str]) -> BoolArray:
 
 
 def _labels(
-    loaded: Loaded,
+    loaded: EvaluationResult,
     view: MatchView,
     filters: Filters,
-    predictions: _Mask,
-    truth: _Mask,
-    ap_predictions: _Mask,
-    ap_truth: _Mask,
+    predictions: _LazyMask,
+    truth: _LazyMask,
+    ap_predictions: _LazyMask,
+    ap_truth: _LazyMask,
 ) -> None:
     on_predictions, on_truth = filters.pred_labels, filters.gt_labels
     if on_predictions is None and on_truth is None:
@@ -176,11 +178,11 @@ def _labels(
 
 
 def _ap_labels(
-    loaded: Loaded,
+    loaded: EvaluationResult,
     on_predictions: frozenset[str] | None,
     on_truth: frozenset[str] | None,
-    predictions: _Mask,
-    truth: _Mask,
+    predictions: _LazyMask,
+    truth: _LazyMask,
 ) -> None:
     """Choose by labels what AP is about; a side without labels of its own has the ones the other is ranked with."""
     ranked_under = loaded.ranked_under if loaded.taxonomy.pairs else loaded.predictions.label
@@ -200,7 +202,9 @@ def _of_partner(partner: IntArray, of_truth: BoolArray) -> BoolArray:
     return np.append(of_truth, [False])[partner]
 
 
-def _area(loaded: Loaded, view: MatchView, limits: Range, predictions: _Mask, truth: _Mask) -> None:
+def _area(
+    loaded: EvaluationResult, view: MatchView, limits: Range, predictions: _LazyMask, truth: _LazyMask
+) -> None:
     of_truth = inside(loaded.truth.area, limits)
     truth.keep(of_truth)
     own = inside(loaded.predictions.area, limits)
@@ -211,8 +215,8 @@ def _rows(
     view: MatchView,
     filters: Filters,
     threshold: float,
-    predictions: _Mask,
-    truth: _Mask,
+    predictions: _LazyMask,
+    truth: _LazyMask,
 ) -> None:
     """Choose rows of the match; ground truth that is only in a missed row satisfies none that looks at an overlap."""
     hits = true_positives(view.matches, threshold)

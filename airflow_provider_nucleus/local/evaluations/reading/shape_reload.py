@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import FloatArray, IndexArray
     from airflow_provider_nucleus.evaluation.overlap.rle import Runs
     from airflow_provider_nucleus.evaluation.sides.columns import Columns, Geometry
-    from airflow_provider_nucleus.local.evaluations.reading.result import Loaded
+    from airflow_provider_nucleus.local.evaluations.reading.result import EvaluationResult
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["OVERLAPS", "OverlapKind", "read_again"]
@@ -47,7 +47,7 @@ _OUTLINE_LIMIT: Final = 20_000_000
 
 
 def read_again(
-    cursor: Cursor, loaded: Loaded, family: str, *, truth_rows: IndexArray, prediction_rows: IndexArray,
+    cursor: Cursor, loaded: EvaluationResult, family: str, *, truth_rows: IndexArray, prediction_rows: IndexArray,
     kind: OverlapKind,
 ) -> tuple[Columns, Columns]:  # fmt: skip
     """Return some rows of a result as ground truth and predictions that have shapes.
@@ -71,7 +71,7 @@ def read_again(
     return _columns(truth, shapes[0], tables[0], family), _columns(predictions, shapes[1], tables[1], family)
 
 
-def _read(cursor: Cursor, loaded: Loaded, family: str, *, side: str, rows: IndexArray) -> pa.Table:
+def _read(cursor: Cursor, loaded: EvaluationResult, family: str, *, side: str, rows: IndexArray) -> pa.Table:
     numbers = np.asarray(loaded.arrays[f"{side}_number"][rows], dtype=np.int64)
     low, high = (int(numbers.min()), int(numbers.max())) if numbers.size else (0, -1)
     cursor.register(
@@ -114,7 +114,7 @@ def _from_above(shape: Geometry) -> Geometry:
     return replace(shape, bird_eye=True)
 
 
-def _sizes(cursor: Cursor, loaded: Loaded, images: IndexArray) -> dict[int, tuple[int, int]]:
+def _sizes(cursor: Cursor, loaded: EvaluationResult, images: IndexArray) -> dict[int, tuple[int, int]]:
     """Return height and width by item number."""
     wanted = loaded.items[np.unique(images)].tolist()
     found = cursor.execute(

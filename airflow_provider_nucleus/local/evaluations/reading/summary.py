@@ -10,7 +10,7 @@ from airflow_provider_nucleus.local.evaluations.reading.selection import select
 from airflow_provider_nucleus.local.requests.filters import NO_FILTERS
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.evaluations.reading.result import Loaded
+    from airflow_provider_nucleus.local.evaluations.reading.result import EvaluationResult
 
 __all__ = ["THRESHOLD", "summary_of"]
 
@@ -18,7 +18,7 @@ THRESHOLD: Final = 0.5
 """The overlap at which leaderboards count and stored examples are what they are."""
 
 
-def summary_of(loaded: Loaded) -> dict[str, Any]:
+def summary_of(loaded: EvaluationResult) -> dict[str, Any]:
     """Return AP, AP by size, counts at an overlap of 0.5 and F1 against confidence, of the whole evaluation."""
     selection = select(None, loaded, NO_FILTERS, threshold=THRESHOLD)
     found = charts(loaded, selection)

@@ -23,13 +23,13 @@ from airflow_provider_nucleus.local.requests.query.ast import (
 from airflow_provider_nucleus.local.requests.query.errors import QueryError
 from airflow_provider_nucleus.local.requests.query.parser import parse
 from airflow_provider_nucleus.local.requests.query.paths import (
-    Category,
-    Count,
+    CategoryPath,
+    CountPath,
+    MetadataPath,
     ObjectField,
     ObjectPlace,
     Reference,
     SliceName,
-    Stored,
     meaning_of,
 )
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.requests.query.ast import Condition, Term, Value
     from airflow_provider_nucleus.local.requests.query.paths import Meaning
 
-__all__ = ["EVERYTHING", "Fragment", "Scope", "compile_query"]
+__all__ = ["EVERYTHING", "Fragment", "QueriedObjects", "compile_query"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ EVERYTHING: Final = Fragment("true")
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class QueriedObjects:
     """Which objects a query looks at: the set of the ground truth and that of the selected model run.
 
     None for ``truth`` means there are none; None for ``predictions`` that no run is selected.
@@ -74,7 +74,7 @@ _SIZE: Final = {"x": "o.w", "y": "o.h"}
 _SIGNS: Final = frozenset({"=", "!=", "<", "<=", ">", ">="})
 
 
-def compile_query(query: str, scope: Scope) -> Fragment:
+def compile_query(query: str, scope: QueriedObjects) -> Fragment:
     """Return the condition a query stands for; raises :class:`QueryError` if it is not understood."""
     condition = parse(query)
     return EVERYTHING if condition is None else _Compiler(query, scope).condition(condition)
@@ -89,7 +89,7 @@ class _Range:
 
 
 class _Compiler:
-    def __init__(self, query: str, scope: Scope) -> None:
+    def __init__(self, query: str, scope: QueriedObjects) -> None:
         self._query = query
         self._scope = scope
 
@@ -121,16 +121,16 @@ class _Compiler:
         match meaning:
             case SliceName():
                 return self._slice(found)
-            case Category():
+            case CategoryPath():
                 return self._category(found, meaning)
             case Reference():
                 return Fragment("i.reference_id") + _text_test(found.operator, found.right)
-            case Stored():
+            case MetadataPath():
                 return _typed_test(_stored(meaning), found.operator, found.right)
             case ObjectField():
                 test = _typed_test(_object_metadata(meaning.keys), found.operator, found.right)
                 return self._objects(path, meaning) + " AND " + test + ")"
-            case Count() | ObjectPlace():
+            case CountPath() | ObjectPlace():
                 if not isinstance(found.right, Number):
                     raise self._error(
                         "a number is compared with something else",
@@ -138,7 +138,7 @@ class _Compiler:
                         found.right.position,
                     )
                 test = Fragment(f" {found.operator} ?", (found.right.value,))
-                if isinstance(meaning, Count):
+                if isinstance(meaning, CountPath):
                     return self._count(path, meaning) + test
                 return self._objects(path, meaning) + " AND " + _place(meaning) + test + ")"
             case _:
@@ -153,9 +153,9 @@ class _Compiler:
             return Fragment("(") + left + f" {term.operator} " + right + ")"
         meaning = self._meaning(term, None)
         match meaning:
-            case Count():
+            case CountPath():
                 return self._count(term, meaning)
-            case Stored():
+            case MetadataPath():
                 return _number(_stored(meaning))
             case ObjectField() | ObjectPlace():
                 over = (meaning.predictions, meaning.label if isinstance(meaning, ObjectField) else None)
@@ -170,7 +170,7 @@ class _Compiler:
                 if isinstance(meaning, ObjectPlace):
                     return _place(meaning)
                 return _number(_object_metadata(meaning.keys))
-            case Reference() | SliceName() | Category():
+            case Reference() | SliceName() | CategoryPath():
                 raise self._error(
                     "this path is text", "Calculate with counts and numeric metadata.", term.position
                 )
@@ -196,7 +196,7 @@ class _Compiler:
             )
         return self._scope.predictions
 
-    def _count(self, path: Path, found: Count) -> Fragment:
+    def _count(self, path: Path, found: CountPath) -> Fragment:
         set_no = self._set(path, predictions=found.predictions)
         parts: list[Fragment] = []
         if found.type != "segmentation":
@@ -232,7 +232,7 @@ class _Compiler:
             opened += Fragment(" AND o.label = ?", (found.label,))
         return opened
 
-    def _category(self, found: Comparison, meaning: Category) -> Fragment:
+    def _category(self, found: Comparison, meaning: CategoryPath) -> Fragment:
         assert isinstance(found.left, Path)
         assert isinstance(found.right, Text)
         if found.operator not in {"=", "!="}:
@@ -269,7 +269,7 @@ def _pointer(keys: tuple[str, ...]) -> str:
     return "".join("/" + key.replace("~", "~0").replace("/", "~1") for key in keys)
 
 
-def _stored(found: Stored) -> Fragment:
+def _stored(found: MetadataPath) -> Fragment:
     column = (
         "(SELECT s.metadata FROM scenes s WHERE s.scene_no = i.scene_no)" if found.scene else "i.metadata"
     )

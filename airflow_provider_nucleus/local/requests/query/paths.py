@@ -34,7 +34,15 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.requests.query.ast import Path, Value
 
 __all__ = [
-    "Category", "Count", "Meaning", "ObjectField", "ObjectPlace", "Reference", "SliceName", "Stored", "meaning_of",
+    "CategoryPath",
+    "CountPath",
+    "Meaning",
+    "MetadataPath",
+    "ObjectField",
+    "ObjectPlace",
+    "Reference",
+    "SliceName",
+    "meaning_of",
 ]  # fmt: skip
 
 _TYPES: Final = frozenset({"box", "line", "polygon", "keypoints", "cuboid", "segmentation"})
@@ -47,7 +55,7 @@ _ABSENT: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class CountPath:
     """How many objects an item has, of a type or label if given."""
 
     predictions: bool
@@ -56,7 +64,7 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
-class Category:
+class CategoryPath:
     """The category of an item in a taxonomy."""
 
     predictions: bool
@@ -82,7 +90,7 @@ class ObjectPlace:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class MetadataPath:
     """A metadata field of the item or of its scene."""
 
     scene: bool
@@ -99,7 +107,9 @@ class SliceName:
     """The slices that hold the item."""
 
 
-Meaning: TypeAlias = Count | Category | ObjectField | ObjectPlace | Stored | Reference | SliceName
+Meaning: TypeAlias = (
+    CountPath | CategoryPath | ObjectField | ObjectPlace | MetadataPath | Reference | SliceName
+)
 
 
 def meaning_of(path: Path, *, compared_with: Value | None) -> Meaning | str:
@@ -111,9 +121,9 @@ def meaning_of(path: Path, *, compared_with: Value | None) -> Meaning | str:
     if head in _SIDES and rest:
         return _of_objects(head == "predictions", rest, is_text=isinstance(compared_with, Text))
     if head == "metadata" and rest:
-        return Stored(scene=False, keys=rest)
+        return MetadataPath(scene=False, keys=rest)
     if head == "scene" and len(rest) > 1 and rest[0] == "metadata":
-        return Stored(scene=True, keys=rest[1:])
+        return MetadataPath(scene=True, keys=rest[1:])
     if head in {"reference_id", "ref_id"} and not rest:
         return Reference()
     if head == "slice" and not rest:
@@ -127,14 +137,14 @@ def _of_objects(predictions: bool, rest: tuple[str, ...], *, is_text: bool) -> M
     first, tail = rest[0], rest[1:]
     if not tail:
         if first == "count":
-            return Count(predictions)
+            return CountPath(predictions)
         if is_text:
-            return Category(predictions, first)
-        return Count(predictions, type=first) if first in _TYPES else Count(predictions, label=first)
+            return CategoryPath(predictions, first)
+        return CountPath(predictions, type=first) if first in _TYPES else CountPath(predictions, label=first)
     if first == "metadata":
         return ObjectField(predictions, None, tail)
     if first in {"position", "dimensions"} and len(tail) == 1 and tail[0] in _AXES:
         return ObjectPlace(predictions, first, tail[0])
     if first in _TYPES and len(tail) == 1:
-        return Count(predictions, type=first, label=None if tail == ("count",) else tail[0])
+        return CountPath(predictions, type=first, label=None if tail == ("count",) else tail[0])
     return ObjectField(predictions, first, tail)

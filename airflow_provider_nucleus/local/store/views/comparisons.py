@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airflow_provider_nucleus.local.errors import BadRequestError, NotFoundError
-from airflow_provider_nucleus.local.requests.query.compile import Scope
+from airflow_provider_nucleus.local.requests.query.compile import QueriedObjects
 from airflow_provider_nucleus.local.store.catalog import models
 from airflow_provider_nucleus.local.store.catalog.compared_sets import ComparedSets
 from airflow_provider_nucleus.local.store.catalog.object_sets import SetOwner, find_set
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.store.catalog.models import Model, Run
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["Comparison", "datasets_of", "of_model", "of_run", "query_scope", "truth_set"]
+__all__ = ["RunOnDataset", "datasets_of", "of_model", "of_run", "query_scope", "truth_set"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class RunOnDataset:
     """A run and a dataset it has predictions on."""
 
     dataset: Dataset
@@ -28,12 +28,12 @@ class Comparison:
     sets: ComparedSets
 
     @property
-    def scope(self) -> Scope:
+    def scope(self) -> QueriedObjects:
         """What a query sees when this run is selected."""
-        return Scope(truth=self.sets.truth, predictions=self.sets.predictions)
+        return QueriedObjects(truth=self.sets.truth, predictions=self.sets.predictions)
 
 
-def of_model(cursor: Cursor, dataset: Dataset, model: Model) -> Comparison:
+def of_model(cursor: Cursor, dataset: Dataset, model: Model) -> RunOnDataset:
     """Return the comparison of a model's run; raises :class:`NotFoundError` if it has no predictions on the dataset."""
     run = models.run_of(cursor, model, dataset)
     found = None if run is None else _comparison(cursor, dataset, run)
@@ -45,7 +45,7 @@ def of_model(cursor: Cursor, dataset: Dataset, model: Model) -> Comparison:
     return found
 
 
-def of_run(cursor: Cursor, dataset: Dataset, run_id: str) -> Comparison:
+def of_run(cursor: Cursor, dataset: Dataset, run_id: str) -> RunOnDataset:
     """Return the comparison of a run (or of a model's run, by the model's id); raises :class:`NotFoundError`."""
     if not run_id.startswith("run_"):
         return of_model(cursor, dataset, models.find(cursor, run_id))
@@ -70,7 +70,7 @@ def truth_set(cursor: Cursor, dataset: Dataset) -> int | None:
     return find_set(cursor, SetOwner(role="truth", dataset=dataset), dataset.number)
 
 
-def query_scope(cursor: Cursor, dataset: Dataset, run_id: object) -> Scope:
+def query_scope(cursor: Cursor, dataset: Dataset, run_id: object) -> QueriedObjects:
     """Return what a query sees: the given run, else the dataset's only run with predictions, else no run."""
     if run_id is not None:
         if not isinstance(run_id, str):
@@ -81,15 +81,15 @@ def query_scope(cursor: Cursor, dataset: Dataset, run_id: object) -> Scope:
         found = _comparison(cursor, dataset, models.find_run(cursor, runs[0]))
         if found is not None:
             return found.scope
-    return Scope(truth=truth_set(cursor, dataset), predictions=None)
+    return QueriedObjects(truth=truth_set(cursor, dataset), predictions=None)
 
 
-def _comparison(cursor: Cursor, dataset: Dataset, run: Run) -> Comparison | None:
+def _comparison(cursor: Cursor, dataset: Dataset, run: Run) -> RunOnDataset | None:
     target = SetOwner(role="run", dataset=dataset, model_no=run.model_no, run_no=run.number)
     predictions = find_set(cursor, target, dataset.number)
     if predictions is None or not _has_objects(cursor, predictions):
         return None
-    return Comparison(dataset=dataset, run=run, sets=ComparedSets(truth_set(cursor, dataset), predictions))
+    return RunOnDataset(dataset=dataset, run=run, sets=ComparedSets(truth_set(cursor, dataset), predictions))
 
 
 def _has_objects(cursor: Cursor, set_no: int) -> bool:

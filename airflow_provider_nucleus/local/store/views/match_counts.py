@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.store.catalog.matches import MatchSet
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["Confusion", "Tally", "confusions", "label_tallies", "total"]
+__all__ = ["ConfusionCount", "ThresholdCounts", "confusions", "label_tallies", "total"]
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class ThresholdCounts:
     """Counts at one threshold; ``overlap`` is the sum over the true positives. A ratio over nothing is None."""
 
     label: str
@@ -71,7 +71,7 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class Confusion:
+class ConfusionCount:
     """How often ground truth of one label lies under a prediction of another."""
 
     ground_truth: str
@@ -79,7 +79,7 @@ class Confusion:
     count: int
 
 
-def label_tallies(cursor: Cursor, match_set: MatchSet, *, iou: float) -> list[Tally]:
+def label_tallies(cursor: Cursor, match_set: MatchSet, *, iou: float) -> list[ThresholdCounts]:
     """Return the counts of every label at an overlap threshold from 0 to 1, by label."""
     found = cursor.execute(
         """WITH m AS (
@@ -91,13 +91,13 @@ def label_tallies(cursor: Cursor, match_set: MatchSet, *, iou: float) -> list[Ta
         GROUP BY label ORDER BY label""",
         [iou, match_set.number],
     ).fetchall()
-    return list(starmap(Tally, found))
+    return list(starmap(ThresholdCounts, found))
 
 
-def total(tallies: Iterable[Tally]) -> Tally:
+def total(tallies: Iterable[ThresholdCounts]) -> ThresholdCounts:
     """Return the counts of all labels together."""
     tallies = list(tallies)
-    return Tally(
+    return ThresholdCounts(
         label="",
         tp=sum(tally.tp for tally in tallies),
         fp=sum(tally.fp for tally in tallies),
@@ -106,7 +106,7 @@ def total(tallies: Iterable[Tally]) -> Tally:
     )
 
 
-def confusions(cursor: Cursor, match_set: MatchSet, *, iou: float, limit: int) -> list[Confusion]:
+def confusions(cursor: Cursor, match_set: MatchSet, *, iou: float, limit: int) -> list[ConfusionCount]:
     """Return the commonest pairs of different labels that overlap by at least ``iou`` without being a true positive.
 
     These are pairs that ``class_agnostic`` matched, and ground truth nobody found that lies beside a false positive.
@@ -119,4 +119,4 @@ def confusions(cursor: Cursor, match_set: MatchSet, *, iou: float, limit: int) -
         GROUP BY truth, prediction_label ORDER BY pairs DESC, truth, prediction_label LIMIT ?""",
         [match_set.number, iou, limit],
     ).fetchall()
-    return list(starmap(Confusion, found))
+    return list(starmap(ConfusionCount, found))
