@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image
 
 from airflow_provider_nucleus.demo.batch import Batch, Predictions, write_jsonl
+from airflow_provider_nucleus.demo.calibrations import calibrations
 from airflow_provider_nucleus.demo.detectors import detect_fixed, detect_relative
-from airflow_provider_nucleus.demo.detectors.cameras import calibrations
 from airflow_provider_nucleus.demo.scenes import RenderedScene, render_scene
 
 if TYPE_CHECKING:

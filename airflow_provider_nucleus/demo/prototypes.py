@@ -1,4 +1,4 @@
-"""How the class prototypes were made: `python -m airflow_provider_nucleus.demo.detectors.fit`.
+"""How the class prototypes were made: `python -m airflow_provider_nucleus.demo.prototypes`.
 
 Renders scenes of seeds the demonstration never uses, lets both detectors propose regions, names each region that
 overlaps a true box by half or more, and prints mean and spread of the features for each class. Nothing imports this module;
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from airflow_provider_nucleus.demo.calibrations import calibrations
 from airflow_provider_nucleus.demo.detectors import fixed, relative
-from airflow_provider_nucleus.demo.detectors.cameras import calibrations
 from airflow_provider_nucleus.demo.detectors.features import FEATURES, balance, measure
 from airflow_provider_nucleus.demo.detectors.judge import proposals
 from airflow_provider_nucleus.demo.scenes import LABELS, RenderedScene, TruthBox, render_scenes
