@@ -18,6 +18,7 @@ from airflow_provider_nucleus.client.job_counts import RowCounts, answer_counts
 from airflow_provider_nucleus.client.stalled import StalledJobs
 from airflow_provider_nucleus.client.uploads.resume.job_verification import sample
 from airflow_provider_nucleus.client.uploads.resume.ledger import OpenChunk, Record
+from airflow_provider_nucleus.client.uploads.send.job_start import JobStarter
 from airflow_provider_nucleus.client.uploads.send.outcomes import Refusals, accounted, bad_end, settle
 from airflow_provider_nucleus.client.uploads.send.request_pool import Sender
 from airflow_provider_nucleus.client.uploads.send.requests import (
@@ -28,7 +29,6 @@ from airflow_provider_nucleus.client.uploads.send.requests import (
     local_masks_call,
     rows_call,
 )
-from airflow_provider_nucleus.client.uploads.send.starting import JobStarter
 from airflow_provider_nucleus.exceptions import NucleusError, NucleusJobTimeout, NucleusUploadError
 from airflow_provider_nucleus.schema.jobs import Job, JobStatus, RowError
 

@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_nucleus.client.uploads import UploadOptions, UploadTarget
 from airflow_provider_nucleus.client.uploads.resume.ledger import OpenChunk
-from airflow_provider_nucleus.client.uploads.send.starting import JobStarter
+from airflow_provider_nucleus.client.uploads.send.job_start import JobStarter
 from airflow_provider_nucleus.exceptions import (
     NucleusAnswerError,
     NucleusConnectionError,
