@@ -185,7 +185,7 @@ def bare(
 
 def wait(nucleus, job_id: str) -> int:
     from airflow_provider_nucleus.client.calls.jobs import job_status
-    from airflow_provider_nucleus.client.uploads.send.outcomes import job_counts
+    from airflow_provider_nucleus.client.job_counts import job_counts
 
     while not (status := nucleus.send(job_status(job_id))).state.terminal:
         time.sleep(POLL)
@@ -204,7 +204,7 @@ def worker(arguments: list[str]) -> None:
     if mode == "async":
         needed += [
             "airflow_provider_nucleus.client.calls.jobs",
-            "airflow_provider_nucleus.client.uploads.send.outcomes",
+            "airflow_provider_nucleus.client.job_counts",
         ]
     if path.endswith(".parquet"):
         needed.append("pyarrow.parquet")

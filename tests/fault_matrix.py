@@ -220,7 +220,7 @@ class Laboratory:
             mock.patch.dict(os.environ, AIRFLOW_CONN_NUCLEUS_DEFAULT=connection),
             mock.patch("airflow_provider_nucleus.hooks.nucleus.NucleusClient", client),
             mock.patch("airflow_provider_nucleus.triggers.backoff.MAX_BACK_OFF", 0.01),
-            mock.patch("airflow_provider_nucleus.client.uploads.send.delivery.LINES_PER_REQUEST", CHUNK // 2),
+            mock.patch("airflow_provider_nucleus.client.uploads.send.requests.LINES_PER_REQUEST", CHUNK // 2),
         ):
             yield
 

@@ -10,7 +10,7 @@ from airflow_provider_nucleus.client.content import FileContent, json_bytes
 from airflow_provider_nucleus.client.job_counts import job_counts
 from airflow_provider_nucleus.client.jobs import SHOWN_ERRORS
 from airflow_provider_nucleus.client.uploads import UploadTarget
-from airflow_provider_nucleus.client.uploads.check.disk_space import lack_of_room_named
+from airflow_provider_nucleus.client.uploads.check.spool import lack_of_room_named
 from airflow_provider_nucleus.client.uploads.resume.orphan_jobs import certainly_before, unnamed_job
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusJobFailed, NucleusValidationError
 from airflow_provider_nucleus.links.nucleus import NucleusDatasetLink, NucleusJobLink

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from airflow_provider_nucleus.client.uploads.resume.ledger import MemoryState, StateStore
-from airflow_provider_nucleus.client.uploads.send.progress import Progress
-from airflow_provider_nucleus.client.uploads.summary import UploadSummary
+from airflow_provider_nucleus.client.uploads.summary import Progress, UploadSummary
 from airflow_provider_nucleus.client.uploads.upload import StartedUpload, Upload
 from airflow_provider_nucleus.client.uploads.upload_spec import UploadOptions, UploadTarget
 

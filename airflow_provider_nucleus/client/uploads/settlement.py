@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.client.calls.jobs import job_errors, job_status
 from airflow_provider_nucleus.client.job_counts import job_rows
-from airflow_provider_nucleus.client.uploads.check.disk_space import lack_of_room_named
-from airflow_provider_nucleus.client.uploads.check.quarantine import Quarantine
-from airflow_provider_nucleus.client.uploads.check.validation import Cut, prepare
-from airflow_provider_nucleus.client.uploads.resume.job_verification import missing_row
+from airflow_provider_nucleus.client.uploads.check.quarantine import Quarantine, see
+from airflow_provider_nucleus.client.uploads.check.spool import Cut, lack_of_room_named
+from airflow_provider_nucleus.client.uploads.check.validation import prepare
+from airflow_provider_nucleus.client.uploads.resume.orphan_jobs import missing_row
 from airflow_provider_nucleus.client.uploads.send.outcomes import (
     Refusals,
     as_status,
@@ -22,7 +22,7 @@ from airflow_provider_nucleus.client.uploads.send.outcomes import (
     report_refusals,
     settle,
 )
-from airflow_provider_nucleus.client.uploads.summary import UploadSummary
+from airflow_provider_nucleus.client.uploads.summary import UploadSummary, summarize
 from airflow_provider_nucleus.exceptions import NucleusError, NucleusNotFoundError, NucleusUploadError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.schema.jobs import JobStatus
     from airflow_provider_nucleus.schema.rows import SourceRow
 
-__all__ = ["Collector", "see"]
+__all__ = ["Collector"]
 
 _FIRST_ERRORS = 10
 _REPORT_ROWS = 20_000
@@ -66,35 +66,53 @@ class Collector:
         self._identify = fingerprint
         self._log = log
 
-    def summary(
-        self,
-        account: Mapping[str, Any],
-        *,
-        totals: Mapping[str, int] | None = None,
-        jobs: list[str] | None = None,
+    def settle(
+        self, record: Record, statuses: dict[str, Any], *, save: Callable[[Record], None]
     ) -> UploadSummary:
-        """Make the account from what reading the input gave and what became of the chunks."""
-        counts = dict(totals or {})
-        bad = account["rejected"] + counts.get("errored", 0) + counts.get("unaccounted", 0)
-        return UploadSummary(
-            kind=self._target.kind,
-            dataset_id=self._target.dataset_id,
-            model_id=self._target.model_id,
-            rows=account["rows"],
-            rejected=account["rejected"],
-            duplicates=account["duplicates"],
-            sent=counts.get("sent", 0),
-            processed=counts.get("processed", 0),
-            ignored=counts.get("ignored", 0),
-            errored=counts.get("errored", 0),
-            unaccounted=counts.get("unaccounted", 0),
-            chunks=counts.get("chunks", 0),
-            jobs=list(jobs or ()),
-            quarantine=account["quarantine"],
-            validate_only=self._options.validate_only,
-            error_rate=bad / account["rows"] if account["rows"] else 0.0,
-            first_errors=list(account["first_errors"]),
-        )
+        """Settle an upload whose jobs have ended: count its rows, report the refused ones, and return its summary.
+
+        Raises NucleusUploadError when a job did not end well, when more rows are bad than `max_error_rate` allows, or while a job
+        still runs; quarantine and record are written before.
+        """
+        if not self._refusals:
+            # Another process sent the rows: what the server refused then is in the record.
+            self._refusals.add(record.refused)
+        jobs = record.job_ids
+        under_way = list(record.open)
+        failed = self.settle_jobs(record, statuses)
+        summary = summarize(self._target, self._options, record.input, totals=record.totals, jobs=jobs)
+        record.all_sent = record.all_sent and not failed
+        if self._refusals:
+            # Reading the input again takes a while: what was stored is not forgotten if the process ends meanwhile.
+            save(record.unreported(under_way))
+            summary = self.with_report(summary, record.fingerprint)
+        if failed:
+            save(record)
+            raise NucleusUploadError(
+                f"Upload of {self._target}: {len(failed)} of {len(jobs)} jobs did not end well: {'; '.join(failed[:5])}.",
+                summary=summary.to_dict(),
+                quarantine=summary.quarantine,
+                job_ids=jobs,
+                conn_id=self._client.config.conn_id,
+                hint=see(summary.quarantine, "A retry sends only the chunks of these jobs again."),
+            )
+        try:
+            self.judged(summary)
+        except NucleusUploadError:
+            # What was refused is offered again by a retry: the items it needs may exist by then.
+            record.flawed, record.refused, record.all_sent = [], [], False
+            save(record)
+            raise
+        if summary.ignored and not self._options.update:
+            self._log.warning(
+                "%d rows were ignored, because objects with their ids exist: stored by an earlier upload or try, or other "
+                "objects of the same id; update=True replaces them",
+                summary.ignored,
+            )
+        record.summary = summary.to_dict()
+        save(record)
+        self._log.info("Upload of %s: %s", self._target, summary.sentence())
+        return summary
 
     def settle_jobs(self, record: Record, statuses: dict[str, Any]) -> list[str]:
         """Enter the outcome of every job into the record and return what is wrong with those that did not end well.
@@ -235,12 +253,3 @@ class Collector:
                 "The good rows are stored. A retry offers only the chunks with rows that were refused or not accounted for again.",
             ),
         )
-
-
-def see(quarantine: str | None, what: str) -> str:
-    """Complete a hint with where the bad rows are."""
-    return (
-        f"The bad rows are in {quarantine}. {what}"
-        if quarantine
-        else f"{what} Set quarantine to get the bad rows in a file."
-    )

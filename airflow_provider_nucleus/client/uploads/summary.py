@@ -1,4 +1,4 @@
-"""What an upload did, as small JSON."""
+"""Summary of an upload, as small JSON, and its progress until then."""
 
 from __future__ import annotations
 
@@ -6,9 +6,15 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import logging
+    from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["UploadSummary"]
+    from airflow_provider_nucleus.client.uploads.upload_spec import UploadOptions, UploadTarget
+
+__all__ = ["Progress", "ProgressMeter", "UploadSummary", "summarize"]
+
+
+_JOBS_SHOWN = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,4 +83,103 @@ class UploadSummary:
         return ", ".join(parts)
 
 
-_JOBS_SHOWN = 50
+def summarize(
+    target: UploadTarget,
+    options: UploadOptions,
+    input_counts: Mapping[str, Any],
+    *,
+    totals: Mapping[str, int] | None = None,
+    jobs: Sequence[str] = (),
+) -> UploadSummary:
+    """Make the summary from the counts of the validated input and from the `totals` of what the server did with its chunks."""
+    server = dict(totals or {})
+    bad = input_counts["rejected"] + server.get("errored", 0) + server.get("unaccounted", 0)
+    return UploadSummary(
+        kind=target.kind,
+        dataset_id=target.dataset_id,
+        model_id=target.model_id,
+        rows=input_counts["rows"],
+        rejected=input_counts["rejected"],
+        duplicates=input_counts["duplicates"],
+        sent=server.get("sent", 0),
+        processed=server.get("processed", 0),
+        ignored=server.get("ignored", 0),
+        errored=server.get("errored", 0),
+        unaccounted=server.get("unaccounted", 0),
+        chunks=server.get("chunks", 0),
+        jobs=list(jobs),
+        quarantine=input_counts["quarantine"],
+        validate_only=options.validate_only,
+        error_rate=bad / input_counts["rows"] if input_counts["rows"] else 0.0,
+        first_errors=list(input_counts["first_errors"]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One reading: `rate` in rows a second; `share` (0 to 1) and `seconds_left` are None while the total is unknown."""
+
+    phase: str
+    rows: int
+    total: int | None
+    rate: float
+    share: float | None
+    seconds_left: float | None
+
+    def __str__(self) -> str:
+        of = f" of {self.total:,} ({self.share:.0%})" if self.total and self.share is not None else ""
+        left = f", about {_duration(self.seconds_left)} left" if self.seconds_left is not None else ""
+        return f"{self.phase} {self.rows:,}{of} rows, {self.rate:,.0f} rows/s{left}"
+
+
+class ProgressMeter:
+    """Turns counts into readings, at most one per `interval` seconds; the first one after `interval`."""
+
+    def __init__(
+        self,
+        phase: str,
+        *,
+        total: int | None,
+        interval: float,
+        clock: Callable[[], float],
+        log: logging.Logger,
+        on_progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self._phase = phase
+        self._total = total
+        self._interval = interval
+        self._clock = clock
+        self._log = log
+        self._on_progress = on_progress
+        self._started = self._last = clock()
+        self._rows = 0
+        self._logged = False
+
+    def at(self, rows: int) -> None:
+        """Note that so many rows are done."""
+        self._rows = rows
+        now = self._clock()
+        if now - self._last >= self._interval:
+            self._last = now
+            self._emit(now, log=True)
+
+    def finish(self) -> None:
+        """Emit the final reading, which is logged if there was one before: short work needs no such line."""
+        self._emit(self._clock(), log=self._logged)
+
+    def _emit(self, now: float, *, log: bool) -> None:
+        rate = self._rows / max(now - self._started, 1e-9)
+        share = self._rows / self._total if self._total else None
+        left = (self._total - self._rows) / rate if self._total and rate > 0 else None
+        reading = Progress(self._phase, self._rows, self._total, rate, share, left)
+        if log:
+            self._log.info("%s", reading)
+            self._logged = True
+        if self._on_progress is not None:
+            self._on_progress(reading)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5_400 else f"{seconds / 3_600:.1f} h"

@@ -18,10 +18,11 @@ from airflow_provider_nucleus.client.calls.jobs import cancel_job
 from airflow_provider_nucleus.client.local_files import LocalFiles
 from airflow_provider_nucleus.client.uploads.check.encoding import Encoder
 from airflow_provider_nucleus.client.uploads.check.quarantine import Quarantine
-from airflow_provider_nucleus.client.uploads.check.validation import Prepared, prepare
-from airflow_provider_nucleus.client.uploads.check.validation_report import (
+from airflow_provider_nucleus.client.uploads.check.spool import cut_for
+from airflow_provider_nucleus.client.uploads.check.validation import (
+    Prepared,
     account_of,
-    cut_for,
+    prepare,
     require_rate,
     tell,
     tell_present,
@@ -33,15 +34,15 @@ from airflow_provider_nucleus.client.uploads.resume.decision import (
     Policies,
     Submit,
     decide,
+    remote_states,
 )
 from airflow_provider_nucleus.client.uploads.resume.ledger import Ledger, MemoryState, Record
 from airflow_provider_nucleus.client.uploads.send.delivery import Delivery
 from airflow_provider_nucleus.client.uploads.send.outcomes import Refusals
-from airflow_provider_nucleus.client.uploads.send.progress import Progress, ProgressMeter
-from airflow_provider_nucleus.client.uploads.settlement import Collector, see
-from airflow_provider_nucleus.client.uploads.summary import UploadSummary
+from airflow_provider_nucleus.client.uploads.settlement import Collector
+from airflow_provider_nucleus.client.uploads.summary import Progress, ProgressMeter, UploadSummary, summarize
 from airflow_provider_nucleus.client.uploads.upload_spec import destination
-from airflow_provider_nucleus.client.uploads.watching import remote_states, wait_for_jobs
+from airflow_provider_nucleus.client.uploads.watching import wait_for_jobs
 from airflow_provider_nucleus.exceptions import NucleusError, NucleusSourceError, NucleusUploadError
 
 if TYPE_CHECKING:
@@ -188,9 +189,9 @@ class Upload:
     def _validate_only(self) -> StartedUpload:
         with tempfile.TemporaryDirectory(prefix="nucleus-upload-", dir=self.options.spool) as folder:
             prepared = self._prepare(Path(folder), lambda _: True)
-        self._require_rate(prepared)
+        require_rate(prepared, self.target, self.options, self._conn_id)
         self._log.info("Validation only: nothing is sent to %s", self.target)
-        self._checked = self._collector.summary(account_of(prepared))
+        self._checked = summarize(self.target, self.options, account_of(prepared))
         return StartedUpload([], done=True, why="validation only")
 
     def _resumed(self, record: Record | None, decision: Submit) -> Record:
@@ -227,7 +228,7 @@ class Upload:
             prepared = self._prepare(
                 Path(folder), lambda digest: record.has(digest) or record.running(digest)
             )
-            self._require_rate(prepared)
+            require_rate(prepared, self.target, self.options, self._conn_id)
             tell_present(prepared, self._log)
             record.input = account_of(prepared)
             self._keep_only(record, prepared)
@@ -271,10 +272,6 @@ class Upload:
         tell(prepared, self.target, self._log)
         return prepared
 
-    def _require_rate(self, prepared: Prepared) -> None:
-        summary = self._collector.summary(account_of(prepared))
-        require_rate(prepared, summary, self.target, self.options, self._conn_id)
-
     def _keep_only(self, record: Record, prepared: Prepared) -> None:
         """Let go of chunks that the input no longer has: the account is of the rows it has now."""
         wanted = {chunk.digest for chunk in (*prepared.spool.chunks, *prepared.file_spool.chunks)}
@@ -310,7 +307,7 @@ class Upload:
         written before.
         """
         if self._checked is not None:
-            return self._collector.judged(self._checked)
+            return self._checked
         if self._record is None:
             self._record = Record.from_json(record) if record is not None else self._ledger.load()
         kept = self._record
@@ -328,45 +325,7 @@ class Upload:
             )
         if kept.summary is not None:
             return UploadSummary.from_dict(kept.summary)
-        if not self._refusals:
-            # Another process sent the rows: what it heard is in the record.
-            self._refusals.add(kept.refused)
-        jobs = kept.job_ids
-        under_way = list(kept.open)
-        failed = self._collector.settle_jobs(kept, dict(statuses or {}))
-        summary = self._collector.summary(kept.input, totals=kept.totals, jobs=jobs)
-        kept.all_sent = kept.all_sent and not failed
-        if self._refusals:
-            # Reading the input again takes a while: what was stored is not forgotten if the process ends meanwhile.
-            self._ledger.save(kept.unreported(under_way))
-            summary = self._collector.with_report(summary, kept.fingerprint)
-        if failed:
-            self._ledger.save(kept)
-            raise NucleusUploadError(
-                f"Upload of {self.target}: {len(failed)} of {len(jobs)} jobs did not end well: {'; '.join(failed[:5])}.",
-                summary=summary.to_dict(),
-                quarantine=summary.quarantine,
-                job_ids=jobs,
-                conn_id=self._conn_id,
-                hint=see(summary.quarantine, "A retry sends only the chunks of these jobs again."),
-            )
-        try:
-            self._collector.judged(summary)
-        except NucleusUploadError:
-            # What was refused is offered again by a retry: the items it needs may exist by then.
-            kept.flawed, kept.refused, kept.all_sent = [], [], False
-            self._ledger.save(kept)
-            raise
-        if summary.ignored and not self.options.update:
-            self._log.warning(
-                "%d rows were ignored, because objects with their ids exist: stored by an earlier upload or try, or other "
-                "objects of the same id; update=True replaces them",
-                summary.ignored,
-            )
-        kept.summary = summary.to_dict()
-        self._ledger.save(kept)
-        self._log.info("Upload of %s: %s", self.target, summary.sentence())
-        return summary
+        return self._collector.settle(kept, dict(statuses or {}), save=self._ledger.save)
 
     def run(self) -> UploadSummary:
         """Start, wait and collect."""

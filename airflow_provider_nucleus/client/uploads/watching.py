@@ -1,4 +1,4 @@
-"""Looking at jobs: once, to decide about an earlier attempt, and until they have ended."""
+"""Waiting for the jobs of an upload until they have ended."""
 
 from __future__ import annotations
 
@@ -6,43 +6,25 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_nucleus.client.calls.jobs import job_status
 from airflow_provider_nucleus.client.stalled import StalledJobs
-from airflow_provider_nucleus.client.uploads.resume.decision import Remote
 from airflow_provider_nucleus.exceptions import (
-    NucleusConnectionError,
     NucleusError,
     NucleusJobTimeout,
     NucleusNotFoundError,
-    NucleusRateLimitError,
-    NucleusServerError,
     NucleusUploadError,
 )
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from airflow_provider_nucleus.client.sync import NucleusClient
     from airflow_provider_nucleus.client.uploads.upload_spec import UploadOptions
     from airflow_provider_nucleus.schema.jobs import JobStatus
 
-__all__ = ["remote_states", "wait_for_jobs"]
+__all__ = ["wait_for_jobs"]
 
 _FIRST_PAUSE = 0.5
 """Seconds until the second look; it doubles up to the poll interval, so that small uploads do not wait for nothing."""
-
-
-def remote_states(client: NucleusClient, job_ids: Iterable[str], *, log: logging.Logger) -> dict[str, Remote]:
-    """Ask once about each job; what cannot be asked is unknown, not gone."""
-    states: dict[str, Remote] = {}
-    for job_id in job_ids:
-        try:
-            states[job_id] = Remote.of(client.send(job_status(job_id)).state)
-        except NucleusNotFoundError:
-            states[job_id] = Remote.GONE
-        except (NucleusConnectionError, NucleusServerError, NucleusRateLimitError) as error:
-            log.warning("%s", error)
-            states[job_id] = Remote.UNKNOWN
-    return states
 
 
 def wait_for_jobs(

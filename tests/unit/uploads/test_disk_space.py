@@ -9,7 +9,8 @@ import pytest
 from airflow_provider_nucleus.client.uploads.check import duplicates
 from airflow_provider_nucleus.client.uploads.check.encoding import Encoder
 from airflow_provider_nucleus.client.uploads.check.quarantine import Quarantine
-from airflow_provider_nucleus.client.uploads.check.validation import Cut, prepare
+from airflow_provider_nucleus.client.uploads.check.spool import Cut
+from airflow_provider_nucleus.client.uploads.check.validation import prepare
 from airflow_provider_nucleus.exceptions import NucleusUploadError
 from airflow_provider_nucleus.schema.rows import SourceRow
 from tests.local.small_disk import SmallDisk, small_disk

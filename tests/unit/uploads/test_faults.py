@@ -49,7 +49,7 @@ TRANSIENT = [
 @pytest.mark.parametrize("fault", TRANSIENT, ids=lambda fault: fault.name)
 def test_requests_survive_transient_trouble(stage: Stage, fault: Fault, monkeypatch):
     """Synchronous rows arrive once each; only requests that were struck are repeated."""
-    monkeypatch.setattr("airflow_provider_nucleus.client.uploads.send.delivery.LINES_PER_REQUEST", 20)
+    monkeypatch.setattr("airflow_provider_nucleus.client.uploads.send.requests.LINES_PER_REQUEST", 20)
     stage.faults(fault)
     summary = stage.upload(boxes(100), asynchronous=False, chunk_rows=50, concurrency=2).run()
 
@@ -62,7 +62,7 @@ def test_requests_survive_transient_trouble(stage: Stage, fault: Fault, monkeypa
 
 def test_trouble_is_logged_when_it_begins_and_ends(stage: Stage, caplog, monkeypatch):
     """Ten refusals in a row are two lines, not ten."""
-    monkeypatch.setattr("airflow_provider_nucleus.client.uploads.send.delivery.LINES_PER_REQUEST", 20)
+    monkeypatch.setattr("airflow_provider_nucleus.client.uploads.send.requests.LINES_PER_REQUEST", 20)
     stage.faults(Fault("busy", SYNC, "status", status=429, times=10))
     with caplog.at_level("INFO"):
         stage.upload(boxes(100), asynchronous=False, concurrency=4).run()
@@ -75,7 +75,7 @@ def test_trouble_is_logged_when_it_begins_and_ends(stage: Stage, caplog, monkeyp
 
 def test_a_server_that_does_not_recover_ends_the_upload(stage: Stage, monkeypatch):
     """After the budget the last error is raised; a retry sends only what is missing."""
-    monkeypatch.setattr("airflow_provider_nucleus.client.uploads.send.delivery.LINES_PER_REQUEST", 20)
+    monkeypatch.setattr("airflow_provider_nucleus.client.uploads.send.requests.LINES_PER_REQUEST", 20)
     stage.faults(Fault("down", SYNC, "status", at=4, status=503, times=10_000))
     state = MemoryState()
     with pytest.raises(NucleusError, match="503"):

@@ -115,7 +115,7 @@ def test_a_count_too_high_hides_no_loss_in_another_chunk(stage: Stage, caplog):
 
 def test_a_count_too_high_hides_no_loss_in_another_request(stage: Stage, monkeypatch, caplog):
     """Nor within one chunk: each request has to account for its own rows."""
-    monkeypatch.setattr("airflow_provider_nucleus.client.uploads.send.delivery.LINES_PER_REQUEST", 10)
+    monkeypatch.setattr("airflow_provider_nucleus.client.uploads.send.requests.LINES_PER_REQUEST", 10)
     counts = iter([15, 5])
 
     def edit(body: bytes) -> bytes:

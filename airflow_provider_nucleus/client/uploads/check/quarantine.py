@@ -21,7 +21,7 @@ from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusUploa
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Quarantine"]
+__all__ = ["Quarantine", "see"]
 
 _PARQUET_ROWS = 20_000
 
@@ -94,6 +94,15 @@ class Quarantine:
         with self._spool.open("rb") as file:
             for line in file:
                 yield json.loads(line)
+
+
+def see(quarantine: str | None, what: str) -> str:
+    """Complete a hint with where the bad rows are."""
+    return (
+        f"The bad rows are in {quarantine}. {what}"
+        if quarantine
+        else f"{what} Set quarantine to get the bad rows in a file."
+    )
 
 
 _FIRST = 10

@@ -8,27 +8,48 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import errno
 import hashlib
+import sqlite3
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 from airflow_provider_nucleus.client.content import FileContent
-from airflow_provider_nucleus.client.uploads.check.disk_space import ROOM_HINT
 from airflow_provider_nucleus.client.uploads.resume.ledger import DIGEST_CHARS
 from airflow_provider_nucleus.exceptions import NucleusUploadError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
     from typing import BinaryIO
 
-__all__ = ["CHUNK_BYTES", "Chunk", "Lines", "Spool", "SpoolWriter"]
+    from airflow_provider_nucleus.client.uploads.upload_spec import UploadOptions, UploadTarget
+
+__all__ = [
+    "CHUNK_BYTES",
+    "Chunk",
+    "Cut",
+    "Lines",
+    "Spool",
+    "SpoolWriter",
+    "cut_for",
+    "lack_of_room_named",
+]
 
 CHUNK_BYTES = 500_000_000
 """Bytes of one chunk at most; the cloud takes 536,870,888 characters."""
 
+ASYNC_CHUNK_ROWS = 200_000
+SYNC_CHUNK_ROWS = 40_000
+FILE_CHUNK_ROWS = 200
+
 _READ = 1 << 18
+
+ROOM_HINT = (
+    "They take about as much room as the input as JSON: set TMPDIR of the worker to a folder that has it, or "
+    "`spool` of UploadOptions."
+)
 
 
 class Lines(NamedTuple):
@@ -43,6 +64,34 @@ class Lines(NamedTuple):
         for _ in range(rows):
             at = self.data.index(b"\n", at) + 1
         return Lines(self.data[:at], rows), Lines(self.data[at:], self.rows - rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How the input is cut: rows of a chunk, rows of a chunk that needs local files, and what goes into every digest."""
+
+    rows: int
+    file_rows: int
+    salt: str
+    has: Callable[[str], bool]
+
+
+def cut_for(
+    target: UploadTarget,
+    options: UploadOptions,
+    *,
+    identity: str,
+    destination: str,
+    has: Callable[[str], bool],
+) -> Cut:
+    """Return how the input is cut; `has` tells by its digest whether a chunk needs no sending."""
+    by_jobs = options.asynchronous or target.kind == "items"
+    rows = options.chunk_rows or (ASYNC_CHUNK_ROWS if by_jobs else SYNC_CHUNK_ROWS)
+    if by_jobs:
+        # Uploads side by side should not start jobs of equal size: size is the first thing a lost job is recognised by.
+        digest = hashlib.blake2b(identity.encode(), digest_size=8).digest()
+        rows -= int.from_bytes(digest, "big") % (rows // 50 + 1)
+    return Cut(rows, min(FILE_CHUNK_ROWS, rows), destination, has)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,3 +270,22 @@ class _Stretch:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+
+
+@contextlib.contextmanager
+def lack_of_room_named(folder: Path) -> Generator[None]:
+    """Raise NucleusUploadError where the block finds no room in a folder for what it checks, before anything is sent."""
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        full = (
+            error.errno in {errno.ENOSPC, errno.EDQUOT}
+            if isinstance(error, OSError)
+            else getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+        )
+        if not full:
+            raise
+        raise NucleusUploadError(
+            f"The checked rows could not be kept in {folder}: {error}. Nothing of this input was sent.",
+            hint=ROOM_HINT,
+        ) from error

@@ -9,33 +9,28 @@ from __future__ import annotations
 import contextlib
 import gc
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_nucleus.client.uploads.check.disk_space import lack_of_room_named
 from airflow_provider_nucleus.client.uploads.check.duplicates import ExactKeys, KeyHashes, Suspects
 from airflow_provider_nucleus.client.uploads.check.encoding import Encoder, stable_id
-from airflow_provider_nucleus.client.uploads.check.spool import Spool, SpoolWriter
+from airflow_provider_nucleus.client.uploads.check.quarantine import Quarantine, see
+from airflow_provider_nucleus.client.uploads.check.spool import Cut, Spool, SpoolWriter, lack_of_room_named
+from airflow_provider_nucleus.client.uploads.summary import summarize
 from airflow_provider_nucleus.exceptions import NucleusUploadError, NucleusValidationError
 from airflow_provider_nucleus.schema.batches import RowBatch, batches_of
 from airflow_provider_nucleus.schema.rows import SourceRow
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
-    from airflow_provider_nucleus.client.uploads.check.quarantine import Quarantine
+    from airflow_provider_nucleus.client.uploads.upload_spec import UploadOptions, UploadTarget
 
-__all__ = ["Cut", "Prepared", "prepare"]
+__all__ = ["Prepared", "account_of", "prepare", "require_rate", "tell", "tell_present"]
 
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """How the input is cut: rows of a chunk, rows of a chunk that needs local files, and what goes into every digest."""
-
-    rows: int
-    file_rows: int
-    salt: str
-    has: Callable[[str], bool]
+_ARGUMENTS = ("image_folder", "mask_folder", "asynchronous")
+"""What may be wrong instead of rows that are refused for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,3 +203,78 @@ def _without_duplicates(
 
 def _shown(key: tuple[str | None, ...]) -> str:
     return "(" + ", ".join(part.replace("\x00", "") if part else "-" for part in key) + ")"
+
+
+def account_of(prepared: Prepared) -> dict[str, Any]:
+    """Return what the record keeps about the input."""
+    return {
+        "rows": prepared.rows,
+        "rejected": prepared.rejected,
+        "duplicates": prepared.duplicates,
+        "quarantine": prepared.quarantine,
+        "first_errors": [reason[:300] for reason in prepared.first_errors],
+    }
+
+
+def tell(prepared: Prepared, target: UploadTarget, log: logging.Logger) -> None:
+    """Say in the log what the check found."""
+    log.info(
+        "Checked %s rows: %s good, %s rejected (%s of them duplicates)",
+        f"{prepared.rows:,}",
+        f"{prepared.good:,}",
+        f"{prepared.rejected:,}",
+        f"{prepared.duplicates:,}",
+    )
+    for reason in prepared.first_errors:
+        log.warning("Rejected: %s", reason)
+    if prepared.rejected:
+        more = prepared.rejected - len(prepared.first_errors)
+        log.warning(
+            "%s",
+            see(prepared.quarantine, f"{more:,} more were rejected." if more else "No others were rejected."),
+        )
+    if not prepared.rows:
+        log.warning(
+            "The input has no rows: nothing is sent to %s, and what is there already stays as it is", target
+        )
+
+
+def tell_present(prepared: Prepared, log: logging.Logger) -> None:
+    """Say in the log how many rows need no sending."""
+    chunks = (*prepared.spool.chunks, *prepared.file_spool.chunks)
+    if present := sum(chunk.rows for chunk in chunks if not chunk.kept):
+        log.info(
+            "%s rows are stored, or in running jobs, from an earlier try; they are not sent again",
+            f"{present:,}",
+        )
+
+
+def require_rate(
+    prepared: Prepared,
+    target: UploadTarget,
+    options: UploadOptions,
+    conn_id: str | None,
+) -> None:
+    """Raise NucleusUploadError, with the account, when more rows are bad than `max_error_rate` allows."""
+    rate = prepared.rejected / prepared.rows if prepared.rows else 0.0
+    if rate <= options.max_error_rate:
+        return
+    first = prepared.first_errors[0] if prepared.first_errors else ""
+    raise NucleusUploadError(
+        f"Nothing was sent to dataset {target.dataset_id}: {prepared.rejected:,} of {prepared.rows:,} rows are bad "
+        f"({rate:.2%}, allowed {options.max_error_rate:.2%}). First: {first}.",
+        summary=summarize(target, options, account_of(prepared)).to_dict(),
+        quarantine=prepared.quarantine,
+        conn_id=conn_id,
+        hint=see(
+            prepared.quarantine,
+            f"Correct the rows{_arguments(prepared)}"
+            + (", or raise max_error_rate to send the good ones." if prepared.good else ", or the mapping."),
+        ),
+    )
+
+
+def _arguments(prepared: Prepared) -> str:
+    """Name the arguments that reasons speak of."""
+    reasons = " ".join(prepared.first_errors)
+    return "".join(f", {name}" for name in _ARGUMENTS if name in reasons)

@@ -10,14 +10,24 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from airflow_provider_nucleus.client.calls.jobs import job_status
+from airflow_provider_nucleus.exceptions import (
+    NucleusConnectionError,
+    NucleusNotFoundError,
+    NucleusRateLimitError,
+    NucleusServerError,
+)
 
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Iterable, Mapping
+
+    from airflow_provider_nucleus.client.sync import NucleusClient
     from airflow_provider_nucleus.client.uploads.resume.ledger import Record
     from airflow_provider_nucleus.client.uploads.upload_spec import OnChange, OnClear
     from airflow_provider_nucleus.schema.jobs import JobState
 
-__all__ = ["Attach", "Collect", "Decision", "Fail", "Policies", "Remote", "Submit", "decide"]
+__all__ = ["Attach", "Collect", "Decision", "Fail", "Policies", "Remote", "Submit", "decide", "remote_states"]
 
 
 class Remote(StrEnum):
@@ -88,6 +98,20 @@ Decision: TypeAlias = Submit | Attach | Collect | Fail
 
 _ENDED_WELL = frozenset({Remote.SUCCEEDED, Remote.PARTIAL})
 _REPEATABLE = frozenset({Remote.FAILED, Remote.CANCELLED, Remote.GONE})
+
+
+def remote_states(client: NucleusClient, job_ids: Iterable[str], *, log: logging.Logger) -> dict[str, Remote]:
+    """Ask once about each job; what cannot be asked is unknown, not gone."""
+    states: dict[str, Remote] = {}
+    for job_id in job_ids:
+        try:
+            states[job_id] = Remote.of(client.send(job_status(job_id)).state)
+        except NucleusNotFoundError:
+            states[job_id] = Remote.GONE
+        except (NucleusConnectionError, NucleusServerError, NucleusRateLimitError) as error:
+            log.warning("%s", error)
+            states[job_id] = Remote.UNKNOWN
+    return states
 
 
 def decide(

@@ -1,21 +1,33 @@
-"""Finding a job whose start left no answer: nothing in a job says who started it, or which file it reads."""
+"""Jobs whose start had no answer: finding them, and verifying, once they ended, that they stored our rows.
+
+Nothing in a job says who started it, or which file it reads. Its number of rows alone cannot tell either: parts of a batch that are
+uploaded side by side are often equally long. So a few rows are read back.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
+from airflow_provider_nucleus.client.calls.annotations import annotation
+from airflow_provider_nucleus.client.calls.items import item_by_reference
 from airflow_provider_nucleus.client.calls.jobs import job_status
+from airflow_provider_nucleus.client.calls.predictions import prediction
 from airflow_provider_nucleus.client.job_counts import job_rows
-from airflow_provider_nucleus.exceptions import NucleusNotFoundError
+from airflow_provider_nucleus.exceptions import NucleusNotFoundError, NucleusValidationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
+    from airflow_provider_nucleus.client.call import Call
     from airflow_provider_nucleus.client.sync import NucleusClient
+    from airflow_provider_nucleus.client.uploads.upload_spec import UploadOptions, UploadTarget
     from airflow_provider_nucleus.schema.jobs import Job
 
-__all__ = ["certainly_before", "unnamed_job"]
+__all__ = ["certainly_before", "missing_row", "sample", "unnamed_job"]
+
+_COMPARED = ("label", "geometry", "confidence")
 
 
 def unnamed_job(client: NucleusClient, listed: Iterable[Job], *, since: str, rows: int) -> Job | None:
@@ -52,3 +64,56 @@ def certainly_before(one: str, other: str) -> bool:
 def _instant(text: str) -> dt.datetime:
     when = dt.datetime.fromisoformat(text)
     return when if when.tzinfo else when.replace(tzinfo=dt.UTC)
+
+
+def sample(lines: Iterator[bytes], count: int) -> list[dict[str, Any]]:
+    """Return what identifies the first, a middle and the last row that can be read back one by one, and what they say."""
+    wanted = {0, count // 2, count - 1}
+    rows: list[dict[str, Any]] = []
+    missed = False
+    for number, line in enumerate(lines):
+        missed = missed or number in wanted
+        if missed:
+            row = json.loads(line)
+            if "image_url" in row or row.get("annotation_id"):
+                kept = ("reference_id", "annotation_id", *_COMPARED)
+                rows.append({name: row[name] for name in kept if name in row})
+                missed = False
+    return rows
+
+
+def missing_row(
+    client: NucleusClient,
+    target: UploadTarget,
+    options: UploadOptions,
+    proof: Iterable[dict[str, Any]],
+    *,
+    refused: Callable[[dict[str, Any]], bool],
+) -> str | None:
+    """Return the reference id of a sampled row that the job did not deal with, None when it dealt with all.
+
+    A row is dealt with when it is stored, or when the job says that it `refused` it. When rows are replaced, a stored row must
+    also say what ours said; else an older one may rightly have stayed.
+    """
+    for row in proof:
+        try:
+            found = client.send(_reader(target, row))
+        except NucleusNotFoundError:
+            if refused(row):
+                continue
+            return str(row["reference_id"])
+        except NucleusValidationError:
+            continue  # an id that no address can hold
+        if options.update and target.kind != "items":
+            stored = found.to_wire()
+            if any(stored.get(name) != row[name] for name in _COMPARED if name in row):
+                return str(row["reference_id"])
+    return None
+
+
+def _reader(target: UploadTarget, row: dict[str, Any]) -> Call[Any]:
+    if target.kind == "items":
+        return item_by_reference(target.dataset_id, row["reference_id"])
+    if target.model_id is None:
+        return annotation(target.dataset_id, row["reference_id"], row["annotation_id"])
+    return prediction(target.dataset_id, target.model_id, row["reference_id"], row["annotation_id"])

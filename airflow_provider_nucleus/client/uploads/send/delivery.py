@@ -6,27 +6,25 @@ At most one chunk is in an unknown state at any time: that is what bounds the ro
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
-from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
 
-from airflow_provider_nucleus.client.calls.items import MAX_FILES_PER_REQUEST
 from airflow_provider_nucleus.client.calls.jobs import job_errors, job_status
 from airflow_provider_nucleus.client.content import FileContent
 from airflow_provider_nucleus.client.job_counts import RowCounts, answer_counts
 from airflow_provider_nucleus.client.stalled import StalledJobs
-from airflow_provider_nucleus.client.uploads.resume.job_verification import sample
 from airflow_provider_nucleus.client.uploads.resume.ledger import OpenChunk, Record
+from airflow_provider_nucleus.client.uploads.resume.orphan_jobs import sample
 from airflow_provider_nucleus.client.uploads.send.job_start import JobStarter
 from airflow_provider_nucleus.client.uploads.send.outcomes import Refusals, accounted, bad_end, settle
 from airflow_provider_nucleus.client.uploads.send.request_pool import Sender
 from airflow_provider_nucleus.client.uploads.send.requests import (
-    LINES_PER_REQUEST,
-    MASKS_PER_REQUEST,
-    is_mask,
+    RequestBatch,
+    file_batches,
     local_images_call,
     local_masks_call,
+    row_batches,
     rows_call,
 )
 from airflow_provider_nucleus.exceptions import NucleusError, NucleusJobTimeout, NucleusUploadError
@@ -40,20 +38,11 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.client.local_files import LocalFiles
     from airflow_provider_nucleus.client.sync import NucleusClient
     from airflow_provider_nucleus.client.uploads.check.spool import Chunk, Spool
-    from airflow_provider_nucleus.client.uploads.send.progress import ProgressMeter
+    from airflow_provider_nucleus.client.uploads.summary import ProgressMeter
     from airflow_provider_nucleus.client.uploads.upload_spec import UploadOptions, UploadTarget
     from airflow_provider_nucleus.schema.models import UploadAnswer
 
 __all__ = ["Delivery"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """The rows of one request."""
-
-    lines: list[bytes]
-    masks: bool = False
-    files: bool = False
 
 
 class Delivery:
@@ -87,7 +76,7 @@ class Delivery:
         self._starter = JobStarter(client, target, options, claimed=lambda: set(record.job_ids), log=log)
         self._since: str | None = None
         self._image_jobs: set[str] = set()
-        self._sender: Sender[_Piece, UploadAnswer | Job] = Sender(
+        self._sender: Sender[RequestBatch, UploadAnswer | Job] = Sender(
             client,
             self._call_for,
             concurrency=options.concurrency,
@@ -111,7 +100,7 @@ class Delivery:
                 if by_jobs:
                     self._by_job(spool, chunk)
                 else:
-                    self._by_requests(chunk, _pieces(spool.lines(chunk)))
+                    self._by_requests(chunk, row_batches(spool.lines(chunk)))
             self._advance(chunk.rows)
 
     def deliver_files(self, spool: Spool) -> None:
@@ -119,7 +108,7 @@ class Delivery:
         for chunk in spool.chunks:
             if chunk.kept:
                 self._check_stop()
-                self._by_requests(chunk, _file_pieces(spool.lines(chunk)))
+                self._by_requests(chunk, file_batches(spool.lines(chunk)))
             self._advance(chunk.rows)
 
     def _by_job(self, spool: Spool, chunk: Chunk) -> None:
@@ -156,7 +145,7 @@ class Delivery:
             entry.proof = sample(spool.lines(chunk), chunk.rows)
         self._save()
 
-    def _by_requests(self, chunk: Chunk, pieces: Iterator[_Piece]) -> None:
+    def _by_requests(self, chunk: Chunk, pieces: Iterator[RequestBatch]) -> None:
         counts, sent = RowCounts(), 0
         for piece, answer in self._sender.run(pieces):
             counts += self._outcome(answer, piece)
@@ -170,7 +159,7 @@ class Delivery:
         """The jobs that are under way, those that take in image files included."""
         return [*self._record.job_ids, *sorted(self._image_jobs)]
 
-    def _call_for(self, piece: _Piece) -> Call[Any]:
+    def _call_for(self, piece: RequestBatch) -> Call[Any]:
         if not piece.files:
             return rows_call(self._target, self._options, piece.lines, masks=piece.masks)
         if self._target.kind == "items":
@@ -178,7 +167,7 @@ class Delivery:
             return replace(call, parse=lambda answer: self._started(call.parse(answer)))
         return local_masks_call(self._target, self._options, piece.lines, files=self._files)
 
-    def _outcome(self, answer: UploadAnswer | Job, piece: _Piece) -> RowCounts:
+    def _outcome(self, answer: UploadAnswer | Job, piece: RequestBatch) -> RowCounts:
         if isinstance(answer, Job):
             return self._images_outcome(answer, piece)
         self._refusals.add(answer.errors)
@@ -192,7 +181,7 @@ class Delivery:
         self._image_jobs.add(job.job_id)
         return job
 
-    def _images_outcome(self, job: Job, piece: _Piece) -> RowCounts:
+    def _images_outcome(self, job: Job, piece: RequestBatch) -> RowCounts:
         """Wait for the job that takes in at most ten images; there is one per request."""
         status = self._ended(job.job_id, len(piece.lines))
         self._image_jobs.discard(job.job_id)
@@ -280,29 +269,3 @@ class _Metered:
 
     def __exit__(self, *details: object) -> None:
         self._file.__exit__(*details)  # type: ignore[arg-type]
-
-
-def _pieces(lines: Iterator[bytes]) -> Iterator[_Piece]:
-    """Gather lines into requests of 5000, masks into requests of 20."""
-    rows: list[bytes] = []
-    masks: list[bytes] = []
-    for line in lines:
-        if is_mask(line):
-            masks.append(line)
-            if len(masks) == MASKS_PER_REQUEST:
-                yield _Piece(masks, masks=True)
-                masks = []
-        else:
-            rows.append(line)
-            if len(rows) == LINES_PER_REQUEST:
-                yield _Piece(rows)
-                rows = []
-    if rows:
-        yield _Piece(rows)
-    if masks:
-        yield _Piece(masks, masks=True)
-
-
-def _file_pieces(lines: Iterator[bytes]) -> Iterator[_Piece]:
-    while taken := list(islice(lines, MAX_FILES_PER_REQUEST)):
-        yield _Piece(taken, files=True)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import random
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from airflow_provider_nucleus.client.retry import NO_RETRY, NoAnswer, RetryPolicy, retry_delay
-from airflow_provider_nucleus.client.uploads.send.concurrency_limit import Pace
 from airflow_provider_nucleus.exceptions import (
     NucleusAPIError,
     NucleusConnectionError,
@@ -33,6 +33,34 @@ T = TypeVar("T")
 Work = TypeVar("Work")
 
 _ATTEMPTS = 1_000  # the deadline ends a streak of failures, not their number
+
+
+_QUIET = 2
+"""Rounds of `allowed` successes before one more request is risked."""
+
+
+@dataclass(slots=True)
+class Pace:
+    """Additive increase, multiplicative decrease between 1 and `most` requests at once."""
+
+    most: int
+    allowed: int = 0
+    _successes: int = 0
+
+    def __post_init__(self) -> None:
+        self.allowed = self.allowed or self.most
+
+    def succeeded(self) -> None:
+        """Take note of an answer."""
+        self._successes += 1
+        if self.allowed < self.most and self._successes >= _QUIET * self.allowed:
+            self.allowed += 1
+            self._successes = 0
+
+    def refused(self) -> None:
+        """Take note that the server asked to slow down."""
+        self.allowed = max(1, self.allowed // 2)
+        self._successes = 0
 
 
 class Sender(Generic[Work, T]):

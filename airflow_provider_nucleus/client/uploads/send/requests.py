@@ -1,13 +1,18 @@
-"""The calls an upload makes, from lines that are JSON already."""
+"""Requests of an upload: rows batched, and the calls made of lines that are JSON already."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from airflow_provider_nucleus.client.calls.annotations import annotate, annotate_local_masks, start_annotate
-from airflow_provider_nucleus.client.calls.items import append_local_images, start_append
+from airflow_provider_nucleus.client.calls.items import (
+    MAX_FILES_PER_REQUEST,
+    append_local_images,
+    start_append,
+)
 from airflow_provider_nucleus.client.calls.predictions import (
     start_upload_predictions,
     upload_local_prediction_masks,
@@ -17,7 +22,7 @@ from airflow_provider_nucleus.client.content import BytesContent
 from airflow_provider_nucleus.client.uploads.check.encoding import dumps
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from airflow_provider_nucleus.client.call import Call
     from airflow_provider_nucleus.client.local_files import LocalFiles
@@ -26,11 +31,11 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.schema.models import UploadAnswer
 
 __all__ = [
-    "LINES_PER_REQUEST",
-    "MASKS_PER_REQUEST",
-    "is_mask",
+    "RequestBatch",
+    "file_batches",
     "local_images_call",
     "local_masks_call",
+    "row_batches",
     "rows_call",
     "start_call",
 ]
@@ -40,7 +45,43 @@ MASKS_PER_REQUEST = 20
 """The sizes of the official client: a mask is much more work for the server than any other row."""
 
 
-def is_mask(line: bytes) -> bool:
+@dataclass(frozen=True, slots=True)
+class RequestBatch:
+    """The rows of one request."""
+
+    lines: list[bytes]
+    masks: bool = False
+    files: bool = False
+
+
+def row_batches(lines: Iterator[bytes]) -> Iterator[RequestBatch]:
+    """Gather lines into requests of 5000, masks into requests of 20."""
+    rows: list[bytes] = []
+    masks: list[bytes] = []
+    for line in lines:
+        if _is_mask(line):
+            masks.append(line)
+            if len(masks) == MASKS_PER_REQUEST:
+                yield RequestBatch(masks, masks=True)
+                masks = []
+        else:
+            rows.append(line)
+            if len(rows) == LINES_PER_REQUEST:
+                yield RequestBatch(rows)
+                rows = []
+    if rows:
+        yield RequestBatch(rows)
+    if masks:
+        yield RequestBatch(masks, masks=True)
+
+
+def file_batches(lines: Iterator[bytes]) -> Iterator[RequestBatch]:
+    """Gather lines that take a file along into requests of ten."""
+    while taken := list(islice(lines, MAX_FILES_PER_REQUEST)):
+        yield RequestBatch(taken, files=True)
+
+
+def _is_mask(line: bytes) -> bool:
     """Whether a wire line is a mask: masks alone begin with their type."""
     return line.startswith(b'{"type":"mask"')
 
