@@ -93,7 +93,7 @@ def test_images_of_a_chunk_that_is_not_stored_are_deleted(
     """Nobody else would: they have no row."""
     dataset = api.dataset()
     monkeypatch.setattr(uploads, "fetch_images", fetch)
-    monkeypatch.setattr(uploads.item_uploads, "store_items", fail)
+    monkeypatch.setattr(uploads.item_chunks, "store_items", fail)
 
     api.failed(append(api, dataset))
 
