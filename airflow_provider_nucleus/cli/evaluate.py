@@ -107,8 +107,8 @@ def render(report: Mapping[str, Any]) -> str:
     lines += _classes(models)
     notes = [f"{truth['file']}: {count} x {reason}" for reason, count in truth["excluded"].items()]
     for name, model in models.items():
-        said = {**model["excluded"], **model["notes"]}
-        notes += [f"{name}: {count} x {reason}" for reason, count in said.items()]
+        remarks = {**model["excluded"], **model["notes"]}
+        notes += [f"{name}: {count} x {reason}" for reason, count in remarks.items()]
         notes += [f"{name}: {number} is {MISSING}: {reason}" for number, reason in model["undefined"].items()]
     if notes:
         lines += ["", "Notes", "", *(f"- {note}" for note in notes)]

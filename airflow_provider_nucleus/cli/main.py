@@ -82,8 +82,8 @@ def _serve(options: argparse.Namespace) -> int:
             print(f"Nucleus listens on {address}{API_PREFIX}", flush=True)
             if fresh:
                 print(f"API key: {key} (kept in {folder.root / 'api-key'})", flush=True)
-            holder = "the API key" if given else f"the API key in {folder.root / 'api-key'}"
-            print(f"Pages: {address}/ (user name: {holder}; no password)", flush=True)
+            user = "the API key" if given else f"the API key in {folder.root / 'api-key'}"
+            print(f"Pages: {address}/ (user name: {user}; no password)", flush=True)
             config = uvicorn.Config(
                 app, log_level="warning", access_log=False, timeout_graceful_shutdown=10, ws="none"
             )

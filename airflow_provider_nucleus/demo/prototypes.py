@@ -16,7 +16,7 @@ import numpy as np
 from airflow_provider_nucleus.demo.calibrations import calibrations
 from airflow_provider_nucleus.demo.detectors import fixed, relative
 from airflow_provider_nucleus.demo.detectors.features import FEATURES, balance, measure
-from airflow_provider_nucleus.demo.detectors.judge import proposals
+from airflow_provider_nucleus.demo.detectors.region_scoring import proposals
 from airflow_provider_nucleus.demo.scenes import LABELS, RenderedScene, TruthBox, render_scenes
 
 if TYPE_CHECKING:

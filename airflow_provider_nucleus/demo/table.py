@@ -68,8 +68,8 @@ def _labels(models: Mapping[str, Metrics]) -> list[str]:
 
 
 def _hidden(models: Mapping[str, Metrics], *, shown: int) -> int:
-    known = max(len(_labels(models)), *(int(metrics.get("labels", 0)) for metrics in models.values()))
-    return known - shown
+    labels = max(len(_labels(models)), *(int(metrics.get("labels", 0)) for metrics in models.values()))
+    return labels - shown
 
 
 def _table(first: str, rows: Sequence[tuple[str, str, Mapping[str, Any]]], *, group: int = 0) -> list[str]:

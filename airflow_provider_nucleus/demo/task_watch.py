@@ -47,7 +47,7 @@ class TaskWatch:
         self._dag_id = dag_id
         rows = self._read("select coalesce(max(id), 0) from dag_run where dag_id = ?", dag_id)
         self._last = int(rows[0][0]) if rows else 0
-        self._told: dict[str, str] = {}
+        self._reported: dict[str, str] = {}
 
     def states(self) -> list[WatchedTask]:
         """Return all task instances that have a state, in the order in which they began."""
@@ -66,10 +66,10 @@ class TaskWatch:
         """Return what is running or has ended since the last call."""
         found = []
         for task in self.states():
-            if (task.ended or task.state in {"running", "deferred"}) and self._told.get(
+            if (task.ended or task.state in {"running", "deferred"}) and self._reported.get(
                 task.name
             ) != task.state:
-                self._told[task.name] = task.state
+                self._reported[task.name] = task.state
                 found.append(task)
         return found
 
@@ -118,11 +118,11 @@ def failure_of(output: str, task: str, *, lines: int = 16) -> str:
 
 
 def _without_airflow_frames(trace: Iterable[str]) -> Iterator[str]:
-    ours = True
+    outside_airflow = True
     for line in trace:
         if line.startswith("  File "):
-            ours = "/site-packages/airflow/" not in line
+            outside_airflow = "/site-packages/airflow/" not in line
         elif not line.startswith("    "):
-            ours = True
-        if ours and line.strip(" ^~"):
+            outside_airflow = True
+        if outside_airflow and line.strip(" ^~"):
             yield line

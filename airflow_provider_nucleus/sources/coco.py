@@ -39,7 +39,7 @@ Geometry = Literal["box", "polygon", "keypoints"]
 Row = dict[str, Any]
 _CONTENT = ("category_id", "bbox", "segmentation", "keypoints", "score")
 _packed = struct.Struct("<5d").pack
-_spelled = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+_canonical_json = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 @dataclass(slots=True)
@@ -180,7 +180,7 @@ def _content(element: Mapping[str, Any]) -> bytes:
             return repr(element["category_id"]).encode() + _packed(*element["bbox"], element["score"])
         except (KeyError, TypeError, struct.error):
             pass
-    return _spelled([element.get(name) for name in _CONTENT]).encode("utf-8", "surrogatepass")
+    return _canonical_json([element.get(name) for name in _CONTENT]).encode("utf-8", "surrogatepass")
 
 
 def _box(element: Mapping[str, Any]) -> Row:

@@ -36,8 +36,8 @@ def detect_format(part: SourceFile) -> Format:
     ``json`` is an array of wire objects, ``coco`` an array of COCO results or a COCO ground truth, ``jsonl`` one object a line.
     A file in which nothing can be recognised is read as JSONL, whose reader names the bad lines.
     """
-    if (known := _SUFFIXES.get(part.suffix)) is not None:
-        return known
+    if (format_of_suffix := _SUFFIXES.get(part.suffix)) is not None:
+        return format_of_suffix
     with open_plain(part) as stream:
         head = stream.read(_HEAD).removeprefix(b"\xef\xbb\xbf").lstrip()
     if head.startswith(b"PAR1"):

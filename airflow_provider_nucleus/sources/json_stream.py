@@ -173,15 +173,15 @@ class JsonFile:
     def _decoded(self, end: int) -> tuple[str, bool]:
         """Decode the window up to `end`, less a character that is cut there, and whether that is all there is."""
         complete = self._ended and end >= len(self._window)
-        piece = self._window[self._at : end]
+        block = self._window[self._at : end]
         try:
-            return piece.decode("utf-8"), complete
+            return block.decode("utf-8"), complete
         except UnicodeDecodeError as error:
             if complete and error.reason == "unexpected end of data":
                 raise self._ended_early() from None
-            if complete or error.start < len(piece) - 4:
+            if complete or error.start < len(block) - 4:
                 raise self._broken(f"not UTF-8: {error.reason}", error.start) from None
-            return piece[: error.start].decode("utf-8"), False
+            return block[: error.start].decode("utf-8"), False
 
     def _more(self) -> bool:
         """Append the next block to the window and drop what was read; False at the end of the file."""

@@ -67,15 +67,15 @@ def _decompress(text: str) -> list[int]:
         while True:
             if at >= len(text):
                 raise ValueError("segmentation counts end inside a run")
-            piece = ord(text[at]) - 48
-            if not 0 <= piece < 64:
+            digit = ord(text[at]) - 48
+            if not 0 <= digit < 64:
                 raise ValueError(f"segmentation counts hold {text[at]!r}, which is no run-length character")
-            value |= (piece & 0x1F) << shift
+            value |= (digit & 0x1F) << shift
             shift += 5
             at += 1
-            if not piece & 0x20:
+            if not digit & 0x20:
                 break
-        if piece & 0x10:
+        if digit & 0x10:
             value -= 1 << shift
         if len(runs) > 2:
             value += runs[-2]

@@ -39,17 +39,17 @@ def template_paths(template: str) -> list[str]:
 def compile_template(template: str, name: str) -> Callable[[Mapping[str, Any]], str]:
     """Compile ``{path}`` and ``{path:spec}`` fields; anything else str.format offers is refused."""
     try:
-        pieces = list(string.Formatter().parse(template))
+        fields = list(string.Formatter().parse(template))
     except ValueError as error:
         raise NucleusConfigError(f"{name} template {template!r} is malformed: {error}", field=name) from None
-    if any(path is not None and (not path or "[" in path or conversion) for _, path, _, conversion in pieces):
+    if any(path is not None and (not path or "[" in path or conversion) for _, path, _, conversion in fields):
         raise NucleusConfigError(
             f"{name} template {template!r} may only hold fields like {{name}} or {{name:06d}}", field=name
         )
 
     def fill(row: Mapping[str, Any]) -> str:
         text = ""
-        for literal, path, spec, _ in pieces:
+        for literal, path, spec, _ in fields:
             text += literal
             if path is not None:
                 value = read_path(row, path)

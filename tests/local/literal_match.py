@@ -61,15 +61,15 @@ class Literal:
             )
         )
         self.match: dict[Object, tuple[Object, float]] = {}
-        self.shown: dict[Object, tuple[Object, float]] = {}
-        self._walk(self.match, self.right, set())
+        self.displayed: dict[Object, tuple[Object, float]] = {}
+        self._walk(self.match, self.correct, set())
         self._walk(
-            self.shown,
+            self.displayed,
             lambda _, prediction: prediction not in self.match,
             {truth for truth, _ in self.match.values()},
         )
 
-    def right(self, truth: Object, prediction: Object) -> bool:
+    def correct(self, truth: Object, prediction: Object) -> bool:
         """Whether the labels are equal or listed."""
         return truth.label == prediction.label or (truth.label, prediction.label) in self.listed
 
@@ -93,7 +93,7 @@ class Literal:
         cells: Counter[tuple[str, str]] = Counter()
         seen = set()
         for prediction in self.found:
-            truth, value = self.match.get(prediction) or self.shown.get(prediction) or (None, 0.0)
+            truth, value = self.match.get(prediction) or self.displayed.get(prediction) or (None, 0.0)
             if truth is None or value < threshold:
                 cells[BACKGROUND, prediction.label] += 1
             else:
@@ -109,23 +109,23 @@ class Literal:
         pointed_at = set(hits.values())
         best: dict[tuple[Object, bool], tuple[float, Object]] = {}
         for value, truth, prediction in sorted(self.pairs, key=lambda pair: pair[1].order):
-            key = prediction, self.right(truth, prediction)
+            key = prediction, self.correct(truth, prediction)
             if value > best.get(key, (0.0, None))[0]:
                 best[key] = value, truth
         for prediction in self.found:
-            right, own = best.get((prediction, True), (0.0, None))
-            wrong, other = best.get((prediction, False), (0.0, None))
+            correct, own = best.get((prediction, True), (0.0, None))
+            incorrect, other = best.get((prediction, False), (0.0, None))
             if prediction in hits:
                 kind = "truePositive"
-            elif background <= right < threshold:
+            elif background <= correct < threshold:
                 kind = "localization"
                 pointed_at.add(own)
-            elif wrong >= threshold:
+            elif incorrect >= threshold:
                 kind = "classification"
                 pointed_at.add(other)
-            elif right >= threshold:
+            elif correct >= threshold:
                 kind = "duplicate"
-            elif right <= background and wrong <= background:
+            elif correct <= background and incorrect <= background:
                 kind = "background"
             else:
                 kind = "both"
@@ -141,7 +141,7 @@ class Literal:
     def best_f1(self, threshold: float) -> tuple[float, float]:
         """Return the best F1 over all confidences, and the highest confidence that gives it."""
         # Pairs below the threshold come after all others, and take nothing from them.
-        pairs = [pair for pair in self.pairs if pair[0] >= threshold and self.right(*pair[1:])]
+        pairs = [pair for pair in self.pairs if pair[0] >= threshold and self.correct(*pair[1:])]
         levels = sorted(one.confidence for one in self.found if one.confidence is not None)
         best = (0.0, 0.0)
         for level in dict.fromkeys(levels):

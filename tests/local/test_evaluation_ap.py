@@ -247,7 +247,7 @@ def test_a_label_without_any_confidence_has_no_ap(api: Api, nucleus: LocalNucleu
         [box("a", "car", 0), box("a", "bus", 100)],
         [box("a", "car", 0), box("a", "bus", 100, confidence=0.9)],
     )
-    silent = {"value": None, "reason": "no prediction of this label has a confidence"}
+    unscored = {"value": None, "reason": "no prediction of this label has a confidence"}
 
     found = charts(api, evaluation)
     assert found["mapSummary"]["mapAt50"] == 1.0
@@ -257,7 +257,7 @@ def test_a_label_without_any_confidence_has_no_ap(api: Api, nucleus: LocalNucleu
         curves = own(nucleus, f"evaluations/{evaluation}/prCurves", family=family)["curves"]
         assert {curve["label"]: curve["average_precision"] for curve in curves} == {
             "bus": {"value": 1.0},
-            "car": silent,
+            "car": unscored,
         }
     assert own(nucleus, f"evaluations/{evaluation}/errors")["ap"] == {"value": 1.0}
 
@@ -268,9 +268,9 @@ def test_nothing_scored_is_null_in_every_price_of_errors(api: Api, nucleus: Loca
 
     found = own(nucleus, f"evaluations/{evaluation}/errors")
 
-    silent = {"value": None, "reason": "no prediction has a confidence"}
-    assert found["ap"] == silent
-    assert {str(value) for value in found["lost_ap"].values()} == {str(silent)}
+    unscored = {"value": None, "reason": "no prediction has a confidence"}
+    assert found["ap"] == unscored
+    assert {str(value) for value in found["lost_ap"].values()} == {str(unscored)}
     assert {kind: count for kind, count in found["counts"].items() if count} == {"missed": 1}
 
 

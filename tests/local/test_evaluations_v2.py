@@ -418,21 +418,20 @@ def test_failed_evaluations_say_why_and_can_be_retried(tmp_path: Path, monkeypat
 
 
 LAYOUT_COLUMNS = {
-    4: """
-        best_right best_right_overlap best_wrong best_wrong_overlap candidate_count candidate_overlap
-        candidate_prediction class_family class_label
-        coco_all_area coco_all_confidence coco_all_hit coco_all_ignored coco_all_label coco_all_row
+    5: """
+        best_correct best_correct_overlap best_incorrect best_incorrect_overlap candidate_count
+        candidate_overlap candidate_prediction class_family class_label coco_all_area
+        coco_all_confidence coco_all_hit coco_all_ignored coco_all_label coco_all_row
         coco_large_confidence coco_large_hit coco_large_ignored coco_large_label coco_large_row
         coco_medium_confidence coco_medium_hit coco_medium_ignored coco_medium_label coco_medium_row
-        coco_small_confidence coco_small_hit coco_small_ignored coco_small_label coco_small_row
-        edge_overlap edge_place edge_prediction edge_taken edge_truth found_by items long_first
-        long_limit long_row match overlap prediction_area prediction_bucket prediction_class
-        prediction_confidence prediction_family prediction_image prediction_label prediction_number
-        prediction_ordinal prediction_raw prediction_segment ranked_area ranked_confidence
-        ranked_label ranked_row right shown shown_candidate_count shown_candidate_overlap
-        shown_candidate_prediction shown_overlap shown_with truth_area
-        truth_class truth_crowd truth_family truth_ignore truth_image truth_label truth_number
-        truth_ordinal truth_raw truth_segment
+        coco_small_confidence coco_small_hit coco_small_ignored coco_small_label coco_small_row correct
+        displayed displayed_candidate_count displayed_candidate_overlap displayed_candidate_prediction
+        displayed_overlap displayed_with edge_overlap edge_place edge_prediction edge_taken edge_truth
+        found_by items long_first long_limit long_row match overlap prediction_area prediction_bucket
+        prediction_class prediction_confidence prediction_family prediction_image prediction_label
+        prediction_number prediction_ordinal prediction_raw prediction_segment ranked_area
+        ranked_confidence ranked_label ranked_row truth_area truth_class truth_crowd truth_family
+        truth_ignore truth_image truth_label truth_number truth_ordinal truth_raw truth_segment
     """,
 }
 

@@ -137,7 +137,7 @@ def test_charts_and_examples_are_those_of_what_is_left(evaluation: EvaluationV2,
         )
         partners = {
             (one.order, truth.order, round(value, 9))
-            for pairs in (expected.match, expected.shown)
+            for pairs in (expected.match, expected.displayed)
             for one, (truth, value) in pairs.items()
         }
         assert (number, partners) == (number, {
@@ -171,8 +171,11 @@ def test_curves_over_confidence_are_those_of_what_is_left(evaluation: Evaluation
         levels = [point / 100 for point in range(0, 101, 5)]
         expected = [(level, *whole.above(level).counts(threshold)[:2]) for level in levels]
 
-        ours = {level: (right, kept) for level, right, kept in _curve_of(curve)}
-        assert (number, [(level, right, right + wrong) for level, right, wrong in expected]) == (
+        ours = {level: (correct, kept) for level, correct, kept in _curve_of(curve)}
+        assert (
+            number,
+            [(level, correct, correct + incorrect) for level, correct, incorrect in expected],
+        ) == (
             number,
             [(level, *ours[level]) for level in levels],
         )
@@ -233,15 +236,15 @@ def test_real_detections_without_suppression(client: official.NucleusClient, own
     assert first.evaluation_id == evaluation.id or first.best_f1 == pytest.approx(less.best_f1(0.5)[0])
     best = whole if first.evaluation_id == evaluation.id else less
     for level in (0.1, 0.25, 0.4, 0.6):
-        hits, wrong, missed = best.above(level).counts(0.5)
-        assert points[level] == pytest.approx(2 * hits / (2 * hits + wrong + missed))
+        hits, incorrect, missed = best.above(level).counts(0.5)
+        assert points[level] == pytest.approx(2 * hits / (2 * hits + incorrect + missed))
     for level in (0.2, 0.35, 0.5, 0.7):
         cut = whole.above(level)
         counts, cells, tide = read(evaluation.charts(filters={"confidenceRange": {"min": level}}))
         assert cut.counts(0.5) == counts
         assert dict(cut.confusion(0.5)) == cells
         assert cut.tide(0.5, 0.1) == tide
-        hits, wrong, missed = cut.counts(0.5)
+        hits, incorrect, missed = cut.counts(0.5)
         scores = {
             metric: {
                 entry.evaluation_id: entry.score
@@ -250,9 +253,9 @@ def test_real_detections_without_suppression(client: official.NucleusClient, own
             for metric in ("PRECISION", "RECALL", "F1")
         }
         assert scores == pytest.approx({
-            "PRECISION": hits / (hits + wrong),
+            "PRECISION": hits / (hits + incorrect),
             "RECALL": hits / (hits + missed),
-            "F1": 2 * hits / (2 * hits + wrong + missed),
+            "F1": 2 * hits / (2 * hits + incorrect + missed),
         })
     compared = own.ok(
         f"evaluations/{other.id}/compare/{evaluation.id}", minimumConfidence=least, replicates=10
@@ -262,13 +265,13 @@ def test_real_detections_without_suppression(client: official.NucleusClient, own
     changes = {"gained": len(now - was), "lost": len(was - now), "kept": len(was & now)}
     assert changes == {name: compared["changes"][name] for name in changes}
     for side, match in (("baseline", before), ("other", after)):
-        hits, wrong, _ = match.counts(0.5)
+        hits, incorrect, _ = match.counts(0.5)
         precision = compared["differences"]["precision"][side]["value"]
-        assert precision == pytest.approx(hits / (hits + wrong))
+        assert precision == pytest.approx(hits / (hits + incorrect))
     for side, one in (("baseline", other), ("other", evaluation)):
         cut = one.charts(filters={"confidenceRange": {"min": least}}).mapSummary
-        shown = [compared["differences"][name][side]["value"] for name in ("AP", "AP50", "AP75")]
-        assert shown == pytest.approx([cut.mapAt5095, cut.mapAt50, cut.mapAt75])
+        displayed = [compared["differences"][name][side]["value"] for name in ("AP", "AP50", "AP75")]
+        assert displayed == pytest.approx([cut.mapAt5095, cut.mapAt50, cut.mapAt75])
     kept = own.ok(
         f"evaluations/{other.id}/changes/{evaluation.id}", minimumConfidence=least, change="kept", limit=1000
     )
@@ -310,7 +313,7 @@ def test_listed_labels_are_matched_anew_too(api: Api, own: Own, sets):
     evaluation = evaluate(api, run, **LISTED)
     for threshold in (0.2, 0.5):
         curve = own.ok(f"evaluations/{evaluation}/f1Curve", iouThreshold=threshold)
-        ours = {level: (right, kept) for level, right, kept in _curve_of(curve)}
+        ours = {level: (correct, kept) for level, correct, kept in _curve_of(curve)}
         for level in (0.05, 0.3, 0.6):
             cuts = [entry.above(level) for entry in whole]
             found = charts(

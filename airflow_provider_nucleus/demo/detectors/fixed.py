@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from airflow_provider_nucleus.demo.detectors.components import closed, opened
-from airflow_provider_nucleus.demo.detectors.judge import judge
+from airflow_provider_nucleus.demo.detectors.region_scoring import score_regions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,7 @@ def detect_fixed(
 ) -> list[list[Detection]]:
     """Return the detections of each frame (height, width, 3); frames do not influence each other."""
     segmented = zip(frames, segment(frames, calibration), strict=True)
-    return [judge(pixels, mask, separation, calibration) for pixels, (mask, separation) in segmented]
+    return [score_regions(pixels, mask, separation, calibration) for pixels, (mask, separation) in segmented]
 
 
 def segment(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from airflow_provider_nucleus.demo.detectors.components import closed, opened
-from airflow_provider_nucleus.demo.detectors.judge import judge
+from airflow_provider_nucleus.demo.detectors.region_scoring import score_regions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +48,7 @@ def detect_relative(
 ) -> list[list[Detection]]:
     """Return the detections of each frame (height, width, 3), all of one camera."""
     segmented = zip(frames, segment(frames, calibration), strict=True)
-    return [judge(pixels, mask, separation, calibration) for pixels, (mask, separation) in segmented]
+    return [score_regions(pixels, mask, separation, calibration) for pixels, (mask, separation) in segmented]
 
 
 def segment(
@@ -57,16 +57,16 @@ def segment(
     """Return for each frame the foreground mask, and per pixel the difference from background in thresholds."""
     smooth = [_smooth(pixels) for pixels in frames]
     thumbnails = [_thumbnail(picture) for picture in smooth]
-    known: dict[tuple[int, ...], Picture] = {}
+    levels: dict[tuple[int, ...], Picture] = {}
     found = []
     for picture, thumbnail in zip(smooth, thumbnails, strict=True):
         alike = _alike(thumbnail, thumbnails)
         if len(alike) < FEWEST:
             background: Picture = np.broadcast_to(np.median(picture, axis=1, keepdims=True), picture.shape)
         else:
-            if alike not in known:
-                known[alike] = _background([smooth[i] / _level(thumbnails[i]) for i in alike])
-            background = known[alike] * _level(thumbnail)
+            if alike not in levels:
+                levels[alike] = _background([smooth[i] / _level(thumbnails[i]) for i in alike])
+            background = levels[alike] * _level(thumbnail)
         found.append(_foreground(picture, background, calibration))
     return found
 

@@ -106,9 +106,9 @@ def category_scores(
     _check_codes(truth, classes, side="ground truth", lowest=MISSING)
     _check_codes(predicted, classes, side="prediction", lowest=MISSING)
 
-    judged = truth != MISSING
-    rows = truth[judged].astype(np.int64)
-    columns = predicted[judged].astype(np.int64)
+    evaluated = truth != MISSING
+    rows = truth[evaluated].astype(np.int64)
+    columns = predicted[evaluated].astype(np.int64)
     columns[columns == MISSING] = classes
     confusion = np.bincount(rows * (classes + 1) + columns, minlength=classes * (classes + 1))
     confusion = confusion.reshape(classes, classes + 1).astype(np.int64)
@@ -119,7 +119,7 @@ def category_scores(
     items = len(rows)
     return CategoryScores(
         items=items,
-        excluded_without_truth=int(np.count_nonzero(~judged & (predicted != MISSING))),
+        excluded_without_truth=int(np.count_nonzero(~evaluated & (predicted != MISSING))),
         missing_predictions=int(confusion[:, classes].sum()),
         accuracy=ratio(int(hits.sum()), items, reason=_NO_TRUTH),
         micro=_micro(hits, named, support),
@@ -137,31 +137,31 @@ def multicategory_scores(
     predicted_items: NDArray[np.integer],
     predicted_labels: NDArray[np.integer],
     classes: int,
-    judged: BoolArray | None = None,
+    evaluated: BoolArray | None = None,
     items: int | None = None,
 ) -> MulticategoryScores:
     """Compare a set of labels per item, given as parallel (item, label) columns; repeated pairs count once.
 
-    *judged* marks, per item ordinal, the items that have ground truth, so that an empty set can be one; by default
-    the items that occur in *truth_items*. *items* is the number of items when *judged* is not given.
+    *evaluated* marks, per item ordinal, the items that have ground truth, so that an empty set can be one; by default
+    the items that occur in *truth_items*. *items* is the number of items when *evaluated* is not given.
     Raises ValueError on codes outside their range.
     """
     _check_codes(truth_labels, classes, side="ground truth", lowest=0)
     _check_codes(predicted_labels, classes, side="prediction", lowest=0)
-    if judged is None:
+    if evaluated is None:
         highest = max((int(side.max()) for side in (truth_items, predicted_items) if len(side)), default=-1)
-        judged = np.zeros(highest + 1 if items is None else items, dtype=np.bool_)
-        judged[truth_items] = True
-    total = len(judged)
+        evaluated = np.zeros(highest + 1 if items is None else items, dtype=np.bool_)
+        evaluated[truth_items] = True
+    total = len(evaluated)
     for side, ordinals in (("ground truth", truth_items), ("prediction", predicted_items)):
         if len(ordinals) and not (int(ordinals.min()) >= 0 and int(ordinals.max()) < total):
             raise ValueError(f"{side}: an item ordinal lies outside 0..{total - 1}")
 
     truth_keys = np.unique(np.asarray(truth_items, dtype=np.int64) * classes + truth_labels)
     predicted_keys = np.unique(np.asarray(predicted_items, dtype=np.int64) * classes + predicted_labels)
-    stray = np.unique(predicted_keys[~judged[predicted_keys // classes]] // classes)
-    truth_keys = truth_keys[judged[truth_keys // classes]]
-    predicted_keys = predicted_keys[judged[predicted_keys // classes]]
+    excluded_items = np.unique(predicted_keys[~evaluated[predicted_keys // classes]] // classes)
+    truth_keys = truth_keys[evaluated[truth_keys // classes]]
+    predicted_keys = predicted_keys[evaluated[predicted_keys // classes]]
     shared_keys = np.intersect1d(truth_keys, predicted_keys, assume_unique=True)
 
     hits, named, support = (
@@ -169,15 +169,15 @@ def multicategory_scores(
         for keys in (shared_keys, predicted_keys, truth_keys)
     )
     item_hits, item_named, item_support = (
-        np.bincount(keys // classes, minlength=total).astype(np.int64)[judged]
+        np.bincount(keys // classes, minlength=total).astype(np.int64)[evaluated]
         for keys in (shared_keys, predicted_keys, truth_keys)
     )
-    count = int(np.count_nonzero(judged))
+    count = int(np.count_nonzero(evaluated))
     wrong = len(truth_keys) + len(predicted_keys) - 2 * len(shared_keys)
     exact = (item_hits == item_support) & (item_hits == item_named)
     return MulticategoryScores(
         items=count,
-        excluded_without_truth=len(stray),
+        excluded_without_truth=len(excluded_items),
         missing_predictions=int(np.count_nonzero((item_named == 0) & (item_support > 0))),
         accuracy=ratio(int(np.count_nonzero(exact)), count, reason=_NO_TRUTH),
         micro=_micro(hits, named, support),
@@ -199,9 +199,9 @@ def top_k_accuracy(truth: NDArray[np.integer], probabilities: FloatArray, *, k: 
 
     *probabilities* is [items, classes]; items whose truth is :data:`MISSING` are left out.
     """
-    judged = np.asarray(truth) != MISSING
-    order = np.argsort(-probabilities[judged], axis=1, kind="stable")[:, :k]
-    hits = (order == np.asarray(truth)[judged][:, None]).any(axis=1)
+    evaluated = np.asarray(truth) != MISSING
+    order = np.argsort(-probabilities[evaluated], axis=1, kind="stable")[:, :k]
+    hits = (order == np.asarray(truth)[evaluated][:, None]).any(axis=1)
     return ratio(int(np.count_nonzero(hits)), len(hits), reason=_NO_TRUTH)
 
 

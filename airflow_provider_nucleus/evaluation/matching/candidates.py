@@ -69,7 +69,7 @@ class StoredPairs:
     """The candidates for being matched, and those for being shown beside ground truth that nobody found."""
 
     matched: Candidates
-    shown: Candidates
+    displayed: Candidates
 
 
 def stored_pairs(matches: Matches) -> StoredPairs:
@@ -78,24 +78,24 @@ def stored_pairs(matches: Matches) -> StoredPairs:
     if edges is None:
         raise ValueError("this match was read without its pairs")
     truths = matches.ground_truth
-    right = matches.rule.is_right(
+    correct = matches.rule.is_correct(
         truths.label[edges.ground_truth], matches.predictions.label[edges.prediction]
     )
-    may_match = associable(edges, right, matches.rule)
+    may_match = associable(edges, correct, matches.rule)
 
     def candidates(rows: IndexArray, partner: IntArray, overlap: FloatArray) -> Candidates:
         """Keep the pairs that come no later than the prediction's own."""
         found = edges.take(rows)
-        own, theirs = overlap[found.prediction], partner[found.prediction]
-        kept = (found.overlap > own) | (found.ground_truth == theirs)
+        own, current = overlap[found.prediction], partner[found.prediction]
+        kept = (found.overlap > own) | (found.ground_truth == current)
         equal = np.flatnonzero((found.overlap == own) & ~kept)
-        kept[equal] = _earlier(truths.ordinal, found.ground_truth[equal], theirs[equal])
+        kept[equal] = _earlier(truths.ordinal, found.ground_truth[equal], current[equal])
         return _by_ground_truth(found.take(np.flatnonzero(kept)), truths=len(truths))
 
     left = matches.match[edges.prediction] == NONE
     return StoredPairs(
         candidates(np.flatnonzero(may_match), matches.match, matches.overlap),
-        candidates(np.flatnonzero(~may_match & left), matches.shown, matches.shown_overlap),
+        candidates(np.flatnonzero(~may_match & left), matches.displayed, matches.displayed_overlap),
     )
 
 
@@ -123,13 +123,15 @@ def match_only(matches: Matches, pairs: StoredPairs, predictions: BoolArray) -> 
     ordinal = matches.ground_truth.ordinal
     match = _Reassignment(matches.match, matches.overlap, matches.found_by, ordinal=ordinal)
     match.run(pairs.matched, allowed=kept)
-    shown = _Reassignment(matches.shown, matches.shown_overlap, matches.shown_with, ordinal=ordinal)
-    unfound = (match.holder == NONE) & matches.ground_truth.counted
-    shown.run(pairs.shown, allowed=kept & (match.partner == NONE), free=unfound)
-    right = match.partner != NONE
+    displayed = _Reassignment(
+        matches.displayed, matches.displayed_overlap, matches.displayed_with, ordinal=ordinal
+    )
+    unfound = (match.found_by == NONE) & matches.ground_truth.counted
+    displayed.run(pairs.displayed, allowed=kept & (match.partner == NONE), free=unfound)
+    correct = match.partner != NONE
     if matches.rule.class_agnostic:
-        rows = np.flatnonzero(right)
-        right[rows] = matches.rule.is_right(
+        rows = np.flatnonzero(correct)
+        correct[rows] = matches.rule.is_correct(
             matches.ground_truth.label[match.partner[rows]], matches.predictions.label[rows]
         )
     return replace(
@@ -137,11 +139,11 @@ def match_only(matches: Matches, pairs: StoredPairs, predictions: BoolArray) -> 
         predictions=only_counted(matches.predictions, predictions),
         match=frozen(match.partner),
         overlap=frozen(match.overlap),
-        right=frozen(right),
-        found_by=frozen(match.holder),
-        shown=frozen(shown.partner),
-        shown_overlap=frozen(shown.overlap),
-        shown_with=frozen(shown.holder),
+        correct=frozen(correct),
+        found_by=frozen(match.found_by),
+        displayed=frozen(displayed.partner),
+        displayed_overlap=frozen(displayed.overlap),
+        displayed_with=frozen(displayed.found_by),
     )
 
 
@@ -149,9 +151,9 @@ class _Reassignment:
     """Partners of predictions, and holders of ground truth, from a match to that of fewer predictions."""
 
     def __init__(
-        self, partner: IntArray, overlap: FloatArray, holder: IntArray, *, ordinal: IntArray
+        self, partner: IntArray, overlap: FloatArray, found_by: IntArray, *, ordinal: IntArray
     ) -> None:
-        self.partner, self.overlap, self.holder = partner.copy(), overlap.copy(), holder.copy()
+        self.partner, self.overlap, self.found_by = partner.copy(), overlap.copy(), found_by.copy()
         self._ordinal = ordinal
         self._slot = np.empty(partner.size, dtype=np.int32)
 
@@ -160,10 +162,10 @@ class _Reassignment:
 
         *free* marks ground truth that may be taken although nobody held it before; what loses its holder is free too.
         """
-        held = self.holder != NONE
-        lost = np.flatnonzero(held & ~np.append(allowed, [True])[self.holder])
+        held = self.found_by != NONE
+        lost = np.flatnonzero(held & ~np.append(allowed, [True])[self.found_by])
         self._drop(~allowed)
-        self.holder[lost] = NONE
+        self.found_by[lost] = NONE
         proposing = lost if free is None else np.concatenate([lost, np.flatnonzero(free & ~held)])
         if proposing.size * _MANY > held.size:
             candidates = candidates.only(allowed, free)
@@ -183,8 +185,8 @@ class _Reassignment:
             accepted, repeated = valid[last], proposing[valid[~last]]
             left = self.partner[prediction[accepted]]
             left = left[left != NONE]
-            self.holder[left] = NONE
-            self.holder[proposing[accepted]] = prediction[accepted]
+            self.found_by[left] = NONE
+            self.found_by[proposing[accepted]] = prediction[accepted]
             self.partner[prediction[accepted]] = proposing[accepted]
             self.overlap[prediction[accepted]] = overlap[accepted]
             onward = np.concatenate([rejected, left])

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from airflow_provider_nucleus.evaluation.arrays import descending, group_sizes, group_starts, stable_order
-from airflow_provider_nucleus.evaluation.matching.coco_order import outcomes, passing, walk_edges
+from airflow_provider_nucleus.evaluation.matching.coco_order import match_in_order, outcomes, passing
 from airflow_provider_nucleus.evaluation.matching.pairs import (
     Edges,
     group_keys,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray, IndexArray
-    from airflow_provider_nucleus.evaluation.matching.coco_order import CocoWalk, PairOutcomes
+    from airflow_provider_nucleus.evaluation.matching.coco_order import CocoOrder, PairOutcomes
     from airflow_provider_nucleus.evaluation.sides.columns import Columns
 
 Bits = NDArray[np.uint16]
@@ -78,7 +78,7 @@ class CocoRows:
     One entry per kept prediction, in the order (image, label, confidence descending): its *label*, *confidence*, its
     *rank* by confidence within (image, label), and per size range (second axis) one bit per threshold:
     *hit* (true positive) and *ignored*. *positives* counts the ground truths to be found, per label and size range.
-    *silent* counts the predictions that were left out because they have no confidence, per label.
+    *unscored* counts the predictions that were left out because they have no confidence, per label.
     """
 
     label: NDArray[np.integer]
@@ -87,12 +87,12 @@ class CocoRows:
     hit: Bits
     ignored: Bits
     positives: IndexArray
-    silent: IndexArray
+    unscored: IndexArray
 
     @property
     def excluded(self) -> int:
         """How many predictions were left out."""
-        return int(self.silent.sum())
+        return int(self.unscored.sum())
 
     def __len__(self) -> int:
         return int(self.label.size)
@@ -138,8 +138,8 @@ def _matched(
 ) -> CocoRows:
     """Walk the pairs of *ranked* predictions, which are what :func:`ranked_predictions` returned."""
     rows, ranks = ranked
-    walk = walk_edges(edges, ground_truth, predictions, thresholds=options.thresholds)
-    hit, ignored = coco_outcomes(walk, ground_truth, predictions, options=options)
+    coco_order = match_in_order(edges, ground_truth, predictions, thresholds=options.thresholds)
+    hit, ignored = coco_outcomes(coco_order, ground_truth, predictions, options=options)
     flags = [_ignoring(ground_truth, area) for area in options.areas]
     positives = [np.bincount(ground_truth.label[~ignore], minlength=labels) for ignore in flags]
     return CocoRows(
@@ -149,7 +149,7 @@ def _matched(
         hit=hit[rows],
         ignored=ignored[rows],
         positives=np.stack(positives, axis=1).astype(np.int64),
-        silent=np.bincount(predictions.label[np.isnan(predictions.confidence)], minlength=labels),
+        unscored=np.bincount(predictions.label[np.isnan(predictions.confidence)], minlength=labels),
     )
 
 
@@ -172,13 +172,13 @@ def coco_edges(
 
 
 def coco_outcomes(
-    walk: CocoWalk, ground_truth: Columns, predictions: Columns, *, options: CocoOptions = BOX_OPTIONS
+    coco_order: CocoOrder, ground_truth: Columns, predictions: Columns, *, options: CocoOptions = BOX_OPTIONS
 ) -> tuple[Bits, Bits]:
     """Read a walk of the pairs of :func:`coco_edges` (or of some of them) for every size range.
 
     Returns *hit* and *ignored* per [prediction row, size range], one bit per threshold.
     """
-    found = pair_outcomes(walk, ground_truth, options=options)
+    found = pair_outcomes(coco_order, ground_truth, options=options)
     hit = np.zeros((len(predictions), len(options.areas)), dtype=np.uint16, order="F")
     ignored = np.zeros_like(hit)
     hit[found.prediction], ignored[found.prediction] = found.hit, found.ignored
@@ -191,11 +191,11 @@ def coco_outcomes(
 
 
 def pair_outcomes(
-    walk: CocoWalk, ground_truth: Columns, *, options: CocoOptions = BOX_OPTIONS
+    coco_order: CocoOrder, ground_truth: Columns, *, options: CocoOptions = BOX_OPTIONS
 ) -> PairOutcomes:
     """Read a walk for every size range, of the predictions that have pairs and before their own areas are looked at."""
     flags = [_ignoring(ground_truth, area) for area in options.areas]
-    return outcomes(walk, ground_truth, flags=flags)
+    return outcomes(coco_order, ground_truth, flags=flags)
 
 
 def _ignoring(ground_truth: Columns, area: AreaRange) -> BoolArray:
@@ -226,7 +226,7 @@ def merge_rows(parts: Iterable[CocoRows]) -> CocoRows:
         hit=np.concatenate([part.hit for part in given]),
         ignored=np.concatenate([part.ignored for part in given]),
         positives=np.sum([part.positives for part in given], axis=0),
-        silent=np.sum([part.silent for part in given], axis=0),
+        unscored=np.sum([part.unscored for part in given], axis=0),
     )
 
 

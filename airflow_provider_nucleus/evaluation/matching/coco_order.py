@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class CocoWalk:
+class CocoOrder:
     """Pairs in walking order, and per pair one bit for each threshold at which the walk takes it.
 
     Pairs that were not offered to the walk are there too, taken at no threshold. *group* numbers the image and label of
@@ -45,55 +45,55 @@ def passing(threshold: float) -> float:
     return min(threshold, 1 - 1e-10)
 
 
-def walk_edges(
+def match_in_order(
     edges: Edges,
     ground_truth: Columns,
     predictions: Columns,
     *,
     thresholds: tuple[float, ...],
     offered: BoolArray | None = None,
-) -> CocoWalk:
+) -> CocoOrder:
     """Walk all pairs; those of one prediction must lie together, in order of confidence within image and label.
 
     *offered* marks the predictions that take part (None: all of them); the pairs of the others are kept for later.
     """
     order = _Choices(edges).order(~ground_truth.counted)
     ordered = edges if order is None else edges.take(order)
-    walked = np.arange(len(edges), dtype=np.int64)
+    offered_pairs = np.arange(len(edges), dtype=np.int64)
     if offered is not None:
-        walked = np.flatnonzero(offered[ordered.prediction])
-    taken = _walk(ordered, walked, ground_truth, thresholds=thresholds)
-    return CocoWalk(ordered, pair_groups(ordered, predictions), taken, thresholds)
+        offered_pairs = np.flatnonzero(offered[ordered.prediction])
+    taken = _take_in_order(ordered, offered_pairs, ground_truth, thresholds=thresholds)
+    return CocoOrder(ordered, pair_groups(ordered, predictions), taken, thresholds)
 
 
 def pair_groups(edges: Edges, predictions: Columns) -> IntArray:
-    """Return the *group* of a :class:`CocoWalk`."""
+    """Return the *group* of a :class:`CocoOrder`."""
     keys = group_keys(predictions, edges.prediction, span=label_span(predictions))
     return _numbered(keys)
 
 
 def without(
-    walk: CocoWalk,
+    coco_order: CocoOrder,
     dropped: BoolArray,
     ground_truth: Columns,
     *,
     entering: BoolArray | None = None,
-) -> CocoWalk:
-    """Return the walk of the pairs that are not *dropped* (one flag per pair of *walk*).
+) -> CocoOrder:
+    """Return the walk of the pairs that are not *dropped* (one flag per pair of *coco_order*).
 
-    *entering* marks those of them that *walk* was not offered.
+    *entering* marks those of them that *coco_order* was not offered.
     """
-    changed = dropped & (walk.taken != 0)
+    changed = dropped & (coco_order.taken != 0)
     if entering is not None:
         changed |= entering
-    taken = walk.taken
+    taken = coco_order.taken
     if changed.any():
-        again = _groups_with(walk.group, np.flatnonzero(changed))
+        again = _groups_with(coco_order.group, np.flatnonzero(changed))
         redo = np.flatnonzero(again & ~dropped)
-        anew = _walk(walk.edges, redo, ground_truth, thresholds=walk.thresholds)
+        anew = _take_in_order(coco_order.edges, redo, ground_truth, thresholds=coco_order.thresholds)
         taken = np.where(again, anew, taken)
     kept = np.flatnonzero(~dropped)
-    return CocoWalk(walk.edges.take(kept), walk.group[kept], taken[kept], walk.thresholds)
+    return CocoOrder(coco_order.edges.take(kept), coco_order.group[kept], taken[kept], coco_order.thresholds)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,23 +108,23 @@ class PairOutcomes:
     ignored: Bits
 
 
-def outcomes(walk: CocoWalk, ground_truth: Columns, *, flags: list[BoolArray]) -> PairOutcomes:
+def outcomes(coco_order: CocoOrder, ground_truth: Columns, *, flags: list[BoolArray]) -> PairOutcomes:
     """Return the thresholds with a hit and those with a match to ignored ground truth.
 
     Each of *flags* marks the ground truths that are ignored; those that are not counted are in every one of them.
     """
-    edges = walk.edges
+    edges = coco_order.edges
     choices = _Choices(edges)
     hit = np.zeros((choices.starts.size, len(flags)), dtype=np.uint16, order="F")
     ignored = np.zeros_like(hit)
     if choices.starts.size:
         for column, flag in enumerate(flags):
-            taken = walk.taken
+            taken = coco_order.taken
             order = choices.order(flag)
             if order is not None:
-                again = _groups_with(walk.group, choices.moved(order))
+                again = _groups_with(coco_order.group, choices.moved(order))
                 # Pairs of a prediction only move among themselves, so the marked ones stay together.
-                anew = _walk(edges, order[again], ground_truth, thresholds=walk.thresholds)
+                anew = _take_in_order(edges, order[again], ground_truth, thresholds=coco_order.thresholds)
                 taken = np.where(again, anew, taken)
             lost = np.multiply(taken, flag[edges.ground_truth], dtype=np.uint16)
             # A bit is in one of the two: where both ends of a pair are.
@@ -133,7 +133,9 @@ def outcomes(walk: CocoWalk, ground_truth: Columns, *, flags: list[BoolArray]) -
     return PairOutcomes(edges.prediction[choices.starts], hit, ignored)
 
 
-def _walk(edges: Edges, order: IndexArray, ground_truth: Columns, *, thresholds: tuple[float, ...]) -> Bits:
+def _take_in_order(
+    edges: Edges, order: IndexArray, ground_truth: Columns, *, thresholds: tuple[float, ...]
+) -> Bits:
     """Walk the pairs at *order*, in that order, at every threshold; one entry per pair of *edges*."""
     taken = np.zeros(len(edges), dtype=np.uint16)
     reusable = ground_truth.crowd if ground_truth.crowd.any() else None

@@ -112,7 +112,7 @@ def true_positives(matches: Matches, threshold: float) -> BoolArray:
     """Mark the predictions that are true positives at an overlap threshold in [0, 1]."""
     if not 0.0 <= threshold <= 1.0:
         raise ValueError(f"threshold is {threshold}, an overlap threshold lies in [0, 1]")
-    return matches.right & (matches.overlap >= threshold)
+    return matches.correct & (matches.overlap >= threshold)
 
 
 def counts_at(matches: Matches, threshold: float) -> Counts:

@@ -207,8 +207,8 @@ class _Queue:
         self.place = pairs.place[starts]
         """Where each waiting prediction is among all; they wait in that order, most confident first."""
         self.owner: IndexArray = np.repeat(np.arange(starts.size), self.end - self.begin)
-        self.known, self.slot = np.unique(pairs.ground_truth, return_inverse=True)
-        self.holder: IndexArray = np.full(self.known.size, NONE, dtype=np.int64)
+        self.ground_truth, self.slot = np.unique(pairs.ground_truth, return_inverse=True)
+        self.matched_pair: IndexArray = np.full(self.ground_truth.size, NONE, dtype=np.int64)
         """Per ground truth the pair that holds it, -1 for none."""
         self.turns = list(self._turns(group[starts]))
 
@@ -240,15 +240,17 @@ class _Queue:
         cause, pair, end = waiting, self.begin[waiting], self.end[waiting]
         while pair.size:
             slot = self.slot[pair]
-            held = self.holder[slot]
+            held = self.matched_pair[slot]
             better = self._better(pair, held)
-            won = np.flatnonzero(better)
-            losers = held[won]
-            before = np.where(losers == NONE, np.uint16(0), self.bits[losers])
-            gained = self.bits[pair[won]] & ~before
+            taken = np.flatnonzero(better)
+            displaced = held[taken]
+            before = np.where(displaced == NONE, np.uint16(0), self.bits[displaced])
+            gained = self.bits[pair[taken]] & ~before
             rising = np.flatnonzero(gained)
-            yield Gains(self.place[cause[won[rising]]], self.known[slot[won[rising]]], gained[rising])
-            self.holder[slot[won]] = pair[won]
+            yield Gains(
+                self.place[cause[taken[rising]]], self.ground_truth[slot[taken[rising]]], gained[rising]
+            )
+            self.matched_pair[slot[taken]] = pair[taken]
             # A rejected one goes on with its next pair, a displaced one with the pair behind the one it held.
             onward = np.where(better, held, pair) + 1
             end = np.where(better & (held != NONE), self.end[self.owner[held]], end)
@@ -257,13 +259,13 @@ class _Queue:
 
     def _better(self, pair: IndexArray, held: IndexArray) -> BoolArray:
         """Tell where a pair comes before the one that holds its ground truth: by overlap, then by confidence."""
-        ours, theirs = self.overlap[pair], self.overlap[held]
-        better: BoolArray = (held == NONE) | (ours > theirs)
-        better |= (ours == theirs) & (self.owner[pair] < self.owner[held])
+        overlap, current = self.overlap[pair], self.overlap[held]
+        better: BoolArray = (held == NONE) | (overlap > current)
+        better |= (overlap == current) & (self.owner[pair] < self.owner[held])
         return better
 
     def _admit_singly(self, waiting: IndexArray) -> Gains:
-        holder, slots, overlap = self.holder.tolist(), self.slot.tolist(), self.overlap.tolist()
+        matched_pair, slots, overlap = self.matched_pair.tolist(), self.slot.tolist(), self.overlap.tolist()
         owner, bits, begin, ends = (
             column.tolist() for column in (self.owner, self.bits, self.begin, self.end)
         )
@@ -272,16 +274,16 @@ class _Queue:
             pair, end = begin[cause], ends[cause]
             while pair < end:
                 slot = slots[pair]
-                held = holder[slot]
+                held = matched_pair[slot]
                 if held != NONE and (overlap[held], -owner[held]) > (overlap[pair], -owner[pair]):
                     pair += 1
                     continue
                 gained = bits[pair] & ~(0 if held == NONE else bits[held])
                 if gained:
                     found.append((cause, slot, gained))
-                holder[slot] = pair
+                matched_pair[slot] = pair
                 if held == NONE:
                     break
                 pair, end = held + 1, ends[owner[held]]
         columns: IndexArray = np.array(found, dtype=np.int64).reshape(-1, 3).T
-        return Gains(self.place[columns[0]], self.known[columns[1]], columns[2].astype(np.uint16))
+        return Gains(self.place[columns[0]], self.ground_truth[columns[1]], columns[2].astype(np.uint16))

@@ -62,11 +62,11 @@ def resolve(
         keep = np.flatnonzero(~(prediction_used[predicted] | truth_used[truth]))
         left, truth, predicted = left[keep], truth[keep], predicted[keep]
     if left.size:
-        taken[_walk(left, truth, predicted, reusable=reusable)] = True
+        taken[_take_in_order(left, truth, predicted, reusable=reusable)] = True
     return np.flatnonzero(taken)
 
 
-def _walk(
+def _take_in_order(
     left: IndexArray,
     truth: NDArray[np.integer],
     predicted: NDArray[np.integer],

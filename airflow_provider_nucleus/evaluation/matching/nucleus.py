@@ -50,13 +50,13 @@ class Matches:
     One entry per prediction:
 
     - *match*, *overlap*: the ground truth it was matched to, at which overlap;
-    - *right*: it is matched and the labels are equal or listed, so it is a true positive at every threshold up to
+    - *correct*: it is matched and the labels are equal or listed, so it is a true positive at every threshold up to
       its overlap;
-    - *shown*, *shown_overlap*: for an unmatched prediction, the unmatched ground truth displayed beside it;
-    - *best_right*, *best_right_overlap*: the ground truth with a right label it overlaps most, taken or not;
-    - *best_wrong*, *best_wrong_overlap*: the same among the ground truths with another label.
+    - *displayed*, *displayed_overlap*: for an unmatched prediction, the unmatched ground truth displayed beside it;
+    - *best_correct*, *best_correct_overlap*: the ground truth with a right label it overlaps most, taken or not;
+    - *best_incorrect*, *best_incorrect_overlap*: the same among the ground truths with another label.
 
-    One entry per ground truth: *found_by*, the prediction matched to it, and *shown_with*, the prediction displayed
+    One entry per ground truth: *found_by*, the prediction matched to it, and *displayed_with*, the prediction displayed
     beside it. Rows of a side whose `counted` is false (crowds, ignored regions) take no part and are not counted.
     """
 
@@ -65,15 +65,15 @@ class Matches:
     rule: LabelMatchPolicy
     match: IntArray
     overlap: FloatArray
-    right: BoolArray
-    shown: IntArray
-    shown_overlap: FloatArray
-    best_right: IntArray
-    best_right_overlap: FloatArray
-    best_wrong: IntArray
-    best_wrong_overlap: FloatArray
+    correct: BoolArray
+    displayed: IntArray
+    displayed_overlap: FloatArray
+    best_correct: IntArray
+    best_correct_overlap: FloatArray
+    best_incorrect: IntArray
+    best_incorrect_overlap: FloatArray
     found_by: IntArray
-    shown_with: IntArray
+    displayed_with: IntArray
     edges: Edges | None = field(default=None, repr=False)
     """All pairs that overlap, in the order in which they were offered; None where they are not kept."""
 
@@ -158,30 +158,30 @@ def match_edges(
     order of :func:`truth_order`: that is what decides between equal overlaps.
     """
     edges = Edges(edges.ground_truth, edges.prediction, np.minimum(edges.overlap, 1.0))
-    right = rule.is_right(ground_truth.label[edges.ground_truth], predictions.label[edges.prediction])
+    correct = rule.is_correct(ground_truth.label[edges.ground_truth], predictions.label[edges.prediction])
     taken = edges.take(
-        _greedy(edges, np.flatnonzero(associable(edges, right, rule)), ground_truth, predictions)
+        _greedy(edges, np.flatnonzero(associable(edges, correct, rule)), ground_truth, predictions)
     )
     count, truths = len(predictions), len(ground_truth)
     matched, matched_overlap = taken.by_prediction(count)
     found_by = np.full(truths, NONE, dtype=np.int32)
     found_by[taken.ground_truth] = taken.prediction
-    label_right = np.zeros(count, dtype=np.bool_)
-    label_right[taken.prediction] = rule.is_right(
+    label_correct = np.zeros(count, dtype=np.bool_)
+    label_correct[taken.prediction] = rule.is_correct(
         ground_truth.label[taken.ground_truth], predictions.label[taken.prediction]
     )
 
     left = np.flatnonzero((matched[edges.prediction] == NONE) & (found_by[edges.ground_truth] == NONE))
-    displayed = edges.take(_greedy(edges, left, ground_truth, predictions))
-    shown, shown_overlap = displayed.by_prediction(count)
-    shown_with = np.full(truths, NONE, dtype=np.int32)
-    shown_with[displayed.ground_truth] = displayed.prediction
+    beside = edges.take(_greedy(edges, left, ground_truth, predictions))
+    displayed, displayed_overlap = beside.by_prediction(count)
+    displayed_with = np.full(truths, NONE, dtype=np.int32)
+    displayed_with[beside.ground_truth] = beside.prediction
 
-    best_right, best_right_overlap = (
-        edges.take(np.flatnonzero(right)).best_of_predictions().by_prediction(count)
+    best_correct, best_correct_overlap = (
+        edges.take(np.flatnonzero(correct)).best_of_predictions().by_prediction(count)
     )
-    best_wrong, best_wrong_overlap = (
-        edges.take(np.flatnonzero(~right)).best_of_predictions().by_prediction(count)
+    best_incorrect, best_incorrect_overlap = (
+        edges.take(np.flatnonzero(~correct)).best_of_predictions().by_prediction(count)
     )
     return Matches(
         ground_truth=ground_truth,
@@ -189,15 +189,15 @@ def match_edges(
         rule=rule,
         match=frozen(matched),
         overlap=frozen(matched_overlap),
-        right=frozen(label_right),
-        shown=frozen(shown),
-        shown_overlap=frozen(shown_overlap),
-        best_right=frozen(best_right),
-        best_right_overlap=frozen(best_right_overlap),
-        best_wrong=frozen(best_wrong),
-        best_wrong_overlap=frozen(best_wrong_overlap),
+        correct=frozen(label_correct),
+        displayed=frozen(displayed),
+        displayed_overlap=frozen(displayed_overlap),
+        best_correct=frozen(best_correct),
+        best_correct_overlap=frozen(best_correct_overlap),
+        best_incorrect=frozen(best_incorrect),
+        best_incorrect_overlap=frozen(best_incorrect_overlap),
         found_by=frozen(found_by),
-        shown_with=frozen(shown_with),
+        displayed_with=frozen(displayed_with),
         edges=edges,
     )
 
@@ -224,11 +224,11 @@ def match_pairs(
     return match_edges(ground_truth, predictions, edges=edges.take(order), rule=rule)
 
 
-def associable(edges: Edges, right: BoolArray, rule: LabelMatchPolicy) -> BoolArray:
+def associable(edges: Edges, correct: BoolArray, rule: LabelMatchPolicy) -> BoolArray:
     """Tell which overlapping pairs the label rule lets associate."""
     if not rule.class_agnostic:
-        return right
-    return right | (edges.overlap > rule.minimum_overlap)
+        return correct
+    return correct | (edges.overlap > rule.minimum_overlap)
 
 
 def _greedy(

@@ -185,21 +185,26 @@ def _intersection(
     # Only where both polygons reach along x can they meet.
     left = np.maximum(one.x[rows], two.x[other_rows]) - base_x
     right = np.minimum((one.x + one.width)[rows], (two.x + two.width)[other_rows]) - base_x
-    ours = _lines(first, rows, base_x, base_y, left, right)
-    theirs = _lines(second, other_rows, base_x, base_y, left, right)
+    edges = _lines(first, rows, base_x, base_y, left, right)
+    other_edges = _lines(second, other_rows, base_x, base_y, left, right)
     # Each of our edges joins all of theirs of the same pair.
-    fan = np.bincount(theirs.pair, minlength=rows.size)
+    fan = np.bincount(other_edges.pair, minlength=rows.size)
     first_of_pair = np.concatenate(([0], np.cumsum(fan)))[:-1]
-    fan = fan[ours.pair]
-    left_edge = np.repeat(np.arange(ours.pair.size), fan)
-    right_edge = ranges(first_of_pair[ours.pair], fan)
-    low = np.maximum(ours.low[left_edge], theirs.low[right_edge])
-    high = np.minimum(ours.high[left_edge], theirs.high[right_edge])
-    meet = np.flatnonzero(high > low)
-    left_edge, right_edge, low, high = left_edge[meet], right_edge[meet], low[meet], high[meet]
-    intercept, slope = ours.intercept[left_edge], ours.slope[left_edge]
+    fan = fan[edges.pair]
+    left_edge = np.repeat(np.arange(edges.pair.size), fan)
+    right_edge = ranges(first_of_pair[edges.pair], fan)
+    low = np.maximum(edges.low[left_edge], other_edges.low[right_edge])
+    high = np.minimum(edges.high[left_edge], other_edges.high[right_edge])
+    overlapping = np.flatnonzero(high > low)
+    left_edge, right_edge, low, high = (
+        left_edge[overlapping],
+        right_edge[overlapping],
+        low[overlapping],
+        high[overlapping],
+    )
+    intercept, slope = edges.intercept[left_edge], edges.slope[left_edge]
     y_low, y_high = intercept + slope * low, intercept + slope * high
-    intercept, slope = theirs.intercept[right_edge], theirs.slope[right_edge]
+    intercept, slope = other_edges.intercept[right_edge], other_edges.slope[right_edge]
     z_low, z_high = intercept + slope * low, intercept + slope * high
     gap_low, gap_high = y_low - z_low, y_high - z_high
     # min(y, z) = (y + z - |y - z|) / 2, and the integral of |y - z| of two lines that cross is a pair of triangles.
@@ -207,9 +212,9 @@ def _intersection(
     crossing = gap_low * gap_high < 0
     np.divide(gap_low * gap_low + gap_high * gap_high, gap, out=gap, where=crossing)
     strips = (high - low) * ((y_low + y_high) + (z_low + z_high) - gap)
-    strips *= ours.direction[left_edge]
-    strips *= theirs.direction[right_edge]
-    return np.bincount(ours.pair[left_edge], weights=strips, minlength=rows.size) / 4
+    strips *= edges.direction[left_edge]
+    strips *= other_edges.direction[right_edge]
+    return np.bincount(edges.pair[left_edge], weights=strips, minlength=rows.size) / 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -105,15 +105,15 @@ def _crossing(rings: _Rings) -> BoolArray:
     """Mark the rings, one a row, that cross or touch themselves; rings without area are not asked."""
     broken = np.zeros(rings.rows, dtype=np.bool_)
     ring = np.repeat(np.arange(rings.sizes.size), rings.sizes)
-    asked = rings.sizes > 3
-    asked[ring[~np.isfinite(rings.vertices).all(axis=1)]] = False
-    rows = np.flatnonzero(asked)
+    testable = rings.sizes > 3
+    testable[ring[~np.isfinite(rings.vertices).all(axis=1)]] = False
+    rows = np.flatnonzero(testable)
     if rows.size == 0:
         return broken
     import shapely
 
-    used = asked[ring]
-    number = np.cumsum(asked) - 1
+    used = testable[ring]
+    number = np.cumsum(testable) - 1
     shapes = shapely.polygons(shapely.linearrings(rings.vertices[used], indices=number[ring[used]]))
     shapes = np.atleast_1d(np.asarray(shapes))
     wrong = np.flatnonzero(~shapely.is_valid(shapes))
@@ -131,12 +131,12 @@ def _repaired(ring: FloatArray) -> list[FloatArray]:
     result: list[FloatArray] = []
     for part in shapely.get_parts(whole):
         if part.geom_type == "MultiPolygon":
-            pieces = list(part.geoms)
+            polygons = list(part.geoms)
         else:
-            pieces = [part] if part.geom_type == "Polygon" else []
-        for piece in pieces:
-            result.append(_turned(np.array(piece.exterior.coords)[:-1, :2], left=True))
-            result.extend(_turned(np.array(hole.coords)[:-1, :2], left=False) for hole in piece.interiors)
+            polygons = [part] if part.geom_type == "Polygon" else []
+        for polygon in polygons:
+            result.append(_turned(np.array(polygon.exterior.coords)[:-1, :2], left=True))
+            result.extend(_turned(np.array(hole.coords)[:-1, :2], left=False) for hole in polygon.interiors)
     return result
 
 

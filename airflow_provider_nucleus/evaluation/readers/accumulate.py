@@ -47,7 +47,7 @@ def accumulate(rows: CocoRows, *, options: CocoOptions) -> CocoTables:
     """Compute the curves of all labels, thresholds and size ranges; *options* are those the rows were matched with."""
     labels = rows.positives.shape[0]
     scored = np.bincount(rows.label, minlength=labels) > 0
-    tables = _CurveTables(options, rows.positives, unscored=(rows.silent > 0) & ~scored)
+    tables = _CurveTables(options, rows.positives, unscored=(rows.unscored > 0) & ~scored)
     if len(rows) <= ROWS_AT_ONCE:
         tables.fill(rows, np.arange(len(rows)))
     else:

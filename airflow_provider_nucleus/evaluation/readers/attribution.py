@@ -114,10 +114,10 @@ class Attribution:
 class Overlaps:
     """Per prediction: the ground truth it overlaps most among those with a right label, and among the others."""
 
-    right: IntArray
-    right_overlap: FloatArray
-    wrong: IntArray
-    wrong_overlap: FloatArray
+    correct: IntArray
+    correct_overlap: FloatArray
+    incorrect: IntArray
+    incorrect_overlap: FloatArray
 
 
 def attribute_match(matches: Matches, *, foreground: float = 0.5, background: float = 0.1) -> Attribution:
@@ -128,17 +128,17 @@ def attribute_match(matches: Matches, *, foreground: float = 0.5, background: fl
     """
     return attribute(
         Overlaps(
-            right=matches.best_right,
-            right_overlap=matches.best_right_overlap,
-            wrong=matches.best_wrong,
-            wrong_overlap=matches.best_wrong_overlap,
+            correct=matches.best_correct,
+            correct_overlap=matches.best_correct_overlap,
+            incorrect=matches.best_incorrect,
+            incorrect_overlap=matches.best_incorrect_overlap,
         ),
         true_positive=(hits := true_positives(matches, foreground)),
         considered=matches.predictions.counted,
         missing=_not_found(matches, hits),
         foreground=foreground,
         background=background,
-        localized=matches.best_right_overlap >= foreground,
+        localized=matches.best_correct_overlap >= foreground,
     )
 
 
@@ -163,15 +163,15 @@ def attribute(
     kind = np.empty(true_positive.size, dtype=np.int8)
     for begin in range(0, kind.size, _BLOCK):
         part = slice(begin, begin + _BLOCK)
-        right, wrong = overlaps.right_overlap[part], overlaps.wrong_overlap[part]
-        rules = np.zeros(right.size, dtype=np.uint8)
+        correct, incorrect = overlaps.correct_overlap[part], overlaps.incorrect_overlap[part]
+        rules = np.zeros(correct.size, dtype=np.uint8)
         for bit, holds in enumerate((
             ~considered[part],
             true_positive[part],
-            (right >= background) & ~localized[part],
-            wrong >= foreground,
-            right >= foreground,
-            (right <= background) & (wrong <= background),
+            (correct >= background) & ~localized[part],
+            incorrect >= foreground,
+            correct >= foreground,
+            (correct <= background) & (incorrect <= background),
         )):
             rules |= holds.view(np.uint8) << np.uint8(bit)
         kind[part] = _FIRST_RULE[rules]
@@ -179,8 +179,8 @@ def attribute(
     towards = np.full(kind.size, NONE, dtype=np.int32)
     missed = missing.copy()
     for error, partner in (
-        (ErrorKind.LOCALIZATION, overlaps.right),
-        (ErrorKind.CLASSIFICATION, overlaps.wrong),
+        (ErrorKind.LOCALIZATION, overlaps.correct),
+        (ErrorKind.CLASSIFICATION, overlaps.incorrect),
     ):
         rows = np.flatnonzero(kind == error)
         towards[rows] = pointed_at = partner[rows]

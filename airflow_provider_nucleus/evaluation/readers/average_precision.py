@@ -64,12 +64,12 @@ class Envelopes:
 
 
 def unscored_labels(
-    silent: NDArray[np.integer], scored: NDArray[np.integer], *, labels: int
+    unscored: NDArray[np.integer], scored: NDArray[np.integer], *, labels: int
 ) -> NDArray[np.bool_] | None:
     """Mark the labels that have predictions, none of which has a confidence, given the labels of both kinds; None if none."""
-    if silent.size == 0:
+    if unscored.size == 0:
         return None
-    found: NDArray[np.bool_] = np.bincount(silent, minlength=labels) > 0
+    found: NDArray[np.bool_] = np.bincount(unscored, minlength=labels) > 0
     found &= np.bincount(scored, minlength=labels) == 0
     return found if found.any() else None
 

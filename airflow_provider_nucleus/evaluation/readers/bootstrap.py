@@ -44,8 +44,8 @@ class WeightedPrecision:
         self.labels = coco.labels
         self._image = coco.prediction_image[coco.row]
         self._label = rows.label
-        self._silent_image = coco.prediction_image[coco.silent.row]
-        self._silent_label = coco.silent.label
+        self._unscored_image = coco.prediction_image[coco.unscored.row]
+        self._unscored_label = coco.unscored.label
         self._truth_image = truths.image[wanted]
         self._truth_label = truths.label[wanted]
         self._steps = [
@@ -70,10 +70,12 @@ class WeightedPrecision:
 
     def _unscored(self, weights: IndexArray, row_weight: IndexArray) -> BoolArray | np.bool_:
         """Mark the labels whose drawn predictions all lack a confidence: these have no AP."""
-        drawn = weights[self._silent_image] > 0
+        drawn = weights[self._unscored_image] > 0
         if not drawn.any():
             return np.False_
-        unscored = unscored_labels(self._silent_label[drawn], self._label[row_weight > 0], labels=self.labels)
+        unscored = unscored_labels(
+            self._unscored_label[drawn], self._label[row_weight > 0], labels=self.labels
+        )
         return np.False_ if unscored is None else unscored
 
 

@@ -38,8 +38,8 @@ def changed_objects(first: Matches, second: Matches, *, threshold: float = 0.5) 
     Raises ValueError when the two matches are not on the same ground truth.
     """
     same_ground_truth(first, second)
-    by_first = _finder(first, threshold)
-    by_second = _finder(second, threshold)
+    by_first = _found_by(first, threshold)
+    by_second = _found_by(second, threshold)
     a, b = by_first != NONE, by_second != NONE
     counted = first.ground_truth.counted
 
@@ -72,8 +72,8 @@ def same_ground_truth(first: Matches, second: Matches) -> None:
         )
 
 
-def _finder(matches: Matches, threshold: float) -> IntArray:
+def _found_by(matches: Matches, threshold: float) -> IntArray:
     hits = np.flatnonzero(true_positives(matches, threshold))
-    finder = np.full(len(matches.ground_truth), NONE, dtype=np.int32)
-    finder[matches.match[hits]] = hits
-    return finder
+    found_by = np.full(len(matches.ground_truth), NONE, dtype=np.int32)
+    found_by[matches.match[hits]] = hits
+    return found_by

@@ -64,10 +64,10 @@ def confusion(
     # Few predictions overlap anything by the threshold: all work on pairs is done on their rows alone.
     matched = np.flatnonzero(matches.overlap >= threshold)
     matched = matched[matches.match[matched] != NONE]
-    beside = np.flatnonzero(matches.shown_overlap >= threshold)
-    beside = beside[(matches.match[beside] == NONE) & (matches.shown[beside] != NONE)]
+    beside = np.flatnonzero(matches.displayed_overlap >= threshold)
+    beside = beside[(matches.match[beside] == NONE) & (matches.displayed[beside] != NONE)]
     rows = np.concatenate((matched, beside))
-    partner = np.concatenate((matches.match[matched], matches.shown[beside]))
+    partner = np.concatenate((matches.match[matched], matches.displayed[beside]))
     known = wanted[partner]
     kept = found.counted if predictions is None else found.counted & predictions
     counted = kept[rows]

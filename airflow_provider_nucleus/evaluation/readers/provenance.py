@@ -66,11 +66,11 @@ def nucleus_provenance(
         return code if names is None else names[code]
 
     excluded = _regions(matches.ground_truth)
-    silent = int((np.isnan(predictions.confidence) & predictions.counted).sum())
+    unscored = int((np.isnan(predictions.confidence) & predictions.counted).sum())
     low = 0
     if minimum_confidence is not None:
         low = int((predictions.confidence < minimum_confidence).sum())
-    excluded += _some(silent, "predictions", "no confidence: counted, but in no curve and no AP")
+    excluded += _some(unscored, "predictions", "no confidence: counted, but in no curve and no AP")
     excluded += _some(low, "predictions", f"confidence below {minimum_confidence}")
     remarks = [
         "AP read from these matches differs from COCO's: above each confidence the best overlap is the true positive"
@@ -115,11 +115,11 @@ def coco_provenance(
     unknown = set(np.unique(predictions.label).tolist()) - set(
         np.unique(ground_truth.label[ground_truth.counted]).tolist()
     )
-    strays = int(np.isin(predictions.label, list(unknown)).sum()) if unknown else 0
+    unexpected = int(np.isin(predictions.label, list(unknown)).sum()) if unknown else 0
     excluded = _regions(ground_truth)
     excluded += _some(rows.excluded, "predictions", "no confidence: no place in the order of confidence")
     excluded += _some(usable - len(rows), "predictions", f"beyond the first {last} of their image and label")
-    excluded += _some(strays, "predictions", "label without any ground truth: no AP for that label")
+    excluded += _some(unexpected, "predictions", "label without any ground truth: no AP for that label")
     return Provenance(
         family="coco",
         options={

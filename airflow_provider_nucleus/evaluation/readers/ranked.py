@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Silent:
+class Unscored:
     """The predictions without confidence, which no curve can hold: row numbers and labels."""
 
     row: IndexArray
@@ -43,7 +43,7 @@ class Silent:
     def __len__(self) -> int:
         return int(self.row.size)
 
-    def unscored(
+    def mark_labels(
         self, label: IntArray, kept: BoolArray | None, *, predictions: BoolArray | None, labels: int
     ) -> BoolArray | None:
         """Mark the labels whose chosen predictions are all silent (None: no label).
@@ -52,8 +52,8 @@ class Silent:
         """
         if not len(self):
             return None
-        silent = self.label if predictions is None else self.label[predictions[self.row]]
-        return unscored_labels(silent, label if kept is None else label[kept], labels=labels)
+        unscored = self.label if predictions is None else self.label[predictions[self.row]]
+        return unscored_labels(unscored, label if kept is None else label[kept], labels=labels)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,7 +64,7 @@ class RankedMatch:
     a true positive at the thresholds at which it leads to one more ground truth found (see :mod:`.gains`), so that the
     true positives of the first rows are what a match of the first rows finds. *row* is the prediction's row number, by its
     place in the ranking, which is what *gains* name. A prediction that leads to ground truth of another, listed label is
-    ranked under that label, so that recall stays below 1. *silent* are those that have no confidence.
+    ranked under that label, so that recall stays below 1. *unscored* are those that have no confidence.
     """
 
     ground_truth: Columns
@@ -75,12 +75,12 @@ class RankedMatch:
     gains: Gains
     thresholds: tuple[float, ...]
     labels: int
-    silent: Silent
+    unscored: Unscored
 
     @property
     def without_confidence(self) -> int:
         """How many predictions have no confidence."""
-        return len(self.silent)
+        return len(self.unscored)
 
     def rows(
         self,
@@ -99,7 +99,7 @@ class RankedMatch:
         if ground_truth is not None:
             wanted = wanted & ground_truth
         kept: BoolArray | None = None if predictions is None else predictions[self.row]
-        unscored = self.silent.unscored(self.label, kept, predictions=predictions, labels=self.labels)
+        unscored = self.unscored.mark_labels(self.label, kept, predictions=predictions, labels=self.labels)
         every = np.uint16((1 << len(self.thresholds)) - 1)
         hit, ignored = self._bits(self.gains.bits), None
         if area is not ALL:
@@ -112,9 +112,9 @@ class RankedMatch:
             ignored = self._bits(np.where(wanted[self.gains.ground_truth], np.uint16(0), self.gains.bits))
             if area is not ALL:
                 # Only rows that are true positives somewhere are both in play and out of range.
-                right = np.flatnonzero(hit)
-                right = right[outside[right]]
-                ignored[right] |= every & ~hit[right]
+                correct = np.flatnonzero(hit)
+                correct = correct[outside[correct]]
+                ignored[correct] |= every & ~hit[correct]
             hit &= ~ignored
         # Positions are gathered several times faster than a mask is applied several times.
         chosen: IndexArray | slice = slice(None) if kept is None else np.flatnonzero(kept)
@@ -172,7 +172,7 @@ def rank_match(
         gains=found,
         thresholds=thresholds,
         labels=labels,
-        silent=silent_of(matches),
+        unscored=unscored_of(matches),
     )
 
 
@@ -181,11 +181,11 @@ def _gains(matches: Matches, ranked: IndexArray, thresholds: tuple[float, ...]) 
     predictions, truths, edges = matches.predictions, matches.ground_truth, matches.edges
     assert edges is not None
     rows = np.flatnonzero(edges.overlap >= thresholds[0])
-    right = matches.rule.is_right(
+    correct = matches.rule.is_correct(
         truths.label[edges.ground_truth[rows]], predictions.label[edges.prediction[rows]]
     )
     pairs = curve_pairs(
-        edges.take(rows[right]),
+        edges.take(rows[correct]),
         truths,
         predictions,
         ranked=ranked,
@@ -210,16 +210,16 @@ def by_gained_label(
     return ranked[order], under[order], found.moved(order)
 
 
-def silent_of(matches: Matches) -> Silent:
+def unscored_of(matches: Matches) -> Unscored:
     """Return the counted predictions without confidence, under the labels :func:`rank_match` would rank them."""
     row = np.flatnonzero(np.isnan(matches.predictions.confidence) & matches.predictions.counted)
-    return Silent(row, right_labels(matches, row))
+    return Unscored(row, correct_labels(matches, row))
 
 
-def right_labels(matches: Matches, rows: IndexArray) -> IntArray:
+def correct_labels(matches: Matches, rows: IndexArray) -> IntArray:
     """Return the labels of predictions, of those rightly matched that of their ground truth."""
     label: IntArray = matches.predictions.label[rows].copy()
-    matched = np.flatnonzero(matches.right[rows] & (matches.match[rows] != NONE))
+    matched = np.flatnonzero(matches.correct[rows] & (matches.match[rows] != NONE))
     label[matched] = matches.ground_truth.label[matches.match[rows[matched]]]
     return label
 
@@ -241,12 +241,12 @@ class RankedCoco:
     ignored: Bits
     options: CocoOptions
     labels: int
-    silent: Silent
+    unscored: Unscored
 
     @property
     def without_confidence(self) -> int:
         """How many predictions have no confidence."""
-        return len(self.silent)
+        return len(self.unscored)
 
     def above(self, minimum_confidence: float | None) -> RankedCoco:
         """Return the same of the predictions of a confidence or more, exactly; all of it for None.
@@ -263,7 +263,7 @@ class RankedCoco:
             confidence=self.confidence[rows],
             hit=self.hit[rows],
             ignored=self.ignored[rows],
-            silent=Silent(self.silent.row[:0], self.silent.label[:0]),
+            unscored=Unscored(self.unscored.row[:0], self.unscored.label[:0]),
         )
 
     def rows(
@@ -293,7 +293,7 @@ class RankedCoco:
             ignored=ignored if ignored.any() else None,
             positives=np.bincount(self.ground_truth.label[wanted], minlength=self.labels),
             thresholds=self.options.thresholds,
-            unscored=self.silent.unscored(self.label, kept, predictions=predictions, labels=self.labels),
+            unscored=self.unscored.mark_labels(self.label, kept, predictions=predictions, labels=self.labels),
         )
 
 
@@ -319,11 +319,11 @@ def rank_coco(
         ignored=np.asfortranarray(rows.ignored[order]),
         options=options,
         labels=rows.positives.shape[0],
-        silent=silent_columns(predictions),
+        unscored=unscored_columns(predictions),
     )
 
 
-def silent_columns(predictions: Columns) -> Silent:
+def unscored_columns(predictions: Columns) -> Unscored:
     """Return the predictions without confidence, under their own labels."""
     row = np.flatnonzero(np.isnan(predictions.confidence) & predictions.counted)
-    return Silent(row, predictions.label[row])
+    return Unscored(row, predictions.label[row])

@@ -196,7 +196,7 @@ def _tide(
         missing=missing,
         foreground=foreground,
         background=background,
-        localized=overlaps.right_overlap > foreground,
+        localized=overlaps.correct_overlap > foreground,
     )
     ap, lost = _Prices(
         ground_truth, predictions, rows=rows, attribution=attribution, missing=missing, in_region=in_region
@@ -237,9 +237,14 @@ def _match(edges: Edges, *, predictions: int, truths: int) -> IntArray:
 
 
 def _overlaps(edges: Edges, same: BoolArray, *, count: int) -> Overlaps:
-    right, right_overlap = edges.take(same).best_of_predictions().by_prediction(count)
-    wrong, wrong_overlap = edges.take(~same).best_of_predictions().by_prediction(count)
-    return Overlaps(right=right, right_overlap=right_overlap, wrong=wrong, wrong_overlap=wrong_overlap)
+    correct, correct_overlap = edges.take(same).best_of_predictions().by_prediction(count)
+    incorrect, incorrect_overlap = edges.take(~same).best_of_predictions().by_prediction(count)
+    return Overlaps(
+        correct=correct,
+        correct_overlap=correct_overlap,
+        incorrect=incorrect,
+        incorrect_overlap=incorrect_overlap,
+    )
 
 
 def _in_region(
@@ -294,9 +299,9 @@ class _Prices:
         )
         self.positives = self._per_class(self.counted)
         self.confidence = confidence = predictions.confidence
-        silent = np.isnan(confidence)
-        scored = rows[~silent[rows]]
-        self.unscored = unscored_labels(self.label[silent], self.label[~silent], labels=self.classes)
+        unscored = np.isnan(confidence)
+        scored = rows[~unscored[rows]]
+        self.unscored = unscored_labels(self.label[unscored], self.label[~unscored], labels=self.classes)
         self.order = scored[descending(confidence[scored])]
         # tidecv lists the errors before the true positives once it corrects: that decides between equal confidences.
         listed = np.concatenate((scored[~self.hit[scored]], scored[self.hit[scored]]))

@@ -91,9 +91,9 @@ class LabelMatchPolicy:
         known = frozenset((codes[gt], codes[pred]) for gt, pred in named if gt in codes and pred in codes)
         return cls(allowed=known, class_agnostic=class_agnostic, minimum_overlap=minimum_overlap)
 
-    def is_right(self, ground_truth: NDArray[np.integer], predicted: NDArray[np.integer]) -> BoolArray:
+    def is_correct(self, ground_truth: NDArray[np.integer], predicted: NDArray[np.integer]) -> BoolArray:
         """Tell, pair by pair, whether the labels are equal or listed."""
-        right: BoolArray = ground_truth == predicted
+        correct: BoolArray = ground_truth == predicted
         if self.allowed:
             span = 1 + max(
                 int(predicted.max(initial=0)),
@@ -102,5 +102,5 @@ class LabelMatchPolicy:
             )
             keys = ground_truth.astype(np.int64) * span + predicted
             listed = np.array(sorted(gt * span + pred for gt, pred in self.allowed), dtype=np.int64)
-            right |= np.isin(keys, listed)
-        return right
+            correct |= np.isin(keys, listed)
+        return correct

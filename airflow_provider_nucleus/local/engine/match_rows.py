@@ -35,7 +35,7 @@ def match_rows(
     missed = np.flatnonzero((matches.found_by == NONE) & truth.columns.counted)
     prediction_row = np.concatenate([np.arange(len(predictions)), np.full(missed.size, NONE)])
     truth_row = np.concatenate([matches.match.astype(np.int64), missed])
-    beside = np.concatenate([matches.shown.astype(np.int64), np.full(missed.size, NONE)])
+    beside = np.concatenate([matches.displayed.astype(np.int64), np.full(missed.size, NONE)])
     item = np.concatenate([predictions.item, truth.item[missed]])
     order = np.argsort(item, kind="stable")
     prediction_row, truth_row, beside = prediction_row[order], truth_row[order], beside[order]
@@ -54,10 +54,12 @@ def match_rows(
         "truth_label": _labels(truth.columns.label, truth_row, vocabulary),
         "confidence": _confidence(predictions.columns.confidence, prediction_row),
         "iou": np.where(kind == 0, _per_prediction(matches.overlap, prediction_row), 0.0),
-        "true_positive": (kind == 0) & (_per_prediction(matches.right, prediction_row) > 0),
+        "true_positive": (kind == 0) & (_per_prediction(matches.correct, prediction_row) > 0),
         "beside_no": _chosen(truth.number, beside),
         "beside_label": _labels(truth.columns.label, beside, vocabulary),
-        "beside_iou": pa.array(_per_prediction(matches.shown_overlap, prediction_row), mask=beside == NONE),
+        "beside_iou": pa.array(
+            _per_prediction(matches.displayed_overlap, prediction_row), mask=beside == NONE
+        ),
     })
 
 

@@ -26,7 +26,7 @@ from airflow_provider_nucleus.local.evaluations.reading.diagnostics import (
     histograms_of,
 )
 from airflow_provider_nucleus.local.evaluations.reading.mask_scores import mask_scores_of
-from airflow_provider_nucleus.local.evaluations.reading.provenance import origin_of
+from airflow_provider_nucleus.local.evaluations.reading.provenance import provenance_of
 from airflow_provider_nucleus.local.evaluations.reading.selection import select
 from airflow_provider_nucleus.local.evaluations.reading.shape_reload import OVERLAPS
 from airflow_provider_nucleus.local.evaluations.reading.summary import THRESHOLD
@@ -151,7 +151,7 @@ def provenance(call: Call) -> Any:
     loaded = result(call)
     threshold = threshold_of(asked_of_query(call).get("iou_threshold"))
     with call.db.read() as cursor:
-        return origin_of(loaded, evaluations.find(cursor, call.params["ev"]), threshold=threshold)
+        return provenance_of(loaded, evaluations.find(cursor, call.params["ev"]), threshold=threshold)
 
 
 @ROUTES.get("evaluations/{ev}/compare/{other}")

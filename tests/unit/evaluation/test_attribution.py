@@ -86,7 +86,7 @@ def test_kinds_equal_the_rules_read_literally(seed, agnostic, foreground):
     )
     result = attribute_match(matches, foreground=foreground)
     found = {
-        int(m) for m, o, r in zip(matches.match, matches.overlap, matches.right) if r and o >= foreground
+        int(m) for m, o, r in zip(matches.match, matches.overlap, matches.correct) if r and o >= foreground
     }
     pointed = set()
     for row, (image, label, box, _) in enumerate(predictions):
@@ -95,7 +95,7 @@ def test_kinds_equal_the_rules_read_literally(seed, agnostic, foreground):
             (iou(box, t[2]), -n) for n, t in enumerate(truths) if t[0] == image and t[1] != label and not t[3]
         ]
         best_same, best_other = max(same, default=(0, 0)), max(other, default=(0, 0))
-        if matches.right[row] and matches.overlap[row] >= foreground:
+        if matches.correct[row] and matches.overlap[row] >= foreground:
             expected = ErrorKind.TRUE_POSITIVE
         elif 0.1 <= best_same[0] < foreground:
             expected = ErrorKind.LOCALIZATION

@@ -29,7 +29,7 @@ RULES = (
     LabelMatchPolicy(class_agnostic=True),
     LabelMatchPolicy(class_agnostic=True, minimum_overlap=0.3),
 )
-COLUMNS = ("match", "overlap", "right", "found_by", "shown", "shown_overlap", "shown_with")
+COLUMNS = ("match", "overlap", "correct", "found_by", "displayed", "displayed_overlap", "displayed_with")
 
 
 def crowded_rows(seed):
@@ -57,7 +57,7 @@ def assert_equals_the_others_alone(truth, predictions, rule, kept):
     for name in COLUMNS:
         assert getattr(anew, name).tolist() == getattr(ours, name).tolist()
     assert alone.match.tolist() == ours.match[rows].tolist()
-    assert alone.shown.tolist() == ours.shown[rows].tolist()
+    assert alone.displayed.tolist() == ours.displayed[rows].tolist()
     assert kept.tolist() == ours.predictions.counted.tolist()
 
 
@@ -103,7 +103,7 @@ def test_only_pairs_that_can_matter_are_stored():
 
     assert pairs.matched.count.tolist() == [2, 1, 0]
     assert pairs.matched.prediction.tolist() == [0, 1, 1]
-    assert pairs.shown.count.tolist() == [0, 0, 0]
+    assert pairs.displayed.count.tolist() == [0, 0, 0]
 
 
 def test_a_match_without_its_pairs_has_none_to_store():

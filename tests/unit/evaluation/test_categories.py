@@ -50,18 +50,18 @@ def test_averages_equal_scikit_learn(pairs):
     """Micro, macro and weighted are scikit-learn's with zero_division=0, over the classes present."""
     truth, predicted = (np.array(side, dtype=np.int32) for side in zip(*pairs, strict=True))
     scores = category_scores(truth, predicted, classes=5)
-    judged = truth >= 0
-    present = sorted((set(truth[judged].tolist()) | set(predicted[judged].tolist())) - {MISSING})
+    evaluated = truth >= 0
+    present = sorted((set(truth[evaluated].tolist()) | set(predicted[evaluated].tolist())) - {MISSING})
 
     for name in ("micro", "macro", "weighted"):
         expected = sklearn_metrics.precision_recall_fscore_support(
-            truth[judged], predicted[judged], labels=present, average=name, zero_division=0
+            truth[evaluated], predicted[evaluated], labels=present, average=name, zero_division=0
         )
         ours = getattr(scores, name)
         assert expected[:3] == pytest.approx(
             [ours.precision.value or 0, ours.recall.value, ours.f1.value], abs=1e-12
         )
-    assert sklearn_metrics.accuracy_score(truth[judged], predicted[judged]) == pytest.approx(
+    assert sklearn_metrics.accuracy_score(truth[evaluated], predicted[evaluated]) == pytest.approx(
         scores.accuracy.value
     )
 
@@ -85,7 +85,7 @@ def test_sets_of_labels_equal_scikit_learn_multilabel(truth_sets, random):
         predicted_items=sides[1][:, 0],
         predicted_labels=sides[1][:, 1],
         classes=4,
-        judged=np.ones(len(truth_sets), dtype=bool),
+        evaluated=np.ones(len(truth_sets), dtype=bool),
     )
     truth, predicted = np.zeros((len(truth_sets), 4), int), np.zeros((len(truth_sets), 4), int)
     for matrix, side in ((truth, sides[0]), (predicted, sides[1])):

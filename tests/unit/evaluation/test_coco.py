@@ -402,12 +402,12 @@ def test_a_label_without_any_confidence_enters_no_mean():
         {"image_id": 1, "category_id": label, "bbox": [30 * label, 0, 10, 10], "area": 100}
         for label in (2, 5)
     ]
-    right = {"image_id": 1, "category_id": 2, "bbox": [60, 0, 10, 10], "score": 0.5}
+    correct = {"image_id": 1, "category_id": 2, "bbox": [60, 0, 10, 10], "score": 0.5}
     silent = {"image_id": 1, "category_id": 5, "bbox": [150, 0, 10, 10]}
 
-    _, result = evaluate(document_of(truths), [right, silent])
+    _, result = evaluate(document_of(truths), [correct, silent])
     _, scored = evaluate(
-        document_of(truths), [right, silent, {**silent, "bbox": [90, 0, 9, 9], "score": 0.1}]
+        document_of(truths), [correct, silent, {**silent, "bbox": [90, 0, 9, 9], "score": 0.1}]
     )
 
     assert result.numbers["AP"].value == pytest.approx(1.0)
@@ -427,7 +427,7 @@ def test_an_annotation_with_id_0_is_found_like_any_other():
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "incorrect",
     [
         {"thresholds": ()},
         {"thresholds": (0.0,)},
@@ -437,7 +437,7 @@ def test_an_annotation_with_id_0_is_found_like_any_other():
         {"areas": ()},
     ],
 )
-def test_options_that_make_no_sense_are_refused(wrong):
+def test_options_that_make_no_sense_are_refused(incorrect):
     """Bad options fail when they are made, not as a strange number."""
     with pytest.raises(ValueError):
-        CocoOptions(**wrong)
+        CocoOptions(**incorrect)

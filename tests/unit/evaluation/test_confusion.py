@@ -56,7 +56,7 @@ def test_rows_and_columns_add_up_to_the_objects(seed, kind, threshold):
     }[kind]
     matches = match(truth_side(truths), prediction_side(found), rule=rule)
     matrix = confusion(matches, threshold, labels=3).dense()
-    right = sum(matrix[label, label] for label in range(3)) + (matrix[0, 1] if kind == "listed" else 0)
+    correct = sum(matrix[label, label] for label in range(3)) + (matrix[0, 1] if kind == "listed" else 0)
 
     assert [sum(row[1] == c and not row[3] for row in truths) for c in range(3)] == matrix[:3].sum(
         axis=1
@@ -64,7 +64,7 @@ def test_rows_and_columns_add_up_to_the_objects(seed, kind, threshold):
     assert [sum(row[1] == c for row in found) for c in range(3)] == matrix[:, :3].sum(axis=0).tolist()
     assert matrix[3, 3] == 0
     # A displayed pair never has right labels at all, or it would have been matched.
-    assert counts_at(matches, threshold).tp == right
+    assert counts_at(matches, threshold).tp == correct
 
 
 @given(st.integers(0, 100_000), st.lists(st.booleans(), min_size=4, max_size=4))

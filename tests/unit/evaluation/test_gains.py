@@ -22,11 +22,11 @@ def gains_of(matches, thresholds):
     """Rank by confidence, image and ordinal, and return the order and the gains."""
     truth, predictions, edges = matches.ground_truth, matches.predictions, matches.edges
     order = np.lexsort((predictions.ordinal, predictions.image, -predictions.confidence))
-    right = np.flatnonzero(
-        matches.rule.is_right(truth.label[edges.ground_truth], predictions.label[edges.prediction])
+    correct = np.flatnonzero(
+        matches.rule.is_correct(truth.label[edges.ground_truth], predictions.label[edges.prediction])
     )
     pairs = curve_pairs(
-        edges.take(right), truth, predictions, ranked=order, least=thresholds[0],
+        edges.take(correct), truth, predictions, ranked=order, least=thresholds[0],
         across_labels=bool(matches.rule.allowed),
     )  # fmt: skip
     return order, gains(pairs, thresholds=thresholds)
@@ -40,7 +40,7 @@ def assert_every_prefix(matches, thresholds, *, steps):
         kept[order[:count]] = True
         alone = matches.only(kept)
         for bit, threshold in enumerate(thresholds):
-            expected = alone.match[alone.right & (alone.overlap >= threshold)]
+            expected = alone.match[alone.correct & (alone.overlap >= threshold)]
             rows = (found.place < count) & (found.bits >> np.uint16(bit) & 1 == 1)
             assert sorted(expected.tolist()) == sorted(found.ground_truth[rows].tolist())
 

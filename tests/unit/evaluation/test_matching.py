@@ -40,7 +40,7 @@ def test_the_highest_overlap_is_matched_first_whatever_the_confidence():
     assert matches.match.tolist() == [-1, 0]
     assert pytest.approx(matches.overlap[1]) == 0.9
     assert matches.found_by.tolist() == [1]
-    assert matches.best_right.tolist() == [0, 0]
+    assert matches.best_correct.tolist() == [0, 0]
 
 
 def test_equal_overlaps_go_to_the_higher_confidence_and_missing_confidence_comes_last():
@@ -67,10 +67,10 @@ def test_labels_are_respected_by_default_and_leftovers_are_only_shown():
     matches = match(truth, predictions)
 
     assert matches.match.tolist() == [-1]
-    assert matches.shown.tolist() == [0]
-    assert matches.shown_overlap.tolist() == [1.0]
-    assert matches.shown_with.tolist() == [0]
-    assert matches.best_wrong.tolist() == [0]
+    assert matches.displayed.tolist() == [0]
+    assert matches.displayed_overlap.tolist() == [1.0]
+    assert matches.displayed_with.tolist() == [0]
+    assert matches.best_incorrect.tolist() == [0]
     counts = counts_at(matches, 0.5)
     assert (counts.tp, counts.fp, counts.fn) == (0, 1, 1)
 
@@ -83,7 +83,7 @@ def test_an_allowed_pair_is_right_in_one_direction_only():
     forward = match(side([(0, CAT, box)]), side([(0, DOG, box, 0.9)]), rule=rule)
     backward = match(side([(0, DOG, box)]), side([(0, CAT, box, 0.9)]), rule=rule)
 
-    assert forward.right.tolist() == [True]
+    assert forward.correct.tolist() == [True]
     assert backward.match.tolist() == [-1]
     by_label = counts_by_label(forward, 0.5, labels=3)
     assert tuple(by_label.fn.tolist()[c] + by_label.tp.tolist()[c] for c in (CAT, DOG, BIRD)) == (0, 1, 0)
@@ -102,7 +102,7 @@ def test_class_agnostic_matches_anything_but_only_equal_labels_are_right():
     matches = match(truth, predictions, rule=rule)
 
     assert matches.match.tolist() == [0, -1]
-    assert matches.right.tolist() == [False, False]
+    assert matches.correct.tolist() == [False, False]
     counts = counts_at(matches, 0.5)
     assert (counts.tp, counts.fp, counts.fn) == (0, 2, 1)
 
@@ -238,8 +238,8 @@ def sequential(truth, predictions, rule):
                 continue
             overlap = across * down / (a[2] * a[3] + b[2] * b[3] - across * down)
             pair = (int(truth.label[g]), int(predictions.label[p]))
-            right = pair[0] == pair[1] or pair in rule.allowed
-            if not (right or (rule.class_agnostic and overlap > rule.minimum_overlap)):
+            correct = pair[0] == pair[1] or pair in rule.allowed
+            if not (correct or (rule.class_agnostic and overlap > rule.minimum_overlap)):
                 continue
             confidence = predictions.confidence[p]
             confidence = -math.inf if math.isnan(confidence) else confidence

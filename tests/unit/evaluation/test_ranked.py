@@ -110,7 +110,7 @@ def found_anew(matches, order, threshold):
         mask = np.zeros(len(matches.predictions), dtype=bool)
         mask[order[:count]] = True
         alone = matches.only(mask)
-        now = set(alone.match[alone.right & (alone.overlap >= threshold)].tolist())
+        now = set(alone.match[alone.correct & (alone.overlap >= threshold)].tolist())
         assert before <= now
         assert len(now - before) <= 1
         for truth in now - before:
@@ -208,13 +208,13 @@ def test_degenerate_sides_say_why_there_is_no_number():
     """No ground truth, no predictions, no confidence: null with a reason, except that finding nothing is 0."""
     no_truth = rank_match(match(truth_side([]), prediction_side([(0, CAT, BOX, 0.9)])), labels=2)
     nothing = rank_match(match(truth_side([(0, CAT, BOX)]), prediction_side([])), labels=2)
-    silent = rank_match(match(truth_side([(0, CAT, BOX)]), prediction_side([(0, CAT, BOX)])), labels=2)
+    unscored = rank_match(match(truth_side([(0, CAT, BOX)]), prediction_side([(0, CAT, BOX)])), labels=2)
 
     assert undefined("no ground truth") == precisions(no_truth.rows()).mean()
     assert undefined("no ground truth of this label") == precisions(nothing.rows()).of_label(DOG)
     assert Metric(0.0) == precisions(nothing.rows()).mean() == precisions(nothing.rows()).of_label(CAT)
-    assert silent.without_confidence == 1
-    table = precisions(silent.rows())
+    assert unscored.without_confidence == 1
+    table = precisions(unscored.rows())
     assert undefined("no prediction has a confidence") == table.mean()
     assert undefined("no prediction of this label has a confidence") == table.of_label(CAT)
     assert undefined("no ground truth of medium size") == precision_by_size(nothing)["medium"]

@@ -273,12 +273,12 @@ def test_index_overlap_counts_every_pixel_pair(data, spread):
     height, width = data.draw(st.integers(1, 5)), data.draw(st.integers(1, 5))
     pixels = st.lists(st.integers(0, 3), min_size=height * width, max_size=height * width)
     left = np.array(data.draw(pixels), dtype=np.uint16).reshape(height, width) * np.uint16(spread)
-    right = np.array(data.draw(pixels), dtype=np.uint16).reshape(height, width) * np.uint16(spread)
+    correct = np.array(data.draw(pixels), dtype=np.uint16).reshape(height, width) * np.uint16(spread)
 
-    found = index_overlap(left, right)
+    found = index_overlap(left, correct)
 
     counted = {}
-    for a, b in zip(left.ravel().tolist(), right.ravel().tolist()):
+    for a, b in zip(left.ravel().tolist(), correct.ravel().tolist()):
         counted[a, b] = counted.get((a, b), 0) + 1
     assert counted == dict(
         zip(zip(found.ground_truth.tolist(), found.prediction.tolist()), found.pixels.tolist())

@@ -28,11 +28,11 @@ def ranked_labels(
     pairs: Iterable[tuple[str, str]], *, truth: Collection[str], predicted: Collection[str]
 ) -> RankedLabels:
     """Find the labels of predictions, given pairs (ground truth label, predicted label) and the labels of both sides."""
-    right = {label: {label} & set(truth) for label in predicted}
+    correct = {label: {label} & set(truth) for label in predicted}
     for truth_label, label in pairs:
-        if label in right and truth_label in truth:
-            right[label].add(truth_label)
-    for label, labels in sorted(right.items()):
+        if label in correct and truth_label in truth:
+            correct[label].add(truth_label)
+    for label, labels in sorted(correct.items()):
         if len(labels) > 1:
             named = ", ".join(map(repr, sorted(labels)))
             return RankedLabels(
@@ -41,5 +41,5 @@ def ranked_labels(
                 "ranked under: AP and TIDE's prices are not defined; group these labels with rollup_groups instead",
             )
     return RankedLabels({
-        label: labels.pop() for label, labels in right.items() if labels and label not in labels
+        label: labels.pop() for label, labels in correct.items() if labels and label not in labels
     })

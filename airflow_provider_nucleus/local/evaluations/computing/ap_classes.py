@@ -43,11 +43,11 @@ def ap_classes(found: dict[str, NDArray[Any]], *, ranked: Collection[int]) -> di
     present = np.zeros(size, dtype=np.bool_)
     for side, values in keys.items():
         present[values[np.isin(found[f"{side}_family"], families)]] = True
-    known = np.flatnonzero(present)
+    occurring = np.flatnonzero(present)
     code = np.full(size + 1, NONE, dtype=np.int32)
-    code[known] = np.arange(known.size, dtype=np.int32)
+    code[occurring] = np.arange(occurring.size, dtype=np.int32)
     return {
         **{f"{side}_class": code[np.minimum(values, size)] for side, values in keys.items()},
-        "class_family": (known // span).astype(np.uint8),
-        "class_label": (known % span).astype(np.int32),
+        "class_family": (occurring // span).astype(np.uint8),
+        "class_label": (occurring % span).astype(np.int32),
     }

@@ -42,12 +42,12 @@ class CategoryMatcher:
         condition = "item_no IN (SELECT item_no FROM evaluated)"
         return item_spans(cursor, sets, table="categories", condition=condition)
 
-    def pieces(
-        self, cursor: Cursor, scope: EvaluatedItems, sets: ComparedSets, *, span: Span, codes: LabelCodes
+    def match_span(
+        self, cursor: Cursor, population: EvaluatedItems, sets: ComparedSets, *, span: Span, codes: LabelCodes
     ) -> Iterator[SpanResult]:
         """Match a span."""
-        truth = _rows(cursor, sets.truth, span, scope.ground_truth.labels)
-        found = _rows(cursor, sets.predictions, span, scope.predictions.labels)
+        truth = _rows(cursor, sets.truth, span, population.ground_truth.labels)
+        found = _rows(cursor, sets.predictions, span, population.predictions.labels)
         rule = LabelMatchPolicy.from_names(self._taxonomy.pairs, codes.canonical)
         sides = (_side(truth, codes, truth=True), _side(found, codes, truth=False))
         pairs = _pairs(truth, found)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EvaluationColumns", "EvaluationSpec", "compute"]
 
-_REASONS_SHOWN: Final = 20
+_REASONS_LISTED: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ class EvaluationColumns:
 
 def compute(
     cursor: Cursor,
-    question: EvaluationSpec,
+    spec: EvaluationSpec,
     *,
     mask_path: Callable[[str], Path],
     rows: int,
@@ -66,58 +66,60 @@ def compute(
     ``rows`` objects are matched at a time. ``step`` is called after each span of items with how many are done and how many there are; what it raises ends the
     evaluation.
     """
-    scope = read_population(
+    population = read_population(
         cursor,
-        source=question.items,
-        model_no=question.model_no,
-        run_no=question.run_no,
-        rules=question.rules,
-        only_predicted=question.only_predicted,
+        source=spec.items,
+        model_no=spec.model_no,
+        run_no=spec.run_no,
+        rules=spec.rules,
+        only_predicted=spec.only_predicted,
     )
-    codes = label_codes(cursor, scope, question.taxonomy)
-    every = families(question.taxonomy, mask_path=mask_path, rows=rows)
+    codes = label_codes(cursor, population, spec.taxonomy)
+    every = families(spec.taxonomy, mask_path=mask_path, rows=rows)
     work = [
         (family, sets, span)
         for family in every
-        for sets in scope.datasets
+        for sets in population.datasets
         for span in family.spans(cursor, sets)
     ]
-    pieces = ResultBuilder()
+    builder = ResultBuilder()
     for done, (family, sets, span) in enumerate(work, start=1):
-        for piece in family.pieces(cursor, scope, sets, span=span, codes=codes):
-            pieces.add(piece)
+        for span_result in family.match_span(cursor, population, sets, span=span, codes=codes):
+            builder.add(span_result)
         step(done, len(work))
-    arrays = pieces.arrays()
-    arrays["items"] = scope.items
-    return EvaluationColumns(arrays, _about(cursor, question, scope, codes, every), scope.stats)
+    arrays = builder.arrays()
+    arrays["items"] = population.items
+    return EvaluationColumns(arrays, _about(cursor, spec, population, codes, every), population.stats)
 
 
 def _about(
     cursor: Cursor,
-    question: EvaluationSpec,
-    scope: EvaluatedItems,
+    spec: EvaluationSpec,
+    population: EvaluatedItems,
     codes: LabelCodes,
     every: Sequence[Family],
 ) -> dict[str, Any]:
     return {
         "engine_version": airflow_provider_nucleus.__version__,
-        "taxonomy": question.taxonomy.to_wire(),
-        "rules": [rule.to_wire() for rule in question.rules],
+        "taxonomy": spec.taxonomy.to_wire(),
+        "rules": [rule.to_wire() for rule in spec.rules],
         "labels": {"raw": list(codes.raw), "canonical": list(codes.canonical)},
         "no_ap": codes.no_ap,
         "families": list(FAMILY_NAMES),
-        "sets": [{"truth": sets.truth, "predictions": sets.predictions} for sets in scope.datasets],
-        "not_evaluated": _not_evaluated(cursor, scope, every),
-        "elsewhere": _elsewhere(cursor, question),
-        "boxes_and_polygons": _boxes_and_polygons(cursor, scope),
+        "sets": [{"truth": sets.truth, "predictions": sets.predictions} for sets in population.datasets],
+        "not_evaluated": _not_evaluated(cursor, population, every),
+        "elsewhere": _elsewhere(cursor, spec),
+        "boxes_and_polygons": _boxes_and_polygons(cursor, population),
     }
 
 
-def _not_evaluated(cursor: Cursor, scope: EvaluatedItems, every: Sequence[Family]) -> list[dict[str, Any]]:
+def _not_evaluated(
+    cursor: Cursor, population: EvaluatedItems, every: Sequence[Family]
+) -> list[dict[str, Any]]:
     """Say what is in no number although it is on an evaluated item, and why."""
     compared = {kind for family in every for kind in family.types}
     found: list[dict[str, Any]] = []
-    for sets in scope.datasets:
+    for sets in population.datasets:
         for kind, counts in matches.objects_by_type(cursor, sets).items():
             if kind not in compared:
                 found.append({
@@ -125,8 +127,8 @@ def _not_evaluated(cursor: Cursor, scope: EvaluatedItems, every: Sequence[Family
                     "reason": f"{kind} objects have no overlap to match by",
                     **counts,
                 })
-    found += [_skipped(entry) for family in every for entry in family.skipped()[:_REASONS_SHOWN]]
-    rest = [entry for family in every for entry in family.skipped()[_REASONS_SHOWN:]]
+    found += [_skipped(entry) for family in every for entry in family.skipped()[:_REASONS_LISTED]]
+    rest = [entry for family in every for entry in family.skipped()[_REASONS_LISTED:]]
     if rest:
         found.append({
             "objects": "segmentation",
@@ -147,9 +149,9 @@ def _skipped(entry: Skipped) -> dict[str, Any]:
     }
 
 
-def _boxes_and_polygons(cursor: Cursor, scope: EvaluatedItems) -> int:
+def _boxes_and_polygons(cursor: Cursor, population: EvaluatedItems) -> int:
     """Count the items on which ground truth of one label is partly boxes and partly polygons."""
-    numbers = [sets.truth for sets in scope.datasets if sets.truth is not None]
+    numbers = [sets.truth for sets in population.datasets if sets.truth is not None]
     found = cursor.execute(
         """SELECT count(DISTINCT item_no) FROM (SELECT item_no FROM objects JOIN evaluated USING (item_no)
         WHERE set_no IN (SELECT unnest(?::INTEGER[])) AND type IN ('box', 'polygon')
@@ -159,13 +161,13 @@ def _boxes_and_polygons(cursor: Cursor, scope: EvaluatedItems) -> int:
     return int(found[0]) if found else 0
 
 
-def _elsewhere(cursor: Cursor, question: EvaluationSpec) -> int:
+def _elsewhere(cursor: Cursor, spec: EvaluationSpec) -> int:
     """Count the run-bound predictions of a model on the evaluated items: an evaluation of the model does not read them."""
-    if question.model_no is None or question.run_no is not None:
+    if spec.model_no is None or spec.run_no is not None:
         return 0
     found = cursor.execute(
         """SELECT count(*) FROM objects JOIN evaluated USING (item_no) WHERE set_no IN
         (SELECT set_no FROM object_sets WHERE role = 'run' AND model_no = ?)""",
-        [question.model_no],
+        [spec.model_no],
     ).fetchone()
     return int(found[0]) if found else 0

@@ -63,8 +63,8 @@ class Family(Protocol):
         """Cut the evaluated items of a dataset that have such objects into spans."""
         ...
 
-    def pieces(
-        self, cursor: Cursor, scope: EvaluatedItems, sets: ComparedSets, *, span: Span, codes: LabelCodes
+    def match_span(
+        self, cursor: Cursor, population: EvaluatedItems, sets: ComparedSets, *, span: Span, codes: LabelCodes
     ) -> Iterator[SpanResult]:
         """Match a span."""
         ...
@@ -92,11 +92,11 @@ class ShapeMatcher:
         )
         return item_spans(cursor, sets, table="objects", condition=condition, rows=self.rows)
 
-    def pieces(
-        self, cursor: Cursor, scope: EvaluatedItems, sets: ComparedSets, *, span: Span, codes: LabelCodes
+    def match_span(
+        self, cursor: Cursor, population: EvaluatedItems, sets: ComparedSets, *, span: Span, codes: LabelCodes
     ) -> Iterator[SpanResult]:
         """Match a span by overlap and by confidence."""
-        tables = object_rows(cursor, scope, sets, family=self.name, types=self.types, span=span)
+        tables = object_rows(cursor, population, sets, family=self.name, types=self.types, span=span)
         truth, predictions = sides_of(tables, self.name, codes)
         rule = LabelMatchPolicy.from_names(self.taxonomy.pairs, codes.canonical)
         yield SpanResult(

@@ -48,16 +48,16 @@ class MaskMatcher:
         """Cut the evaluated items of a dataset that have masks into spans."""
         return item_spans(cursor, sets, table="masks", condition=_EVALUATED, rows=_MASKS_AT_ONCE)
 
-    def pieces(
-        self, cursor: Cursor, scope: EvaluatedItems, sets: ComparedSets, *, span: Span, codes: LabelCodes
+    def match_span(
+        self, cursor: Cursor, population: EvaluatedItems, sets: ComparedSets, *, span: Span, codes: LabelCodes
     ) -> Iterator[SpanResult]:
         """Overlay the masks of a span and match their segments."""
         found = self._masks.compare(
             cursor, sets, span=span, items=_EVALUATED,
-            dropped=(scope.ground_truth.labels, scope.predictions.labels),
+            dropped=(population.ground_truth.labels, population.predictions.labels),
         )  # fmt: skip
         self._skipped += found.skipped
-        sides = [_side(rows, scope, codes) for rows in (found.truth, found.predictions)]
+        sides = [_side(rows, population, codes) for rows in (found.truth, found.predictions)]
         rule = LabelMatchPolicy.from_names(
             self._taxonomy.pairs, codes.canonical, minimum_overlap=MINIMUM_OVERLAP
         )
@@ -82,11 +82,13 @@ class MaskMatcher:
         return self._skipped
 
 
-def _side(rows: SegmentRows, scope: EvaluatedItems, codes: LabelCodes) -> ObjectSide:
+def _side(rows: SegmentRows, population: EvaluatedItems, codes: LabelCodes) -> ObjectSide:
     raw, canonical = codes_of(rows.labels, codes)
     item = np.array(rows.item, dtype=np.int64)
     made = columns(
-        Segments(np.array(rows.pixels, dtype=np.float64)), np.searchsorted(scope.items, item), label=canonical
+        Segments(np.array(rows.pixels, dtype=np.float64)),
+        np.searchsorted(population.items, item),
+        label=canonical,
     )
     number = np.array(rows.number, dtype=np.int64)
     return ObjectSide(made, number, np.array(rows.segment, dtype=np.int32), raw)

@@ -16,7 +16,7 @@ from airflow_provider_nucleus.evaluation.matching.coco import (
     coco_outcomes,
     ranked_predictions,
 )
-from airflow_provider_nucleus.evaluation.matching.coco_order import walk_edges
+from airflow_provider_nucleus.evaluation.matching.coco_order import match_in_order
 from airflow_provider_nucleus.evaluation.readers.histograms import bucket_of
 from airflow_provider_nucleus.local.evaluations.computing.ap_classes import ap_classes
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from airflow_provider_nucleus.evaluation.arrays import FloatArray, IndexArray, IntArray
-    from airflow_provider_nucleus.evaluation.matching.coco_order import CocoWalk
+    from airflow_provider_nucleus.evaluation.matching.coco_order import CocoOrder
     from airflow_provider_nucleus.evaluation.matching.nucleus import Matches
     from airflow_provider_nucleus.evaluation.sides.columns import Columns
 
@@ -70,7 +70,7 @@ class ObjectSide:
 class ScoredOutcomes:
     """Rows that have a confidence, by (image, label, confidence): their hits and ignored bits per size of :data:`SIZES`.
 
-    ``rank`` counts the rows of an image and label from 0; those from ``limit`` on are ignored. ``walk`` has the pairs of
+    ``rank`` counts the rows of an image and label from 0; those from ``limit`` on are ignored. ``coco_order`` has the pairs of
     all rows that can match, and which of them did, for matching some of the rows once more. ``label`` is that of every
     prediction under which it is ranked.
     """
@@ -81,7 +81,7 @@ class ScoredOutcomes:
     label: IntArray
     hit: NDArray[np.uint16]
     ignored: NDArray[np.uint16]
-    walk: CocoWalk
+    coco_order: CocoOrder
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,15 +107,15 @@ def coco_outcome(truth: Columns, predictions: Columns, *, options: CocoOptions) 
     if late.size:
         offered = np.ones(len(predictions), dtype=np.bool_)
         offered[late] = False
-    walk = walk_edges(edges, truth, predictions, thresholds=options.thresholds, offered=offered)
-    hits, ignoring = coco_outcomes(walk, truth, predictions, options=options)
+    coco_order = match_in_order(edges, truth, predictions, thresholds=options.thresholds, offered=offered)
+    hits, ignoring = coco_outcomes(coco_order, truth, predictions, options=options)
     hit = np.zeros((row.size, len(SIZES)), dtype=np.uint16)
     ignored = np.full((row.size, len(SIZES)), _EVERY, dtype=np.uint16)
     for column, area in enumerate(options.areas):
         place = SIZES.index(area.name)
         hit[:, place], ignored[:, place] = hits[row, column], ignoring[row, column]
     ignored[rank >= limit] = _EVERY
-    return ScoredOutcomes(row, rank, limit, predictions.label, hit, ignored, walk)
+    return ScoredOutcomes(row, rank, limit, predictions.label, hit, ignored, coco_order)
 
 
 @dataclass(slots=True)
@@ -127,12 +127,12 @@ class ResultBuilder:
     truths: int = 0
     predictions: int = 0
 
-    def add(self, piece: SpanResult) -> None:
+    def add(self, span_result: SpanResult) -> None:
         """Append a piece; row numbers inside it are shifted behind those there are."""
         before_truth, before = self.truths, self.predictions
-        for prefix, side in (("truth", piece.truth), ("prediction", piece.predictions)):
+        for prefix, side in (("truth", span_result.truth), ("prediction", span_result.predictions)):
             columns = side.columns
-            area = columns.area if piece.sized else np.full(len(side), np.inf)
+            area = columns.area if span_result.sized else np.full(len(side), np.inf)
             self._put(f"{prefix}_image", columns.image)
             self._put(f"{prefix}_label", columns.label)
             self._put(f"{prefix}_raw", side.raw)
@@ -140,39 +140,45 @@ class ResultBuilder:
             self._put(f"{prefix}_segment", side.segment)
             self._put(f"{prefix}_ordinal", columns.ordinal)
             self._put(f"{prefix}_area", area)
-            self._put(f"{prefix}_family", np.full(len(side), piece.family, dtype=np.uint8))
-        self._put("prediction_confidence", piece.predictions.columns.confidence)
-        self._put("prediction_bucket", _bucket(piece.predictions.columns.confidence))
-        self._put("truth_crowd", piece.truth.columns.crowd)
-        self._put("truth_ignore", piece.truth.columns.ignore)
-        matches = piece.matches
-        for name in ("match", "shown", "best_right", "best_wrong"):
+            self._put(f"{prefix}_family", np.full(len(side), span_result.family, dtype=np.uint8))
+        self._put("prediction_confidence", span_result.predictions.columns.confidence)
+        self._put("prediction_bucket", _bucket(span_result.predictions.columns.confidence))
+        self._put("truth_crowd", span_result.truth.columns.crowd)
+        self._put("truth_ignore", span_result.truth.columns.ignore)
+        matches = span_result.matches
+        for name in ("match", "displayed", "best_correct", "best_incorrect"):
             self._put(name, _shifted(getattr(matches, name), before_truth))
-        for name in ("found_by", "shown_with"):
+        for name in ("found_by", "displayed_with"):
             self._put(name, _shifted(getattr(matches, name), before))
-        for name in ("overlap", "shown_overlap", "best_right_overlap", "best_wrong_overlap", "right"):
+        for name in (
+            "overlap",
+            "displayed_overlap",
+            "best_correct_overlap",
+            "best_incorrect_overlap",
+            "correct",
+        ):
             self._put(name, getattr(matches, name))
         pairs = stored_pairs(matches)
-        for name, candidates in (("candidate", pairs.matched), ("shown_candidate", pairs.shown)):
+        for name, candidates in (("candidate", pairs.matched), ("displayed_candidate", pairs.displayed)):
             self._put(f"{name}_count", candidates.count)
             self._put(f"{name}_prediction", candidates.prediction + np.int32(before))
             self._put(f"{name}_overlap", candidates.overlap)
-        if piece.outcome is None:
-            self._put("ap_label", piece.predictions.columns.label)
+        if span_result.outcome is None:
+            self._put("ap_label", span_result.predictions.columns.label)
         else:
-            self._ranked.add(piece.family)
-            self._put("ap_label", piece.outcome.label)
-            self._put_long_groups(piece.outcome, before)
-            self._put("coco_row", (piece.outcome.row + before).astype(np.int32))
-            self._put("coco_hit", piece.outcome.hit)
-            self._put("coco_ignored", piece.outcome.ignored)
-            edges = piece.outcome.walk.edges
+            self._ranked.add(span_result.family)
+            self._put("ap_label", span_result.outcome.label)
+            self._put_long_groups(span_result.outcome, before)
+            self._put("coco_row", (span_result.outcome.row + before).astype(np.int32))
+            self._put("coco_hit", span_result.outcome.hit)
+            self._put("coco_ignored", span_result.outcome.ignored)
+            edges = span_result.outcome.coco_order.edges
             self._put("edge_truth", (edges.ground_truth + before_truth).astype(np.int32))
             self._put("edge_prediction", (edges.prediction + before).astype(np.int32))
             self._put("edge_overlap", edges.overlap)
-            self._put("edge_taken", piece.outcome.walk.taken)
-        self.truths += len(piece.truth)
-        self.predictions += len(piece.predictions)
+            self._put("edge_taken", span_result.outcome.coco_order.taken)
+        self.truths += len(span_result.truth)
+        self.predictions += len(span_result.predictions)
 
     def _put_long_groups(self, outcome: ScoredOutcomes, before: int) -> None:
         """Keep the order of those images and labels that have more rows than count: others move up when some go."""
@@ -226,9 +232,9 @@ def _coco_order(found: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
 
 def _bucket(confidence: FloatArray) -> NDArray[np.uint8]:
     """Return the bucket of the score histogram, :data:`BUCKETS` for a prediction without confidence."""
-    known = ~np.isnan(confidence)
+    scored = ~np.isnan(confidence)
     buckets = np.full(confidence.size, BUCKETS, dtype=np.uint8)
-    buckets[known] = bucket_of(confidence[known], BUCKETS)
+    buckets[scored] = bucket_of(confidence[scored], BUCKETS)
     return buckets
 
 
@@ -275,14 +281,14 @@ _EMPTY: Final[dict[str, NDArray[Any]]] = {
         )
     },
     "prediction_confidence": _empty(np.float64), "prediction_bucket": _empty(np.uint8), "truth_crowd": _empty(np.bool_), "truth_ignore": _empty(np.bool_),
-    "right": _empty(np.bool_),
-    **{name: _empty(np.int32) for name in ("match", "shown", "best_right", "best_wrong", "found_by", "shown_with")},
+    "correct": _empty(np.bool_),
+    **{name: _empty(np.int32) for name in ("match", "displayed", "best_correct", "best_incorrect", "found_by", "displayed_with")},
     **{
-        name: _empty(np.float64) for name in ("overlap", "shown_overlap", "best_right_overlap", "best_wrong_overlap")
+        name: _empty(np.float64) for name in ("overlap", "displayed_overlap", "best_correct_overlap", "best_incorrect_overlap")
     },
     "edge_truth": _empty(np.int32), "edge_prediction": _empty(np.int32), "edge_overlap": _empty(np.float64),
     "edge_taken": _empty(np.uint16),
-    **{f"{name}_{column}": _empty(dtype) for name in ("candidate", "shown_candidate")
+    **{f"{name}_{column}": _empty(dtype) for name in ("candidate", "displayed_candidate")
        for column, dtype in (("count", np.int32), ("prediction", np.int32), ("overlap", np.float64))},
     "ap_label": _empty(np.int32), "long_row": _empty(np.int32), "long_first": _empty(np.bool_),
     "long_limit": _empty(np.uint16),

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LAYOUT", "ResultFiles"]
 
-LAYOUT: Final = 4
+LAYOUT: Final = 5
 """Changes when files of an older version can no longer be read."""
 
 

@@ -54,10 +54,10 @@ class LabelCodes:
     no_ap: str | None = None
 
 
-def label_codes(cursor: Cursor, scope: EvaluatedItems, taxonomy: Taxonomy) -> LabelCodes:
+def label_codes(cursor: Cursor, population: EvaluatedItems, taxonomy: Taxonomy) -> LabelCodes:
     """Collect the labels of both sides of all evaluated items."""
-    truth = _labels(cursor, [entry.truth for entry in scope.datasets])
-    predicted = _labels(cursor, [entry.predictions for entry in scope.datasets])
+    truth = _labels(cursor, [entry.truth for entry in population.datasets])
+    predicted = _labels(cursor, [entry.predictions for entry in population.datasets])
     raw = Vocabulary.of(truth, predicted)
     named = [taxonomy.canonical(label) for label in raw]
     canonical = Vocabulary.of(named)
@@ -80,7 +80,7 @@ def _labels(cursor: Cursor, sets: Iterable[int | None]) -> set[str]:
 
 def object_rows(
     cursor: Cursor,
-    scope: EvaluatedItems,
+    population: EvaluatedItems,
     sets: ComparedSets,
     *,
     family: str,
@@ -89,7 +89,10 @@ def object_rows(
 ) -> tuple[pa.Table, pa.Table]:
     """Read ground truth and predictions of some types on a span of items, by (item, order of upload)."""
     tables = []
-    for number, dropped in ((sets.truth, scope.ground_truth), (sets.predictions, scope.predictions)):
+    for number, dropped in (
+        (sets.truth, population.ground_truth),
+        (sets.predictions, population.predictions),
+    ):
         # The ordinal, which decides between equal overlaps, is the rank of the annotation id among the item's objects.
         sql = (
             "SELECT object_no, item_no, annotation_id, place, label, confidence, row_number() OVER (PARTITION BY place ORDER BY annotation_id, "

@@ -36,7 +36,7 @@ _CELLS_LIMIT: Final = 20_000_000
 
 
 def category_scores_of(
-    cursor: Cursor, loaded: EvaluationResult, selection: Selection, *, k: int
+    cursor: Cursor, result: EvaluationResult, selection: Selection, *, k: int
 ) -> dict[str, Any]:
     """Score the chosen categories of every taxonomy; raises :class:`BadRequestError` where filters have no meaning."""
     masks = selection.ap
@@ -45,12 +45,12 @@ def category_scores_of(
             "Scores of categories need a choice of objects: leave out gtAreaRange, iouRange, labelEquality, hasGroundTruth "
             "and tideBackground."
         )
-    truth = _read(cursor, loaded, "truth", masks.ground_truth)
-    predicted = _read(cursor, loaded, "prediction", masks.predictions)
+    truth = _read(cursor, result, "truth", masks.ground_truth)
+    predicted = _read(cursor, result, "prediction", masks.predictions)
     names = sorted({*truth, *predicted}, key=lambda key: (key.name, key.kind))
     return {
         "taxonomies": [
-            _scores(loaded, key, truth.get(key, _NOTHING), predicted.get(key, _NOTHING), k=k) for key in names
+            _scores(result, key, truth.get(key, _NOTHING), predicted.get(key, _NOTHING), k=k) for key in names
         ]
     }
 
@@ -79,11 +79,11 @@ _NOTHING: Final = _Labels(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int6
 
 
 def _read(
-    cursor: Cursor, loaded: EvaluationResult, side: str, chosen: BoolArray | None
+    cursor: Cursor, result: EvaluationResult, side: str, chosen: BoolArray | None
 ) -> dict[_Taxonomy, _Labels]:
-    of_family = loaded.arrays[f"{side}_family"] == loaded.about["families"].index("category")
+    of_family = result.arrays[f"{side}_family"] == result.about["families"].index("category")
     rows = np.flatnonzero(of_family if chosen is None else of_family & chosen)
-    numbers = loaded.arrays[f"{side}_number"][rows]
+    numbers = result.arrays[f"{side}_number"][rows]
     stored = {
         number: (_Taxonomy(name, kind), pdf)
         for number, name, kind, pdf in cursor.execute(
@@ -93,7 +93,7 @@ def _read(
     }
     if missing := set(numbers.tolist()) - stored.keys():
         raise ConflictError(
-            f"{len(missing)} categories of evaluation {loaded.id} are no longer stored, so that their taxonomies are not known. "
+            f"{len(missing)} categories of evaluation {result.id} are no longer stored, so that their taxonomies are not known. "
             "Evaluate again."
         )
     members: dict[_Taxonomy, list[int]] = {}
@@ -101,17 +101,17 @@ def _read(
         members.setdefault(stored[number][0], []).append(position)
     found: dict[_Taxonomy, _Labels] = {}
     for key, positions in members.items():
-        ours = rows[positions]
+        of_taxonomy = rows[positions]
         found[key] = _Labels(
-            loaded.arrays[f"{side}_image"][ours].astype(np.int64),
-            loaded.arrays[f"{side}_label"][ours].astype(np.int64),
+            result.arrays[f"{side}_image"][of_taxonomy].astype(np.int64),
+            result.arrays[f"{side}_label"][of_taxonomy].astype(np.int64),
             tuple(stored[number][1] for number in numbers[positions].tolist()),
         )
     return found
 
 
 def _scores(
-    loaded: EvaluationResult, key: _Taxonomy, truth: _Labels, predicted: _Labels, *, k: int
+    result: EvaluationResult, key: _Taxonomy, truth: _Labels, predicted: _Labels, *, k: int
 ) -> dict[str, Any]:
     codes = np.union1d(truth.label, predicted.label)
     images = np.union1d(truth.image, predicted.image)
@@ -136,7 +136,7 @@ def _scores(
         for row, (item, label) in enumerate(sides):
             per_item[row, item] = label
         found = category_scores(*per_item, classes=codes.size)
-        top = _top(loaded, truth, predicted, k=k)
+        top = _top(result, truth, predicted, k=k)
     return {
         "taxonomy": key.name,
         "type": key.kind,
@@ -149,7 +149,7 @@ def _scores(
         **(_of_sets(found) if isinstance(found, MulticategoryScores) else {}),
         "per_class": [
             {
-                "label": loaded.labels.names[codes[entry.label]],
+                "label": result.labels.names[codes[entry.label]],
                 "support": entry.support,
                 "predicted": entry.predicted,
                 "true_positives": entry.true_positives,
@@ -174,42 +174,42 @@ def _of_sets(scores: MulticategoryScores) -> dict[str, Any]:
     }
 
 
-def _top(loaded: EvaluationResult, truth: _Labels, predicted: _Labels, *, k: int) -> Metric:
+def _top(result: EvaluationResult, truth: _Labels, predicted: _Labels, *, k: int) -> Metric:
     """Return the share of items with ground truth whose label is among the k most probable of ``class_pdf``.
 
     An item without a prediction is a miss. Probabilities of labels that are evaluated under one name add up.
     """
     label_of = dict(zip(truth.image.tolist(), truth.label.tolist(), strict=True))
-    judged = [
+    ranked = [
         (label_of[image], pdf)
         for image, pdf in zip(predicted.image.tolist(), predicted.pdf, strict=True)
         if image in label_of
     ]
     if not label_of:
         return undefined("no item has a ground-truth category in this taxonomy")
-    silent = sum(pdf is None for _, pdf in judged)
-    if silent or not judged:
+    without_pdf = sum(pdf is None for _, pdf in ranked)
+    if without_pdf or not ranked:
         return undefined(
-            f"{silent} predictions have no class_pdf" if judged else "no prediction in this taxonomy"
+            f"{without_pdf} predictions have no class_pdf" if ranked else "no prediction in this taxonomy"
         )
     # Labels nobody has as truth or prediction may be in a distribution too.
     probabilities: list[dict[str, float]] = []
-    for _, pdf in judged:
+    for _, pdf in ranked:
         summed: dict[str, float] = {}
         for label, value in orjson.loads(pdf or "{}").items():
-            name = loaded.taxonomy.canonical(label)
+            name = result.taxonomy.canonical(label)
             summed[name] = summed.get(name, 0.0) + value
         probabilities.append(summed)
     labels = sorted(
-        {name for row in probabilities for name in row} | {loaded.labels.names[code] for code, _ in judged}
+        {name for row in probabilities for name in row} | {result.labels.names[code] for code, _ in ranked}
     )
-    if len(labels) * len(judged) > _CELLS_LIMIT:
-        return undefined(f"{len(judged)} items with {len(labels)} labels are too many: choose some items")
+    if len(labels) * len(ranked) > _CELLS_LIMIT:
+        return undefined(f"{len(ranked)} items with {len(labels)} labels are too many: choose some items")
     place = {name: column for column, name in enumerate(labels)}
-    table = np.zeros((len(judged), len(labels)))
+    table = np.zeros((len(ranked), len(labels)))
     for row, entries in enumerate(probabilities):
         table[row, [place[name] for name in entries]] = list(entries.values())
-    codes = np.array([place[loaded.labels.names[code]] for code, _ in judged])
+    codes = np.array([place[result.labels.names[code]] for code, _ in ranked])
     found = top_k_accuracy(codes, table, k=k)
     assert found.value is not None
-    return Metric(round(found.value * len(judged)) / len(label_of))
+    return Metric(round(found.value * len(ranked)) / len(label_of))

@@ -22,7 +22,7 @@ from airflow_provider_nucleus.evaluation.readers.histograms import bounds_of
 from airflow_provider_nucleus.evaluation.readers.slicing import total_counts
 from airflow_provider_nucleus.evaluation.sides.areas import ALL
 from airflow_provider_nucleus.local.evaluations.computing.result_builder import BUCKETS
-from airflow_provider_nucleus.local.evaluations.reading.precision import ap_table, chosen_walk, cut_range
+from airflow_provider_nucleus.local.evaluations.reading.precision import ap_table, chosen_order, cut_range
 from airflow_provider_nucleus.local.evaluations.reading.result import ANY_AREA, COCO_OPTIONS
 
 if TYPE_CHECKING:
@@ -46,11 +46,11 @@ _SUMMARY: Final = (("mapAt50", 0), ("mapAt75", 5), ("mapAt5095", None))
 _POOL: Final = ThreadPoolExecutor(max_workers=2, thread_name_prefix="charts")
 
 
-def charts(loaded: EvaluationResult, selection: Selection) -> dict[str, Any]:
+def charts(result: EvaluationResult, selection: Selection) -> dict[str, Any]:
     """Compute the body of a charts answer; an undefined number is null or left out, never 0 or -1."""
-    rest = _POOL.submit(_rest, loaded, selection)
+    rest = _POOL.submit(_rest, result, selection)
     if selection.ap is None:
-        tide = _POOL.submit(_attribution, loaded, selection)
+        tide = _POOL.submit(_attribution, result, selection)
         return {
             "mapSummary": dict.fromkeys((name for name, _ in _SUMMARY), None),
             "perClassAp": [],
@@ -61,16 +61,16 @@ def charts(loaded: EvaluationResult, selection: Selection) -> dict[str, Any]:
             "tideAttribution": tide.result(),
         }
     masks = selection.ap
-    curve = _POOL.submit(_curve, loaded, selection, masks)
+    curve = _POOL.submit(_curve, result, selection, masks)
     # A match that is still to be made is waited for as late as possible.
-    early = _POOL.submit(_attribution, loaded, selection) if selection.matched is None else None
-    walk = chosen_walk(loaded, masks)
+    early = _POOL.submit(_attribution, result, selection) if selection.matched is None else None
+    coco_order = chosen_order(result, masks)
     sizes = COCO_OPTIONS.areas
-    computed = _POOL.map(lambda size: ap_table(loaded, masks, walk, size=size), sizes)
-    tide = early or _POOL.submit(_attribution, loaded, selection)
+    computed = _POOL.map(lambda size: ap_table(result, masks, coco_order, size=size), sizes)
+    tide = early or _POOL.submit(_attribution, result, selection)
     tables = list(computed)
     return {
-        **_precision(loaded, tables[0]),
+        **_precision(result, tables[0]),
         "computedIouRanges": list(_THRESHOLDS),
         "prCurve": curve.result(),
         "apBySize": {
@@ -81,8 +81,8 @@ def charts(loaded: EvaluationResult, selection: Selection) -> dict[str, Any]:
     }
 
 
-def _precision(loaded: EvaluationResult, table: Precisions) -> dict[str, Any]:
-    per_label = ((loaded.labels.names[code], ap) for code, ap in class_means(loaded, table).items())
+def _precision(result: EvaluationResult, table: Precisions) -> dict[str, Any]:
+    per_label = ((result.labels.names[code], ap) for code, ap in class_means(result, table).items())
     return {
         "mapSummary": {
             name: table.mean(threshold=None if place is None else COCO_THRESHOLDS[place]).value
@@ -92,10 +92,10 @@ def _precision(loaded: EvaluationResult, table: Precisions) -> dict[str, Any]:
     }
 
 
-def class_means(loaded: EvaluationResult, table: Precisions) -> dict[int, Metric]:
+def class_means(result: EvaluationResult, table: Precisions) -> dict[int, Metric]:
     """Return AP by label, the mean over the families in which the label has one (see :mod:`.ap_classes`)."""
     by_label: dict[int, list[Metric]] = {}
-    for place, label in enumerate(loaded.arrays["class_label"].tolist()):
+    for place, label in enumerate(result.arrays["class_label"].tolist()):
         by_label.setdefault(label, []).append(table.of_label(place))
     return {
         label: found[0] if len(found) == 1 else mean(found, reason="no AP in any family")
@@ -104,7 +104,7 @@ def class_means(loaded: EvaluationResult, table: Precisions) -> dict[int, Metric
 
 
 def curve_rows(
-    loaded: EvaluationResult, selection: Selection, masks: ApMasks, *, ground_truth: Columns | None = None
+    result: EvaluationResult, selection: Selection, masks: ApMasks, *, ground_truth: Columns | None = None
 ) -> RankedRows:
     """Return the chosen objects for curves over confidence: by what they are, not by what they were matched to.
 
@@ -112,21 +112,21 @@ def curve_rows(
 
     Every point of a curve reads a match of its own, in which a prediction may have another partner than in that of all.
     """
-    ranked = loaded.ranked(selection.threshold, selection.matched, ground_truth=ground_truth)
+    ranked = result.ranked(selection.threshold, selection.matched, ground_truth=ground_truth)
     area = ALL if masks.area is None else cut_range(ANY_AREA, masks.area)
     return ranked.rows(predictions=masks.predictions, ground_truth=masks.ground_truth, area=area)
 
 
-def _curve(loaded: EvaluationResult, selection: Selection, masks: ApMasks) -> list[dict[str, Any]]:
-    curves = precision_recall_curves(curve_rows(loaded, selection, masks), threshold=selection.threshold)
+def _curve(result: EvaluationResult, selection: Selection, masks: ApMasks) -> list[dict[str, Any]]:
+    curves = precision_recall_curves(curve_rows(result, selection, masks), threshold=selection.threshold)
     return [
-        {"classLabel": loaded.labels.names[curve.label], "recall": recall, "precision": precision}
+        {"classLabel": result.labels.names[curve.label], "recall": recall, "precision": precision}
         for curve in curves
         for recall, precision in zip(curve.recall.tolist(), curve.precision.tolist(), strict=True)
     ]
 
 
-def _rest(loaded: EvaluationResult, selection: Selection) -> dict[str, Any]:
+def _rest(result: EvaluationResult, selection: Selection) -> dict[str, Any]:
     counts = total_counts(
         selection.view.matches,
         selection.threshold,
@@ -134,8 +134,8 @@ def _rest(loaded: EvaluationResult, selection: Selection) -> dict[str, Any]:
         ground_truth=selection.ground_truth,
         hits=selection.hits,
     )
-    kept = counted_predictions(loaded, selection)
-    bucket = loaded.arrays["prediction_bucket"]
+    kept = counted_predictions(result, selection)
+    bucket = result.arrays["prediction_bucket"]
     counted = bucket if kept is None else np.compress(kept, bucket)
     # So few values are counted faster one by one than by bincount, which widens all of them first.
     histogram = [int(np.count_nonzero(counted == number)) for number in range(BUCKETS)]
@@ -153,22 +153,22 @@ def _rest(loaded: EvaluationResult, selection: Selection) -> dict[str, Any]:
         ]
         if any(histogram)
         else [],
-        "confusionMatrix": _confusion(loaded, selection),
+        "confusionMatrix": _confusion(result, selection),
     }
 
 
-def counted_predictions(loaded: EvaluationResult, selection: Selection) -> BoolArray | None:
+def counted_predictions(result: EvaluationResult, selection: Selection) -> BoolArray | None:
     """Mark the chosen predictions that are counted, None for all: a true positive of unwanted ground truth is not."""
     kept = selection.predictions
     if selection.ground_truth is not None:
-        unwanted = np.zeros(len(loaded.predictions), dtype=np.bool_)
+        unwanted = np.zeros(len(result.predictions), dtype=np.bool_)
         rows = np.flatnonzero(selection.hits)
         unwanted[rows] = ~selection.ground_truth[selection.view.matches.match[rows]]
         kept = ~unwanted if kept is None else kept & ~unwanted
     return kept
 
 
-def _confusion(loaded: EvaluationResult, selection: Selection) -> list[dict[str, Any]]:
+def _confusion(result: EvaluationResult, selection: Selection) -> list[dict[str, Any]]:
     truth = selection.ground_truth
     if truth is not None:
         # A pair is shown whole: the other end of a chosen error stays visible, whether or not it was chosen.
@@ -177,17 +177,17 @@ def _confusion(loaded: EvaluationResult, selection: Selection) -> list[dict[str,
         errors = (partner != NONE) & ~selection.hits
         if selection.predictions is not None:
             errors &= selection.predictions
-        shown = errors & (selection.view.partner_overlap >= selection.threshold)
-        truth[partner[shown]] = True
+        displayed = errors & (selection.view.partner_overlap >= selection.threshold)
+        truth[partner[displayed]] = True
     found = confusion(
         selection.view.matches,
         selection.threshold,
-        labels=len(loaded.labels),
+        labels=len(result.labels),
         predictions=selection.predictions,
         ground_truth=truth,
         hits=selection.hits,
     )
-    names = (*loaded.labels.names, BACKGROUND_LABEL)
+    names = (*result.labels.names, BACKGROUND_LABEL)
     assert BACKGROUND == -1
     return [
         {"gtLabel": names[truth_code], "predLabel": names[predicted], "count": count}
@@ -197,28 +197,31 @@ def _confusion(loaded: EvaluationResult, selection: Selection) -> list[dict[str,
     ]
 
 
-def _attribution(loaded: EvaluationResult, selection: Selection) -> dict[str, int]:
-    kept = counted_predictions(loaded, selection)
-    found = asdict(attribution(loaded, selection, kept).counts(ground_truth=selection.ground_truth))
+def _attribution(result: EvaluationResult, selection: Selection) -> dict[str, int]:
+    kept = counted_predictions(result, selection)
+    found = asdict(attribution(result, selection, kept).counts(ground_truth=selection.ground_truth))
     found["truePositive"] = found.pop("true_positive")
     return found
 
 
-def attribution(loaded: EvaluationResult, selection: Selection, kept: BoolArray | None) -> Attribution:
+def attribution(result: EvaluationResult, selection: Selection, kept: BoolArray | None) -> Attribution:
     """Attribute the errors of the counted predictions; what others have found is missed like the rest."""
     matches = selection.view.matches
     considered = matches.predictions.counted if kept is None else kept
     hits = selection.hits & considered
-    missing = loaded.truth.counted.copy()
+    missing = result.truth.counted.copy()
     missing[matches.match[hits]] = False
     return attribute(
         Overlaps(
-            matches.best_right, matches.best_right_overlap, matches.best_wrong, matches.best_wrong_overlap
+            matches.best_correct,
+            matches.best_correct_overlap,
+            matches.best_incorrect,
+            matches.best_incorrect_overlap,
         ),
         true_positive=hits,
         considered=considered,
         missing=missing,
         foreground=selection.threshold,
         background=selection.background,
-        localized=matches.best_right_overlap >= selection.threshold,
+        localized=matches.best_correct_overlap >= selection.threshold,
     )

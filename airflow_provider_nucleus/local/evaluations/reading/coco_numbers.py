@@ -55,7 +55,7 @@ _NO_SIZE: Final = ("APs", "APm", "APl", "ARs", "ARm", "ARl")
 
 
 def coco_of(
-    cursor: Cursor, loaded: EvaluationResult, selection: Selection, *, kind: OverlapKind
+    cursor: Cursor, result: EvaluationResult, selection: Selection, *, kind: OverlapKind
 ) -> dict[str, Any]:
     """Return the numbers of every family that has objects.
 
@@ -66,9 +66,9 @@ def coco_of(
         raise BadRequestError(
             "COCO's numbers need a choice of objects: leave out iouRange, labelEquality, hasGroundTruth and tideBackground."
         )
-    require_ap(loaded)
+    require_ap(result)
     names = [name for name in _OPTIONS if kind == "exact" or _ONLY[kind] == name]
-    found = {name: _Family(loaded, selection, name) for name in names}
+    found = {name: _Family(result, selection, name) for name in names}
     present = {name: family for name, family in found.items() if family.present}
     if kind != "exact" and not present:
         raise BadRequestError(
@@ -84,13 +84,13 @@ def coco_of(
 class _Family:
     """The chosen objects of one family, as rows of the result."""
 
-    def __init__(self, loaded: EvaluationResult, selection: Selection, name: str) -> None:
+    def __init__(self, result: EvaluationResult, selection: Selection, name: str) -> None:
         masks = selection.ap
         assert masks is not None
-        self._loaded, self._name, self._threshold = loaded, name, selection.threshold
-        code = loaded.about["families"].index(name)
+        self._result, self._name, self._threshold = result, name, selection.threshold
+        code = result.about["families"].index(name)
         of_truth, of_predictions = (
-            loaded.arrays[f"{side}_family"] == code for side in ("truth", "prediction")
+            result.arrays[f"{side}_family"] == code for side in ("truth", "prediction")
         )
         self.present = bool(of_truth.any() or of_predictions.any())
         self._truths = _rows(of_truth, masks.ground_truth)
@@ -99,18 +99,18 @@ class _Family:
 
     def numbers(self, cursor: Cursor, kind: OverlapKind) -> dict[str, Any]:
         """Match by confidence and return the numbers of all labels and of each."""
-        known = any(abs(self._threshold - threshold) < 1e-9 for threshold in COCO_THRESHOLDS)
-        if kind == "exact" and known:
+        stored_threshold = any(abs(self._threshold - threshold) < 1e-9 for threshold in COCO_THRESHOLDS)
+        if kind == "exact" and stored_threshold:
             rows = at = self._stored()
         else:
             rows, at = self._again(cursor, kind)
-        result = coco_result(rows, options=self._options)
-        one = result if at is rows else coco_result(at, options=self._at_threshold)
+        coco = coco_result(rows, options=self._options)
+        one = coco if at is rows else coco_result(at, options=self._at_threshold)
         match = _Match(one, at, self._threshold)
-        numbers = dict(result.numbers)
+        numbers = dict(coco.numbers)
         if self._name == "cuboid":
             numbers |= dict.fromkeys(_NO_SIZE, undefined("cuboids have no area in pixels"))
-        scored = int(np.count_nonzero(~np.isnan(self._loaded.predictions.confidence[self._predictions])))
+        scored = int(np.count_nonzero(~np.isnan(self._result.predictions.confidence[self._predictions])))
         return {
             "ground_truths": int(rows.positives[:, 0].sum()),
             "predictions": int(self._predictions.size),
@@ -119,7 +119,7 @@ class _Family:
             "max_detections": list(self._options.max_detections),
             "numbers": {name: metric.to_dict() for name, metric in numbers.items()},
             "at_threshold": match.of_all(),
-            "per_class": [self._label(label, result, match) for label in _labels(rows).tolist()],
+            "per_class": [self._label(label, coco, match) for label in _labels(rows).tolist()],
         }
 
     @property
@@ -128,45 +128,45 @@ class _Family:
 
     def _stored(self) -> CocoRows:
         """Match the pairs that the evaluation has kept."""
-        loaded, edges = self._loaded, self._loaded.walk.edges
-        truth = _places(self._truths, len(loaded.truth))[edges.ground_truth]
-        prediction = _places(self._predictions, len(loaded.predictions))[edges.prediction]
+        result, edges = self._result, self._result.coco_order.edges
+        truth = _places(self._truths, len(result.truth))[edges.ground_truth]
+        prediction = _places(self._predictions, len(result.predictions))[edges.prediction]
         kept = np.flatnonzero((truth != NONE) & (prediction != NONE))
         return match_coco_edges(
-            loaded.truth.take(self._truths),
-            self._ranked(loaded.predictions.take(self._predictions)),
+            result.truth.take(self._truths),
+            self._ranked(result.predictions.take(self._predictions)),
             Edges(truth[kept], prediction[kept], edges.overlap[kept]),
-            labels=len(loaded.labels),
+            labels=len(result.labels),
             options=self._options,
         )
 
     def _ranked(self, predictions: Columns) -> Columns:
         """Put the chosen predictions under the labels AP ranks them by, which allowed label matches may change."""
-        if not self._loaded.taxonomy.pairs:
+        if not self._result.taxonomy.pairs:
             return predictions
-        return replace(predictions, label=self._loaded.ranked_under[self._predictions])
+        return replace(predictions, label=self._result.ranked_under[self._predictions])
 
     def _again(self, cursor: Cursor, kind: OverlapKind) -> tuple[CocoRows, CocoRows]:
         """Match the shapes anew: at COCO's thresholds, and at the one asked for."""
         truth, predictions = read_again(
-            cursor, self._loaded, self._name, truth_rows=self._truths, prediction_rows=self._predictions,
+            cursor, self._result, self._name, truth_rows=self._truths, prediction_rows=self._predictions,
             kind=kind,
         )  # fmt: skip
         predictions = self._ranked(predictions)
-        labels = len(self._loaded.labels)
+        labels = len(self._result.labels)
         return (
             match_coco(truth, predictions, labels=labels, options=self._options),
             match_coco(truth, predictions, labels=labels, options=self._at_threshold),
         )
 
-    def _label(self, label: int, result: CocoResult, at: _Match) -> dict[str, Any]:
+    def _label(self, label: int, coco: CocoResult, at: _Match) -> dict[str, Any]:
         return {
-            "label": self._loaded.labels.names[label],
-            "ground_truths": int(result.tables.positives[label, 0]),
-            "AP": result.label_ap(label).to_dict(),
-            "AP50": result.label_ap(label, threshold=0.5).to_dict(),
-            "AP75": result.label_ap(label, threshold=COCO_THRESHOLDS[5]).to_dict(),
-            "AR": result.label_ar(label).to_dict(),
+            "label": self._result.labels.names[label],
+            "ground_truths": int(coco.tables.positives[label, 0]),
+            "AP": coco.label_ap(label).to_dict(),
+            "AP50": coco.label_ap(label, threshold=0.5).to_dict(),
+            "AP75": coco.label_ap(label, threshold=COCO_THRESHOLDS[5]).to_dict(),
+            "AR": coco.label_ar(label).to_dict(),
             "at_threshold": at.of_label(label),
         }
 
@@ -174,15 +174,15 @@ class _Family:
 class _Match:
     """The confidence-first match at one threshold: who found what, per label."""
 
-    def __init__(self, result: CocoResult, rows: CocoRows, threshold: float) -> None:
-        thresholds = result.tables.options.thresholds
+    def __init__(self, coco: CocoResult, rows: CocoRows, threshold: float) -> None:
+        thresholds = coco.tables.options.thresholds
         place = int(np.argmin(np.abs(np.array(thresholds) - threshold)))
         hit, ignored = (
             (bits[:, 0] >> np.uint16(place)) & np.uint16(1) != 0 for bits in (rows.hit, rows.ignored)
         )
-        labels = result.tables.unscored.size
-        self._result, self._threshold = result, thresholds[place]
-        self._positives = result.tables.positives[:, 0]
+        labels = coco.tables.unscored.size
+        self._coco, self._threshold = coco, thresholds[place]
+        self._positives = coco.tables.positives[:, 0]
         self._hits, self._wrong, self._ignored = (
             np.bincount(rows.label[chosen], minlength=labels)
             for chosen in (hit, ~hit & ~ignored, ~hit & ignored)
@@ -191,28 +191,28 @@ class _Match:
 
     def of_all(self) -> dict[str, Any]:
         """Return AP and counts over all labels."""
-        average = average_precision(self._result.tables, threshold=self._threshold)
-        silent = undefined("no prediction has a confidence") if self._unscored else None
-        return self._numbers(average, slice(None), silent)
+        average = average_precision(self._coco.tables, threshold=self._threshold)
+        unscored = undefined("no prediction has a confidence") if self._unscored else None
+        return self._numbers(average, slice(None), unscored)
 
     def of_label(self, label: int) -> dict[str, Any]:
         """Return AP and counts of one label."""
-        average = self._result.label_ap(label, threshold=self._threshold)
-        unscored = self._result.tables.unscored[label]
-        silent = undefined("no prediction of this label has a confidence") if unscored else None
-        return self._numbers(average, slice(label, label + 1), silent)
+        average = self._coco.label_ap(label, threshold=self._threshold)
+        without = self._coco.tables.unscored[label]
+        unscored = undefined("no prediction of this label has a confidence") if without else None
+        return self._numbers(average, slice(label, label + 1), unscored)
 
-    def _numbers(self, average: Metric, labels: slice, silent: Metric | None) -> dict[str, Any]:
-        right, wrong, ignored, total = (
+    def _numbers(self, average: Metric, labels: slice, unscored: Metric | None) -> dict[str, Any]:
+        correct, incorrect, ignored, total = (
             int(counts[labels].sum()) for counts in (self._hits, self._wrong, self._ignored, self._positives)
         )
-        precision = silent or ratio(right, right + wrong, reason="no prediction that counts")
-        recall = silent or ratio(right, total, reason="no ground truth to be found")
+        precision = unscored or ratio(correct, correct + incorrect, reason="no prediction that counts")
+        recall = unscored or ratio(correct, total, reason="no ground truth to be found")
         return {
             "AP": average.to_dict(),
-            "tp": right,
-            "fp": wrong,
-            "fn": total - right,
+            "tp": correct,
+            "fp": incorrect,
+            "fn": total - correct,
             "ignored": ignored,
             "precision": precision.to_dict(),
             "recall": recall.to_dict(),

@@ -191,8 +191,8 @@ def changes_of(
     def entry(row: int) -> dict[str, Any]:
         return {
             **_object(baseline, row),
-            "baseline": _finder(baseline, first, int(found.by_first[row])),
-            "other": _finder(other, second, int(found.by_second[row])),
+            "baseline": _found_by(baseline, first, int(found.by_first[row])),
+            "other": _found_by(other, second, int(found.by_second[row])),
         }
 
     return {
@@ -211,7 +211,7 @@ def _object(baseline: EvaluationResult, row: int) -> dict[str, Any]:
     }
 
 
-def _finder(side: EvaluationResult, matches: Matches, row: int) -> dict[str, Any] | None:
+def _found_by(side: EvaluationResult, matches: Matches, row: int) -> dict[str, Any] | None:
     if row == NONE:
         return None
     confidence = float(side.predictions.confidence[row])

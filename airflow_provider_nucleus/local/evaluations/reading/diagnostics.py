@@ -18,7 +18,7 @@ from airflow_provider_nucleus.evaluation.readers.histograms import overlap_histo
 from airflow_provider_nucleus.evaluation.readers.tide import Tide, tide_of_pairs
 from airflow_provider_nucleus.local.errors import BadRequestError
 from airflow_provider_nucleus.local.evaluations.reading.charts import counted_predictions, curve_rows
-from airflow_provider_nucleus.local.evaluations.reading.precision import chosen_walk, require_ap, rows_of
+from airflow_provider_nucleus.local.evaluations.reading.precision import chosen_order, require_ap, rows_of
 from airflow_provider_nucleus.local.evaluations.reading.result import COCO_OPTIONS
 
 if TYPE_CHECKING:
@@ -35,11 +35,11 @@ __all__ = ["CurveFamily", "calibration_of", "curves_of", "errors_of", "f1_of_sel
 CurveFamily: TypeAlias = Literal["nucleus", "coco"]
 
 
-def histograms_of(loaded: EvaluationResult, selection: Selection) -> dict[str, Any]:
+def histograms_of(result: EvaluationResult, selection: Selection) -> dict[str, Any]:
     """Return histograms of overlap and of confidence, split into true and false positives at the threshold."""
-    kept = _kept(loaded, selection)
+    kept = _kept(result, selection)
     overlap = selection.view.matches.overlap[kept]
-    confidence = loaded.predictions.confidence[kept]
+    confidence = result.predictions.confidence[kept]
     hits = selection.hits[kept]
     return {
         "overlap": _histogram(overlap_histogram(overlap, hits), left_out="unmatched"),
@@ -54,22 +54,22 @@ def _histogram(found: Histogram, *, left_out: str) -> dict[str, Any]:
     )
     return {
         "buckets": [
-            {"min": low, "max": high, "true_positives": right, "false_positives": wrong}
-            for low, high, right, wrong in rows
+            {"min": low, "max": high, "true_positives": correct, "false_positives": incorrect}
+            for low, high, correct, incorrect in rows
         ],
         left_out: found.left_out,
     }
 
 
-def curves_of(loaded: EvaluationResult, selection: Selection, *, family: CurveFamily) -> list[dict[str, Any]]:
+def curves_of(result: EvaluationResult, selection: Selection, *, family: CurveFamily) -> list[dict[str, Any]]:
     """Return precision, recall and the confidence at each point, per label, of either family of matching.
 
     COCO's has a curve for each family of objects of a label.
     """
-    rows = _ranked_rows(loaded, selection, family)
+    rows = _ranked_rows(result, selection, family)
     return [
         {
-            **_class_of(loaded, curve.label, family),
+            **_class_of(result, curve.label, family),
             "ground_truths": curve.positives,
             "average_precision": curve.average_precision.to_dict(),
             "recall": curve.recall.tolist(),
@@ -80,25 +80,25 @@ def curves_of(loaded: EvaluationResult, selection: Selection, *, family: CurveFa
     ]
 
 
-def _class_of(loaded: EvaluationResult, code: int, family: CurveFamily) -> dict[str, str]:
+def _class_of(result: EvaluationResult, code: int, family: CurveFamily) -> dict[str, str]:
     if family == "nucleus":
-        return {"label": loaded.labels.names[code]}
-    classes = loaded.arrays
+        return {"label": result.labels.names[code]}
+    classes = result.arrays
     return {
-        "label": loaded.labels.names[classes["class_label"][code]],
-        "objects": loaded.about["families"][classes["class_family"][code]],
+        "label": result.labels.names[classes["class_label"][code]],
+        "objects": result.about["families"][classes["class_family"][code]],
     }
 
 
-def f1_of_selection(loaded: EvaluationResult, selection: Selection, *, family: CurveFamily) -> dict[str, Any]:
+def f1_of_selection(result: EvaluationResult, selection: Selection, *, family: CurveFamily) -> dict[str, Any]:
     """Return F1 against confidence with precision and recall, and the best cut."""
-    rows = _ranked_rows(loaded, selection, family, ground_truth=loaded.f1_truth)
+    rows = _ranked_rows(result, selection, family, ground_truth=result.f1_truth)
     assert selection.ap is not None, "there are no rows without"
-    silent, left = loaded.curve_silent.row, selection.ap.predictions
+    unscored, left = result.curve_unscored.row, selection.ap.predictions
     curve = f1_curve(
         rows,
         threshold=selection.threshold,
-        without_confidence=silent.size if left is None else int(np.count_nonzero(left[silent])),
+        without_confidence=unscored.size if left is None else int(np.count_nonzero(left[unscored])),
     )
     return {
         "points": [_point(point) for point in curve.points],
@@ -119,7 +119,7 @@ def _point(point: ConfidencePoint) -> dict[str, Any]:
 
 
 def _ranked_rows(
-    loaded: EvaluationResult,
+    result: EvaluationResult,
     selection: Selection,
     family: CurveFamily,
     *,
@@ -131,22 +131,22 @@ def _ranked_rows(
             "Curves need a choice of objects: leave out iouRange, labelEquality, hasGroundTruth and tideBackground."
         )
     if family == "nucleus":
-        return curve_rows(loaded, selection, selection.ap, ground_truth=ground_truth)
-    require_ap(loaded)
-    if all(abs(selection.threshold - known) > 1e-9 for known in COCO_THRESHOLDS):
+        return curve_rows(result, selection, selection.ap, ground_truth=ground_truth)
+    require_ap(result)
+    if all(abs(selection.threshold - threshold) > 1e-9 for threshold in COCO_THRESHOLDS):
         raise BadRequestError(
-            f"COCO's matching was done at {', '.join(f'{known:.2f}' for known in COCO_THRESHOLDS)}; choose one of them "
+            f"COCO's matching was done at {', '.join(f'{threshold:.2f}' for threshold in COCO_THRESHOLDS)}; choose one of them "
             "or family=nucleus."
         )
-    walk = chosen_walk(loaded, selection.ap)
-    (rows,) = rows_of(loaded, selection.ap, walk, areas=COCO_OPTIONS.areas[:1])
+    coco_order = chosen_order(result, selection.ap)
+    (rows,) = rows_of(result, selection.ap, coco_order, areas=COCO_OPTIONS.areas[:1])
     return rows
 
 
-def calibration_of(loaded: EvaluationResult, selection: Selection, *, bins: int) -> dict[str, Any]:
+def calibration_of(result: EvaluationResult, selection: Selection, *, bins: int) -> dict[str, Any]:
     """Compare confidences with outcomes at the threshold."""
-    kept = _kept(loaded, selection)
-    found = calibration(loaded.predictions.confidence[kept], selection.hits[kept], bins=bins)
+    kept = _kept(result, selection)
+    found = calibration(result.predictions.confidence[kept], selection.hits[kept], bins=bins)
     return {
         "ece": found.ece.to_dict(),
         "mce": found.mce.to_dict(),
@@ -167,14 +167,14 @@ def calibration_of(loaded: EvaluationResult, selection: Selection, *, bins: int)
     }
 
 
-def errors_of(loaded: EvaluationResult) -> dict[str, Any]:
+def errors_of(result: EvaluationResult) -> dict[str, Any]:
     """Return TIDE as published: counts and the AP each kind costs (dAP), at an overlap of 0.5, of everything.
 
     Matching is by confidence, so the counts are not those of ``tideAttribution``. Only objects that have a place in
     AP take part, and of the predictions those with a confidence. Raises :class:`ConflictError` where AP is not defined.
     """
-    require_ap(loaded)
-    found = _tide(loaded)
+    require_ap(result)
+    found = _tide(result)
     names = {entry: getattr(found.lost, entry) for entry in found.lost.__dataclass_fields__}
     return {
         "foreground": found.foreground,
@@ -186,37 +186,40 @@ def errors_of(loaded: EvaluationResult) -> dict[str, Any]:
     }
 
 
-def _tide(loaded: EvaluationResult) -> Tide:
-    matches = loaded.matches
+def _tide(result: EvaluationResult) -> Tide:
+    matches = result.matches
     overlaps = Overlaps(
-        matches.best_right, matches.best_right_overlap, matches.best_wrong, matches.best_wrong_overlap
+        matches.best_correct,
+        matches.best_correct_overlap,
+        matches.best_incorrect,
+        matches.best_incorrect_overlap,
     )
-    truth, predictions = loaded.ap_truth, loaded.ap_predictions
+    truth, predictions = result.ap_truth, result.ap_predictions
     rows, truths = np.flatnonzero(predictions.label != NONE), np.flatnonzero(truth.label != NONE)
-    if np.unique(loaded.arrays["class_family"]).size > 1:
+    if np.unique(result.arrays["class_family"]).size > 1:
         # Each family has its own most confident detections of an item, as if evaluated alone.
-        truth, predictions = _apart(loaded, truth, "truth"), _apart(loaded, predictions, "prediction")
+        truth, predictions = _apart(result, truth, "truth"), _apart(result, predictions, "prediction")
     if rows.size == len(predictions) and truths.size == len(truth):
-        return tide_of_pairs(truth, predictions, pairs=loaded.walk.edges, overlaps=overlaps)
+        return tide_of_pairs(truth, predictions, pairs=result.coco_order.edges, overlaps=overlaps)
     new_row, new_truth = _places(rows, len(predictions)), _places(truths, len(truth))
-    edges = loaded.walk.edges
+    edges = result.coco_order.edges
     return tide_of_pairs(
         truth.take(truths),
         predictions.take(rows),
         pairs=Edges(new_truth[edges.ground_truth], new_row[edges.prediction], edges.overlap),
         overlaps=Overlaps(
-            np.append(new_truth, NONE)[overlaps.right[rows]].astype(np.int32),
-            overlaps.right_overlap[rows],
-            np.append(new_truth, NONE)[overlaps.wrong[rows]].astype(np.int32),
-            overlaps.wrong_overlap[rows],
+            np.append(new_truth, NONE)[overlaps.correct[rows]].astype(np.int32),
+            overlaps.correct_overlap[rows],
+            np.append(new_truth, NONE)[overlaps.incorrect[rows]].astype(np.int32),
+            overlaps.incorrect_overlap[rows],
         ),
     )
 
 
-def _apart(loaded: EvaluationResult, side: Columns, name: str) -> Columns:
+def _apart(result: EvaluationResult, side: Columns, name: str) -> Columns:
     """Take the objects of each family of an item for those of an item of their own."""
-    families = len(loaded.about["families"])
-    return replace(side, image=side.image * np.int32(families) + loaded.arrays[f"{name}_family"])
+    families = len(result.about["families"])
+    return replace(side, image=side.image * np.int32(families) + result.arrays[f"{name}_family"])
 
 
 def _places(rows: IndexArray, count: int) -> IndexArray:
@@ -225,6 +228,6 @@ def _places(rows: IndexArray, count: int) -> IndexArray:
     return places
 
 
-def _kept(loaded: EvaluationResult, selection: Selection) -> BoolArray:
-    kept = counted_predictions(loaded, selection)
+def _kept(result: EvaluationResult, selection: Selection) -> BoolArray:
+    kept = counted_predictions(result, selection)
     return selection.view.matches.predictions.counted if kept is None else kept

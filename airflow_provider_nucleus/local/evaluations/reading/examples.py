@@ -105,23 +105,23 @@ class _Rows:
 
 
 def examples(
-    cursor: Cursor, loaded: EvaluationResult, selection: Selection, request: ExampleRequest
+    cursor: Cursor, result: EvaluationResult, selection: Selection, request: ExampleRequest
 ) -> dict[str, Any]:
     """Return one page of rows and how many there are."""
-    rows = _rows(loaded, selection, request.match_type)
-    chosen = _page(loaded, selection, rows, request)
-    return {"rows": _wire(cursor, loaded, selection, rows, chosen), "total": len(rows)}
+    rows = _rows(result, selection, request.match_type)
+    chosen = _page(result, selection, rows, request)
+    return {"rows": _wire(cursor, result, selection, rows, chosen), "total": len(rows)}
 
 
-def _rows(loaded: EvaluationResult, selection: Selection, kind: MatchType | None) -> _Rows:
-    counted = counted_predictions(loaded, selection)
+def _rows(result: EvaluationResult, selection: Selection, kind: MatchType | None) -> _Rows:
+    counted = counted_predictions(result, selection)
     in_match = selection.view.matches.predictions.counted
     kept = in_match if counted is None else counted & in_match
     hits = selection.hits & kept
     nothing = np.zeros(0, dtype=np.int64)
     missed = nothing
     if kind in {None, "FN"}:
-        wanted = loaded.truth.counted.copy()
+        wanted = result.truth.counted.copy()
         if selection.ground_truth is not None:
             wanted &= selection.ground_truth
         wanted[selection.view.matches.match[hits]] = False
@@ -134,11 +134,11 @@ def _rows(loaded: EvaluationResult, selection: Selection, kind: MatchType | None
     return _Rows(predictions, missed, predictions.size)
 
 
-def _page(loaded: EvaluationResult, selection: Selection, rows: _Rows, request: ExampleRequest) -> IndexArray:
+def _page(result: EvaluationResult, selection: Selection, rows: _Rows, request: ExampleRequest) -> IndexArray:
     """Return the positions of the rows of a page; rows without what is sorted by come last, whatever the direction."""
     if request.sort_by is None:
         return np.arange(request.offset, min(request.offset + request.limit, len(rows)), dtype=np.int64)
-    keys = _keys(loaded, selection, rows, request.sort_by)
+    keys = _keys(result, selection, rows, request.sort_by)
     if request.descending:
         np.negative(keys, out=keys)
     keys[~np.isfinite(keys)] = np.inf
@@ -155,25 +155,25 @@ def _smallest(keys: FloatArray, count: int) -> IndexArray:
     return np.concatenate([below, np.flatnonzero(keys == limit)[: count - below.size]])
 
 
-def _keys(loaded: EvaluationResult, selection: Selection, rows: _Rows, name: str) -> FloatArray:
+def _keys(result: EvaluationResult, selection: Selection, rows: _Rows, name: str) -> FloatArray:
     if name == "confidence":
-        return rows.keys(loaded.predictions.confidence)
+        return rows.keys(result.predictions.confidence)
     if name == "iou":
         # Without a partner the overlap is 0; with one it is not.
         overlap = selection.view.partner_overlap
         return rows.keys(np.where(overlap > 0, overlap, np.nan))
     if name == "gt_area":
-        areas = np.append(loaded.truth.area, np.nan)
-        return rows.keys(areas[selection.view.partner], loaded.truth.area[rows.missed])
+        areas = np.append(result.truth.area, np.nan)
+        return rows.keys(areas[selection.view.partner], result.truth.area[rows.missed])
     return rows.keys(
-        loaded.predictions.image.astype(np.float64), loaded.truth.image[rows.missed].astype(np.float64)
+        result.predictions.image.astype(np.float64), result.truth.image[rows.missed].astype(np.float64)
     )
 
 
 def _wire(
-    cursor: Cursor, loaded: EvaluationResult, selection: Selection, rows: _Rows, chosen: IndexArray
+    cursor: Cursor, result: EvaluationResult, selection: Selection, rows: _Rows, chosen: IndexArray
 ) -> list[dict[str, Any]]:
-    arrays = loaded.arrays
+    arrays = result.arrays
     predictions = [rows.prediction(position) for position in chosen.tolist()]
     truths = [
         rows.truth(position) if prediction == NONE else int(selection.view.partner[prediction])
@@ -182,8 +182,8 @@ def _wire(
     hits = [prediction != NONE and bool(selection.hits[prediction]) for prediction in predictions]
     items = [
         int(
-            loaded.items[
-                loaded.predictions.image[prediction] if prediction != NONE else loaded.truth.image[truth]
+            result.items[
+                result.predictions.image[prediction] if prediction != NONE else result.truth.image[truth]
             ]
         )
         for prediction, truth in zip(predictions, truths, strict=True)
@@ -198,13 +198,13 @@ def _wire(
     found: list[dict[str, Any]] = []
     for prediction, truth, hit, item in zip(predictions, truths, hits, items, strict=True):
         found.append({
-            "evaluation_id": loaded.id,
+            "evaluation_id": result.id,
             "dataset_item_id": numbered(ITEM, item),
             "true_positive": hit,
             "match_type": "FN" if prediction == NONE else "TP" if hit else "FP",
-            **_side(loaded, "prediction", prediction, raw_predictions),
-            **_side(loaded, "truth", truth, raw_truths),
-            "id": f"{loaded.id}_{'fn' if prediction == NONE else 'p'}{truth if prediction == NONE else prediction}",
+            **_side(result, "prediction", prediction, raw_predictions),
+            **_side(result, "truth", truth, raw_truths),
+            "id": f"{result.id}_{'fn' if prediction == NONE else 'p'}{truth if prediction == NONE else prediction}",
             "iou": None
             if prediction == NONE or truth == NONE
             else float(selection.view.partner_overlap[prediction]),
@@ -213,7 +213,7 @@ def _wire(
     return found
 
 
-def _side(loaded: EvaluationResult, side: str, row: int, raw: Mapping[int, dict[str, Any]]) -> dict[str, Any]:
+def _side(result: EvaluationResult, side: str, row: int, raw: Mapping[int, dict[str, Any]]) -> dict[str, Any]:
     """Return the fields of one side, null where the row has none."""
     short, id_field, raw_field, prefix = (
         ("pred", "model_prediction_id", "prediction_row", PREDICTION)
@@ -226,20 +226,20 @@ def _side(loaded: EvaluationResult, side: str, row: int, raw: Mapping[int, dict[
     ))  # fmt: skip
     if row == NONE:
         return fields
-    arrays = loaded.arrays
+    arrays = result.arrays
     number = int(arrays[f"{side}_number"][row])
     record = raw.get(number)
     fields |= {
         id_field: numbered(prefix, number),
-        f"{short}_canonical_label": loaded.labels.names[arrays[f"{side}_label"][row]],
-        f"{short}_raw_label": loaded.raw.names[arrays[f"{side}_raw"][row]],
+        f"{short}_canonical_label": result.labels.names[arrays[f"{side}_label"][row]],
+        f"{short}_raw_label": result.raw.names[arrays[f"{side}_raw"][row]],
         raw_field: record,
     }
     if side == "prediction":
-        confidence = float(loaded.predictions.confidence[row])
+        confidence = float(result.predictions.confidence[row])
         fields["confidence"] = None if np.isnan(confidence) else confidence
         fields["prediction_metadata"] = None if record is None else record.get("metadata")
     else:
-        area = float(loaded.truth.area[row])
+        area = float(result.truth.area[row])
         fields["gt_area"] = area if np.isfinite(area) else None
     return fields

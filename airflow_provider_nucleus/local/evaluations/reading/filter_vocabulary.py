@@ -31,12 +31,12 @@ SELECT key, list(DISTINCT json_type(value)), count(DISTINCT json_extract_string(
 FROM entry WHERE json_type(value) NOT IN ('NULL', 'OBJECT', 'ARRAY') GROUP BY key ORDER BY key"""
 
 
-def filter_schema(session: Cursor, loaded: EvaluationResult) -> dict[str, Any]:
+def filter_schema(session: Cursor, result: EvaluationResult) -> dict[str, Any]:
     """Return the vocabulary; ``session`` is a connection of its own.
 
     A field with values of several types is a string.
     """
-    session.register("shown_items", pa.table({"item_no": loaded.items}))
+    session.register("shown_items", pa.table({"item_no": result.items}))
     fields = [
         {
             "key": key,
@@ -49,12 +49,12 @@ def filter_schema(session: Cursor, loaded: EvaluationResult) -> dict[str, Any]:
     ]
     session.unregister("shown_items")
     return {
-        "gt_labels": _present(loaded, loaded.truth.label),
-        "pred_labels": _present(loaded, loaded.predictions.label),
+        "gt_labels": _present(result, result.truth.label),
+        "pred_labels": _present(result, result.predictions.label),
         "metadata_fields": fields,
     }
 
 
-def _present(loaded: EvaluationResult, label: IntArray) -> list[str]:
-    there = np.flatnonzero(np.bincount(label, minlength=len(loaded.labels)))
-    return [loaded.labels.names[code] for code in there.tolist()]
+def _present(result: EvaluationResult, label: IntArray) -> list[str]:
+    there = np.flatnonzero(np.bincount(label, minlength=len(result.labels)))
+    return [result.labels.names[code] for code in there.tolist()]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["chosen_items", "chosen_predictions"]
 
 
-def chosen_items(cursor: Cursor, loaded: EvaluationResult, filters: Filters) -> BoolArray:
+def chosen_items(cursor: Cursor, result: EvaluationResult, filters: Filters) -> BoolArray:
     """Return per place whether the item satisfies the filters of items, as it is stored now."""
     condition = Fragment("true")
     for entry in filters.item_metadata:
@@ -33,14 +33,14 @@ def chosen_items(cursor: Cursor, loaded: EvaluationResult, filters: Filters) -> 
         parts = [slice_contents.items_condition(slices.find(cursor, name)) for name in filters.slice_ids]
         condition = condition + " AND (" + _any_of(parts) + ")"
     if filters.query:
-        condition = condition + " AND (" + _any_of(_query_parts(loaded, filters.query)) + ")"
-    if not loaded.items.size:
+        condition = condition + " AND (" + _any_of(_query_parts(result, filters.query)) + ")"
+    if not result.items.size:
         return np.zeros(0, dtype=np.bool_)
     found = cursor.execute(
         f"SELECT i.item_no FROM items i WHERE i.item_no BETWEEN ? AND ? AND {condition.sql}",
-        [int(loaded.items[0]), int(loaded.items[-1]), *condition.parameters],
+        [int(result.items[0]), int(result.items[-1]), *condition.parameters],
     ).fetchnumpy()["item_no"]
-    return np.isin(loaded.items, found)
+    return np.isin(result.items, found)
 
 
 def _any_of(parts: Sequence[Fragment]) -> Fragment:
@@ -50,26 +50,28 @@ def _any_of(parts: Sequence[Fragment]) -> Fragment:
     return joined
 
 
-def _query_parts(loaded: EvaluationResult, query: str) -> list[Fragment]:
+def _query_parts(result: EvaluationResult, query: str) -> list[Fragment]:
     """Compile the query for each dataset of the evaluation, with its ground truth and the evaluated predictions."""
     parts: list[Fragment] = []
-    for sets in loaded.about["sets"]:
-        known = [number for number in (sets["truth"], sets["predictions"]) if number not in {None, NO_SET}]
+    for sets in result.about["sets"]:
+        sets_with_objects = [
+            number for number in (sets["truth"], sets["predictions"]) if number not in {None, NO_SET}
+        ]
         scope = QueriedObjects(truth=sets["truth"], predictions=sets["predictions"])
         place = Fragment(
             "i.dataset_no IN (SELECT dataset_no FROM object_sets WHERE set_no IN (SELECT unnest(?::INTEGER[])))",
-            (known,),
+            (sets_with_objects,),
         )
         parts.append(Fragment("(") + place + " AND " + compile_query(query, scope) + ")")
     return parts or [Fragment("false")]
 
 
-def chosen_predictions(cursor: Cursor, loaded: EvaluationResult, filters: Filters) -> BoolArray:
+def chosen_predictions(cursor: Cursor, result: EvaluationResult, filters: Filters) -> BoolArray:
     """Return per prediction whether its metadata satisfies the filters, as it is stored now."""
     condition = Fragment("true")
     for entry in filters.prediction_metadata:
         condition = condition + " AND " + entry.condition("metadata")
-    numbers = ", ".join(str(int(sets["predictions"])) for sets in loaded.about["sets"]) or str(NO_SET)
+    numbers = ", ".join(str(int(sets["predictions"])) for sets in result.about["sets"]) or str(NO_SET)
     found = cursor.execute(
         " UNION ALL ".join(
             f"SELECT object_no FROM {table} WHERE set_no IN ({numbers}) AND {condition.sql}"
@@ -77,7 +79,7 @@ def chosen_predictions(cursor: Cursor, loaded: EvaluationResult, filters: Filter
         ),
         [*condition.parameters, *condition.parameters],
     ).fetchnumpy()["object_no"]
-    return _member(loaded.arrays["prediction_number"], found)
+    return _member(result.arrays["prediction_number"], found)
 
 
 def _member(values: IndexArray, wanted: IndexArray) -> BoolArray:

@@ -61,23 +61,23 @@ def read_collapse(value: Any) -> Collapse:
 
 
 def ranking(
-    evaluations: Sequence[Evaluation], asked: Ranking, *, load: Callable[[Evaluation], EvaluationResult]
+    evaluations: Sequence[Evaluation], order: Ranking, *, load: Callable[[Evaluation], EvaluationResult]
 ) -> list[dict[str, Any]]:
     """Return the entries, best first; equal scores share a rank. What has no score has no entry.
 
     Raises :class:`ConflictError` when that of an evaluation is not known.
     """
-    known: list[tuple[float, Evaluation]] = []
+    scored: list[tuple[float, Evaluation]] = []
     unread: list[Evaluation] = []
     for evaluation in evaluations:
         try:
-            score = _score(evaluation, asked, load)
+            score = _score(evaluation, order, load)
         except FileNotFoundError:
             unread.append(evaluation)
         else:
-            known += [] if score is None else [(score, evaluation)]
+            scored += [] if score is None else [(score, evaluation)]
     _require_all_read(evaluations, unread)
-    ordered = _best_first(known, asked.collapse)
+    ordered = _best_first(scored, order.collapse)
     return [
         {**names(evaluation), "score": score, "rank": rank} for rank, score, evaluation in _ranks(ordered)
     ]
@@ -93,7 +93,7 @@ def f1_curves(evaluations: Sequence[Evaluation], *, top: int) -> list[dict[str, 
         evaluations, [entry for entry in evaluations if "f1_curve" not in summaries[entry.number]]
     )
     curves = {number: summary["f1_curve"] for number, summary in summaries.items()}
-    known = [
+    scored = [
         (float(curves[entry.number]["best"]), entry)
         for entry in evaluations
         if curves[entry.number]["best"] is not None
@@ -109,7 +109,7 @@ def f1_curves(evaluations: Sequence[Evaluation], *, top: int) -> list[dict[str, 
                 if value is not None
             ],
         }
-        for rank, score, evaluation in _ranks(_best_first(known, "bestPerModel")[:top])
+        for rank, score, evaluation in _ranks(_best_first(scored, "bestPerModel")[:top])
     ]
 
 
@@ -132,23 +132,23 @@ def _summary(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _score(
-    evaluation: Evaluation, asked: Ranking, load: Callable[[Evaluation], EvaluationResult]
+    evaluation: Evaluation, order: Ranking, load: Callable[[Evaluation], EvaluationResult]
 ) -> float | None:
-    if asked.metric in _STORED:
-        group, name = _STORED[asked.metric]
+    if order.metric in _STORED:
+        group, name = _STORED[order.metric]
         value = _summary(evaluation)[group][name]
         return None if value is None else float(value)
-    if asked.confidence is None:
+    if order.confidence is None:
         counts = _summary(evaluation)["totalCounts"]
         tp, fp, fn = counts["tp"], counts["fp"], counts["fn"]
     else:
-        found = total_counts(load(evaluation).matches_above(asked.confidence), THRESHOLD)
+        found = total_counts(load(evaluation).matches_above(order.confidence), THRESHOLD)
         tp, fp, fn = found.true_positives, found.false_positives, found.false_negatives
     numerator, denominator = {
         "PRECISION": (tp, tp + fp),
         "RECALL": (tp, tp + fn),
         "F1": (2 * tp, 2 * tp + fp + fn if tp + fn else 0),
-    }[asked.metric]
+    }[order.metric]
     return numerator / denominator if denominator else None
 
 

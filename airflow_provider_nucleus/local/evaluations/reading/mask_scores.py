@@ -58,7 +58,7 @@ _NOWHERE: Final = "on neither side of any item"
 
 def mask_scores_of(
     cursor: Cursor,
-    loaded: EvaluationResult,
+    result: EvaluationResult,
     selection: Selection,
     *,
     mask_path: Callable[[str], Path],
@@ -79,14 +79,14 @@ def mask_scores_of(
             "Scores of masks need a choice of items and labels: leave out gtAreaRange, iouRange, labelEquality, "
             "hasGroundTruth and tideBackground."
         )
-    truth = _Side(loaded, "truth", masks.ground_truth, every_label=every_label)
-    predicted = _Side(loaded, "prediction", masks.predictions, every_label=every_label)
+    truth = _Side(result, "truth", masks.ground_truth, every_label=every_label)
+    predicted = _Side(result, "prediction", masks.predictions, every_label=every_label)
     classes = np.union1d(truth.classes, predicted.classes)
     if classes.size > _LABELS_LIMIT:
         raise BadRequestError(
             f"Masks have {classes.size} labels, of which {_LABELS_LIMIT} can be scored together: choose some with gtLabels."
         )
-    groups = _groups(cursor, loaded, truth, group_by)
+    groups = _groups(cursor, result, truth, group_by)
     values = dict.fromkeys(groups.values())
     if len(values) * classes.size**2 > _CELLS_LIMIT or len(values) > _GROUPS_LIMIT:
         raise BadRequestError(
@@ -94,10 +94,10 @@ def mask_scores_of(
             f"with up to {_GROUPS_LIMIT} values."
         )
     sums = {value: _Sums(classes.size) for value in values}
-    pixels = _Pixels(cursor, loaded, mask_path, [truth, predicted])
+    pixels = _Pixels(cursor, result, mask_path, [truth, predicted])
     for image in truth.images:
         sums[groups[image]].add(*pixels.pair(image, truth, predicted, classes))
-    names = [loaded.labels.names[code] for code in classes.tolist()]
+    names = [result.labels.names[code] for code in classes.tolist()]
     total = _Sums(classes.size)
     for entry in sums.values():
         total.merge(entry)
@@ -115,10 +115,10 @@ class _Side:
     """The chosen segments of one side, by image."""
 
     def __init__(
-        self, loaded: EvaluationResult, name: str, chosen: BoolArray | None, *, every_label: bool
+        self, result: EvaluationResult, name: str, chosen: BoolArray | None, *, every_label: bool
     ) -> None:
-        arrays = loaded.arrays
-        rows = np.flatnonzero(arrays[f"{name}_family"] == loaded.about["families"].index("mask"))
+        arrays = result.arrays
+        rows = np.flatnonzero(arrays[f"{name}_family"] == result.about["families"].index("mask"))
         label = arrays[f"{name}_label"]
         kept = rows if chosen is None else rows[chosen[rows]]
         self.classes = np.unique(label[rows if every_label else kept])
@@ -145,11 +145,11 @@ class _Side:
     def mask(self, image: int) -> tuple[int, IndexArray, IndexArray]:
         """Return the object number of an image's mask, and index and label code of each segment."""
         start, end = self._spans[image]
-        ours = slice(start, end)
+        inside = slice(start, end)
         return (
             int(self._number[start]),
-            self._segment[ours].astype(np.int64),
-            self._label[ours].astype(np.int64),
+            self._segment[inside].astype(np.int64),
+            self._label[inside].astype(np.int64),
         )
 
 
@@ -165,9 +165,9 @@ class _Pixels:
     """Reads the masks of both sides, one image at a time."""
 
     def __init__(
-        self, cursor: Cursor, loaded: EvaluationResult, path: Callable[[str], Path], sides: Sequence[_Side]
+        self, cursor: Cursor, result: EvaluationResult, path: Callable[[str], Path], sides: Sequence[_Side]
     ) -> None:
-        self._loaded, self._path = loaded, path
+        self._result, self._path = result, path
         numbers = [number for side in sides for number in side.numbers]
         self._blobs: dict[int, str] = dict(
             cursor.execute(
@@ -203,11 +203,11 @@ class _Pixels:
         return _Image(table[pixels], np.append(VOID, np.searchsorted(classes, code)))
 
     def _name(self, image: int) -> str:
-        return numbered(ITEM, int(self._loaded.items[image]))
+        return numbered(ITEM, int(self._result.items[image]))
 
     def _changed(self, image: int, reason: str) -> ConflictError:
         return ConflictError(
-            f"A mask of item {self._name(image)} is not what evaluation {self._loaded.id} has seen ({reason}). Evaluate again."
+            f"A mask of item {self._name(image)} is not what evaluation {self._result.id} has seen ({reason}). Evaluate again."
         )
 
 
@@ -290,11 +290,11 @@ def _things(scores: PanopticClassScores | None) -> dict[str, Any]:
     }
 
 
-def _groups(cursor: Cursor, loaded: EvaluationResult, truth: _Side, key: str | None) -> dict[int, Any]:
+def _groups(cursor: Cursor, result: EvaluationResult, truth: _Side, key: str | None) -> dict[int, Any]:
     """Return per image the value of an item metadata key, as it is stored now; None where there is none."""
     if key is None:
         return dict.fromkeys(truth.images, None)
-    numbers = loaded.items[list(truth.images)].tolist()
+    numbers = result.items[list(truth.images)].tolist()
     stored = dict(
         cursor.execute(
             "SELECT item_no, metadata FROM items WHERE item_no IN (SELECT unnest(?::BIGINT[]))", [numbers]

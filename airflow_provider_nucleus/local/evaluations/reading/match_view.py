@@ -42,13 +42,13 @@ class MatchView:
     def partner(self) -> IntArray:
         """Per prediction, the ground truth it is matched to or shown beside, else -1."""
         match = self.matches.match
-        return np.where(match != NONE, match, self.matches.shown)
+        return np.where(match != NONE, match, self.matches.displayed)
 
     @cached_property
     def partner_overlap(self) -> FloatArray:
         """Per prediction, the overlap with its partner; 0 without one."""
         # One of the two is 0.
-        return self.matches.overlap + self.matches.shown_overlap
+        return self.matches.overlap + self.matches.displayed_overlap
 
     @cached_property
     def same_label(self) -> BoolArray:

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.evaluations.reading.selection import ApMasks
     from airflow_provider_nucleus.local.requests.filters import Range
 
-__all__ = ["ChosenWalk", "ap_table", "chosen_walk", "cut_range", "require_ap", "rows_of"]
+__all__ = ["ChosenOrder", "ap_table", "chosen_order", "cut_range", "require_ap", "rows_of"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ChosenWalk:
+class ChosenOrder:
     """COCO's matching of the chosen objects, and the predictions that take part in it.
 
     ``outcomes`` has a column for each size of :data:`COCO_OPTIONS`. ``place`` is where each prediction that has pairs lies
@@ -41,100 +41,102 @@ class ChosenWalk:
     offered: BoolArray | None
 
 
-def require_ap(loaded: EvaluationResult) -> None:
+def require_ap(result: EvaluationResult) -> None:
     """Raise :class:`ConflictError` for an evaluation whose labels leave no matching by confidence."""
-    if loaded.no_ap is not None:
-        raise ConflictError(f"Evaluation {loaded.id} has no matching by confidence: {loaded.no_ap}.")
+    if result.no_ap is not None:
+        raise ConflictError(f"Evaluation {result.id} has no matching by confidence: {result.no_ap}.")
 
 
-def chosen_walk(loaded: EvaluationResult, masks: ApMasks) -> ChosenWalk | None:
+def chosen_order(result: EvaluationResult, masks: ApMasks) -> ChosenOrder | None:
     """Walk the pairs of the chosen objects, None where the stored matching is exact without."""
     if not masks.again:
         return None
-    walk = loaded.walk
+    coco_order = result.coco_order
     offered, before = (
-        _offered(loaded, masks.predictions),
-        loaded.once("offered", lambda: _offered(loaded, None)),
+        _offered(result, masks.predictions),
+        result.once("offered", lambda: _offered(result, None)),
     )
-    dropped = np.zeros(len(walk.edges), dtype=np.bool_)
+    dropped = np.zeros(len(coco_order.edges), dtype=np.bool_)
     if offered is not None:
-        dropped |= ~offered[walk.edges.prediction]
+        dropped |= ~offered[coco_order.edges.prediction]
     if masks.ground_truth is not None:
-        dropped |= ~masks.ground_truth[walk.edges.ground_truth]
+        dropped |= ~masks.ground_truth[coco_order.edges.ground_truth]
     # With rivals gone, others are among the most confident of their image and class.
-    entering = None if before is None else ~(before[walk.edges.prediction] | dropped)
-    place = loaded.arrays["edge_place"]
+    entering = None if before is None else ~(before[coco_order.edges.prediction] | dropped)
+    place = result.arrays["edge_place"]
     if dropped.any() or (entering is not None and entering.any()):
-        walk = without(walk, dropped, loaded.ap_truth, entering=entering)
+        coco_order = without(coco_order, dropped, result.ap_truth, entering=entering)
         place = np.compress(~dropped, place)
     options = CocoOptions(areas=tuple(cut_range(area, masks.area) for area in COCO_OPTIONS.areas))
-    outcomes = pair_outcomes(walk, loaded.ap_truth, options=options)
-    in_order = None if offered is None else offered[loaded.arrays["coco_all_row"]]
-    return ChosenWalk(outcomes, place[group_starts(walk.edges.prediction)], in_order)
+    outcomes = pair_outcomes(coco_order, result.ap_truth, options=options)
+    in_order = None if offered is None else offered[result.arrays["coco_all_row"]]
+    return ChosenOrder(outcomes, place[group_starts(coco_order.edges.prediction)], in_order)
 
 
-def _offered(loaded: EvaluationResult, chosen: BoolArray | None) -> BoolArray | None:
+def _offered(result: EvaluationResult, chosen: BoolArray | None) -> BoolArray | None:
     """Mark the most confident of the chosen predictions of each image and class (None: all predictions)."""
-    rows, first = loaded.arrays["long_row"], loaded.arrays["long_first"]
+    rows, first = result.arrays["long_row"], result.arrays["long_first"]
     if not rows.size:
         return chosen
-    offered = np.ones(len(loaded.predictions), dtype=np.bool_) if chosen is None else chosen.copy()
+    offered = np.ones(len(result.predictions), dtype=np.bool_) if chosen is None else chosen.copy()
     kept = offered[rows]
     starts = np.flatnonzero(first)
     place = np.cumsum(kept) - kept
     place -= np.repeat(place[starts], group_sizes(starts, rows.size))
-    offered[rows[place >= loaded.arrays["long_limit"]]] = False
+    offered[rows[place >= result.arrays["long_limit"]]] = False
     return offered
 
 
 def ap_table(
-    loaded: EvaluationResult, masks: ApMasks, walk: ChosenWalk | None, *, size: AreaRange
+    result: EvaluationResult, masks: ApMasks, coco_order: ChosenOrder | None, *, size: AreaRange
 ) -> Precisions:
     """Compute AP of the chosen objects in one of the sizes of :data:`COCO_OPTIONS`, cut to the chosen range of areas.
 
-    ``walk`` is that of :func:`chosen_walk`. AP of everything depends on no question, so it is computed once per result.
+    ``coco_order`` is that of :func:`chosen_order`. AP of everything depends on no question, so it is computed once per result.
     """
 
     def compute() -> Precisions:
-        (rows,) = rows_of(loaded, masks, walk, areas=(size,))
+        (rows,) = rows_of(result, masks, coco_order, areas=(size,))
         return precisions(rows)
 
-    return loaded.once(f"ap {size.name}", compute) if masks.everything else compute()
+    return result.once(f"ap {size.name}", compute) if masks.everything else compute()
 
 
 def rows_of(
-    loaded: EvaluationResult, masks: ApMasks, walk: ChosenWalk | None, *, areas: Sequence[AreaRange]
+    result: EvaluationResult, masks: ApMasks, coco_order: ChosenOrder | None, *, areas: Sequence[AreaRange]
 ) -> list[RankedRows]:
     """Return the ranked rows of the selection for some of the size ranges of :data:`COCO_OPTIONS`."""
-    if walk is not None:
-        found = _matched_again(loaded, masks, walk, areas)
+    if coco_order is not None:
+        found = _matched_again(result, masks, coco_order, areas)
     else:
         found = [
-            loaded.coco[area.name].rows(predictions=masks.predictions, ground_truth=masks.ground_truth)
+            result.coco[area.name].rows(predictions=masks.predictions, ground_truth=masks.ground_truth)
             for area in areas
         ]
     # Of all sizes alike: a size range has only the rows that count in it.
-    unscored = _unscored(loaded, masks)
+    unscored = _unscored(result, masks)
     return [replace(rows, unscored=unscored) for rows in found]
 
 
-def _unscored(loaded: EvaluationResult, masks: ApMasks) -> BoolArray | None:
+def _unscored(result: EvaluationResult, masks: ApMasks) -> BoolArray | None:
     """Mark the classes whose chosen predictions all lack a confidence."""
-    ranked = loaded.coco["all"]
-    if not ranked.silent.row.size:
+    ranked = result.coco["all"]
+    if not ranked.unscored.row.size:
         return None
     kept = None if masks.predictions is None else masks.predictions[ranked.row]
-    return ranked.silent.unscored(ranked.label, kept, predictions=masks.predictions, labels=ranked.labels)
+    return ranked.unscored.mark_labels(
+        ranked.label, kept, predictions=masks.predictions, labels=ranked.labels
+    )
 
 
 def _matched_again(
-    loaded: EvaluationResult, masks: ApMasks, chosen: ChosenWalk, areas: Sequence[AreaRange]
+    result: EvaluationResult, masks: ApMasks, chosen: ChosenOrder, areas: Sequence[AreaRange]
 ) -> list[RankedRows]:
     """Put the outcome of the few predictions that have pairs into the stored order of all of them."""
-    truth, ranked, own_area = loaded.ap_truth, loaded.coco["all"], loaded.arrays["coco_all_area"]
+    truth, ranked, own_area = result.ap_truth, result.coco["all"], result.arrays["coco_all_area"]
     wanted = truth.counted if masks.ground_truth is None else truth.counted & masks.ground_truth
     every = np.uint16((1 << len(COCO_OPTIONS.thresholds)) - 1)
-    result: list[RankedRows] = []
+    found: list[RankedRows] = []
     for size in areas:
         area, column = cut_range(size, masks.area), COCO_OPTIONS.areas.index(size)
         outside = area.outside(own_area)
@@ -151,7 +153,7 @@ def _matched_again(
         both[chosen.place] = hit | (ignored.astype(np.uint32) << np.uint32(16))
         both = both[kept]
         there = wanted & ~area.outside(truth.area)
-        result.append(
+        found.append(
             RankedRows(
                 label=ranked.label[kept],
                 confidence=ranked.confidence[kept],
@@ -161,7 +163,7 @@ def _matched_again(
                 thresholds=COCO_OPTIONS.thresholds,
             )
         )
-    return result
+    return found
 
 
 _NOTHING: Final = (1.0, 0.0)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.evaluations.reading.result import EvaluationResult
     from airflow_provider_nucleus.local.store.catalog.evaluations import Evaluation
 
-__all__ = ["origin_of"]
+__all__ = ["provenance_of"]
 
 _LABELS_NAMED: Final = 5
 
@@ -25,13 +25,13 @@ _CHARTS: Final = {
 }
 
 
-def origin_of(loaded: EvaluationResult, evaluation: Evaluation, *, threshold: float) -> dict[str, Any]:
+def provenance_of(result: EvaluationResult, evaluation: Evaluation, *, threshold: float) -> dict[str, Any]:
     """Describe an evaluation read at an overlap threshold."""
-    nucleus = nucleus_provenance(loaded.matches, threshold=threshold, vocabulary=loaded.labels).to_dict()
-    ranked = loaded.coco["all"]
+    nucleus = nucleus_provenance(result.matches, threshold=threshold, vocabulary=result.labels).to_dict()
+    ranked = result.coco["all"]
     counted = np.count_nonzero(ranked.ignored != (1 << len(COCO_THRESHOLDS)) - 1)
     inside = {"AP": int(counted), "without_confidence": ranked.without_confidence}
-    about = loaded.about
+    about = result.about
     remarks = []
     if about["elsewhere"]:
         remarks.append(
@@ -40,7 +40,7 @@ def origin_of(loaded: EvaluationResult, evaluation: Evaluation, *, threshold: fl
         )
     families = {
         name: {
-            side: int(np.count_nonzero(loaded.arrays[f"{column}_family"] == code))
+            side: int(np.count_nonzero(result.arrays[f"{column}_family"] == code))
             for side, column in (("ground_truths", "truth"), ("predictions", "prediction"))
         }
         for code, name in enumerate(about["families"])
@@ -50,17 +50,17 @@ def origin_of(loaded: EvaluationResult, evaluation: Evaluation, *, threshold: fl
             f"ground truth of one label is boxes as well as polygons on {about['boxes_and_polygons']} items: they are compared "
             "with each other, so an object that is there as both is asked for twice; evaluate them from two datasets"
         )
-    if loaded.no_ap is not None:
-        remarks.append(loaded.no_ap)
+    if result.no_ap is not None:
+        remarks.append(result.no_ap)
     if any(sum(families[name].values()) for name in ("category", "mask")):
         remarks.append("categories and mask segments are counted, but have no place in AP")
-    evaluated, left_out = _families_in_ap(loaded, families)
+    evaluated, left_out = _families_in_ap(result, families)
     remarks += [
         f"{families[name]['ground_truths']} ground truths of {name} are counted as missed, but are in no AP and no curve: "
         "the model has no prediction of that family"
         for name in left_out
     ]
-    shared = _labels_of_several(loaded)
+    shared = _labels_of_several(result)
     if shared:
         remarks.append(
             f"{len(shared)} labels are evaluated once per family ({', '.join(shared[:_LABELS_NAMED])}): mapSummary is the mean "
@@ -73,7 +73,7 @@ def origin_of(loaded: EvaluationResult, evaluation: Evaluation, *, threshold: fl
         "taxonomy": about["taxonomy"],
         "exclusion_rules": about["rules"],
         "exclusion_stats": evaluation.to_wire()["exclusion_stats"],
-        "items": int(loaded.items.size),
+        "items": int(result.items.size),
         "families": {name: counts for name, counts in families.items() if any(counts.values())},
         "not_evaluated": about["not_evaluated"],
         "nucleus": nucleus,
@@ -95,18 +95,18 @@ def origin_of(loaded: EvaluationResult, evaluation: Evaluation, *, threshold: fl
 
 
 def _families_in_ap(
-    loaded: EvaluationResult, families: dict[str, dict[str, int]]
+    result: EvaluationResult, families: dict[str, dict[str, int]]
 ) -> tuple[list[str], list[str]]:
     """Return the families AP is about, and those it could be about but that the model does not predict."""
-    if loaded.no_ap is not None:
+    if result.no_ap is not None:
         return [], []
-    names = loaded.about["families"]
-    evaluated = [names[code] for code in sorted(set(loaded.arrays["class_family"].tolist()))]
+    names = result.about["families"]
+    evaluated = [names[code] for code in sorted(set(result.arrays["class_family"].tolist()))]
     left_out = [name for name in RANKED_FAMILIES if families[name]["ground_truths"] and name not in evaluated]
     return evaluated, left_out
 
 
-def _labels_of_several(loaded: EvaluationResult) -> list[str]:
+def _labels_of_several(result: EvaluationResult) -> list[str]:
     """Return the labels that are a class in more than one family."""
-    counts = np.bincount(loaded.arrays["class_label"], minlength=len(loaded.labels))
-    return [loaded.labels.names[code] for code in np.flatnonzero(counts > 1).tolist()]
+    counts = np.bincount(result.arrays["class_label"], minlength=len(result.labels))
+    return [result.labels.names[code] for code in np.flatnonzero(counts > 1).tolist()]

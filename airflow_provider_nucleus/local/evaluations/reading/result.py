@@ -17,7 +17,7 @@ from airflow_provider_nucleus.evaluation.matching.candidates import (
     match_only,
 )
 from airflow_provider_nucleus.evaluation.matching.coco import CocoOptions
-from airflow_provider_nucleus.evaluation.matching.coco_order import CocoWalk, pair_groups
+from airflow_provider_nucleus.evaluation.matching.coco_order import CocoOrder, pair_groups
 from airflow_provider_nucleus.evaluation.matching.gains import CurvePairs, curve_pairs, gains
 from airflow_provider_nucleus.evaluation.matching.nucleus import Matches
 from airflow_provider_nucleus.evaluation.matching.pairs import Edges
@@ -25,10 +25,10 @@ from airflow_provider_nucleus.evaluation.overlap.masks import Segments
 from airflow_provider_nucleus.evaluation.readers.ranked import (
     RankedCoco,
     RankedMatch,
-    Silent,
+    Unscored,
     by_gained_label,
-    silent_columns,
-    silent_of,
+    unscored_columns,
+    unscored_of,
 )
 from airflow_provider_nucleus.evaluation.sides.areas import LARGE, MEDIUM, SMALL, AreaRange
 from airflow_provider_nucleus.evaluation.sides.columns import Columns
@@ -76,7 +76,7 @@ class EvaluationResult:
         self.truth = self._columns("truth")
         self.predictions = self._columns("prediction")
         self.matches = self._matches()
-        self.pairs = StoredPairs(self._candidates("candidate"), self._candidates("shown_candidate"))
+        self.pairs = StoredPairs(self._candidates("candidate"), self._candidates("displayed_candidate"))
         self.view = MatchView(lambda: self.matches)
         """The match of everything."""
         self.ap_truth = self._in_ap(self.truth, "truth")
@@ -106,8 +106,8 @@ class EvaluationResult:
 
     def _matches(self) -> Matches:
         names = (
-            "match", "overlap", "right", "shown", "shown_overlap", "best_right", "best_right_overlap", "best_wrong",
-            "best_wrong_overlap", "found_by", "shown_with",
+            "match", "overlap", "correct", "displayed", "displayed_overlap", "best_correct", "best_correct_overlap", "best_incorrect",
+            "best_incorrect_overlap", "found_by", "displayed_with",
         )  # fmt: skip
         stored: dict[str, Any] = {name: self.arrays[name] for name in names}
         rule = LabelMatchPolicy.from_names(self.taxonomy.pairs, self.labels)
@@ -119,7 +119,7 @@ class EvaluationResult:
 
     def _coco(self) -> dict[str, RankedCoco]:
         arrays = self.arrays
-        silent = silent_columns(self.ap_predictions)
+        unscored = unscored_columns(self.ap_predictions)
         return {
             area.name: RankedCoco(
                 ground_truth=self.ap_truth,
@@ -131,7 +131,7 @@ class EvaluationResult:
                 ignored=arrays[f"coco_{area.name}_ignored"][:, None],
                 options=CocoOptions(areas=(area,)),
                 labels=arrays["class_label"].size,
-                silent=silent,
+                unscored=unscored,
             )
             for area in COCO_OPTIONS.areas
         }
@@ -161,12 +161,12 @@ class EvaluationResult:
         if not rows.size:
             return found
         kinds = self.arrays["truth_family"][rows].astype(np.int64) * len(self.labels) + self.truth.label[rows]
-        known, code = np.unique(kinds, return_inverse=True)
+        unique, code = np.unique(kinds, return_inverse=True)
         label, ignore = found.ground_truth.label.copy(), found.ground_truth.ignore.copy()
         label[rows] = found.labels + code
         ignore[rows] = self.truth.ignore[rows]
         truth = replace(found.ground_truth, label=label, ignore=ignore)
-        return replace(found, ground_truth=truth, labels=found.labels + known.size)
+        return replace(found, ground_truth=truth, labels=found.labels + unique.size)
 
     def once(self, name: str, compute: Callable[[], T]) -> T:
         """Return what depends on nothing but the result: computed when it is first asked for, then kept."""
@@ -177,12 +177,12 @@ class EvaluationResult:
         return found
 
     @cached_property
-    def walk(self) -> CocoWalk:
+    def coco_order(self) -> CocoOrder:
         """The pairs COCO's matching can choose from, in its order, and what it chose."""
         arrays = self.arrays
         edges = Edges(arrays["edge_truth"], arrays["edge_prediction"], arrays["edge_overlap"])
         groups = pair_groups(edges, self.ap_predictions)
-        return CocoWalk(edges, groups, arrays["edge_taken"], COCO_OPTIONS.thresholds)
+        return CocoOrder(edges, groups, arrays["edge_taken"], COCO_OPTIONS.thresholds)
 
     def match_only(self, predictions: BoolArray) -> Matches:
         """Return the match of the predictions marked, as if the others did not exist."""
@@ -214,10 +214,10 @@ class EvaluationResult:
         floor = next(value for value in _FLOORS if value <= threshold)
         pairs = self.once(f"curve pairs from {floor}", lambda: self._curve_pairs(row, floor))
         found = gains(pairs, thresholds=(threshold,), predictions=predictions)
-        silent = self.curve_silent
+        unscored = self.curve_unscored
         if listed:
-            if predictions is not None and len(silent):
-                silent = self._silent_of(self.match_only(predictions))
+            if predictions is not None and len(unscored):
+                unscored = self._unscored_of(self.match_only(predictions))
             row, label, found = by_gained_label(row, self.predictions.label, self.truth.label, found)
             confidence, area = self.predictions.confidence[row], self.predictions.area[row]
         return RankedMatch(
@@ -229,7 +229,7 @@ class EvaluationResult:
             gains=found,
             thresholds=(threshold,),
             labels=len(self.labels),
-            silent=silent,
+            unscored=unscored,
         )
 
     def _curve_pairs(self, ranked: IntArray | IndexArray, least: float) -> CurvePairs:
@@ -268,14 +268,14 @@ class EvaluationResult:
         return replace(self.truth, ignore=self.truth.ignore | outside) if outside.any() else self.truth
 
     @cached_property
-    def curve_silent(self) -> Silent:
+    def curve_unscored(self) -> Unscored:
         """The predictions that miss in the curves for want of a confidence."""
-        return self._silent_of(self.matches)
+        return self._unscored_of(self.matches)
 
-    def _silent_of(self, matches: Matches) -> Silent:
-        found = silent_of(matches)
+    def _unscored_of(self, matches: Matches) -> Unscored:
+        found = unscored_of(matches)
         inside = np.isin(self.arrays["prediction_family"][found.row], self.curve_families)
-        return Silent(found.row[inside], found.label[inside])
+        return Unscored(found.row[inside], found.label[inside])
 
 
 def load(files: ResultFiles, evaluation: Evaluation) -> EvaluationResult:
@@ -301,17 +301,17 @@ class ResultCache:
         """Return a result, from memory if it was used lately."""
         name = evaluation.result
         with self._lock:
-            known = self._slots.get(name)
-            if known is not None:
+            unique = self._slots.get(name)
+            if unique is not None:
                 self._slots.move_to_end(name)
-                return known
-        loaded = load(self.files, evaluation)
+                return unique
+        result = load(self.files, evaluation)
         with self._lock:
-            self._slots[name] = loaded
+            self._slots[name] = result
             self._slots.move_to_end(name)
             while len(self._slots) > self._capacity:
                 self._slots.popitem(last=False)
-        return loaded
+        return result
 
     def forget(self, evaluation: Evaluation) -> None:
         """Drop a result from memory, when its files go."""

@@ -77,7 +77,7 @@ class Selection:
 
 
 def select(
-    cursor: Cursor | None, loaded: EvaluationResult, filters: Filters, *, threshold: float
+    cursor: Cursor | None, result: EvaluationResult, filters: Filters, *, threshold: float
 ) -> Selection:
     """Apply filters to a result read at an overlap threshold in (0, 1].
 
@@ -86,17 +86,17 @@ def select(
     predictions, truth = _LazyMask(), _LazyMask()
     if filters.of_items:
         assert cursor is not None
-        items = chosen_items(cursor, loaded, filters)
-        predictions.keep(items[loaded.predictions.image])
-        truth.keep(items[loaded.truth.image])
-    view, matched = loaded.view, _matched(cursor, loaded, filters)
+        items = chosen_items(cursor, result, filters)
+        predictions.keep(items[result.predictions.image])
+        truth.keep(items[result.truth.image])
+    view, matched = result.view, _matched(cursor, result, filters)
     if matched is not None:
         predictions.keep(matched)
-        view = _view(loaded, matched)
+        view = _view(result, matched)
     ap_predictions, ap_truth = predictions.copy(), truth.copy()
-    _labels(loaded, view, filters, predictions, truth, ap_predictions, ap_truth)
+    _labels(result, view, filters, predictions, truth, ap_predictions, ap_truth)
     if filters.gt_area is not None:
-        _area(loaded, view, filters.gt_area, predictions, truth)
+        _area(result, view, filters.gt_area, predictions, truth)
     if filters.of_matches:
         _rows(view, filters, threshold, predictions, truth)
     again = bool(filters.prediction_metadata) or filters.gt_area is not None
@@ -105,11 +105,11 @@ def select(
     return Selection(threshold, view, matched, predictions.value, truth.value, ap)
 
 
-def _view(loaded: EvaluationResult, matched: BoolArray) -> MatchView:
-    return MatchView(lambda: loaded.match_only(matched))
+def _view(result: EvaluationResult, matched: BoolArray) -> MatchView:
+    return MatchView(lambda: result.match_only(matched))
 
 
-def _matched(cursor: Cursor | None, loaded: EvaluationResult, filters: Filters) -> BoolArray | None:
+def _matched(cursor: Cursor | None, result: EvaluationResult, filters: Filters) -> BoolArray | None:
     """Mark the predictions that are left to be matched; None if none is gone.
 
     Filters of items take none away from the others: matching never crosses items.
@@ -117,9 +117,9 @@ def _matched(cursor: Cursor | None, loaded: EvaluationResult, filters: Filters) 
     left = _LazyMask()
     if filters.prediction_metadata:
         assert cursor is not None
-        left.keep(chosen_predictions(cursor, loaded, filters))
+        left.keep(chosen_predictions(cursor, result, filters))
     if filters.confidence is not None:
-        left.keep(inside(loaded.predictions.confidence, filters.confidence))
+        left.keep(inside(result.predictions.confidence, filters.confidence))
     return None if left.value is None or left.value.all() else left.value
 
 
@@ -143,15 +143,15 @@ def inside(values: FloatArray, limits: Range) -> BoolArray:
     return (values >= low) & (values <= high)
 
 
-def _codes(loaded: EvaluationResult, labels: frozenset[str]) -> BoolArray:
+def _codes(result: EvaluationResult, labels: frozenset[str]) -> BoolArray:
     """Return per label code whether it is one of the labels, with one entry more for "no label"."""
-    table = np.zeros(len(loaded.labels) + 1, dtype=np.bool_)
-    table[[loaded.labels.codes[label] for label in labels if label in loaded.labels.codes]] = True
+    table = np.zeros(len(result.labels) + 1, dtype=np.bool_)
+    table[[result.labels.codes[label] for label in labels if label in result.labels.codes]] = True
     return table
 
 
 def _labels(
-    loaded: EvaluationResult,
+    result: EvaluationResult,
     view: MatchView,
     filters: Filters,
     predictions: _LazyMask,
@@ -162,9 +162,9 @@ def _labels(
     on_predictions, on_truth = filters.pred_labels, filters.gt_labels
     if on_predictions is None and on_truth is None:
         return
-    of_prediction = _codes(loaded, on_predictions or on_truth or frozenset())[loaded.predictions.label]
-    of_truth = _codes(loaded, on_truth or on_predictions or frozenset())[loaded.truth.label]
-    _ap_labels(loaded, on_predictions, on_truth, ap_predictions, ap_truth)
+    of_prediction = _codes(result, on_predictions or on_truth or frozenset())[result.predictions.label]
+    of_truth = _codes(result, on_truth or on_predictions or frozenset())[result.truth.label]
+    _ap_labels(result, on_predictions, on_truth, ap_predictions, ap_truth)
     truth.keep(of_truth)
     by_partner = _of_partner(view.partner, of_truth)
     if on_predictions is None:
@@ -172,30 +172,30 @@ def _labels(
         of_prediction = of_prediction | by_partner
     elif on_truth is not None:
         # Both sides chosen: the part of the confusion matrix where they meet.
-        own = _codes(loaded, on_truth)[loaded.predictions.label]
+        own = _codes(result, on_truth)[result.predictions.label]
         of_prediction = of_prediction & np.where(view.partner != NONE, by_partner, own)
     predictions.keep(of_prediction)
 
 
 def _ap_labels(
-    loaded: EvaluationResult,
+    result: EvaluationResult,
     on_predictions: frozenset[str] | None,
     on_truth: frozenset[str] | None,
     predictions: _LazyMask,
     truth: _LazyMask,
 ) -> None:
     """Choose by labels what AP is about; a side without labels of its own has the ones the other is ranked with."""
-    ranked_under = loaded.ranked_under if loaded.taxonomy.pairs else loaded.predictions.label
+    ranked_under = result.ranked_under if result.taxonomy.pairs else result.predictions.label
     if on_predictions is None:
-        wanted = _codes(loaded, on_truth or frozenset())
+        wanted = _codes(result, on_truth or frozenset())
         predictions.keep(wanted[ranked_under])
     else:
-        chosen = _codes(loaded, on_predictions)[loaded.predictions.label]
+        chosen = _codes(result, on_predictions)[result.predictions.label]
         predictions.keep(chosen)
-        wanted = _codes(loaded, on_truth or on_predictions)
-        if on_truth is None and loaded.taxonomy.pairs:
+        wanted = _codes(result, on_truth or on_predictions)
+        if on_truth is None and result.taxonomy.pairs:
             wanted[ranked_under[chosen]] = True
-    truth.keep(wanted[loaded.truth.label])
+    truth.keep(wanted[result.truth.label])
 
 
 def _of_partner(partner: IntArray, of_truth: BoolArray) -> BoolArray:
@@ -203,11 +203,11 @@ def _of_partner(partner: IntArray, of_truth: BoolArray) -> BoolArray:
 
 
 def _area(
-    loaded: EvaluationResult, view: MatchView, limits: Range, predictions: _LazyMask, truth: _LazyMask
+    result: EvaluationResult, view: MatchView, limits: Range, predictions: _LazyMask, truth: _LazyMask
 ) -> None:
-    of_truth = inside(loaded.truth.area, limits)
+    of_truth = inside(result.truth.area, limits)
     truth.keep(of_truth)
-    own = inside(loaded.predictions.area, limits)
+    own = inside(result.predictions.area, limits)
     predictions.keep(np.where(view.partner != NONE, _of_partner(view.partner, of_truth), own))
 
 
@@ -241,8 +241,8 @@ def _rows(
             truth.keep(np.zeros(len(view.matches.ground_truth), dtype=np.bool_))
 
 
-def _found_by(view: MatchView, finders: BoolArray) -> BoolArray:
+def _found_by(view: MatchView, predictions: BoolArray) -> BoolArray:
     """Mark the ground truths that chosen predictions found."""
     found = np.zeros(len(view.matches.ground_truth), dtype=np.bool_)
-    found[view.matches.match[finders]] = True
+    found[view.matches.match[predictions]] = True
     return found

@@ -47,7 +47,7 @@ _OUTLINE_LIMIT: Final = 20_000_000
 
 
 def read_again(
-    cursor: Cursor, loaded: EvaluationResult, family: str, *, truth_rows: IndexArray, prediction_rows: IndexArray,
+    cursor: Cursor, result: EvaluationResult, family: str, *, truth_rows: IndexArray, prediction_rows: IndexArray,
     kind: OverlapKind,
 ) -> tuple[Columns, Columns]:  # fmt: skip
     """Return some rows of a result as ground truth and predictions that have shapes.
@@ -55,14 +55,14 @@ def read_again(
     Raises :class:`ConflictError` when objects are gone, :class:`BadRequestError` when they cannot be drawn.
     """
     tables = tuple(
-        _read(cursor, loaded, family, side=side, rows=rows)
+        _read(cursor, result, family, side=side, rows=rows)
         for side, rows in (("truth", truth_rows), ("prediction", prediction_rows))
     )
-    truth, predictions = loaded.truth.take(truth_rows), loaded.predictions.take(prediction_rows)
+    truth, predictions = result.truth.take(truth_rows), result.predictions.take(prediction_rows)
     shapes: tuple[Geometry, Geometry]
     if kind == "raster":
-        sizes = _sizes(cursor, loaded, np.concatenate([truth.image, predictions.image]))
-        items = [loaded.items[side.image] for side in (truth, predictions)]
+        sizes = _sizes(cursor, result, np.concatenate([truth.image, predictions.image]))
+        items = [result.items[side.image] for side in (truth, predictions)]
         shapes = (_drawn(tables[0], items[0], sizes), _drawn(tables[1], items[1], sizes))
     else:
         shapes = both_shapes(family, *tables)
@@ -71,8 +71,8 @@ def read_again(
     return _columns(truth, shapes[0], tables[0], family), _columns(predictions, shapes[1], tables[1], family)
 
 
-def _read(cursor: Cursor, loaded: EvaluationResult, family: str, *, side: str, rows: IndexArray) -> pa.Table:
-    numbers = np.asarray(loaded.arrays[f"{side}_number"][rows], dtype=np.int64)
+def _read(cursor: Cursor, result: EvaluationResult, family: str, *, side: str, rows: IndexArray) -> pa.Table:
+    numbers = np.asarray(result.arrays[f"{side}_number"][rows], dtype=np.int64)
     low, high = (int(numbers.min()), int(numbers.max())) if numbers.size else (0, -1)
     cursor.register(
         "wanted", pa.table({"object_no": numbers, "position": np.arange(numbers.size, dtype=np.int64)})
@@ -89,7 +89,7 @@ def _read(cursor: Cursor, loaded: EvaluationResult, family: str, *, side: str, r
         gone = int(np.setdiff1d(numbers, integers(found, "object_no"))[0])
         name = numbered(ANNOTATION if side == "truth" else PREDICTION, gone)
         raise ConflictError(
-            f"{numbers.size - len(found)} objects of evaluation {loaded.id} are no longer stored ({name} is the first), so "
+            f"{numbers.size - len(found)} objects of evaluation {result.id} are no longer stored ({name} is the first), so "
             "that their overlaps cannot be computed again. Evaluate again."
         )
     return found
@@ -114,9 +114,9 @@ def _from_above(shape: Geometry) -> Geometry:
     return replace(shape, bird_eye=True)
 
 
-def _sizes(cursor: Cursor, loaded: EvaluationResult, images: IndexArray) -> dict[int, tuple[int, int]]:
+def _sizes(cursor: Cursor, result: EvaluationResult, images: IndexArray) -> dict[int, tuple[int, int]]:
     """Return height and width by item number."""
-    wanted = loaded.items[np.unique(images)].tolist()
+    wanted = result.items[np.unique(images)].tolist()
     found = cursor.execute(
         "SELECT item_no, height, width FROM items WHERE item_no IN (SELECT unnest(?::BIGINT[]))", [wanted]
     ).fetchall()

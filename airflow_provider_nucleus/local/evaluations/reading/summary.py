@@ -18,20 +18,20 @@ THRESHOLD: Final = 0.5
 """The overlap at which leaderboards count and stored examples are what they are."""
 
 
-def summary_of(loaded: EvaluationResult) -> dict[str, Any]:
+def summary_of(result: EvaluationResult) -> dict[str, Any]:
     """Return AP, AP by size, counts at an overlap of 0.5 and F1 against confidence, of the whole evaluation."""
-    selection = select(None, loaded, NO_FILTERS, threshold=THRESHOLD)
-    found = charts(loaded, selection)
+    selection = select(None, result, NO_FILTERS, threshold=THRESHOLD)
+    found = charts(result, selection)
     # Of the match above each confidence; an older key, "f1", held numbers of the match of everything.
     curve = f1_curve(
-        loaded.ranked(THRESHOLD, ground_truth=loaded.f1_truth).rows(),
+        result.ranked(THRESHOLD, ground_truth=result.f1_truth).rows(),
         threshold=THRESHOLD,
-        without_confidence=len(loaded.curve_silent),
+        without_confidence=len(result.curve_unscored),
     )
     return {
-        "items": int(loaded.items.size),
-        "ground_truths": int(loaded.truth.counted.sum()),
-        "predictions": len(loaded.predictions),
+        "items": int(result.items.size),
+        "ground_truths": int(result.truth.counted.sum()),
+        "predictions": len(result.predictions),
         **{name: found[name] for name in ("mapSummary", "apBySize", "totalCounts")},
         "f1_curve": {
             "best": None if curve.best is None else curve.best.f1.value,

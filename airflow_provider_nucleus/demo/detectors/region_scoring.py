@@ -23,7 +23,7 @@ LEAST_FILL = 0.25
 LEAST_CONFIDENCE = 0.05
 
 
-def judge(
+def score_regions(
     pixels: NDArray[np.uint8],
     mask: NDArray[np.bool_],
     separation: NDArray[np.floating[Any]],

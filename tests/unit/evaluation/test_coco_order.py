@@ -1,4 +1,4 @@
-"""The walk of COCO matching with pairs left out, against a walk that never had them."""
+"""COCO matching in order with pairs left out, against one that never had them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow_provider_nucleus.evaluation.matching.coco import (
     coco_outcomes,
     ranked_predictions,
 )
-from airflow_provider_nucleus.evaluation.matching.coco_order import walk_edges, without
+from airflow_provider_nucleus.evaluation.matching.coco_order import match_in_order, without
 from tests.unit.evaluation.sides import prediction_side, random_rows, truth_side
 
 
@@ -25,13 +25,13 @@ def test_leaving_pairs_out_equals_never_having_had_them(seed: int, share: float)
     truth, predictions = truth_side(truths), prediction_side(found_rows)
     rows, _ = ranked_predictions(predictions, limit=100)
     edges = coco_edges(truth, predictions, rows=rows)
-    whole = walk_edges(edges, truth, predictions, thresholds=COCO_THRESHOLDS)
+    whole = match_in_order(edges, truth, predictions, thresholds=COCO_THRESHOLDS)
     gone = rng.random(len(predictions)) < share
 
     found = without(whole, gone[whole.edges.prediction], truth)
 
     kept = edges.take(np.flatnonzero(~gone[edges.prediction]))
-    alone = walk_edges(kept, truth, predictions, thresholds=COCO_THRESHOLDS)
+    alone = match_in_order(kept, truth, predictions, thresholds=COCO_THRESHOLDS)
     np.testing.assert_array_equal(alone.edges.prediction, found.edges.prediction)
     np.testing.assert_array_equal(alone.taken, found.taken)
     for expected, actual in zip(
