@@ -10,8 +10,8 @@ from airflow_provider_nucleus.client.content import FileContent, json_bytes
 from airflow_provider_nucleus.client.job_counts import job_counts
 from airflow_provider_nucleus.client.jobs import SHOWN_ERRORS
 from airflow_provider_nucleus.client.uploads import UploadTarget
-from airflow_provider_nucleus.client.uploads.check.spool import lack_of_room_named
-from airflow_provider_nucleus.client.uploads.resume.orphan_jobs import certainly_before, unnamed_job
+from airflow_provider_nucleus.client.uploads.check.spool import explain_full_disk
+from airflow_provider_nucleus.client.uploads.resume.orphan_jobs import certainly_before, find_orphan_job
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusJobFailed, NucleusValidationError
 from airflow_provider_nucleus.links.nucleus import NucleusDatasetLink, NucleusJobLink
 from airflow_provider_nucleus.operators.rows import RowSource, as_folder, as_mapping, as_path
@@ -228,7 +228,7 @@ class NucleusAppendItemsOperator(NucleusUploadOperator, NucleusStartingOperator)
                     if not intent.earlier or certainly_before(intent.earlier, job.job_creation_time)
                 ]
                 client = self.hook.get_conn()
-                found = unnamed_job(client, younger, since=intent.earlier, rows=carry["rows"])
+                found = find_orphan_job(client, younger, since=intent.earlier, rows=carry["rows"])
                 if found is not None:
                     self.log.info("Found job %s, which an earlier try started", found.job_id)
                     return [found.job_id]
@@ -251,7 +251,7 @@ class NucleusAppendItemsOperator(NucleusUploadOperator, NucleusStartingOperator)
 
     def _spool_scenes(self, spool: Path) -> int:
         count = 0
-        with lack_of_room_named(spool.parent), spool.open("wb") as file:
+        with explain_full_disk(spool.parent), spool.open("wb") as file:
             for scene in self._scenes():
                 file.write(json_bytes(scene.to_wire()) + b"\n")
                 count += 1

@@ -1,4 +1,9 @@
-"""Uploads of any size: validated, cut into chunks, remembered, resumed, accounted for."""
+"""Uploads of any size: validated, cut into chunks, resumed, every row counted.
+
+`upload.py` is the entrance. An upload runs through four rooms, from the bottom of the house to the top: `resume/` (the record of an
+earlier attempt and the decision about it), `check/` (rows validated, encoded and spooled), `send/` (chunks sent by requests or by
+jobs), and `settlement.py` (the outcome of every row). `upload_spec.py` and `summary.py` are what goes in and what comes out.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Taking stock: what the jobs say, which rows were refused, and whether the whole is good enough."""
+"""Settlement of an upload whose jobs have ended: outcome of every job, refused rows reported, error rate checked."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.client.calls.jobs import job_errors, job_status
 from airflow_provider_nucleus.client.job_counts import job_rows
-from airflow_provider_nucleus.client.uploads.check.quarantine import Quarantine, see
-from airflow_provider_nucleus.client.uploads.check.spool import Cut, lack_of_room_named
-from airflow_provider_nucleus.client.uploads.check.validation import prepare
-from airflow_provider_nucleus.client.uploads.resume.orphan_jobs import missing_row
+from airflow_provider_nucleus.client.uploads.check.quarantine import Quarantine, quarantine_hint
+from airflow_provider_nucleus.client.uploads.check.spool import ChunkPlan, explain_full_disk
+from airflow_provider_nucleus.client.uploads.check.validation import validate_input
+from airflow_provider_nucleus.client.uploads.resume.orphan_jobs import find_missing_row
 from airflow_provider_nucleus.client.uploads.send.outcomes import (
     Refusals,
-    as_status,
-    bad_end,
-    blamed,
-    report_refusals,
-    settle,
+    failure_of,
+    job_outcome,
+    parse_status,
+    quarantine_refused_rows,
+    reason_with_origin,
 )
 from airflow_provider_nucleus.client.uploads.summary import UploadSummary, summarize
 from airflow_provider_nucleus.exceptions import NucleusError, NucleusNotFoundError, NucleusUploadError
@@ -36,14 +36,14 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.schema.jobs import JobStatus
     from airflow_provider_nucleus.schema.rows import SourceRow
 
-__all__ = ["Collector"]
+__all__ = ["Settlement"]
 
 _FIRST_ERRORS = 10
 _REPORT_ROWS = 20_000
 
 
-class Collector:
-    """Makes the account of one upload. `refusals` may already hold what the server refused while rows were being sent."""
+class Settlement:
+    """Settlement of one upload. `refusals` may hold the rows that the server refused while they were being sent."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class Collector:
         self._rows = rows
         self._encoder = encoder
         self._refusals = refusals
-        self._identify = fingerprint
+        self._read_fingerprint = fingerprint
         self._log = log
 
     def settle(
@@ -79,13 +79,13 @@ class Collector:
             self._refusals.add(record.refused)
         jobs = record.job_ids
         under_way = list(record.open)
-        failed = self.settle_jobs(record, statuses)
+        failed = self._settle_jobs(record, statuses)
         summary = summarize(self._target, self._options, record.input, totals=record.totals, jobs=jobs)
         record.all_sent = record.all_sent and not failed
         if self._refusals:
-            # Reading the input again takes a while: what was stored is not forgotten if the process ends meanwhile.
-            save(record.unreported(under_way))
-            summary = self.with_report(summary, record.fingerprint)
+            # Reading the input again takes a while: if the process ends meanwhile, the record knows what was stored.
+            save(record.until_reported(under_way))
+            summary = self._report_refused_rows(summary, record.fingerprint)
         if failed:
             save(record)
             raise NucleusUploadError(
@@ -94,19 +94,21 @@ class Collector:
                 quarantine=summary.quarantine,
                 job_ids=jobs,
                 conn_id=self._client.config.conn_id,
-                hint=see(summary.quarantine, "A retry sends only the chunks of these jobs again."),
+                hint=quarantine_hint(
+                    summary.quarantine, "A retry sends only the chunks of these jobs again."
+                ),
             )
         try:
-            self.judged(summary)
+            self._require_error_rate(summary)
         except NucleusUploadError:
-            # What was refused is offered again by a retry: the items it needs may exist by then.
+            # A retry sends the refused rows again: the items they need may exist by then.
             record.flawed, record.refused, record.all_sent = [], [], False
             save(record)
             raise
         if summary.ignored and not self._options.update:
             self._log.warning(
-                "%d rows were ignored, because objects with their ids exist: stored by an earlier upload or try, or other "
-                "objects of the same id; update=True replaces them",
+                "%d rows were ignored: objects with their ids exist, from an earlier upload or try, or from elsewhere. "
+                "update=True replaces them",
                 summary.ignored,
             )
         record.summary = summary.to_dict()
@@ -114,8 +116,8 @@ class Collector:
         self._log.info("Upload of %s: %s", self._target, summary.sentence())
         return summary
 
-    def settle_jobs(self, record: Record, statuses: dict[str, Any]) -> list[str]:
-        """Enter the outcome of every job into the record and return what is wrong with those that did not end well.
+    def _settle_jobs(self, record: Record, statuses: dict[str, Any]) -> list[str]:
+        """Record the outcome of every job and return the reasons of those that failed.
 
         Their chunks are dropped from the record, so that a retry sends them again.
         """
@@ -124,23 +126,25 @@ class Collector:
             if chunk.job_id is None:
                 continue
             status = self._status_of(chunk.job_id, statuses)
-            wrong = self._wrong_with(chunk, status)
-            if wrong is not None:
-                failed.append(wrong)
+            failure = self._failure_reason(chunk, status)
+            if failure is not None:
+                failed.append(failure)
                 record.open.remove(chunk)
                 if status is not None:
                     errors = self._client.send(job_errors(chunk.job_id))
                     self._refusals.add(errors)
                 continue
             assert status is not None
-            ask = partial(self._client.send, job_errors(chunk.job_id))
-            counts = settle(status, chunk.rows, ask, self._refusals, self._log, kind=self._target.kind)
+            fetch_errors = partial(self._client.send, job_errors(chunk.job_id))
+            counts = job_outcome(
+                status, chunk.rows, fetch_errors, self._refusals, self._log, kind=self._target.kind
+            )
             record.accept(chunk.digest, chunk.rows, **asdict(counts))
         return failed
 
     def _status_of(self, job_id: str, statuses: dict[str, Any]) -> JobStatus | None:
         known = statuses.get(job_id)
-        status = None if known is None else as_status(known)
+        status = None if known is None else parse_status(known)
         if status is None or status.message is None:
             try:
                 status = self._client.send(job_status(job_id))
@@ -148,30 +152,30 @@ class Collector:
                 return None
         if not status.state.terminal:
             raise NucleusUploadError(
-                f"Job {job_id} is still {status.status}: it is too early to take stock.",
+                f"Job {job_id} is still {status.status}: the upload cannot be settled yet.",
                 job_ids=[job_id],
                 conn_id=self._client.config.conn_id,
                 hint="Wait for all jobs first; a retry attaches to them.",
             )
         return status
 
-    def _wrong_with(self, chunk: OpenChunk, status: JobStatus | None) -> str | None:
-        """Say why a job that ended cannot count as having stored its chunk, None when it can."""
+    def _failure_reason(self, chunk: OpenChunk, status: JobStatus | None) -> str | None:
+        """Return the reason why a job that ended did not store its chunk, None when it did."""
         if status is None:
             return f"{chunk.job_id} is unknown to the server"
         assert chunk.job_id is not None
-        if (wrong := bad_end(chunk.job_id, status)) is not None or chunk.proof is None:
-            return wrong
+        if (failure := failure_of(chunk.job_id, status)) is not None or chunk.samples is None:
+            return failure
         if job_rows(status) not in {None, chunk.rows}:
             return (
                 f"{chunk.job_id} is about {job_rows(status)} rows instead of {chunk.rows}, so it is not ours"
             )
-        missing = missing_row(
+        missing = find_missing_row(
             self._client,
             self._target,
             self._options,
-            chunk.proof,
-            refused=lambda row: self._refused(chunk, row),
+            chunk.samples,
+            is_refused=lambda row: self._is_refused(chunk, row),
         )
         return (
             None
@@ -179,60 +183,65 @@ class Collector:
             else f"{chunk.job_id} did not store our row for {missing!r}, so it is not ours"
         )
 
-    def _refused(self, chunk: OpenChunk, row: Mapping[str, Any]) -> bool:
+    def _is_refused(self, chunk: OpenChunk, row: Mapping[str, Any]) -> bool:
         """Whether the errors of the chunk's job name this row."""
         assert chunk.job_id is not None
         named = Refusals()
         errors: list[str] = self._client.send(job_errors(chunk.job_id))
         named.add(errors)
-        return named.take(row["reference_id"], row.get("annotation_id")) is not None
+        return named.pop_reason(row["reference_id"], row.get("annotation_id")) is not None
 
-    def with_report(self, summary: UploadSummary, fingerprint: str | None) -> UploadSummary:
-        """Write the quarantine file again, with what the server refused or left out, and return the summary that names it.
+    def _report_refused_rows(self, summary: UploadSummary, fingerprint: str | None) -> UploadSummary:
+        """Write the quarantine file again, with the rows the server refused or left out, and return the summary that names it.
 
-        `fingerprint` is that of the input whose rows were sent. An input that is gone, damaged or another one by now takes those
-        rows with it: the file stays as it is then, and only the reasons are known. That is no reason to fail: the rows are stored.
+        `fingerprint` is that of the input whose rows were sent. When the input
+        is gone, damaged or changed, the file stays as it is and only the reasons are known. The upload does not fail for it: the good
+        rows are stored.
         """
-        first = tuple(self._refusals.first(_FIRST_ERRORS))
-        for reason in map(blamed, first):
+        reasons = tuple(self._refusals.first_reasons(_FIRST_ERRORS))
+        for reason in map(reason_with_origin, reasons):
             self._log.warning("%s%s", reason[0].upper(), reason[1:])
         where = summary.quarantine
         if self._options.quarantine is not None:
             self._log.info(
-                "Reading the input again, to put the rows that the server refused into the quarantine file"
+                "Reading the input again to add the rows that the server refused to the quarantine file"
             )
             with (
                 tempfile.TemporaryDirectory(prefix="nucleus-upload-", dir=self._options.spool) as folder,
                 Quarantine(self._options.quarantine, Path(folder)) as quarantine,
             ):
                 try:
-                    self._fill(quarantine, Path(folder), summary.rows, fingerprint)
+                    self._write_bad_rows(quarantine, Path(folder), summary.rows, fingerprint)
                 except NucleusError as error:
                     self._log.warning(
-                        "Rows that the server refused are not in the quarantine file, only counted, because the input they came "
-                        "from cannot be read again: %s",
+                        "The rows that the server refused are counted, but not in the quarantine file: the input cannot be read "
+                        "again: %s",
                         error,
                     )
                 else:
                     where = quarantine.publish()
         return replace(
-            summary, quarantine=where, first_errors=[*summary.first_errors, *first][:_FIRST_ERRORS]
+            summary, quarantine=where, first_errors=[*summary.first_errors, *reasons][:_FIRST_ERRORS]
         )
 
-    def _fill(self, quarantine: Quarantine, folder: Path, rows: int, fingerprint: str | None) -> None:
-        """Put the bad rows of the input and those the server refused into the file; NucleusError when it is not that input."""
-        if None not in {fingerprint, now := self._identify()} and now != fingerprint:
+    def _write_bad_rows(
+        self, quarantine: Quarantine, folder: Path, rows: int, fingerprint: str | None
+    ) -> None:
+        """Add the bad rows and those the server refused to the file; NucleusError when the input is not the one that was sent."""
+        if None not in {fingerprint, now := self._read_fingerprint()} and now != fingerprint:
             raise NucleusUploadError("it has changed since its rows were sent.")
         # Every chunk counts as known, so that the good rows do not pile up on the disk.
-        cut = Cut(_REPORT_ROWS, _REPORT_ROWS, "", lambda _: True)
-        found = prepare(self._rows, self._encoder, cut, folder=folder, quarantine=quarantine, publish=False)
+        plan = ChunkPlan(_REPORT_ROWS, _REPORT_ROWS, "", lambda _: True)
+        found = validate_input(
+            self._rows, self._encoder, plan, folder=folder, quarantine=quarantine, publish=False
+        )
         if found.rows != rows:
             raise NucleusUploadError(f"it has {found.rows:,} rows now and had {rows:,} when they were sent.")
-        with lack_of_room_named(folder):
-            report_refusals(self._rows, self._encoder, self._refusals, quarantine)
+        with explain_full_disk(folder):
+            quarantine_refused_rows(self._rows, self._encoder, self._refusals, quarantine)
 
-    def judged(self, summary: UploadSummary) -> UploadSummary:
-        """Return the summary if it is good enough, else raise NucleusUploadError with it."""
+    def _require_error_rate(self, summary: UploadSummary) -> UploadSummary:
+        """Raise NucleusUploadError, with the summary, when more rows are bad than `max_error_rate` allows."""
         if summary.unaccounted:
             self._log.warning(
                 "The server does not account for %d of %d rows it was sent", summary.unaccounted, summary.sent
@@ -248,7 +257,7 @@ class Collector:
             quarantine=summary.quarantine,
             job_ids=summary.jobs,
             conn_id=self._client.config.conn_id,
-            hint=see(
+            hint=quarantine_hint(
                 summary.quarantine,
                 "The good rows are stored. A retry offers only the chunks with rows that were refused or not accounted for again.",
             ),

@@ -19,7 +19,7 @@ _JOBS_SHOWN = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadSummary:
-    """The account of an upload; every row of the input is in exactly one of the counts that follow it.
+    """Summary of an upload; every row of the input is in exactly one of the counts that follow.
 
     ``rows = rejected + sent`` (when anything was sent at all), ``sent = processed + ignored + errored + unaccounted``, unless
     the server counts more rows than it was given, which the log says then.
@@ -35,7 +35,7 @@ class UploadSummary:
     duplicates: int = 0
     """Of the rejected rows, those whose identity occurred before in the input."""
     sent: int = 0
-    """Rows the server was given, by this attempt or by an earlier one the ledger vouches for."""
+    """Rows the server was given, by this attempt or by earlier ones of the record."""
     processed: int = 0
     """Rows the server created or replaced."""
     ignored: int = 0
@@ -67,7 +67,7 @@ class UploadSummary:
         return cls(**{name: value for name, value in plain.items() if name in cls.__dataclass_fields__})
 
     def sentence(self) -> str:
-        """Say it in one line for the log."""
+        """Return the counts in one line for the log."""
         parts = [f"{self.rows:,} rows read", f"{self.rejected:,} rejected"]
         if self.duplicates:
             parts[-1] += f" ({self.duplicates:,} duplicates)"
@@ -117,7 +117,7 @@ def summarize(
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One reading: `rate` in rows a second; `share` (0 to 1) and `seconds_left` are None while the total is unknown."""
+    """Progress of an upload: `rate` in rows a second; `share` (0 to 1) and `seconds_left` are None while the total is unknown."""
 
     phase: str
     rows: int
@@ -133,7 +133,7 @@ class Progress:
 
 
 class ProgressMeter:
-    """Turns counts into readings, at most one per `interval` seconds; the first one after `interval`."""
+    """Meter that reports progress at most once per `interval` seconds, for the first time after `interval`."""
 
     def __init__(
         self,
@@ -155,8 +155,8 @@ class ProgressMeter:
         self._rows = 0
         self._logged = False
 
-    def at(self, rows: int) -> None:
-        """Note that so many rows are done."""
+    def update(self, rows: int) -> None:
+        """Set the number of rows that are done."""
         self._rows = rows
         now = self._clock()
         if now - self._last >= self._interval:
@@ -164,19 +164,19 @@ class ProgressMeter:
             self._emit(now, log=True)
 
     def finish(self) -> None:
-        """Emit the final reading, which is logged if there was one before: short work needs no such line."""
+        """Report the final progress; it is logged only if progress was logged before."""
         self._emit(self._clock(), log=self._logged)
 
     def _emit(self, now: float, *, log: bool) -> None:
         rate = self._rows / max(now - self._started, 1e-9)
         share = self._rows / self._total if self._total else None
         left = (self._total - self._rows) / rate if self._total and rate > 0 else None
-        reading = Progress(self._phase, self._rows, self._total, rate, share, left)
+        progress = Progress(self._phase, self._rows, self._total, rate, share, left)
         if log:
-            self._log.info("%s", reading)
+            self._log.info("%s", progress)
             self._logged = True
         if self._on_progress is not None:
-            self._on_progress(reading)
+            self._on_progress(progress)
 
 
 def _duration(seconds: float) -> str:

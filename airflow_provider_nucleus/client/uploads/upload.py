@@ -1,8 +1,7 @@
-"""An upload from its first look at the record to its account: start, (wait,) collect.
+"""Upload of rows in three steps: start, wait, collect.
 
-`start` decides what to do about an earlier attempt, checks the whole input, and sends what is missing. Between it and `collect`
-lies the waiting for jobs, which is the caller's: a deferrable task waits in the triggerer and collects in another process, from
-nothing but the record. `run` does all three.
+`start` decides what to do about an earlier attempt, validates the whole input, and sends what is missing. The caller waits for the
+jobs: a deferrable task waits in the triggerer and collects in another process, from nothing but the record. `run` does all three.
 """
 
 from __future__ import annotations
@@ -18,14 +17,14 @@ from airflow_provider_nucleus.client.calls.jobs import cancel_job
 from airflow_provider_nucleus.client.local_files import LocalFiles
 from airflow_provider_nucleus.client.uploads.check.encoding import Encoder
 from airflow_provider_nucleus.client.uploads.check.quarantine import Quarantine
-from airflow_provider_nucleus.client.uploads.check.spool import cut_for
+from airflow_provider_nucleus.client.uploads.check.spool import plan_chunks
 from airflow_provider_nucleus.client.uploads.check.validation import (
-    Prepared,
-    account_of,
-    prepare,
-    require_rate,
-    tell,
-    tell_present,
+    ValidatedInput,
+    input_counts,
+    log_already_sent,
+    log_validation,
+    require_error_rate,
+    validate_input,
 )
 from airflow_provider_nucleus.client.uploads.resume.decision import (
     Attach,
@@ -34,14 +33,14 @@ from airflow_provider_nucleus.client.uploads.resume.decision import (
     Policies,
     Submit,
     decide,
-    remote_states,
+    remote_job_states,
 )
 from airflow_provider_nucleus.client.uploads.resume.ledger import Ledger, MemoryState, Record
 from airflow_provider_nucleus.client.uploads.send.delivery import Delivery
 from airflow_provider_nucleus.client.uploads.send.outcomes import Refusals
-from airflow_provider_nucleus.client.uploads.settlement import Collector
+from airflow_provider_nucleus.client.uploads.settlement import Settlement
 from airflow_provider_nucleus.client.uploads.summary import Progress, ProgressMeter, UploadSummary, summarize
-from airflow_provider_nucleus.client.uploads.upload_spec import destination
+from airflow_provider_nucleus.client.uploads.upload_spec import describe_destination
 from airflow_provider_nucleus.client.uploads.watching import wait_for_jobs
 from airflow_provider_nucleus.exceptions import NucleusError, NucleusSourceError, NucleusUploadError
 
@@ -59,15 +58,15 @@ __all__ = ["StartedUpload", "Upload"]
 
 @dataclass(frozen=True, slots=True)
 class StartedUpload:
-    """What is under way: the jobs to wait for, and whether there is nothing to wait for at all.
+    """A started upload: the jobs to wait for, or `done` when there are none.
 
     `attached` are those of the jobs that an earlier attempt started.
-    `record` is the upload's memory as JSON; hand it to `Upload.collect` in another process when there is no state store.
+    `record` is the record of the upload as JSON; hand it to `Upload.collect` in another process when there is no state store.
     """
 
     job_ids: list[str]
     done: bool
-    why: str
+    reason: str
     record: dict[str, Any] = field(default_factory=dict, repr=False)
     attached: list[str] = field(default_factory=list)
 
@@ -78,9 +77,9 @@ class Upload:
     `rows` is called whenever the input has to be read, and must give the same rows each time: not at all when there is nothing to
     send, once for an input without fault, a second time when identities repeat, and as often again, and once more, to report rows
     that the server refused. `identity` names the upload among others (the task instance); `generation` counts how often the user
-    cleared it; `fingerprint` is asked by `start`, and by `collect` before it reports rows the server refused; it tells whether the
-    input is still the same, None when that cannot be told. An attempt
-    that has nothing to send needs no input: rows that are stored do not get lost with the file they came from.
+    cleared it; `fingerprint` is called by `start`, and by `collect` before it reports rows the server refused; it
+    identifies the content of the input, None when that is not possible. An attempt that has nothing to send needs no input: rows
+    that are stored do not get lost with the file they came from.
     """
 
     def __init__(
@@ -103,9 +102,9 @@ class Upload:
         self._rows = rows
         self._identity = identity
         self._generation = generation
-        self._identify = fingerprint
+        self._read_fingerprint = fingerprint
         self._fingerprint: str | None = None
-        self._destination = destination(target, options)
+        self._destination = describe_destination(target, options)
         self._log = log or logging.getLogger(__name__)
         self._on_progress = on_progress
         self._ledger = Ledger(state if state is not None else MemoryState(), identity=identity)
@@ -119,7 +118,7 @@ class Upload:
         )
         self._record: Record | None = None
         self._refusals = Refusals()
-        self._collector = Collector(
+        self._settlement = Settlement(
             client,
             target,
             options,
@@ -129,12 +128,12 @@ class Upload:
             fingerprint=fingerprint,
             log=self._log,
         )
-        self._checked: UploadSummary | None = None
+        self._validation_summary: UploadSummary | None = None
         self._delivery: Delivery | None = None
         self._stop = threading.Event()
 
     def start(self) -> StartedUpload:
-        """Bring everything that is missing to the server and say which jobs to wait for.
+        """Send everything the server does not have and return the jobs to wait for.
 
         Raises NucleusUploadError when the input has more bad rows than allowed (nothing was sent, the quarantine file is
         written), when it changed, or when an earlier attempt left something that must not be guessed about; NucleusSourceError when
@@ -144,8 +143,8 @@ class Upload:
         if self.options.validate_only:
             return self._validate_only()
         record = self._ledger.load()
-        remote = remote_states(self._client, record.job_ids, log=self._log) if record is not None else {}
-        absent = self._identified()
+        remote = remote_job_states(self._client, record.job_ids, log=self._log) if record is not None else {}
+        source_error = self._take_fingerprint()
         policies = Policies(on_change=self.options.on_change, on_clear=self.options.on_clear)
         decision = decide(
             record,
@@ -156,46 +155,48 @@ class Upload:
             policies=policies,
         )
         self._log.info(
-            "Upload of %s: %s, because %s", self.target, type(decision).__name__.lower(), decision.why
+            "Upload of %s: %s, because %s", self.target, type(decision).__name__.lower(), decision.reason
         )
         if isinstance(decision, Fail):
             jobs = record.job_ids if record is not None else []
             raise NucleusUploadError(
-                f"Upload of {self.target}: {decision.why}",
+                f"Upload of {self.target}: {decision.reason}",
                 hint=decision.hint,
                 job_ids=jobs,
                 conn_id=self._conn_id,
             )
         if isinstance(decision, Attach | Collect):
-            if absent is not None:
-                self._log.warning("%s Whether it changed is not known; nothing has to be sent", absent)
+            if source_error is not None:
+                self._log.warning(
+                    "%s Whether the input changed is not known, but nothing has to be sent", source_error
+                )
             self._record = record
-            return self._started(why=decision.why, attached=self._current().job_ids)
-        if absent is not None:
-            raise absent
-        self._record = self._resumed(record, decision)
+            return self._started(reason=decision.reason, attached=self._current().job_ids)
+        if source_error is not None:
+            raise source_error
+        self._record = self._record_to_continue(record, decision)
         attached = self._record.job_ids
         self._submit()
-        return self._started(why=decision.why, attached=attached)
+        return self._started(reason=decision.reason, attached=attached)
 
-    def _identified(self) -> NucleusSourceError | None:
-        """Take the input's fingerprint; return why that was not possible."""
+    def _take_fingerprint(self) -> NucleusSourceError | None:
+        """Take the input's fingerprint; return the error when that is not possible."""
         try:
-            self._fingerprint = self._identify()
+            self._fingerprint = self._read_fingerprint()
         except NucleusSourceError as error:
             return error
         return None
 
     def _validate_only(self) -> StartedUpload:
         with tempfile.TemporaryDirectory(prefix="nucleus-upload-", dir=self.options.spool) as folder:
-            prepared = self._prepare(Path(folder), lambda _: True)
-        require_rate(prepared, self.target, self.options, self._conn_id)
+            validated = self._validate(Path(folder), lambda _: True)
+        require_error_rate(validated, self.target, self.options, self._conn_id)
         self._log.info("Validation only: nothing is sent to %s", self.target)
-        self._checked = summarize(self.target, self.options, account_of(prepared))
-        return StartedUpload([], done=True, why="validation only")
+        self._validation_summary = summarize(self.target, self.options, input_counts(validated))
+        return StartedUpload([], done=True, reason="validation only")
 
-    def _resumed(self, record: Record | None, decision: Submit) -> Record:
-        """Return the record to go on with."""
+    def _record_to_continue(self, record: Record | None, decision: Submit) -> Record:
+        """Return the record to continue."""
         for job_id in decision.abandoned:
             self._cancel_job(job_id)
         if record is None or decision.fresh:
@@ -206,17 +207,17 @@ class Upload:
         record.generation = self._generation
         record.fingerprint = self._fingerprint
         record.summary = None
-        # Their reasons were lost with the process that heard them.
+        # Their reasons were lost with the process that collected them.
         record.flawed, record.refused = [], []
         return record
 
     def _cancel_job(self, job_id: str) -> None:
-        """Cancel a job nobody will wait for, where the server can; the embedded Nucleus can, the cloud cannot."""
+        """Cancel an abandoned job where the server can; the embedded Nucleus can, the cloud cannot."""
         try:
             self._client.send(cancel_job(job_id))
         except NucleusError as error:
             self._log.warning(
-                "Job %s of the earlier upload is left running, and what it stores stays: %s", job_id, error
+                "Job %s of the earlier upload is left running, and its rows stay stored: %s", job_id, error
             )
         else:
             self._log.info("Cancelled job %s of the earlier upload", job_id)
@@ -225,15 +226,15 @@ class Upload:
         record = self._current()
         record.all_sent = False
         with tempfile.TemporaryDirectory(prefix="nucleus-upload-", dir=self.options.spool) as folder:
-            prepared = self._prepare(
-                Path(folder), lambda digest: record.has(digest) or record.running(digest)
+            validated = self._validate(
+                Path(folder), lambda digest: record.is_settled(digest) or record.has_job(digest)
             )
-            require_rate(prepared, self.target, self.options, self._conn_id)
-            tell_present(prepared, self._log)
-            record.input = account_of(prepared)
-            self._keep_only(record, prepared)
+            require_error_rate(validated, self.target, self.options, self._conn_id)
+            log_already_sent(validated, self._log)
+            record.input = input_counts(validated)
+            self._drop_removed_chunks(record, validated)
             self._ledger.save(record)
-            meter = self._meter("Sent", total=prepared.good)
+            meter = self._meter("Sent", total=validated.good)
             with Delivery(
                 self._client,
                 self.target,
@@ -247,51 +248,55 @@ class Upload:
                 meter=meter,
             ) as delivery:
                 self._delivery = delivery
-                delivery.deliver(prepared.spool)
-                delivery.deliver_files(prepared.file_spool)
+                delivery.deliver(validated.spool)
+                delivery.deliver_files(validated.file_spool)
             meter.finish()
         record.all_sent = True
         record.refused = self._refusals.texts()
         self._ledger.save(record)
 
-    def _prepare(self, folder: Path, has: Callable[[str], bool]) -> Prepared:
+    def _validate(self, folder: Path, is_known: Callable[[str], bool]) -> ValidatedInput:
         self._files.require_folder()
         meter = self._meter("Checked", total=None)
         with Quarantine(self.options.quarantine, folder) as quarantine:
-            prepared = prepare(
+            validated = validate_input(
                 self._rows,
                 self._encoder,
-                cut_for(
-                    self.target, self.options, identity=self._identity, destination=self._destination, has=has
+                plan_chunks(
+                    self.target,
+                    self.options,
+                    identity=self._identity,
+                    destination=self._destination,
+                    is_known=is_known,
                 ),
                 folder=folder,
                 quarantine=quarantine,
-                on_rows=meter.at,
+                on_rows=meter.update,
             )
         meter.finish()
-        tell(prepared, self.target, self._log)
-        return prepared
+        log_validation(validated, self.target, self._log)
+        return validated
 
-    def _keep_only(self, record: Record, prepared: Prepared) -> None:
-        """Let go of chunks that the input no longer has: the account is of the rows it has now."""
-        wanted = {chunk.digest for chunk in (*prepared.spool.chunks, *prepared.file_spool.chunks)}
-        strangers = [chunk for chunk in record.open if chunk.digest not in wanted]
-        if strangers:
+    def _drop_removed_chunks(self, record: Record, validated: ValidatedInput) -> None:
+        """Drop chunks that the input no longer has: the summary counts the rows it has now."""
+        wanted = {chunk.digest for chunk in (*validated.spool.chunks, *validated.file_spool.chunks)}
+        removed = [chunk for chunk in record.open if chunk.digest not in wanted]
+        if removed:
             self._log.warning(
-                "Jobs %s belong to chunks the input no longer has; they are left as they are",
-                ", ".join(chunk.job_id or "(unnamed)" for chunk in strangers),
+                "Jobs %s belong to chunks that the input no longer has; they are left running",
+                ", ".join(chunk.job_id or "(unnamed)" for chunk in removed),
             )
             record.open = [chunk for chunk in record.open if chunk.digest in wanted]
-        forgotten = record.keep_only(wanted).totals
-        if forgotten["chunks"]:
+        dropped = record.keep_only(wanted).totals
+        if dropped["chunks"]:
             self._log.info(
-                "%d chunks (%d rows) of the earlier input are stored and stay, but are not counted any more",
-                forgotten["chunks"],
-                forgotten["sent"],
+                "%d chunks (%d rows) of the earlier input stay stored, but are no longer counted",
+                dropped["chunks"],
+                dropped["sent"],
             )
 
     def wait(self, started: StartedUpload) -> dict[str, JobStatus]:
-        """Return how each job ended; NucleusJobTimeout after ``job_timeout`` seconds."""
+        """Return the last status of each job; NucleusJobTimeout after `job_timeout` seconds."""
         return wait_for_jobs(
             self._client, started.job_ids, self.options, stopped=self._stop.is_set, log=self._log
         )
@@ -299,33 +304,32 @@ class Upload:
     def collect(
         self, statuses: Mapping[str, Any] | None = None, *, record: Mapping[str, Any] | None = None
     ) -> UploadSummary:
-        """Take stock once the jobs have ended, and return the account.
+        """Settle the upload once its jobs have ended, and return the summary.
 
-        `statuses` maps job ids to what was learnt about them (JobStatus, its JSON, or the bare status); what is missing is asked
-        for. `record` stands in for the state store where there is none. Raises NucleusUploadError when a job did not end well,
-        when the server refused more rows than `max_error_rate` allows, or while a job still runs; quarantine and record are
-        written before.
+        `statuses` maps job ids to their last status (JobStatus, its JSON, or the bare status); missing ones are fetched.
+        `record` stands in for the state store where there is none. Raises NucleusUploadError when a job did not end well, when the
+        server refused more rows than `max_error_rate` allows, or while a job still runs; quarantine and record are written before.
         """
-        if self._checked is not None:
-            return self._checked
+        if self._validation_summary is not None:
+            return self._validation_summary
         if self._record is None:
             self._record = Record.from_json(record) if record is not None else self._ledger.load()
-        kept = self._record
-        if kept is None:
+        current = self._record
+        if current is None:
             raise NucleusUploadError(
                 f"There is no record of an upload of {self.target} to collect.",
                 hint="Start it, or pass the record that start() returned.",
             )
-        if kept.destination != self._destination:
+        if current.destination != self._destination:
             raise NucleusUploadError(
-                f"Upload of {self.target}: the recorded rows went as {kept.destination}, so there is nothing to collect here.",
-                job_ids=kept.job_ids,
+                f"Upload of {self.target}: the recorded rows went as {current.destination}, so there is nothing to collect here.",
+                job_ids=current.job_ids,
                 conn_id=self._conn_id,
                 hint="The arguments changed while the jobs ran. Clear the task to send the rows to the new place.",
             )
-        if kept.summary is not None:
-            return UploadSummary.from_dict(kept.summary)
-        return self._collector.settle(kept, dict(statuses or {}), save=self._ledger.save)
+        if current.summary is not None:
+            return UploadSummary.from_dict(current.summary)
+        return self._settlement.settle(current, dict(statuses or {}), save=self._ledger.save)
 
     def run(self) -> UploadSummary:
         """Start, wait and collect."""
@@ -347,13 +351,13 @@ class Upload:
     def _conn_id(self) -> str | None:
         return self._client.config.conn_id
 
-    def _started(self, *, why: str, attached: list[str]) -> StartedUpload:
+    def _started(self, *, reason: str, attached: list[str]) -> StartedUpload:
         record = self._current()
         jobs = record.job_ids
         return StartedUpload(
             jobs,
             done=not jobs,
-            why=why,
+            reason=reason,
             record=record.to_json(),
             attached=[job_id for job_id in attached if job_id in jobs],
         )

@@ -1,4 +1,4 @@
-"""What is uploaded, where to, and how: the values an upload is described by."""
+"""Specification of an upload: its target, its options, its destination."""
 
 from __future__ import annotations
 
@@ -10,7 +10,15 @@ from airflow_provider_nucleus.exceptions import NucleusConfigError
 if TYPE_CHECKING:
     from os import PathLike
 
-__all__ = ["JOB_TYPES", "Kind", "OnChange", "OnClear", "UploadOptions", "UploadTarget", "destination"]
+__all__ = [
+    "JOB_TYPES",
+    "Kind",
+    "OnChange",
+    "OnClear",
+    "UploadOptions",
+    "UploadTarget",
+    "describe_destination",
+]
 
 Kind = Literal["annotations", "predictions", "items"]
 OnChange = Literal["fail", "restart", "continue"]
@@ -26,7 +34,7 @@ JOB_TYPES: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class UploadTarget:
-    """Where the rows go: a dataset, and for predictions a model."""
+    """Target of an upload: a dataset, and for predictions a model."""
 
     kind: Kind
     dataset_id: str
@@ -50,7 +58,7 @@ class UploadTarget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadOptions:
-    """How an upload behaves; the defaults are the safe ones.
+    """Options of an upload; the defaults are the safe ones.
 
     - `update`: replace rows that exist; otherwise the server ignores them.
     - `asynchronous`: hand the rows over as files and let jobs ingest them; else send them in requests and know at once.
@@ -114,10 +122,10 @@ class UploadOptions:
                 raise NucleusConfigError(f"{name} must be at least 1, got {value!r}", field=name)
 
 
-def destination(target: UploadTarget, options: UploadOptions) -> str:
-    """Say where rows go and what becomes of those that exist there.
+def describe_destination(target: UploadTarget, options: UploadOptions) -> str:
+    """Return where rows go and what happens to those that exist there.
 
-    Two uploads with the same answer mean the same by "sent"; nothing that is known about one of another answer counts for it.
+    "Sent" means the same for two uploads of one destination; a record of another destination counts for nothing.
     """
     replacing = ", replacing what exists" if options.update else ""
     trained = f", trained on slice {options.trained_slice_id}" if options.trained_slice_id else ""

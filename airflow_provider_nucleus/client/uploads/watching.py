@@ -1,4 +1,4 @@
-"""Waiting for the jobs of an upload until they have ended."""
+"""Wait for the jobs of an upload."""
 
 from __future__ import annotations
 

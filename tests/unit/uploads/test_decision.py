@@ -11,13 +11,13 @@ from airflow_provider_nucleus.client.uploads.resume.decision import (
     Collect,
     Fail,
     Policies,
-    Remote,
+    RemoteJobState,
     Submit,
     decide,
 )
 from airflow_provider_nucleus.client.uploads.resume.ledger import FlawedChunk, OpenChunk, Record
 
-R = Remote
+R = RemoteJobState
 DEFAULTS = Policies()
 DONE, SENT, PART = "done", "all sent", "part sent"
 
@@ -64,7 +64,7 @@ SAME_INPUT = [
 
 def run(
     progress: str,
-    states: tuple[Remote, ...],
+    states: tuple[RemoteJobState, ...],
     *,
     fingerprint="f1",
     destination="here",
@@ -144,7 +144,7 @@ def test_a_changed_input_follows_its_policy(progress, states, _, generation, on_
 
     failed = decision("fail")
     assert isinstance(failed, Fail)
-    assert all(job in failed.why for job in running)
+    assert all(job in failed.reason for job in running)
     assert "on_change" in failed.hint
     restarted = decision("restart")
     assert (restarted.fresh, restarted.abandoned) == (True, running)
@@ -178,7 +178,7 @@ def test_what_went_elsewhere_counts_for_nothing_here(progress, states, _, genera
 
     failed = decision("fail")
     assert isinstance(failed, Fail)
-    assert all(word in failed.why for word in ("here", "there", *running))
+    assert all(word in failed.reason for word in ("here", "there", *running))
     assert "on_change" in failed.hint
     for on_change in ("restart", "continue"):
         anew = decision(on_change)
@@ -200,4 +200,4 @@ def test_refused_rows_nobody_reported_are_offered_again(progress):
 
 def test_every_state_of_a_job_is_in_the_table():
     """A new state must be decided about, not fall through."""
-    assert {state for _, states, _ in SAME_INPUT for state in states} == set(Remote)
+    assert {state for _, states, _ in SAME_INPUT for state in states} == set(RemoteJobState)

@@ -9,8 +9,8 @@ import pytest
 from airflow_provider_nucleus.client.uploads.check import duplicates
 from airflow_provider_nucleus.client.uploads.check.encoding import Encoder
 from airflow_provider_nucleus.client.uploads.check.quarantine import Quarantine
-from airflow_provider_nucleus.client.uploads.check.spool import Cut
-from airflow_provider_nucleus.client.uploads.check.validation import prepare
+from airflow_provider_nucleus.client.uploads.check.spool import ChunkPlan
+from airflow_provider_nucleus.client.uploads.check.validation import validate_input
 from airflow_provider_nucleus.exceptions import NucleusUploadError
 from airflow_provider_nucleus.schema.rows import SourceRow
 from tests.local.small_disk import SmallDisk, small_disk
@@ -53,8 +53,10 @@ def test_a_full_temporary_folder_is_named(
 
     def check() -> None:
         with Quarantine(disk.path / "bad.jsonl", disk.path) as quarantine:
-            cut = Cut(10_000, 10, "", lambda _: known)
-            prepare(lambda: iter(found), Encoder("annotations"), cut, folder=disk.path, quarantine=quarantine)
+            plan = ChunkPlan(10_000, 10, "", lambda _: known)
+            validate_input(
+                lambda: iter(found), Encoder("annotations"), plan, folder=disk.path, quarantine=quarantine
+            )
 
     with pytest.raises(NucleusUploadError, match=r"No space left|disk is full") as caught:
         check()

@@ -216,11 +216,13 @@ def test_rows_without_an_id_get_one_that_stays():
         encoder.encode(polygon | change) for change in ({}, {"confidence": 0.5}, {"reference_id": "j"})
     )
 
-    assert first.made_id
+    assert first.generated_id
     assert first.wire["annotation_id"] == again.wire["annotation_id"] == stable_id(polygon)
     assert first.wire["annotation_id"] != moved.wire["annotation_id"]
     assert encoder.encode(polygon | {"annotation_id": "mine"}).wire["annotation_id"] == "mine"
-    assert not encoder.encode({key: value for key, value in GOOD.items() if key != "annotation_id"}).made_id
+    assert not encoder.encode({
+        key: value for key, value in GOOD.items() if key != "annotation_id"
+    }).generated_id
     assert Encoder("predictions", stable_ids=False).encode(polygon).wire["annotation_id"] is None
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from airflow_provider_nucleus.client.calls.jobs import job_status
 from airflow_provider_nucleus.client.uploads import MemoryState
-from airflow_provider_nucleus.client.uploads.resume.decision import Remote
+from airflow_provider_nucleus.client.uploads.resume.decision import RemoteJobState
 from airflow_provider_nucleus.exceptions import (
     NucleusError,
     NucleusJobTimeout,
@@ -349,8 +349,8 @@ def test_jobs_of_a_forgotten_upload_are_cancelled(stage: Stage, caplog, monkeypa
     started = stage.upload(boxes(10), state=store).start()
     # Whether the job still runs by now is chance.
     monkeypatch.setattr(
-        "airflow_provider_nucleus.client.uploads.upload.remote_states",
-        lambda *_, **__: {started.job_ids[0]: Remote.PENDING},
+        "airflow_provider_nucleus.client.uploads.upload.remote_job_states",
+        lambda *_, **__: {started.job_ids[0]: RemoteJobState.PENDING},
     )
     stage.faults(Fault("cannot cancel", "POST .*/cancel", "status", status=501))
     with caplog.at_level("INFO"):

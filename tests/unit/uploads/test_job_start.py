@@ -129,7 +129,7 @@ def test_only_a_job_that_can_be_ours_alone_is_taken(others: list[tuple[int | Non
     server = ForgetfulServer()
     for rows, created in others:
         server.add(rows, created)
-    job = starter(server).find(chunk())
+    job = starter(server).find_started(chunk())
 
     assert (job and job.job_id) == found
 
@@ -139,7 +139,7 @@ def test_a_job_that_belongs_to_another_chunk_is_not_taken():
     server = ForgetfulServer()
     server.add(10)
 
-    assert starter(server, {"job_0"}).find(chunk()) is None
+    assert starter(server, {"job_0"}).find_started(chunk()) is None
 
 
 def test_a_job_that_vanishes_while_it_is_looked_at_is_no_candidate():
@@ -154,4 +154,4 @@ def test_a_job_that_vanishes_while_it_is_looked_at_is_no_candidate():
         raise NucleusNotFoundError("gone", status=404)
 
     server.send = send
-    assert starter(server).find(chunk()) is None
+    assert starter(server).find_started(chunk()) is None

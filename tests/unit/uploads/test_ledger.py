@@ -8,12 +8,12 @@ import pytest
 
 from airflow_provider_nucleus.client.uploads.resume.ledger import (
     DIGEST_CHARS,
+    AcceptedChunks,
     FlawedChunk,
     Ledger,
     MemoryState,
     OpenChunk,
     Record,
-    TakenChunks,
 )
 from airflow_provider_nucleus.exceptions import NucleusUploadError
 
@@ -32,11 +32,11 @@ def test_a_record_survives_being_saved():
         flawed=[FlawedChunk(digest(3), 5, 2, 1, 1, 1)],
         refused=["Item with id x doesn't exist"],
         open=[
-            OpenChunk(digest(4), 7, "2026-01-01T00:00:00.000Z", "job_1", proof=[{"reference_id": "i"}]),
+            OpenChunk(digest(4), 7, "2026-01-01T00:00:00.000Z", "job_1", samples=[{"reference_id": "i"}]),
             OpenChunk(digest(5), 8),
         ],
         all_sent=True,
-        taken=[TakenChunks(1, 10, 9, 1), TakenChunks(1, 5, 5, 0)],
+        outcomes=[AcceptedChunks(1, 10, 9, 1), AcceptedChunks(1, 5, 5, 0)],
         input={"rows": 30},
         summary=None,
     )
@@ -50,11 +50,11 @@ def test_digests_are_found_whole_only():
         accepted="a" * 6 + "b" * 6 + "c" * 6 + "d" * 6, flawed=[FlawedChunk("f" * 12, 1, 0, 0, 1, 0)]
     )
 
-    assert record.has("a" * 6 + "b" * 6)
-    assert record.has("c" * 6 + "d" * 6)
-    assert not record.has("b" * 6 + "c" * 6)
-    assert record.has("f" * 12)
-    assert not Record().has(digest(1))
+    assert record.is_settled("a" * 6 + "b" * 6)
+    assert record.is_settled("c" * 6 + "d" * 6)
+    assert not record.is_settled("b" * 6 + "c" * 6)
+    assert record.is_settled("f" * 12)
+    assert not Record().is_settled(digest(1))
 
 
 def test_accepting_moves_a_chunk_and_adds_its_counts():
@@ -95,11 +95,15 @@ def test_chunks_of_another_input_are_forgotten_with_their_counts():
     record = Record()
     for number in range(6):
         record.accept(digest(number), 10, processed=9 if number == 4 else 10, ignored=number == 4)
-    assert record.taken == [TakenChunks(4, 10, 10, 0), TakenChunks(1, 10, 9, 1), TakenChunks(1, 10, 10, 0)]
+    assert record.outcomes == [
+        AcceptedChunks(4, 10, 10, 0),
+        AcceptedChunks(1, 10, 9, 1),
+        AcceptedChunks(1, 10, 10, 0),
+    ]
     forgotten = record.keep_only({digest(0), digest(3), digest(5)})
 
     assert record.accepted == digest(0) + digest(3) + digest(5)
-    assert record.taken == [TakenChunks(3, 10, 10, 0)]
+    assert record.outcomes == [AcceptedChunks(3, 10, 10, 0)]
     assert record.totals == {
         "sent": 30,
         "processed": 30,

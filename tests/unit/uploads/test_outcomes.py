@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from airflow_provider_nucleus.client.uploads.send.outcomes import Refusals, settle
+from airflow_provider_nucleus.client.uploads.send.outcomes import Refusals, job_outcome
 from airflow_provider_nucleus.schema.jobs import JobStatus
 
 COUNTED = {"annotation_upload": {"processed": 6, "ignored": 2, "errored": 2}}
@@ -33,7 +33,7 @@ SHORT = {"annotation_upload": {"processed": 6, "ignored": 2, "errored": 0}}
 def test_rows_of_a_job_that_ended(status, message, errors, expected):
     """The server's counts, and nothing that they leave out; a job that did not succeed says why."""
     refusals = Refusals()
-    found = settle(
+    found = job_outcome(
         JobStatus(status=status, message=message, job_id="job_1"),
         10,
         lambda: errors,
@@ -48,4 +48,4 @@ def test_rows_of_a_job_that_ended(status, message, errors, expected):
     lost = [
         f"not accounted for by the server: {unaccounted} of the 10 rows of job job_1; it counts {10 - unaccounted}"
     ]
-    assert refusals.first(9) == said + (lost if unaccounted else [])
+    assert refusals.first_reasons(9) == said + (lost if unaccounted else [])

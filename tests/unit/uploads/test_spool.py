@@ -6,14 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_nucleus.client.uploads.check.spool import Lines, Spool, SpoolWriter
+from airflow_provider_nucleus.client.uploads.check.spool import NdjsonBlock, Spool, SpoolWriter
 from airflow_provider_nucleus.exceptions import NucleusUploadError
 
 
-def spool(folder, batches, *, rows=3, salt="s", has=lambda _: False, size=10**9) -> Spool:
-    with SpoolWriter(folder / "spool", chunk_rows=rows, salt=salt, has=has, chunk_bytes=size) as writer:
+def spool(folder, batches, *, rows=3, salt="s", is_known=lambda _: False, size=10**9) -> Spool:
+    with SpoolWriter(
+        folder / "spool", chunk_rows=rows, salt=salt, is_known=is_known, chunk_bytes=size
+    ) as writer:
         for batch in batches:
-            writer.write(Lines(b"".join(batch), len(batch)))
+            writer.write(NdjsonBlock(b"".join(batch), len(batch)))
         return writer.finish()
 
 
@@ -67,18 +69,18 @@ def test_what_the_server_has_is_not_kept_on_disk(tmp_path):
     batches = [[b"%d\n" % n for n in range(10)]]
     full = spool(tmp_path, batches)
     known = {full.chunks[0].digest, full.chunks[2].digest}
-    rest = spool(tmp_path, batches, has=known.__contains__)
+    rest = spool(tmp_path, batches, is_known=known.__contains__)
 
-    assert [chunk.kept for chunk in rest.chunks] == [False, True, False, True]
+    assert [chunk.to_send for chunk in rest.chunks] == [False, True, False, True]
     assert [chunk.rows for chunk in rest.chunks] == [3, 3, 3, 1]
-    assert [list(rest.lines(chunk)) for chunk in rest.chunks if chunk.kept] == [[b"3", b"4", b"5"], [b"9"]]
+    assert [list(rest.lines(chunk)) for chunk in rest.chunks if chunk.to_send] == [[b"3", b"4", b"5"], [b"9"]]
     assert rest.path.stat().st_size == 8
 
 
 @pytest.mark.parametrize("batches", [1, 2, 5])
 def test_a_disk_that_is_full_is_said_and_nothing_passes_for_written(tmp_path, monkeypatch, batches):
     """Whether the write that fails is the last one or is followed by others: an error that says where, and what to do."""
-    writer = SpoolWriter(tmp_path / "spool", chunk_rows=100, salt="", has=lambda _: False)
+    writer = SpoolWriter(tmp_path / "spool", chunk_rows=100, salt="", is_known=lambda _: False)
 
     class Full:
         closed = False
@@ -95,7 +97,7 @@ def test_a_disk_that_is_full_is_said_and_nothing_passes_for_written(tmp_path, mo
     def write_all():
         with writer:
             for _ in range(batches):
-                writer.write(Lines(b"1\n", 1))
+                writer.write(NdjsonBlock(b"1\n", 1))
             writer.finish()
 
     with pytest.raises(NucleusUploadError, match=r"No space left on device.* Nothing .* was sent.*TMPDIR"):

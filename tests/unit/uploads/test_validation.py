@@ -14,12 +14,12 @@ from airflow_provider_nucleus.client.uploads.check import duplicates
 from airflow_provider_nucleus.client.uploads.check.duplicates import ExactKeys, KeyHashes
 from airflow_provider_nucleus.client.uploads.check.encoding import Encoder
 from airflow_provider_nucleus.client.uploads.check.quarantine import Quarantine
-from airflow_provider_nucleus.client.uploads.check.spool import Cut
-from airflow_provider_nucleus.client.uploads.check.validation import prepare
+from airflow_provider_nucleus.client.uploads.check.spool import ChunkPlan
+from airflow_provider_nucleus.client.uploads.check.validation import validate_input
 from airflow_provider_nucleus.exceptions import NucleusUploadError
 from airflow_provider_nucleus.schema.rows import SourceRow
 
-CUT = Cut(1_000, 10, "", lambda _: False)
+PLAN = ChunkPlan(1_000, 10, "", lambda _: False)
 
 
 def box(number: int, **change) -> dict:
@@ -35,21 +35,21 @@ def source(rows, name="rows"):
 
 def check(rows, tmp_path, *, destination=None, kind="annotations"):
     with Quarantine(destination, tmp_path) as quarantine:
-        return prepare(rows, Encoder(kind), CUT, folder=tmp_path, quarantine=quarantine)
+        return validate_input(rows, Encoder(kind), PLAN, folder=tmp_path, quarantine=quarantine)
 
 
-def sent(prepared) -> list[dict]:
-    return [json.loads(line) for chunk in prepared.spool.chunks for line in prepared.spool.lines(chunk)]
+def sent(validated) -> list[dict]:
+    return [json.loads(line) for chunk in validated.spool.chunks for line in validated.spool.lines(chunk)]
 
 
 def test_bad_rows_go_to_the_quarantine_and_good_ones_to_the_spool(tmp_path):
     """Each bad row with source, number, reason and the row itself, whoever found it bad."""
     rows = source([box(1), box(2, label=None), SourceRow("rows", 3, {"raw": "{"}, "not JSON"), box(4)])
-    prepared = check(rows, tmp_path, destination=tmp_path / "out" / "bad.jsonl")
+    validated = check(rows, tmp_path, destination=tmp_path / "out" / "bad.jsonl")
     lines = [json.loads(line) for line in (tmp_path / "out" / "bad.jsonl").read_text().splitlines()]
 
-    assert (prepared.rows, prepared.rejected, prepared.good, prepared.duplicates) == (4, 2, 2, 0)
-    assert [row["annotation_id"] for row in sent(prepared)] == ["a1", "a4"]
+    assert (validated.rows, validated.rejected, validated.good, validated.duplicates) == (4, 2, 2, 0)
+    assert [row["annotation_id"] for row in sent(validated)] == ["a1", "a4"]
     assert sorted(line["row"] for line in lines) == [2, 3]
     by_row = {line["row"]: line for line in lines}
     assert by_row[3] == {"source": "rows", "row": 3, "reason": "not JSON", "data": {"raw": "{"}}
@@ -97,11 +97,11 @@ def test_duplicates_name_the_first_of_their_kind(tmp_path):
     """The first row is kept; later ones say where it was, also in another file."""
     rows = source([box(1), box(2), box(1, label="van"), SourceRow("other", 1, box(2)), box(1)])
     where = tmp_path / "bad.jsonl"
-    prepared = check(rows, tmp_path, destination=where)
+    validated = check(rows, tmp_path, destination=where)
     lines = [json.loads(line) for line in where.read_text().splitlines()]
 
-    assert (prepared.rows, prepared.rejected, prepared.duplicates) == (5, 3, 3)
-    assert [row["label"] for row in sent(prepared)] == ["car", "car"]
+    assert (validated.rows, validated.rejected, validated.duplicates) == (5, 3, 3)
+    assert [row["label"] for row in sent(validated)] == ["car", "car"]
     assert [(line["source"], line["row"]) for line in lines] == [("rows", 3), ("other", 1), ("rows", 5)]
     assert "duplicate of row 1:" in lines[0]["reason"]
     assert "duplicate of rows row 2:" in lines[1]["reason"]
@@ -114,7 +114,7 @@ def test_an_input_that_can_be_read_only_once_is_noticed(tmp_path):
         Quarantine(None, tmp_path) as quarantine,
         pytest.raises(NucleusUploadError, match=r"2 rows .* 0 the second"),
     ):
-        prepare(lambda: rows, Encoder("annotations"), CUT, folder=tmp_path, quarantine=quarantine)
+        validate_input(lambda: rows, Encoder("annotations"), PLAN, folder=tmp_path, quarantine=quarantine)
 
 
 def test_equal_rows_without_ids_are_numbered_not_lost(tmp_path):
@@ -134,10 +134,10 @@ def test_equal_rows_without_ids_are_numbered_not_lost(tmp_path):
 def test_duplicates_are_exactly_the_repetitions(tmp_path_factory, numbers):
     """Whatever the order, every identity is sent once."""
     folder = tmp_path_factory.mktemp("p")
-    prepared = check(source([box(number) for number in numbers]), folder)
+    validated = check(source([box(number) for number in numbers]), folder)
 
-    assert prepared.duplicates == len(numbers) - len(set(numbers))
-    assert [row["annotation_id"] for row in sent(prepared)] == [f"a{n}" for n in dict.fromkeys(numbers)]
+    assert validated.duplicates == len(numbers) - len(set(numbers))
+    assert [row["annotation_id"] for row in sent(validated)] == [f"a{n}" for n in dict.fromkeys(numbers)]
 
 
 @given(st.lists(st.integers(-(2**63), 2**63 - 1), max_size=60), st.lists(st.integers(0, 3), max_size=60))
@@ -152,25 +152,25 @@ def test_suspects_are_the_hashes_that_repeat(tmp_path_factory, wide, narrow):
             hashes = KeyHashes(tmp_path_factory.mktemp("h"))
             for at in range(0, len(values), 7):
                 hashes.add(values[at : at + 7])
-            suspects = hashes.suspects()
+            repeated = hashes.repeated()
         finally:
             duplicates.IN_MEMORY = before
-        assert {value for value in set(values) if value in suspects} == expected
-        assert len(suspects) == len(expected)
+        assert {value for value in set(values) if value in repeated} == expected
+        assert len(repeated) == len(expected)
 
 
 def test_exact_keys_do_not_confuse_their_parts(tmp_path):
     """("a", "bc") is not ("ab", "c"), and None is not the text "None"."""
     with ExactKeys(tmp_path) as exact:
-        assert [exact.note(key, "s", at)[0] for at, key in enumerate([("a", "bc"), ("ab", "c"), (None,), ("None",), ("a", "bc")])] == [1, 1, 1, 1, 2]  # fmt: skip
+        assert [exact.count(key, "s", at)[0] for at, key in enumerate([("a", "bc"), ("ab", "c"), (None,), ("None",), ("a", "bc")])] == [1, 1, 1, 1, 2]  # fmt: skip
 
 
 def test_colliding_hashes_are_no_duplicates(tmp_path, monkeypatch):
     """Equal hashes of different identities only cost a second look."""
     monkeypatch.setattr(Encoder, "encode_batch", _with_equal_hashes(Encoder.encode_batch))
-    prepared = check(source([box(1), box(2)]), tmp_path)
+    validated = check(source([box(1), box(2)]), tmp_path)
 
-    assert (prepared.good, prepared.duplicates) == (2, 0)
+    assert (validated.good, validated.duplicates) == (2, 0)
 
 
 def _with_equal_hashes(real):

@@ -1,1 +1,1 @@
-"""The input, read once before anything is sent: validated, encoded, spooled, quarantined."""
+"""Validation of the input before anything is sent: rows encoded and spooled, duplicates and bad rows set apart."""

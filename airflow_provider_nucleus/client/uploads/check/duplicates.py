@@ -1,8 +1,7 @@
-"""Identities that occur twice in an input of any size, found in bounded memory.
+"""Duplicate identities of an input of any size, found in bounded memory.
 
-One pass gathers a 64-bit hash per row, spread over buckets by their low bits; full buckets go to disk. A hash that occurs twice in
-its bucket is a suspicion (two identities may share a hash), and only when there is one, a second pass looks at the suspected rows
-exactly.
+The first pass collects a 64-bit hash per row, spread over buckets by the low bits; full buckets go to disk. Two identities may
+share a hash, so a repeated hash is only a candidate. When there are candidates, a second pass compares their rows exactly.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.client.uploads.check.encoding import Key
 
-__all__ = ["ExactKeys", "KeyHashes", "Suspects"]
+__all__ = ["ExactKeys", "KeyHashes", "RepeatedHashes"]
 
 BUCKETS = 256
 IN_MEMORY = 1_000_000
@@ -26,7 +25,7 @@ IN_MEMORY = 1_000_000
 
 
 class KeyHashes:
-    """Collects the hashes of one pass. `folder` receives files when there are many."""
+    """Hashes of the identities of one pass. `folder` receives files when there are many."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -35,7 +34,7 @@ class KeyHashes:
         self._spilled = False
 
     def add(self, hashes: Iterable[int]) -> None:
-        """Take the hashes of some rows; -1 stands for a row that has no identity to repeat."""
+        """Add the hashes of some rows; -1 stands for a row that has no identity to repeat."""
         buckets = self._buckets
         count = 0
         for value in hashes:
@@ -46,9 +45,9 @@ class KeyHashes:
         if self._held > IN_MEMORY:
             self._spill()
 
-    def suspects(self) -> Suspects:
+    def repeated(self) -> RepeatedHashes:
         """Return the hashes that occurred more than once."""
-        return Suspects([self._twice(number) for number in range(BUCKETS)])
+        return RepeatedHashes([self._repeated(number) for number in range(BUCKETS)])
 
     def _spill(self) -> None:
         for number, bucket in enumerate(self._buckets):
@@ -58,7 +57,7 @@ class KeyHashes:
         self._held = 0
         self._spilled = True
 
-    def _twice(self, number: int) -> array[int]:
+    def _repeated(self, number: int) -> array[int]:
         values = array("q")
         if self._spilled:
             values.frombytes(self._file(number).read_bytes())
@@ -66,14 +65,14 @@ class KeyHashes:
         if len(set(values)) == len(values):
             return array("q")
         seen: set[int] = set()
-        twice = {value for value in values if value in seen or seen.add(value)}  # type: ignore[func-returns-value]
-        return array("q", sorted(twice))
+        repeated = {value for value in values if value in seen or seen.add(value)}  # type: ignore[func-returns-value]
+        return array("q", sorted(repeated))
 
     def _file(self, number: int) -> Path:
         return self._folder / f"keys-{number:03d}"
 
 
-class Suspects:
+class RepeatedHashes:
     """Hashes that occurred more than once: 8 bytes each."""
 
     def __init__(self, buckets: list[array[int]]) -> None:
@@ -90,7 +89,7 @@ class Suspects:
 
 
 class ExactKeys:
-    """Remembers exact identities on disk and says where each occurred first."""
+    """Counts of exact identities, kept on disk, and where each occurred first."""
 
     def __init__(self, folder: Path) -> None:
         self._base = sqlite3.connect(folder / "keys.sqlite", isolation_level=None)
@@ -99,7 +98,7 @@ class ExactKeys:
             "CREATE TABLE seen (key TEXT PRIMARY KEY, source TEXT, number INTEGER, times INTEGER) WITHOUT ROWID; BEGIN"
         )
 
-    def note(self, key: Key, source: str, number: int) -> tuple[int, str, int]:
+    def count(self, key: Key, source: str, number: int) -> tuple[int, str, int]:
         """Count an identity; return how often it has occurred now, and where it did first."""
         times, first_source, first_number = next(self._upsert("\x00".join(map(repr, key)), source, number))
         return times, first_source, first_number
@@ -112,7 +111,7 @@ class ExactKeys:
         )
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._base.close()
 
     def __enter__(self) -> Self:

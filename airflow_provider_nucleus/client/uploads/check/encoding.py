@@ -1,8 +1,8 @@
-"""From a source row to the line that travels: validated, spelled exactly, identified.
+"""Encoding of source rows as NDJSON lines: validated, serialized, identified.
 
-Boxes, which come by the million, take one of two short ways: a batch that is plainly good is checked and spelled by column, a box
-that is plainly good goes to its wire object directly. On the slightest doubt both step aside for the schema's parser, which
-alone decides and phrases complaints. Property tests hold all ways equal, byte for byte.
+Boxes, which come by the million, take one of two fast paths: a batch that is plainly good is checked and serialized by column, a
+box that is plainly good becomes its wire object directly. In any doubt the schema's parser decides, and it alone phrases errors.
+Property tests hold all paths equal, byte for byte.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_nucleus.client.local_files import LocalFiles
-from airflow_provider_nucleus.client.uploads.check.spool import Lines
+from airflow_provider_nucleus.client.uploads.check.spool import NdjsonBlock
 from airflow_provider_nucleus.exceptions import NucleusValidationError
 from airflow_provider_nucleus.schema.annotations import BoxAnnotation, parse_annotation
 from airflow_provider_nucleus.schema.batches import ColumnRows
@@ -41,15 +41,15 @@ __all__ = [
 ]
 
 Key = tuple[str | None, ...]
-"""What identifies an object on the server: equal keys are one object."""
+"""Identity of an object on the server: equal keys are one object."""
 
-_SHORT_WAYS = {
+_FAST_PATHS = {
     "annotations": box_wire_builder(BoxAnnotation),
     "predictions": box_wire_builder(BoxPrediction),
 }
 
 _plain_dumps: Callable[[Any], bytes]
-"""Encode as compact JSON with the encoder at hand, or raise."""
+"""Encode as compact JSON with the installed encoder, or raise."""
 
 try:
     import orjson
@@ -84,16 +84,16 @@ else:
 
 
 class WireRow(NamedTuple):
-    """A good row: its wire object, its identity, the local file it needs, and whether its id is ours."""
+    """A good row: its wire object, its identity, the local file it needs, and whether we generated its id."""
 
     wire: dict[str, Any]
     key: Key
     local_file: str | None = None
-    made_id: bool = False
+    generated_id: bool = False
 
 
 class BadRow(NamedTuple):
-    """A row that was refused: its position in the batch and why."""
+    """A rejected row: its position in the batch and the reason."""
 
     at: int
     reason: str
@@ -101,22 +101,22 @@ class BadRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class EncodedBatch:
-    """The good rows of a batch as lines, with one hash of the identity each, and the bad ones.
+    """The good rows of a batch as NDJSON, with one hash of the identity each, and the bad ones.
 
     `file_lines` are the rows that need a local file sent along; they have the hashes at the end of `hashes`.
     """
 
-    lines: Lines
-    file_lines: Lines
+    lines: NdjsonBlock
+    file_lines: NdjsonBlock
     hashes: list[int]
     bad: list[BadRow]
 
 
 class Encoder:
-    """Turns rows of one kind into wire lines.
+    """Encoder of rows of one kind.
 
-    `files` are those that rows may name, none by default; `by_jobs` says that jobs will read the rows, which fetch no file of
-    this machine.
+    `files` are the local files that rows may name, none by default; `by_jobs` says that jobs will read the rows, which fetch no
+    file of this machine.
     """
 
     def __init__(
@@ -139,10 +139,10 @@ class Encoder:
             "items": parse_item,
         }
         self._parse = parsers[kind]
-        self._short = _SHORT_WAYS.get(kind)
+        self._fast_path = _FAST_PATHS.get(kind)
 
     def encode(self, row: Mapping[str, Any]) -> WireRow:
-        """Validate one row the thorough way; NucleusValidationError names the field."""
+        """Validate one row by the schema's parser; NucleusValidationError names the field."""
         parsed = self._parse(row, ignore_unknown=self._ignore_unknown)
         wire: dict[str, Any] = parsed.to_wire()
         if self.kind == "items":
@@ -157,36 +157,36 @@ class Encoder:
             return WireRow(wire, (reference, "\x00mask"), local_file)
         if kind in {"category", "multicategory"}:
             return WireRow(wire, (reference, "\x00category", wire.get("taxonomy_name")))
-        made_id = False
+        generated_id = False
         if self._stable_ids and not wire.get("annotation_id"):
             wire["annotation_id"] = stable_id(wire)
-            made_id = True
+            generated_id = True
         if wire.get("annotation_id") is None:
             # The server will name it, so it cannot collide with anything.
             return WireRow(wire, ())
-        return WireRow(wire, self._key(reference, wire), None, made_id)
+        return WireRow(wire, self._key(reference, wire), None, generated_id)
 
     def encode_batch(self, rows: Sequence[dict[str, Any]]) -> EncodedBatch:
-        """Validate and spell many rows; what is refused is reported, not raised."""
-        if self._short is not None and (boxes := self._columns(rows)) is not None:
+        """Validate and encode many rows; bad rows are returned, not raised."""
+        if self._fast_path is not None and (boxes := self._box_columns(rows)) is not None:
             try:
-                return self._encoded_columns(boxes)
+                return self._encode_columns(boxes)
             except (ValueError, TypeError, RecursionError):
-                pass  # something in a row cannot be written, or only by the slower encoder: row by row it shows
+                pass  # a value cannot be encoded, or only by the slower encoder: row by row shows which
         lines: list[bytes] = []
         file_lines: list[bytes] = []
         hashes: list[int] = []
         file_hashes: list[int] = []
         bad: list[BadRow] = []
-        short = self._short
+        fast_path = self._fast_path
         annotations = self.kind == "annotations"
         for at, row in enumerate(rows):
-            wire = short(row) if short is not None else None
+            wire = fast_path(row) if fast_path is not None else None
             if wire is not None:
                 try:
                     lines.append(dump_line(wire))
                 except (ValueError, TypeError, RecursionError) as error:
-                    bad.append(_unwritable(at, error))
+                    bad.append(_not_json(at, error))
                     continue
                 hashes.append(
                     hash((wire["reference_id"], wire["annotation_id"], wire["task_id"]))
@@ -201,7 +201,7 @@ class Encoder:
                 bad.append(BadRow(at, str(error)))
                 continue
             except (ValueError, TypeError, RecursionError) as error:
-                bad.append(_unwritable(at, error))
+                bad.append(_not_json(at, error))
                 continue
             if encoded.local_file is None:
                 lines.append(line)
@@ -210,25 +210,27 @@ class Encoder:
                 file_lines.append(line)
                 file_hashes.append(hash(encoded.key))
         return EncodedBatch(
-            Lines(b"".join(lines), len(lines)),
-            Lines(b"".join(file_lines), len(file_lines)),
+            NdjsonBlock(b"".join(lines), len(lines)),
+            NdjsonBlock(b"".join(file_lines), len(file_lines)),
             hashes + file_hashes,
             bad,
         )
 
-    def _columns(self, rows: Sequence[dict[str, Any]]) -> BoxColumns | None:
-        """Return a batch as columns that are plainly good, if it is that."""
+    def _box_columns(self, rows: Sequence[dict[str, Any]]) -> BoxColumns | None:
+        """Return a batch of plainly good boxes as columns, None for any other batch."""
         if isinstance(rows, ColumnRows):
             columns = rows.columns if rows.untouched else None
         else:
             columns = gather_columns(rows)
         return None if columns is None else check_box_columns(columns, predictions=self.kind == "predictions")
 
-    def _encoded_columns(self, boxes: BoxColumns) -> EncodedBatch:
-        # Ground truth is known by its task as well, of which these have none.
+    def _encode_columns(self, boxes: BoxColumns) -> EncodedBatch:
+        # The identity of ground truth includes its task, which these rows do not have.
         task = (repeat(None),) if self.kind == "annotations" else ()
         hashes = list(map(hash, zip(boxes.references, boxes.ids, *task)))
-        return EncodedBatch(Lines(_box_lines(boxes, _plain_dumps), len(boxes)), Lines(b"", 0), hashes, [])
+        return EncodedBatch(
+            NdjsonBlock(_box_lines(boxes, _plain_dumps), len(boxes)), NdjsonBlock(b"", 0), hashes, []
+        )
 
     def _key(self, reference: str, wire: Mapping[str, Any]) -> Key:
         if self.kind == "annotations":
@@ -254,7 +256,7 @@ class Encoder:
         self._files.check(field, location)
 
 
-def _unwritable(at: int, error: Exception) -> BadRow:
+def _not_json(at: int, error: Exception) -> BadRow:
     return BadRow(at, f"cannot be written as JSON: {error}")
 
 
@@ -266,7 +268,7 @@ def _is_local(field: str, location: str) -> bool:
 
 
 def stable_id(wire: Mapping[str, Any], ordinal: int = 1) -> str:
-    """Return an annotation id made of what the object is: type, label, geometry and item.
+    """Return an annotation id made from the object's content: type, label, geometry and item.
 
     The same object gets the same id on every attempt, as boxes do by the official client's rule; `ordinal` tells apart objects
     that are equal in all of it.

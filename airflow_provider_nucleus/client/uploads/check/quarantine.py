@@ -1,7 +1,7 @@
-"""The file of rows that did not make it: source, row number, reason, row.
+"""Quarantine file of the bad rows: source, row number, reason, row.
 
-Rows are collected in a local temporary file and published in one go, so that whoever finds the file finds all of it; a file left
-by an earlier attempt is replaced, even by an empty one, because stale complaints mislead. Written as JSONL or, by suffix, as
+Rows are collected in a local temporary file and published atomically; a file left by an earlier attempt is replaced, even by an
+empty one, because outdated reasons mislead. Written as JSONL or, by suffix, as
 Parquet; to a disk or to any storage whose path objects have ``open()``.
 """
 
@@ -21,40 +21,42 @@ from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusUploa
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Quarantine", "see"]
+__all__ = ["Quarantine", "quarantine_hint"]
 
 _PARQUET_ROWS = 20_000
 
 
 class Quarantine:
-    """Collects refused rows; `publish` writes them where the user wants them."""
+    """Collection of bad rows; `publish` writes them to `destination`."""
 
     def __init__(self, destination: Any, folder: Path) -> None:
         self._destination = (
-            destination if hasattr(destination, "open") or destination is None else _path(str(destination))
+            destination
+            if hasattr(destination, "open") or destination is None
+            else _destination_path(str(destination))
         )
         self._spool = folder / "quarantine.jsonl"
         self._file: IO[bytes] = self._spool.open("wb")
         self.rows = 0
-        self.first: list[str] = []
+        self.first_reasons: list[str] = []
 
     def add(self, source: str, number: int, reason: str, row: Any) -> None:
-        """Take one refused row."""
+        """Add one bad row."""
         self.rows += 1
-        if len(self.first) < _FIRST:
-            self.first.append(f"{source} row {number}: {reason}")
+        if len(self.first_reasons) < _FIRST:
+            self.first_reasons.append(f"{source} row {number}: {reason}")
         if self._destination is not None:
             line = {"source": source, "row": number, "reason": reason, "data": _jsonable(row)}
             self._file.write(
                 json.dumps(line, ensure_ascii=False, default=repr).encode("utf-8", "replace") + b"\n"
             )
 
-    def restart(self) -> None:
-        """Forget what was collected, for another pass over the input."""
+    def clear(self) -> None:
+        """Remove all rows, for another pass over the input."""
         self._file.seek(0)
         self._file.truncate()
         self.rows = 0
-        self.first = []
+        self.first_reasons = []
 
     def publish(self) -> str | None:
         """Write the file and return where it is; None when none is wanted, or there is nothing to report or to replace."""
@@ -76,10 +78,10 @@ class Quarantine:
         if name.endswith((".parquet", ".pq")):
             made = self._spool.with_suffix(".parquet")
             _write_parquet(self._lines(), made)
-        _place(made, self._destination)
+        _copy_atomically(made, self._destination)
 
     def close(self) -> None:
-        """Let go of the temporary file."""
+        """Close the temporary file."""
         # Of what was not published there may be something left to write, and no room.
         with contextlib.suppress(OSError):
             self._file.close()
@@ -96,12 +98,12 @@ class Quarantine:
                 yield json.loads(line)
 
 
-def see(quarantine: str | None, what: str) -> str:
-    """Complete a hint with where the bad rows are."""
+def quarantine_hint(quarantine: str | None, advice: str) -> str:
+    """Return a hint that says where the bad rows are and adds the advice."""
     return (
-        f"The bad rows are in {quarantine}. {what}"
+        f"The bad rows are in {quarantine}. {advice}"
         if quarantine
-        else f"{what} Set quarantine to get the bad rows in a file."
+        else f"{advice} Set quarantine to get the bad rows in a file."
     )
 
 
@@ -109,7 +111,7 @@ _FIRST = 10
 """Reasons kept for log and summary."""
 
 
-def _path(text: str) -> Any:
+def _destination_path(text: str) -> Any:
     if "://" not in text:
         return Path(text)
     try:
@@ -126,8 +128,8 @@ def _exists(path: Any) -> bool:
     return bool(path.exists()) if hasattr(path, "exists") else False
 
 
-def _place(made: Path, destination: Any) -> None:
-    """Copy to the destination such that readers see the old file or the new one, whole."""
+def _copy_atomically(made: Path, destination: Any) -> None:
+    """Copy to the destination; readers see the whole old file or the whole new one."""
     if isinstance(destination, Path):
         destination.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{destination.name}.", dir=destination.parent)
@@ -171,7 +173,7 @@ def _write_parquet(lines: Iterator[dict[str, Any]], path: Path) -> None:
 
 
 def _jsonable(value: Any, depth: int = 0) -> Any:
-    """Return what JSON can carry: numbers it cannot become text, and so does what is nested without end."""
+    """Return a value that JSON can hold: non-finite numbers, foreign objects and too deep nesting become text."""
     if isinstance(value, float):
         return value if math.isfinite(value) else repr(value)
     if isinstance(value, (str, int)) or value is None:

@@ -1,7 +1,7 @@
-"""Reading the whole input once before anything is sent: validate, find duplicates, spool, report.
+"""Validation of the whole input before anything is sent: rows checked, duplicates found, good rows spooled, bad ones reported.
 
-Sending only begins when this has ended well, because an input above its error rate must leave no trace on the server. Memory is
-set by the batch; the disk takes the validated rows, as JSON, for as long as they are being sent.
+Sending begins only when validation has passed: an input above its error rate must leave no trace on the server. Memory is bounded
+by the batch; the disk holds the validated rows, as JSON, until they are sent.
 """
 
 from __future__ import annotations
@@ -11,10 +11,15 @@ import gc
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_nucleus.client.uploads.check.duplicates import ExactKeys, KeyHashes, Suspects
+from airflow_provider_nucleus.client.uploads.check.duplicates import ExactKeys, KeyHashes, RepeatedHashes
 from airflow_provider_nucleus.client.uploads.check.encoding import Encoder, stable_id
-from airflow_provider_nucleus.client.uploads.check.quarantine import Quarantine, see
-from airflow_provider_nucleus.client.uploads.check.spool import Cut, Spool, SpoolWriter, lack_of_room_named
+from airflow_provider_nucleus.client.uploads.check.quarantine import Quarantine, quarantine_hint
+from airflow_provider_nucleus.client.uploads.check.spool import (
+    ChunkPlan,
+    Spool,
+    SpoolWriter,
+    explain_full_disk,
+)
 from airflow_provider_nucleus.client.uploads.summary import summarize
 from airflow_provider_nucleus.exceptions import NucleusUploadError, NucleusValidationError
 from airflow_provider_nucleus.schema.batches import RowBatch, batches_of
@@ -27,15 +32,22 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.client.uploads.upload_spec import UploadOptions, UploadTarget
 
-__all__ = ["Prepared", "account_of", "prepare", "require_rate", "tell", "tell_present"]
+__all__ = [
+    "ValidatedInput",
+    "input_counts",
+    "log_already_sent",
+    "log_validation",
+    "require_error_rate",
+    "validate_input",
+]
 
 _ARGUMENTS = ("image_folder", "mask_folder", "asynchronous")
-"""What may be wrong instead of rows that are refused for it."""
+"""Arguments that may be wrong, instead of the rows that are refused because of them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """A checked input: the spooled good rows (those with local files apart), and the account of the bad ones."""
+class ValidatedInput:
+    """The good rows of an input, spooled (those with local files apart), and the counts of the bad ones."""
 
     rows: int
     rejected: int
@@ -51,83 +63,89 @@ class Prepared:
         return self.rows - self.rejected
 
 
-def prepare(
+def validate_input(
     rows: Callable[[], Iterator[SourceRow]],
     encoder: Encoder,
-    cut: Cut,
+    plan: ChunkPlan,
     *,
     folder: Path,
     quarantine: Quarantine,
     on_rows: Callable[[int], None] = lambda _: None,
     publish: bool = True,
-) -> Prepared:
+) -> ValidatedInput:
     """Read the input, once when no identity repeats and twice otherwise, and publish the quarantine file.
 
     The first of several rows with one identity is kept; the later ones are refused as duplicates. Rows whose id was made from
-    their content, by us or by their reader, are no duplicates but equal objects, and numbered instead. `on_rows` hears how many
-    rows have been read. Without `publish` the caller goes on with the quarantine file. Raises NucleusUploadError when `folder` has
+    their content, by us or by their reader, are no duplicates but equal objects, and numbered instead. `on_rows` gets the number of
+    rows read so far. Without `publish` the caller continues the quarantine file. Raises NucleusUploadError when `folder` has
     no room for the rows.
     """
-    with lack_of_room_named(folder):
-        done = _checked(rows, encoder, cut, folder, quarantine, on_rows)
-    return Prepared(
+    with explain_full_disk(folder):
+        done = _run_passes(rows, encoder, plan, folder, quarantine, on_rows)
+    return ValidatedInput(
         done.rows,
         quarantine.rows,
         done.duplicates,
         done.spool,
         done.file_spool,
         quarantine.publish() if publish else None,
-        tuple(quarantine.first),
+        tuple(quarantine.first_reasons),
     )
 
 
-def _checked(
+def _run_passes(
     rows: Callable[[], Iterator[SourceRow]],
     encoder: Encoder,
-    cut: Cut,
+    plan: ChunkPlan,
     folder: Path,
     quarantine: Quarantine,
     on_rows: Callable[[int], None],
-) -> _Done:
-    done = _pass(rows(), encoder, cut, folder, quarantine, None, on_rows)
-    if done.suspects:
-        quarantine.restart()
+) -> _PassResult:
+    done = _run_pass(rows(), encoder, plan, folder, quarantine, None, on_rows)
+    if done.repeated_hashes:
+        quarantine.clear()
         with ExactKeys(folder) as exact:
-            again = _pass(rows(), encoder, cut, folder, quarantine, (done.suspects, exact), on_rows)
+            again = _run_pass(
+                rows(), encoder, plan, folder, quarantine, (done.repeated_hashes, exact), on_rows
+            )
         if again.rows != done.rows:
             raise NucleusUploadError(
-                f"The input gave {done.rows:,} rows when it was read first and {again.rows:,} the second time; nothing was sent.",
-                hint="It must not change while it is uploaded, and must be readable more than once.",
+                f"The input gave {done.rows:,} rows when it was read first and {again.rows:,} the second time. Nothing was sent.",
+                hint="The input must not change during the upload, and must be readable more than once.",
             )
         return again
     return done
 
 
 @dataclass(frozen=True, slots=True)
-class _Done:
+class _PassResult:
+    """Result of reading the input once; `repeated_hashes` is None on the second pass."""
+
     rows: int
     duplicates: int
     spool: Spool
     file_spool: Spool
-    suspects: Suspects | None
+    repeated_hashes: RepeatedHashes | None
 
 
-def _pass(
+def _run_pass(
     rows: Iterator[SourceRow],
     encoder: Encoder,
-    cut: Cut,
+    plan: ChunkPlan,
     folder: Path,
     quarantine: Quarantine,
-    exact: tuple[Suspects, ExactKeys] | None,
+    exact: tuple[RepeatedHashes, ExactKeys] | None,
     on_rows: Callable[[int], None],
-) -> _Done:
+) -> _PassResult:
     count = duplicates = batches = 0
     hashes = None if exact else KeyHashes(folder)
     with (
-        _no_collections(),
-        SpoolWriter(folder / "rows.ndjson", chunk_rows=cut.rows, salt=cut.salt, has=cut.has) as writer,
+        _collector_paused(),
         SpoolWriter(
-            folder / "files.ndjson", chunk_rows=cut.file_rows, salt=cut.salt, has=cut.has
+            folder / "rows.ndjson", chunk_rows=plan.rows, salt=plan.salt, is_known=plan.is_known
+        ) as writer,
+        SpoolWriter(
+            folder / "files.ndjson", chunk_rows=plan.file_rows, salt=plan.salt, is_known=plan.is_known
         ) as file_writer,
     ):
         for batch in batches_of(rows):
@@ -150,19 +168,19 @@ def _pass(
             file_writer.write(encoded.file_lines)
             on_rows(count)
             batches += 1
-            if batches % _SWEEP == 0:
+            if batches % _COLLECT_EVERY == 0:
                 gc.collect(1)
-        suspects = hashes.suspects() if hashes is not None else None
-        return _Done(count, duplicates, writer.finish(), file_writer.finish(), suspects)
+        repeated_hashes = hashes.repeated() if hashes is not None else None
+        return _PassResult(count, duplicates, writer.finish(), file_writer.finish(), repeated_hashes)
 
 
-_SWEEP = 100
-"""Batches after which cycles among the latest objects are looked for all the same: a caller's own rows may have some."""
+_COLLECT_EVERY = 100
+"""Batches between two collections of the youngest generation: a caller's own rows may contain cycles."""
 
 
 @contextlib.contextmanager
-def _no_collections() -> Generator[None]:
-    """Pause the search for reference cycles: our rows have none, and looking at millions of them takes a sixth of the time."""
+def _collector_paused() -> Generator[None]:
+    """Pause the cyclic garbage collector: our rows have no cycles, and scanning millions of them takes a sixth of the time."""
     running = gc.isenabled()
     gc.disable()
     try:
@@ -173,7 +191,7 @@ def _no_collections() -> Generator[None]:
 
 
 def _without_duplicates(
-    batch: RowBatch, encoder: Encoder, suspects: Suspects, exact: ExactKeys
+    batch: RowBatch, encoder: Encoder, repeated_hashes: RepeatedHashes, exact: ExactKeys
 ) -> tuple[RowBatch, list[SourceRow]]:
     """Take the repeated rows out of a batch; equal rows without an id of their own get numbered ids instead."""
     numbers: list[int] = []
@@ -184,16 +202,18 @@ def _without_duplicates(
             encoded = encoder.encode(row)
         except NucleusValidationError:
             encoded = None  # encode_batch will report it
-        if encoded is not None and encoded.key and hash(encoded.key) in suspects:
-            times, source, first = exact.note(encoded.key, batch.source, number)
-            if times > 1 and not (encoded.made_id or batch.made_ids):
+        if encoded is not None and encoded.key and hash(encoded.key) in repeated_hashes:
+            times, source, first = exact.count(encoded.key, batch.source, number)
+            if times > 1 and not (encoded.generated_id or batch.made_ids):
                 where = f"row {first}" if source == batch.source else f"{source} row {first}"
-                reason = f"duplicate of {where}: same identity {_shown(encoded.key)}"
+                reason = f"duplicate of {where}: same identity {_format_key(encoded.key)}"
                 repeated.append(SourceRow(batch.source, number, row, reason))
                 continue
             if times > 1:
                 made = (
-                    stable_id(encoded.wire, times) if encoded.made_id else f"{row['annotation_id']}-{times}"
+                    stable_id(encoded.wire, times)
+                    if encoded.generated_id
+                    else f"{row['annotation_id']}-{times}"
                 )
                 row = encoded.wire | {"annotation_id": made}
         numbers.append(number)
@@ -201,80 +221,80 @@ def _without_duplicates(
     return RowBatch(batch.source, numbers, kept), repeated
 
 
-def _shown(key: tuple[str | None, ...]) -> str:
+def _format_key(key: tuple[str | None, ...]) -> str:
     return "(" + ", ".join(part.replace("\x00", "") if part else "-" for part in key) + ")"
 
 
-def account_of(prepared: Prepared) -> dict[str, Any]:
-    """Return what the record keeps about the input."""
+def input_counts(validated: ValidatedInput) -> dict[str, Any]:
+    """Return the counts and first errors of the input, as the record keeps them."""
     return {
-        "rows": prepared.rows,
-        "rejected": prepared.rejected,
-        "duplicates": prepared.duplicates,
-        "quarantine": prepared.quarantine,
-        "first_errors": [reason[:300] for reason in prepared.first_errors],
+        "rows": validated.rows,
+        "rejected": validated.rejected,
+        "duplicates": validated.duplicates,
+        "quarantine": validated.quarantine,
+        "first_errors": [reason[:300] for reason in validated.first_errors],
     }
 
 
-def tell(prepared: Prepared, target: UploadTarget, log: logging.Logger) -> None:
-    """Say in the log what the check found."""
+def log_validation(validated: ValidatedInput, target: UploadTarget, log: logging.Logger) -> None:
+    """Log the counts of the validation and the first reasons for rejection."""
     log.info(
         "Checked %s rows: %s good, %s rejected (%s of them duplicates)",
-        f"{prepared.rows:,}",
-        f"{prepared.good:,}",
-        f"{prepared.rejected:,}",
-        f"{prepared.duplicates:,}",
+        f"{validated.rows:,}",
+        f"{validated.good:,}",
+        f"{validated.rejected:,}",
+        f"{validated.duplicates:,}",
     )
-    for reason in prepared.first_errors:
+    for reason in validated.first_errors:
         log.warning("Rejected: %s", reason)
-    if prepared.rejected:
-        more = prepared.rejected - len(prepared.first_errors)
+    if validated.rejected:
+        more = validated.rejected - len(validated.first_errors)
         log.warning(
             "%s",
-            see(prepared.quarantine, f"{more:,} more were rejected." if more else "No others were rejected."),
+            quarantine_hint(
+                validated.quarantine, f"{more:,} more were rejected." if more else "No others were rejected."
+            ),
         )
-    if not prepared.rows:
-        log.warning(
-            "The input has no rows: nothing is sent to %s, and what is there already stays as it is", target
-        )
+    if not validated.rows:
+        log.warning("The input has no rows. Nothing is sent to %s; what is stored there stays", target)
 
 
-def tell_present(prepared: Prepared, log: logging.Logger) -> None:
-    """Say in the log how many rows need no sending."""
-    chunks = (*prepared.spool.chunks, *prepared.file_spool.chunks)
-    if present := sum(chunk.rows for chunk in chunks if not chunk.kept):
+def log_already_sent(validated: ValidatedInput, log: logging.Logger) -> None:
+    """Log how many rows an earlier attempt has sent already."""
+    chunks = (*validated.spool.chunks, *validated.file_spool.chunks)
+    if present := sum(chunk.rows for chunk in chunks if not chunk.to_send):
         log.info(
-            "%s rows are stored, or in running jobs, from an earlier try; they are not sent again",
+            "%s rows are stored or in running jobs of an earlier try and are not sent again",
             f"{present:,}",
         )
 
 
-def require_rate(
-    prepared: Prepared,
+def require_error_rate(
+    validated: ValidatedInput,
     target: UploadTarget,
     options: UploadOptions,
     conn_id: str | None,
 ) -> None:
-    """Raise NucleusUploadError, with the account, when more rows are bad than `max_error_rate` allows."""
-    rate = prepared.rejected / prepared.rows if prepared.rows else 0.0
+    """Raise NucleusUploadError, with the summary, when more rows are bad than `max_error_rate` allows."""
+    rate = validated.rejected / validated.rows if validated.rows else 0.0
     if rate <= options.max_error_rate:
         return
-    first = prepared.first_errors[0] if prepared.first_errors else ""
+    first = validated.first_errors[0] if validated.first_errors else ""
     raise NucleusUploadError(
-        f"Nothing was sent to dataset {target.dataset_id}: {prepared.rejected:,} of {prepared.rows:,} rows are bad "
+        f"Nothing was sent to dataset {target.dataset_id}: {validated.rejected:,} of {validated.rows:,} rows are bad "
         f"({rate:.2%}, allowed {options.max_error_rate:.2%}). First: {first}.",
-        summary=summarize(target, options, account_of(prepared)).to_dict(),
-        quarantine=prepared.quarantine,
+        summary=summarize(target, options, input_counts(validated)).to_dict(),
+        quarantine=validated.quarantine,
         conn_id=conn_id,
-        hint=see(
-            prepared.quarantine,
-            f"Correct the rows{_arguments(prepared)}"
-            + (", or raise max_error_rate to send the good ones." if prepared.good else ", or the mapping."),
+        hint=quarantine_hint(
+            validated.quarantine,
+            f"Correct the rows{_named_arguments(validated)}"
+            + (", or raise max_error_rate to send the good ones." if validated.good else ", or the mapping."),
         ),
     )
 
 
-def _arguments(prepared: Prepared) -> str:
-    """Name the arguments that reasons speak of."""
-    reasons = " ".join(prepared.first_errors)
+def _named_arguments(validated: ValidatedInput) -> str:
+    """Return the arguments that the reasons name, for the hint."""
+    reasons = " ".join(validated.first_errors)
     return "".join(f", {name}" for name in _ARGUMENTS if name in reasons)

@@ -1,1 +1,1 @@
-"""What an earlier attempt left: the record, the decision, jobs whose start had no answer."""
+"""Resumption of an earlier attempt: its record, the decision about it, jobs whose start had no answer."""

@@ -1,7 +1,7 @@
-"""Submit, attach, collect or fail: what a (re)started upload does about what an earlier attempt left behind.
+"""Decision of a (re)started upload about its earlier attempt: submit, attach, collect or fail.
 
-One pure function for the waiting and the deferrable form, the first attempt, the retry and the cleared task, so that they cannot
-drift apart. Its inputs are facts somebody else fetched; a fact that could not be fetched is not guessed.
+`decide` is one pure function for the waiting and the deferrable form, the first attempt, the retry and the cleared task, so that
+they cannot drift apart. Its facts are fetched before; a fact that could not be fetched is not guessed.
 """
 
 from __future__ import annotations
@@ -27,11 +27,21 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.client.uploads.upload_spec import OnChange, OnClear
     from airflow_provider_nucleus.schema.jobs import JobState
 
-__all__ = ["Attach", "Collect", "Decision", "Fail", "Policies", "Remote", "Submit", "decide", "remote_states"]
+__all__ = [
+    "Attach",
+    "Collect",
+    "Decision",
+    "Fail",
+    "Policies",
+    "RemoteJobState",
+    "Submit",
+    "decide",
+    "remote_job_states",
+]
 
 
-class Remote(StrEnum):
-    """What is known about a job of the record."""
+class RemoteJobState(StrEnum):
+    """State of a recorded job on the server, as far as it is known."""
 
     PENDING = "pending"
     SUCCEEDED = "succeeded"
@@ -44,14 +54,14 @@ class Remote(StrEnum):
     """The server could not be asked."""
 
     @classmethod
-    def of(cls, state: JobState) -> Remote:
-        """Translate the state of a job that could be looked at."""
+    def of(cls, state: JobState) -> RemoteJobState:
+        """Return the state of a job whose status was fetched."""
         return cls(state.value)
 
 
 @dataclass(frozen=True, slots=True)
 class Policies:
-    """What the user wants done about a changed input and a cleared task."""
+    """The user's choices about a changed input and a cleared task."""
 
     on_change: OnChange = "fail"
     on_clear: OnClear = "rerun"
@@ -61,11 +71,11 @@ class Policies:
 class Submit:
     """Read the input and send what is missing.
 
-    `fresh` forgets the record; otherwise its accepted chunks are kept and `resend` names the jobs whose chunks are sent again.
+    `fresh` discards the record; otherwise its accepted chunks are kept and `resend` names the jobs whose chunks are sent again.
     `abandoned` jobs may still be running although nothing will wait for them.
     """
 
-    why: str
+    reason: str
     fresh: bool = False
     resend: frozenset[str] = frozenset()
     abandoned: tuple[str, ...] = ()
@@ -75,48 +85,50 @@ class Submit:
 class Attach:
     """Everything was sent; wait for these jobs without reading the input again."""
 
-    why: str
+    reason: str
     job_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Collect:
-    """Everything was sent and every job has ended (or the result is already recorded); take stock."""
+    """Everything was sent and every job has ended, or the result is recorded; settle the upload."""
 
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Fail:
     """Going on would be a guess; `hint` says how to decide it."""
 
-    why: str
+    reason: str
     hint: str
 
 
 Decision: TypeAlias = Submit | Attach | Collect | Fail
 
-_ENDED_WELL = frozenset({Remote.SUCCEEDED, Remote.PARTIAL})
-_REPEATABLE = frozenset({Remote.FAILED, Remote.CANCELLED, Remote.GONE})
+_ENDED_WELL = frozenset({RemoteJobState.SUCCEEDED, RemoteJobState.PARTIAL})
+_REPEATABLE = frozenset({RemoteJobState.FAILED, RemoteJobState.CANCELLED, RemoteJobState.GONE})
 
 
-def remote_states(client: NucleusClient, job_ids: Iterable[str], *, log: logging.Logger) -> dict[str, Remote]:
-    """Ask once about each job; what cannot be asked is unknown, not gone."""
-    states: dict[str, Remote] = {}
+def remote_job_states(
+    client: NucleusClient, job_ids: Iterable[str], *, log: logging.Logger
+) -> dict[str, RemoteJobState]:
+    """Fetch the state of each job once; a job whose state cannot be fetched is unknown, not gone."""
+    states: dict[str, RemoteJobState] = {}
     for job_id in job_ids:
         try:
-            states[job_id] = Remote.of(client.send(job_status(job_id)).state)
+            states[job_id] = RemoteJobState.of(client.send(job_status(job_id)).state)
         except NucleusNotFoundError:
-            states[job_id] = Remote.GONE
+            states[job_id] = RemoteJobState.GONE
         except (NucleusConnectionError, NucleusServerError, NucleusRateLimitError) as error:
             log.warning("%s", error)
-            states[job_id] = Remote.UNKNOWN
+            states[job_id] = RemoteJobState.UNKNOWN
     return states
 
 
 def decide(
     record: Record | None,
-    remote: Mapping[str, Remote],
+    remote: Mapping[str, RemoteJobState],
     *,
     fingerprint: str | None,
     destination: str,
@@ -127,24 +139,26 @@ def decide(
 
     `remote` holds the state of every job the record has open. `fingerprint` is that of the input now (None when it has none: then
     a change cannot be noticed and the chunk digests alone decide what is sent). `destination` says where the rows are to go; a
-    record of another place vouches for nothing here. `generation` counts how often the user cleared the task.
+    record of another destination says nothing about this one. `generation` counts how often the user cleared the task.
     """
     if record is None:
         return Submit("nothing was recorded before", fresh=True)
-    running = tuple(job for job, state in remote.items() if state in {Remote.PENDING, Remote.UNKNOWN})
+    running = tuple(
+        job for job, state in remote.items() if state in {RemoteJobState.PENDING, RemoteJobState.UNKNOWN}
+    )
     if record.generation != generation and policies.on_clear == "rerun":
         return Submit("the task was cleared", fresh=True, abandoned=running)
     if record.destination != destination:
-        return _moved(record.destination, destination, policies.on_change, running)
+        return _destination_changed(record.destination, destination, policies.on_change, running)
     repeat = frozenset(job for job, state in remote.items() if state in _REPEATABLE)
     changed = None not in {record.fingerprint, fingerprint} and record.fingerprint != fingerprint
     if changed and policies.on_change != "continue":
-        return _changed(policies.on_change, running)
+        return _input_changed(policies.on_change, running)
     if record.complete and not changed:
         return Collect("an earlier attempt finished")
-    if Remote.UNKNOWN in remote.values() and not record.complete:
+    if RemoteJobState.UNKNOWN in remote.values() and not record.complete:
         return Fail(
-            f"the server could not be asked about {_names(remote, {Remote.UNKNOWN})}",
+            f"the server could not be asked about {_list_jobs(remote, {RemoteJobState.UNKNOWN})}",
             "Nothing was sent, so that no job is started twice; a retry asks again.",
         )
     if changed:
@@ -152,7 +166,7 @@ def decide(
             "the input changed since the recorded upload; chunks already accepted stay", resend=repeat
         )
     if repeat:
-        return Submit(f"{_names(remote, _REPEATABLE)} did not end well", resend=repeat)
+        return Submit(f"{_list_jobs(remote, _REPEATABLE)} did not end well", resend=repeat)
     if record.flawed:
         return Submit("rows were refused or not accounted for, and the attempt with the reasons is gone")
     if not record.all_sent:
@@ -162,7 +176,7 @@ def decide(
     return Collect("the jobs of an earlier attempt have ended")
 
 
-def _moved(before: str, now: str, policy: OnChange, running: tuple[str, ...]) -> Decision:
+def _destination_changed(before: str, now: str, policy: OnChange, running: tuple[str, ...]) -> Decision:
     if policy != "fail":
         # Nothing to continue: no chunk that was accepted there is here.
         return Submit(f"the recorded upload was for {before}", fresh=True, abandoned=running)
@@ -174,7 +188,7 @@ def _moved(before: str, now: str, policy: OnChange, running: tuple[str, ...]) ->
     )
 
 
-def _changed(policy: OnChange, running: tuple[str, ...]) -> Decision:
+def _input_changed(policy: OnChange, running: tuple[str, ...]) -> Decision:
     if policy == "restart":
         return Submit("the input changed since the recorded upload", fresh=True, abandoned=running)
     left = f" Its jobs {', '.join(running)} are still running." if running else ""
@@ -184,5 +198,7 @@ def _changed(policy: OnChange, running: tuple[str, ...]) -> Decision:
     )
 
 
-def _names(remote: Mapping[str, Remote], states: frozenset[Remote] | set[Remote]) -> str:
+def _list_jobs(
+    remote: Mapping[str, RemoteJobState], states: frozenset[RemoteJobState] | set[RemoteJobState]
+) -> str:
     return ", ".join(f"{job} ({state})" for job, state in remote.items() if state in states)

@@ -1,4 +1,4 @@
-"""The memory of an upload between attempts: which chunks the server has, which job each open one belongs to.
+"""Ledger of an upload between attempts: which chunks the server has, which job each open one belongs to.
 
 The record is one small JSON value in the task state store. A chunk is named by a digest of its rows, so a retry that cuts the same
 input finds its chunks again, and one that cuts a changed input finds those that did not change. What must not be relaxed:
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DIGEST_CHARS",
+    "AcceptedChunks",
     "FlawedChunk",
     "Ledger",
     "MemoryState",
     "OpenChunk",
     "Record",
     "StateStore",
-    "TakenChunks",
 ]
 
 DIGEST_CHARS = 12
@@ -67,7 +67,7 @@ class OpenChunk:
     """A chunk whose job was, or was about to be, started.
 
     `since` is the creation time of the newest job the server knew before, by the server's clock; `job_id` is None from the intent
-    until the server named the job. `proof` is set when the job was found by looking for it: a few of the chunk's rows, which must
+    until the server named the job. `samples` is set when the job was found by looking for it: a few of the chunk's rows, which must
     be stored once it ended, or it was not ours.
     """
 
@@ -75,12 +75,12 @@ class OpenChunk:
     rows: int
     since: str = ""
     job_id: str | None = None
-    proof: list[dict[str, Any]] | None = None
+    samples: list[dict[str, Any]] | None = None
 
     @property
     def found(self) -> bool:
         """Whether the job was found by looking for it."""
-        return self.proof is not None
+        return self.samples is not None
 
 
 class FlawedChunk(NamedTuple):
@@ -97,8 +97,8 @@ class FlawedChunk(NamedTuple):
     unaccounted: int
 
 
-class TakenChunks(NamedTuple):
-    """What became of each of so many consecutive accepted chunks: nearly all of them are of one size and stored whole."""
+class AcceptedChunks(NamedTuple):
+    """The common outcome of so many consecutive accepted chunks: nearly all of them are of one size and stored whole."""
 
     chunks: int
     rows: int
@@ -108,12 +108,12 @@ class TakenChunks(NamedTuple):
 
 @dataclass(slots=True)
 class Record:
-    """The state of one upload.
+    """Record of one upload.
 
-    `destination` says where the rows went; whatever else is recorded is true of that place alone.
-    `accepted` concatenates the digests of the chunks the server took whole; their outcomes are in `taken`, in the same order.
-    `flawed` are those with rows that it refused or does not account for, and `refused` some of the reasons. `open` are those
-    under way. `input` is what reading it gave (rows, rejected, duplicates, quarantine, first reasons). `summary` is set once all is done.
+    `destination` says where the rows went; everything else is true of that destination alone. `accepted` concatenates the digests of
+    the chunks the server took whole; their outcomes are in `outcomes`, in the same order. `flawed` are chunks with rows that it
+    refused or does not account for, and `refused` some of the reasons. `open` are chunks with a job, or about to get one. `input` has
+    the counts of the validated input (rows, rejected, duplicates, quarantine, first errors). `summary` is set once all is done.
     """
 
     generation: int = 0
@@ -124,7 +124,7 @@ class Record:
     refused: list[str] = field(default_factory=list)
     open: list[OpenChunk] = field(default_factory=list)
     all_sent: bool = False
-    taken: list[TakenChunks] = field(default_factory=list)
+    outcomes: list[AcceptedChunks] = field(default_factory=list)
     input: dict[str, Any] = field(default_factory=dict)
     summary: dict[str, Any] | None = None
 
@@ -138,8 +138,8 @@ class Record:
         """The jobs that are known and not collected yet."""
         return [chunk.job_id for chunk in self.open if chunk.job_id is not None]
 
-    def has(self, digest: str) -> bool:
-        """Whether the server is known to have dealt with this chunk."""
+    def is_settled(self, digest: str) -> bool:
+        """Whether the record has the outcome of this chunk."""
         if any(chunk.digest == digest for chunk in self.flawed):
             return True
         at = self.accepted.find(digest)
@@ -147,13 +147,13 @@ class Record:
             at = self.accepted.find(digest, at + 1)
         return at >= 0
 
-    def running(self, digest: str) -> bool:
+    def has_job(self, digest: str) -> bool:
         """Whether a chunk has a job already."""
-        chunk = self.find(digest)
+        chunk = self.open_chunk(digest)
         return chunk is not None and chunk.job_id is not None
 
-    def find(self, digest: str) -> OpenChunk | None:
-        """Return the chunk if it is under way."""
+    def open_chunk(self, digest: str) -> OpenChunk | None:
+        """Return the chunk if it is open."""
         return next((chunk for chunk in self.open if chunk.digest == digest), None)
 
     def accept(
@@ -166,31 +166,31 @@ class Record:
         errored: int = 0,
         unaccounted: int = 0,
     ) -> None:
-        """Note what became of a chunk; it is no longer under way."""
+        """Record the outcome of a chunk; it is no longer open."""
         self.open = [chunk for chunk in self.open if chunk.digest != digest]
         if errored or unaccounted:
             self.flawed.append(FlawedChunk(digest, rows, processed, ignored, errored, unaccounted))
             return
-        self._take(digest, TakenChunks(1, rows, processed, ignored))
+        self._append_accepted(digest, AcceptedChunks(1, rows, processed, ignored))
 
     def keep_only(self, digests: Container[str]) -> Record:
-        """Forget all other chunks the server took whole, and return a record of nothing but those."""
+        """Remove all other accepted chunks, and return a record of the removed ones."""
         forgotten = Record()
-        accepted, taken = self.accepted, self.taken
-        self.accepted, self.taken = "", []
+        accepted, taken = self.accepted, self.outcomes
+        self.accepted, self.outcomes = "", []
         outcomes = (run._replace(chunks=1) for run in taken for _ in range(run.chunks))
         for at, outcome in zip(range(0, len(accepted), DIGEST_CHARS), outcomes, strict=True):
             digest = accepted[at : at + DIGEST_CHARS]
-            (self if digest in digests else forgotten)._take(digest, outcome)
+            (self if digest in digests else forgotten)._append_accepted(digest, outcome)
         return forgotten
 
-    def _take(self, digest: str, outcome: TakenChunks) -> None:
+    def _append_accepted(self, digest: str, outcome: AcceptedChunks) -> None:
         self.accepted += digest
-        if self.taken and self.taken[-1]._replace(chunks=1) == outcome:
-            outcome = outcome._replace(chunks=self.taken.pop().chunks + 1)
-        self.taken.append(outcome)
+        if self.outcomes and self.outcomes[-1]._replace(chunks=1) == outcome:
+            outcome = outcome._replace(chunks=self.outcomes.pop().chunks + 1)
+        self.outcomes.append(outcome)
 
-    def unreported(self, under_way: list[OpenChunk]) -> Record:
+    def until_reported(self, under_way: list[OpenChunk]) -> Record:
         """Return the record to keep until the refused rows are reported: their chunks stay under way.
 
         `under_way` are the chunks that were open before their jobs ended. A retry asks those jobs once more what they refused,
@@ -198,17 +198,17 @@ class Record:
         """
         flawed = {chunk.digest for chunk in self.flawed}
         again = [chunk for chunk in under_way if chunk.digest in flawed]
-        heard = {chunk.digest for chunk in again}
+        reopened = {chunk.digest for chunk in again}
         return replace(
             self,
-            flawed=[chunk for chunk in self.flawed if chunk.digest not in heard],
+            flawed=[chunk for chunk in self.flawed if chunk.digest not in reopened],
             open=[*self.open, *again],
         )
 
     @property
     def totals(self) -> dict[str, int]:
         """What became of the rows of all chunks, refused ones included; of those under way nothing is accounted for."""
-        ended = [*self.taken, *(TakenChunks(1, *chunk[1:4]) for chunk in self.flawed)]
+        ended = [*self.outcomes, *(AcceptedChunks(1, *chunk[1:4]) for chunk in self.flawed)]
         under_way = sum(chunk.rows for chunk in self.open)
         return {
             "sent": sum(run.chunks * run.rows for run in ended) + under_way,
@@ -230,10 +230,10 @@ class Record:
             "flawed": [list(chunk) for chunk in self.flawed],
             "refused": self.refused,
             "open": [
-                [chunk.digest, chunk.rows, chunk.since, chunk.job_id, chunk.proof] for chunk in self.open
+                [chunk.digest, chunk.rows, chunk.since, chunk.job_id, chunk.samples] for chunk in self.open
             ],
             "all_sent": self.all_sent,
-            "taken": [list(run) for run in self.taken],
+            "taken": [list(run) for run in self.outcomes],
             "input": self.input,
             "summary": self.summary,
         }
@@ -244,8 +244,8 @@ class Record:
         try:
             if value["v"] != VERSION:
                 raise ValueError(f"version {value['v']!r}")
-            taken = [TakenChunks(*map(int, numbers)) for numbers in value["taken"]]
-            if len(value["accepted"]) != DIGEST_CHARS * sum(run.chunks for run in taken):
+            outcomes = [AcceptedChunks(*map(int, numbers)) for numbers in value["taken"]]
+            if len(value["accepted"]) != DIGEST_CHARS * sum(run.chunks for run in outcomes):
                 raise ValueError("it does not say of each accepted chunk what became of it")
             return cls(
                 generation=int(value["gen"]),
@@ -259,7 +259,7 @@ class Record:
                     for digest, rows, since, job, proof in value["open"]
                 ],
                 all_sent=bool(value["all_sent"]),
-                taken=taken,
+                outcomes=outcomes,
                 input=dict(value["input"]),
                 summary=value["summary"],
             )

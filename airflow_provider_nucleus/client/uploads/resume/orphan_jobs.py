@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.client.uploads.upload_spec import UploadOptions, UploadTarget
     from airflow_provider_nucleus.schema.jobs import Job
 
-__all__ = ["certainly_before", "missing_row", "sample", "unnamed_job"]
+__all__ = ["certainly_before", "find_missing_row", "find_orphan_job", "sample_rows"]
 
 _COMPARED = ("label", "geometry", "confidence")
 
 
-def unnamed_job(client: NucleusClient, listed: Iterable[Job], *, since: str, rows: int) -> Job | None:
-    """Return the one job of *listed* that a start after *since* with so many *rows* may have led to.
+def find_orphan_job(client: NucleusClient, listed: Iterable[Job], *, since: str, rows: int) -> Job | None:
+    """Return the one job of `listed` that a start after `since` with so many `rows` may have led to.
 
     It must have, or at least not contradict, the number of rows; with several that fit nothing is certain and none is taken.
     """
@@ -46,13 +46,13 @@ def unnamed_job(client: NucleusClient, listed: Iterable[Job], *, since: str, row
         found = job_rows(status)
         if found is None or found == rows:
             fitting.append((job, found is not None))
-    proven = [job for job, exact in fitting if exact]
-    best = proven or [job for job, _ in fitting]
+    exact_matches = [job for job, exact in fitting if exact]
+    best = exact_matches or [job for job, _ in fitting]
     return best[0] if len(best) == 1 else None
 
 
 def certainly_before(one: str, other: str) -> bool:
-    """Whether a time of the server's certainly lies before another; unreadable times lie nowhere."""
+    """Whether one time of the server certainly lies before another; False when a time cannot be read."""
     if not one or not other:
         return False
     try:
@@ -66,8 +66,8 @@ def _instant(text: str) -> dt.datetime:
     return when if when.tzinfo else when.replace(tzinfo=dt.UTC)
 
 
-def sample(lines: Iterator[bytes], count: int) -> list[dict[str, Any]]:
-    """Return what identifies the first, a middle and the last row that can be read back one by one, and what they say."""
+def sample_rows(lines: Iterator[bytes], count: int) -> list[dict[str, Any]]:
+    """Return identity and content of the first, a middle and the last of the rows that can be read back by their id."""
     wanted = {0, count // 2, count - 1}
     rows: list[dict[str, Any]] = []
     missed = False
@@ -82,24 +82,24 @@ def sample(lines: Iterator[bytes], count: int) -> list[dict[str, Any]]:
     return rows
 
 
-def missing_row(
+def find_missing_row(
     client: NucleusClient,
     target: UploadTarget,
     options: UploadOptions,
-    proof: Iterable[dict[str, Any]],
+    samples: Iterable[dict[str, Any]],
     *,
-    refused: Callable[[dict[str, Any]], bool],
+    is_refused: Callable[[dict[str, Any]], bool],
 ) -> str | None:
     """Return the reference id of a sampled row that the job did not deal with, None when it dealt with all.
 
-    A row is dealt with when it is stored, or when the job says that it `refused` it. When rows are replaced, a stored row must
+    A row is dealt with when it is stored, or when the job says that it refused it (`is_refused`). When rows are replaced, a stored row must
     also say what ours said; else an older one may rightly have stayed.
     """
-    for row in proof:
+    for row in samples:
         try:
-            found = client.send(_reader(target, row))
+            found = client.send(_read_call(target, row))
         except NucleusNotFoundError:
-            if refused(row):
+            if is_refused(row):
                 continue
             return str(row["reference_id"])
         except NucleusValidationError:
@@ -111,7 +111,7 @@ def missing_row(
     return None
 
 
-def _reader(target: UploadTarget, row: dict[str, Any]) -> Call[Any]:
+def _read_call(target: UploadTarget, row: dict[str, Any]) -> Call[Any]:
     if target.kind == "items":
         return item_by_reference(target.dataset_id, row["reference_id"])
     if target.model_id is None:

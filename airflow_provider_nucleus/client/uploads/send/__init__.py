@@ -1,1 +1,1 @@
-"""Chunks on their way: requests, jobs, pace, outcomes."""
+"""Sending of the spooled chunks: requests, jobs, and what the server did with the rows."""

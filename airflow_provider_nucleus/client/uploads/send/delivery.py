@@ -1,6 +1,6 @@
-"""Bringing the chunks of a spool to the server, one after the other, and noting in the record what became of each.
+"""Delivery of the chunks of a spool to the server, one after the other, each recorded with its outcome.
 
-At most one chunk is in an unknown state at any time: that is what bounds the rows a retry sends twice.
+At most one chunk is in an unknown state at any time: that bounds the rows a retry sends twice.
 """
 
 from __future__ import annotations
@@ -15,10 +15,15 @@ from airflow_provider_nucleus.client.content import FileContent
 from airflow_provider_nucleus.client.job_counts import RowCounts, answer_counts
 from airflow_provider_nucleus.client.stalled import StalledJobs
 from airflow_provider_nucleus.client.uploads.resume.ledger import OpenChunk, Record
-from airflow_provider_nucleus.client.uploads.resume.orphan_jobs import sample
+from airflow_provider_nucleus.client.uploads.resume.orphan_jobs import sample_rows
 from airflow_provider_nucleus.client.uploads.send.job_start import JobStarter
-from airflow_provider_nucleus.client.uploads.send.outcomes import Refusals, accounted, bad_end, settle
-from airflow_provider_nucleus.client.uploads.send.request_pool import Sender
+from airflow_provider_nucleus.client.uploads.send.outcomes import (
+    Refusals,
+    add_unaccounted,
+    failure_of,
+    job_outcome,
+)
+from airflow_provider_nucleus.client.uploads.send.request_pool import RequestPool
 from airflow_provider_nucleus.client.uploads.send.requests import (
     RequestBatch,
     file_batches,
@@ -46,7 +51,7 @@ __all__ = ["Delivery"]
 
 
 class Delivery:
-    """Delivers the chunks that the record does not vouch for."""
+    """Delivery of the chunks that the record does not list as stored or in a job."""
 
     def __init__(
         self,
@@ -74,9 +79,9 @@ class Delivery:
         self._meter = meter
         self._done = 0
         self._starter = JobStarter(client, target, options, claimed=lambda: set(record.job_ids), log=log)
-        self._since: str | None = None
+        self._newest_job_time: str | None = None
         self._image_jobs: set[str] = set()
-        self._sender: Sender[RequestBatch, UploadAnswer | Job] = Sender(
+        self._pool: RequestPool[RequestBatch, UploadAnswer | Job] = RequestPool(
             client,
             self._call_for,
             concurrency=options.concurrency,
@@ -89,115 +94,117 @@ class Delivery:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._sender.close()
+        self._pool.close()
 
     def deliver(self, spool: Spool) -> None:
-        """Deliver rows that travel alone: by jobs or by requests, as the options say."""
+        """Deliver rows without local files, by jobs or by requests as the options say."""
         by_jobs = self._options.asynchronous or self._target.kind == "items"
         for chunk in spool.chunks:
-            if chunk.kept:
+            if chunk.to_send:
                 self._check_stop()
                 if by_jobs:
-                    self._by_job(spool, chunk)
+                    self._deliver_by_job(spool, chunk)
                 else:
-                    self._by_requests(chunk, row_batches(spool.lines(chunk)))
+                    self._deliver_by_requests(chunk, row_batches(spool.lines(chunk)))
             self._advance(chunk.rows)
 
     def deliver_files(self, spool: Spool) -> None:
-        """Deliver rows that take a local file along."""
+        """Deliver rows with their local files."""
         for chunk in spool.chunks:
-            if chunk.kept:
+            if chunk.to_send:
                 self._check_stop()
-                self._by_requests(chunk, file_batches(spool.lines(chunk)))
+                self._deliver_by_requests(chunk, file_batches(spool.lines(chunk)))
             self._advance(chunk.rows)
 
-    def _by_job(self, spool: Spool, chunk: Chunk) -> None:
-        entry = self._record.find(chunk.digest)
+    def _deliver_by_job(self, spool: Spool, chunk: Chunk) -> None:
+        entry = self._record.open_chunk(chunk.digest)
         if entry is not None:
-            # An earlier attempt was about to start this job, or did and did not live to hear of it.
-            job = self._starter.find(entry)
+            # An earlier attempt recorded the start of this job and ended before it recorded the id.
+            job = self._starter.find_started(entry)
             if job is not None:
-                self._name(entry, job, spool, chunk)
+                self._record_job(entry, job, spool, chunk)
                 return
-        if self._since is None:
-            self._since = self._starter.newest_job_time()
+        if self._newest_job_time is None:
+            self._newest_job_time = self._starter.newest_job_time()
         request_id = self._starter.put(self._metered(spool.content(chunk), chunk.rows))
         if entry is None:
-            entry = OpenChunk(chunk.digest, chunk.rows, self._since)
+            entry = OpenChunk(chunk.digest, chunk.rows, self._newest_job_time)
             self._record.open.append(entry)
         self._save()
         try:
             job = self._starter.start(entry, request_id)
         except NucleusError as error:
-            if not self._starter.ambiguous(error):
+            if not self._starter.is_ambiguous(error):
                 self._record.open.remove(entry)
                 self._save()
             raise
-        self._name(entry, job, spool, chunk)
-        self._since = job.job_creation_time or self._since
+        self._record_job(entry, job, spool, chunk)
+        self._newest_job_time = job.job_creation_time or self._newest_job_time
         self._log.info("Started job %s for %d rows", job.job_id, chunk.rows)
-        # Whoever stopped the upload meanwhile did not know of this job, and may want it cancelled.
+        # If the upload was stopped meanwhile, the caller has to learn of this job, to cancel it.
         self._check_stop()
 
-    def _name(self, entry: OpenChunk, job: Job, spool: Spool, chunk: Chunk) -> None:
+    def _record_job(self, entry: OpenChunk, job: Job, spool: Spool, chunk: Chunk) -> None:
         entry.job_id = job.job_id
         if entry.found:
-            entry.proof = sample(spool.lines(chunk), chunk.rows)
+            entry.samples = sample_rows(spool.lines(chunk), chunk.rows)
         self._save()
 
-    def _by_requests(self, chunk: Chunk, pieces: Iterator[RequestBatch]) -> None:
+    def _deliver_by_requests(self, chunk: Chunk, batches: Iterator[RequestBatch]) -> None:
         counts, sent = RowCounts(), 0
-        for piece, answer in self._sender.run(pieces):
-            counts += self._outcome(answer, piece)
-            sent += len(piece.lines)
-            self._meter.at(self._done + sent)
+        for batch, answer in self._pool.run(batches):
+            counts += self._batch_outcome(answer, batch)
+            sent += len(batch.lines)
+            self._meter.update(self._done + sent)
         self._record.accept(chunk.digest, chunk.rows, **asdict(counts))
         self._save()
 
     @property
     def jobs(self) -> list[str]:
-        """The jobs that are under way, those that take in image files included."""
+        """The open jobs, those of image files included."""
         return [*self._record.job_ids, *sorted(self._image_jobs)]
 
-    def _call_for(self, piece: RequestBatch) -> Call[Any]:
-        if not piece.files:
-            return rows_call(self._target, self._options, piece.lines, masks=piece.masks)
+    def _call_for(self, batch: RequestBatch) -> Call[Any]:
+        if not batch.files:
+            return rows_call(self._target, self._options, batch.lines, masks=batch.masks)
         if self._target.kind == "items":
-            call = local_images_call(self._target, self._options, piece.lines, files=self._files)
-            return replace(call, parse=lambda answer: self._started(call.parse(answer)))
-        return local_masks_call(self._target, self._options, piece.lines, files=self._files)
+            call = local_images_call(self._target, self._options, batch.lines, files=self._files)
+            return replace(call, parse=lambda answer: self._add_image_job(call.parse(answer)))
+        return local_masks_call(self._target, self._options, batch.lines, files=self._files)
 
-    def _outcome(self, answer: UploadAnswer | Job, piece: RequestBatch) -> RowCounts:
+    def _batch_outcome(self, answer: UploadAnswer | Job, batch: RequestBatch) -> RowCounts:
         if isinstance(answer, Job):
-            return self._images_outcome(answer, piece)
+            return self._image_job_outcome(answer, batch)
         self._refusals.add(answer.errors)
         counts = answer_counts(answer, self._target.kind)
-        first = json.loads(piece.lines[0])
+        first = json.loads(batch.lines[0])
         what = f"the request that begins with a row of {first.get('reference_id') or first.get('item_id')!r}"
-        return accounted(counts, len(piece.lines), what, self._refusals, self._log)
+        return add_unaccounted(counts, len(batch.lines), what, self._refusals, self._log)
 
-    def _started(self, job: Job) -> Job:
-        """Know of a job from the answer on, although its turn to be waited for is later: whoever stops the upload asks."""
+    def _add_image_job(self, job: Job) -> Job:
+        """Add a job to `jobs` as soon as it is started: it may have to be cancelled before its turn to be waited for."""
         self._image_jobs.add(job.job_id)
         return job
 
-    def _images_outcome(self, job: Job, piece: RequestBatch) -> RowCounts:
-        """Wait for the job that takes in at most ten images; there is one per request."""
-        status = self._ended(job.job_id, len(piece.lines))
+    def _image_job_outcome(self, job: Job, batch: RequestBatch) -> RowCounts:
+        """Wait for the job of one request, of at most ten images, and return its counts."""
+        status = self._wait_for_image_job(job.job_id, len(batch.lines))
         self._image_jobs.discard(job.job_id)
         errors = partial(self._client.send, job_errors(job.job_id))
-        if (wrong := bad_end(job.job_id, status)) is not None:
+        if (wrong := failure_of(job.job_id, status)) is not None:
             reasons = "; ".join(RowError.from_wire(text).reason for text in errors()[:3])
             raise NucleusUploadError(
-                f"Of the jobs that take in images, {wrong}, with {len(piece.lines)} images"
+                f"Of the jobs that take in images, {wrong}, with {len(batch.lines)} images"
                 f"{f'. First row errors: {reasons}' if reasons else ''}.",
                 job_ids=[job.job_id],
                 conn_id=self._client.config.conn_id,
                 hint="A retry sends these images again.",
             )
-        return settle(status, len(piece.lines), errors, self._refusals, self._log, kind=self._target.kind)
+        return job_outcome(
+            status, len(batch.lines), errors, self._refusals, self._log, kind=self._target.kind
+        )
 
-    def _ended(self, job_id: str, images: int) -> JobStatus:
+    def _wait_for_image_job(self, job_id: str, images: int) -> JobStatus:
         """Wait until the job is over; NucleusJobTimeout after ``job_timeout`` seconds."""
         begun = self._client.clock()
         stalled = StalledJobs(self._log)
@@ -222,13 +229,15 @@ class Delivery:
             self._client.sleep(self._options.poll_interval)
 
     def _metered(self, content: FileContent, rows: int) -> FileContent:
-        """Let the meter follow the bytes of a chunk."""
+        """Return the body of a chunk, with progress measured by the bytes read."""
 
         def opened() -> BinaryIO:
             return cast(
                 "BinaryIO",
-                _Metered(
-                    content.open(), lambda share: self._meter.at(self._done + int(share * rows)), content.size
+                _MeteredFile(
+                    content.open(),
+                    lambda share: self._meter.update(self._done + int(share * rows)),
+                    content.size,
                 ),
             )
 
@@ -236,7 +245,7 @@ class Delivery:
 
     def _advance(self, rows: int) -> None:
         self._done += rows
-        self._meter.at(self._done)
+        self._meter.update(self._done)
 
     def _check_stop(self) -> None:
         if self._stopped():
@@ -248,8 +257,8 @@ class Delivery:
             )
 
 
-class _Metered:
-    """A file whose reading is watched."""
+class _MeteredFile:
+    """A file that reports the share of it that was read."""
 
     def __init__(self, file: BinaryIO, on_share: Callable[[float], None], size: int) -> None:
         self._file = file
@@ -258,10 +267,10 @@ class _Metered:
         self._read = 0
 
     def read(self, size: int = -1) -> bytes:
-        piece = self._file.read(size)
-        self._read += len(piece)
+        data = self._file.read(size)
+        self._read += len(data)
         self._on_share(self._read / max(self._size, 1))
-        return piece
+        return data
 
     def __enter__(self) -> Self:
         self._file.__enter__()

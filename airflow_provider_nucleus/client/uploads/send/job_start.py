@@ -1,9 +1,9 @@
-"""Handing a chunk over as a file and starting its job, such that exactly one job exists whatever happens in between.
+"""Start of one job per chunk: exactly one, whatever happens to requests and answers.
 
-The dangerous moment is a start whose answer got lost: the job may run. Nothing in a job says which file it reads, so it is looked
-for among the jobs that came into being since, by type, dataset and number of rows; and only when none fits, the start is repeated.
-Repeating it wrongly costs work on the server and nothing else, since every row has an identity; taking a stranger's job for ours
-would lose rows, therefore what is found must prove itself: by its row count, and by rows of ours being there once it ended.
+When the answer of a start is lost, the job may run. Nothing in a job says which file it reads, so it is searched among the jobs
+created since, by type, dataset and number of rows; only when none fits, the start is repeated. A start repeated in vain costs work
+on the server and nothing else, since every row has an identity. Taking a job of somebody else for ours would lose rows, therefore a
+job that was found is verified once it ended: by its row count, and by reading back some of our rows.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.client.calls.items import new_request_id, put_signed, signed_url
 from airflow_provider_nucleus.client.calls.jobs import list_jobs
-from airflow_provider_nucleus.client.uploads.resume.orphan_jobs import unnamed_job
+from airflow_provider_nucleus.client.uploads.resume.orphan_jobs import find_orphan_job
 from airflow_provider_nucleus.client.uploads.send.requests import start_call
 from airflow_provider_nucleus.client.uploads.upload_spec import JOB_TYPES
 from airflow_provider_nucleus.exceptions import (
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 
 __all__ = ["JobStarter"]
 
-_ADDRESSES = 4
+_PUT_ATTEMPTS = 4
 """Signed addresses tried for one chunk; each may have expired by the time the file is through."""
 
-_STARTS = 3
+_START_ATTEMPTS = 3
 """Starts tried for one chunk when none of them left a job behind."""
 
 _AMBIGUOUS = (NucleusConnectionError, NucleusServerError, NucleusAnswerError)
@@ -45,7 +45,7 @@ _AMBIGUOUS = (NucleusConnectionError, NucleusServerError, NucleusAnswerError)
 
 
 class JobStarter:
-    """Puts chunks and starts jobs for one upload."""
+    """Uploader of chunk files and starter of their jobs, for one upload."""
 
     def __init__(
         self,
@@ -68,53 +68,53 @@ class JobStarter:
         return jobs[0].job_creation_time if jobs else ""
 
     def put(self, content: FileContent) -> str:
-        """Upload a chunk and return the request id it lies under; an address that expired is replaced by a fresh one."""
-        for attempt in range(1, _ADDRESSES + 1):
+        """Upload a chunk as a file and return its request id; an address that expired is replaced by a fresh one."""
+        for attempt in range(1, _PUT_ATTEMPTS + 1):
             request_id = new_request_id()
             address = self._client.send(signed_url(self._target.dataset_id, request_id))
             try:
                 self._client.send(put_signed(address, content))
             except NucleusRequestError as error:
-                if attempt == _ADDRESSES or error.status not in {400, 401, 403, 410}:
+                if attempt == _PUT_ATTEMPTS or error.status not in {400, 401, 403, 410}:
                     raise
                 self._log.warning(
-                    "%s Trying a fresh address (attempt %d of %d)", error, attempt + 1, _ADDRESSES
+                    "%s Trying a fresh address (attempt %d of %d)", error, attempt + 1, _PUT_ATTEMPTS
                 )
             else:
                 return request_id
         raise AssertionError
 
     def start(self, chunk: OpenChunk, request_id: str) -> Job:
-        """Start the job of a chunk whose intent is saved, or find the one an unanswered start left behind."""
+        """Start the job of a recorded chunk, or find the job of a start that had no answer."""
         call = start_call(self._target, self._options, request_id)
-        for attempt in range(1, _STARTS + 1):
+        for attempt in range(1, _START_ATTEMPTS + 1):
             try:
                 return self._client.send(call)
             except _AMBIGUOUS as error:
-                self._log.warning("%s Looking whether the job was started", error)
-                found = self.find(chunk)
+                self._log.warning("%s Checking whether the job was started", error)
+                found = self.find_started(chunk)
                 if found is not None:
                     return found
-                if attempt == _STARTS:
+                if attempt == _START_ATTEMPTS:
                     raise
                 self._log.info(
-                    "No job was started; starting it again (attempt %d of %d)", attempt + 1, _STARTS
+                    "No job was started. Starting again (attempt %d of %d)", attempt + 1, _START_ATTEMPTS
                 )
         raise AssertionError
 
-    def find(self, chunk: OpenChunk) -> Job | None:
-        """Look for the job an intent may have led to: of our kind and dataset, and in no other chunk's name."""
+    def find_started(self, chunk: OpenChunk) -> Job | None:
+        """Return the job of a recorded start, of our kind and dataset and of no other chunk; None when it is not certain."""
         claimed = self._claimed()
         candidates = [job for job in self._client.send(self._list(limit=200)) if job.job_id not in claimed]
-        found = unnamed_job(self._client, candidates, since=chunk.since, rows=chunk.rows)
+        found = find_orphan_job(self._client, candidates, since=chunk.since, rows=chunk.rows)
         if found is not None:
-            self._log.info("Found job %s, which an earlier start left behind", found.job_id)
-            chunk.proof = []
+            self._log.info("Found job %s of an earlier start", found.job_id)
+            chunk.samples = []
         return found
 
     @staticmethod
-    def ambiguous(error: Exception) -> bool:
-        """Whether a start that ended so may have started a job."""
+    def is_ambiguous(error: Exception) -> bool:
+        """Whether a start that failed with this error may have started a job."""
         return isinstance(error, _AMBIGUOUS)
 
     def _list(self, *, limit: int) -> Any:

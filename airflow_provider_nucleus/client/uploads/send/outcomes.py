@@ -1,4 +1,4 @@
-"""What became of the rows: the server's counts and row errors, and which source rows they are about."""
+"""Outcomes of rows on the server: its counts and row errors, and the source rows they are about."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Refusals",
-    "accounted",
-    "as_status",
-    "bad_end",
-    "blamed",
-    "report_refusals",
-    "settle",
+    "add_unaccounted",
+    "failure_of",
+    "job_outcome",
+    "parse_status",
+    "quarantine_refused_rows",
+    "reason_with_origin",
 ]
 
 _REFERENCE = re.compile(r"(?i)\bitem with id (.+?) (?:does\b|doesn)")
@@ -40,15 +40,15 @@ _KEPT = 50_000
 _UNACCOUNTED = "not accounted for by the server: "
 
 
-def as_status(value: Any) -> JobStatus:
-    """Take a job's status as the schema has it, as JSON, or as the bare word."""
+def parse_status(value: Any) -> JobStatus:
+    """Return the status of a job from a JobStatus, its JSON, or the bare status."""
     if isinstance(value, JobStatus):
         return value
     return JobStatus.from_wire({"status": value} if isinstance(value, str) else value)
 
 
-def bad_end(job_id: str, status: JobStatus) -> str | None:
-    """Say how a job ended that cannot count as having stored its rows, None when it can; single rows may be refused either way."""
+def failure_of(job_id: str, status: JobStatus) -> str | None:
+    """Return how a job failed, None when it ended as succeeded or partly so; single rows may be refused either way."""
     if status.state in {JobState.SUCCEEDED, JobState.PARTIAL}:
         return None
     reason = f" ({status.final_error})" if status.final_error else ""
@@ -57,7 +57,7 @@ def bad_end(job_id: str, status: JobStatus) -> str | None:
 
 @dataclass(slots=True)
 class Refusals:
-    """Rows the server refused, by what it says about them; bounded, with a count of what did not fit.
+    """Reasons of the rows that the server refused; bounded, with a count of those that did not fit.
 
     `by_identity` maps (reference id, annotation id) to reasons; `by_reference` holds reasons about rows of which only the reference
     id is known, one for each such row; `other` are reasons that name no row.
@@ -74,7 +74,7 @@ class Refusals:
         return self._kept > 0 or self.dropped > 0
 
     def add(self, texts: Iterable[str]) -> None:
-        """Take the error texts of a job or of a synchronous answer."""
+        """Add the error texts of a job or of a synchronous answer."""
         for text in texts:
             if self._kept >= _KEPT:
                 self.dropped += 1
@@ -97,7 +97,7 @@ class Refusals:
         """Return the first texts as they were added, shortened to what fits into the record."""
         return list(self._texts)
 
-    def first(self, count: int) -> list[str]:
+    def first_reasons(self, count: int) -> list[str]:
         """Return a few of the reasons."""
         reasons = [*self.other[:count], *list(self.by_identity.values())[:count]]
         for group in self.by_reference.values():
@@ -106,8 +106,8 @@ class Refusals:
             reasons.extend(group)
         return reasons[:count]
 
-    def take(self, reference: str | None, annotation_id: str | None) -> str | None:
-        """Return and strike out the reason why this row was refused; None when it was not, as far as is known."""
+    def pop_reason(self, reference: str | None, annotation_id: str | None) -> str | None:
+        """Remove and return the reason for refusing a row; None when there is none."""
         if reference is None:
             return None
         if annotation_id is not None:
@@ -122,15 +122,15 @@ class Refusals:
             del self.by_reference[reference]
         return reason
 
-    def rest(self) -> Iterator[str]:
-        """Yield the reasons that no row was found for."""
+    def unmatched(self) -> Iterator[str]:
+        """Yield the reasons that no row was matched to."""
         yield from self.other
         yield from self.by_identity.values()
         for reasons in self.by_reference.values():
             yield from reasons
 
 
-def settle(
+def job_outcome(
     status: JobStatus,
     rows: int,
     errors: Callable[[], list[str]],
@@ -139,9 +139,11 @@ def settle(
     *,
     kind: str,
 ) -> RowCounts:
-    """Return what a job that ended did with its rows, which are of one *kind*, and note what it refused or says nothing about.
+    """Return the counts of a job that ended, and add the rows it refused or does not account for to `refusals`.
 
-    `errors` asks for the job's row errors, which a job that counts every row as stored has none of. A message without counts,
+    The job has `rows` rows of one `kind`.
+
+    `errors` fetches the job's row errors; it is not called for a job that counts every row as stored. A message without counts,
     which the contract's uploads always have, accounts for no row but those that an error is about. A job that did not succeed
     refused at least one thing, whatever its counts say.
     """
@@ -154,19 +156,20 @@ def settle(
     refusals.add(texts)
     # A row that an error is about is accounted for, even where the counts leave it out.
     found = replace(found, errored=max(found.errored, min(len(texts), left)))
-    counts = accounted(found, rows, f"job {status.job_id}", refusals, log)
+    counts = add_unaccounted(found, rows, f"job {status.job_id}", refusals, log)
     return counts if succeeded or counts.errored else replace(counts, errored=len(texts))
 
 
-def accounted(counts: RowCounts, rows: int, what: str, refusals: Refusals, log: logging.Logger) -> RowCounts:
-    """Return counts with the rows of *what* that they leave out, and note that: nobody knows whether those are stored.
+def add_unaccounted(
+    counts: RowCounts, rows: int, what: str, refusals: Refusals, log: logging.Logger
+) -> RowCounts:
+    """Return counts completed by the rows of `what` that they leave out, which are added to `refusals`: they may not be stored.
 
-    Those it calls pending are left out as well. Counts of more rows than were sent are only logged: each row is in them, and
-    which of them is there twice nobody can say.
+    Pending rows are left out as well. Counts of more rows than were sent are only logged: no row is missing from them.
     """
     known = counts.processed + counts.ignored + counts.errored
     if pending := min(counts.unaccounted, rows):
-        # Counted as stored or not: what is said to be under way is not.
+        # Pending rows are not stored, even where another count includes them.
         known = min(known, rows - pending)
         counts = replace(counts, processed=max(known - counts.ignored - counts.errored, 0))
     if known > rows:
@@ -182,12 +185,12 @@ def accounted(counts: RowCounts, rows: int, what: str, refusals: Refusals, log: 
     return replace(counts, unaccounted=rows - known)
 
 
-def blamed(reason: str) -> str:
-    """Say of a reason whose it is: the server's for refusing a row, ours where the server says nothing of it."""
+def reason_with_origin(reason: str) -> str:
+    """Return a reason with its origin: refused by the server, or not accounted for by it."""
     return reason if reason.startswith(_UNACCOUNTED) else f"refused by the server: {reason}"
 
 
-def report_refusals(
+def quarantine_refused_rows(
     rows: Callable[[], Iterator[SourceRow]], encoder: Encoder, refusals: Refusals, quarantine: Quarantine
 ) -> None:
     """Read the input once more and add the refused rows to a quarantine file.
@@ -202,10 +205,12 @@ def report_refusals(
                 wire = encoder.encode(row).wire
             except NucleusValidationError:
                 continue
-            reason = refusals.take(wire.get("reference_id"), wire.get("annotation_id"))
+            reason = refusals.pop_reason(wire.get("reference_id"), wire.get("annotation_id"))
             if reason is not None:
-                quarantine.add(batch.source, number, blamed(reason), row)
-    for reason in refusals.rest():
-        quarantine.add("", 0, blamed(reason), None)
+                quarantine.add(batch.source, number, reason_with_origin(reason), row)
+    for reason in refusals.unmatched():
+        quarantine.add("", 0, reason_with_origin(reason), None)
     if refusals.dropped:
-        quarantine.add("", 0, blamed(f"{refusals.dropped} more rows whose reasons were not kept"), None)
+        quarantine.add(
+            "", 0, reason_with_origin(f"{refusals.dropped} more rows whose reasons were not kept"), None
+        )

@@ -1,4 +1,4 @@
-"""Many requests over a few connections, at the pace the server allows.
+"""Pool of parallel requests, as many at once as the server allows.
 
 The requests of one chunk run in threads; whether to go on, slow down, repeat or give up is decided in one place. Trouble is
 logged when it begins and when it ends, not for every request.
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.client.call import Call
     from airflow_provider_nucleus.client.sync import NucleusClient
 
-__all__ = ["Sender"]
+__all__ = ["RequestPool"]
 
 T = TypeVar("T")
 Work = TypeVar("Work")
@@ -36,35 +36,35 @@ _ATTEMPTS = 1_000  # the deadline ends a streak of failures, not their number
 
 
 _QUIET = 2
-"""Rounds of `allowed` successes before one more request is risked."""
+"""Rounds of `current` successes before one more request is risked."""
 
 
 @dataclass(slots=True)
-class Pace:
-    """Additive increase, multiplicative decrease between 1 and `most` requests at once."""
+class ConcurrencyLimit:
+    """Additive increase, multiplicative decrease between 1 and `maximum` requests at once."""
 
-    most: int
-    allowed: int = 0
+    maximum: int
+    current: int = 0
     _successes: int = 0
 
     def __post_init__(self) -> None:
-        self.allowed = self.allowed or self.most
+        self.current = self.current or self.maximum
 
-    def succeeded(self) -> None:
-        """Take note of an answer."""
+    def on_success(self) -> None:
+        """Count a success; after a while allow one more request at once."""
         self._successes += 1
-        if self.allowed < self.most and self._successes >= _QUIET * self.allowed:
-            self.allowed += 1
+        if self.current < self.maximum and self._successes >= _QUIET * self.current:
+            self.current += 1
             self._successes = 0
 
-    def refused(self) -> None:
-        """Take note that the server asked to slow down."""
-        self.allowed = max(1, self.allowed // 2)
+    def on_throttle(self) -> None:
+        """Halve the limit: the server asked to slow down."""
+        self.current = max(1, self.current // 2)
         self._successes = 0
 
 
-class Sender(Generic[Work, T]):
-    """Sends the calls made of pieces of work, several at once; remembers the pace from one run to the next."""
+class RequestPool(Generic[Work, T]):
+    """Pool that sends the calls made of work items, several at once; it keeps its limit from one run to the next."""
 
     def __init__(
         self,
@@ -78,35 +78,35 @@ class Sender(Generic[Work, T]):
     ) -> None:
         self._client = client
         self._call_for = call_for
-        self._pace = Pace(concurrency)
+        self._limit = ConcurrencyLimit(concurrency)
         self._policy = RetryPolicy(attempts=_ATTEMPTS, deadline=retry_seconds)
         self._stopped = stopped
         self._log = log
         self._rng = random.Random()  # ruff: ignore[suspicious-non-cryptographic-random-usage] - jitter
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="nucleus-upload")
         self._failures = 0
-        self._trouble_since = 0.0
+        self._failing_since = 0.0
 
     def run(self, work: Iterable[Work]) -> Iterator[tuple[Work, T]]:
-        """Yield each piece of work with its answer, in the order of the answers.
+        """Yield each work item with its answer, in the order of the answers.
 
         Raises the last error when the server does not recover within `retry_seconds`, or at once when repeating cannot help;
         requests in flight are answered before it is raised.
         """
         source = iter(work)
-        again: deque[Work] = deque()
-        flying: dict[Future[T], Work] = {}
+        retries: deque[Work] = deque()
+        in_flight: dict[Future[T], Work] = {}
         pause = 0.0
         fatal: BaseException | None = None
         while True:
             if self._stopped() and fatal is None:
                 fatal = NucleusUploadError("The upload was stopped.", hint="A retry sends what is missing.")
-            while fatal is None and not pause and len(flying) < self._pace.allowed:
-                piece = again.popleft() if again else next(source, None)
-                if piece is None:
+            while fatal is None and not pause and len(in_flight) < self._limit.current:
+                work_item = retries.popleft() if retries else next(source, None)
+                if work_item is None:
                     break
-                flying[self._pool.submit(self._send, piece)] = piece
-            if not flying:
+                in_flight[self._pool.submit(self._send, work_item)] = work_item
+            if not in_flight:
                 if fatal is not None:
                     raise fatal
                 if not pause:
@@ -114,56 +114,56 @@ class Sender(Generic[Work, T]):
                 self._client.sleep(pause)
                 pause = 0.0
                 continue
-            done, _ = wait(flying, return_when=FIRST_COMPLETED)
+            done, _ = wait(in_flight, return_when=FIRST_COMPLETED)
             for future in done:
-                piece = flying.pop(future)
+                work_item = in_flight.pop(future)
                 error = future.exception()
                 if error is None:
                     self._succeeded()
-                    yield piece, future.result()
+                    yield work_item, future.result()
                     continue
                 delay = self._delay(error) if isinstance(error, NucleusError) else None
                 if delay is None:
                     fatal = fatal or error
                 else:
-                    again.append(piece)
+                    retries.append(work_item)
                     pause = max(pause, delay)
 
     def close(self) -> None:
         """End the threads; requests in flight are waited for."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _send(self, piece: Work) -> T:
-        return self._client.send(self._call_for(piece), retry=NO_RETRY)
+    def _send(self, work_item: Work) -> T:
+        return self._client.send(self._call_for(work_item), retry=NO_RETRY)
 
     def _succeeded(self) -> None:
         if self._failures:
             self._log.info(
                 "Nucleus answers again after %d failed requests; up to %d requests at once",
                 self._failures,
-                self._pace.allowed,
+                self._limit.current,
             )
             self._failures = 0
-        self._pace.succeeded()
+        self._limit.on_success()
 
     def _delay(self, error: NucleusError) -> float | None:
         """Return the seconds to pause before repeating, None when repeating is over."""
         now = self._client.clock()
         if not self._failures:
-            self._trouble_since = now
+            self._failing_since = now
         self._failures += 1
         outcome, headers = _outcome(error)
         if outcome is None:
             return None
         slow_down = outcome == 429 or (outcome == 503 and bool(headers))
         if slow_down:
-            self._pace.refused()
+            self._limit.on_throttle()
         delay = retry_delay(
-            self._failures, outcome, headers, self._policy, self._rng, elapsed=now - self._trouble_since
+            self._failures, outcome, headers, self._policy, self._rng, elapsed=now - self._failing_since
         )
         if delay is not None and self._failures == 1:
             self._log.warning(
-                "%s Going on in %.1f s with up to %d requests at once", error, delay, self._pace.allowed
+                "%s Going on in %.1f s with up to %d requests at once", error, delay, self._limit.current
             )
         return delay
 

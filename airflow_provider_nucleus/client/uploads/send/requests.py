@@ -47,7 +47,7 @@ MASKS_PER_REQUEST = 20
 
 @dataclass(frozen=True, slots=True)
 class RequestBatch:
-    """The rows of one request."""
+    """The rows of one request, as lines of JSON."""
 
     lines: list[bytes]
     masks: bool = False
