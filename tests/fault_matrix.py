@@ -340,7 +340,7 @@ class _Trial:
                 groups = client.send(predictions_export(self._dataset, self._model))
                 found = [one.to_wire() for group in groups.values() for one in group]
             else:
-                rows = client.pages(lambda token: export_page(self._dataset, token, page_size=1_000))
+                rows = client.pages(export_page(self._dataset, page_size=1_000))
                 found = [one.to_wire() for row in rows for group in row.objects.values() for one in group]
         return sorted(int(row["annotation_id"]) for row in found)
 

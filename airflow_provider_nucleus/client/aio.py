@@ -74,9 +74,9 @@ class AsyncNucleusClient:
             else:
                 reply = await self._perform(step)
 
-    async def pages(self, call_for: Callable[[str | None], Call[Page[T]]]) -> AsyncIterator[T]:
-        """Yield the members of every page, fetching each page when it is needed."""
-        steps = walk_pages(call_for)
+    async def pages(self, first: Call[Page[T]]) -> AsyncIterator[T]:
+        """Yield the members of the first page and of all that follow it, fetching each page when it is needed."""
+        steps = walk_pages(first)
         page: Page[T] | None = None
         while True:
             try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from airflow_provider_nucleus.exceptions import NucleusValidationError
@@ -35,17 +35,15 @@ def read_page(payload: Any, key: str, read: Callable[[Any], T]) -> Page[T]:
     return Page([read(member) for member in members], answer.get("nextPageToken") or None)
 
 
-def walk_pages(
-    call_for: Callable[[str | None], Call[Page[T]]],
-) -> Generator[Call[Page[T]], Page[T] | None, None]:
-    """Yield the call of each page and be sent the page, until the last.
+def walk_pages(first: Call[Page[T]]) -> Generator[Call[Page[T]], Page[T] | None, None]:
+    """Yield the call of each page, from the *first* on, and be sent the page, until the last.
 
     Raises NucleusValidationError when the server hands out a token twice, which would never end.
     """
-    token: str | None = None
+    call = first
     seen: set[str] = set()
     while True:
-        page = yield call_for(token)
+        page = yield call
         assert page is not None
         token = page.next_token
         if token is None:
@@ -53,3 +51,4 @@ def walk_pages(
         if token in seen:
             raise NucleusValidationError("nextPageToken", f"was handed out twice: {token!r}")
         seen.add(token)
+        call = replace(first, body={**first.body, "pageToken": token})

@@ -84,9 +84,9 @@ class NucleusClient:
             else:
                 reply = self._perform(step)
 
-    def pages(self, call_for: Callable[[str | None], Call[Page[T]]]) -> Iterator[T]:
-        """Yield the members of every page, fetching each page when it is needed."""
-        steps = walk_pages(call_for)
+    def pages(self, first: Call[Page[T]]) -> Iterator[T]:
+        """Yield the members of the first page and of all that follow it, fetching each page when it is needed."""
+        steps = walk_pages(first)
         page: Page[T] | None = None
         while True:
             try:

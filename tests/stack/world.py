@@ -146,7 +146,7 @@ class Batch:
     def stored(self) -> list[int]:
         """Return the numbers of all stored rows, sorted; a number that comes twice was stored twice."""
         with self.world.client() as client:
-            rows = client.pages(lambda token: export_page(self.dataset_id, token, page_size=1_000))
+            rows = client.pages(export_page(self.dataset_id, page_size=1_000))
             found = [one.to_wire() for row in rows for group in row.objects.values() for one in group]
         return sorted(int(row["annotation_id"]) for row in found)
 

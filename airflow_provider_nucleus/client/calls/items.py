@@ -130,7 +130,7 @@ def _suffix(path: str) -> str:
 
 
 def list_items(dataset_id: str) -> Call[list[DatasetItem]]:
-    """List all items in one answer; `items_page` is for datasets of any size."""
+    """List all items in one answer; `items_page` reads datasets of any size."""
 
     def read(payload: Any) -> list[DatasetItem]:
         return [
@@ -142,16 +142,14 @@ def list_items(dataset_id: str) -> Call[list[DatasetItem]]:
     )
 
 
-def items_page(
-    dataset_id: str, token: str | None = None, *, page_size: int = 10_000
-) -> Call[Page[DatasetItem]]:
-    """Return one page of items, in order of insertion."""
+def items_page(dataset_id: str, *, page_size: int = 10_000) -> Call[Page[DatasetItem]]:
+    """List the items in order of insertion, page by page."""
     return Call(
         "POST",
         f"dataset/{encoded(dataset_id)}/itemsPage",
         lambda payload: read_page(payload, "items", DatasetItem.from_wire),
         f"list the items of dataset {dataset_id}",
-        body={"pageToken": token, "pageSize": page_size},
+        body={"pageToken": None, "pageSize": page_size},
     )
 
 
@@ -201,16 +199,16 @@ def update_item_metadata(dataset_id: str, metadata: Mapping[str, Mapping[str, An
 
 
 def export_page(
-    dataset_id: str, token: str | None = None, *, query: str | None = None, page_size: int = 10_000
+    dataset_id: str, *, query: str | None = None, page_size: int = 10_000
 ) -> Call[Page[ExportRow]]:
-    """Return one page of items with all their ground truth."""
+    """List the items with all their ground truth, page by page."""
     return Call(
         "POST",
         f"dataset/{encoded(dataset_id)}/exportForTrainingPage",
         lambda payload: read_page(payload, "data", ExportRow.from_wire),
         f"export dataset {dataset_id}",
         body={
-            "pageToken": token,
+            "pageToken": None,
             "pageSize": page_size,
             "query": query,
             "chip": False,

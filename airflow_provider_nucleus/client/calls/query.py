@@ -30,29 +30,26 @@ _READERS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def query_items_page(
-    dataset_id: str, query: str, token: str | None = None, *, page_size: int = 10_000
-) -> Call[Page[DatasetItem]]:
-    """Return one page of the items a query selects; NucleusRequestError if it is malformed."""
+def query_items_page(dataset_id: str, query: str, *, page_size: int = 10_000) -> Call[Page[DatasetItem]]:
+    """List the items a query selects, page by page; NucleusRequestError if it is malformed."""
     return Call(
         "POST",
         f"dataset/{encoded(dataset_id)}/queryItemsPage",
         lambda payload: read_page(payload, "items", DatasetItem.from_wire),
         f"query the items of dataset {dataset_id}",
-        body={"pageToken": token, "pageSize": page_size, "query": query},
+        body={"pageToken": None, "pageSize": page_size, "query": query},
     )
 
 
 def query_objects_page(
     dataset_id: str,
     query: str,
-    token: str | None = None,
     *,
     mode: PatchMode,
     model_run_id: str | None = None,
     page_size: int = 10_000,
 ) -> Call[Page[Any]]:
-    """Return one page of objects: matches, predictions or annotations, by `mode`.
+    """List matches, predictions or annotations, by `mode`, page by page.
 
     The query selects items; every object of the kind on them is returned. Matches and predictions need a model run.
     """
@@ -64,7 +61,7 @@ def query_objects_page(
         lambda payload: read_page(payload, "items", _READERS[mode]),
         f"query the objects of dataset {dataset_id} ({mode})",
         body={
-            "pageToken": token,
+            "pageToken": None,
             "pageSize": page_size,
             "query": query,
             "patch_mode": mode,
@@ -76,13 +73,10 @@ def query_objects_page(
 def query_matches_page(
     dataset_id: str,
     model_run_id: str,
-    token: str | None = None,
     *,
     mode: Literal["iou", "false_positive", "false_negative"] = "iou",
     query: str = "",
     page_size: int = 10_000,
 ) -> Call[Page[EvaluationMatch]]:
-    """Return one page of matches: pairs (``iou``) or the unmatched of one side."""
-    return query_objects_page(
-        dataset_id, query, token, mode=mode, model_run_id=model_run_id, page_size=page_size
-    )
+    """List the matches of a model run, page by page: pairs (``iou``) or the unmatched of one side."""
+    return query_objects_page(dataset_id, query, mode=mode, model_run_id=model_run_id, page_size=page_size)

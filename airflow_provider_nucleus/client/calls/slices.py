@@ -88,36 +88,32 @@ def tag_slice(slice_id: str, tags: Sequence[str]) -> Call[Any]:
     return Call("POST", f"slice/{encoded(slice_id)}/tag", as_is, f"tag slice {slice_id}", body=body)
 
 
-def slice_items_page(
-    slice_id: str, token: str | None = None, *, page_size: int = 10_000
-) -> Call[Page[DatasetItem]]:
-    """Return one page of a slice's items."""
+def slice_items_page(slice_id: str, *, page_size: int = 10_000) -> Call[Page[DatasetItem]]:
+    """List the items of a slice, page by page."""
     return Call(
         "POST",
         f"slice/{encoded(slice_id)}/itemsPage",
         lambda payload: read_page(payload, "items", DatasetItem.from_wire),
         f"list the items of slice {slice_id}",
-        body={"pageToken": token, "pageSize": page_size},
+        body={"pageToken": None, "pageSize": page_size},
     )
 
 
-def slice_export_page(
-    slice_id: str, token: str | None = None, *, page_size: int = 10_000
-) -> Call[Page[ExportRow]]:
-    """Return one page of a slice's items with their ground truth."""
+def slice_export_page(slice_id: str, *, page_size: int = 10_000) -> Call[Page[ExportRow]]:
+    """List the items of a slice with their ground truth, page by page."""
     return Call(
         "POST",
         f"slice/{encoded(slice_id)}/exportForTrainingPage",
         lambda payload: read_page(payload, "data", ExportRow.from_wire),
         f"export slice {slice_id}",
-        body={"pageToken": token, "pageSize": page_size, "chip": False},
+        body={"pageToken": None, "pageSize": page_size, "chip": False},
     )
 
 
 def slice_predictions_export_page(
-    slice_id: str, model_id: str, token: str | None = None, *, page_size: int = 10_000
+    slice_id: str, model_id: str, *, page_size: int = 10_000
 ) -> Call[Page[ExportRow]]:
-    """Return one page of a slice's items with the predictions of a model."""
+    """List the items of a slice with the predictions of a model, page by page."""
 
     def read(payload: Any) -> ExportRow:
         return ExportRow.from_wire(payload, predictions=True)
@@ -127,5 +123,5 @@ def slice_predictions_export_page(
         f"slice/{encoded(slice_id)}/{encoded(model_id)}/exportForTrainingPage",
         lambda payload: read_page(payload, "data", read),
         f"export the predictions of model {model_id} on slice {slice_id}",
-        body={"pageToken": token, "pageSize": page_size},
+        body={"pageToken": None, "pageSize": page_size},
     )

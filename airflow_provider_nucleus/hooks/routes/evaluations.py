@@ -50,9 +50,7 @@ class EvaluationRoutes(Routes):
     ) -> Iterator[EvaluationMatch]:
         """Yield the matches of a run: pairs (``iou``), or the unmatched objects of one side, a page at a time."""
         return self.get_conn().pages(
-            lambda token: query.query_matches_page(
-                dataset_id, model_run_id, token, mode=mode, page_size=page_size
-            )
+            query.query_matches_page(dataset_id, model_run_id, mode=mode, page_size=page_size)
         )
 
     def get_evaluation(self, evaluation_id: str) -> Evaluation:

@@ -24,7 +24,7 @@ class ItemRoutes(Routes):
 
     def iter_items(self, dataset_id: str, *, page_size: int = 10_000) -> Iterator[DatasetItem]:
         """Yield the items in order of insertion, a page at a time."""
-        return self.get_conn().pages(lambda token: items.items_page(dataset_id, token, page_size=page_size))
+        return self.get_conn().pages(items.items_page(dataset_id, page_size=page_size))
 
     def item_by_index(self, dataset_id: str, index: int) -> ItemWithAnnotations:
         """Return the item inserted as number *index*, from 0, with its ground truth."""
@@ -44,7 +44,7 @@ class ItemRoutes(Routes):
 
     def iter_export(self, dataset_id: str, *, page_size: int = 10_000) -> Iterator[ExportRow]:
         """Yield every item with all its ground truth, a page at a time."""
-        return self.get_conn().pages(lambda token: items.export_page(dataset_id, token, page_size=page_size))
+        return self.get_conn().pages(items.export_page(dataset_id, page_size=page_size))
 
     def list_scenes(self, dataset_id: str) -> Sequence[dict[str, Any]]:
         """List the scenes of a dataset."""

@@ -53,12 +53,12 @@ class Transport:
             return self._sync.send(call, **options)
         return self._in_loop(lambda client: client.send(call, **options))
 
-    def pages(self, call_for: Callable[[str | None], Any]) -> list[Any]:
+    def pages(self, first: Any) -> list[Any]:
         if self._sync is not None:
-            return list(self._sync.pages(call_for))
+            return list(self._sync.pages(first))
 
         async def collect(client: AsyncNucleusClient) -> list[Any]:
-            return [member async for member in client.pages(call_for)]
+            return [member async for member in client.pages(first)]
 
         return self._in_loop(collect)
 

@@ -60,12 +60,12 @@ class Either:
             return wait_for_job(self._sync, job_id, poll_interval=0.05, timeout=60)
         return self._run(lambda client: wait_for_job_async(client, job_id, poll_interval=0.05, timeout=60))
 
-    def pages(self, call_for):
+    def pages(self, first):
         if self.kind == "requests":
-            return list(self._sync.pages(call_for))
+            return list(self._sync.pages(first))
 
         async def collect(client):
-            return [each async for each in client.pages(call_for)]
+            return [each async for each in client.pages(first)]
 
         return self._run(collect)
 
@@ -111,7 +111,7 @@ def dataset_id(client):
 
 def test_items_come_back_as_they_were_sent(client, dataset_id):
     """By page, by index, by reference id, by the server's id."""
-    listed = client.pages(lambda token: items.items_page(dataset_id, token, page_size=2))
+    listed = client.pages(items.items_page(dataset_id, page_size=2))
 
     assert [item.reference_id for item in listed] == REFERENCES
     assert client.send(datasets.dataset_size(dataset_id)) == 3
@@ -152,7 +152,7 @@ def test_every_type_of_annotation_comes_back_as_it_was_sent(client, dataset_id):
         each for kind in ("box", "polygon", "line", "keypoints", "cuboid", "category") for each in found[kind]
     ]
     assert client.send(annotations.annotation(dataset_id, name, sent[0].annotation_id)) == sent[0]
-    exported = client.pages(lambda token: items.export_page(dataset_id, token, page_size=2))
+    exported = client.pages(items.export_page(dataset_id, page_size=2))
     assert [len(row.objects) for row in exported] == [0, 0, 6]
 
 
@@ -171,9 +171,7 @@ def test_predictions_are_matched_and_the_matches_can_be_read(client, dataset_id)
 
     run = started["model_run_id"]
     by_mode = {
-        mode: client.pages(
-            lambda token, mode=mode: query.query_matches_page(dataset_id, run, token, mode=mode)
-        )
+        mode: client.pages(query.query_matches_page(dataset_id, run, mode=mode))
         for mode in ("iou", "false_positive", "false_negative")
     }
     assert {mode: len(found) for mode, found in by_mode.items()} == {
@@ -244,7 +242,7 @@ def test_slices_select_items(client, dataset_id):
     slice_id = client.send(slices.create_slice(dataset_id, "s", reference_ids=REFERENCES[:1]))
     client.send(slices.append_to_slice(slice_id, dataset_id, REFERENCES[:2]))
 
-    found = client.pages(lambda token: slices.slice_items_page(slice_id, token, page_size=1))
+    found = client.pages(slices.slice_items_page(slice_id, page_size=1))
 
     assert sorted(item.reference_id for item in found) == sorted(REFERENCES[:2])
     assert client.send(slices.slice_info(slice_id)).name == "s"

@@ -580,7 +580,7 @@ def test_pages_are_walked_until_the_last(server, transport):
         Reply(200, {"items": [item], "nextPageToken": None}),
     )
 
-    found = transport(server).pages(lambda token: items.items_page("ds_1", token))
+    found = transport(server).pages(items.items_page("ds_1"))
 
     assert len(found) == 3
     assert [request.json["pageToken"] for request in server.requests] == [None, "t1", "t2"]
@@ -591,7 +591,7 @@ def test_a_token_that_comes_twice_is_an_error(server, transport):
     server.otherwise = Reply(200, {"items": [], "nextPageToken": "t1"})
 
     with pytest.raises(ValueError, match="twice"):
-        transport(server).pages(lambda token: items.items_page("ds_1", token))
+        transport(server).pages(items.items_page("ds_1"))
 
 
 @pytest.mark.parametrize(
@@ -603,10 +603,10 @@ def test_a_page_without_its_list_is_an_error(server, transport, body):
     client = transport(server)
 
     if "items" in body and body["items"] == []:
-        assert client.pages(lambda token: items.items_page("ds_1", token)) == []
+        assert client.pages(items.items_page("ds_1")) == []
     else:
         with pytest.raises(NucleusAnswerError):
-            client.pages(lambda token: items.items_page("ds_1", token))
+            client.pages(items.items_page("ds_1"))
 
 
 def test_starting_a_job_returns_it(server, transport):

@@ -97,7 +97,7 @@ class Bench:
 
     def stored(self) -> list[dict[str, Any]]:
         """Every annotation the dataset holds."""
-        rows = self.client.pages(lambda token: export_page(self.dataset_id, token, page_size=1_000))
+        rows = self.client.pages(export_page(self.dataset_id, page_size=1_000))
         return [one.to_wire() for row in rows for group in row.objects.values() for one in group]
 
     def stored_ids(self) -> list[str]:
