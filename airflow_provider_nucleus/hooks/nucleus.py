@@ -1,22 +1,29 @@
-"""The hook: a Nucleus connection of Airflow as typed methods, one per route.
+"""The hook: a Nucleus connection of Airflow as typed methods, one for each route.
 
-Nothing else in the Airflow face makes HTTP calls. Tasks use the hook itself; triggers ask it for the asynchronous client, whose
-connection is then read without blocking the event loop. The methods for the routes are in :mod:`airflow_provider_nucleus.hooks.routes`.
+Nothing else in the Airflow face makes HTTP calls. Tasks use the hook itself; triggers, and tasks that are coroutines, use the
+asynchronous client that it gives, which has the same methods as coroutine functions and whose connection is read without blocking
+the event loop. The methods of the routes are made in :mod:`airflow_provider_nucleus.hooks.calls`.
 """
 
 from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
-from airflow.providers.common.compat.sdk import mask_secret
+from airflow.providers.common.compat.sdk import BaseHook, mask_secret
 
+from airflow_provider_nucleus.client import benchmarks, jobs
 from airflow_provider_nucleus.client.aio import AsyncNucleusClient
+from airflow_provider_nucleus.client.calls import evaluations as evaluation_calls
+from airflow_provider_nucleus.client.calls import jobs as job_calls
+from airflow_provider_nucleus.client.calls.items import new_request_id
+from airflow_provider_nucleus.client.cancellation import cancel_all
 from airflow_provider_nucleus.client.server_identity import check_target
 from airflow_provider_nucleus.client.sync import NucleusClient
-from airflow_provider_nucleus.exceptions import NucleusError
+from airflow_provider_nucleus.exceptions import NucleusError, NucleusMetricsError
+from airflow_provider_nucleus.hooks.calls import NucleusCalls
 from airflow_provider_nucleus.hooks.connection import connection_hint, parse_connection
 from airflow_provider_nucleus.hooks.connection_form import (
     CONN_NAME,
@@ -25,28 +32,39 @@ from airflow_provider_nucleus.hooks.connection_form import (
     legacy_field_behaviour,
     legacy_form_widgets,
 )
-from airflow_provider_nucleus.hooks.routes.datasets import DatasetRoutes
-from airflow_provider_nucleus.hooks.routes.evaluations import EvaluationRoutes
-from airflow_provider_nucleus.hooks.routes.items import ItemRoutes
-from airflow_provider_nucleus.hooks.routes.jobs import JobRoutes
-from airflow_provider_nucleus.hooks.routes.models import ModelRoutes
-from airflow_provider_nucleus.hooks.routes.predictions import PredictionRoutes
+from airflow_provider_nucleus.hooks.methods import client_method
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
+    from airflow_provider_nucleus.client.call import Call
+    from airflow_provider_nucleus.client.cancellation import Cancellation
     from airflow_provider_nucleus.client.config import NucleusConfig
+    from airflow_provider_nucleus.client.content import Content
+    from airflow_provider_nucleus.client.jobs import OnPartial
+    from airflow_provider_nucleus.client.retry import RetryPolicy
+    from airflow_provider_nucleus.exceptions import NucleusJobError
+    from airflow_provider_nucleus.schema.jobs import Job, JobStatus
 
-__all__ = ["NucleusHook"]
+__all__ = ["AsyncNucleus", "NucleusHook"]
+
+T = TypeVar("T")
 
 _TEST_TIMEOUT = 20.0
 """Seconds that testing a connection waits for an answer at most."""
 
 
-class NucleusHook(DatasetRoutes, ItemRoutes, PredictionRoutes, ModelRoutes, JobRoutes, EvaluationRoutes):
+class AsyncNucleus(NucleusCalls, AsyncNucleusClient):
+    """The asynchronous client of a hook: every route as a coroutine function, listings as asynchronous iterators."""
+
+    wait_for_job = jobs.wait_for_job_async
+    wait_for_evaluation = jobs.wait_for_evaluation_async
+
+
+class NucleusHook(NucleusCalls, BaseHook):
     """A Nucleus (Scale's cloud or an embedded one), as an Airflow connection describes it.
 
-    Every method raises NucleusConnectionError when there is no answer and a NucleusAPIError when there is a bad one, after the
+    There is a method for every route. Each raises NucleusConnectionError when there is no answer and a NucleusAPIError when there is a bad one, after the
     retries that can help. Use the hook as a context manager, or call :meth:`close`, to give its connections back early.
 
     :param nucleus_conn_id: the Nucleus connection to use
@@ -100,9 +118,9 @@ class NucleusHook(DatasetRoutes, ItemRoutes, PredictionRoutes, ModelRoutes, JobR
         return self._client
 
     @contextlib.asynccontextmanager
-    async def get_async_client(self) -> AsyncGenerator[AsyncNucleusClient]:
-        """Give an asynchronous client for the running event loop, closed on leaving."""
-        async with AsyncNucleusClient(await self.async_config()) as client:
+    async def get_async_client(self, *, retry: RetryPolicy | None = None) -> AsyncGenerator[AsyncNucleus]:
+        """Give an asynchronous client for the running event loop, closed on leaving; *retry* replaces its way of retrying."""
+        async with AsyncNucleus(await self.async_config(), retry=retry) as client:
             yield client
 
     def close(self) -> None:
@@ -127,3 +145,68 @@ class NucleusHook(DatasetRoutes, ItemRoutes, PredictionRoutes, ModelRoutes, JobR
         except NucleusError as error:
             error.hint = connection_hint(error, self._config) or error.hint
             return False, str(error)
+
+    def send(self, call: Call[T]) -> T:
+        """Send any call, one that is put together elsewhere among them, and return its result."""
+        return self.get_conn().send(call)
+
+    wait_for_job = client_method(jobs.wait_for_job)
+    wait_for_evaluation = client_method(jobs.wait_for_evaluation)
+    ensure_benchmark = client_method(benchmarks.ensure_benchmark)
+
+    def find_model_run(self, dataset_id: str, model_id: str) -> str:
+        """Return the run that holds the model's predictions on the dataset; raises NucleusMetricsError if there is none."""
+        for run_id in self.dataset_model_runs(dataset_id):
+            if self.get_model(run_id).id == model_id:
+                return run_id
+        raise NucleusMetricsError(
+            f"Dataset {dataset_id} has no run of model {model_id}.",
+            dataset_id=dataset_id,
+            model_id=model_id,
+            conn_id=self.nucleus_conn_id,
+            hint="Upload the model's predictions first.",
+        )
+
+    def append_lidar_scenes(self, dataset_id: str, scenes_file: Content, *, update: bool = False) -> Job:
+        """Hand over a file of lidar scenes (one wire object a line) and start the job that takes them in."""
+        request_id = new_request_id()
+        self.put_signed(self.signed_url(dataset_id, request_id), scenes_file)
+        return self.start_append_lidar_scenes(dataset_id, request_id, update=update)
+
+    def job_failure(
+        self, job_id: str, status: JobStatus, *, on_partial: OnPartial = "fail"
+    ) -> NucleusJobError | None:
+        """Return the error that the end of a job deserves, with its first row errors, or None if it succeeded."""
+        failure = jobs.job_failure(status, on_partial=on_partial, conn_id=self.nucleus_conn_id)
+        if failure is None:
+            return None
+        try:
+            errors = self.job_errors(job_id)[: jobs.SHOWN_ERRORS]
+        except NucleusError as error:
+            self.log.warning("The row errors of job %s could not be read: %s", job_id, error)
+            return failure
+        return jobs.job_failure(status, errors=errors, on_partial=on_partial, conn_id=self.nucleus_conn_id)
+
+    def cancel_jobs(
+        self, job_ids: Sequence[str], *, seconds: float
+    ) -> dict[str, Cancellation | NucleusError | None]:
+        """Ask for jobs to be cancelled, and return within *seconds* what became of each; None where no answer came in time.
+
+        Can be called while another request of this hook is interrupted, in a signal handler for example.
+        """
+        return self._cancel_all({job_id: job_calls.cancel_job(job_id) for job_id in job_ids}, seconds=seconds)
+
+    def cancel_evaluations(
+        self, evaluation_ids: Sequence[str], *, seconds: float
+    ) -> dict[str, Cancellation | NucleusError | None]:
+        """Ask for evaluations to be cancelled, as `cancel_jobs` does for jobs."""
+        return self._cancel_all(
+            {each: evaluation_calls.cancel_evaluation(each) for each in evaluation_ids}, seconds=seconds
+        )
+
+    def _cancel_all(
+        self, calls: Mapping[str, Call[Any]], *, seconds: float
+    ) -> dict[str, Cancellation | NucleusError | None]:
+        # A client of its own: the other one may be in the middle of a request that this interrupts.
+        with NucleusClient(replace(self.config, timeout=min(self.config.timeout, seconds / 2))) as client:
+            return cancel_all(client, calls, seconds=seconds)
