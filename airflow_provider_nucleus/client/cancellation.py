@@ -1,4 +1,4 @@
-"""Asking once for jobs or evaluations to be cancelled, and what became of the wish."""
+"""Cancelling jobs and evaluations: asked for once, with what the server did about it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow_provider_nucleus.client.retry import NO_RETRY
 from airflow_provider_nucleus.exceptions import NucleusAPIError, NucleusError
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.client.call import Call
     from airflow_provider_nucleus.client.sync import NucleusClient
 
-__all__ = ["Cancellation", "cancel", "cancel_all", "cancel_async"]
+__all__ = ["Cancellation", "Outcome", "cancel", "cancel_all", "cancel_async"]
 
 _CONCURRENCY = 8
 """Requests under way at a time."""
@@ -41,6 +41,10 @@ class Cancellation(StrEnum):
         raise error
 
 
+Outcome: TypeAlias = Cancellation | NucleusError | None
+"""What came of asking: the server's answer, the error that came instead, or None when nothing came in time."""
+
+
 def cancel(client: NucleusClient, call: Call[Any]) -> Cancellation:
     """Send *call*, which asks for something to be cancelled, once; a NucleusError means that it may still be running."""
     try:
@@ -61,13 +65,13 @@ async def cancel_async(client: AsyncNucleusClient, call: Call[Any]) -> Cancellat
 
 def cancel_all(
     client: NucleusClient, calls: Mapping[str, Call[Any]], *, seconds: float
-) -> dict[str, Cancellation | NucleusError | None]:
+) -> dict[str, Outcome]:
     """Send many such calls, a few at a time, and return the outcome of each by its name: None where none came in time.
 
     Returns after *seconds* whatever the server does: threads that still wait for an answer are left behind, and die with
     the process.
     """
-    outcomes: dict[str, Cancellation | NucleusError | None] = dict.fromkeys(calls)
+    outcomes: dict[str, Outcome] = dict.fromkeys(calls)
     left = deque(calls.items())
 
     def work() -> None:

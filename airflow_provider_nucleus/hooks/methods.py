@@ -36,6 +36,10 @@ class HasClient(Protocol):
         """Return the client that sends."""
         ...
 
+    def send(self, call: Call[T]) -> T:
+        """Send a call and return its result."""
+        ...
+
 
 class _Method(Generic[P]):
     """Descriptor of a method that sends `call`, a function of :mod:`airflow_provider_nucleus.client.calls`."""
@@ -89,7 +93,7 @@ class CallMethod(_Method[P], Generic[P, T]):
         """Return the method of hooks and that of asynchronous clients."""
 
         def method(hook: HasClient, *args: P.args, **kwargs: P.kwargs) -> Any:
-            return hook.get_conn().send(self.call(*args, **kwargs))
+            return hook.send(self.call(*args, **kwargs))
 
         async def async_method(client: AsyncNucleusClient, *args: P.args, **kwargs: P.kwargs) -> Any:
             return await client.send(self.call(*args, **kwargs))

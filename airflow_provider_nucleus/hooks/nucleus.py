@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from airflow_provider_nucleus.client.call import Call
-    from airflow_provider_nucleus.client.cancellation import Cancellation
+    from airflow_provider_nucleus.client.cancellation import Outcome
     from airflow_provider_nucleus.client.config import NucleusConfig
     from airflow_provider_nucleus.client.content import Content
     from airflow_provider_nucleus.client.jobs import OnPartial
@@ -187,26 +187,20 @@ class NucleusHook(NucleusCalls, BaseHook):
             return failure
         return jobs.job_failure(status, errors=errors, on_partial=on_partial, conn_id=self.nucleus_conn_id)
 
-    def cancel_jobs(
-        self, job_ids: Sequence[str], *, seconds: float
-    ) -> dict[str, Cancellation | NucleusError | None]:
+    def cancel_jobs(self, job_ids: Sequence[str], *, seconds: float) -> dict[str, Outcome]:
         """Ask for jobs to be cancelled, and return within *seconds* what became of each; None where no answer came in time.
 
         Can be called while another request of this hook is interrupted, in a signal handler for example.
         """
         return self._cancel_all({job_id: job_calls.cancel_job(job_id) for job_id in job_ids}, seconds=seconds)
 
-    def cancel_evaluations(
-        self, evaluation_ids: Sequence[str], *, seconds: float
-    ) -> dict[str, Cancellation | NucleusError | None]:
+    def cancel_evaluations(self, evaluation_ids: Sequence[str], *, seconds: float) -> dict[str, Outcome]:
         """Ask for evaluations to be cancelled, as `cancel_jobs` does for jobs."""
         return self._cancel_all(
             {each: evaluation_calls.cancel_evaluation(each) for each in evaluation_ids}, seconds=seconds
         )
 
-    def _cancel_all(
-        self, calls: Mapping[str, Call[Any]], *, seconds: float
-    ) -> dict[str, Cancellation | NucleusError | None]:
+    def _cancel_all(self, calls: Mapping[str, Call[Any]], *, seconds: float) -> dict[str, Outcome]:
         # A client of its own: the other one may be in the middle of a request that this interrupts.
         with NucleusClient(replace(self.config, timeout=min(self.config.timeout, seconds / 2))) as client:
             return cancel_all(client, calls, seconds=seconds)

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from airflow.providers.common.compat.sdk import Stats
 
-from airflow_provider_nucleus.client.benchmarks import ensure_benchmark
-from airflow_provider_nucleus.client.calls import evaluations, predictions
 from airflow_provider_nucleus.client.evaluations import as_job
 from airflow_provider_nucleus.client.jobs import evaluation_failure, is_gone
 from airflow_provider_nucleus.client.uploads.resume.orphan_jobs import certainly_before
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
 
-    from airflow_provider_nucleus.client.call import Call
+    from airflow_provider_nucleus.client.cancellation import Outcome
     from airflow_provider_nucleus.operators.starting import Intent
     from airflow_provider_nucleus.schema.charts import EvaluationCharts
     from airflow_provider_nucleus.schema.evaluations import Evaluation
@@ -152,9 +150,9 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
             ended = self._evaluation(job_id)
         return as_job(ended)
 
-    def cancel_call(self, job_id: str) -> Call[Any]:
-        """Return the call that asks for the evaluation to be cancelled."""
-        return evaluations.cancel_evaluation(job_id)
+    def request_cancellation(self, job_ids: Sequence[str], *, patience: float) -> Mapping[str, Outcome]:
+        """Ask for the evaluation to be cancelled, and return what came of it within *patience* seconds."""
+        return self.hook.cancel_evaluations(job_ids, seconds=patience)
 
     def trigger_for(self, job_ids: Sequence[str], carry: Mapping[str, Any]) -> NucleusEvaluationTrigger:
         """Return the trigger that waits for the evaluation."""
@@ -179,9 +177,7 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
         evaluation = self._evaluation(evaluation_id)
         if (failure := evaluation_failure(evaluation, conn_id=self.nucleus_conn_id)) is not None:
             raise failure
-        charts = self.hook.send(
-            evaluations.evaluation_charts(evaluation_id, iou_threshold=carry["iou_threshold"])
-        )
+        charts = self.hook.evaluation_charts(evaluation_id, iou_threshold=carry["iou_threshold"])
         summary = _summary(evaluation, charts, carry)
         report = own_place(self.report, context)
         summary["report"] = None if report is None else str(report)
@@ -232,8 +228,7 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
 
     def _ensure_benchmark(self) -> str:
         """Return the newest ready benchmark of the name, making one if there is none."""
-        return ensure_benchmark(
-            self.hook.get_conn(),
+        return self.hook.ensure_benchmark(
             str(self.benchmark),
             dataset_id=_text(self.dataset_id),
             slice_id=_text(self.slice_id),
@@ -247,9 +242,7 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
         if intent.earlier is not None and (found := self._unrecorded(known, carry, intent.earlier)):
             return [found]
         if carry["copy_from_run"]:
-            answer = self.hook.send(
-                predictions.copy_predictions_from_run(carry["model_id"], carry["copy_from_run"])
-            )
+            answer = self.hook.copy_predictions_from_run(carry["model_id"], carry["copy_from_run"])
             self.log.info("Copied the predictions of %s: %s", carry["copy_from_run"], answer)
             carry["not_copied"] = left = answer.get("predictions_skipped_unsupported")
             if left:
@@ -259,15 +252,13 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
                     carry["copy_from_run"],
                 )
         intent.declare(max((one.created_at or "" for one in known), default=""))
-        evaluation_id = self.hook.send(
-            evaluations.create_evaluation(
-                carry["benchmark_id"],
-                model_id=None if carry["model_run_id"] else carry["model_id"],
-                model_run_id=carry["model_run_id"],
-                name=carry["name"],
-                rollup_groups=[RollupGroup.from_wire(group) for group in carry["rollup_groups"]] or None,
-                exclusion_rules=carry["exclusion_rules"] or None,
-            )
+        evaluation_id = self.hook.create_evaluation(
+            carry["benchmark_id"],
+            model_id=None if carry["model_run_id"] else carry["model_id"],
+            model_run_id=carry["model_run_id"],
+            name=carry["name"],
+            rollup_groups=[RollupGroup.from_wire(group) for group in carry["rollup_groups"]] or None,
+            exclusion_rules=carry["exclusion_rules"] or None,
         )
         self.log.info("Started evaluation %s on benchmark %s", evaluation_id, carry["benchmark_id"])
         return [evaluation_id]
@@ -275,8 +266,8 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
     def _known(self, carry: Mapping[str, Any]) -> list[Evaluation]:
         """Return the evaluations of the model, or of the run, that there are."""
         if carry["model_run_id"]:
-            return self.hook.send(evaluations.list_run_evaluations(carry["model_run_id"]))
-        return self.hook.send(evaluations.list_model_evaluations(carry["model_id"]))
+            return self.hook.list_run_evaluations(carry["model_run_id"])
+        return self.hook.list_model_evaluations(carry["model_id"])
 
     def _unrecorded(self, known: Sequence[Evaluation], carry: Mapping[str, Any], since: str) -> str | None:
         """Return the evaluation that carries our name, is about our benchmark, and is younger than *since*, if one is."""

@@ -21,17 +21,14 @@ the job vanishes (404)           it has ended, and not well: a retry starts it a
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_nucleus.client.calls import jobs as job_calls
-from airflow_provider_nucleus.client.cancellation import Cancellation, cancel_all
+from airflow_provider_nucleus.client.cancellation import Cancellation
 from airflow_provider_nucleus.client.jobs import gone
 from airflow_provider_nucleus.client.polling import may_pass
 from airflow_provider_nucleus.client.stalled import StalledJobs
-from airflow_provider_nucleus.client.sync import NucleusClient
 from airflow_provider_nucleus.exceptions import (
     NucleusError,
     NucleusJobCancelled,
@@ -58,7 +55,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_nucleus.client.call import Call
+    from airflow_provider_nucleus.client.cancellation import Outcome
 
 __all__ = ["ATTACHED", "NucleusWaitingOperator"]
 
@@ -130,9 +127,9 @@ class NucleusWaitingOperator(NucleusOperator):
             job_id, poll_interval=self.poll_interval, timeout=timeout, on_change=self._log_change
         )
 
-    def cancel_call(self, job_id: str) -> Call[Any]:
-        """Return the call that asks for a job to be cancelled."""
-        return job_calls.cancel_job(job_id)
+    def request_cancellation(self, job_ids: Sequence[str], *, patience: float) -> Mapping[str, Outcome]:
+        """Ask for jobs to be cancelled, and return what came of it within *patience* seconds, by job."""
+        return self.hook.cancel_jobs(job_ids, seconds=patience)
 
     def trigger_for(self, job_ids: Sequence[str], carry: Mapping[str, Any]) -> NucleusJobTrigger:
         """Return the trigger that waits for *job_ids* in the place of the worker."""
@@ -235,12 +232,7 @@ class NucleusWaitingOperator(NucleusOperator):
         # First of all their names: whatever ends this process leaves them in the log.
         self.log.info("Asking for %s to be cancelled", ", ".join(job_ids))
         try:
-            # A client of its own: that of the hook may be in the middle of a request that this interrupts.
-            config = replace(self.hook.config, timeout=min(self.hook.config.timeout, patience / 2))
-            with NucleusClient(config) as client:
-                outcomes = cancel_all(
-                    client, {job_id: self.cancel_call(job_id) for job_id in job_ids}, seconds=patience
-                )
+            outcomes = self.request_cancellation(job_ids, patience=patience)
         except NucleusError as error:
             self.log.warning("Could not cancel anything, all may still be running: %s", error)
             return

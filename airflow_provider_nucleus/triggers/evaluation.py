@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from airflow_provider_nucleus.client.calls import evaluations
 from airflow_provider_nucleus.client.evaluations import as_job
 from airflow_provider_nucleus.client.retry import NO_RETRY
 from airflow_provider_nucleus.hooks.nucleus import NucleusHook
@@ -15,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from contextlib import AbstractAsyncContextManager
 
-    from airflow_provider_nucleus.client.aio import AsyncNucleusClient
-    from airflow_provider_nucleus.client.call import Call
+    from airflow_provider_nucleus.client.cancellation import Cancellation
+    from airflow_provider_nucleus.hooks.nucleus import AsyncNucleus
     from airflow_provider_nucleus.schema.jobs import JobStatus
     from airflow_provider_nucleus.triggers.poller import JobReader
 
@@ -29,9 +28,9 @@ class NucleusEvaluationTrigger(NucleusJobTrigger):
     kind: ClassVar[str] = "evaluations"
 
     @staticmethod
-    def cancel_call(job_id: str) -> Call[Any]:
-        """Return the call that cancels an evaluation."""
-        return evaluations.cancel_evaluation(job_id)
+    async def request_cancellation(client: AsyncNucleus, job_id: str) -> Cancellation:
+        """Ask once for an evaluation to be cancelled."""
+        return await client.cancel_evaluation(job_id)
 
     @staticmethod
     def reader(nucleus_conn_id: str) -> AbstractAsyncContextManager[JobReader]:
@@ -42,11 +41,11 @@ class NucleusEvaluationTrigger(NucleusJobTrigger):
 class _EvaluationReader:
     """Reads evaluations as jobs; there is no listing of those that run, so each is looked at by itself."""
 
-    def __init__(self, client: AsyncNucleusClient) -> None:
+    def __init__(self, client: AsyncNucleus) -> None:
         self._client = client
 
     async def status(self, job_id: str) -> JobStatus:
-        return as_job(await self._client.send(evaluations.get_evaluation(job_id), retry=NO_RETRY))
+        return as_job(await self._client.get_evaluation(job_id))
 
     async def running(self, limit: int) -> dict[str, JobStatus]:  # ruff: ignore[unused-method-argument] - the protocol's signature
         return {}
@@ -54,5 +53,5 @@ class _EvaluationReader:
 
 @contextlib.asynccontextmanager
 async def _reader(nucleus_conn_id: str) -> AsyncGenerator[_EvaluationReader]:
-    async with NucleusHook(nucleus_conn_id).get_async_client() as client:
+    async with NucleusHook(nucleus_conn_id).get_async_client(retry=NO_RETRY) as client:
         yield _EvaluationReader(client)

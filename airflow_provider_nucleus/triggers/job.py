@@ -18,8 +18,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_nucleus.client.calls import jobs as job_calls
-from airflow_provider_nucleus.client.cancellation import cancel_async
 from airflow_provider_nucleus.client.jobs import gone
 from airflow_provider_nucleus.client.polling import GiveUp, PollPolicy, PollState, decide
 from airflow_provider_nucleus.client.retry import NO_RETRY
@@ -35,8 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
-    from airflow_provider_nucleus.client.aio import AsyncNucleusClient
-    from airflow_provider_nucleus.client.call import Call
+    from airflow_provider_nucleus.client.cancellation import Cancellation
+    from airflow_provider_nucleus.hooks.nucleus import AsyncNucleus
     from airflow_provider_nucleus.triggers.events import EventStatus
     from airflow_provider_nucleus.triggers.poller import JobReader
     from airflow_provider_nucleus.triggers.watcher import Observation
@@ -145,18 +143,18 @@ class NucleusJobTrigger(BaseTrigger):
             )
 
     @staticmethod
-    def cancel_call(job_id: str) -> Call[Any]:
-        """Return the call that cancels what is waited for."""
-        return job_calls.cancel_job(job_id)
+    async def request_cancellation(client: AsyncNucleus, job_id: str) -> Cancellation:
+        """Ask once for what is waited for to be cancelled."""
+        return await client.cancel_job(job_id)
 
     @staticmethod
     def reader(nucleus_conn_id: str) -> AbstractAsyncContextManager[JobReader]:
         """Connect for looking at what is waited for."""
         return _reader(nucleus_conn_id)
 
-    async def _cancel(self, client: AsyncNucleusClient, job_id: str) -> None:
+    async def _cancel(self, client: AsyncNucleus, job_id: str) -> None:
         try:
-            outcome = await cancel_async(client, self.cancel_call(job_id))
+            outcome = await self.request_cancellation(client, job_id)
         except NucleusError as error:
             self.log.warning("Could not cancel job %s, it may still be running: %s", job_id, error)
         else:
@@ -259,19 +257,20 @@ class _Wait(Watcher):
 
 
 class _ClientReader:
-    """Reads statuses with one look each: the watchers decide about repeating it."""
+    """Reads statuses of jobs."""
 
-    def __init__(self, client: AsyncNucleusClient) -> None:
+    def __init__(self, client: AsyncNucleus) -> None:
         self._client = client
 
     async def status(self, job_id: str) -> JobStatus:
-        return await self._client.send(job_calls.job_status(job_id), retry=NO_RETRY)
+        return await self._client.job_status(job_id)
 
     async def running(self, limit: int) -> dict[str, JobStatus]:
-        return await self._client.send(job_calls.running_jobs(limit=limit), retry=NO_RETRY)
+        return await self._client.running_jobs(limit=limit)
 
 
 @contextlib.asynccontextmanager
 async def _reader(nucleus_conn_id: str) -> AsyncGenerator[_ClientReader]:
-    async with NucleusHook(nucleus_conn_id).get_async_client() as client:
+    # One look each: the watchers decide about repeating it.
+    async with NucleusHook(nucleus_conn_id).get_async_client(retry=NO_RETRY) as client:
         yield _ClientReader(client)

@@ -76,7 +76,7 @@ def cancelling(
         asked.extend(calls)
         return dict.fromkeys(calls, outcome)
 
-    monkeypatch.setattr("airflow_provider_nucleus.operators.waiting.cancel_all", cancel_all)
+    monkeypatch.setattr("airflow_provider_nucleus.hooks.nucleus.cancel_all", cancel_all)
     return asked
 
 
