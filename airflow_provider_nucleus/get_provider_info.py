@@ -1,4 +1,4 @@
-"""What Airflow reads to learn about this provider, without importing any of its hooks or operators."""
+"""Metadata of the provider, which every process of Airflow reads: literals, and nothing that would have to be imported for them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from airflow_provider_nucleus.hooks.connection_form import (
     CONN_TYPE,
     UI_FIELD_BEHAVIOUR,
 )
+
+__all__ = ["get_provider_info"]
 
 PACKAGE = "airflow-provider-nucleus"
 INTEGRATION = "Scale Nucleus"

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from airflow_provider_nucleus.client.aio import AsyncNucleusClient
 from airflow_provider_nucleus.client.call import Call
-from airflow_provider_nucleus.client.config import CLOUD_ENDPOINT, NucleusConfig
+from airflow_provider_nucleus.client.config import NucleusConfig
 from airflow_provider_nucleus.client.content import BytesContent, FileContent
 from airflow_provider_nucleus.client.jobs import (
     job_failure,
@@ -26,6 +26,7 @@ from airflow_provider_nucleus.client.paging import Page
 from airflow_provider_nucleus.client.retry import NO_RETRY, RetryPolicy
 from airflow_provider_nucleus.client.server_identity import check_target, describe_target
 from airflow_provider_nucleus.client.sync import NucleusClient
+from airflow_provider_nucleus.cloud import CLOUD_ENDPOINT
 
 __all__ = [
     "CLOUD_ENDPOINT",

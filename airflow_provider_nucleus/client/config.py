@@ -7,19 +7,13 @@ import re
 from dataclasses import dataclass, field
 
 from airflow_provider_nucleus.client.address import Address
+from airflow_provider_nucleus.cloud import CLOUD_ENDPOINT, is_scale
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusValidationError
 
-__all__ = ["CLOUD_ENDPOINT", "NucleusConfig", "is_scale"]
-
-CLOUD_ENDPOINT = "https://api.scale.com/v1/nucleus"
+__all__ = ["NucleusConfig"]
 
 _EMBEDDED_KEY = "local_"
 """What the keys that an embedded Nucleus generates begin with."""
-
-
-def is_scale(host: str) -> bool:
-    """Say whether a host is one of Scale's own."""
-    return host == "scale.com" or host.endswith(".scale.com")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.client.address import Address
-from airflow_provider_nucleus.client.config import CLOUD_ENDPOINT, NucleusConfig
+from airflow_provider_nucleus.client.config import NucleusConfig
 from airflow_provider_nucleus.client.retry import NoAnswer, retry_after_seconds
+from airflow_provider_nucleus.cloud import CLOUD_ENDPOINT
 from airflow_provider_nucleus.exceptions import (
     NucleusAnswerError,
     NucleusAPIError,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_nucleus.client.address import Address
 from airflow_provider_nucleus.client.calls.datasets import list_datasets
-from airflow_provider_nucleus.client.config import is_scale
 from airflow_provider_nucleus.client.retry import NO_RETRY
+from airflow_provider_nucleus.cloud import is_scale
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.client.config import NucleusConfig

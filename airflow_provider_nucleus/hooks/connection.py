@@ -28,21 +28,22 @@ import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_provider_nucleus.client.config import CLOUD_ENDPOINT, NucleusConfig
+from airflow_provider_nucleus.client.config import NucleusConfig
+from airflow_provider_nucleus.cloud import CLOUD_ENDPOINT
 from airflow_provider_nucleus.exceptions import (
     NucleusAPIError,
     NucleusConfigError,
     NucleusConnectionError,
     NucleusNotFoundError,
 )
-from airflow_provider_nucleus.hooks.connection_form import DEFAULT_TIMEOUT_SECONDS
+from airflow_provider_nucleus.hooks.connection_form import CONN_FIELDS, DEFAULT_TIMEOUT_SECONDS
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.exceptions import NucleusError
 
 __all__ = ["AirflowConnection", "connection_hint", "parse_connection"]
 
-_FIELDS = ("endpoint", "limited_access_key", "verify_tls", "timeout")
+_FIELDS = tuple(CONN_FIELDS)
 _PREFIX = "extra__nucleus__"
 _MEANT = (
     (r"prox(y|ies)", "Proxies are set in the environment of workers and triggerers: HTTPS_PROXY, HTTP_PROXY, NO_PROXY."),

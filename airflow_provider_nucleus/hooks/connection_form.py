@@ -1,14 +1,14 @@
 """The connection form of a Nucleus connection, written once.
 
 ``get_provider_info`` hands this to Airflow 3.2 and later, which draws the form from it; ``NucleusHook``'s legacy
-form methods are generated from it for older ones. No Airflow import: Airflow reads this while it is being imported.
+form methods are generated from it for older ones. Literals only, for every process of Airflow reads this.
 """
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from airflow_provider_nucleus.client.config import CLOUD_ENDPOINT
+from airflow_provider_nucleus.cloud import CLOUD_ENDPOINT
 
 CONN_TYPE: Final = "nucleus"
 CONN_NAME: Final = "Scale Nucleus"

@@ -10,12 +10,9 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from airflow_provider_nucleus.client.address import Address
+from airflow_provider_nucleus.cloud import API_PATH, CLOUD_DASHBOARD, CLOUD_HOST
 
 __all__ = ["PageUrls", "page_urls"]
-
-_CLOUD_HOST = "api.scale.com"
-_CLOUD_DASHBOARD = "https://dashboard.scale.com/nucleus"
-_API_PATH = "/v1/nucleus"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +44,9 @@ class PageUrls:
 def page_urls(endpoint: str) -> PageUrls:
     """Return the page addresses that belong to the API at *endpoint*."""
     address = Address.parse(endpoint, "endpoint")
-    if address.host == _CLOUD_HOST:
-        return PageUrls(root=_CLOUD_DASHBOARD, cloud=True)
-    path = address.path.rstrip("/").removesuffix(_API_PATH)
+    if address.host == CLOUD_HOST:
+        return PageUrls(root=CLOUD_DASHBOARD, cloud=True)
+    path = address.path.rstrip("/").removesuffix(API_PATH)
     return PageUrls(root=f"{address.root}{path}", cloud=False)
 
 
