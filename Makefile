@@ -55,6 +55,7 @@ check: $(VENV)/.test  ## Lint, format, strict types, import contracts
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
+	@$(BIN)/mypy tests/typing
 	@$(BIN)/lint-imports
 
 .PHONY: format

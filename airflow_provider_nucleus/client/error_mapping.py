@@ -9,7 +9,6 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.client.address import Address
-from airflow_provider_nucleus.client.config import NucleusConfig
 from airflow_provider_nucleus.client.retry import NoAnswer, retry_after_seconds
 from airflow_provider_nucleus.cloud import CLOUD_ENDPOINT
 from airflow_provider_nucleus.exceptions import (
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_provider_nucleus.client.call import Call
+    from airflow_provider_nucleus.client.config import NucleusConfig
 
 __all__ = ["answer_error", "api_error", "connection_error", "refused_error", "shown_url"]
 

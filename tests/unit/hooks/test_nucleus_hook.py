@@ -119,11 +119,10 @@ def test_datasets_round_trip(hook: NucleusHook) -> None:
 
 def test_async_client_reads_the_same_connection(hook: NucleusHook) -> None:
     """The triggerer's client speaks to the same server, from its own event loop."""
-    from airflow_provider_nucleus.client.calls.datasets import list_datasets
 
     async def count() -> int:
         async with NucleusHook("probe").get_async_client() as client:
-            return len(await client.send(list_datasets()))
+            return len(await client.list_datasets())
 
     assert len(hook.list_datasets()) == asyncio.run(count())
 
