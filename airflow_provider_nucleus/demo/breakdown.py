@@ -11,7 +11,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, Request, build_opener
 
 from airflow_provider_nucleus.demo.errors import DemoError
-from airflow_provider_nucleus.gating.summary import summarize_matches
+from airflow_provider_nucleus.match_summary import summarize_matches
 from airflow_provider_nucleus.schema.matches import EvaluationMatch
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import Stats
 
 from airflow_provider_nucleus.exceptions import NucleusConfigError
-from airflow_provider_nucleus.gating.summary import summarize_matches
+from airflow_provider_nucleus.match_summary import summarize_matches
 from airflow_provider_nucleus.links.nucleus import (
     NucleusDatasetLink,
     NucleusEvaluationLink,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
 
-    from airflow_provider_nucleus.gating.summary import MatchSummary
+    from airflow_provider_nucleus.match_summary import MatchSummary
     from airflow_provider_nucleus.schema.jobs import JobStatus
 
 __all__ = ["NucleusCalculateMetricsOperator"]
@@ -43,7 +43,7 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator):
     earlier calculation. Run it again after new predictions or corrected ground truth.
 
     Returns counts (TP, FP, FN), precision, recall, F1 and mean IoU, overall and per label, at `iou_threshold`; how each row
-    counts is written in :mod:`airflow_provider_nucleus.gating.summary`. A number that cannot be calculated is null, with the
+    counts is written in :mod:`airflow_provider_nucleus.match_summary`. A number that cannot be calculated is null, with the
     reason beside it. Labels beyond what an XCom should hold are left out, least frequent first; `report` has them all.
 
     :param dataset_id: id of the dataset (templated)

@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.testclient import TestClient
 
-from airflow_provider_nucleus.gating.summary import summarize_matches
+from airflow_provider_nucleus.match_summary import summarize_matches
 from airflow_provider_nucleus.local.pages.app import environment
 from airflow_provider_nucleus.local.pages.dataset import DatasetPage
 from airflow_provider_nucleus.local.pages.evaluation import EvaluationPage

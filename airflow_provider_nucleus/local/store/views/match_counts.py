@@ -1,6 +1,6 @@
 """Counts of a stored match at an overlap threshold, overall and per label, and what was taken for what.
 
-The rules are those of the summary that the provider leaves in XCom (``gating/summary.py``), so that page and task show
+The rules are those of the summary that the provider leaves in XCom (``match_summary.py``), so that page and task show
 the same numbers:
 
 ==================================  ==============================================================================

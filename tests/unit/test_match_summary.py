@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_nucleus.gating.summary import summarize_matches
+from airflow_provider_nucleus.match_summary import summarize_matches
 
 
 @dataclass
