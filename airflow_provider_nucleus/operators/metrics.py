@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import Stats
 
 from airflow_provider_nucleus.exceptions import NucleusConfigError
-from airflow_provider_nucleus.match_summary import summarize_matches
 from airflow_provider_nucleus.links.nucleus import (
     NucleusDatasetLink,
     NucleusEvaluationLink,
     NucleusJobLink,
     NucleusModelLink,
 )
+from airflow_provider_nucleus.match_summary import summarize_matches
 from airflow_provider_nucleus.operators.starting import Intent, NucleusStartingOperator
 from airflow_provider_nucleus.schema.matches import AllowedLabelMatch
 from airflow_provider_nucleus.tasks.arguments import coerced_flag, coerced_number

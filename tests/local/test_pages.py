@@ -14,7 +14,6 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.testclient import TestClient
 
-from airflow_provider_nucleus.match_summary import summarize_matches
 from airflow_provider_nucleus.local.pages.app import environment
 from airflow_provider_nucleus.local.pages.dataset import DatasetPage
 from airflow_provider_nucleus.local.pages.evaluation import EvaluationPage
@@ -25,6 +24,7 @@ from airflow_provider_nucleus.local.pages.problem import ProblemPage
 from airflow_provider_nucleus.local.pages.urls import Urls
 from airflow_provider_nucleus.local.server import API_PREFIX, create_app
 from airflow_provider_nucleus.local.settings import Settings
+from airflow_provider_nucleus.match_summary import summarize_matches
 from airflow_provider_nucleus.schema import EvaluationMatch
 from tests.local.conftest import Api
 from tests.local.story import annotate, box, calculate, make_model, objects, predict
