@@ -5,6 +5,12 @@ Everything is importable from here: ``from airflow_provider_nucleus.schema impor
 
 from __future__ import annotations
 
+from airflow_provider_nucleus.schema.annotation_table import (
+    parse_annotation,
+    parse_prediction,
+    read_annotation,
+    read_prediction,
+)
 from airflow_provider_nucleus.schema.annotations import (
     AnyAnnotation,
     BoxAnnotation,
@@ -16,8 +22,6 @@ from airflow_provider_nucleus.schema.annotations import (
     PolygonAnnotation,
     SceneCategoryAnnotation,
     SegmentationAnnotation,
-    parse_annotation,
-    read_annotation,
 )
 from airflow_provider_nucleus.schema.benchmarks import (
     Benchmark,
@@ -77,8 +81,6 @@ from airflow_provider_nucleus.schema.predictions import (
     PolygonPrediction,
     SceneCategoryPrediction,
     SegmentationPrediction,
-    parse_prediction,
-    read_prediction,
 )
 from airflow_provider_nucleus.schema.rows import SourceRow
 from airflow_provider_nucleus.schema.scenes import Frame, LidarScene, VideoScene

@@ -1,7 +1,6 @@
 """Ground truth: every annotation type of Nucleus, with the arguments of the official client in the same order.
 
-``parse_annotation`` turns a row on its way to Nucleus into one of these, validating everything; ``read_annotation`` reads
-what a server returned.
+`annotation_table` names them by their type: it turns rows on their way to Nucleus, and what a server returned, into these.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow_provider_nucleus.exceptions import NucleusValidationError
-from airflow_provider_nucleus.schema import annotation_types, row_fast_path
+from airflow_provider_nucleus.schema import annotation_types
 from airflow_provider_nucleus.schema.annotation_base import Shape
 from airflow_provider_nucleus.schema.base import (
     Coordinate,
@@ -25,13 +24,11 @@ from airflow_provider_nucleus.schema.base import (
     wire_object,
 )
 from airflow_provider_nucleus.schema.geometry import Keypoint, Point, Point3D, Segment
-from airflow_provider_nucleus.schema.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
-    "ANNOTATION_TYPES",
     "Annotation",
     "AnyAnnotation",
     "BoxAnnotation",
@@ -43,8 +40,6 @@ __all__ = [
     "PolygonAnnotation",
     "SceneCategoryAnnotation",
     "SegmentationAnnotation",
-    "parse_annotation",
-    "read_annotation",
 ]
 
 _COMMON = ("reference_id", "metadata", "track_reference_id", "task_id", "dataset_item_id")
@@ -230,40 +225,3 @@ AnyAnnotation: TypeAlias = (
     | MultiCategoryAnnotation
     | SceneCategoryAnnotation
 )
-
-ANNOTATION_TYPES: Mapping[str, type[Any]] = {
-    "box": BoxAnnotation,
-    "line": LineAnnotation,
-    "polygon": PolygonAnnotation,
-    "keypoints": KeypointsAnnotation,
-    "cuboid": CuboidAnnotation,
-    "mask": SegmentationAnnotation,
-    # Older servers and exports call a mask by the key of the list it stands in.
-    "segmentation": SegmentationAnnotation,
-    "category": CategoryAnnotation,
-    "multicategory": MultiCategoryAnnotation,
-}
-
-_REGISTRY = Registry(
-    what="an annotation",
-    types=ANNOTATION_TYPES,
-    fast={
-        "box": row_fast_path.box_builder(BoxAnnotation),
-        "line": row_fast_path.chain_builder(LineAnnotation, least_vertices=2),
-        "polygon": row_fast_path.chain_builder(PolygonAnnotation, least_vertices=3),
-    },
-)
-
-
-def parse_annotation(payload: Mapping[str, Any], *, ignore_unknown: bool = False) -> AnyAnnotation:
-    """Validate one ground-truth row and build it, by its ``type``.
-
-    The object may share its metadata and lists with the row. Raises NucleusValidationError naming the key; unknown keys
-    are an error, because a misspelt key would be lost in silence, unless `ignore_unknown`.
-    """
-    return _REGISTRY.parse(payload, ignore_unknown=ignore_unknown)  # type: ignore[no-any-return]
-
-
-def read_annotation(payload: object) -> AnyAnnotation:
-    """Read one annotation a server returned; a type nobody knows is read as a mask, as the official client does."""
-    return _REGISTRY.read(payload)  # type: ignore[no-any-return]

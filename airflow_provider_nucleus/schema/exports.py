@@ -6,19 +6,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.exceptions import NucleusValidationError
-from airflow_provider_nucleus.schema.annotations import ANNOTATION_TYPES, AnyAnnotation
+from airflow_provider_nucleus.schema.annotation_table import ANNOTATION_TYPES, EXPORT_KEYS, PREDICTION_TYPES
 from airflow_provider_nucleus.schema.base import require_object
 from airflow_provider_nucleus.schema.checks import shown
 from airflow_provider_nucleus.schema.items import DatasetItem
-from airflow_provider_nucleus.schema.predictions import PREDICTION_TYPES, AnyPrediction
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ExportRow", "ItemWithAnnotations", "annotations_by_type", "predictions_by_type"]
+    from airflow_provider_nucleus.schema.annotations import AnyAnnotation
+    from airflow_provider_nucleus.schema.predictions import AnyPrediction
 
-# The keys servers group objects under; masks stand under "segmentation".
-_GROUPS = ("box", "line", "polygon", "keypoints", "segmentation", "cuboid", "category", "multicategory")
+__all__ = ["ExportRow", "ItemWithAnnotations", "annotations_by_type", "predictions_by_type"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class ExportRow:
         item = DatasetItem.from_wire(members.get("item"))
         stamp = {"reference_id": item.reference_id, "dataset_item_id": item.dataset_item_id}
         groups = {}
-        for name in _GROUPS:
+        for name in EXPORT_KEYS:
             found = members.get(name)
             # A mask travels alone, everything else in a list.
             listed = [found] if isinstance(found, dict) else found or []

@@ -1,7 +1,7 @@
 """What a model says: every prediction type, with the arguments of the official client in the same order.
 
 A prediction names its item by `reference_id` or, for uploads that span datasets, by `dataset_item_id` or by `dataset_id` and
-`reference_id`. ``parse_prediction`` validates a row on its way to Nucleus; ``read_prediction`` reads what a server returned.
+`reference_id`. `annotation_table` names the types: it turns rows on their way to Nucleus, and what a server returned, into these.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow_provider_nucleus.exceptions import NucleusValidationError
-from airflow_provider_nucleus.schema import annotation_types, row_fast_path
+from airflow_provider_nucleus.schema import annotation_types
 from airflow_provider_nucleus.schema.annotation_base import Shape
 from airflow_provider_nucleus.schema.base import (
     ClassPdf,
@@ -26,13 +26,11 @@ from airflow_provider_nucleus.schema.base import (
     wire_object,
 )
 from airflow_provider_nucleus.schema.geometry import Keypoint, Point, Point3D, Segment
-from airflow_provider_nucleus.schema.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
-    "PREDICTION_TYPES",
     "AnyPrediction",
     "BoxPrediction",
     "CategoryPrediction",
@@ -43,8 +41,6 @@ __all__ = [
     "Prediction",
     "SceneCategoryPrediction",
     "SegmentationPrediction",
-    "parse_prediction",
-    "read_prediction",
 ]
 
 _TARGET = {
@@ -272,38 +268,3 @@ AnyPrediction: TypeAlias = (
     | CategoryPrediction
     | SceneCategoryPrediction
 )
-
-PREDICTION_TYPES: Mapping[str, type[Any]] = {
-    "box": BoxPrediction,
-    "line": LinePrediction,
-    "polygon": PolygonPrediction,
-    "keypoints": KeypointsPrediction,
-    "cuboid": CuboidPrediction,
-    "mask": SegmentationPrediction,
-    "segmentation": SegmentationPrediction,
-    "category": CategoryPrediction,
-}
-
-_REGISTRY = Registry(
-    what="a prediction",
-    types=PREDICTION_TYPES,
-    fast={
-        "box": row_fast_path.box_builder(BoxPrediction),
-        "line": row_fast_path.chain_builder(LinePrediction, least_vertices=2),
-        "polygon": row_fast_path.chain_builder(PolygonPrediction, least_vertices=3),
-    },
-)
-
-
-def parse_prediction(payload: Mapping[str, Any], *, ignore_unknown: bool = False) -> AnyPrediction:
-    """Validate one prediction row and build it, by its ``type``.
-
-    The object may share its metadata and lists with the row. Raises NucleusValidationError naming the key; unknown keys
-    are an error, because a misspelt key would be lost in silence, unless `ignore_unknown`.
-    """
-    return _REGISTRY.parse(payload, ignore_unknown=ignore_unknown)  # type: ignore[no-any-return]
-
-
-def read_prediction(payload: object) -> AnyPrediction:
-    """Read one prediction a server returned; a type nobody knows is read as a mask, as the official client does."""
-    return _REGISTRY.read(payload)  # type: ignore[no-any-return]

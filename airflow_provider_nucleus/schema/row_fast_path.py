@@ -218,8 +218,9 @@ def _add_score(row: Mapping[str, Any], wire: dict[str, Any]) -> bool:
     return True
 
 
-def chain_builder(cls: type[T], *, least_vertices: int) -> Callable[[Mapping[str, Any]], T | None]:
+def chain_builder(cls: type[T]) -> Callable[[Mapping[str, Any]], T | None]:
     """Return a builder of lines or polygons for one class."""
+    least_vertices: int = cls.least_vertices  # type: ignore[attr-defined]
     blank = _blank(cls)
     fill = _tail_builder(cls)
     new = object.__new__

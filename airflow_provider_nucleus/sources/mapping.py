@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_nucleus.exceptions import NucleusConfigError
+from airflow_provider_nucleus.schema.annotation_table import TYPE_BY_GEOMETRY_KEY
 from airflow_provider_nucleus.sources.template import compile_template, read_path, template_paths
 
 if TYPE_CHECKING:
@@ -171,12 +172,10 @@ def complete_row(row: Row) -> Row:
         return row
     geometry = row.get("geometry")
     if isinstance(geometry, dict):
-        if "x" in geometry:
-            row["type"] = "box"
-        elif "keypoints" in geometry:
-            row["type"] = "keypoints"
-        elif "position" in geometry:
-            row["type"] = "cuboid"
+        for key, name in TYPE_BY_GEOMETRY_KEY.items():
+            if key in geometry:
+                row["type"] = name
+                break
     return row
 
 

@@ -8,6 +8,7 @@ from airflow_provider_nucleus.client.call import Call
 from airflow_provider_nucleus.client.calls.items import MAX_FILES_PER_REQUEST
 from airflow_provider_nucleus.client.content import FormFile, Multipart
 from airflow_provider_nucleus.exceptions import NucleusValidationError
+from airflow_provider_nucleus.schema.annotation_table import IDENTITIES
 from airflow_provider_nucleus.schema.jobs import Job
 from airflow_provider_nucleus.schema.models import UploadAnswer
 
@@ -18,9 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["job_upload", "local_masks_upload", "rows_upload"]
 
-_MASKS = frozenset({"mask", "segmentation"})
-# Identified by their item (and taxonomy), whatever ids they carry.
-_ONE_PER_ITEM = _MASKS | {"category", "multicategory"}
+_MASKS = frozenset(name for name, identity in IDENTITIES.items() if identity == "item")
+_WITHOUT_IDS = frozenset(name for name, identity in IDENTITIES.items() if identity != "annotation id")
 
 
 def rows_upload(
@@ -43,7 +43,7 @@ def rows_upload(
     if trained_slice_id:
         body["trained_slice_id"] = trained_slice_id
     if repeatable is None:
-        repeatable = all(row.get("annotation_id") or row.get("type") in _ONE_PER_ITEM for row in others)
+        repeatable = all(row.get("annotation_id") or row.get("type") in _WITHOUT_IDS for row in others)
     return Call("POST", path, UploadAnswer.from_wire, name, body=body, repeatable=repeatable)
 
 

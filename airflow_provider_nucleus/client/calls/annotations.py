@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.client.call import Call, encoded, tail
 from airflow_provider_nucleus.client.calls._upload import job_upload, local_masks_upload, rows_upload
-from airflow_provider_nucleus.schema.annotations import AnyAnnotation, read_annotation
+from airflow_provider_nucleus.schema.annotation_table import read_annotation
 from airflow_provider_nucleus.schema.jobs import Job
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow_provider_nucleus.client.content import Content
+    from airflow_provider_nucleus.schema.annotations import AnyAnnotation
     from airflow_provider_nucleus.schema.models import UploadAnswer
 
 __all__ = ["annotate", "annotate_local_masks", "annotation", "delete_annotations", "start_annotate"]

@@ -8,9 +8,10 @@ from airflow_provider_nucleus.client.call import Call, encoded, tail
 from airflow_provider_nucleus.client.calls._read import as_is
 from airflow_provider_nucleus.client.calls._upload import job_upload, local_masks_upload, rows_upload
 from airflow_provider_nucleus.exceptions import NucleusValidationError
+from airflow_provider_nucleus.schema.annotation_table import RUN_FREE_TYPES, read_prediction
 from airflow_provider_nucleus.schema.base import require_object
 from airflow_provider_nucleus.schema.exports import predictions_by_type
-from airflow_provider_nucleus.schema.predictions import AnyPrediction, read_prediction
+from airflow_provider_nucleus.schema.predictions import AnyPrediction
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -141,9 +142,9 @@ def upload_model_predictions(
     Each row names its item by ``item_id``, or by ``reference_id`` and ``dataset_id``.
     """
     for row in rows:
-        if row.get("type") not in {"box", "polygon", "cuboid"}:
+        if row.get("type") not in RUN_FREE_TYPES:
             raise NucleusValidationError(
-                "type", f"must be box, polygon or cuboid without a run, got {row.get('type')!r}"
+                "type", f"must be one of {', '.join(RUN_FREE_TYPES)} without a run, got {row.get('type')!r}"
             )
     return rows_upload(
         f"model/{encoded(model_id)}/predictions",

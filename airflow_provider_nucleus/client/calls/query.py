@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from airflow_provider_nucleus.client.call import Call, encoded
 from airflow_provider_nucleus.client.paging import Page, read_page
 from airflow_provider_nucleus.exceptions import NucleusValidationError
-from airflow_provider_nucleus.schema.annotations import read_annotation
+from airflow_provider_nucleus.schema.annotation_table import read_annotation, read_prediction
 from airflow_provider_nucleus.schema.items import DatasetItem
 from airflow_provider_nucleus.schema.matches import EvaluationMatch
-from airflow_provider_nucleus.schema.predictions import read_prediction
 
 if TYPE_CHECKING:
     from collections.abc import Callable

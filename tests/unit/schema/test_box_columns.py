@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_nucleus.schema.annotations import parse_annotation
+from airflow_provider_nucleus.schema.annotation_table import parse_annotation, parse_prediction
 from airflow_provider_nucleus.schema.batches import ColumnRows
 from airflow_provider_nucleus.schema.box_columns import check_box_columns, gather_columns
-from airflow_provider_nucleus.schema.predictions import parse_prediction
 
 ODD = st.one_of(
     st.none(),

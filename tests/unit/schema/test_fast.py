@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_nucleus import schema
 from airflow_provider_nucleus.exceptions import NucleusValidationError
-from airflow_provider_nucleus.schema import annotations, items, predictions
+from airflow_provider_nucleus.schema import annotation_table, items
 
 odd_numbers = st.sampled_from([
     0,
@@ -149,8 +149,8 @@ def outcome(build, row):
 @pytest.mark.parametrize(
     ("parse", "types", "optional"),
     [
-        (schema.parse_annotation, annotations.ANNOTATION_TYPES, good_annotations),
-        (schema.parse_prediction, predictions.PREDICTION_TYPES, good_predictions),
+        (schema.parse_annotation, annotation_table.ANNOTATION_TYPES, good_annotations),
+        (schema.parse_prediction, annotation_table.PREDICTION_TYPES, good_predictions),
     ],
 )
 @given(data=st.data())
@@ -167,8 +167,8 @@ def test_both_ways_agree_about_any_row(parse, types, optional, data):
 @pytest.mark.parametrize(
     ("fast", "types", "optional"),
     [
-        (annotations._REGISTRY.fast, annotations.ANNOTATION_TYPES, good_annotations),
-        (predictions._REGISTRY.fast, predictions.PREDICTION_TYPES, good_predictions),
+        (annotation_table._ANNOTATIONS.short_ways, annotation_table.ANNOTATION_TYPES, good_annotations),
+        (annotation_table._PREDICTIONS.short_ways, annotation_table.PREDICTION_TYPES, good_predictions),
     ],
 )
 @given(data=st.data())

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from airflow_provider_nucleus.client.local_files import LocalFiles
 from airflow_provider_nucleus.client.uploads.check.spool import NdjsonBlock
 from airflow_provider_nucleus.exceptions import NucleusValidationError
-from airflow_provider_nucleus.schema.annotations import BoxAnnotation, parse_annotation
+from airflow_provider_nucleus.schema.annotation_table import IDENTITIES, parse_annotation, parse_prediction
+from airflow_provider_nucleus.schema.annotations import BoxAnnotation
 from airflow_provider_nucleus.schema.batches import ColumnRows
 from airflow_provider_nucleus.schema.box_columns import check_box_columns, gather_columns
 from airflow_provider_nucleus.schema.items import is_local_location, parse_item
-from airflow_provider_nucleus.schema.predictions import BoxPrediction, parse_prediction
+from airflow_provider_nucleus.schema.predictions import BoxPrediction
 from airflow_provider_nucleus.schema.row_fast_path import box_wire_builder
 
 if TYPE_CHECKING:
@@ -147,15 +148,15 @@ class Encoder:
         wire: dict[str, Any] = parsed.to_wire()
         if self.kind == "items":
             return self._item(wire)
-        kind = wire["type"]
+        identity = IDENTITIES[wire["type"]]
         reference = wire.get("reference_id") or f"\x00{wire.get('item_id')}"
         local_file = None
-        if kind == "mask":
+        if identity == "item":
             if _is_local("mask_url", wire["mask_url"]):
                 local_file = wire["mask_url"]
                 self._check_mask("mask_url", local_file)
             return WireRow(wire, (reference, "\x00mask"), local_file)
-        if kind in {"category", "multicategory"}:
+        if identity == "taxonomy":
             return WireRow(wire, (reference, "\x00category", wire.get("taxonomy_name")))
         generated_id = False
         if self._stable_ids and not wire.get("annotation_id"):
