@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airflow_provider_nucleus.local.annotation_table import OBJECT_TABLES
 from airflow_provider_nucleus.local.jobs.execution import JobOutcome
 from airflow_provider_nucleus.local.store.catalog import datasets, jobs
 from airflow_provider_nucleus.local.store.catalog.object_sets import SetOwner, find_set
@@ -28,7 +29,7 @@ def run_annotation_deletion(context: JobContext) -> JobOutcome:
             "AND item_no IN (SELECT item_no FROM items WHERE dataset_no = ? "
             "AND reference_id IN (SELECT unnest(?::VARCHAR[])))"
         )
-        for table in ("objects", "categories", "masks"):
+        for table in OBJECT_TABLES:
             found = cursor.execute(
                 f"DELETE FROM {table} WHERE set_no = ? {chosen if names else ''}",
                 [set_no, *([dataset.number, names] if names else [])],

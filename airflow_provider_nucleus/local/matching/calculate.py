@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import airflow_provider_nucleus
 from airflow_provider_nucleus.local.engine.masks import MaskFamily
+from airflow_provider_nucleus.local.engine.shape_families import SHAPE_FAMILIES
 from airflow_provider_nucleus.local.matching.objects import ObjectFamily
 from airflow_provider_nucleus.local.store.catalog import matches
 from airflow_provider_nucleus.local.store.ids import ITEM, numbered
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["calculate"]
 
 _LOG: Final = logging.getLogger(__name__)
-_KEYPOINTS_AT_ONCE: Final = 20_000
 _REASONS_SHOWN: Final = 20
 
 
@@ -42,9 +42,7 @@ def calculate(
     """
     sets = match_set.sets
     families: list[ObjectFamily | MaskFamily] = [
-        ObjectFamily("area", ("box", "polygon")),
-        ObjectFamily("cuboid", ("cuboid",)),
-        ObjectFamily("keypoints", ("keypoints",), rows=_KEYPOINTS_AT_ONCE),
+        *(ObjectFamily(each.name, each.types, rows=each.rows) for each in SHAPE_FAMILIES.values()),
         MaskFamily(mask_path),
     ]
     left_out = _LeftOut()

@@ -21,7 +21,8 @@ from airflow_provider_nucleus.local.engine.ignored_regions import (
 )
 from airflow_provider_nucleus.local.engine.match_rows import match_rows
 from airflow_provider_nucleus.local.engine.row_names import RowNames
-from airflow_provider_nucleus.local.engine.shapes import GEOMETRY_COLUMNS, both_shapes, floats, integers
+from airflow_provider_nucleus.local.engine.shape_families import SHAPE_FAMILIES
+from airflow_provider_nucleus.local.engine.shapes import floats, integers
 from airflow_provider_nucleus.local.engine.sides import PARTITION_ROWS, Side, item_spans
 from airflow_provider_nucleus.local.engine.span_matches import SpanMatches
 
@@ -53,7 +54,7 @@ class ObjectFamily:
     ) -> SpanMatches:
         """Match a span; its rows are numbered from ``first``."""
         tables = [self._read(cursor, set_no, span) for set_no in (sets.truth, sets.predictions)]
-        shapes = both_shapes(self.name, *tables)
+        shapes = SHAPE_FAMILIES[self.name].shapes(*tables)
         vocabulary = Vocabulary.of(*(table.column("label").unique().to_pylist() for table in tables))
         rule = LabelMatchPolicy.from_names(
             options.allowed_label_matches, vocabulary, class_agnostic=options.class_agnostic
@@ -76,7 +77,7 @@ class ObjectFamily:
         # The ordinal, which decides between equal overlaps, is the rank of the annotation id among the item's objects.
         return cursor.sql(
             "SELECT object_no, item_no, annotation_id, type AS kind, label, confidence, row_number() OVER (PARTITION BY item_no ORDER BY "
-            f"annotation_id, object_no) - 1 AS ordinal, {COCO_FIELDS}, {GEOMETRY_COLUMNS[self.name]} "
+            f"annotation_id, object_no) - 1 AS ordinal, {COCO_FIELDS}, {SHAPE_FAMILIES[self.name].columns} "
             f"WHERE set_no = ? AND item_no BETWEEN ? AND ? AND {self._of_types} ORDER BY item_no, object_no",
             params=[-1 if set_no is None else set_no, span.first, span.last],
         ).to_arrow_table()

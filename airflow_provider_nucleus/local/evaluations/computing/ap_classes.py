@@ -7,7 +7,7 @@ misses everything.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["RANKED_FAMILIES", "ap_classes", "evaluated_families"]
-
-RANKED_FAMILIES: Final = ("area", "cuboid", "keypoints")
-"""The families that have a place in AP: their objects have a confidence and a place on the item."""
+__all__ = ["ap_classes", "evaluated_families"]
 
 
 def evaluated_families(predictions: NDArray[np.integer], *, among: Collection[int]) -> list[int]:

@@ -1,5 +1,7 @@
 """Categories: same item, same taxonomy; an equal label is right, whatever is left over is shown beside each other."""
 
+# ruff: file-ignore[hardcoded-sql-expression] - SQL is put together from constants; values are parameters
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
@@ -10,6 +12,7 @@ from airflow_provider_nucleus.evaluation.matching.nucleus import match_pairs
 from airflow_provider_nucleus.evaluation.overlap.masks import Segments
 from airflow_provider_nucleus.evaluation.sides.columns import columns
 from airflow_provider_nucleus.evaluation.sides.labels import LabelMatchPolicy
+from airflow_provider_nucleus.local.annotation_table import CATEGORY_LABELS
 from airflow_provider_nucleus.local.engine.sides import item_spans
 from airflow_provider_nucleus.local.evaluations.computing.population import NO_SET
 from airflow_provider_nucleus.local.evaluations.computing.result_builder import ObjectSide, SpanResult
@@ -77,8 +80,8 @@ def _rows(
 ) -> list[tuple[int, int, str, str, float | None]]:
     """Return (object, place, taxonomy and type, label, confidence), one per label."""
     found = cursor.execute(
-        """SELECT object_no, place, type || ':' || taxonomy_name,
-            unnest(CASE WHEN type = 'category' THEN [label] ELSE from_json(labels, '["VARCHAR"]') END) AS name, confidence
+        f"""SELECT object_no, place, type || ':' || taxonomy_name,
+            unnest({CATEGORY_LABELS}) AS name, confidence
         FROM categories JOIN evaluated USING (item_no) WHERE set_no = ? AND item_no BETWEEN ? AND ?
         ORDER BY place, object_no, name""",
         [NO_SET if set_no is None else set_no, span.first, span.last],

@@ -1,12 +1,15 @@
 """One evaluation: everything read from one snapshot, matched span by span, and put together as columns."""
 
+# ruff: file-ignore[hardcoded-sql-expression] - SQL is put together from constants; values are parameters
+
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import airflow_provider_nucleus
-from airflow_provider_nucleus.local.evaluations.computing.families import FAMILY_NAMES, families
+from airflow_provider_nucleus.local.annotation_table import FAMILY_NAMES, sql_list, types_of_family
+from airflow_provider_nucleus.local.evaluations.computing.families import families
 from airflow_provider_nucleus.local.evaluations.computing.population import read_population
 from airflow_provider_nucleus.local.evaluations.computing.result_builder import ResultBuilder
 from airflow_provider_nucleus.local.evaluations.computing.sides import label_codes
@@ -153,8 +156,8 @@ def _boxes_and_polygons(cursor: Cursor, population: EvaluatedItems) -> int:
     """Count the items on which ground truth of one label is partly boxes and partly polygons."""
     numbers = [sets.truth for sets in population.datasets if sets.truth is not None]
     found = cursor.execute(
-        """SELECT count(DISTINCT item_no) FROM (SELECT item_no FROM objects JOIN evaluated USING (item_no)
-        WHERE set_no IN (SELECT unnest(?::INTEGER[])) AND type IN ('box', 'polygon')
+        f"""SELECT count(DISTINCT item_no) FROM (SELECT item_no FROM objects JOIN evaluated USING (item_no)
+        WHERE set_no IN (SELECT unnest(?::INTEGER[])) AND type IN {sql_list(types_of_family("area"))}
         GROUP BY item_no, label HAVING min(type) <> max(type))""",
         [numbers],
     ).fetchone()

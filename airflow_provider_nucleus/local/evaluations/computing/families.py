@@ -14,12 +14,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from airflow_provider_nucleus.evaluation.matching.coco import BOX_OPTIONS, CocoOptions
 from airflow_provider_nucleus.evaluation.matching.nucleus import match
-from airflow_provider_nucleus.evaluation.sides.areas import COCO_AREAS
 from airflow_provider_nucleus.evaluation.sides.labels import LabelMatchPolicy
+from airflow_provider_nucleus.local.annotation_table import FAMILY_NAMES
+from airflow_provider_nucleus.local.engine.shape_families import SHAPE_FAMILIES
 from airflow_provider_nucleus.local.engine.sides import PARTITION_ROWS, item_spans
 from airflow_provider_nucleus.local.evaluations.computing.category_matcher import CategoryMatcher
 from airflow_provider_nucleus.local.evaluations.computing.mask_matcher import MaskMatcher
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from airflow_provider_nucleus.evaluation.matching.coco import CocoOptions
     from airflow_provider_nucleus.evaluation.sides.columns import Columns
     from airflow_provider_nucleus.local.engine.sides import Span
     from airflow_provider_nucleus.local.engine.span_matches import Skipped
@@ -40,15 +41,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.store.catalog.compared_sets import ComparedSets
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["FAMILY_NAMES", "Family", "families"]
-
-FAMILY_NAMES: Final = ("area", "cuboid", "keypoints", "mask", "category")
-"""The names behind the family codes of stored columns."""
-
-_KEYPOINT_OPTIONS: Final = CocoOptions(areas=COCO_AREAS, max_detections=(20,))
-"""COCO's twenty detections per image; it defines no small size, which is left to the reader."""
-
-_KEYPOINTS_AT_ONCE: Final = 20_000
+__all__ = ["Family", "families"]
 
 
 class Family(Protocol):
@@ -122,18 +115,14 @@ class ShapeMatcher:
 def families(
     taxonomy: Taxonomy, *, mask_path: Callable[[str], Path], rows: int = PARTITION_ROWS
 ) -> tuple[Family, ...]:
-    """Return every family, in the order of :data:`FAMILY_NAMES`; ``mask_path`` says where the bytes of a mask lie."""
+    """Return every family; ``mask_path`` says where the bytes of a mask lie."""
     return (
-        ShapeMatcher("area", ("box", "polygon"), taxonomy, BOX_OPTIONS, sized=True, rows=rows),
-        ShapeMatcher("cuboid", ("cuboid",), taxonomy, BOX_OPTIONS, sized=False, rows=rows),
-        ShapeMatcher(
-            "keypoints",
-            ("keypoints",),
-            taxonomy,
-            _KEYPOINT_OPTIONS,
-            sized=True,
-            rows=min(rows, _KEYPOINTS_AT_ONCE),
+        *(
+            ShapeMatcher(
+                each.name, each.types, taxonomy, each.evaluated, sized=each.sized, rows=min(rows, each.rows)
+            )
+            for each in SHAPE_FAMILIES.values()
         ),
-        MaskMatcher(taxonomy, family=3, mask_path=mask_path),
-        CategoryMatcher(taxonomy, family=4),
+        MaskMatcher(taxonomy, family=FAMILY_NAMES.index("mask"), mask_path=mask_path),
+        CategoryMatcher(taxonomy, family=FAMILY_NAMES.index("category")),
     )

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_provider_nucleus.local.annotation_table import CATEGORY_LABELS, OBJECT_TABLES
 from airflow_provider_nucleus.local.requests.exclusion_rules import BoxAreaRule, LabelRule, MetadataRule
 from airflow_provider_nucleus.local.requests.query.compile import Fragment
 from airflow_provider_nucleus.local.store.catalog.compared_sets import ComparedSets
@@ -77,8 +78,7 @@ def read_population(
     if only_predicted:
         numbers = _numbers(entry.predictions for entry in datasets)
         anywhere = " UNION ".join(
-            f"SELECT item_no FROM {table} WHERE set_no IN {numbers}"
-            for table in ("objects", "categories", "masks")
+            f"SELECT item_no FROM {table} WHERE set_no IN {numbers}" for table in OBJECT_TABLES
         )
         cursor.execute(f"DELETE FROM candidates WHERE item_no NOT IN ({anywhere})")
     before = _count(cursor, "candidates", Fragment("true"))
@@ -137,7 +137,7 @@ def _drop_items(cursor: Cursor, datasets: Sequence[ComparedSets], rule: Exclusio
             labels = list(rule.labels)
             source += Fragment(
                 f" UNION SELECT item_no FROM categories WHERE set_no IN {sets} AND item_no IS NOT NULL AND "
-                "list_has_any(CASE WHEN type = 'category' THEN [label] ELSE from_json(labels, '[\"VARCHAR\"]') END, "
+                f"list_has_any({CATEGORY_LABELS}, "
                 "?::VARCHAR[])"
                 f" UNION SELECT item_no FROM masks WHERE set_no IN {sets} AND "
                 f"list_has_any(list_transform({_SEGMENT_LABELS}, lambda s: s.label), ?::VARCHAR[])",
@@ -214,7 +214,7 @@ def _labelled(
     sets = _sets_of(datasets, target)
     found = cursor.execute(
         f"""SELECT count(*) FROM (
-            SELECT unnest(CASE WHEN type = 'category' THEN [label] ELSE from_json(labels, '["VARCHAR"]') END) AS label
+            SELECT unnest({CATEGORY_LABELS}) AS label
             FROM categories JOIN evaluated USING (item_no) WHERE set_no IN {sets}
             UNION ALL SELECT unnest({_SEGMENT_LABELS}).label FROM masks JOIN evaluated USING (item_no)
             WHERE set_no IN {sets}) WHERE label IN (SELECT unnest(?::VARCHAR[]))""",

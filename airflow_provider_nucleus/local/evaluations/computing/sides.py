@@ -1,5 +1,7 @@
 """Stored objects of an evaluation as sides of the engine: one family, one span of items at a time."""
 
+# ruff: file-ignore[hardcoded-sql-expression] - SQL is put together from constants; values are parameters
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -10,9 +12,11 @@ import numpy as np
 from airflow_provider_nucleus.evaluation.arrays import NONE
 from airflow_provider_nucleus.evaluation.sides.columns import columns
 from airflow_provider_nucleus.evaluation.sides.labels import Vocabulary
+from airflow_provider_nucleus.local.annotation_table import CATEGORY_LABELS
 from airflow_provider_nucleus.local.engine.ignored_regions import COCO_FIELDS, crowds, without_points
 from airflow_provider_nucleus.local.engine.row_names import RowNames
-from airflow_provider_nucleus.local.engine.shapes import GEOMETRY_COLUMNS, both_shapes, floats, integers
+from airflow_provider_nucleus.local.engine.shape_families import SHAPE_FAMILIES
+from airflow_provider_nucleus.local.engine.shapes import floats, integers
 from airflow_provider_nucleus.local.evaluations.computing.allowed_labels import ranked_labels
 from airflow_provider_nucleus.local.evaluations.computing.population import NO_SET
 from airflow_provider_nucleus.local.evaluations.computing.result_builder import ObjectSide
@@ -32,11 +36,11 @@ if TYPE_CHECKING:
 
 __all__ = ["LabelCodes", "codes_of", "label_codes", "no_segments", "object_rows", "sides_of"]
 
-_LABELS: Final = """SELECT DISTINCT label FROM (
+_LABELS: Final = f"""SELECT DISTINCT label FROM (
     SELECT label, set_no, item_no FROM objects UNION ALL
-    SELECT unnest(CASE WHEN type = 'category' THEN [label] ELSE from_json(labels, '["VARCHAR"]') END), set_no, item_no
-    FROM categories UNION ALL SELECT unnest(from_json(segments, '[{{"label":"VARCHAR"}}]')).label, set_no, item_no FROM masks)
-    JOIN evaluated USING (item_no) WHERE set_no IN ({})"""
+    SELECT unnest({CATEGORY_LABELS}), set_no, item_no
+    FROM categories UNION ALL SELECT unnest(from_json(segments, '[{{{{"label":"VARCHAR"}}}}]')).label, set_no, item_no FROM masks)
+    JOIN evaluated USING (item_no) WHERE set_no IN ({{}})"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,7 @@ def object_rows(
         # The ordinal, which decides between equal overlaps, is the rank of the annotation id among the item's objects.
         sql = (
             "SELECT object_no, item_no, annotation_id, place, label, confidence, row_number() OVER (PARTITION BY place ORDER BY annotation_id, "
-            f"object_no) - 1 AS ordinal, {COCO_FIELDS}, {GEOMETRY_COLUMNS[family]} JOIN evaluated USING (item_no) "
+            f"object_no) - 1 AS ordinal, {COCO_FIELDS}, {SHAPE_FAMILIES[family].columns} JOIN evaluated USING (item_no) "
             f"WHERE set_no = ? AND item_no BETWEEN ? AND ? AND type IN ({', '.join(map(repr, types))}) "
             f"AND {dropped.kept.sql} ORDER BY place, object_no"
         )
@@ -109,7 +113,7 @@ def sides_of(
     tables: tuple[pa.Table, pa.Table], family: str, codes: LabelCodes
 ) -> tuple[ObjectSide, ObjectSide]:
     """Turn the rows of :func:`object_rows` into ground truth and predictions of the engine."""
-    truth, predictions = both_shapes(family, *tables)
+    truth, predictions = SHAPE_FAMILIES[family].shapes(*tables)
     return _side(tables[0], truth, codes, truth=True), _side(tables[1], predictions, codes, truth=False)
 
 

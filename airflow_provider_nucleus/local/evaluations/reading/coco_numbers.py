@@ -13,10 +13,7 @@ import numpy as np
 
 from airflow_provider_nucleus.evaluation.arrays import NONE
 from airflow_provider_nucleus.evaluation.matching.coco import (
-    BOX_OPTIONS,
     COCO_THRESHOLDS,
-    KEYPOINT_OPTIONS,
-    CocoOptions,
     match_coco,
     match_coco_edges,
 )
@@ -24,33 +21,24 @@ from airflow_provider_nucleus.evaluation.matching.pairs import Edges
 from airflow_provider_nucleus.evaluation.metric import ratio, undefined
 from airflow_provider_nucleus.evaluation.readers.coco import CocoResult, coco_result
 from airflow_provider_nucleus.evaluation.readers.summarize import average_precision
+from airflow_provider_nucleus.local.engine.shape_families import SHAPE_FAMILIES
 from airflow_provider_nucleus.local.errors import BadRequestError
 from airflow_provider_nucleus.local.evaluations.reading.precision import cut_range, require_ap
-from airflow_provider_nucleus.local.evaluations.reading.result import ANY_AREA
 from airflow_provider_nucleus.local.evaluations.reading.shape_reload import read_again
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, IndexArray
-    from airflow_provider_nucleus.evaluation.matching.coco import CocoRows
+    from airflow_provider_nucleus.evaluation.matching.coco import CocoOptions, CocoRows
     from airflow_provider_nucleus.evaluation.metric import Metric
     from airflow_provider_nucleus.evaluation.sides.columns import Columns
+    from airflow_provider_nucleus.local.engine.shape_families import OverlapKind, ShapeFamily
     from airflow_provider_nucleus.local.evaluations.reading.result import EvaluationResult
     from airflow_provider_nucleus.local.evaluations.reading.selection import Selection
-    from airflow_provider_nucleus.local.evaluations.reading.shape_reload import OverlapKind
     from airflow_provider_nucleus.local.requests.filters import Range
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["coco_of"]
 
-_OPTIONS: Final[Mapping[str, CocoOptions]] = {
-    "area": BOX_OPTIONS,
-    "cuboid": CocoOptions(areas=(ANY_AREA,)),
-    "keypoints": KEYPOINT_OPTIONS,
-}
-_ONLY: Final[Mapping[str, str]] = {"raster": "area", "bev": "cuboid"}
-"""The one family an overlap is defined for."""
 _NO_SIZE: Final = ("APs", "APm", "APl", "ARs", "ARm", "ARl")
 
 
@@ -67,13 +55,12 @@ def coco_of(
             "COCO's numbers need a choice of objects: leave out iouRange, labelEquality, hasGroundTruth and tideBackground."
         )
     require_ap(result)
-    names = [name for name in _OPTIONS if kind == "exact" or _ONLY[kind] == name]
-    found = {name: _Family(result, selection, name) for name in names}
+    compared = [each for each in SHAPE_FAMILIES.values() if kind in {"exact", each.overlap}]
+    found = {each.name: _Family(result, selection, each) for each in compared}
     present = {name: family for name, family in found.items() if family.present}
     if kind != "exact" and not present:
-        raise BadRequestError(
-            f"iou={kind} is for {'boxes and polygons' if kind == 'raster' else 'cuboids'}, of which this evaluation has none."
-        )
+        titles = " or ".join(each.title for each in compared)
+        raise BadRequestError(f"iou={kind} is for {titles}, of which this evaluation has none.")
     return {
         "iou": kind,
         "iou_threshold": selection.threshold,
@@ -84,18 +71,18 @@ def coco_of(
 class _Family:
     """The chosen objects of one family, as rows of the result."""
 
-    def __init__(self, result: EvaluationResult, selection: Selection, name: str) -> None:
+    def __init__(self, result: EvaluationResult, selection: Selection, family: ShapeFamily) -> None:
         masks = selection.ap
         assert masks is not None
-        self._result, self._name, self._threshold = result, name, selection.threshold
-        code = result.about["families"].index(name)
+        self._result, self._family, self._threshold = result, family, selection.threshold
+        code = result.about["families"].index(family.name)
         of_truth, of_predictions = (
             result.arrays[f"{side}_family"] == code for side in ("truth", "prediction")
         )
         self.present = bool(of_truth.any() or of_predictions.any())
         self._truths = _rows(of_truth, masks.ground_truth)
         self._predictions = _rows(of_predictions, masks.predictions)
-        self._options = _within(_OPTIONS[name], masks.area)
+        self._options = _within(family.coco, masks.area)
 
     def numbers(self, cursor: Cursor, kind: OverlapKind) -> dict[str, Any]:
         """Match by confidence and return the numbers of all labels and of each."""
@@ -108,8 +95,8 @@ class _Family:
         one = coco if at is rows else coco_result(at, options=self._at_threshold)
         match = _Match(one, at, self._threshold)
         numbers = dict(coco.numbers)
-        if self._name == "cuboid":
-            numbers |= dict.fromkeys(_NO_SIZE, undefined("cuboids have no area in pixels"))
+        if not self._family.sized:
+            numbers |= dict.fromkeys(_NO_SIZE, undefined(f"{self._family.title} have no area in pixels"))
         scored = int(np.count_nonzero(~np.isnan(self._result.predictions.confidence[self._predictions])))
         return {
             "ground_truths": int(rows.positives[:, 0].sum()),
@@ -149,7 +136,7 @@ class _Family:
     def _again(self, cursor: Cursor, kind: OverlapKind) -> tuple[CocoRows, CocoRows]:
         """Match the shapes anew: at COCO's thresholds, and at the one asked for."""
         truth, predictions = read_again(
-            cursor, self._result, self._name, truth_rows=self._truths, prediction_rows=self._predictions,
+            cursor, self._result, self._family.name, truth_rows=self._truths, prediction_rows=self._predictions,
             kind=kind,
         )  # fmt: skip
         predictions = self._ranked(predictions)

@@ -8,7 +8,7 @@ import numpy as np
 
 from airflow_provider_nucleus.evaluation.matching.coco import COCO_THRESHOLDS
 from airflow_provider_nucleus.evaluation.readers.provenance import nucleus_provenance
-from airflow_provider_nucleus.local.evaluations.computing.ap_classes import RANKED_FAMILIES
+from airflow_provider_nucleus.local.annotation_table import RANKED_FAMILIES
 from airflow_provider_nucleus.local.evaluations.computing.result_builder import SIZES
 
 if TYPE_CHECKING:

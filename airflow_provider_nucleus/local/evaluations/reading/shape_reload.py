@@ -9,23 +9,17 @@ COCO's drawn polygons and the view from above need the shapes themselves, which 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, get_args
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from airflow_provider_nucleus.evaluation.overlap.cuboids import Cuboids
 from airflow_provider_nucleus.evaluation.overlap.raster import SCALE, rasterize
 from airflow_provider_nucleus.evaluation.sides.columns import columns
 from airflow_provider_nucleus.local.engine.ignored_regions import COCO_FIELDS
-from airflow_provider_nucleus.local.engine.shapes import (
-    GEOMETRY_COLUMNS,
-    both_shapes,
-    floats,
-    integers,
-    rings_of,
-)
+from airflow_provider_nucleus.local.engine.shape_families import SHAPE_FAMILIES, OverlapKind
+from airflow_provider_nucleus.local.engine.shapes import floats, integers, outlines_of
 from airflow_provider_nucleus.local.errors import BadRequestError, ConflictError
 from airflow_provider_nucleus.local.store.ids import ANNOTATION, ITEM, PREDICTION, numbered
 
@@ -36,11 +30,9 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.evaluations.reading.result import EvaluationResult
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["OVERLAPS", "OverlapKind", "read_again"]
+__all__ = ["OVERLAPS", "read_again"]
 
-OverlapKind: TypeAlias = Literal["exact", "raster", "bev"]
-OVERLAPS: Final[tuple[OverlapKind, ...]] = ("exact", "raster", "bev")
-"""Exact area or volume; pixels as COCO draws boxes and polygons; footprints of cuboids, seen from above."""
+OVERLAPS: Final[tuple[OverlapKind, ...]] = get_args(OverlapKind)
 
 _OUTLINE_LIMIT: Final = 20_000_000
 """Points of the finer outline of one polygon, all of which are in memory at once."""
@@ -65,7 +57,7 @@ def read_again(
         items = [result.items[side.image] for side in (truth, predictions)]
         shapes = (_drawn(tables[0], items[0], sizes), _drawn(tables[1], items[1], sizes))
     else:
-        shapes = both_shapes(family, *tables)
+        shapes = SHAPE_FAMILIES[family].shapes(*tables)
         if kind == "bev":
             shapes = (_from_above(shapes[0]), _from_above(shapes[1]))
     return _columns(truth, shapes[0], tables[0], family), _columns(predictions, shapes[1], tables[1], family)
@@ -79,7 +71,7 @@ def _read(cursor: Cursor, result: EvaluationResult, family: str, *, side: str, r
     )
     try:
         found = cursor.sql(
-            f"SELECT * FROM (SELECT object_no, {COCO_FIELDS}, {GEOMETRY_COLUMNS[family]} WHERE object_no BETWEEN ? AND ?) "
+            f"SELECT * FROM (SELECT object_no, {COCO_FIELDS}, {SHAPE_FAMILIES[family].columns} WHERE object_no BETWEEN ? AND ?) "
             "JOIN wanted USING (object_no) ORDER BY position",
             params=[low, high],
         ).to_arrow_table()
@@ -132,7 +124,7 @@ def _sizes(cursor: Cursor, result: EvaluationResult, images: IndexArray) -> dict
 
 def _drawn(table: pa.Table, items: IndexArray, sizes: dict[int, tuple[int, int]]) -> Runs:
     """Draw boxes and polygons on the pixels of their items, as COCO does."""
-    rings = _outlines(table)
+    rings = outlines_of(table)
     lengths = np.array([len(ring) for ring in rings], dtype=np.int64)
     xy = np.concatenate([np.zeros((0, 2)), *rings])
     starts = np.concatenate(([0], np.cumsum(lengths)))
@@ -145,20 +137,3 @@ def _drawn(table: pa.Table, items: IndexArray, sizes: dict[int, tuple[int, int]]
             )
     grid = np.array([sizes[number] for number in items.tolist()], dtype=np.int64).reshape(-1, 2)
     return rasterize(xy, starts, owner=np.arange(len(rings)), height=grid[:, 0], width=grid[:, 1])
-
-
-def _outlines(table: pa.Table) -> list[FloatArray]:
-    """Return the vertices of every row; a box becomes its corners in COCO's order."""
-    drawn = np.asarray(
-        pc.equal(table.column("type").combine_chunks(), "polygon").to_numpy(zero_copy_only=False)
-    )
-    x, y, w, h = (floats(table, name) for name in ("x", "y", "w", "h"))
-    corners = np.stack([x, y, x, y + h, x + w, y + h, x + w, y], axis=1).reshape(-1, 4, 2)
-    rows: list[Any] = list(corners)
-    places = np.flatnonzero(drawn)
-    if places.size:
-        for row, ring in zip(
-            places.tolist(), rings_of(table.column("g").take(pa.array(places))), strict=True
-        ):
-            rows[row] = ring
-    return rows

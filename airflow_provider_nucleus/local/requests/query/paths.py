@@ -28,6 +28,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from airflow_provider_nucleus.local.annotation_table import EXPORT_KEYS, STORED_TYPES
 from airflow_provider_nucleus.local.requests.query.ast import Text
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ __all__ = [
     "meaning_of",
 ]  # fmt: skip
 
-_TYPES: Final = frozenset({"box", "line", "polygon", "keypoints", "cuboid", "segmentation"})
+_TYPES: Final = frozenset(EXPORT_KEYS[kind.name] for kind in STORED_TYPES if kind.table != "categories")
 _SIDES: Final = frozenset({"annotations", "predictions"})
 _AXES: Final = frozenset("xyz")
 _ABSENT: Final = {

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from airflow_provider_nucleus.local.annotation_table import OBJECT_TABLES
 from airflow_provider_nucleus.local.errors import BadRequestError, ConflictError, NotFoundError
 from airflow_provider_nucleus.local.exact_json import json_text
 from airflow_provider_nucleus.local.requests.exclusion_rules import exclusion_rules
@@ -202,8 +203,7 @@ def add_members(cursor: Cursor, benchmark: Benchmark, source: str) -> tuple[int,
     """
     truths = "SELECT set_no FROM object_sets WHERE role = 'truth'"
     annotated = " UNION ".join(
-        f"SELECT item_no FROM {table} WHERE set_no IN ({truths})"
-        for table in ("objects", "categories", "masks")
+        f"SELECT item_no FROM {table} WHERE set_no IN ({truths})" for table in OBJECT_TABLES
     )
     cursor.execute(
         f"""CREATE OR REPLACE TEMP TABLE new_members AS SELECT DISTINCT s.item_no,

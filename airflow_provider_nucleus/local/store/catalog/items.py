@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from airflow_provider_nucleus.local.annotation_table import OBJECT_TABLES
 from airflow_provider_nucleus.local.errors import NotFoundError
 from airflow_provider_nucleus.local.store.database import rows
 from airflow_provider_nucleus.local.store.ids import ITEM, number_of, numbered
@@ -100,5 +101,5 @@ def page(cursor: Cursor, dataset: Dataset, *, after: int, size: int) -> tuple[li
 
 def delete(cursor: Cursor, item: Item) -> None:
     """Delete an item with its annotations, predictions and matches; it leaves its slices."""
-    for table in ("objects", "categories", "masks", "matches", "slice_items", "items"):
+    for table in (*OBJECT_TABLES, "matches", "slice_items", "items"):
         cursor.execute(f"DELETE FROM {table} WHERE item_no = ?", [item.item_no])

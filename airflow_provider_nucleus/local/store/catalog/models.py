@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from airflow_provider_nucleus.local.annotation_table import STORED_TYPES, sql_list
 from airflow_provider_nucleus.local.errors import BadRequestError, ConflictError, NotFoundError
 from airflow_provider_nucleus.local.exact_json import json_text
 from airflow_provider_nucleus.local.store import timestamps
@@ -211,7 +212,7 @@ def dataset_numbers(cursor: Cursor, run: Run) -> list[int]:
 
 
 def copy_run(cursor: Cursor, model: Model, run: Run) -> tuple[int, int]:
-    """Copy a run's boxes, polygons and cuboids to the model's run-free sets; return (copied, skipped).
+    """Copy a run's objects of the types that models take without a run to the model's run-free sets; return (copied, skipped).
 
     Objects that the run-free set already has by item, annotation id and task id stay as they are.
     """
@@ -222,7 +223,7 @@ def copy_run(cursor: Cursor, model: Model, run: Run) -> tuple[int, int]:
         destination = ensure_set(
             cursor, SetOwner(role="model", dataset=None, model_no=model.number), dataset_no
         )
-        usable = "type IN ('box', 'polygon', 'cuboid')"
+        usable = f"type IN {sql_list(kind.name for kind in STORED_TYPES if kind.run_free)}"
         counts = one(
             cursor,
             f"""SELECT (SELECT count(*) FROM objects WHERE set_no = $s AND {usable}) AS usable,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from airflow_provider_nucleus.local.annotation_table import OBJECT_TABLES
 from airflow_provider_nucleus.local.store.catalog import matches
 from airflow_provider_nucleus.local.store.sequences import reserve
 
@@ -60,5 +61,5 @@ def drop_sets(cursor: Cursor, where: str, parameters: list[object]) -> None:
     found = cursor.execute(f"SELECT set_no FROM object_sets WHERE {where}", parameters).fetchall()
     numbers = [row[0] for row in found]
     matches.forget(cursor, numbers)
-    for table in ("objects", "categories", "masks", "object_sets"):
+    for table in (*OBJECT_TABLES, "object_sets"):
         cursor.execute(f"DELETE FROM {table} WHERE set_no IN (SELECT unnest(?::INTEGER[]))", [numbers])

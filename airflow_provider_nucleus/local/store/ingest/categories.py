@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from airflow_provider_nucleus.local.annotation_table import sql_list, types_in
 from airflow_provider_nucleus.local.store.database import count_of
 from airflow_provider_nucleus.local.store.sequences import reserve
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check_taxonomies", "store_categories"]
 
+_CATEGORIES: Final = sql_list(types_in("categories"))
 _PLACE: Final = "set_no, item_no, scene_no, taxonomy_name, type"
 
 
@@ -21,14 +23,14 @@ def check_taxonomies(cursor: Cursor) -> str | None:
     Rows without a taxonomy name belong to the default taxonomy, which knows every label.
     """
     cursor.execute(
-        """CREATE OR REPLACE TEMP TABLE taxonomy_errors AS
+        f"""CREATE OR REPLACE TEMP TABLE taxonomy_errors AS
         SELECT p.n, 'Input validation failed: Taxonomy ' || p.taxonomy_name || ' does not exist in dataset '
             || d.dataset_id || ', or label ' || coalesce(p.label, p.labels) || ' does not exist in the taxonomy '
             || p.taxonomy_name || '.' AS reason
         FROM parsed p JOIN located l USING (n) JOIN datasets d ON d.dataset_no = l.dataset_no
         LEFT JOIN taxonomies t ON t.dataset_no = l.dataset_no AND t.name = p.taxonomy_name AND t.type = p.type
-        WHERE p.reason IS NULL AND p.type IN ('category', 'multicategory') AND coalesce(p.taxonomy_name, '') <> ''
-        AND NOT coalesce(CASE WHEN p.type = 'category' THEN list_contains(t.labels, p.label)
+        WHERE p.reason IS NULL AND p.type IN {_CATEGORIES} AND coalesce(p.taxonomy_name, '') <> ''
+        AND NOT coalesce(CASE WHEN p.labels IS NULL THEN list_contains(t.labels, p.label)
                          ELSE list_has_all(t.labels, p.labels::JSON::VARCHAR[]) END, false)"""
     )
     cursor.execute("UPDATE parsed SET reason = e.reason FROM taxonomy_errors e WHERE parsed.n = e.n")
@@ -40,9 +42,9 @@ def store_categories(cursor: Cursor, *, update: bool) -> tuple[int, int]:
     """Store the good category rows of ``parsed``; return (processed, ignored). The rules are those of objects."""
     winner = "max" if update else "min"
     cursor.execute(
-        """CREATE OR REPLACE TEMP TABLE placed AS
+        f"""CREATE OR REPLACE TEMP TABLE placed AS
         SELECT n, l.set_no, l.item_no, l.scene_no, coalesce(p.taxonomy_name, '') AS taxonomy_name, p.type
-        FROM parsed p JOIN located l USING (n) WHERE p.reason IS NULL AND p.type IN ('category', 'multicategory')"""
+        FROM parsed p JOIN located l USING (n) WHERE p.reason IS NULL AND p.type IN {_CATEGORIES}"""
     )
     total = count_of(cursor, "SELECT count(*) FROM placed")
     if not total:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from airflow_provider_nucleus.local.annotation_table import STORED_TYPES, sql_list
 from airflow_provider_nucleus.local.store.catalog.object_sets import ensure_set
 from airflow_provider_nucleus.local.store.database import count_of
 
@@ -16,6 +17,8 @@ __all__ = ["locate_rows"]
 _ITEM_NUMBER = (
     "CASE WHEN regexp_full_match(p.item_id, 'di_[0-9a-f]{16}') THEN ('0x' || p.item_id[4:])::BIGINT END"
 )
+
+_ON_SCENES: Final = sql_list(kind.name for kind in STORED_TYPES if kind.on_scenes)
 
 
 def locate_rows(cursor: Cursor, target: SetOwner) -> None:
@@ -53,7 +56,7 @@ def _locate_in_dataset(cursor: Cursor, target: SetOwner) -> None:
         cursor.execute(
             f"""INSERT INTO found SELECT p.n, s.dataset_no, NULL, s.scene_no FROM parsed p JOIN scenes s
                 ON s.reference_id = p.reference_id AND s.dataset_no = {number}
-                WHERE p.reason IS NULL AND p.item_id IS NULL AND p.type = 'category'
+                WHERE p.reason IS NULL AND p.item_id IS NULL AND p.type IN {_ON_SCENES}
                 AND p.n NOT IN (SELECT n FROM found)"""
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airflow_provider_nucleus.local.annotation_table import sql_list, types_in
 from airflow_provider_nucleus.local.store.database import count_of
 from airflow_provider_nucleus.local.store.sequences import reserve
 
@@ -22,8 +23,8 @@ def store_masks(cursor: Cursor, *, prefix: str, update: bool, blobs: Mapping[int
     """
     winner = "max" if update else "min"
     cursor.execute(
-        """CREATE OR REPLACE TEMP TABLE placed AS SELECT n, l.set_no, l.item_no
-        FROM parsed p JOIN located l USING (n) WHERE p.reason IS NULL AND p.type = 'mask' AND l.item_no IS NOT NULL"""
+        f"""CREATE OR REPLACE TEMP TABLE placed AS SELECT n, l.set_no, l.item_no
+        FROM parsed p JOIN located l USING (n) WHERE p.reason IS NULL AND p.type IN {sql_list(types_in("masks"))} AND l.item_no IS NOT NULL"""
     )
     total = count_of(cursor, "SELECT count(*) FROM placed")
     if not total:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import starmap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from airflow_provider_nucleus.local.annotation_table import sql_list, types_in
 from airflow_provider_nucleus.local.store.catalog.jobs import ERRORS_KEPT
 from airflow_provider_nucleus.local.store.database import rows
 from airflow_provider_nucleus.local.store.ids import ANNOTATION, PREDICTION
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["RowError", "Stored", "prepare", "row_errors", "store"]
+
+_MASKS: Final = sql_list(types_in("masks"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +73,12 @@ def store(
     kinds = {row[0] for row in found}
     prefix = ANNOTATION if target.role == "truth" else PREDICTION
     taxonomy_error, placed, filed, masked = None, (0, 0), (0, 0), (0, 0)
-    if kinds & {"category", "multicategory"}:
+    if kinds.intersection(types_in("categories")):
         taxonomy_error = check_taxonomies(cursor)
         filed = store_categories(cursor, update=update)
-    if "mask" in kinds:
+    if kinds.intersection(types_in("masks")):
         masked = store_masks(cursor, prefix=prefix, update=update, blobs=blobs or {})
-    if kinds - {"category", "multicategory", "mask"}:
+    if kinds.intersection(types_in("objects")):
         placed = store_objects(cursor, prefix=prefix, update=update)
     counts = _counts(cursor)
     return Stored(
@@ -95,8 +98,8 @@ def store(
 def _counts(cursor: Cursor) -> dict[str, Any]:
     return rows(
         cursor,
-        """SELECT count(*) AS total, count(*) FILTER (type = 'mask') AS masks, count(reason) AS bad,
-            count(*) FILTER (type = 'mask' AND reason IS NOT NULL) AS bad_masks FROM parsed""",
+        f"""SELECT count(*) AS total, count(*) FILTER (type IN {_MASKS}) AS masks, count(reason) AS bad,
+            count(*) FILTER (type IN {_MASKS} AND reason IS NOT NULL) AS bad_masks FROM parsed""",
     )[0]
 
 

@@ -14,6 +14,12 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.dot_ids import DOT_ID_PROBLEM
+from airflow_provider_nucleus.local.annotation_table import (
+    GEOMETRY_TYPES,
+    STORED_TYPES,
+    accepted_names,
+    sql_list,
+)
 from airflow_provider_nucleus.local.errors import BadRequestError
 from airflow_provider_nucleus.local.exact_json import dump_json
 from airflow_provider_nucleus.local.store.geometry_rules import COORDINATE_LIMIT, geometry_problem, is_number
@@ -27,20 +33,24 @@ if TYPE_CHECKING:
 
 __all__ = ["mark_bad", "parse_objects", "stage_lines", "strict_json", "suspect"]
 
-"""Whose objects are uploaded: ground truth, the predictions of a run, or the run-free predictions of a model."""
-
 _TEXT: Final = (
     "type", "label", "reference_id", "item_id", "dataset_id", "annotation_id", "task_id", "track_reference_id",
     "taxonomy_name", "mask_url",
 )  # fmt: skip
 _JSON: Final = ("metadata", "class_pdf", "embedding_vector", "labels", "annotations")
-_BOX: Final = ("x", "y", "width", "height")
-_ANY: Final = ("box", "line", "polygon", "keypoints", "cuboid", "mask", "segmentation", "category")
-_KINDS: Final[dict[Role, tuple[str, ...]]] = {
-    "truth": (*_ANY, "multicategory"),
-    "run": _ANY,
-    "model": ("box", "polygon", "cuboid"),
-}
+_ROLES: Final[tuple[Role, ...]] = ("truth", "run", "model")
+_COLUMNS: Final = {name: column for kind in STORED_TYPES for name, column in kind.columns.items()}
+_MASKS: Final = sql_list(
+    name for kind in STORED_TYPES if kind.table == "masks" for name in (kind.name, kind.export_key) if name
+)
+_LISTED: Final = sql_list(kind.name for kind in STORED_TYPES if kind.labels_field == "labels")
+_NAMED: Final = (
+    "CASE "
+    + "".join(
+        f"WHEN v.type = '{kind.export_key}' THEN '{kind.name}' " for kind in STORED_TYPES if kind.export_key
+    )
+    + "ELSE v.type END"
+)
 # Where text of the client is kept as it is, it must be JSON to a strict reader too: DuckDB's parser takes NaN,
 # integers of thousands of digits and any depth, and Python's, which every client reads with, does not.
 _LONG: Final = 300
@@ -53,12 +63,12 @@ _STRUCTURE: Final = json.dumps({
     **dict.fromkeys(_TEXT, "VARCHAR"),
     **dict.fromkeys(_JSON, "JSON"),
     "confidence": "DOUBLE",
-    "geometry": dict.fromkeys(_BOX, "DOUBLE"),
+    "geometry": dict.fromkeys(_COLUMNS, "DOUBLE"),
 })
 _PATHS: Final = (
     "$",
     *(f"$.{name}" for name in (*_TEXT, *_JSON, "confidence")),
-    *(f"$.geometry.{a}" for a in _BOX),
+    *(f"$.geometry.{a}" for a in _COLUMNS),
 )
 _NUMERIC: Final = "('UBIGINT', 'BIGINT', 'DOUBLE', 'HUGEINT', 'UHUGEINT')"
 
@@ -78,8 +88,10 @@ def _not(path: str, *types: str) -> str:
 
 def _checks(role: Role) -> list[tuple[str, str]]:
     """Return (condition, reason) pairs; the first that holds is the row's error."""
-    mask = "v.type IN ('mask', 'segmentation')"
-    kinds = ", ".join(repr(kind) for kind in _KINDS[role])
+    mask, accepted = (
+        f"v.type IN {_MASKS}",
+        accepted_names(predictions=role != "truth", run_free=role == "model"),
+    )
     optional = (
         "reference_id",
         "item_id",
@@ -92,7 +104,7 @@ def _checks(role: Role) -> list[tuple[str, str]]:
     checks = [
         (_not("$", "OBJECT"), "the row is not a JSON object"),
         (_not("$.type", "VARCHAR"), "type is missing or not a string"),
-        (f"v.type NOT IN ({kinds})", f"type must be one of {', '.join(_KINDS[role])}"),
+        (f"v.type NOT IN {sql_list(accepted)}", f"type must be one of {', '.join(accepted)}"),
         *((_not(f"$.{name}", "VARCHAR", "NULL"), f"{name} must be a string or null") for name in optional),
         *(
             (f"v.{name} IN ('.', '..')", f"{name} {DOT_ID_PROBLEM}")
@@ -107,26 +119,17 @@ def _checks(role: Role) -> list[tuple[str, str]]:
             f"{mask} AND {_not('$.annotations', 'ARRAY')}",
             "annotations (the segments of the mask) must be a list",
         ),
-        (f"v.type = 'multicategory' AND {_not('$.labels', 'ARRAY')}", "labels must be a list of strings"),
+        (f"v.type IN {_LISTED} AND {_not('$.labels', 'ARRAY')}", "labels must be a list of strings"),
         (
-            f"NOT {mask} AND v.type <> 'multicategory' AND {_not('$.label', 'VARCHAR')}",
+            f"NOT {mask} AND v.type NOT IN {_LISTED} AND {_not('$.label', 'VARCHAR')}",
             "label must be a string",
         ),
         (_not("$.metadata", "OBJECT", "NULL"), "metadata must be an object"),
         (_not("$.embedding_vector", "ARRAY", "NULL"), "embedding_vector must be a list or null"),
     ]
-    for axis in _BOX:
-        kind, value = _type_of(f"$.geometry.{axis}"), f"v.geometry.{axis}"
-        size = axis in {"width", "height"}
-        wrong = f"coalesce({kind}, '') NOT IN {_NUMERIC} OR NOT isfinite({value}){f' OR {value} < 0' if size else ''}"
-        text = f"geometry.{axis} must be a finite number{' and at least 0' if size else ''}"
-        checks += [
-            (f"v.type = 'box' AND ({wrong})", text),
-            (
-                f"v.type = 'box' AND abs({value}) > {COORDINATE_LIMIT}",
-                f"geometry.{axis} is too large for a coordinate: at most {COORDINATE_LIMIT:.0f} either way",
-            ),
-        ]
+    for kind in STORED_TYPES:
+        for axis in kind.columns:
+            checks += _number_checks(kind.name, axis, size=axis in kind.sizes)
     if role != "truth":
         number = f"coalesce({_type_of('$.confidence')}, 'NULL') IN {_NUMERIC}"
         wrong = f"{_type_of('$.confidence')} <> 'NULL' AND NOT ({number} AND v.confidence >= 0 AND v.confidence <= 1)"
@@ -137,20 +140,37 @@ def _checks(role: Role) -> list[tuple[str, str]]:
     return checks
 
 
+def _number_checks(kind: str, axis: str, *, size: bool) -> list[tuple[str, str]]:
+    """Return the checks of a number of a geometry that becomes a column."""
+    found, value = _type_of(f"$.geometry.{axis}"), f"v.geometry.{axis}"
+    wrong = f"coalesce({found}, '') NOT IN {_NUMERIC} OR NOT isfinite({value}){f' OR {value} < 0' if size else ''}"
+    return [
+        (
+            f"v.type = '{kind}' AND ({wrong})",
+            f"geometry.{axis} must be a finite number{' and at least 0' if size else ''}",
+        ),
+        (
+            f"v.type = '{kind}' AND abs({value}) > {COORDINATE_LIMIT}",
+            f"geometry.{axis} is too large for a coordinate: at most {COORDINATE_LIMIT:.0f} either way",
+        ),
+    ]
+
+
 def _projection(role: Role) -> str:
     reason = " ".join(f"WHEN {condition} THEN '{text}'" for condition, text in _checks(role))
     text = ", ".join(f"v.{name}" for name in _TEXT if name != "type")
     given = "CASE WHEN v.{0}::VARCHAR NOT IN ('null', '{{}}') THEN v.{0}::VARCHAR END"
     confidence = "v.confidence" if role != "truth" else "NULL::DOUBLE"
     pdf = given.format("class_pdf") if role != "truth" else "NULL::VARCHAR"
+    numbers = ", ".join(f"v.geometry.{name} AS {column}" for name, column in _COLUMNS.items())
     return f"""
-        SELECT n, CASE WHEN v.type = 'segmentation' THEN 'mask' ELSE v.type END AS type, {text},
+        SELECT n, {_NAMED} AS type, {text},
             {confidence} AS confidence, {pdf} AS class_pdf,
             {given.format("metadata")} AS metadata, {given.format("embedding_vector")} AS embedding_vector,
-            CASE WHEN v.type = 'multicategory' THEN v.labels::VARCHAR END AS labels,
-            CASE WHEN v.type IN ('mask', 'segmentation') THEN v.annotations::VARCHAR END AS segments,
-            v.geometry.x AS x, v.geometry.y AS y, v.geometry.width AS w, v.geometry.height AS h,
-            CASE WHEN v.type IN ('line', 'polygon', 'keypoints', 'cuboid')
+            CASE WHEN v.type IN {_LISTED} THEN v.labels::VARCHAR END AS labels,
+            CASE WHEN v.type IN {_MASKS} THEN v.annotations::VARCHAR END AS segments,
+            {numbers},
+            CASE WHEN v.type IN {sql_list(GEOMETRY_TYPES)}
                  THEN json_extract(line, '$.geometry')::VARCHAR END AS geometry,
             CASE {reason} END AS reason
         FROM (SELECT n, line, from_json(line, '{_STRUCTURE}') AS v, json_type(line, {list(_PATHS)}) AS t FROM (
@@ -158,7 +178,7 @@ def _projection(role: Role) -> str:
     """
 
 
-_SQL: Final = {role: _projection(role) for role in _KINDS}
+_SQL: Final = {role: _projection(role) for role in _ROLES}
 
 
 def stage_lines(cursor: Cursor, data: bytes, *, first: int) -> int:
@@ -182,7 +202,7 @@ def _check_rest(cursor: Cursor) -> None:
             CASE WHEN {suspect("metadata")} THEN metadata END,
             CASE WHEN {suspect("embedding_vector")} THEN embedding_vector END
         FROM parsed WHERE reason IS NULL AND (geometry IS NOT NULL OR class_pdf IS NOT NULL OR labels IS NOT NULL
-            OR segments IS NOT NULL OR type IN ('line', 'polygon', 'keypoints', 'cuboid')
+            OR segments IS NOT NULL OR type IN {sql_list(GEOMETRY_TYPES)}
             OR {suspect("metadata")} OR {suspect("embedding_vector")})"""
     )
     while batch := query.fetchmany(10_000):
@@ -223,7 +243,7 @@ def _problem(
     except ValueError as error:
         return str(error)
     shape, pdf, names, parts = values
-    if kind in {"line", "polygon", "keypoints", "cuboid"} and (problem := geometry_problem(kind, shape)):
+    if kind in GEOMETRY_TYPES and (problem := geometry_problem(kind, shape)):
         return problem
     if pdf is not None and not all(is_number(p) and 0 <= p <= 1 for p in pdf.values()):
         return "class_pdf must hold probabilities from 0 to 1"

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from airflow_provider_nucleus.local.annotation_table import sql_list, types_in
 from airflow_provider_nucleus.local.store.database import count_of
 from airflow_provider_nucleus.local.store.sequences import reserve
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["GEOMETRIC", "store_objects"]
+__all__ = ["store_objects"]
 
-GEOMETRIC: Final = "('box', 'line', 'polygon', 'keypoints', 'cuboid')"
+_GEOMETRIC: Final = sql_list(types_in("objects"))
 
 
 def store_objects(cursor: Cursor, *, prefix: str, update: bool) -> tuple[int, int]:
@@ -30,7 +31,7 @@ def store_objects(cursor: Cursor, *, prefix: str, update: bool) -> tuple[int, in
     cursor.execute(
         f"""CREATE OR REPLACE TEMP TABLE winners AS
         SELECT {winner}(n) AS n, l.set_no, l.item_no, p.annotation_id, p.task_id, count(*) AS contestants
-        FROM parsed p JOIN located l USING (n) WHERE p.reason IS NULL AND p.type IN {GEOMETRIC}
+        FROM parsed p JOIN located l USING (n) WHERE p.reason IS NULL AND p.type IN {_GEOMETRIC}
         GROUP BY l.set_no, l.item_no, p.annotation_id, p.task_id, CASE WHEN p.annotation_id IS NULL THEN n END"""
     )
     total = count_of(cursor, "SELECT coalesce(sum(contestants), 0) FROM winners")

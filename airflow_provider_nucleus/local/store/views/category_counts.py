@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from airflow_provider_nucleus.local.annotation_table import CATEGORY_LABELS
 from airflow_provider_nucleus.local.store.views.category_matching import CategoryLabel, match_categories
 
 if TYPE_CHECKING:
@@ -37,9 +38,9 @@ class CategoryTally:
 
 
 # Items with the same labels on both sides count alike, so each combination is matched once and multiplied.
-_COMBINATIONS: Final = """WITH l AS (
+_COMBINATIONS: Final = f"""WITH l AS (
         SELECT set_no = $truth AS is_truth, item_no, taxonomy_name,
-            CASE WHEN type = 'category' THEN [label] ELSE from_json(labels, '["VARCHAR"]') END AS labels
+            {CATEGORY_LABELS} AS labels
         FROM categories WHERE set_no IN ($truth, $predictions) AND item_no IS NOT NULL),
     items_of AS (
         SELECT taxonomy_name, item_no, list_sort(flatten(list(labels) FILTER (is_truth))) AS truth,

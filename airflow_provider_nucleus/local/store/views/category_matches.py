@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import starmap
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_provider_nucleus.local.annotation_table import CATEGORY_LABELS
 from airflow_provider_nucleus.local.store.views.category_matching import CategoryLabel, match_categories
 from airflow_provider_nucleus.local.store.views.match_pages import match_wire
 
@@ -29,7 +30,7 @@ _IN_MODE: Final[dict[str, Callable[[CategoryMatch], bool]]] = {
 _LABELS: Final = (
     "SELECT item_no, taxonomy_name, label, object_no FROM ("
     "SELECT set_no, item_no, taxonomy_name, object_no, "
-    "unnest(CASE WHEN type = 'category' THEN [label] ELSE from_json(labels, '[\"VARCHAR\"]') END) AS label "
+    f"unnest({CATEGORY_LABELS}) AS label "
     "FROM categories WHERE set_no = ? AND item_no IS NOT NULL AND {})"
 )
 

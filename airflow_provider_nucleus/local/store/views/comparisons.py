@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from airflow_provider_nucleus.local.annotation_table import OBJECT_TABLES
 from airflow_provider_nucleus.local.errors import BadRequestError, NotFoundError
 from airflow_provider_nucleus.local.requests.query.compile import QueriedObjects
 from airflow_provider_nucleus.local.store.catalog import models
@@ -95,5 +96,5 @@ def _comparison(cursor: Cursor, dataset: Dataset, run: Run) -> RunOnDataset | No
 def _has_objects(cursor: Cursor, set_no: int) -> bool:
     return any(
         cursor.execute(f"SELECT 1 FROM {table} WHERE set_no = ? LIMIT 1", [set_no]).fetchone()
-        for table in ("objects", "categories", "masks")
+        for table in OBJECT_TABLES
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_provider_nucleus.local.annotation_table import EXPORT_KEYS, OBJECT_TABLES, STORED_TYPES
 from airflow_provider_nucleus.local.store.views.objects import by_type, objects_of_items
 from airflow_provider_nucleus.local.store.views.queried import item_page
 
@@ -21,7 +22,9 @@ __all__ = ["Export", "export_page", "export_rows"]
 OBJECTS_AT_ONCE: Final = 50_000
 """Objects in one page: it ends early rather than hold more, and never within an item."""
 _ITEMS_AT_ONCE: Final = 2_000
-_LISTS: Final = ("polygon", "line", "keypoints", "box", "cuboid", "category", "multicategory")
+_LISTS: Final = tuple(EXPORT_KEYS[kind.name] for kind in STORED_TYPES if kind.table != "masks")
+
+_EVERYTHING: Final = " UNION ALL ".join(f"SELECT set_no, item_no FROM {table}" for table in OBJECT_TABLES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +71,7 @@ def _within_budget(cursor: Cursor, set_no: int | None, items: list[Item]) -> lis
         return items
     counts = dict(
         cursor.execute(
-            "SELECT item_no, count(*) FROM (SELECT set_no, item_no FROM objects UNION ALL "
-            "SELECT set_no, item_no FROM categories UNION ALL SELECT set_no, item_no FROM masks) "
+            f"SELECT item_no, count(*) FROM ({_EVERYTHING}) "
             "WHERE set_no = ? AND item_no IN (SELECT unnest(?::BIGINT[])) GROUP BY item_no",
             [set_no, [item.item_no for item in items]],
         ).fetchall()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from airflow_provider_nucleus.local.annotation_table import EXPORT_KEYS, STORED_TYPES
 from airflow_provider_nucleus.local.store.database import rows
 from airflow_provider_nucleus.local.store.ids import ANNOTATION, ITEM, PREDICTION, SCENE, numbered
 
@@ -25,6 +26,8 @@ _CATEGORIES: Final = """SELECT o.object_no, o.item_no, o.scene_no, coalesce(i.re
     WHERE {} ORDER BY o.object_no"""
 _MASKS: Final = """SELECT o.object_no, o.item_no, i.reference_id, o.annotation_id, o.mask_url, o.segments
     FROM masks o JOIN items i USING (item_no) WHERE {} ORDER BY o.object_no"""
+
+_COLUMNS: Final = {kind.name: tuple(kind.columns.items()) for kind in STORED_TYPES if kind.columns}
 
 
 def objects_of_items(
@@ -74,8 +77,7 @@ def by_type(objects: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]
     """Group wire objects under their types; types without objects are left out."""
     grouped: dict[str, list[dict[str, Any]]] = {}
     for item in objects:
-        key = "segmentation" if item["type"] == "mask" else item["type"]
-        grouped.setdefault(key, []).append(item)
+        grouped.setdefault(EXPORT_KEYS[item["type"]], []).append(item)
     return grouped
 
 
@@ -108,9 +110,8 @@ def _common(row: dict[str, Any], *, truth: bool) -> dict[str, Any]:
 def _object(row: dict[str, Any], *, truth: bool) -> dict[str, Any]:
     wire = _common(row, truth=truth)
     wire |= {"label": row["label"], "annotation_id": row["annotation_id"]}
-    if row["type"] == "box":
-        names = (("x", "x"), ("y", "y"), ("width", "w"), ("height", "h"))
-        wire["geometry"] = {name: _number(row[column]) for name, column in names}
+    if columns := _COLUMNS.get(row["type"]):
+        wire["geometry"] = {name: _number(row[column]) for name, column in columns}
     else:
         wire["geometry"] = _json(row["geometry"], "{}")
     if row["embedding_vector"] is not None:
@@ -120,7 +121,7 @@ def _object(row: dict[str, Any], *, truth: bool) -> dict[str, Any]:
 
 def _category(row: dict[str, Any], *, truth: bool) -> dict[str, Any]:
     wire = _common(row, truth=truth)
-    if row["type"] == "multicategory":
+    if row["labels"] is not None:
         wire["labels"] = _json(row["labels"], "[]")
     else:
         wire["label"] = row["label"]

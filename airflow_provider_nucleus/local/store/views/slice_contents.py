@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_provider_nucleus.local.annotation_table import CATEGORY_LABELS
 from airflow_provider_nucleus.local.requests.query.compile import Fragment
 from airflow_provider_nucleus.local.store.catalog import scenes, slice_members
 from airflow_provider_nucleus.local.store.catalog.items import item_rows
@@ -66,7 +67,7 @@ def labels(cursor: Cursor, dataset: Dataset, found: Slice) -> list[str]:
         s AS (SELECT set_no FROM object_sets WHERE dataset_no = ? AND role = 'truth')
         SELECT DISTINCT label FROM (
             SELECT label, item_no, set_no FROM objects
-            UNION ALL SELECT unnest(CASE WHEN type = 'category' THEN [label] ELSE from_json(labels, '["VARCHAR"]') END),
+            UNION ALL SELECT unnest({CATEGORY_LABELS}),
                 item_no, set_no FROM categories
             UNION ALL SELECT unnest(from_json(segments, '[{{"label":"VARCHAR"}}]')).label, item_no, set_no FROM masks)
         WHERE set_no IN (SELECT set_no FROM s) AND item_no IN (SELECT item_no FROM i) ORDER BY label""",
