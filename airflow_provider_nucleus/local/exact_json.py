@@ -2,16 +2,52 @@
 
 from __future__ import annotations
 
+import json
+import math
+import re
+import string
 from typing import Any, Final
 
 import orjson
 
 from airflow_provider_nucleus.local.errors import BadRequestError
 
-__all__ = ["dump_json", "json_text"]
+__all__ = ["dump_json", "json_text", "parse_json"]
+
+_DIGITS: Final = bytes(ord("0") if chr(octet) in string.digits else ord(" ") for octet in range(256))
+_LONG_NUMBER: Final = b"0" * 19
+_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
 _DEEPEST: Final = 250
 """Levels that orjson can write, a few left for what an answer is wrapped in."""
+
+
+def parse_json(text: bytes | str, *, what: str) -> Any:
+    """Parse JSON without losing a digit; raises :class:`BadRequestError` naming ``what`` if it is not JSON."""
+    try:
+        # orjson reads integers beyond 64 bits as floats.
+        raw = text if isinstance(text, bytes) else text.encode()
+        if _LONG_NUMBER not in raw.translate(_DIGITS):
+            return orjson.loads(raw)
+        value = json.loads(raw, parse_constant=_refuse, parse_float=_finite)
+        if _SURROGATE.search(raw):
+            # The standard library lets half a character through, which nothing can store or send.
+            json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise BadRequestError(f"{what} is not valid JSON: {error}.") from error
+    else:
+        return value
+
+
+def _refuse(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is too large for a number")
+    return value
 
 
 def dump_json(value: Any) -> bytes:

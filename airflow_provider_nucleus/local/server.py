@@ -31,7 +31,6 @@ from airflow_provider_nucleus.local.evaluations.computing.result_layouts import 
 from airflow_provider_nucleus.local.evaluations.reading.result import ResultCache
 from airflow_provider_nucleus.local.http.auth import check_key, check_site
 from airflow_provider_nucleus.local.http.messages import (
-    Answer,
     error_response,
     json_response,
     read_form,
@@ -194,20 +193,18 @@ class _Contract:
                 )
             else:
                 body = await read_limited(request, settings.json_body_limit)
-        call = Call(self._services, params, request.query_params, request, body, form)
+        call = Call(self._services, params, request, None if form is None else form.files)
         try:
             if route.raw:
-                return _response(await route.handler(call))
+                return _response(await route.handler(call), route.status)
             limiter = None if request.method == "GET" else self._writers
-            return await to_thread.run_sync(lambda: _response(route.handler(call)), limiter=limiter)
+            return await to_thread.run_sync(
+                lambda: _response(route.run(call, body, form), route.status), limiter=limiter
+            )
         finally:
             for part in form.files if form is not None else ():
                 part.file.close()
 
 
-def _response(value: Any) -> Response:
-    if isinstance(value, Response):
-        return value
-    if isinstance(value, Answer):
-        return json_response(value.value, value.status)
-    return json_response(value)
+def _response(value: Any, status: int) -> Response:
+    return value if isinstance(value, Response) else json_response(value, status)

@@ -152,7 +152,7 @@ def test_deleted_benchmarks_are_gone_but_their_evaluations_stay(client: official
         ),
         ({"name": "x", "draft": True, "exclusion_rules": [{"type": "labels"}]}, "exclusion_rules[0]"),
         ({"name": "x", "dataset_id": 7}, "dataset_id must be a string"),
-        ({"name": "x", "draft": True, "bumpType": "huge"}, "bump_type"),
+        ({"name": "x", "draft": True, "bumpType": "huge"}, "bumpType must be minor or major"),
     ],
 )  # fmt: skip
 def test_requests_that_cannot_be_meant_are_refused(api: Api, body, text: str):

@@ -10,7 +10,8 @@ import pytest
 import requests
 
 from airflow_provider_nucleus.local.errors import BadRequestError
-from airflow_provider_nucleus.local.evaluations.reading.examples import read_request
+from airflow_provider_nucleus.local.requests.base import read_body
+from airflow_provider_nucleus.local.requests.evaluations import ExamplesRequest
 from tests.local.conftest import box
 
 if TYPE_CHECKING:
@@ -191,13 +192,13 @@ def test_bad_scenes_leave_the_good_ones(api: Api, changes: dict[str, Any], frame
 def test_examples_by_a_list_are_refused(field: str):
     """The answer is 400."""
     with pytest.raises(BadRequestError, match=field):
-        read_request({field: ["TP"]})
+        read_body(ExamplesRequest, {field: ["TP"]})
 
 
 def test_a_ranking_by_a_list_of_scopes_is_refused(api: Api):
     """The answer is 400."""
     response = api(
-        "POST", "leaderboard/ranking", json={"metric_type": "F1", "benchmark_ids": [], "scope": ["all"]}
+        "POST", "leaderboard/ranking", json={"metric_type": "F1", "benchmark_ids": ["bm_1"], "scope": ["all"]}
     )
 
     assert (response.status_code, "scope" in response.text) == (400, True)

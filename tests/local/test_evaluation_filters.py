@@ -258,7 +258,7 @@ def test_filter_schema_lists_labels_and_metadata(evaluated):
         ("examples", {"limit": 101}, "limit"),
         ("examples", {"limit": 0}, "limit"),
         ("examples", {"match_type": "TN"}, "match_type"),
-        ("examples", {"sortBy": "size"}, "sort_by"),
+        ("examples", {"sortBy": "size"}, "sortBy must be one of"),
         ("examples", {"sort_order": "UP"}, "sort_order"),
     ],
 )

@@ -257,7 +257,7 @@ def test_wrong_rules_are_refused_with_the_reason(client: official.NucleusClient,
         found.evaluate(exclusion_rules=[rule])
 
     assert caught.value.status_code == 400
-    assert "exclusion_rules[0]" in str(caught.value)
+    assert "exclusionRules[0]" in str(caught.value)
     assert text in str(caught.value)
     assert client.list_evaluations_v2(model_id=found.model.id) == []
 
@@ -311,7 +311,7 @@ def test_ended_evaluations_refuse_what_makes_no_sense(client: official.NucleusCl
         ({}, 400, "exactly one"),
         ({"model_id": "prj_nope"}, 404, "prj_nope"),
         ({"model_id": "m", "model_run_id": "r"}, 400, "exactly one"),
-        ({"modelId": "MODEL", "rollupGroup": []}, 400, "Unknown fields ['rollup_group']"),
+        ({"modelId": "MODEL", "rollupGroup": []}, 400, "Unknown fields ['rollupGroup']"),
         ({"modelId": "MODEL", "rollupGroups": [{"className": "a", "labels": []}]}, 400, "labels"),
     ],
 )

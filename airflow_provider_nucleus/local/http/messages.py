@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
-import re
-import string
 import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
@@ -26,23 +22,11 @@ if TYPE_CHECKING:
 
 
 __all__ = [
-    "Answer", "Form", "FormFile", "error_response", "json_response", "limited_stream", "parse_json",
-    "read_form", "read_limited",
+    "Form", "FormFile", "error_response", "json_response", "limited_stream", "read_form", "read_limited",
 ]  # fmt: skip
 
-_DIGITS: Final = bytes(ord("0") if chr(octet) in string.digits else ord(" ") for octet in range(256))
-_LONG_NUMBER: Final = b"0" * 19
-_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _FILES_LIMIT: Final = 10
 """Files and fields of one multipart request: the hard limit of the official client."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A handler's result when its status is not 200."""
-
-    value: Any
-    status: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,34 +62,6 @@ async def limited_stream(request: Request, limit: int) -> AsyncGenerator[bytes]:
 async def read_limited(request: Request, limit: int) -> bytes:
     """Return the whole body, at most ``limit`` bytes of it."""
     return b"".join([piece async for piece in limited_stream(request, limit)])
-
-
-def parse_json(text: bytes | str, *, what: str) -> Any:
-    """Parse JSON without losing a digit; raises :class:`BadRequestError` naming ``what`` if it is not JSON."""
-    try:
-        # orjson reads integers beyond 64 bits as floats.
-        raw = text if isinstance(text, bytes) else text.encode()
-        if _LONG_NUMBER not in raw.translate(_DIGITS):
-            return orjson.loads(raw)
-        value = json.loads(raw, parse_constant=_refuse, parse_float=_finite)
-        if _SURROGATE.search(raw):
-            # The standard library lets half a character through, which nothing can store or send.
-            json.dumps(value, ensure_ascii=False).encode()
-    except (ValueError, RecursionError) as error:
-        raise BadRequestError(f"{what} is not valid JSON: {error}.") from error
-    else:
-        return value
-
-
-def _refuse(name: str) -> float:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{text} is too large for a number")
-    return value
 
 
 async def read_form(request: Request, limit: int, *, field_limit: int) -> Form:

@@ -13,14 +13,11 @@ import hashlib
 import hmac
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from airflow_provider_nucleus.local.errors import BadRequestError
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-__all__ = ["Pager", "Position", "page_size"]
+__all__ = ["Pager", "Position", "row_of_token"]
 
 _NUMBERS: Final = struct.Struct(">Bq")
 _DIGEST: Final = 16
@@ -41,7 +38,7 @@ class Pager:
     key: str
     listing: tuple[Any, ...]
 
-    def read(self, token: Any) -> Position:
+    def read(self, token: str | None) -> Position:
         """Return where to go on; raises :class:`BadRequestError` for a token this listing did not make."""
         if token is None or token == "":
             return Position()
@@ -65,19 +62,16 @@ class Pager:
         return hmac.new(self.key.encode(), message, hashlib.sha256).digest()[:_DIGEST]
 
 
-def page_size(body: Mapping[str, Any], *, limit: int) -> int:
-    """Return the asked ``pageSize``, at most ``limit``, which is also what no page size means."""
-    size = body.get("pageSize")
-    if size is None:
-        return limit
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise BadRequestError("pageSize must be a whole number of at least 1.")
-    return min(size, limit)
+def row_of_token(token: str | None) -> int:
+    """Return the row after which a plain listing goes on; raises :class:`BadRequestError` for what is no token of one."""
+    if token is None:
+        return -1
+    if not token.isascii() or not token.isdigit() or len(token) > 18:
+        raise BadRequestError("pageToken must be the nextPageToken of the page before.")
+    return int(token)
 
 
-def _decoded(token: Any) -> bytes:
-    if not isinstance(token, str):
-        raise BadRequestError("pageToken must be a string or null.")
+def _decoded(token: str) -> bytes:
     try:
         return base64.b64decode(token, altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):

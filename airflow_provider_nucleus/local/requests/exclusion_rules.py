@@ -13,61 +13,80 @@ All rules look at the data as uploaded, so their order does not matter.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
-from airflow_provider_nucleus.local.errors import BadRequestError
-from airflow_provider_nucleus.local.requests.metadata_predicates import Predicate, predicate
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, TypeAdapter, model_validator
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from airflow_provider_nucleus.local.requests.base import Labels, RequestModel, must
+from airflow_provider_nucleus.local.requests.metadata_predicates import Predicate
 
-__all__ = ["BoxAreaRule", "ExclusionRule", "LabelRule", "MetadataRule", "Target", "exclusion_rules"]
+__all__ = [
+    "BoxAreaRule",
+    "ExclusionRule",
+    "ExclusionRules",
+    "LabelExclusion",
+    "MetadataRule",
+    "Target",
+    "stored_rules",
+]
 
-Scope: TypeAlias = Literal["item", "annotation"]
+Scope: TypeAlias = Annotated[Literal["item", "annotation"], must("'item' or 'annotation'")]
 Target: TypeAlias = Literal["groundTruth", "prediction"]
 
-_TARGETS: Final[Mapping[str, Target]] = {
-    "groundTruth": "groundTruth",
-    "ground_truth": "groundTruth",
-    "prediction": "prediction",
-}
+_Target: TypeAlias = Annotated[
+    Target,
+    BeforeValidator(lambda value: "groundTruth" if value == "ground_truth" else value),
+    must("'groundTruth' or 'prediction'"),
+]
+_Area: TypeAlias = Annotated[
+    Annotated[float, Field(ge=0)] | None, must("an area in square pixels, 0 or more")
+]
 
 
-@dataclass(frozen=True, slots=True)
-class MetadataRule:
+class MetadataRule(Predicate):
     """Drop items whose metadata satisfies a predicate."""
 
-    predicate: Predicate
-    scope: Scope = "item"
+    type: Literal["metadata"]
+    scope: Annotated[Literal["item"], must("'item': metadata rules drop whole items")] = "item"
 
     def to_wire(self) -> dict[str, Any]:
         """Return the rule as the official client sends it."""
-        return {"type": "metadata", "scope": "item", **self.predicate.to_wire()}
+        return {"type": "metadata", "scope": "item", **super().to_wire()}
 
 
-@dataclass(frozen=True, slots=True)
-class LabelRule:
+class LabelExclusion(RequestModel):
     """Drop objects of one side by label, or the items they are on."""
 
+    model_config = ConfigDict(extra="forbid")
+
+    type: Literal["labels"]
     scope: Scope
-    target: Target
-    labels: tuple[str, ...]
+    target: _Target
+    labels: Labels
 
     def to_wire(self) -> dict[str, Any]:
         """Return the rule as the official client sends it."""
         return {"type": "labels", "scope": self.scope, "target": self.target, "labels": list(self.labels)}
 
 
-@dataclass(frozen=True, slots=True)
-class BoxAreaRule:
+class BoxAreaRule(RequestModel):
     """Drop boxes of one side whose area lies outside [min, max], or the items they are on."""
 
+    model_config = ConfigDict(extra="forbid")
+
+    type: Literal["boxArea", "box_area"]
     scope: Scope
-    target: Target
-    low: float | None
-    high: float | None
+    target: _Target
+    low: _Area = Field(None, alias="min")
+    high: _Area = Field(None, alias="max")
+
+    @model_validator(mode="after")
+    def _keeps_something(self) -> Self:
+        if self.low is None and self.high is None:
+            raise ValueError("needs min or max, or both")
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise ValueError("has a min greater than its max: every box would be dropped")
+        return self
 
     def to_wire(self) -> dict[str, Any]:
         """Return the rule as the official client sends it."""
@@ -75,71 +94,40 @@ class BoxAreaRule:
         return {"type": "boxArea", "scope": self.scope, "target": self.target, **bounds}
 
 
-ExclusionRule: TypeAlias = MetadataRule | LabelRule | BoxAreaRule
+# Named apart from every field, so that a complaint cannot take one for the other.
+_TAGS: Final = {
+    "metadata": "metadata rule",
+    "labels": "labels rule",
+    "boxArea": "box area rule",
+    "box_area": "box area rule",
+}
 
 
-def exclusion_rules(value: Any, *, field: str = "exclusion_rules") -> tuple[ExclusionRule, ...]:
-    """Read rules with keys in snake_case; raises :class:`BadRequestError` saying which rule is wrong, and why."""
-    if value is None:
-        return ()
-    if not isinstance(value, list):
-        raise BadRequestError(f"{field} must be a list of rules.")
-    return tuple(_rule(entry, f"{field}[{place}]") for place, entry in enumerate(value))
+def _kind(value: Any) -> str | None:
+    if isinstance(value, dict):
+        kind = value.get("type")
+        return _TAGS.get(kind) if isinstance(kind, str) else None
+    return _TAGS.get(getattr(value, "type", "metadata"))
 
 
-def _rule(entry: Any, field: str) -> ExclusionRule:
-    if not isinstance(entry, dict):
-        raise BadRequestError(f"{field} must be an object.")
-    kind = entry.get("type")
-    if kind == "metadata":
-        _only(entry, field, {"key", "op", "value"})
-        if entry.get("scope", "item") != "item":
-            raise BadRequestError(f"{field}.scope must be 'item': metadata rules drop whole items.")
-        return MetadataRule(
-            predicate({name: entry.get(name) for name in ("key", "op", "value")}, field=field)
-        )
-    if kind == "labels":
-        _only(entry, field, {"target", "labels"})
-        labels = entry.get("labels")
-        if not isinstance(labels, list) or not labels or not all(isinstance(label, str) for label in labels):
-            raise BadRequestError(f"{field}.labels must be a non-empty list of strings.")
-        return LabelRule(_scope(entry, field), _target(entry, field), tuple(dict.fromkeys(labels)))
-    if kind in {"boxArea", "box_area"}:
-        _only(entry, field, {"target", "min", "max"})
-        low, high = (_bound(entry, field, name) for name in ("min", "max"))
-        if low is None and high is None:
-            raise BadRequestError(f"{field} needs min or max, or both.")
-        if low is not None and high is not None and low > high:
-            raise BadRequestError(f"{field}.min is greater than its max: every box would be dropped.")
-        return BoxAreaRule(_scope(entry, field), _target(entry, field), low, high)
-    raise BadRequestError(f"{field}.type must be metadata, labels or boxArea, not {kind!r}.")
+ExclusionRule: TypeAlias = MetadataRule | LabelExclusion | BoxAreaRule
+ExclusionRules: TypeAlias = list[
+    Annotated[
+        Annotated[MetadataRule, Tag("metadata rule")]
+        | Annotated[LabelExclusion, Tag("labels rule")]
+        | Annotated[BoxAreaRule, Tag("box area rule")],
+        Discriminator(
+            _kind,
+            custom_error_type="rule_type",
+            custom_error_message="type must be metadata, labels or boxArea",
+        ),
+    ]
+]
+"""Rules as a request lists them, with keys in snake_case."""
+
+_STORED: Final[TypeAdapter[list[ExclusionRule]]] = TypeAdapter(ExclusionRules)
 
 
-def _only(entry: Mapping[str, Any], field: str, names: set[str]) -> None:
-    if unknown := sorted(set(entry) - names - {"type", "scope"}):
-        raise BadRequestError(f"{field} has fields that a {entry['type']} rule does not know: {unknown}.")
-
-
-def _scope(entry: Mapping[str, Any], field: str) -> Scope:
-    scope = entry.get("scope")
-    if scope == "item":
-        return "item"
-    if scope == "annotation":
-        return "annotation"
-    raise BadRequestError(f"{field}.scope must be 'item' or 'annotation'.")
-
-
-def _target(entry: Mapping[str, Any], field: str) -> Target:
-    target = entry.get("target")
-    if not isinstance(target, str) or target not in _TARGETS:
-        raise BadRequestError(f"{field}.target must be 'groundTruth' or 'prediction'.")
-    return _TARGETS[target]
-
-
-def _bound(entry: Mapping[str, Any], field: str, name: str) -> float | None:
-    value = entry.get(name)
-    if value is None:
-        return None
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value) or value < 0:
-        raise BadRequestError(f"{field}.{name} must be an area in square pixels, 0 or more.")
-    return float(value)
+def stored_rules(data: Any) -> tuple[ExclusionRule, ...]:
+    """Return the rules that `to_wire` has written into the store."""
+    return tuple(_STORED.validate_python(data))

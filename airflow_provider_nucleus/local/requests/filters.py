@@ -18,27 +18,32 @@ both ends.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from dataclasses import dataclass
+from typing import Literal, Self, TypeAlias
 
-from airflow_provider_nucleus.local.errors import BadRequestError
-from airflow_provider_nucleus.local.requests.metadata_predicates import Predicate, predicate
+from pydantic import ConfigDict, Field, model_validator
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from airflow_provider_nucleus.local.requests.base import RequestModel, Strings, distinct
+from airflow_provider_nucleus.local.requests.metadata_predicates import Predicate
 
-__all__ = ["NO_FILTERS", "Filters", "Range", "read_filters"]
+__all__ = ["NO_FILTERS", "FilterFields", "Filters", "Range"]
 
 Equality: TypeAlias = Literal["EQ", "NEQ"]
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
-    """A closed range; None means open on that side."""
+class Range(RequestModel):
+    """A closed range; null means open on that side."""
 
-    low: float | None
-    high: float | None
+    model_config = ConfigDict(extra="forbid")
+
+    low: float | None = Field(None, alias="min")
+    high: float | None = Field(None, alias="max")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise ValueError("must hold something, and its min is greater than its max")
+        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +60,7 @@ class Filters:
     label_equality: Equality | None = None
     has_ground_truth: bool | None = None
     tide_background: bool | None = None
-    slice_ids: tuple[str, ...] = field(default=())
+    slice_ids: tuple[str, ...] = ()
     query: str = ""
 
     @property
@@ -76,94 +81,42 @@ class Filters:
 
 NO_FILTERS = Filters()
 
-_FIELDS = frozenset({
-    "confidence_range", "iou_range", "gt_area_range", "pred_labels", "gt_labels", "item_metadata", "prediction_metadata",
-    "label_equality", "has_ground_truth", "tide_background", "slice_ids",
-})  # fmt: skip
+
+class FilterFields(RequestModel):
+    """Filters as a request names them, with keys in snake_case; an unknown one is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    confidence_range: Range | None = None
+    iou_range: Range | None = None
+    gt_area_range: Range | None = None
+    pred_labels: Strings = Field(default_factory=list)
+    gt_labels: Strings = Field(default_factory=list)
+    item_metadata: list[Predicate] | None = None
+    prediction_metadata: list[Predicate] | None = None
+    label_equality: Equality | None = None
+    has_ground_truth: bool | None = None
+    tide_background: bool | None = None
+    slice_ids: Strings = Field(default_factory=list)
+
+    def filters(self, query: str) -> Filters:
+        """Return the filters that are set, with a query beside them."""
+        return Filters(
+            confidence=_set(self.confidence_range),
+            iou=_set(self.iou_range),
+            gt_area=_set(self.gt_area_range),
+            # An empty list is what a form sends when nothing is ticked: not "no label at all".
+            pred_labels=frozenset(self.pred_labels) or None,
+            gt_labels=frozenset(self.gt_labels) or None,
+            item_metadata=tuple(self.item_metadata or ()),
+            prediction_metadata=tuple(self.prediction_metadata or ()),
+            label_equality=self.label_equality,
+            has_ground_truth=self.has_ground_truth,
+            tide_background=self.tide_background,
+            slice_ids=tuple(distinct(self.slice_ids)),
+            query=query.strip(),
+        )
 
 
-def read_filters(body: Mapping[str, Any], query: Any = None) -> Filters:
-    """Read filters with keys in snake_case; raises :class:`BadRequestError` for any that is not understood."""
-    if not isinstance(body, dict):
-        raise BadRequestError("filters must be an object.")
-    if unknown := sorted(set(body) - _FIELDS):
-        raise BadRequestError(f"Unknown filters {unknown}; the filters are {sorted(_FIELDS)}.")
-    if not isinstance(query, str | None):
-        raise BadRequestError("query must be a string.")
-    return Filters(
-        confidence=_range(body, "confidence_range"),
-        iou=_range(body, "iou_range"),
-        gt_area=_range(body, "gt_area_range"),
-        pred_labels=_labels(body, "pred_labels"),
-        gt_labels=_labels(body, "gt_labels"),
-        item_metadata=_predicates(body, "item_metadata"),
-        prediction_metadata=_predicates(body, "prediction_metadata"),
-        label_equality=_equality(body),
-        has_ground_truth=_flag(body, "has_ground_truth"),
-        tide_background=_flag(body, "tide_background"),
-        slice_ids=_strings(body, "slice_ids"),
-        query=(query or "").strip(),
-    )
-
-
-def _range(body: Mapping[str, Any], name: str) -> Range | None:
-    value = body.get(name)
-    if value is None:
-        return None
-    if not isinstance(value, dict) or not set(value) <= {"min", "max"}:
-        raise BadRequestError(f"filters.{name} must be an object with min, max or both.")
-    low, high = (_number(value.get(end), f"filters.{name}.{end}") for end in ("min", "max"))
-    if low is None and high is None:
-        return None
-    if low is not None and high is not None and low > high:
-        raise BadRequestError(f"filters.{name}: min is greater than max.")
-    return Range(low, high)
-
-
-def _number(value: Any, field_name: str) -> float | None:
-    if value is None:
-        return None
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-        raise BadRequestError(f"{field_name} must be a number.")
-    return float(value)
-
-
-def _strings(body: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    value = body.get(name)
-    if value is None:
-        return ()
-    if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
-        raise BadRequestError(f"filters.{name} must be a list of strings.")
-    return tuple(dict.fromkeys(value))
-
-
-def _labels(body: Mapping[str, Any], name: str) -> frozenset[str] | None:
-    # An empty list is what a form sends when nothing is ticked: not "no label at all".
-    return frozenset(_strings(body, name)) or None
-
-
-def _predicates(body: Mapping[str, Any], name: str) -> tuple[Predicate, ...]:
-    value = body.get(name)
-    if value is None:
-        return ()
-    if not isinstance(value, list):
-        raise BadRequestError(f"filters.{name} must be a list of predicates.")
-    return tuple(predicate(entry, field=f"filters.{name}[{place}]") for place, entry in enumerate(value))
-
-
-def _equality(body: Mapping[str, Any]) -> Equality | None:
-    value = body.get("label_equality")
-    if value is None:
-        return None
-    if value == "EQ":
-        return "EQ"
-    if value == "NEQ":
-        return "NEQ"
-    raise BadRequestError(f"filters.label_equality must be EQ or NEQ, not {value!r}.")
-
-
-def _flag(body: Mapping[str, Any], name: str) -> bool | None:
-    value = body.get(name)
-    if not isinstance(value, bool | None):
-        raise BadRequestError(f"filters.{name} must be true or false.")
-    return value
+def _set(given: Range | None) -> Range | None:
+    return None if given is None or (given.low is None and given.high is None) else given

@@ -1,20 +1,18 @@
-"""What a caller may ask of the matching, checked once at the edge."""
+"""Options of the matching: which labels may be associated."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import starmap
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from airflow_provider_nucleus.local.errors import BadRequestError
+from pydantic import ConfigDict, model_validator
+
+from airflow_provider_nucleus.local.requests.base import Flag, RequestModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["MatchOptions"]
-
-_KNOWN = frozenset({"class_agnostic", "allowed_label_matches"})
-_PAIR = ("ground_truth_label", "model_prediction_label")
+__all__ = ["LabelPair", "MatchOptions", "MatchRequest"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,44 +27,63 @@ class MatchOptions:
     allowed_label_matches: tuple[tuple[str, str], ...] = ()
 
     @classmethod
-    def from_wire(cls, body: Mapping[str, Any]) -> Self:
-        """Read the options of a request; raises :class:`BadRequestError` for any that is not understood.
-
-        An option that nobody knows is refused rather than ignored: a misspelt one would change every number.
-        """
-        if unknown := sorted(set(body) - _KNOWN):
-            raise BadRequestError(f"Unknown options {unknown}; the options are {sorted(_KNOWN)}.")
-        agnostic = body.get("class_agnostic")
-        if agnostic is not None and not isinstance(agnostic, bool):
-            raise BadRequestError("class_agnostic must be true or false.")
-        pairs = body.get("allowed_label_matches")
-        if pairs is not None and not isinstance(pairs, list):
-            raise BadRequestError("allowed_label_matches must be a list of label pairs.")
-        allowed = tuple(dict.fromkeys(starmap(_pair, enumerate(pairs or []))))
-        if agnostic and allowed:
-            raise BadRequestError(
-                "allowed_label_matches and class_agnostic: true exclude each other: a list of pairs says which labels "
-                "may differ, class_agnostic says all may. Send one of them."
-            )
-        return cls(class_agnostic=bool(agnostic), allowed_label_matches=allowed)
+    def from_wire(cls, data: Mapping[str, Any]) -> Self:
+        """Read what :meth:`to_wire` has written."""
+        pairs = data["allowed_label_matches"]
+        return cls(
+            class_agnostic=data["class_agnostic"],
+            allowed_label_matches=tuple(
+                (pair["ground_truth_label"], pair["model_prediction_label"]) for pair in pairs
+            ),
+        )
 
     def to_wire(self) -> dict[str, Any]:
         """Return the options as a request would carry them, both always present."""
         return {
             "class_agnostic": self.class_agnostic,
             "allowed_label_matches": [
-                dict(zip(_PAIR, pair, strict=True)) for pair in self.allowed_label_matches
+                {"ground_truth_label": truth, "model_prediction_label": predicted}
+                for truth, predicted in self.allowed_label_matches
             ],
         }
 
 
-def _pair(index: int, pair: Any) -> tuple[str, str]:
-    if (
-        not isinstance(pair, dict)
-        or set(pair) != set(_PAIR)
-        or not all(isinstance(v, str) for v in pair.values())
-    ):
-        raise BadRequestError(
-            f"allowed_label_matches[{index}] must be an object with the strings {' and '.join(_PAIR)}."
+class LabelPair(RequestModel):
+    """A ground truth label and a prediction label that count as right together."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ground_truth_label: str
+    model_prediction_label: str
+
+
+class MatchRequest(RequestModel):
+    """Options of a calculation; an unknown one is refused: a misspelt one would change every number."""
+
+    model_config = ConfigDict(extra="forbid")
+    unknown: ClassVar[str] = "options"
+
+    class_agnostic: Flag = False
+    allowed_label_matches: list[LabelPair] | None = None
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if self.class_agnostic and self.allowed_label_matches:
+            raise ValueError(
+                "allowed_label_matches and class_agnostic: true exclude each other: a list of pairs says which labels "
+                "may differ, class_agnostic says all may. Send one of them."
+            )
+        return self
+
+    @property
+    def options(self) -> MatchOptions:
+        """The options, each pair once."""
+        return MatchOptions(
+            class_agnostic=self.class_agnostic, allowed_label_matches=pairs_of(self.allowed_label_matches)
         )
-    return pair[_PAIR[0]], pair[_PAIR[1]]
+
+
+def pairs_of(matches: list[LabelPair] | None) -> tuple[tuple[str, str], ...]:
+    """Return pairs of (ground truth label, prediction label), each once."""
+    pairs = ((pair.ground_truth_label, pair.model_prediction_label) for pair in matches or ())
+    return tuple(dict.fromkeys(pairs))

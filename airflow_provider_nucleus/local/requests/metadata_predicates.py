@@ -7,33 +7,46 @@ text. GT and LT compare ISO dates as the text they are.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import orjson
+from pydantic import ConfigDict, ValidationInfo, field_validator
 
-from airflow_provider_nucleus.local.errors import BadRequestError
+from airflow_provider_nucleus.local.requests.base import Name, RequestModel
 from airflow_provider_nucleus.local.requests.query.compile import Fragment
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-__all__ = ["Predicate", "predicate"]
+__all__ = ["Predicate"]
 
 Operator: TypeAlias = Literal["EQ", "IN", "GT", "LT"]
 Scalar: TypeAlias = str | int | float | bool | None
 
-_OPERATORS: Final[Mapping[str, Operator]] = {"EQ": "EQ", "IN": "IN", "GT": "GT", "LT": "LT"}
-_FIELDS: Final = frozenset({"key", "op", "value"})
 
-
-@dataclass(frozen=True, slots=True)
-class Predicate:
+class Predicate(RequestModel):
     """One comparison of a metadata field with a value, or with several (IN)."""
 
-    key: str
+    model_config = ConfigDict(extra="forbid", validate_default=True)
+
+    key: Name
     op: Operator
-    values: tuple[Scalar, ...]
+    value: Any = None
+
+    @field_validator("value")
+    @classmethod
+    def _fits_operator(cls, value: Any, info: ValidationInfo) -> Any:
+        op = info.data.get("op")
+        if op == "IN" and (not isinstance(value, list) or not value):
+            raise ValueError("must be a non-empty list for IN")
+        values = value if op == "IN" else [value]
+        if not all(_is_scalar(one) for one in values):
+            raise ValueError("must be text, a number, true, false or null")
+        if op in {"GT", "LT"} and (isinstance(value, bool) or not isinstance(value, str | int | float)):
+            raise ValueError(f"must be a number or text for {op}")
+        return value
+
+    @property
+    def values(self) -> tuple[Scalar, ...]:
+        """What the field is compared with."""
+        return tuple(self.value) if self.op == "IN" else (self.value,)
 
     def to_wire(self) -> dict[str, Any]:
         """Return the predicate as clients send it."""
@@ -93,28 +106,6 @@ class Predicate:
             f"AND json_type({column}, ?) IN ('UBIGINT', 'BIGINT', 'DOUBLE', 'HUGEINT'))",
             (path, wanted, path),
         )
-
-
-def predicate(entry: Any, *, field: str) -> Predicate:
-    """Read a predicate; raises :class:`BadRequestError` naming ``field``."""
-    if not isinstance(entry, dict) or not set(entry) <= _FIELDS:
-        raise BadRequestError(f"{field} must be an object with key, op and value.")
-    key, op, value = entry.get("key"), entry.get("op"), entry.get("value")
-    if not isinstance(key, str) or not key:
-        raise BadRequestError(f"{field}.key must be a non-empty string.")
-    if not isinstance(op, str) or op not in _OPERATORS:
-        raise BadRequestError(f"{field}.op must be EQ, IN, GT or LT, not {op!r}.")
-    if op == "IN":
-        if not isinstance(value, list) or not value:
-            raise BadRequestError(f"{field}.value must be a non-empty list for IN.")
-        values = tuple(value)
-    else:
-        values = (value,)
-    if not all(_is_scalar(one) for one in values):
-        raise BadRequestError(f"{field}.value must be text, a number, true, false or null.")
-    if op in {"GT", "LT"} and (isinstance(values[0], bool) or not isinstance(values[0], str | int | float)):
-        raise BadRequestError(f"{field}.value must be a number or text for {op}.")
-    return Predicate(key, _OPERATORS[op], values)
 
 
 def _is_scalar(value: Any) -> bool:

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_nucleus.local.errors import BadRequestError
-from airflow_provider_nucleus.local.requests.fields import flag, strings
-from airflow_provider_nucleus.local.routes.objects import one_object, start_upload, store_now, summary
+from airflow_provider_nucleus.local.requests.annotations import DeleteAnnotationsRequest
+from airflow_provider_nucleus.local.requests.datasets import TaxonomyRequest
+from airflow_provider_nucleus.local.requests.uploads import ObjectsRequest, UploadAddress
+from airflow_provider_nucleus.local.routes.objects import (
+    MASK_PARTS,
+    one_object,
+    start_upload,
+    store_now,
+    summary,
+)
 from airflow_provider_nucleus.local.routes.routing import RouteTable
 from airflow_provider_nucleus.local.store.catalog import datasets, taxonomies
 from airflow_provider_nucleus.local.store.catalog.object_sets import SetOwner, find_set
@@ -20,16 +27,16 @@ __all__ = ["ROUTES"]
 ROUTES: Final = RouteTable()
 
 
-@ROUTES.post("dataset/{ds}/annotate")
-def annotate(call: Call) -> Any:
+@ROUTES.post("dataset/{ds}/annotate", body=ObjectsRequest, query=UploadAddress, form=MASK_PARTS)
+def annotate(call: Call, request: ObjectsRequest, address: UploadAddress) -> Any:
     """Upload ground truth, at once or as a job."""
 
     def target(cursor: Cursor) -> SetOwner:
         return SetOwner(role="truth", dataset=datasets.find(cursor, call.params["ds"]))
 
-    if call.is_async and call.form is None:
-        return start_upload(call, "uploadAnnotations", target)
-    stored, place = store_now(call, "truth", target)
+    if address.as_job and call.files is None:
+        return start_upload(call, request, "uploadAnnotations", target)
+    stored, place = store_now(call, request, "truth", target)
     assert place.dataset is not None
     return {"dataset_id": place.dataset.id, **summary(stored, "annotations")}
 
@@ -43,47 +50,25 @@ def one_annotation(call: Call) -> Any:
         return one_object(cursor, dataset, set_no, call.params["rest"], truth=True)
 
 
-@ROUTES.delete("annotation/{ds}")
-def delete_annotations(call: Call) -> Any:
+@ROUTES.delete("annotation/{ds}", body=DeleteAnnotationsRequest)
+def delete_annotations(call: Call, request: DeleteAnnotationsRequest) -> Any:
     """Delete the ground truth of some items, or of the whole dataset if the list of them is there and empty."""
-    request = _deletion(call.json())
     with call.db.write() as cursor:
         dataset = datasets.find(cursor, call.params["ds"])
         job = call.services.start_job(
-            cursor, "annotationDeletion", dataset_no=dataset.number, request=request
+            cursor, "annotationDeletion", dataset_no=dataset.number, request=request.model_dump()
         )
     return job.to_wire()
 
 
-def _deletion(body: dict[str, Any]) -> dict[str, Any]:
-    """Return what to delete; a list that is misspelled or missing must not stand for the whole dataset."""
-    unknown = body.keys() - {"reference_ids", "keep_history"}
-    if unknown or body.get("reference_ids") is None:
-        found = f"has {', '.join(sorted(unknown))}" if unknown else "names no items"
-        raise BadRequestError(
-            f"The request {found}; nothing was deleted. Send reference_ids, the list of reference ids of the items whose "
-            "annotations are to be deleted ([] for those of the whole dataset), and keep_history if you like."
-        )
-    return {
-        "reference_ids": strings(body, "reference_ids"),
-        "keep_history": flag(body, "keep_history", default=True),
-    }
-
-
-@ROUTES.post("dataset/{ds}/add_taxonomy")
-def add_taxonomy(call: Call) -> Any:
+@ROUTES.post("dataset/{ds}/add_taxonomy", body=TaxonomyRequest)
+def add_taxonomy(call: Call, request: TaxonomyRequest) -> Any:
     """Create a taxonomy or add labels to it."""
-    body = call.json()
-    name = body.get("taxonomy_name")
+    name = request.taxonomy_name
     with call.db.write() as cursor:
         dataset = datasets.find(cursor, call.params["ds"])
         status = taxonomies.add(
-            cursor,
-            dataset,
-            name=name,
-            kind=body.get("type"),
-            labels=body.get("labels"),
-            update=flag(body, "update"),
+            cursor, dataset, name=name, kind=request.type, labels=request.labels, update=request.update
         )
     return {"dataset_id": dataset.id, "taxonomy_name": name, "status": status}
 

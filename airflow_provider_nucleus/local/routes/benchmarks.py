@@ -4,38 +4,86 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_nucleus.local.errors import BadRequestError
-from airflow_provider_nucleus.local.http.messages import Answer
-from airflow_provider_nucleus.local.requests.exclusion_rules import exclusion_rules
-from airflow_provider_nucleus.local.requests.fields import query_number, strings
+from airflow_provider_nucleus.local.requests.benchmarks import (
+    AddItemsRequest,
+    BenchmarkItemsAddress,
+    CreateBenchmarkRequest,
+    ItemSources,
+    RemoveItemsRequest,
+    TaxonomyFields,
+    UpdateBenchmarkRequest,
+)
 from airflow_provider_nucleus.local.routes.routing import RouteTable
 from airflow_provider_nucleus.local.store.catalog import benchmarks
-from airflow_provider_nucleus.local.store.catalog.benchmark_sources import SOURCES, read_sources
-from airflow_provider_nucleus.local.store.catalog.benchmark_versions import TAXONOMY_FIELDS, begin, labels_of
+from airflow_provider_nucleus.local.store.catalog.benchmark_sources import Sources, find_sources
+from airflow_provider_nucleus.local.store.catalog.benchmark_versions import (
+    WantedVersion,
+    begin,
+    build_request,
+    find_parent,
+    keep_labels,
+)
+from airflow_provider_nucleus.local.store.catalog.benchmarks import Labels
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.call import Call
+    from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["ROUTES"]
 
 ROUTES: Final = RouteTable()
-_PAGE: Final = 1000
 _LARGEST_PAGE: Final = 100_000
-_MOST: Final = 2**53
 
 
-@ROUTES.post("benchmarks")
-def create(call: Call) -> Any:
+@ROUTES.post("benchmarks", body=CreateBenchmarkRequest, status=202)
+def create(call: Call, request: CreateBenchmarkRequest) -> Any:
     """Create a benchmark and start the job that fills it."""
-    body = call.snake_json()
     with call.db.write() as cursor:
-        plan = begin(cursor, body)
+        parent_id = request.parent_benchmark_id
+        plan = begin(
+            cursor,
+            name=request.name,
+            draft=bool(request.draft),
+            parent=None if parent_id is None else find_parent(cursor, parent_id),
+            sources=_sources(cursor, request),
+            removed=request.removed_item_ids or [],
+            version=WantedVersion(
+                major=request.version_major,
+                minor=request.version_minor,
+                label=request.version_label,
+                major_step=request.bump_type == "major",
+            ),
+            description=request.description,
+            metadata=request.metadata,
+            labels=_labels(cursor, request),
+            rules=request.exclusion_rules,
+        )
         job = None
         if plan.request is not None:
             job = call.services.start_job(
                 cursor, benchmarks.BENCHMARK_JOB, dataset_no=None, request=plan.request
             )
-    return Answer({"benchmark_id": plan.benchmark.id, "job_id": None if job is None else job.id}, 202)
+    return {"benchmark_id": plan.benchmark.id, "job_id": None if job is None else job.id}
+
+
+def _sources(cursor: Cursor, request: ItemSources) -> Sources:
+    return find_sources(
+        cursor,
+        item_ids=request.item_ids,
+        references=request.references,
+        slice_ids=[*request.slice_ids, *([] if request.slice_id is None else [request.slice_id])],
+        dataset_ids=[*request.dataset_ids, *([] if request.dataset_id is None else [request.dataset_id])],
+        scene_ids=request.scene_ids,
+    )
+
+
+def _labels(cursor: Cursor, request: TaxonomyFields) -> Labels | None:
+    return keep_labels(
+        cursor,
+        groups=request.rollup_groups,
+        config_id=request.allowed_label_matches_id,
+        class_agnostic=request.class_agnostic,
+    )
 
 
 @ROUTES.get("benchmarks")
@@ -52,34 +100,20 @@ def read(call: Call) -> Any:
         return benchmarks.find(cursor, call.params["bm"]).to_wire()
 
 
-@ROUTES.patch("benchmarks/{bm}")
-def update(call: Call) -> Any:
+@ROUTES.patch("benchmarks/{bm}", body=UpdateBenchmarkRequest)
+def update(call: Call, request: UpdateBenchmarkRequest) -> Any:
     """Change name, description and metadata; taxonomy and exclusion rules of a draft."""
-    body = call.snake_json()
     with call.db.write() as cursor:
         benchmark = benchmarks.find(cursor, call.params["bm"])
-        values = _plain_fields(body)
-        if any(name in body for name in TAXONOMY_FIELDS):
+        values = request.plain_values
+        if request.changes_taxonomy:
             benchmarks.require_draft(benchmark, "taxonomy")
-            labels = labels_of(cursor, body)
+            labels = _labels(cursor, request) or Labels()
             values |= {"config_id": labels.config_id, "class_agnostic": labels.class_agnostic}
-        if "exclusion_rules" in body:
+        if "exclusion_rules" in request.model_fields_set:
             benchmarks.require_draft(benchmark, "exclusion rules")
-            values["exclusion_rules"] = [rule.to_wire() for rule in exclusion_rules(body["exclusion_rules"])]
+            values["exclusion_rules"] = [rule.to_wire() for rule in request.exclusion_rules or ()]
         return benchmarks.update(cursor, benchmark, values).to_wire()
-
-
-def _plain_fields(body: dict[str, Any]) -> dict[str, Any]:
-    values: dict[str, Any] = {
-        name: body[name] for name in ("name", "description", "metadata") if name in body
-    }
-    if "name" in values and (not isinstance(values["name"], str) or not values["name"]):
-        raise BadRequestError("name must be a non-empty string.")
-    if not isinstance(values.get("description"), str | None):
-        raise BadRequestError("description must be a string or null.")
-    if not isinstance(values.get("metadata"), dict | None):
-        raise BadRequestError("metadata must be an object or null.")
-    return values
 
 
 @ROUTES.delete("benchmarks/{bm}")
@@ -90,45 +124,37 @@ def delete(call: Call) -> Any:
     return {}
 
 
-@ROUTES.get("benchmarks/{bm}/items")
-def items(call: Call) -> Any:
+@ROUTES.get("benchmarks/{bm}/items", query=BenchmarkItemsAddress)
+def items(call: Call, address: BenchmarkItemsAddress) -> Any:
     """List the ids of a benchmark's items."""
-    limit = query_number(call.query, "limit", _PAGE, most=_MOST)
-    offset = query_number(call.query, "offset", 0, most=_MOST)
     with call.db.read() as cursor:
         benchmark = benchmarks.find(cursor, call.params["bm"])
-        ids = benchmarks.item_page(cursor, benchmark, limit=min(limit, _LARGEST_PAGE), offset=offset)
+        ids = benchmarks.item_page(
+            cursor, benchmark, limit=min(address.limit, _LARGEST_PAGE), offset=address.offset
+        )
     return {"item_ids": ids, "total": benchmark.members}
 
 
-@ROUTES.post("benchmarks/{bm}/items")
-def add_items(call: Call) -> Any:
+@ROUTES.post("benchmarks/{bm}/items", body=AddItemsRequest, status=202)
+def add_items(call: Call, request: AddItemsRequest) -> Any:
     """Start the job that adds items to a draft."""
-    body = call.snake_json()
     with call.db.write() as cursor:
         benchmark = benchmarks.find(cursor, call.params["bm"])
         benchmarks.require_draft(benchmark, "membership")
-        sources = read_sources(cursor, body)
-        if not sources:
-            raise BadRequestError(f"Give at least one source of items: {', '.join(SOURCES)}.")
-        request = {
-            "benchmark_no": benchmark.number,
-            "sources": sources.to_wire(),
-            "parent_no": None,
-            "removed": [],
-        }
-        job = call.services.start_job(cursor, benchmarks.BENCHMARK_JOB, dataset_no=None, request=request)
-    return Answer({"job_id": job.id}, 202)
+        sources = _sources(cursor, request)
+        job = call.services.start_job(
+            cursor, benchmarks.BENCHMARK_JOB, dataset_no=None, request=build_request(benchmark, sources)
+        )
+    return {"job_id": job.id}
 
 
-@ROUTES.delete("benchmarks/{bm}/items")
-def remove_items(call: Call) -> Any:
+@ROUTES.delete("benchmarks/{bm}/items", body=RemoveItemsRequest)
+def remove_items(call: Call, request: RemoveItemsRequest) -> Any:
     """Remove items from a draft; unknown ids are passed over."""
-    body = call.snake_json()
     with call.db.write() as cursor:
         benchmark = benchmarks.find(cursor, call.params["bm"])
         benchmarks.require_draft(benchmark, "membership")
-        removed = benchmarks.remove_items(cursor, benchmark, strings(body, "item_ids"))
+        removed = benchmarks.remove_items(cursor, benchmark, request.item_ids)
     return {"items_removed": removed}
 
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.local.jobs.cleanup import sweep_blobs
-from airflow_provider_nucleus.local.requests.fields import strings
+from airflow_provider_nucleus.local.requests.datasets import CreateDatasetRequest, TagsRequest
 from airflow_provider_nucleus.local.routes.routing import RouteTable
 from airflow_provider_nucleus.local.store.catalog import datasets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from airflow_provider_nucleus.local.call import Call
     from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
 
@@ -27,12 +25,18 @@ def details(call: Call) -> Any:
         return datasets.listing(cursor)
 
 
-@ROUTES.post("dataset/create")
-def create(call: Call) -> Any:
+@ROUTES.post("dataset/create", body=CreateDatasetRequest)
+def create(call: Call, request: CreateDatasetRequest) -> Any:
     """Create a dataset."""
-    fields = ("name", "is_scene", "use_privacy_mode", "annotation_metadata_schema", "item_metadata_schema")
     with call.db.write() as cursor:
-        dataset = datasets.create(cursor, **call.fields(*fields, needed=("name",)))
+        dataset = datasets.create(
+            cursor,
+            name=request.name,
+            is_scene=request.is_scene,
+            use_privacy_mode=request.use_privacy_mode,
+            annotation_metadata_schema=request.annotation_metadata_schema,
+            item_metadata_schema=request.item_metadata_schema,
+        )
     return {"dataset_id": dataset.id}
 
 
@@ -121,22 +125,15 @@ def tags(call: Call) -> Any:
         return {"tags": datasets.tags(cursor, datasets.find(cursor, call.params["ds"]))}
 
 
-@ROUTES.post("dataset/{ds}/tags")
-def add_tags(call: Call) -> Any:
+@ROUTES.post("dataset/{ds}/tags", body=TagsRequest)
+def add_tags(call: Call, request: TagsRequest) -> Any:
     """Add tags; those that are there already stay."""
-    return _change_tags(call, lambda old, given: list(dict.fromkeys([*old, *given])))
-
-
-@ROUTES.delete("dataset/{ds}/tags")
-def remove_tags(call: Call) -> Any:
-    """Remove tags; those that are not there are no error."""
-    return _change_tags(call, lambda old, given: [tag for tag in old if tag not in given])
-
-
-def _change_tags(call: Call, change: Callable[[list[str], list[str]], list[str]]) -> Any:
-    given = strings(call.json(), "tags")
     with call.db.write() as cursor:
-        dataset = datasets.find(cursor, call.params["ds"])
-        new = change(datasets.tags(cursor, dataset), given)
-        datasets.set_tags(cursor, dataset, new)
-    return {"tags": new}
+        return {"tags": datasets.add_tags(cursor, datasets.find(cursor, call.params["ds"]), request.tags)}
+
+
+@ROUTES.delete("dataset/{ds}/tags", body=TagsRequest)
+def remove_tags(call: Call, request: TagsRequest) -> Any:
+    """Remove tags; those that are not there are no error."""
+    with call.db.write() as cursor:
+        return {"tags": datasets.remove_tags(cursor, datasets.find(cursor, call.params["ds"]), request.tags)}

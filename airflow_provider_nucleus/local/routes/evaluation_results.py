@@ -4,59 +4,60 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_nucleus.local.errors import BadRequestError, ConflictError, NotFoundError
+from airflow_provider_nucleus.local.errors import ConflictError, NotFoundError
 from airflow_provider_nucleus.local.evaluations.computing.result_layouts import (
     evaluate_again,
     has_other_layout,
 )
 from airflow_provider_nucleus.local.evaluations.reading.charts import charts
-from airflow_provider_nucleus.local.evaluations.reading.examples import examples, read_request
+from airflow_provider_nucleus.local.evaluations.reading.examples import ExamplePage, examples
 from airflow_provider_nucleus.local.evaluations.reading.filter_vocabulary import filter_schema
 from airflow_provider_nucleus.local.evaluations.reading.selection import select
-from airflow_provider_nucleus.local.evaluations.reading.summary import THRESHOLD
-from airflow_provider_nucleus.local.http.messages import parse_json
-from airflow_provider_nucleus.local.requests.casing import snake_keys
-from airflow_provider_nucleus.local.requests.filters import read_filters
+from airflow_provider_nucleus.local.requests.evaluations import (
+    DEFAULT_IOU_THRESHOLD,
+    ChartsAddress,
+    ChartsRequest,
+    ExamplesRequest,
+)
 from airflow_provider_nucleus.local.routes.routing import RouteTable
 from airflow_provider_nucleus.local.store.catalog import evaluations
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from airflow_provider_nucleus.local.call import Call
     from airflow_provider_nucleus.local.evaluations.reading.result import EvaluationResult
-    from airflow_provider_nucleus.local.requests.filters import Filters
+    from airflow_provider_nucleus.local.evaluations.reading.selection import Selection
 
-__all__ = ["LEAST_IOU_THRESHOLD", "ROUTES", "asked_of_query", "filters_of", "result", "threshold_of"]
+__all__ = ["ROUTES", "result", "selected"]
 
 ROUTES: Final = RouteTable()
 
-LEAST_IOU_THRESHOLD: Final = 0.001
-"""Below it an overlap says nothing, and half of it, where background begins, rounds to nothing."""
-_THRESHOLD_BOUNDS: Final = f"iouThreshold must be a number from {LEAST_IOU_THRESHOLD:g} to 1."
 
-
-@ROUTES.post("evaluationsV2/{ev}/charts")
-def post_charts(call: Call) -> Any:
+@ROUTES.post("evaluationsV2/{ev}/charts", body=ChartsRequest)
+def post_charts(call: Call, request: ChartsRequest) -> Any:
     """Return the charts of an evaluation."""
-    return _charts(call, call.snake_json())
+    return charts(*selected(call, request))
 
 
-@ROUTES.get("evaluationsV2/{ev}/charts")
-def get_charts(call: Call) -> Any:
+@ROUTES.get("evaluationsV2/{ev}/charts", query=ChartsAddress)
+def get_charts(call: Call, address: ChartsAddress) -> Any:
     """Return the charts of an evaluation, asked for in the address: what older clients send."""
-    return _charts(call, asked_of_query(call))
+    return charts(*selected(call, address))
 
 
-@ROUTES.post("evaluationsV2/{ev}/examples")
-def post_examples(call: Call) -> Any:
+@ROUTES.post("evaluationsV2/{ev}/examples", body=ExamplesRequest)
+def post_examples(call: Call, request: ExamplesRequest) -> Any:
     """Return a page of match rows."""
-    body = call.snake_json()
-    request, filters = read_request(body), filters_of(body)
+    page = ExamplePage(
+        match_type=request.match_type,
+        limit=request.limit,
+        offset=request.offset,
+        sort_by=request.sort_by,
+        descending=request.sort_order != "ASC",
+    )
     loaded = result(call)
     with call.db.read() as cursor:
-        selection = select(cursor, loaded, filters, threshold=THRESHOLD)
-        return examples(cursor, loaded, selection, request)
+        selection = select(cursor, loaded, request.chosen, threshold=DEFAULT_IOU_THRESHOLD)
+        return examples(cursor, loaded, selection, page)
 
 
 @ROUTES.get("evaluationsV2/{ev}/filterSchema")
@@ -67,13 +68,11 @@ def get_filter_schema(call: Call) -> Any:
         return filter_schema(session, loaded)
 
 
-def _charts(call: Call, asked: Mapping[str, Any]) -> Any:
-    filters = filters_of(asked)
-    threshold = threshold_of(asked.get("iou_threshold"))
+def selected(call: Call, request: ChartsRequest | ChartsAddress) -> tuple[EvaluationResult, Selection]:
+    """Return the result of the evaluation in the path, and what a request selects of it."""
     loaded = result(call)
     with call.db.read() as cursor:
-        selection = select(cursor, loaded, filters, threshold=threshold)
-    return charts(loaded, selection)
+        return loaded, select(cursor, loaded, request.chosen, threshold=request.iou_threshold)
 
 
 def result(call: Call, evaluation_id: str | None = None) -> EvaluationResult:
@@ -96,32 +95,3 @@ def result(call: Call, evaluation_id: str | None = None) -> EvaluationResult:
         raise NotFoundError(
             f"The result of evaluation {evaluation.id} is not in the data directory. {again}."
         ) from error
-
-
-def filters_of(asked: Mapping[str, Any]) -> Filters:
-    """Return the filters and the query of a request; absent or null filters leave nothing out."""
-    filters = asked.get("filters")
-    return read_filters({} if filters is None else filters, asked.get("query"))
-
-
-def threshold_of(value: Any) -> float:
-    """Return the overlap threshold of a request, 0.5 by default."""
-    if value is None:
-        return THRESHOLD
-    if not isinstance(value, int | float) or isinstance(value, bool) or not LEAST_IOU_THRESHOLD <= value <= 1:
-        raise BadRequestError(_THRESHOLD_BOUNDS)
-    return float(value)
-
-
-def asked_of_query(call: Call) -> dict[str, Any]:
-    """Return threshold, filters and query of an address, as a body would have them."""
-    asked: dict[str, Any] = {"query": call.query.get("query")}
-    text = call.query.get("iouThreshold", call.query.get("iou_threshold"))
-    if text:
-        try:
-            asked["iou_threshold"] = float(text)
-        except ValueError:
-            raise BadRequestError(_THRESHOLD_BOUNDS) from None
-    if call.query.get("filters"):
-        asked["filters"] = snake_keys(parse_json(call.query["filters"], what="filters"))
-    return asked

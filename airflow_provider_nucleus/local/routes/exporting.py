@@ -1,4 +1,4 @@
-"""What export routes of datasets and slices share: the item as it is exported, pages, and answers of any length."""
+"""Exports of datasets and slices: the item as it is written, pages, and answers of any length."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 from starlette.responses import StreamingResponse
 
-from airflow_provider_nucleus.local.http.paging import Pager, Position, page_size
-from airflow_provider_nucleus.local.requests.fields import flag
+from airflow_provider_nucleus.local.http.paging import Pager, Position
 from airflow_provider_nucleus.local.store.views.exports import export_page, export_rows
 
 if TYPE_CHECKING:
@@ -17,11 +16,12 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from airflow_provider_nucleus.local.call import Call
+    from airflow_provider_nucleus.local.requests.paging import PageRequest
     from airflow_provider_nucleus.local.store.catalog.items import Item
     from airflow_provider_nucleus.local.store.database import Cursor
     from airflow_provider_nucleus.local.store.views.exports import Export
 
-__all__ = ["EXPORT_PAGE", "all_rows", "chip", "item_writer", "mirrored", "one_page"]
+__all__ = ["EXPORT_PAGE", "all_rows", "item_writer", "mirrored", "one_page"]
 
 EXPORT_PAGE: Final = 10_000
 _ROWS_AT_ONCE: Final = 200
@@ -42,12 +42,17 @@ def mirrored(call: Call, item: Item) -> str | None:
 
 
 def one_page(
-    call: Call, cursor: Cursor, export: Export, *, listing: tuple[Any, ...], limit: int = EXPORT_PAGE
+    call: Call,
+    request: PageRequest,
+    cursor: Cursor,
+    export: Export,
+    *,
+    listing: tuple[Any, ...],
+    limit: int = EXPORT_PAGE,
 ) -> dict[str, Any]:
     """Answer a ``...Page`` export; ``listing`` is what decides which rows there are."""
-    body = call.json()
     pager = Pager(call.services.settings.api_key, ("export", export.dataset.id, export.set_no, *listing))
-    position, size = pager.read(body.get("pageToken")), page_size(body, limit=limit)
+    position, size = pager.read(request.token), request.size_within(limit)
     rows, last = export_page(cursor, export, after=position.after, size=size)
     return {"data": rows, "nextPageToken": None if last is None else pager.token(Position(0, last))}
 
@@ -66,11 +71,6 @@ def all_rows(call: Call, prepare: Callable[[Cursor], Export]) -> Response:
             yield b"]}"
 
     return StreamingResponse(_gathered(pieces()), media_type="application/json")
-
-
-def chip(call: Call) -> bool:
-    """Return whether the caller wants the addresses of stored bytes."""
-    return flag(call.json(), "chip")
 
 
 def _gathered(pieces: Iterator[bytes]) -> Iterator[bytes]:

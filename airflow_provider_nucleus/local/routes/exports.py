@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_provider_nucleus.local.requests.paging import ExportPageRequest
 from airflow_provider_nucleus.local.requests.query.compile import EVERYTHING, compile_query
-from airflow_provider_nucleus.local.routes.exporting import all_rows, chip, item_writer, one_page
-from airflow_provider_nucleus.local.routes.queries import query_text
+from airflow_provider_nucleus.local.routes.exporting import all_rows, item_writer, one_page
 from airflow_provider_nucleus.local.routes.routing import RouteTable
 from airflow_provider_nucleus.local.store.catalog import datasets
 from airflow_provider_nucleus.local.store.views import comparisons
@@ -28,15 +28,15 @@ def export(call: Call) -> Any:
     return all_rows(call, lambda cursor: _export(call, cursor, EVERYTHING, mirrored_images=False))
 
 
-@ROUTES.post("dataset/{ds}/exportForTrainingPage")
-def export_some(call: Call) -> Any:
+@ROUTES.post("dataset/{ds}/exportForTrainingPage", body=ExportPageRequest)
+def export_some(call: Call, request: ExportPageRequest) -> Any:
     """Return one page of items with their annotations; there are no labelling tasks, so all annotations are recent."""
-    query, mirrored_images = query_text(call.json()), chip(call)
+    query = request.query or ""
     with call.db.read() as cursor:
         dataset = datasets.find(cursor, call.params["ds"])
         condition = compile_query(query, comparisons.query_scope(cursor, dataset, None))
-        found = _export(call, cursor, condition, mirrored_images=mirrored_images)
-        return one_page(call, cursor, found, listing=("dataset", query))
+        found = _export(call, cursor, condition, mirrored_images=request.chip)
+        return one_page(call, request, cursor, found, listing=("dataset", query))
 
 
 def _export(call: Call, cursor: Cursor, condition: Fragment, *, mirrored_images: bool) -> Export:

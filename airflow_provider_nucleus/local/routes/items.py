@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.local.blobs import Kept
 from airflow_provider_nucleus.local.errors import BadRequestError
-from airflow_provider_nucleus.local.http.messages import parse_json
+from airflow_provider_nucleus.local.http.paging import row_of_token
 from airflow_provider_nucleus.local.jobs.starting import start_on_bytes, start_on_upload
-from airflow_provider_nucleus.local.requests.fields import flag, object_list, page_request, request_id
-from airflow_provider_nucleus.local.routes.routing import RouteTable
+from airflow_provider_nucleus.local.requests.paging import PageRequest
+from airflow_provider_nucleus.local.requests.uploads import AppendRequest, MetadataRequest, UploadAddress
+from airflow_provider_nucleus.local.routes.routing import FormParts, RouteTable
 from airflow_provider_nucleus.local.store.catalog import datasets, items
 from airflow_provider_nucleus.local.store.catalog.blob_records import record_blobs
 from airflow_provider_nucleus.local.store.catalog.object_sets import SetOwner, find_set
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_provider_nucleus.local.call import Call
+    from airflow_provider_nucleus.local.http.messages import FormFile
     from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
     from airflow_provider_nucleus.local.store.catalog.items import Item
     from airflow_provider_nucleus.local.store.database import Cursor
@@ -30,22 +32,23 @@ __all__ = ["ROUTES"]
 
 ROUTES: Final = RouteTable()
 _ALL: Final = 1_000_000_000
+_PAGE: Final = 100_000
 
 
-@ROUTES.post("dataset/{ds}/append")
-def append(call: Call) -> Any:
+_IMAGE_PARTS: Final = FormParts(json="items", files="image", field="items")
+
+
+@ROUTES.post("dataset/{ds}/append", body=AppendRequest, query=UploadAddress, form=_IMAGE_PARTS)
+def append(call: Call, request: AppendRequest, address: UploadAddress) -> Any:
     """Append items: rows behind a signed URL, a multipart request with images, or the old synchronous forms."""
-    if call.form is not None:
-        return _append_files(call)
-    if call.is_async:
-        return _start(call)
-    body = call.json()
-    rows = object_list(body, "items")
-    return _store_now(call, rows, update=flag(body, "update"))
+    if call.files is not None:
+        return _append_files(call, call.files, request.items, as_job=address.as_job)
+    if address.as_job:
+        return _start(call, request)
+    return _store_now(call, request.items, update=request.update)
 
 
-def _start(call: Call) -> Any:
-    body = call.json()
+def _start(call: Call, request: AppendRequest) -> Any:
     with call.db.write() as cursor:
         dataset = datasets.find(cursor, call.params["ds"])
         _check_plain(dataset)
@@ -54,8 +57,8 @@ def _start(call: Call) -> Any:
             cursor,
             "uploadDatasetItems",
             dataset=dataset,
-            request_id=request_id(body),
-            request={"update": flag(body, "update")},
+            request_id=request.upload_id,
+            request={"update": request.update},
         )
     return job.to_wire()
 
@@ -65,12 +68,10 @@ def _check_plain(dataset: Dataset) -> None:
         raise BadRequestError(f"Dataset {dataset.id} is a scene dataset: append scenes, not items.")
 
 
-def _append_files(call: Call) -> Any:
-    assert call.form is not None
-    rows = parse_json(call.form.fields.get("items", ""), what="The part 'items'")
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+def _append_files(call: Call, files: Sequence[FormFile], rows: list[Any], *, as_job: bool) -> Any:
+    if not all(isinstance(row, dict) for row in rows):
         raise BadRequestError("The part 'items' must be a JSON list of objects.")
-    images = [part for part in call.form.files if part.field == "image"]
+    images = [part for part in files if part.field == _IMAGE_PARTS.files]
     if len(images) != len(rows):
         raise BadRequestError(
             f"{len(rows)} items came with {len(images)} images; send one image per item, in order."
@@ -80,7 +81,7 @@ def _append_files(call: Call) -> Any:
     update = any(row.pop("update", False) is True for row in rows)
     with call.services.blobs.keeping() as keep:
         blobs = [Kept(*keep(image.file), image.content_type) for image in images]
-        if not call.is_async:
+        if not as_job:
             return _store_now(call, rows, update=update, blobs=blobs)
         with call.db.write() as cursor:
             dataset = datasets.find(cursor, call.params["ds"])
@@ -131,10 +132,10 @@ def all_items(call: Call) -> Any:
         return {"dataset_items": [item.to_wire() for item in found]}
 
 
-@ROUTES.post("dataset/{ds}/itemsPage")
-def items_page(call: Call) -> Any:
+@ROUTES.post("dataset/{ds}/itemsPage", body=PageRequest)
+def items_page(call: Call, request: PageRequest) -> Any:
     """Return one page of items."""
-    after, size = page_request(call.json(), default=100_000)
+    after, size = row_of_token(request.token), request.size_within(_PAGE)
     with call.db.read() as cursor:
         dataset = datasets.find(cursor, call.params["ds"])
         found, following = items.page(cursor, dataset, after=after, size=size)
@@ -172,19 +173,20 @@ def item_by_id(call: Call) -> Any:
         return _with_annotations(cursor, dataset, items.by_id(cursor, dataset, call.params["item"]))
 
 
-@ROUTES.post("dataset/{ds}/metadata")
-def update_metadata(call: Call) -> Any:
+@ROUTES.post("dataset/{ds}/metadata", body=MetadataRequest, query=UploadAddress)
+def update_metadata(call: Call, request: MetadataRequest, address: UploadAddress) -> Any:
     """Merge metadata into items or scenes, at once or as a job."""
-    body = call.json()
-    level, entries = body.get("level", "item"), object_list(body, "metadata")
-    if not isinstance(level, str) or level not in {"item", "scene"}:
-        raise BadRequestError("level must be item or scene.")
+    level, entries = request.level, request.metadata
     with call.db.write() as cursor:
         dataset = datasets.find(cursor, call.params["ds"])
-        if call.is_async:
-            data, request = rows_of(entries), {"level": level}
+        if address.as_job:
             job = start_on_bytes(
-                call.services, cursor, "metadataUpdate", dataset=dataset, data=data, request=request
+                call.services,
+                cursor,
+                "metadataUpdate",
+                dataset=dataset,
+                data=rows_of(entries),
+                request={"level": level},
             )
             return job.to_wire()
         found = [merge_metadata(cursor, dataset, entry, level=level) for entry in entries]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_nucleus.local.errors import BadRequestError
-from airflow_provider_nucleus.local.requests.fields import flag, strings, text
+from airflow_provider_nucleus.local.requests.paging import JobsRequest
 from airflow_provider_nucleus.local.routes.routing import RouteTable
 from airflow_provider_nucleus.local.store.catalog import jobs
 
@@ -17,22 +16,18 @@ __all__ = ["ROUTES"]
 ROUTES: Final = RouteTable()
 
 
-@ROUTES.post("jobs/")
-def listing(call: Call) -> Any:
+@ROUTES.post("jobs/", body=JobsRequest)
+def listing(call: Call, request: JobsRequest) -> Any:
     """List jobs, newest first."""
-    body = call.json()
-    limit = body.get("limit", 50_000)
-    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
-        raise BadRequestError("limit must be a number of jobs.")
     with call.db.read() as cursor:
         found = jobs.listing(
             cursor,
-            dataset_id=text(body, "dataset_id"),
-            job_types=strings(body, "job_types"),
-            from_date=text(body, "from_date"),
-            to_date=text(body, "to_date"),
-            limit=limit,
-            show_completed=flag(body, "show_completed"),
+            dataset_id=request.dataset_id,
+            job_types=request.job_types,
+            from_date=request.from_date,
+            to_date=request.to_date,
+            limit=request.limit,
+            show_completed=request.show_completed,
         )
     return [job.to_wire() for job in found]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.local.errors import NotFoundError
 from airflow_provider_nucleus.local.jobs.matching import start_matching
-from airflow_provider_nucleus.local.requests.match_options import MatchOptions
+from airflow_provider_nucleus.local.requests.match_options import MatchRequest
 from airflow_provider_nucleus.local.routes.routing import RouteTable
 from airflow_provider_nucleus.local.store.catalog import datasets, models
 from airflow_provider_nucleus.local.store.views import comparisons
@@ -19,21 +19,21 @@ __all__ = ["ROUTES"]
 ROUTES: Final = RouteTable()
 
 
-@ROUTES.post("dataset/{ds}/model/{m}/calculateEvaluationMetrics")
-def calculate_metrics(call: Call) -> Any:
+@ROUTES.post("dataset/{ds}/model/{m}/calculateEvaluationMetrics", body=MatchRequest)
+def calculate_metrics(call: Call, request: MatchRequest) -> Any:
     """Start the matching of a model's predictions on a dataset; the new matches replace the old when it is done."""
-    options = MatchOptions.from_wire(call.json())
     with call.db.write() as cursor:
         dataset = datasets.find(cursor, call.params["ds"])
         run = comparisons.of_model(cursor, dataset, models.find(cursor, call.params["m"])).run
-        job = start_matching(call.services, cursor, run, dataset_nos=[dataset.number], options=options)
+        job = start_matching(
+            call.services, cursor, run, dataset_nos=[dataset.number], options=request.options
+        )
     return {**job.to_wire(), "model_run_id": run.id, "dataset_id": dataset.id}
 
 
-@ROUTES.post("modelRun/{r}/commit")
-def commit(call: Call) -> Any:
+@ROUTES.post("modelRun/{r}/commit", body=MatchRequest)
+def commit(call: Call, request: MatchRequest) -> Any:
     """Start the matching of a run on every dataset it has predictions on."""
-    options = MatchOptions.from_wire(call.json())
     with call.db.write() as cursor:
         run = models.find_run(cursor, call.params["r"])
         numbers = comparisons.datasets_of(cursor, run)
@@ -41,5 +41,5 @@ def commit(call: Call) -> Any:
             raise NotFoundError(
                 f"Model run {run.id} has no predictions: upload predictions before it is committed."
             )
-        job = start_matching(call.services, cursor, run, dataset_nos=numbers, options=options)
+        job = start_matching(call.services, cursor, run, dataset_nos=numbers, options=request.options)
     return {**job.to_wire(), "model_run_id": run.id}

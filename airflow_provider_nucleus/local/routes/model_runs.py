@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from airflow_provider_nucleus.local.errors import BadRequestError
-from airflow_provider_nucleus.local.http.messages import Answer
 from airflow_provider_nucleus.local.jobs.merging import MERGE_JOB
-from airflow_provider_nucleus.local.requests.fields import strings
-from airflow_provider_nucleus.local.routes.objects import one_object
+from airflow_provider_nucleus.local.requests.models import (
+    CreateRunRequest,
+    MergeRunsRequest,
+    RunOnDatasetRequest,
+)
+from airflow_provider_nucleus.local.requests.uploads import ObjectsRequest, UploadAddress
+from airflow_provider_nucleus.local.routes.objects import MASK_PARTS, one_object
 from airflow_provider_nucleus.local.routes.predictions import on_item, upload
 from airflow_provider_nucleus.local.routes.routing import RouteTable
-from airflow_provider_nucleus.local.store.catalog import datasets, items, models
+from airflow_provider_nucleus.local.store.catalog import datasets, items, merging, models
 from airflow_provider_nucleus.local.store.catalog.object_sets import SetOwner, ensure_set, find_set
 from airflow_provider_nucleus.local.store.views import objects
 
@@ -35,62 +39,52 @@ def runs_of_model(call: Call) -> Any:
         return models.run_ids(cursor, models.find(cursor, call.params["m"]))
 
 
-@ROUTES.post("model/{m}/modelRun/create")
-def create_without_dataset(call: Call) -> Any:
+@ROUTES.post("model/{m}/modelRun/create", body=CreateRunRequest)
+def create_without_dataset(call: Call, request: CreateRunRequest) -> Any:
     """Create a run that is on no dataset yet."""
-    fields = call.fields("name", "metadata", needed=("name",))
     with call.db.write() as cursor:
-        run = models.create_run(cursor, models.find(cursor, call.params["m"]), **fields)
+        model = models.find(cursor, call.params["m"])
+        run = models.create_run(cursor, model, name=request.name, metadata=request.metadata)
     return {"model_run_id": run.id}
 
 
-@ROUTES.post("dataset/{ds}/modelRun/create")
-def create_on_dataset(call: Call) -> Any:
+@ROUTES.post("dataset/{ds}/modelRun/create", body=RunOnDatasetRequest)
+def create_on_dataset(call: Call, request: RunOnDatasetRequest) -> Any:
     """Create a run of the model with a reference id, on one dataset."""
-    body = call.fields("name", "metadata", "reference_id", "model_id", needed=("name",))
-    reference_id, model_id = body.pop("reference_id", None), body.pop("model_id", None)
-    for name, value in (("reference_id", reference_id), ("model_id", model_id)):
-        if not isinstance(value, str | None):
-            raise BadRequestError(f"{name} must be a string or null.")
     with call.db.write() as cursor:
         dataset = datasets.find(cursor, call.params["ds"])
-        model = models.find(cursor, model_id) if model_id else models.find_by_reference(cursor, reference_id)
-        run = models.create_run(cursor, model, **body)
+        if request.model_id:
+            model = models.find(cursor, request.model_id)
+        else:
+            model = models.find_by_reference(cursor, request.reference_id)
+        run = models.create_run(cursor, model, name=request.name, metadata=request.metadata)
         target = SetOwner(role="run", dataset=dataset, model_no=model.number, run_no=run.number)
         ensure_set(cursor, target, dataset.number)
     return {"model_run_id": run.id}
 
 
-@ROUTES.post("modelRun/merge")
-def merge(call: Call) -> Any:
+@ROUTES.post("modelRun/merge", body=MergeRunsRequest, status=202)
+def merge(call: Call, request: MergeRunsRequest) -> Any:
     """Merge several runs of a model into a new one; a job copies the predictions."""
-    body = call.json()
-    ids = list(dict.fromkeys(strings(body, "model_run_ids")))
-    if len(ids) < 2:
-        raise BadRequestError("model_run_ids must name at least two different runs.")
-    if not isinstance(given := body.get("metadata"), dict | None):
-        raise BadRequestError("metadata must be an object.")
+    ids = request.model_run_ids
     with call.db.write() as cursor:
-        runs = [models.find_run(cursor, run_id) for run_id in ids]
-        model = models.find(cursor, runs[0].model_id)
-        if any(run.model_no != model.number for run in runs):
-            raise BadRequestError("Runs of different models cannot be merged.")
-        metadata = {**(given or {}), "merged_from_model_run_ids": ids}
-        merged = models.create_run(cursor, model, name=body.get("name"), metadata=metadata)
-        numbers = sorted({number for run in runs for number in models.dataset_numbers(cursor, run)})
-        for number in numbers:
-            place = SetOwner(role="run", dataset=None, model_no=model.number, run_no=merged.number)
-            ensure_set(cursor, place, number)
-        found = [datasets.by_number(cursor, number).id for number in numbers]
-        request = {"model_run_id": merged.id, "sources": ids}
-        job = call.services.start_job(
-            cursor, MERGE_JOB, dataset_no=numbers[0] if numbers else None, request=request
+        merged, numbers = merging.create_merged_run(
+            cursor, ids, name=request.name, metadata=request.metadata or {}
         )
-    return Answer({"model_run_id": merged.id, "dataset_ids": found, "job_id": job.id}, 202)
+        found = [datasets.by_number(cursor, number).id for number in numbers]
+        job = call.services.start_job(
+            cursor,
+            MERGE_JOB,
+            dataset_no=numbers[0] if numbers else None,
+            request={"model_run_id": merged.id, "sources": ids},
+        )
+    return {"model_run_id": merged.id, "dataset_ids": found, "job_id": job.id}
 
 
-@ROUTES.post("dataset/{ds}/modelRun/{r}/uploadPredictions")
-def upload_to_dataset(call: Call) -> Any:
+@ROUTES.post(
+    "dataset/{ds}/modelRun/{r}/uploadPredictions", body=ObjectsRequest, query=UploadAddress, form=MASK_PARTS
+)
+def upload_to_dataset(call: Call, request: ObjectsRequest, address: UploadAddress) -> Any:
     """Upload predictions of a run on a dataset, which the run then covers."""
     runs: list[Run] = []
 
@@ -99,11 +93,11 @@ def upload_to_dataset(call: Call) -> Any:
         runs[:] = [run]
         return SetOwner(role="run", dataset=dataset, model_no=run.model_no, run_no=run.number)
 
-    return upload(call, target, runs)
+    return upload(call, request, address, target, runs)
 
 
-@ROUTES.post("modelRun/{r}/uploadPredictions")
-def upload_anywhere(call: Call) -> Any:
+@ROUTES.post("modelRun/{r}/uploadPredictions", body=ObjectsRequest, query=UploadAddress, form=MASK_PARTS)
+def upload_anywhere(call: Call, request: ObjectsRequest, address: UploadAddress) -> Any:
     """Upload predictions of a run; each names its item, or its dataset and reference id."""
     runs: list[Run] = []
 
@@ -112,11 +106,11 @@ def upload_anywhere(call: Call) -> Any:
         runs[:] = [run]
         return SetOwner(role="run", dataset=None, model_no=run.model_no, run_no=run.number)
 
-    return upload(call, target, runs)
+    return upload(call, request, address, target, runs)
 
 
-@ROUTES.post("modelRun/{r}/predict")
-def predict(call: Call) -> Any:
+@ROUTES.post("modelRun/{r}/predict", body=ObjectsRequest, query=UploadAddress, form=MASK_PARTS)
+def predict(call: Call, request: ObjectsRequest, address: UploadAddress) -> Any:
     """Upload predictions of a run on its only dataset."""
     runs: list[Run] = []
 
@@ -126,7 +120,7 @@ def predict(call: Call) -> Any:
         dataset = _only_dataset(cursor, run)
         return SetOwner(role="run", dataset=dataset, model_no=run.model_no, run_no=run.number)
 
-    answer = upload(call, target, runs)
+    answer = upload(call, request, address, target, runs)
     answer.pop("dataset_id", None)
     return answer
 

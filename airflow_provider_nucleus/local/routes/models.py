@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_nucleus.local.errors import BadRequestError
-from airflow_provider_nucleus.local.requests.fields import strings
+from airflow_provider_nucleus.local.requests.models import (
+    CreateModelRequest,
+    ModelTagsRequest,
+    TrainedSlicesRequest,
+)
 from airflow_provider_nucleus.local.routes.routing import RouteTable
 from airflow_provider_nucleus.local.store.catalog import models
 
@@ -24,12 +27,19 @@ def listing(call: Call) -> Any:
         return {"models": [model.to_wire() for model in models.listing(cursor)]}
 
 
-@ROUTES.post("models/add")
-def add(call: Call) -> Any:
+@ROUTES.post("models/add", body=CreateModelRequest)
+def add(call: Call, request: CreateModelRequest) -> Any:
     """Create a model; its reference id must be new."""
-    fields = ("name", "reference_id", "metadata", "trained_slice_ids", "bundle_name", "tags")
     with call.db.write() as cursor:
-        model = models.create(cursor, **call.fields(*fields, needed=("name", "reference_id")))
+        model = models.create(
+            cursor,
+            name=request.name,
+            reference_id=request.reference_id,
+            metadata=request.metadata,
+            tags=request.tags,
+            trained_slice_ids=request.trained_slice_ids,
+            bundle_name=request.bundle_name,
+        )
     return {"model_id": model.id}
 
 
@@ -48,37 +58,31 @@ def delete(call: Call) -> Any:
     return {"msg": "Model deletion running in an async job"}
 
 
-@ROUTES.post("model/{m}/tag")
-def add_tags(call: Call) -> Any:
+@ROUTES.post("model/{m}/tag", body=ModelTagsRequest)
+def add_tags(call: Call, request: ModelTagsRequest) -> Any:
     """Add tags to a model."""
-    return _change(call, "tags", add=True)
+    return _change(call, "tags", models.add_entries, request.tags)
 
 
-@ROUTES.delete("model/{m}/tag")
-def remove_tags(call: Call) -> Any:
+@ROUTES.delete("model/{m}/tag", body=ModelTagsRequest)
+def remove_tags(call: Call, request: ModelTagsRequest) -> Any:
     """Remove tags from a model; none of them being there is an error."""
-    return _change(call, "tags", add=False)
+    return _change(call, "tags", models.remove_entries, request.tags)
 
 
-@ROUTES.post("model/{m}/trainedSliceId")
-def add_trained_slices(call: Call) -> Any:
+@ROUTES.post("model/{m}/trainedSliceId", body=TrainedSlicesRequest)
+def add_trained_slices(call: Call, request: TrainedSlicesRequest) -> Any:
     """Record slices a model was trained on."""
-    return _change(call, "trained_slice_ids", add=True)
+    return _change(call, "trained_slice_ids", models.add_entries, request.trained_slice_ids)
 
 
-@ROUTES.delete("model/{m}/trainedSliceId")
-def remove_trained_slices(call: Call) -> Any:
-    """Forget slices a model was trained on."""
-    return _change(call, "trained_slice_ids", add=False)
+@ROUTES.delete("model/{m}/trainedSliceId", body=TrainedSlicesRequest)
+def remove_trained_slices(call: Call, request: TrainedSlicesRequest) -> Any:
+    """Remove slices from those a model was trained on."""
+    return _change(call, "trained_slice_ids", models.remove_entries, request.trained_slice_ids)
 
 
-def _change(call: Call, column: str, *, add: bool) -> Any:
-    values = strings(call.json(), column)
+def _change(call: Call, column: models.ListColumn, change: models.ChangeEntries, values: list[str]) -> Any:
     with call.db.write() as cursor:
         model = models.find(cursor, call.params["m"])
-        old = model.tags if column == "tags" else model.trained_slice_ids
-        new = list(dict.fromkeys([*old, *values])) if add else [entry for entry in old if entry not in values]
-        if column == "tags" and not add and new == old:
-            raise BadRequestError("Deleted 0 tags from model. The specified tag(s) were not found.")
-        models.set_list(cursor, model, column, new)
-    return {"model_id": model.id, column: new}
+        return {"model_id": model.id, column: change(cursor, model, column, values)}

@@ -1,14 +1,14 @@
-"""What uploads and reads of ground truth and of predictions have in common."""
+"""Uploads and reads that ground truth and predictions share."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from airflow_provider_nucleus.local.blobs import Kept
 from airflow_provider_nucleus.local.errors import BadRequestError, NotFoundError
-from airflow_provider_nucleus.local.http.messages import parse_json
+from airflow_provider_nucleus.local.exact_json import parse_json
 from airflow_provider_nucleus.local.jobs.starting import start_on_upload
-from airflow_provider_nucleus.local.requests.fields import flag, object_list, request_id
+from airflow_provider_nucleus.local.routes.routing import FormParts
 from airflow_provider_nucleus.local.store.catalog.blob_records import record_blobs
 from airflow_provider_nucleus.local.store.ingest import object_chunks
 from airflow_provider_nucleus.local.store.ingest.ndjson import rows_of
@@ -18,28 +18,35 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_nucleus.local.call import Call
+    from airflow_provider_nucleus.local.requests.uploads import ObjectsRequest
     from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
     from airflow_provider_nucleus.local.store.catalog.object_sets import Role, SetOwner
     from airflow_provider_nucleus.local.store.database import Cursor
     from airflow_provider_nucleus.local.store.ingest.object_chunks import Stored
 
-__all__ = ["one_object", "start_upload", "store_now", "summary"]
+__all__ = ["MASK_PARTS", "one_object", "start_upload", "store_now", "summary"]
 
 
-def store_now(call: Call, role: Role, find_target: Callable[[Cursor], SetOwner]) -> tuple[Stored, SetOwner]:
+MASK_PARTS: Final = FormParts(json="serialized_request", files="mask")
+"""The multipart form of uploads with masks: one file per segmentation, in order."""
+
+
+def store_now(
+    call: Call, request: ObjectsRequest, role: Role, find_target: Callable[[Cursor], SetOwner]
+) -> tuple[Stored, SetOwner]:
     """Store the objects of a synchronous request, JSON or multipart; return what became of them and where they went.
 
     ``find_target`` runs inside the transaction; a model run that it creates is kept only if the upload is.
     """
+    masks = request.segmentations
     with call.services.blobs.keeping() as keep:
-        body, blobs = _body(call, keep)
-        masks = object_list(body, "segmentations")
+        blobs = _keep_masks(call, len(masks), keep)
         for mask in masks:
             if isinstance(mask, dict):
                 mask.setdefault("type", "mask")
         # Masks first, so that the i-th file belongs to row i.
-        rows = [*masks, *object_list(body, "annotations")]
-        return _store(call, role, find_target, rows_of(rows), blobs=blobs, update=flag(body, "update"))
+        rows = [*masks, *request.annotations]
+        return _store(call, role, find_target, rows_of(rows), blobs=blobs, update=request.update)
 
 
 def _store(
@@ -60,20 +67,16 @@ def _store(
             return object_chunks.store(cursor, target, update=update, blobs=tokens), target
 
 
-def _body(call: Call, keep: Callable[[BinaryIO], tuple[str, int]]) -> tuple[dict[str, Any], list[Kept]]:
-    """Return the JSON of the request and, for multipart, each mask in order, kept."""
-    if call.form is None:
-        return call.json(), []
-    body = parse_json(call.form.fields.get("serialized_request", ""), what="The part 'serialized_request'")
-    if not isinstance(body, dict):
-        raise BadRequestError("The part 'serialized_request' must be a JSON object.")
-    files = [part for part in call.form.files if part.field == "mask"]
-    count = len(object_list(body, "segmentations"))
+def _keep_masks(call: Call, count: int, keep: Callable[[BinaryIO], tuple[str, int]]) -> list[Kept]:
+    """Keep each mask of a multipart request, in order."""
+    if call.files is None:
+        return []
+    files = [part for part in call.files if part.field == MASK_PARTS.files]
     if len(files) != count:
         raise BadRequestError(
             f"{count} segmentations came with {len(files)} masks; send one mask per segmentation, in order."
         )
-    return body, [Kept(*keep(part.file), part.content_type) for part in files]
+    return [Kept(*keep(part.file), part.content_type) for part in files]
 
 
 def summary(stored: Stored, kind: str) -> dict[str, Any]:
@@ -96,11 +99,10 @@ def _error_text(error: object_chunks.RowError) -> str:
     return error.reason if name is None or str(name) in error.reason else f"{name}: {error.reason}"
 
 
-def start_upload(call: Call, job_type: str, find_target: Callable[[Cursor], SetOwner]) -> Any:
+def start_upload(
+    call: Call, request: ObjectsRequest, job_type: str, find_target: Callable[[Cursor], SetOwner]
+) -> Any:
     """Start the job that stores the rows uploaded for ``requestId``."""
-    body = call.json()
-    if not isinstance(slice_id := body.get("trained_slice_id"), str | None):
-        raise BadRequestError("trained_slice_id must be a string or null.")
     with call.db.write() as cursor:
         target = find_target(cursor)
         if target.dataset is None:
@@ -110,13 +112,13 @@ def start_upload(call: Call, job_type: str, find_target: Callable[[Cursor], SetO
             cursor,
             job_type,
             dataset=target.dataset,
-            request_id=request_id(body),
+            request_id=request.upload_id,
             request={
                 "role": target.role,
                 "model_no": target.model_no,
                 "run_no": target.run_no,
-                "update": flag(body, "update"),
-                "trained_slice_id": slice_id,
+                "update": request.update,
+                "trained_slice_id": request.trained_slice_id,
             },
         )
     return job.to_wire()

@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.local.errors import BadRequestError, NotFoundError
-from airflow_provider_nucleus.local.routes.objects import one_object, start_upload, store_now, summary
+from airflow_provider_nucleus.local.requests.models import CopyRunRequest
+from airflow_provider_nucleus.local.requests.uploads import ObjectsRequest, UploadAddress
+from airflow_provider_nucleus.local.routes.objects import (
+    MASK_PARTS,
+    one_object,
+    start_upload,
+    store_now,
+    summary,
+)
 from airflow_provider_nucleus.local.routes.routing import RouteTable
 from airflow_provider_nucleus.local.store.catalog import datasets, items, models
 from airflow_provider_nucleus.local.store.catalog.object_sets import SetOwner, find_set
@@ -25,8 +33,10 @@ __all__ = ["ROUTES", "on_item", "upload"]
 ROUTES: Final = RouteTable()
 
 
-@ROUTES.post("dataset/{ds}/model/{m}/uploadPredictions")
-def upload_predictions(call: Call) -> Any:
+@ROUTES.post(
+    "dataset/{ds}/model/{m}/uploadPredictions", body=ObjectsRequest, query=UploadAddress, form=MASK_PARTS
+)
+def upload_predictions(call: Call, request: ObjectsRequest, address: UploadAddress) -> Any:
     """Upload predictions of a model to its run on a dataset, which is created if needed."""
     runs: list[Run] = []
 
@@ -36,14 +46,20 @@ def upload_predictions(call: Call) -> Any:
         runs[:] = [run]
         return place
 
-    return upload(call, target, runs)
+    return upload(call, request, address, target, runs)
 
 
-def upload(call: Call, target: Callable[[Cursor], SetOwner], runs: list[Run]) -> Any:
+def upload(
+    call: Call,
+    request: ObjectsRequest,
+    address: UploadAddress,
+    target: Callable[[Cursor], SetOwner],
+    runs: list[Run],
+) -> Any:
     """Upload predictions to a run, at once or as a job; ``runs`` holds the run once ``target`` was called."""
-    if call.is_async and call.form is None:
-        return start_upload(call, "uploadPredictions", target)
-    stored, place = store_now(call, "run", target)
+    if address.as_job and call.files is None:
+        return start_upload(call, request, "uploadPredictions", target)
+    stored, place = store_now(call, request, "run", target)
     answer: dict[str, Any] = {"model_run_id": runs[0].id, **summary(stored, "predictions")}
     return answer if place.dataset is None else {"dataset_id": place.dataset.id, **answer}
 
@@ -97,8 +113,8 @@ def export(call: Call) -> Any:
         return objects.by_type(objects.objects_where(cursor, "o.set_no = ?", [set_no], truth=False))
 
 
-@ROUTES.post("model/{m}/predictions")
-def upload_run_free(call: Call) -> Any:
+@ROUTES.post("model/{m}/predictions", body=ObjectsRequest, query=UploadAddress, form=MASK_PARTS)
+def upload_run_free(call: Call, request: ObjectsRequest, address: UploadAddress) -> Any:
     """Upload predictions of a model without a run; each names its item."""
     chosen: list[Model] = []
 
@@ -106,9 +122,9 @@ def upload_run_free(call: Call) -> Any:
         chosen[:] = [models.find(cursor, call.params["m"])]
         return SetOwner(role="model", dataset=None, model_no=chosen[0].number)
 
-    if call.is_async:
+    if address.as_job:
         raise BadRequestError("Run-free predictions cannot be uploaded asynchronously.")
-    stored, _ = store_now(call, "model", target)
+    stored, _ = store_now(call, request, "model", target)
     return {"model_id": chosen[0].id, **summary(stored, "predictions")}
 
 
@@ -156,15 +172,12 @@ def run_free_at_index(call: Call) -> Any:
         return _run_free(cursor, call, [found[1]])
 
 
-@ROUTES.post("model/{m}/predictions/copyFromRun")
-def copy_from_run(call: Call) -> Any:
+@ROUTES.post("model/{m}/predictions/copyFromRun", body=CopyRunRequest)
+def copy_from_run(call: Call, request: CopyRunRequest) -> Any:
     """Copy the boxes, polygons and cuboids of a run into the model's run-free predictions."""
-    body = call.json()
-    run_id = body.get("model_run_id")
-    if not isinstance(run_id, str):
-        raise BadRequestError("model_run_id must be a string.")
     with call.db.write() as cursor:
-        model, run = models.find(cursor, call.params["m"]), models.find_run(cursor, run_id)
+        model = models.find(cursor, call.params["m"])
+        run = models.find_run(cursor, request.model_run_id)
         if run.model_no != model.number:
             raise BadRequestError(f"Model run {run.id} belongs to model {run.model_id}, not to {model.id}.")
         copied, skipped = models.copy_run(cursor, model, run)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_provider_nucleus.local.requests.benchmarks import CreatePresetRequest, UpdatePresetRequest
 from airflow_provider_nucleus.local.routes.routing import RouteTable
 from airflow_provider_nucleus.local.store.catalog import presets
 
@@ -22,20 +23,18 @@ def listing(call: Call) -> Any:
         return [preset.to_wire() for preset in presets.listing(cursor)]
 
 
-@ROUTES.post("evaluationV2Presets")
-def create(call: Call) -> Any:
+@ROUTES.post("evaluationV2Presets", body=CreatePresetRequest)
+def create(call: Call, request: CreatePresetRequest) -> Any:
     """Keep a preset."""
-    body = call.snake_json()
     with call.db.write() as cursor:
-        return presets.create(cursor, body).to_wire()
+        return presets.create(cursor, request.values).to_wire()
 
 
-@ROUTES.patch("evaluationV2Presets/{p}")
-def update(call: Call) -> Any:
+@ROUTES.patch("evaluationV2Presets/{p}", body=UpdatePresetRequest)
+def update(call: Call, request: UpdatePresetRequest) -> Any:
     """Change a preset."""
-    body = call.snake_json()
     with call.db.write() as cursor:
-        return presets.update(cursor, presets.find(cursor, call.params["p"]), body).to_wire()
+        return presets.update(cursor, presets.find(cursor, call.params["p"]), request.values).to_wire()
 
 
 @ROUTES.delete("evaluationV2Presets/{p}")

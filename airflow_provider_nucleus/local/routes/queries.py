@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.local.errors import BadRequestError
-from airflow_provider_nucleus.local.http.paging import Pager, Position, page_size
+from airflow_provider_nucleus.local.http.paging import Pager, Position
+from airflow_provider_nucleus.local.requests.paging import ObjectsPageRequest, QueryPageRequest
 from airflow_provider_nucleus.local.requests.query.compile import compile_query
 from airflow_provider_nucleus.local.routes.routing import RouteTable
 from airflow_provider_nucleus.local.store.catalog import datasets, matches, scenes
 from airflow_provider_nucleus.local.store.views import comparisons
 from airflow_provider_nucleus.local.store.views.category_matches import category_match_page
-from airflow_provider_nucleus.local.store.views.match_pages import MATCH_MODES, match_page
+from airflow_provider_nucleus.local.store.views.match_pages import match_page
 from airflow_provider_nucleus.local.store.views.queried import item_page, object_page
 
 if TYPE_CHECKING:
@@ -20,54 +21,47 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.store.database import Cursor
     from airflow_provider_nucleus.local.store.views.comparisons import RunOnDataset
 
-__all__ = ["ROUTES", "query_text"]
+__all__ = ["ROUTES"]
 
 ROUTES: Final = RouteTable()
 QUERY_PAGE: Final = 10_000
-_MODES: Final = (*MATCH_MODES, "predictions_only", "ground_truth_only")
 
 
-@ROUTES.post("dataset/{ds}/queryItemsPage")
-def query_items(call: Call) -> Any:
+@ROUTES.post("dataset/{ds}/queryItemsPage", body=QueryPageRequest)
+def query_items(call: Call, request: QueryPageRequest) -> Any:
     """List the items that a query selects."""
-    body = call.json()
-    query = query_text(body)
-    pager = Pager(
-        call.services.settings.api_key, ("items", call.params["ds"], query, body.get("model_run_id"))
-    )
-    position, size = pager.read(body.get("pageToken")), page_size(body, limit=QUERY_PAGE)
+    query, run_id = request.query or "", request.model_run_id
+    pager = Pager(call.services.settings.api_key, ("items", call.params["ds"], query, run_id))
+    position, size = pager.read(request.token), request.size_within(QUERY_PAGE)
     with call.db.read() as cursor:
         dataset = datasets.find(cursor, call.params["ds"])
-        condition = compile_query(query, comparisons.query_scope(cursor, dataset, body.get("model_run_id")))
+        condition = compile_query(query, comparisons.query_scope(cursor, dataset, run_id))
         items, last = item_page(cursor, dataset, condition, after=position.after, size=size)
     token = None if last is None else pager.token(Position(0, last))
     return {"items": [item.to_wire() for item in items], "nextPageToken": token}
 
 
-@ROUTES.post("dataset/{ds}/queryObjectsPage")
-def query_objects(call: Call) -> Any:
+@ROUTES.post("dataset/{ds}/queryObjectsPage", body=ObjectsPageRequest)
+def query_objects(call: Call, request: ObjectsPageRequest) -> Any:
     """List annotations, predictions or matches on the items that a query selects."""
-    body = call.json()
-    mode = body.get("patch_mode")
-    if mode not in _MODES:
-        raise BadRequestError(f"patch_mode must be one of {', '.join(_MODES)}.")
-    run_id = body.get("model_run_id")
-    if run_id is None and mode != "ground_truth_only":
-        raise BadRequestError(f"patch_mode {mode} needs a model_run_id.")
+    mode, run_id = request.patch_mode, request.model_run_id
     with call.db.read() as cursor:
         dataset = datasets.find(cursor, call.params["ds"])
-        if mode in MATCH_MODES:
-            return _matches(call, cursor, dataset, mode)
-        return _objects(call, cursor, dataset, truth=mode == "ground_truth_only")
+        if mode == "ground_truth_only":
+            return _objects(call, request, cursor, dataset, truth=True)
+        if run_id is None:
+            raise BadRequestError(f"patch_mode {mode} needs a model_run_id.")
+        if mode == "predictions_only":
+            return _objects(call, request, cursor, dataset, truth=False)
+        return _matches(call, request, cursor, comparisons.of_run(cursor, dataset, run_id))
 
 
-@ROUTES.post("dataset/{ds}/queryScenesPage")
-def query_scenes(call: Call) -> Any:
+@ROUTES.post("dataset/{ds}/queryScenesPage", body=QueryPageRequest)
+def query_scenes(call: Call, request: QueryPageRequest) -> Any:
     """List the scenes, without their frames, that have an item the query selects."""
-    body = call.json()
-    query = query_text(body)
+    query = request.query or ""
     pager = Pager(call.services.settings.api_key, ("scenes", call.params["ds"], query))
-    position, size = pager.read(body.get("pageToken")), page_size(body, limit=QUERY_PAGE)
+    position, size = pager.read(request.token), request.size_within(QUERY_PAGE)
     with call.db.read() as cursor:
         dataset = datasets.find(cursor, call.params["ds"])
         condition = compile_query(query, comparisons.query_scope(cursor, dataset, None))
@@ -75,23 +69,14 @@ def query_scenes(call: Call) -> Any:
     return {"items": found, "nextPageToken": None if last is None else pager.token(Position(0, last))}
 
 
-def query_text(body: dict[str, Any]) -> str:
-    """Return the query of a request body; absent or null selects everything."""
-    query = body.get("query")
-    if query is None:
-        return ""
-    if not isinstance(query, str):
-        raise BadRequestError("query must be a string.")
-    return query
-
-
-def _objects(call: Call, cursor: Cursor, dataset: Dataset, *, truth: bool) -> dict[str, Any]:
-    body = call.json()
-    query, run_id = query_text(body), body.get("model_run_id")
+def _objects(
+    call: Call, request: ObjectsPageRequest, cursor: Cursor, dataset: Dataset, *, truth: bool
+) -> dict[str, Any]:
+    query, run_id = request.query or "", request.model_run_id
     scope = comparisons.query_scope(cursor, dataset, run_id)
     set_no = scope.truth if truth else scope.predictions
     pager = Pager(call.services.settings.api_key, ("objects", dataset.id, query, run_id, set_no))
-    position, size = pager.read(body.get("pageToken")), page_size(body, limit=QUERY_PAGE)
+    position, size = pager.read(request.token), request.size_within(QUERY_PAGE)
     condition = compile_query(query, scope)
     rows, last = object_page(
         cursor, dataset, set_no, condition=condition, after=position.after, size=size, truth=truth
@@ -99,20 +84,18 @@ def _objects(call: Call, cursor: Cursor, dataset: Dataset, *, truth: bool) -> di
     return {"items": rows, "nextPageToken": None if last is None else pager.token(Position(0, last))}
 
 
-def _matches(call: Call, cursor: Cursor, dataset: Dataset, mode: str) -> dict[str, Any]:
+def _matches(
+    call: Call, request: ObjectsPageRequest, cursor: Cursor, comparison: RunOnDataset
+) -> dict[str, Any]:
     """List stored matches (part 0) and then those of categories (part 1)."""
-    body = call.json()
-    query, run_id = query_text(body), body["model_run_id"]
-    if not isinstance(run_id, str):
-        raise BadRequestError("model_run_id must be a string.")
-    comparison = comparisons.of_run(cursor, dataset, run_id)
+    query, mode, dataset = request.query or "", request.patch_mode, comparison.dataset
     match_set = _calculated(cursor, comparison)
     condition = compile_query(query, comparison.scope)
     number = None if match_set is None else match_set.number
     pager = Pager(
         call.services.settings.api_key, ("matches", dataset.id, comparison.run.id, mode, query, number)
     )
-    position, size = pager.read(body.get("pageToken")), page_size(body, limit=QUERY_PAGE)
+    position, size = pager.read(request.token), request.size_within(QUERY_PAGE)
     rows: list[dict[str, Any]] = []
     if position.part == 0:
         last = None

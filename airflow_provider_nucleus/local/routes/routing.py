@@ -1,44 +1,97 @@
-"""Which handler answers which route, matched on the path as it was sent.
+"""Routing: the handler of each method and path template, and what it declares of requests and answers.
 
-Ids may contain slashes. Some routes send them percent-encoded, some raw, so matching works on the undecoded path
-and parameters are decoded one by one afterwards. A parameter written ``{name*}`` takes the rest of the path, slashes
-included. A slash at the end is no matter of taste: HTTP libraries resolve an id of ``..`` before they send it, and what
-is left is the address of the parent, with a slash.
+Templates are matched on the path as it was sent. Ids may contain slashes. Some routes send them percent-encoded, some
+raw, so matching works on the undecoded path and parameters are decoded one by one afterwards. A parameter written
+``{name*}`` takes the rest of the path, slashes included. A slash at the end is no matter of taste: HTTP libraries resolve
+an id of ``..`` before they send it, and what is left is the address of the parent, with a slash.
+
+What a route declares (the model of its body and of its address, the parts of a form, the status and the type of its
+answer) is what its handler gets, what the server answers with and what the OpenAPI document says.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 from urllib.parse import unquote_to_bytes
 
 from airflow_provider_nucleus.dot_ids import DOT_ID_PROBLEM, DOT_IDS
 from airflow_provider_nucleus.local.errors import BadRequestError
+from airflow_provider_nucleus.local.exact_json import parse_json
 from airflow_provider_nucleus.local.http.path_templates import template_pattern
+from airflow_provider_nucleus.local.requests.base import read_address, read_body
 
 if TYPE_CHECKING:
     import re
     from collections.abc import Callable, Iterator
 
     from airflow_provider_nucleus.local.call import Call
+    from airflow_provider_nucleus.local.errors import ApiError
+    from airflow_provider_nucleus.local.http.messages import Form
+    from airflow_provider_nucleus.local.requests.base import AddressModel, RequestModel
 
-__all__ = ["Match", "Route", "RouteTable"]
+    B = TypeVar("B", bound=RequestModel)
+    Q = TypeVar("Q", bound=AddressModel)
+
+    Plain: TypeAlias = Callable[[Call], Any]
+    OfBody: TypeAlias = Callable[[Call, B], Any]
+    OfAddress: TypeAlias = Callable[[Call, Q], Any]
+    OfBoth: TypeAlias = Callable[[Call, B, Q], Any]
+
+__all__ = ["FormParts", "Match", "Route", "RouteTable"]
+
+JSON = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
-    """One method and path template with its handler.
+class FormParts:
+    """The parts of a multipart request: one of JSON, and files that belong to rows of it in order.
 
-    ``public`` routes need no key (their path carries a secret token); ``raw`` handlers are coroutines that read
-    the request body themselves.
+    ``field`` names the field of the body that the JSON part is; without it the part is the whole body.
+    """
+
+    json: str
+    files: str
+    field: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One method and path template with its handler and what it declares.
+
+    ``public`` routes need no key (their path carries a secret token); ``raw`` names the content of a body that the
+    handler, a coroutine, reads itself. ``errors`` are those that only this route answers with.
     """
 
     method: str
     template: str
-    handler: Callable[[Call], Any]
     pattern: re.Pattern[str]
+    handler: Callable[..., Any]
+    body: type[RequestModel] | None = None
+    query: type[AddressModel] | None = None
+    form: FormParts | None = None
+    status: int = 200
+    answers: str = JSON
     public: bool = False
-    raw: bool = False
+    raw: str | None = None
+    errors: tuple[type[ApiError], ...] = ()
+
+    def run(self, call: Call, body: bytes, form: Form | None) -> Any:
+        """Return the handler's answer to a call, whose body and address are read as the route declares them."""
+        arguments: list[Any] = []
+        if self.body is not None:
+            arguments.append(self._read(self.body, body, form))
+        if self.query is not None:
+            arguments.append(read_address(self.query, call.request.query_params))
+        return self.handler(call, *arguments)
+
+    def _read(self, model: type[B], body: bytes, form: Form | None) -> B:
+        if form is None or self.form is None:
+            value = parse_json(body, what="The request body") if body.strip() else {}
+            return read_body(model, value)
+        part = f"The part {self.form.json!r}"
+        value = parse_json(form.fields.get(self.form.json, ""), what=part)
+        return read_body(model, value if self.form.field is None else {self.form.field: value}, what=part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,41 +115,18 @@ class Match:
 
 
 class RouteTable:
-    """An ordered list of routes; the first that matches wins."""
+    """An ordered list of routes; the first that matches wins. ``get``, ``post`` ... register the decorated handler."""
 
     def __init__(self) -> None:
         self._routes: list[Route] = []
+        self.get = _Method("GET", self._routes)
+        self.post = _Method("POST", self._routes)
+        self.put = _Method("PUT", self._routes)
+        self.patch = _Method("PATCH", self._routes)
+        self.delete = _Method("DELETE", self._routes)
 
     def __iter__(self) -> Iterator[Route]:
         return iter(self._routes)
-
-    def route(
-        self, method: str, template: str, *, public: bool = False, raw: bool = False
-    ) -> Callable[[Callable[[Call], Any]], Callable[[Call], Any]]:
-        """Register the decorated handler for a method and a path template."""
-
-        def register(handler: Callable[[Call], Any]) -> Callable[[Call], Any]:
-            pattern = template_pattern(template)
-            self._routes.append(Route(method, template, handler, pattern, public=public, raw=raw))
-            return handler
-
-        return register
-
-    def get(self, template: str) -> Callable[[Callable[[Call], Any]], Callable[[Call], Any]]:
-        """Register a GET handler."""
-        return self.route("GET", template)
-
-    def post(self, template: str) -> Callable[[Callable[[Call], Any]], Callable[[Call], Any]]:
-        """Register a POST handler."""
-        return self.route("POST", template)
-
-    def patch(self, template: str) -> Callable[[Callable[[Call], Any]], Callable[[Call], Any]]:
-        """Register a PATCH handler."""
-        return self.route("PATCH", template)
-
-    def delete(self, template: str) -> Callable[[Callable[[Call], Any]], Callable[[Call], Any]]:
-        """Register a DELETE handler."""
-        return self.route("DELETE", template)
 
     def include(self, other: RouteTable) -> None:
         """Append all routes of another table."""
@@ -112,3 +142,53 @@ class RouteTable:
     def methods(self, path: str) -> list[str]:
         """Return the methods that this undecoded path answers to."""
         return sorted({route.method for route in self._routes if route.pattern.fullmatch(path)})
+
+
+class _Method:
+    """Registration of the handlers of one HTTP method: each gets the call, then the body and the address it declares."""
+
+    def __init__(self, method: str, routes: list[Route]) -> None:
+        self._method = method
+        self._routes = routes
+
+    @overload
+    def __call__(
+        self,
+        template: str,
+        *,
+        status: int = ...,
+        answers: str = ...,
+        public: bool = ...,
+        raw: str | None = ...,
+        errors: tuple[type[ApiError], ...] = ...,
+    ) -> Callable[[Plain], Plain]: ...
+    @overload
+    def __call__(
+        self,
+        template: str,
+        *,
+        body: type[B],
+        form: FormParts | None = ...,
+        status: int = ...,
+        errors: tuple[type[ApiError], ...] = ...,
+    ) -> Callable[[OfBody[B]], OfBody[B]]: ...
+    @overload
+    def __call__(self, template: str, *, query: type[Q]) -> Callable[[OfAddress[Q]], OfAddress[Q]]: ...
+    @overload
+    def __call__(
+        self,
+        template: str,
+        *,
+        body: type[B],
+        query: type[Q],
+        form: FormParts | None = ...,
+    ) -> Callable[[OfBoth[B, Q]], OfBoth[B, Q]]: ...
+    def __call__(self, template: str, **declared: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        def register(handler: Callable[..., Any]) -> Callable[..., Any]:
+            pattern = template_pattern(template)
+            self._routes.append(
+                Route(method=self._method, template=template, pattern=pattern, handler=handler, **declared)
+            )
+            return handler
+
+        return register

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.local.errors import BadRequestError
 from airflow_provider_nucleus.local.jobs.starting import start_on_upload
-from airflow_provider_nucleus.local.requests.fields import flag, object_list, request_id
+from airflow_provider_nucleus.local.requests.scenes import SceneAddress
+from airflow_provider_nucleus.local.requests.uploads import ScenesRequest, UploadAddress
 from airflow_provider_nucleus.local.routes.routing import RouteTable
 from airflow_provider_nucleus.local.store.catalog import datasets, scenes
 
@@ -20,35 +21,34 @@ __all__ = ["ROUTES"]
 ROUTES: Final = RouteTable()
 
 
-@ROUTES.post("{ds}/upload_scenes")
-def upload_lidar(call: Call) -> Any:
+@ROUTES.post("{ds}/upload_scenes", body=ScenesRequest, query=UploadAddress)
+def upload_lidar(call: Call, request: ScenesRequest, address: UploadAddress) -> Any:
     """Upload lidar scenes as a job."""
-    return _upload(call, "uploadLidarScene", "lidar")
+    return _upload(call, request, address, "uploadLidarScene", "lidar")
 
 
-@ROUTES.post("{ds}/upload_video_scenes")
-def upload_video(call: Call) -> Any:
+@ROUTES.post("{ds}/upload_video_scenes", body=ScenesRequest, query=UploadAddress)
+def upload_video(call: Call, request: ScenesRequest, address: UploadAddress) -> Any:
     """Upload video scenes as a job."""
-    return _upload(call, "uploadVideoScene", "video")
+    return _upload(call, request, address, "uploadVideoScene", "video")
 
 
-def _upload(call: Call, job_type: str, kind: str) -> Any:
-    body = call.json()
-    update = flag(body, "update")
+def _upload(call: Call, request: ScenesRequest, address: UploadAddress, job_type: str, kind: str) -> Any:
+    update = request.update
     with call.db.write() as cursor:
         dataset = datasets.find(cursor, call.params["ds"])
         if not dataset.is_scene:
             raise BadRequestError(
                 f"Dataset {dataset.id} is not a scene dataset: create one with is_scene true."
             )
-        if not call.is_async:
-            return _store_now(cursor, dataset, object_list(body, "scenes"), kind=kind, update=update)
+        if not address.as_job:
+            return _store_now(cursor, dataset, request.scenes, kind=kind, update=update)
         job = start_on_upload(
             call.services,
             cursor,
             job_type,
             dataset=dataset,
-            request_id=request_id(body),
+            request_id=request.upload_id,
             request={"kind": kind, "update": update},
         )
     return job.to_wire()
@@ -73,23 +73,23 @@ def listing(call: Call) -> Any:
         return {"scenes": scenes.listing(cursor, datasets.find(cursor, call.params["ds"]))}
 
 
-def _find(cursor: Cursor, call: Call) -> scenes.Scene:
+def _find(cursor: Cursor, call: Call, address: SceneAddress) -> scenes.Scene:
     dataset = datasets.find(cursor, call.params["ds"])
-    find = scenes.by_item if call.query.get("from_item") == "1" else scenes.by_reference
+    find = scenes.by_item if address.from_item else scenes.by_reference
     return find(cursor, dataset, call.params["ref"])
 
 
-@ROUTES.get("dataset/{ds}/scene/{ref*}")
-def read(call: Call) -> Any:
+@ROUTES.get("dataset/{ds}/scene/{ref*}", query=SceneAddress)
+def read(call: Call, address: SceneAddress) -> Any:
     """Return a scene with its frames."""
     with call.db.read() as cursor:
-        return scenes.to_wire(cursor, _find(cursor, call))
+        return scenes.to_wire(cursor, _find(cursor, call, address))
 
 
 @ROUTES.delete("dataset/{ds}/scene/{ref*}")
 def delete(call: Call) -> Any:
     """Delete a scene with its items."""
     with call.db.write() as cursor:
-        scene = _find(cursor, call)
+        scene = scenes.by_reference(cursor, datasets.find(cursor, call.params["ds"]), call.params["ref"])
         scenes.delete(cursor, scene)
     return {"reference_id": scene.reference_id, "message": "Scene deleted."}

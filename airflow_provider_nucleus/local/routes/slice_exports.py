@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from airflow_provider_nucleus.local.errors import BadRequestError
-from airflow_provider_nucleus.local.routes.exporting import all_rows, chip, item_writer, mirrored, one_page
+from airflow_provider_nucleus.local.requests.paging import ExportPageRequest, PageRequest
+from airflow_provider_nucleus.local.routes.exporting import all_rows, item_writer, mirrored, one_page
 from airflow_provider_nucleus.local.routes.routing import RouteTable
 from airflow_provider_nucleus.local.store.catalog import datasets, models, slice_members, slices
 from airflow_provider_nucleus.local.store.catalog.items import item_rows
@@ -31,13 +32,12 @@ def export(call: Call) -> Any:
     return all_rows(call, lambda cursor: _export(call, cursor))
 
 
-@ROUTES.post("slice/{s}/exportForTrainingPage")
-def export_some(call: Call) -> Any:
+@ROUTES.post("slice/{s}/exportForTrainingPage", body=ExportPageRequest)
+def export_some(call: Call, request: ExportPageRequest) -> Any:
     """Return one page of the items of a slice with their annotations."""
-    mirrored_images = chip(call)
     with call.db.read() as cursor:
-        found = _export(call, cursor, mirrored_images=mirrored_images)
-        return one_page(call, cursor, found, listing=("slice", call.params["s"]))
+        found = _export(call, cursor, mirrored_images=request.chip)
+        return one_page(call, request, cursor, found, listing=("slice", call.params["s"]))
 
 
 @ROUTES.get("slice/{s}/{m}/exportForTraining")
@@ -46,12 +46,14 @@ def export_predictions(call: Call) -> Any:
     return all_rows(call, lambda cursor: _export(call, cursor, model_id=call.params["m"]))
 
 
-@ROUTES.post("slice/{s}/{m}/exportForTrainingPage")
-def export_some_predictions(call: Call) -> Any:
+@ROUTES.post("slice/{s}/{m}/exportForTrainingPage", body=PageRequest)
+def export_some_predictions(call: Call, request: PageRequest) -> Any:
     """Return one page of the items of a slice with a model's predictions."""
     with call.db.read() as cursor:
         found = _export(call, cursor, model_id=call.params["m"])
-        return one_page(call, cursor, found, listing=("slice", call.params["s"]), limit=_PREDICTION_PAGE)
+        return one_page(
+            call, request, cursor, found, listing=("slice", call.params["s"]), limit=_PREDICTION_PAGE
+        )
 
 
 @ROUTES.get("slice/{s}/exportRawItems")

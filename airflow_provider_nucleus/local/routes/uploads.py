@@ -8,7 +8,7 @@ from anyio import to_thread
 from starlette.responses import FileResponse, Response
 
 from airflow_provider_nucleus.local.disk.durable import DurableFile, Former
-from airflow_provider_nucleus.local.errors import NotFoundError
+from airflow_provider_nucleus.local.errors import GoneError, NotFoundError
 from airflow_provider_nucleus.local.http.messages import limited_stream
 from airflow_provider_nucleus.local.routes.routing import RouteTable
 from airflow_provider_nucleus.local.store.catalog import datasets
@@ -34,7 +34,7 @@ def signed_url(call: Call) -> Any:
     return {"signed_url": call.url(f"uploads/{token}")}
 
 
-@ROUTES.route("PUT", "uploads/{token}", public=True, raw=True)
+@ROUTES.put("uploads/{token}", public=True, raw="application/x-ndjson", errors=(GoneError,))
 async def put_rows(call: Call) -> Any:
     """Stream the rows to disk; they count once the whole body is there and synced."""
     token = call.params["token"]
@@ -85,7 +85,7 @@ def _publish(call: Call, token: str, file: DurableFile, lines: int) -> None:
         signed_uploads.mark_received(cursor, token, lines=lines)
 
 
-@ROUTES.route("GET", "files/{token}", public=True)
+@ROUTES.get("files/{token}", public=True, answers="*/*")
 def serve_file(call: Call) -> Response:
     """Serve uploaded bytes; who knows the token may see them."""
     token = call.params["token"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.local.annotation_table import CATEGORY_LABELS, OBJECT_TABLES
-from airflow_provider_nucleus.local.requests.exclusion_rules import BoxAreaRule, LabelRule, MetadataRule
+from airflow_provider_nucleus.local.requests.exclusion_rules import BoxAreaRule, LabelExclusion, MetadataRule
 from airflow_provider_nucleus.local.requests.query.compile import Fragment
 from airflow_provider_nucleus.local.store.catalog.compared_sets import ComparedSets
 
@@ -127,13 +127,13 @@ def _drop_items(cursor: Cursor, datasets: Sequence[ComparedSets], rule: Exclusio
     if rule.scope != "item":
         return 0
     if isinstance(rule, MetadataRule):
-        condition = rule.predicate.condition("metadata")
+        condition = rule.condition("metadata")
     else:
         sets = _sets_of(datasets, rule.target)
         parts = [f"SELECT item_no FROM objects WHERE set_no IN {sets} AND "]
         matching = _matching(rule)
         source = Fragment(parts[0]) + matching
-        if isinstance(rule, LabelRule):
+        if isinstance(rule, LabelExclusion):
             labels = list(rule.labels)
             source += Fragment(
                 f" UNION SELECT item_no FROM categories WHERE set_no IN {sets} AND item_no IS NOT NULL AND "
@@ -149,9 +149,9 @@ def _drop_items(cursor: Cursor, datasets: Sequence[ComparedSets], rule: Exclusio
     return count
 
 
-def _matching(rule: LabelRule | BoxAreaRule) -> Fragment:
+def _matching(rule: LabelExclusion | BoxAreaRule) -> Fragment:
     """Return the condition on rows of ``objects`` that a rule drops."""
-    if isinstance(rule, LabelRule):
+    if isinstance(rule, LabelExclusion):
         return Fragment("label IN (SELECT unnest(?::VARCHAR[]))", (list(rule.labels),))
     outside: list[Fragment] = []
     if rule.low is not None:
@@ -168,7 +168,7 @@ def _dropped(rules: Sequence[ExclusionRule], target: Target) -> Dropped:
     for rule in rules:
         if not isinstance(rule, MetadataRule) and rule.scope == "annotation" and rule.target == target:
             kept = kept + " AND NOT " + _matching(rule)
-            if isinstance(rule, LabelRule):
+            if isinstance(rule, LabelExclusion):
                 labels.update(rule.labels)
     return Dropped(kept, frozenset(labels))
 
@@ -187,7 +187,9 @@ def _stats(
         entry: dict[str, Any] = {"rule": rule.to_wire(), "itemsDropped": items, "annotationsDropped": 0}
         if not isinstance(rule, MetadataRule) and rule.scope == "annotation":
             entry["annotationsDropped"] = _objects(cursor, datasets, rule.target, _matching(rule)) + (
-                _labelled(cursor, datasets, rule.target, rule.labels) if isinstance(rule, LabelRule) else 0
+                _labelled(cursor, datasets, rule.target, rule.labels)
+                if isinstance(rule, LabelExclusion)
+                else 0
             )
         entries.append(entry)
     totals = {"itemsDropped": items_dropped}

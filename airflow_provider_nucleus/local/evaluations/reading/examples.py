@@ -7,12 +7,11 @@ of each type as the charts count at 0.5 under the same filters.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from airflow_provider_nucleus.evaluation.arrays import NONE
-from airflow_provider_nucleus.local.errors import BadRequestError
 from airflow_provider_nucleus.local.evaluations.reading.charts import counted_predictions
 from airflow_provider_nucleus.local.store.ids import ANNOTATION, ITEM, PREDICTION, numbered
 from airflow_provider_nucleus.local.store.views.source_rows import item_metadata, raw_objects
@@ -23,19 +22,14 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import FloatArray, IndexArray
     from airflow_provider_nucleus.local.evaluations.reading.result import EvaluationResult
     from airflow_provider_nucleus.local.evaluations.reading.selection import Selection
+    from airflow_provider_nucleus.local.requests.evaluations import MatchType
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["ExampleRequest", "examples", "read_request"]
-
-MatchType: TypeAlias = Literal["TP", "FP", "FN"]
-_TYPES: Final[Mapping[str, MatchType]] = {"TP": "TP", "FP": "FP", "FN": "FN"}
-_SORTS: Final = ("confidence", "iou", "dataset_item_id", "gt_area")
-_LARGEST_PAGE: Final = 100
-_PAGE: Final = 50
+__all__ = ["ExamplePage", "examples"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExampleRequest:
+class ExamplePage:
     """Which rows, in which order, from where to where."""
 
     match_type: MatchType | None
@@ -43,36 +37,6 @@ class ExampleRequest:
     offset: int
     sort_by: str | None
     descending: bool
-
-
-def read_request(body: Mapping[str, Any]) -> ExampleRequest:
-    """Read a request with keys in snake_case; raises :class:`BadRequestError` for what cannot be meant."""
-    kind, sort_by, order = (body.get(name) for name in ("match_type", "sort_by", "sort_order"))
-    if kind is not None and (not isinstance(kind, str) or kind not in _TYPES):
-        raise BadRequestError(f"match_type must be TP, FP or FN, not {kind!r}.")
-    if sort_by is not None and (not isinstance(sort_by, str) or sort_by not in _SORTS):
-        raise BadRequestError(f"sort_by must be one of {', '.join(_SORTS)}.")
-    if order is not None and (not isinstance(order, str) or order.upper() not in {"ASC", "DESC"}):
-        raise BadRequestError("sort_order must be ASC or DESC.")
-    limit, offset = _whole(body, "limit", _PAGE), _whole(body, "offset", 0)
-    if not 1 <= limit <= _LARGEST_PAGE:
-        raise BadRequestError(f"limit must be 1 to {_LARGEST_PAGE}.")
-    return ExampleRequest(
-        match_type=None if kind is None else _TYPES[kind],
-        limit=limit,
-        offset=offset,
-        sort_by=sort_by,
-        descending=order is None or order.upper() == "DESC",
-    )
-
-
-def _whole(body: Mapping[str, Any], name: str, default: int) -> int:
-    value = body.get(name)
-    if value is None:
-        return default
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise BadRequestError(f"{name} must be a whole number, 0 or more.")
-    return value
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,7 +69,7 @@ class _Rows:
 
 
 def examples(
-    cursor: Cursor, result: EvaluationResult, selection: Selection, request: ExampleRequest
+    cursor: Cursor, result: EvaluationResult, selection: Selection, request: ExamplePage
 ) -> dict[str, Any]:
     """Return one page of rows and how many there are."""
     rows = _rows(result, selection, request.match_type)
@@ -134,7 +98,7 @@ def _rows(result: EvaluationResult, selection: Selection, kind: MatchType | None
     return _Rows(predictions, missed, predictions.size)
 
 
-def _page(result: EvaluationResult, selection: Selection, rows: _Rows, request: ExampleRequest) -> IndexArray:
+def _page(result: EvaluationResult, selection: Selection, rows: _Rows, request: ExamplePage) -> IndexArray:
     """Return the positions of the rows of a page; rows without what is sorted by come last, whatever the direction."""
     if request.sort_by is None:
         return np.arange(request.offset, min(request.offset + request.limit, len(rows)), dtype=np.int64)

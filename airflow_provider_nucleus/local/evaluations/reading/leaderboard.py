@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from airflow_provider_nucleus.evaluation.readers.slicing import total_counts
-from airflow_provider_nucleus.local.errors import BadRequestError, ConflictError
+from airflow_provider_nucleus.local.errors import ConflictError
 from airflow_provider_nucleus.local.evaluations.reading.summary import THRESHOLD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from airflow_provider_nucleus.local.evaluations.reading.result import EvaluationResult
+    from airflow_provider_nucleus.local.requests.evaluations import Collapse, Metric
     from airflow_provider_nucleus.local.store.catalog.evaluations import Evaluation
 
-__all__ = ["METRICS", "Ranking", "f1_curves", "ranking", "read_collapse", "read_metric"]
-
-Collapse: TypeAlias = Literal["bestPerModel", "allEvaluations"]
+__all__ = ["Ranking", "f1_curves", "ranking"]
 
 _STORED: Final[Mapping[str, tuple[str, str]]] = {
     "MAP_50": ("mapSummary", "mapAt50"),
@@ -29,7 +28,6 @@ _STORED: Final[Mapping[str, tuple[str, str]]] = {
     "AP_LARGE": ("apBySize", "large"),
 }
 _COUNTED: Final = ("PRECISION", "RECALL", "F1")
-METRICS: Final = (*_STORED, *_COUNTED)
 
 _NAMED: Final = 5
 """How many evaluations an error names."""
@@ -39,25 +37,9 @@ _NAMED: Final = 5
 class Ranking:
     """What is ranked: a metric, for counts at a confidence, one entry per model or all of them."""
 
-    metric: str
+    metric: Metric
     confidence: float | None
     collapse: Collapse
-
-
-def read_metric(value: Any) -> str:
-    """Return a known metric; raises :class:`BadRequestError` otherwise."""
-    if value not in METRICS:
-        raise BadRequestError(f"metric_type must be one of {', '.join(METRICS)}, not {value!r}.")
-    return str(value)
-
-
-def read_collapse(value: Any) -> Collapse:
-    """Return how entries are collapsed; ``allRuns`` is the old name of all of them."""
-    if value in {None, "bestPerModel", "best_per_model"}:
-        return "bestPerModel"
-    if value in {"allEvaluations", "all_evaluations", "allRuns", "all_runs"}:
-        return "allEvaluations"
-    raise BadRequestError(f"collapse must be bestPerModel or allEvaluations, not {value!r}.")
 
 
 def ranking(

@@ -1,9 +1,9 @@
-"""From the sources that a request names to items: ids, references, slices, datasets, scenes."""
+"""Sources of a benchmark's items: ids, references, slices, datasets, scenes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from airflow_provider_nucleus.local.errors import BadRequestError
 from airflow_provider_nucleus.local.store.catalog import datasets, slices
@@ -14,9 +14,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["SOURCES", "Sources", "read_sources", "select"]
+__all__ = ["Sources", "find_sources", "select"]
 
-SOURCES: Final = ("item_ids", "items", "slice_id", "dataset_id", "slice_ids", "dataset_ids", "scene_ids")
 _NAMED: Final = 5
 
 
@@ -42,22 +41,26 @@ class Sources:
         }
 
 
-def read_sources(cursor: Cursor, body: Mapping[str, Any]) -> Sources:
-    """Read and check the sources of a request.
+def find_sources(
+    cursor: Cursor,
+    *,
+    item_ids: list[str],
+    references: list[tuple[str, str]],
+    slice_ids: list[str],
+    dataset_ids: list[str],
+    scene_ids: list[str],
+) -> Sources:
+    """Look up sources by their ids; ``references`` are pairs of dataset id and reference id.
 
     Raises :class:`BadRequestError` naming unknown ids, and :class:`NotFoundError` for an unknown slice or dataset.
     """
-    slice_ids = _strings(body, "slice_ids") + _string(body, "slice_id")
-    dataset_ids = _strings(body, "dataset_ids") + _string(body, "dataset_id")
-    items = _numbers(cursor, _strings(body, "item_ids"), ITEM, "items", "item_no", field="item_ids")
-    items += _references(cursor, body.get("items"))
+    items = _numbers(cursor, item_ids, ITEM, "items", "item_no", field="item_ids")
+    items += _references(cursor, references)
     return Sources(
         items=tuple(dict.fromkeys(items)),
         slices=tuple(slices.find(cursor, slice_id).number for slice_id in dict.fromkeys(slice_ids)),
         datasets=tuple(datasets.find(cursor, dataset_id).number for dataset_id in dict.fromkeys(dataset_ids)),
-        scenes=tuple(
-            _numbers(cursor, _strings(body, "scene_ids"), SCENE, "scenes", "scene_no", field="scene_ids")
-        ),
+        scenes=tuple(_numbers(cursor, scene_ids, SCENE, "scenes", "scene_no", field="scene_ids")),
     )
 
 
@@ -76,24 +79,6 @@ def select(cursor: Cursor, sources: Mapping[str, list[int]]) -> str:
     return "source_items"
 
 
-def _strings(body: Mapping[str, Any], name: str) -> list[str]:
-    value = body.get(name)
-    if value is None:
-        return []
-    if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
-        raise BadRequestError(f"{name} must be a list of strings.")
-    return value
-
-
-def _string(body: Mapping[str, Any], name: str) -> list[str]:
-    value = body.get(name)
-    if value is None:
-        return []
-    if not isinstance(value, str):
-        raise BadRequestError(f"{name} must be a string.")
-    return [value]
-
-
 def _numbers(
     cursor: Cursor, ids: list[str], prefix: str, table: str, column: str, *, field: str
 ) -> list[int]:
@@ -109,35 +94,22 @@ def _numbers(
     return [number for number in numbers.values() if number is not None]
 
 
-def _references(cursor: Cursor, value: Any) -> list[int]:
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise BadRequestError("items must be a list of objects with dataset_id and ref_id.")
+def _references(cursor: Cursor, references: list[tuple[str, str]]) -> list[int]:
     wanted: dict[str, list[str]] = {}
-    for place, entry in enumerate(value):
-        reference = None
-        if isinstance(entry, dict):
-            reference = entry.get("ref_id", entry.get("reference_id"))
-        if (
-            not isinstance(entry, dict)
-            or not isinstance(entry.get("dataset_id"), str)
-            or not isinstance(reference, str)
-        ):
-            raise BadRequestError(f"items[{place}] must be an object with the strings dataset_id and ref_id.")
-        wanted.setdefault(entry["dataset_id"], []).append(reference)
+    for dataset_id, reference_id in references:
+        wanted.setdefault(dataset_id, []).append(reference_id)
     numbers: list[int] = []
-    for dataset_id, references in wanted.items():
+    for dataset_id, names in wanted.items():
         dataset = datasets.find(cursor, dataset_id)
         found = dict(
             cursor.execute(
                 "SELECT reference_id, item_no FROM items WHERE dataset_no = ? "
                 "AND reference_id IN (SELECT unnest(?::VARCHAR[]))",
-                [dataset.number, references],
+                [dataset.number, names],
             ).fetchall()
         )
-        _refuse(f"items of {dataset_id}", [name for name in references if name not in found])
-        numbers += [found[name] for name in references]
+        _refuse(f"items of {dataset_id}", [name for name in names if name not in found])
+        numbers += [found[name] for name in names]
     return numbers
 
 

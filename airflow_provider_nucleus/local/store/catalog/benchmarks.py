@@ -10,7 +10,7 @@ import orjson
 from airflow_provider_nucleus.local.annotation_table import OBJECT_TABLES
 from airflow_provider_nucleus.local.errors import BadRequestError, ConflictError, NotFoundError
 from airflow_provider_nucleus.local.exact_json import json_text
-from airflow_provider_nucleus.local.requests.exclusion_rules import exclusion_rules
+from airflow_provider_nucleus.local.requests.exclusion_rules import stored_rules
 from airflow_provider_nucleus.local.requests.label_taxonomy import Taxonomy
 from airflow_provider_nucleus.local.store import timestamps
 from airflow_provider_nucleus.local.store.catalog import jobs, label_configs
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BENCHMARK_JOB", "BUILDING", "DRAFT", "FAILED", "READY", "Benchmark", "Labels", "add_members", "archive", "by_number", "create",
-    "finalize", "find", "item_page", "listing", "remove_items", "require_draft", "set_status", "update",
+    "finalize", "find", "item_page", "listing", "remove_items", "require_draft", "require_ready", "set_status", "update",
 ]  # fmt: skip
 
 DRAFT: Final = "draft"
@@ -92,9 +92,14 @@ class Benchmark:
             "exclusion_rules": orjson.Fragment(self.exclusion_rules),
         }
 
+    @property
+    def labels(self) -> Labels:
+        """How this benchmark has labels evaluated, as it is kept."""
+        return Labels(config_id=self.config_id, class_agnostic=self.class_agnostic)
+
     def rules(self) -> tuple[ExclusionRule, ...]:
         """Return the rules that apply to every evaluation on this benchmark."""
-        return exclusion_rules(orjson.loads(self.exclusion_rules))
+        return stored_rules(orjson.loads(self.exclusion_rules))
 
     def taxonomy(self, cursor: Cursor) -> Taxonomy:
         """Return how this benchmark has labels evaluated."""
@@ -169,6 +174,15 @@ def require_draft(benchmark: Benchmark, what: str) -> None:
         raise ConflictError(
             f"Benchmark {benchmark.id} is {benchmark.status}, not a draft: its {what} cannot change. "
             "Cut a new version with parent_benchmark_id."
+        )
+
+
+def require_ready(benchmark: Benchmark) -> None:
+    """Raise :class:`ConflictError` unless the benchmark can be evaluated."""
+    if benchmark.status != READY:
+        hint = "finalize it first" if benchmark.status == DRAFT else "wait until it is ready"
+        raise ConflictError(
+            f"Benchmark {benchmark.id} is {benchmark.status} and cannot be evaluated: {hint}."
         )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from airflow_provider_nucleus.local.errors import BadRequestError, NotFoundError
+from airflow_provider_nucleus.local.errors import NotFoundError
 from airflow_provider_nucleus.local.exact_json import json_text
 from airflow_provider_nucleus.local.store import timestamps
 from airflow_provider_nucleus.local.store.catalog import slices
@@ -20,74 +20,33 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = [
-    "by_number",
-    "create",
-    "delete",
-    "find",
-    "info",
-    "labels",
-    "listing",
-    "set_tags",
-    "size",
-    "tags",
-]
-
-_SCHEMA_TYPES = frozenset({"category", "number", "text", "json"})
+    "add_tags", "by_number", "create", "delete", "find", "info", "labels", "listing", "remove_tags", "size", "tags",
+]  # fmt: skip
 
 
 def create(
     cursor: Cursor,
     *,
-    name: Any,
-    is_scene: Any = False,
-    use_privacy_mode: Any = False,
-    annotation_metadata_schema: Any = None,
-    item_metadata_schema: Any = None,
+    name: str,
+    is_scene: bool = False,
+    use_privacy_mode: bool = False,
+    annotation_metadata_schema: dict[str, Any] | None = None,
+    item_metadata_schema: dict[str, Any] | None = None,
 ) -> Dataset:
-    """Create a dataset; names need not be unique.
-
-    Raises :class:`BadRequestError` for a missing name or a metadata schema that is not one.
-    """
-    if not isinstance(name, str) or not name:
-        raise BadRequestError("A dataset needs a name: a non-empty string.")
-    for flag, value in (("is_scene", is_scene), ("use_privacy_mode", use_privacy_mode)):
-        if not isinstance(value, bool):
-            raise BadRequestError(f"{flag} must be true or false.")
+    """Create a dataset; names need not be unique."""
     schemas = [
-        _schema(annotation_metadata_schema, "annotation_metadata_schema"),
-        _schema(item_metadata_schema, "item_metadata_schema"),
+        None if schema is None else json_text(schema)
+        for schema in (annotation_metadata_schema, item_metadata_schema)
     ]
     number = reserve(cursor, "dataset")
     dataset_id = new_id("ds")
     cursor.execute(
         "INSERT INTO datasets VALUES (?, ?, ?, ?, ?, ?, ?, [], ?)",
-        [
-            number,
-            dataset_id,
-            name,
-            is_scene,
-            use_privacy_mode,
-            *schemas,
-            timestamps.now(),
-        ],
+        [number, dataset_id, name, is_scene, use_privacy_mode, *schemas, timestamps.now()],
     )
     return Dataset(
         number=number, id=dataset_id, name=name, is_scene=is_scene, use_privacy_mode=use_privacy_mode
     )
-
-
-def _schema(value: Any, field: str) -> str | None:
-    if value is None:
-        return None
-    good = isinstance(value, dict) and all(
-        isinstance(entry, dict) and isinstance(entry.get("type"), str) and entry["type"] in _SCHEMA_TYPES
-        for entry in value.values()
-    )
-    if not good:
-        raise BadRequestError(
-            f"{field} must map each field to an object with a type of {sorted(_SCHEMA_TYPES)}."
-        )
-    return json_text(value)
 
 
 _DATASET: Final = (
@@ -125,9 +84,19 @@ def tags(cursor: Cursor, dataset: Dataset) -> list[str]:
     return list(found[0]) if found else []
 
 
-def set_tags(cursor: Cursor, dataset: Dataset, values: list[str]) -> None:
-    """Replace the tags of a dataset."""
+def add_tags(cursor: Cursor, dataset: Dataset, given: list[str]) -> list[str]:
+    """Add tags, each once, and return all of them."""
+    return _set_tags(cursor, dataset, list(dict.fromkeys([*tags(cursor, dataset), *given])))
+
+
+def remove_tags(cursor: Cursor, dataset: Dataset, given: list[str]) -> list[str]:
+    """Remove tags and return those that are left."""
+    return _set_tags(cursor, dataset, [tag for tag in tags(cursor, dataset) if tag not in given])
+
+
+def _set_tags(cursor: Cursor, dataset: Dataset, values: list[str]) -> list[str]:
     cursor.execute("UPDATE datasets SET tags = ? WHERE dataset_no = ?", [values, dataset.number])
+    return values
 
 
 def labels(cursor: Cursor, dataset: Dataset, role: str) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from airflow_provider_nucleus.local.errors import ConflictError, NotFoundError
-from airflow_provider_nucleus.local.requests.exclusion_rules import exclusion_rules
+from airflow_provider_nucleus.local.requests.exclusion_rules import stored_rules
 from airflow_provider_nucleus.local.requests.label_taxonomy import Taxonomy
 from airflow_provider_nucleus.local.store import timestamps
 from airflow_provider_nucleus.local.store.database import one, rows
@@ -35,6 +35,7 @@ __all__ = [
     "begin",
     "by_number",
     "cancel",
+    "copy",
     "create",
     "fail",
     "find",
@@ -84,8 +85,8 @@ class Config:
         data = orjson.loads(text)
         return cls(
             taxonomy=Taxonomy.from_wire(data["taxonomy"]),
-            rules=exclusion_rules(data["rules"]),
-            benchmark_rules=exclusion_rules(data["benchmark_rules"]),
+            rules=stored_rules(data["rules"]),
+            benchmark_rules=stored_rules(data["benchmark_rules"]),
             only_predicted=data["only_predicted"],
         )
 
@@ -183,6 +184,20 @@ def create(
         ],
     )  # fmt: skip
     return find(cursor, evaluation_id)
+
+
+def copy(cursor: Cursor, evaluation: Evaluation) -> Evaluation:
+    """Add a pending evaluation of the same kind as another."""
+    return create(
+        cursor,
+        evaluation.config,
+        name=evaluation.name,
+        benchmark_no=evaluation.benchmark_no,
+        slice_no=evaluation.slice_no,
+        slice_id=evaluation.slice_id,
+        model_no=evaluation.model_no,
+        run_no=evaluation.run_no,
+    )
 
 
 def set_job(cursor: Cursor, evaluation: Evaluation, job: Job) -> None:

@@ -12,12 +12,14 @@ from airflow_provider_nucleus.local.store import timestamps
 from airflow_provider_nucleus.local.store.ids import new_id
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["create", "groups_of"]
 
 
-def create(cursor: Cursor, groups: tuple[RollupGroup, ...]) -> str:
+def create(cursor: Cursor, groups: Sequence[RollupGroup]) -> str:
     """Keep groups and return the id of the configuration; it never changes."""
     config_id = new_id("alm")
     text = orjson.dumps([group.to_wire() for group in groups]).decode()
@@ -36,4 +38,7 @@ def groups_of(cursor: Cursor, config_id: str) -> tuple[RollupGroup, ...]:
             f"allowed_label_matches_id {config_id} is unknown. The embedded server makes one from the rollupGroups of a "
             "benchmark: take it from there, or send rollupGroups."
         )
-    return tuple(RollupGroup(group["class_name"], tuple(group["labels"])) for group in orjson.loads(found[0]))
+    return tuple(
+        RollupGroup(class_name=group["class_name"], labels=tuple(group["labels"]))
+        for group in orjson.loads(found[0])
+    )

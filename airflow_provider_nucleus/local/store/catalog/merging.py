@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from airflow_provider_nucleus.local.errors import BadRequestError
 from airflow_provider_nucleus.local.store.catalog import models
 from airflow_provider_nucleus.local.store.catalog.object_sets import SetOwner, ensure_set, find_set
 from airflow_provider_nucleus.local.store.database import count_of
 from airflow_provider_nucleus.local.store.sequences import reserve
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from airflow_provider_nucleus.local.store.catalog.models import Run
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["Merged", "merge_run"]
+__all__ = ["Merged", "create_merged_run", "merge_run"]
 
 # Where a table allows one object per place: the columns of the place.
 _SINGLE: Final = {"categories": ("item_no", "scene_no", "taxonomy_name", "type"), "masks": ("item_no",)}
@@ -27,6 +30,26 @@ class Merged:
     copied: int
     ignored: int
     rewritten: int
+
+
+def create_merged_run(
+    cursor: Cursor, ids: Sequence[str], *, name: str | None, metadata: dict[str, Any]
+) -> tuple[Run, list[int]]:
+    """Create the run that others of its model are merged into; return it and the numbers of the datasets it will cover.
+
+    Raises :class:`BadRequestError` for runs of different models.
+    """
+    runs = [models.find_run(cursor, run_id) for run_id in ids]
+    model = models.find(cursor, runs[0].model_id)
+    if any(run.model_no != model.number for run in runs):
+        raise BadRequestError("Runs of different models cannot be merged.")
+    metadata = {**metadata, "merged_from_model_run_ids": list(ids)}
+    merged = models.create_run(cursor, model, name=name, metadata=metadata)
+    numbers = sorted({number for run in runs for number in models.dataset_numbers(cursor, run)})
+    for number in numbers:
+        place = SetOwner(role="run", dataset=None, model_no=model.number, run_no=merged.number)
+        ensure_set(cursor, place, number)
+    return merged, numbers
 
 
 def merge_run(cursor: Cursor, source: Run, destination: Run) -> Merged:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import orjson
 
@@ -17,13 +17,20 @@ from airflow_provider_nucleus.local.store.ids import new_id
 from airflow_provider_nucleus.local.store.sequences import reserve
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = [
-    "Model", "Run", "copy_run", "create", "create_run", "dataset_numbers", "delete", "delete_run", "find",
-    "find_by_reference", "find_run", "listing", "run_ids", "run_of", "run_target", "runs_of_dataset", "set_list",
+    "ChangeEntries", "ListColumn", "Model", "Run", "add_entries", "copy_run", "create", "create_run", "dataset_numbers", "delete",
+    "delete_run", "find", "find_by_reference", "find_run", "listing", "remove_entries", "run_ids", "run_of", "run_target",
+    "runs_of_dataset",
 ]  # fmt: skip
+
+
+ListColumn: TypeAlias = Literal["tags", "trained_slice_ids"]
+ChangeEntries: TypeAlias = "Callable[[Cursor, Model, ListColumn, list[str]], list[str]]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,34 +77,17 @@ _RUN = (
 )
 
 
-def _strings(value: Any, field: str) -> list[str]:
-    if value is None:
-        return []
-    if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
-        raise BadRequestError(f"{field} must be a list of strings.")
-    return value
-
-
-def _metadata(value: Any) -> str:
-    if not isinstance(value, dict | None):
-        raise BadRequestError("metadata must be an object.")
-    return json_text(value or {})
-
-
 def create(
     cursor: Cursor,
     *,
-    name: Any,
-    reference_id: Any,
-    metadata: Any = None,
-    tags: Any = None,
-    trained_slice_ids: Any = None,
-    bundle_name: Any = None,
+    name: str,
+    reference_id: str,
+    metadata: dict[str, Any] | None = None,
+    tags: list[str],
+    trained_slice_ids: list[str],
+    bundle_name: str | None = None,
 ) -> Model:
     """Create a model; raises :class:`ConflictError` if the reference id is taken."""
-    for field, value in (("name", name), ("reference_id", reference_id)):
-        if not isinstance(value, str) or not value:
-            raise BadRequestError(f"{field} must be a non-empty string.")
     taken = one(cursor, f"{_MODEL} WHERE reference_id = ?", [reference_id])
     if taken is not None:
         raise ConflictError(
@@ -107,8 +97,8 @@ def create(
     cursor.execute(
         "INSERT INTO models VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
-            number, model_id, name, reference_id, _metadata(metadata), _strings(tags, "tags"),
-            _strings(trained_slice_ids, "trained_slice_ids"), bundle_name, timestamps.now(),
+            number, model_id, name, reference_id, json_text(metadata or {}), tags, trained_slice_ids,
+            bundle_name, timestamps.now(),
         ],
     )  # fmt: skip
     return find(cursor, model_id)
@@ -136,13 +126,14 @@ def delete(cursor: Cursor, model: Model) -> None:
     cursor.execute("DELETE FROM models WHERE model_no = ?", [model.number])
 
 
-def create_run(cursor: Cursor, model: Model, *, name: Any, metadata: Any = None) -> Run:
-    """Create a run of a model, not yet on any dataset."""
+def create_run(
+    cursor: Cursor, model: Model, *, name: str | None, metadata: dict[str, Any] | None = None
+) -> Run:
+    """Create a run of a model, not yet on any dataset; without a name it has the model's."""
     number, run_id = reserve(cursor, "model_run"), new_id("run")
-    text = name if isinstance(name, str) and name else model.name
     cursor.execute(
         "INSERT INTO model_runs VALUES (?, ?, ?, ?, ?, 'Pending', ?)",
-        [number, run_id, model.number, text, _metadata(metadata), timestamps.now()],
+        [number, run_id, model.number, name or model.name, json_text(metadata or {}), timestamps.now()],
     )
     return find_run(cursor, run_id)
 
@@ -180,7 +171,7 @@ def delete_run(cursor: Cursor, run: Run) -> None:
     cursor.execute("DELETE FROM model_runs WHERE run_no = ?", [run.number])
 
 
-def find_by_reference(cursor: Cursor, reference_id: Any) -> Model:
+def find_by_reference(cursor: Cursor, reference_id: str | None) -> Model:
     """Return a model by its reference id."""
     row = one(cursor, f"{_MODEL} WHERE reference_id = ?", [reference_id])
     if row is None:
@@ -188,10 +179,27 @@ def find_by_reference(cursor: Cursor, reference_id: Any) -> Model:
     return Model(**row)
 
 
-def set_list(cursor: Cursor, model: Model, column: str, values: list[str]) -> None:
-    """Replace the ``tags`` or ``trained_slice_ids`` of a model."""
-    assert column in {"tags", "trained_slice_ids"}
+def add_entries(cursor: Cursor, model: Model, column: ListColumn, values: list[str]) -> list[str]:
+    """Add tags or trained slices, each once, and return all of them."""
+    return _set_list(cursor, model, column, list(dict.fromkeys([*_entries(model, column), *values])))
+
+
+def remove_entries(cursor: Cursor, model: Model, column: ListColumn, values: list[str]) -> list[str]:
+    """Remove tags or trained slices and return those left; raises :class:`BadRequestError` if no tag is among them."""
+    old = _entries(model, column)
+    new = [entry for entry in old if entry not in values]
+    if column == "tags" and new == old:
+        raise BadRequestError("Deleted 0 tags from model. The specified tag(s) were not found.")
+    return _set_list(cursor, model, column, new)
+
+
+def _entries(model: Model, column: ListColumn) -> list[str]:
+    return model.tags if column == "tags" else model.trained_slice_ids
+
+
+def _set_list(cursor: Cursor, model: Model, column: ListColumn, values: list[str]) -> list[str]:
     cursor.execute(f"UPDATE models SET {column} = ? WHERE model_no = ?", [values, model.number])
+    return values
 
 
 def run_ids(cursor: Cursor, model: Model) -> list[str]:

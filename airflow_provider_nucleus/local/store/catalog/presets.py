@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from airflow_provider_nucleus.local.errors import BadRequestError, ConflictError, NotFoundError
-from airflow_provider_nucleus.local.requests.exclusion_rules import exclusion_rules
-from airflow_provider_nucleus.local.requests.label_taxonomy import rollup_groups
+from airflow_provider_nucleus.local.errors import ConflictError, NotFoundError
+from airflow_provider_nucleus.local.exact_json import json_text
 from airflow_provider_nucleus.local.store import timestamps
 from airflow_provider_nucleus.local.store.database import one, rows
 from airflow_provider_nucleus.local.store.ids import new_id
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["Preset", "create", "delete", "find", "listing", "update"]
-
-_FIELDS: Final = ("name", "rollup_groups", "exclusion_rules")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,23 +66,29 @@ def find(cursor: Cursor, preset_id: str) -> Preset:
     return Preset(**row)
 
 
-def create(cursor: Cursor, body: Mapping[str, Any]) -> Preset:
-    """Keep a preset (keys in snake_case); raises :class:`ConflictError` if its name is taken."""
-    values = _values(cursor, {"name": None, **body}, None)
+def create(cursor: Cursor, values: Mapping[str, Any]) -> Preset:
+    """Keep a preset of a name, groups and rules, as plain data; raises :class:`ConflictError` if its name is taken."""
+    _require_free(cursor, values["name"], None)
     preset_id, now = new_id("evp"), timestamps.now()
     cursor.execute(
         "INSERT INTO evaluation_presets VALUES (?, ?, ?, ?, ?, ?, ?)",
-        [reserve(cursor, "preset"), preset_id, *(values.get(field) for field in _FIELDS), now, now],
-    )
+        [
+            reserve(cursor, "preset"), preset_id, values["name"],
+            *(_json(values.get(column)) for column in ("rollup_groups", "exclusion_rules")), now, now,
+        ],
+    )  # fmt: skip
     return find(cursor, preset_id)
 
 
-def update(cursor: Cursor, preset: Preset, body: Mapping[str, Any]) -> Preset:
-    """Change the fields that the body has; null clears groups or rules."""
-    for column, value in _values(cursor, body, preset).items():
+def update(cursor: Cursor, preset: Preset, values: Mapping[str, Any]) -> Preset:
+    """Change the given columns, as plain data; null clears groups or rules."""
+    if "name" in values:
+        _require_free(cursor, values["name"], preset)
+    for column, value in values.items():
+        assert column in {"name", "rollup_groups", "exclusion_rules"}
         cursor.execute(
             f"UPDATE evaluation_presets SET {column} = ?, updated_at = ? WHERE preset_id = ?",
-            [value, timestamps.now(), preset.id],
+            [value if column == "name" else _json(value), timestamps.now(), preset.id],
         )
     return find(cursor, preset.id)
 
@@ -95,26 +98,13 @@ def delete(cursor: Cursor, preset: Preset) -> None:
     cursor.execute("DELETE FROM evaluation_presets WHERE preset_id = ?", [preset.id])
 
 
-def _values(cursor: Cursor, body: Mapping[str, Any], preset: Preset | None) -> dict[str, str | None]:
-    if unknown := sorted(set(body) - set(_FIELDS)):
-        raise BadRequestError(f"Unknown fields {unknown}; a preset has {', '.join(_FIELDS)}.")
-    values: dict[str, str | None] = {}
-    if "name" in body:
-        values["name"] = _name(cursor, body["name"], preset)
-    for field, read in (("rollup_groups", rollup_groups), ("exclusion_rules", exclusion_rules)):
-        if field in body:
-            given = body[field]
-            entries = [] if given is None else [entry.to_wire() for entry in read(given)]
-            values[field] = None if given is None else orjson.dumps(entries).decode()
-    return values
+def _json(value: Any) -> str | None:
+    return None if value is None else json_text(value)
 
 
-def _name(cursor: Cursor, name: Any, preset: Preset | None) -> str:
-    if not isinstance(name, str) or not name.strip():
-        raise BadRequestError("A preset needs a name: a non-empty string.")
+def _require_free(cursor: Cursor, name: str, preset: Preset | None) -> None:
     taken = one(cursor, f"{_PRESET} WHERE name = ?", [name])
     if taken is not None and (preset is None or taken["id"] != preset.id):
         raise ConflictError(
             f"A preset called {name!r} exists: {taken['id']}. Change it or choose another name."
         )
-    return name

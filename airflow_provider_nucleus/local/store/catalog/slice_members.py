@@ -1,4 +1,4 @@
-"""From the ids of a request to the members of a slice: all of one kind, all in the dataset, each once."""
+"""Members of a slice, looked up by their ids: all of one kind, all in the dataset, each once."""
 
 from __future__ import annotations
 
@@ -9,16 +9,13 @@ from airflow_provider_nucleus.local.errors import BadRequestError
 from airflow_provider_nucleus.local.store.ids import ANNOTATION, ITEM, PREDICTION, SCENE, number_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from airflow_provider_nucleus.local.requests.query.compile import Fragment
     from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["IDS_AT_ONCE", "ITEMS", "OBJECTS", "SCENES", "Members", "by_reference", "members_of", "sample"]
-
-IDS_AT_ONCE: Final = 10_000
-"""Ids one request may bring."""
+__all__ = ["ITEMS", "OBJECTS", "SCENES", "Members", "by_id", "by_reference", "no_members", "sample"]
 
 ITEMS: Final = "dataset_item"
 OBJECTS: Final = "object"
@@ -48,31 +45,13 @@ class Members:
         return [number for row in self.rows if (number := row[place]) is not None]
 
 
-def members_of(cursor: Cursor, dataset: Dataset, body: Mapping[str, Any]) -> Members:
-    """Read the members that a ``create_slice`` request names.
-
-    Raises :class:`BadRequestError` for more than :data:`IDS_AT_ONCE` ids, mixed kinds, unknown ids, or none at all
-    without ``allow_empty``.
-    """
-    kinds = ("reference_ids", "dataset_item_ids", "scene_ids", "object_ids")
-    given = {kind: _names(kind, body[kind]) for kind in kinds if body.get(kind)}
-    if len(given) > 1:
-        raise BadRequestError(f"A slice has members of one kind; {' and '.join(given)} were given.")
-    if not given:
-        if body.get("allow_empty"):
-            return Members(SCENES if dataset.is_scene else ITEMS, (), ())
-        raise BadRequestError(
-            f"Give the members of the slice as one of {', '.join(kinds)}, or set allow_empty."
-        )
-    kind, names = next(iter(given.items()))
-    if kind == "reference_ids":
-        return by_reference(cursor, dataset, names)
-    if kind == "object_ids":
+def by_id(cursor: Cursor, dataset: Dataset, kind: str, names: Sequence[str]) -> Members:
+    """Look up the members of one type by their ids; raises :class:`BadRequestError` naming those the dataset has not."""
+    if kind == OBJECTS:
         return _objects(cursor, dataset, names)
-    is_scene = kind == "scene_ids"
-    table, prefix = ("scenes", SCENE) if is_scene else ("items", ITEM)
+    is_scene = kind == SCENES
+    table, prefix, column = ("scenes", SCENE, "scene_no") if is_scene else ("items", ITEM, "item_no")
     numbers = {name: number_of(prefix, name) for name in names}
-    column = "scene_no" if is_scene else "item_no"
     known = _known(
         cursor, f"SELECT {column} FROM {table} WHERE dataset_no = ? AND {column} IN (SELECT unnest(?::BIGINT[]))",
         [dataset.number, [number for number in numbers.values() if number is not None]],
@@ -83,6 +62,11 @@ def members_of(cursor: Cursor, dataset: Dataset, body: Mapping[str, Any]) -> Mem
     return Members(ITEMS, tuple((number, None, None) for number in numbers.values()), tuple(numbers))
 
 
+def no_members(dataset: Dataset) -> Members:
+    """Return no members, of the type a dataset has most of."""
+    return Members(SCENES if dataset.is_scene else ITEMS, (), ())
+
+
 def by_reference(
     cursor: Cursor, dataset: Dataset, names: Sequence[str], *, kind: str | None = None
 ) -> Members:
@@ -90,13 +74,12 @@ def by_reference(
 
     ``kind`` is the type a slice has already.
     """
-    names = list(dict.fromkeys(_names("reference_ids", names)))
     for table, column, found_kind in _tables(dataset, kind):
         found = dict(
             cursor.execute(
                 f"SELECT reference_id, {column} FROM {table} WHERE dataset_no = ? "
                 "AND reference_id IN (SELECT unnest(?::VARCHAR[]))",
-                [dataset.number, names],
+                [dataset.number, list(names)],
             ).fetchall()
         )
         unknown = [name for name in names if name not in found]
@@ -126,7 +109,7 @@ def _tables(dataset: Dataset, kind: str | None) -> list[tuple[str, str, str]]:
     return [entry for entry in every if kind in {None, entry[2]}]
 
 
-def _objects(cursor: Cursor, dataset: Dataset, names: list[str]) -> Members:
+def _objects(cursor: Cursor, dataset: Dataset, names: Sequence[str]) -> Members:
     rows: dict[str, tuple[int | None, int | None, int | None]] = {}
     for prefix, role in ((ANNOTATION, "role = 'truth'"), (PREDICTION, "role <> 'truth'")):
         numbers = {number: name for name in names if (number := number_of(prefix, name)) is not None}
@@ -140,16 +123,6 @@ def _objects(cursor: Cursor, dataset: Dataset, names: list[str]) -> Members:
         rows.update({numbers[object_no]: (item_no, object_no, None) for object_no, item_no in found})
     _refuse_unknown(dataset, [name for name in names if name not in rows])
     return Members(OBJECTS, tuple(rows[name] for name in names), tuple(names))
-
-
-def _names(kind: str, value: Any) -> list[str]:
-    if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
-        raise BadRequestError(f"{kind} must be a list of strings.")
-    if len(value) > IDS_AT_ONCE:
-        raise BadRequestError(
-            f"{kind} has {len(value)} ids; a request may bring {IDS_AT_ONCE}. Append the rest to the slice."
-        )
-    return list(dict.fromkeys(value))
 
 
 def _known(cursor: Cursor, sql: str, parameters: list[Any]) -> set[int]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from airflow_provider_nucleus.dot_ids import DOT_ID_PROBLEM, DOT_IDS
 from airflow_provider_nucleus.local.errors import BadRequestError, NotFoundError
 
 if TYPE_CHECKING:
@@ -14,20 +13,10 @@ if TYPE_CHECKING:
 __all__ = ["add", "delete"]
 
 _CUTS = "#?%"
-_TYPES = frozenset({"category", "multicategory"})
 
 
-def add(cursor: Cursor, dataset: Dataset, *, name: Any, kind: Any, labels: Any, update: bool) -> str:
+def add(cursor: Cursor, dataset: Dataset, *, name: str, kind: str, labels: list[str], update: bool) -> str:
     """Create a taxonomy, or add labels to it with ``update``; return the status text of the contract."""
-    if not isinstance(name, str) or not name:
-        raise BadRequestError("taxonomy_name must be a non-empty string.")
-    # The official client does not encode the slashes of a name.
-    if not DOT_IDS.isdisjoint(name.split("/")):
-        raise BadRequestError(f"A part of taxonomy_name {DOT_ID_PROBLEM}.")
-    if not isinstance(kind, str) or kind not in _TYPES:
-        raise BadRequestError(f"type must be one of {', '.join(sorted(_TYPES))}.")
-    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-        raise BadRequestError("labels must be a list of strings.")
     found = cursor.execute(
         "SELECT labels FROM taxonomies WHERE dataset_no = ? AND name = ?", [dataset.number, name]
     ).fetchone()

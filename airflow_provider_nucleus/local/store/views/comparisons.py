@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airflow_provider_nucleus.local.annotation_table import OBJECT_TABLES
-from airflow_provider_nucleus.local.errors import BadRequestError, NotFoundError
+from airflow_provider_nucleus.local.errors import NotFoundError
 from airflow_provider_nucleus.local.requests.query.compile import QueriedObjects
 from airflow_provider_nucleus.local.store.catalog import models
 from airflow_provider_nucleus.local.store.catalog.compared_sets import ComparedSets
@@ -71,11 +71,9 @@ def truth_set(cursor: Cursor, dataset: Dataset) -> int | None:
     return find_set(cursor, SetOwner(role="truth", dataset=dataset), dataset.number)
 
 
-def query_scope(cursor: Cursor, dataset: Dataset, run_id: object) -> QueriedObjects:
+def query_scope(cursor: Cursor, dataset: Dataset, run_id: str | None) -> QueriedObjects:
     """Return what a query sees: the given run, else the dataset's only run with predictions, else no run."""
     if run_id is not None:
-        if not isinstance(run_id, str):
-            raise BadRequestError("model_run_id must be a string or null.")
         return of_run(cursor, dataset, run_id).scope
     runs = models.runs_of_dataset(cursor, dataset)
     if len(runs) == 1:
