@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import re
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from anyio import CapacityLimiter, to_thread
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Mount
+from starlette.routing import Mount, Route
 
 from airflow_provider_nucleus.dot_ids import DOT_IDS
 from airflow_provider_nucleus.local.blobs import BlobFiles
@@ -39,10 +40,11 @@ from airflow_provider_nucleus.local.http.messages import (
 from airflow_provider_nucleus.local.jobs.cleanup import sweep_at_start, sweep_spilled
 from airflow_provider_nucleus.local.jobs.pool import JobPool
 from airflow_provider_nucleus.local.jobs.registry import RUNNERS
+from airflow_provider_nucleus.local.openapi import openapi_document
 from airflow_provider_nucleus.local.pages.app import PagesApp
 from airflow_provider_nucleus.local.routes.all_routes import all_routes
-from airflow_provider_nucleus.local.routes.diagnostics import OWN_PREFIX
-from airflow_provider_nucleus.local.routes.diagnostics import ROUTES as OWN_ROUTES
+from airflow_provider_nucleus.local.routes.diagnostics import DIAGNOSTICS_PREFIX
+from airflow_provider_nucleus.local.routes.diagnostics import ROUTES as DIAGNOSTICS
 from airflow_provider_nucleus.local.services import Services
 from airflow_provider_nucleus.local.store.database import Database
 
@@ -61,7 +63,7 @@ _WRITERS: Final = 16
 _LOG = logging.getLogger(__name__)
 
 
-def create_app(data_dir: Path | str | DataDir, *, settings: Settings) -> FastAPI:
+def create_app(data_dir: Path | str | DataDir, *, settings: Settings) -> Starlette:
     """Open the data directory and return the ASGI application.
 
     ``app.state.services`` is the opened store; it is closed when the application shuts down.
@@ -71,7 +73,7 @@ def create_app(data_dir: Path | str | DataDir, *, settings: Settings) -> FastAPI
     services = open_services(folder, settings)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
         sweep_at_start(services)
         log_other_layouts(services.db, services.folder.evaluations)
         services.pool.start(services)
@@ -80,23 +82,30 @@ def create_app(data_dir: Path | str | DataDir, *, settings: Settings) -> FastAPI
         finally:
             await to_thread.run_sync(services.close)
 
-    app = FastAPI(
-        title="Nucleus (embedded)", openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan
-    )
-    app.state.services = services
+    tables = {API_PREFIX: all_routes(), DIAGNOSTICS_PREFIX: DIAGNOSTICS}
 
-    @app.get("/health")
-    async def health() -> dict[str, str]:
+    async def health(_: Request) -> Response:  # ruff: ignore[unused-async] - needs no thread
         """Answer when the server is ready for work."""
-        return {"status": "ok"}
+        return json_response({"status": "ok"})
 
-    for path, part in (
-        (API_PREFIX, _Contract(services, all_routes(), prefix=API_PREFIX)),
-        (OWN_PREFIX, _Contract(services, OWN_ROUTES, prefix=OWN_PREFIX)),
+    async def openapi(request: Request) -> Response:
+        """Return the OpenAPI document to whoever has the key."""
+        try:
+            check_key(request.headers, settings.api_key)
+        except ApiError as error:
+            return error_response(error)
+        root = request.scope.get("root_path", "")
+        return json_response(await to_thread.run_sync(partial(openapi_document, tables, root=root)))
+
+    routes = [
+        Route("/health", health),
+        Route("/openapi.json", openapi),
+        *(_AnyPath(prefix, _Contract(services, table, prefix=prefix)) for prefix, table in tables.items()),
         # Last: it answers every path that nothing above does.
-        ("/", PagesApp(services)),
-    ):
-        app.router.routes.append(_AnyPath(path, part))
+        _AnyPath("/", PagesApp(services)),
+    ]
+    app = Starlette(routes=routes, lifespan=lifespan)
+    app.state.services = services
     return app
 
 

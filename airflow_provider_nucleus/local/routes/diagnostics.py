@@ -46,9 +46,9 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.call import Call
     from airflow_provider_nucleus.local.evaluations.reading.result import EvaluationResult
 
-__all__ = ["OWN_PREFIX", "ROUTES"]
+__all__ = ["DIAGNOSTICS_PREFIX", "ROUTES"]
 
-OWN_PREFIX: Final = "/ui/api"
+DIAGNOSTICS_PREFIX: Final = "/ui/api"
 ROUTES: Final = RouteTable()
 
 
