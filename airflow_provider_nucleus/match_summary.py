@@ -30,6 +30,20 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_nucleus.rates import (
+    f1_terms,
+    mean_overlap_terms,
+    precision_terms,
+    quotient,
+    recall_terms,
+)
+from airflow_provider_nucleus.undefined_reasons import (
+    NO_GROUND_TRUTH,
+    NO_OBJECTS,
+    NO_PREDICTIONS,
+    NO_TRUE_POSITIVES,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -54,13 +68,13 @@ class MatchCounts:
         predictions, ground_truth = self.tp + self.fp, self.tp + self.fn
         undefined: dict[str, str] = {}
         if not predictions:
-            undefined["precision"] = "no predictions"
+            undefined["precision"] = NO_PREDICTIONS
         if not ground_truth:
-            undefined["recall"] = "no ground truth"
+            undefined["recall"] = NO_GROUND_TRUTH
         if not predictions and not ground_truth:
-            undefined["f1"] = "no predictions and no ground truth"
+            undefined["f1"] = NO_OBJECTS
         if not self.tp:
-            undefined["mean_iou"] = "no true positives"
+            undefined["mean_iou"] = NO_TRUE_POSITIVES
         result: dict[str, Any] = {
             "tp": self.tp,
             "fp": self.fp,
@@ -68,10 +82,10 @@ class MatchCounts:
             "mislabelled": self.mislabelled,
             "predictions": predictions,
             "ground_truth": ground_truth,
-            "precision": self.tp / predictions if predictions else None,
-            "recall": self.tp / ground_truth if ground_truth else None,
-            "f1": 2 * self.tp / (predictions + ground_truth) if predictions + ground_truth else None,
-            "mean_iou": self.iou_sum / self.tp if self.tp else None,
+            "precision": quotient(*precision_terms(self.tp, predictions)),
+            "recall": quotient(*recall_terms(self.tp, ground_truth)),
+            "f1": quotient(*f1_terms(self.tp, predictions, ground_truth)),
+            "mean_iou": quotient(*mean_overlap_terms(self.iou_sum, self.tp)),
         }
         if undefined:
             result["undefined"] = undefined

@@ -296,17 +296,17 @@ def shapely_polygons(_, clock):
 
     truth, predictions = engine_shapes.polygons()
     clock.phase("load")
-    left, correct = (
+    left, right = (
         shapely.make_valid(np.array([shapely.Polygon(ring) for ring in side[2]]))
         for side in (truth, predictions)
     )
     clock.phase("convert")
     rows, others = same_image(truth[0], predictions[0])
-    one, two = shapely.bounds(left)[rows], shapely.bounds(correct)[others]
+    one, two = shapely.bounds(left)[rows], shapely.bounds(right)[others]
     near = ((np.minimum(one[:, 2:], two[:, 2:]) - np.maximum(one[:, :2], two[:, :2])) > 0).all(axis=1)
     rows, others = rows[near], others[near]
-    common = shapely.area(shapely.intersection(left[rows], correct[others]))
-    iou = common / (shapely.area(left)[rows] + shapely.area(correct)[others] - common)
+    common = shapely.area(shapely.intersection(left[rows], right[others]))
+    iou = common / (shapely.area(left)[rows] + shapely.area(right)[others] - common)
     clock.phase("evaluate")
     return {"candidate pairs": int(rows.size), "iou sum of all pairs": float(iou.sum())}
 
@@ -350,10 +350,10 @@ def nucleus_polygons(_, clock):
     for image in np.intersect1d(truth[0], predictions[0]):
         left = shapes(PolygonAnnotation, truth, np.flatnonzero(truth[0] == image))
         rows = np.flatnonzero(predictions[0] == image)
-        correct = shapes(PolygonPrediction, predictions, rows, confidence=predictions[3])
+        right = shapes(PolygonPrediction, predictions, rows, confidence=predictions[3])
         begin = time.perf_counter(), time.process_time()
         total.append(
-            metric(AnnotationList(polygon_annotations=left), PredictionList(polygon_predictions=correct))
+            metric(AnnotationList(polygon_annotations=left), PredictionList(polygon_predictions=right))
         )
         clocked += time.perf_counter() - begin[0]
         cpu += time.process_time() - begin[1]
@@ -374,10 +374,10 @@ def ours_cuboids(_, clock):
     (frame, truth), (other_frame, guesses, score) = engine_shapes.cuboids()
     clock.phase("load")
     left = columns(Cuboids.from_rows(truth), frame, label=np.zeros(frame.size, dtype=int))
-    correct = columns(
+    right = columns(
         Cuboids.from_rows(guesses), other_frame, label=np.zeros(score.size, dtype=int), confidence=score
     )
-    matches = match(left, correct)
+    matches = match(left, right)
     clock.phase("evaluate")
     return {"iou sum": float(matches.overlap.sum()), "pairs": int((matches.match >= 0).sum())}
 
@@ -411,10 +411,10 @@ def nucleus_cuboids(_, clock):
     for number in range(int(frame.max()) + 1):
         left = [shape(CuboidAnnotation, row) for row in truth[frame == number]]
         rows = np.flatnonzero(other_frame == number)
-        correct = [shape(CuboidPrediction, guesses[k], confidence=float(score[k])) for k in rows]
+        right = [shape(CuboidPrediction, guesses[k], confidence=float(score[k])) for k in rows]
         begin = time.perf_counter(), time.process_time()
         total.append(
-            metric(AnnotationList(cuboid_annotations=left), PredictionList(cuboid_predictions=correct))
+            metric(AnnotationList(cuboid_annotations=left), PredictionList(cuboid_predictions=right))
         )
         clocked += time.perf_counter() - begin[0]
         cpu += time.process_time() - begin[1]

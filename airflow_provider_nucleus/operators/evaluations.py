@@ -19,6 +19,7 @@ from airflow_provider_nucleus.tasks.labels import MAP_LABEL, short_label
 from airflow_provider_nucleus.tasks.reports import own_place, write_report
 from airflow_provider_nucleus.tasks.results import checked_xcom, fitted
 from airflow_provider_nucleus.triggers.evaluation import NucleusEvaluationTrigger
+from airflow_provider_nucleus.undefined_reasons import NO_GROUND_TRUTH, NO_PREDICTIONS, no_ground_truth
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -329,15 +330,15 @@ def _undefined(charts: EvaluationCharts) -> dict[str, str]:
     """Return why the numbers that are null are null."""
     counts = charts.total_counts
     if counts.tp + counts.fn == 0:
-        reason = "no ground truth"
+        reason = NO_GROUND_TRUTH
     elif counts.tp + counts.fp == 0:
-        reason = "no predictions"
+        reason = NO_PREDICTIONS
     else:
         reason = "no label has both ground truth and a ranking"
     maps = charts.map_summary.model_dump()
     sizes = charts.ap_by_size.model_dump()
     return {name: reason for name, value in maps.items() if value is None} | {
-        f"ap_{name}": "no ground truth of this size" if counts.tp + counts.fn else reason
+        f"ap_{name}": no_ground_truth(size="this") if counts.tp + counts.fn else reason
         for name, value in sizes.items()
         if value is None
     }

@@ -17,6 +17,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from airflow_provider_nucleus.evaluation.metric import Metric, ratio, undefined, zero_when_undefined
+from airflow_provider_nucleus.rates import f1_terms, precision_terms, recall_terms
+from airflow_provider_nucleus.undefined_reasons import (
+    ABSENT_FROM_BOTH_SIDES,
+    ABSENT_FROM_GROUND_TRUTH,
+    ABSENT_FROM_PREDICTIONS,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -185,9 +191,9 @@ def multicategory_scores(
         weighted=_weighted(hits, named, support),
         per_class=_per_class(hits, named, support),
         samples=AveragedScores(
-            _item_mean(item_hits, item_named, exact),
-            _item_mean(item_hits, item_support, exact),
-            _item_mean(2 * item_hits, item_named + item_support, exact),
+            _item_mean(*precision_terms(item_hits, item_named), exact),
+            _item_mean(*recall_terms(item_hits, item_support), exact),
+            _item_mean(*f1_terms(item_hits, item_named, item_support), exact),
         ),
         jaccard=_item_mean(item_hits, item_named + item_support - item_hits, exact),
         hamming_loss=ratio(wrong, count * classes, reason=_NO_TRUTH),
@@ -213,9 +219,9 @@ def _check_codes(codes: NDArray[np.integer], classes: int, *, side: str, lowest:
 def _micro(hits: IndexArray, named: IndexArray, support: IndexArray) -> AveragedScores:
     found, predicted, true = int(hits.sum()), int(named.sum()), int(support.sum())
     return AveragedScores(
-        ratio(found, predicted, reason=_NO_PREDICTION),
-        ratio(found, true, reason=_NO_TRUTH),
-        ratio(2 * found, predicted + true, reason="no category on either side"),
+        ratio(*precision_terms(found, predicted), reason=_NO_PREDICTION),
+        ratio(*recall_terms(found, true), reason=_NO_TRUTH),
+        ratio(*f1_terms(found, predicted, true), reason="no category on either side"),
     )
 
 
@@ -235,9 +241,9 @@ def _average(
         nothing = undefined(_NO_TRUTH)
         return AveragedScores(nothing, nothing, nothing)
     return AveragedScores(
-        Metric(float(weights @ zero_when_undefined(hits, named)) / total),
-        Metric(float(weights @ zero_when_undefined(hits, support)) / total),
-        Metric(float(weights @ zero_when_undefined(2 * hits, named + support)) / total),
+        Metric(float(weights @ zero_when_undefined(*precision_terms(hits, named))) / total),
+        Metric(float(weights @ zero_when_undefined(*recall_terms(hits, support))) / total),
+        Metric(float(weights @ zero_when_undefined(*f1_terms(hits, named, support))) / total),
     )
 
 
@@ -248,9 +254,16 @@ def _per_class(hits: IndexArray, named: IndexArray, support: IndexArray) -> tupl
             support=int(support[label]),
             predicted=int(named[label]),
             true_positives=int(hits[label]),
-            precision=ratio(int(hits[label]), int(named[label]), reason="never predicted"),
-            recall=ratio(int(hits[label]), int(support[label]), reason="not in the ground truth"),
-            f1=ratio(2 * int(hits[label]), int(named[label] + support[label]), reason="on neither side"),
+            precision=ratio(
+                *precision_terms(int(hits[label]), int(named[label])), reason=ABSENT_FROM_PREDICTIONS
+            ),
+            recall=ratio(
+                *recall_terms(int(hits[label]), int(support[label])), reason=ABSENT_FROM_GROUND_TRUTH
+            ),
+            f1=ratio(
+                *f1_terms(int(hits[label]), int(named[label]), int(support[label])),
+                reason=ABSENT_FROM_BOTH_SIDES,
+            ),
         )
         for label in np.flatnonzero(named + support).tolist()
     )

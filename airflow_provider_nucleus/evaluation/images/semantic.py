@@ -18,6 +18,8 @@ import numpy as np
 from airflow_provider_nucleus.evaluation.arrays import NONE
 from airflow_provider_nucleus.evaluation.metric import Metric, mean, ratio, zero_when_undefined
 from airflow_provider_nucleus.evaluation.overlap.masks import index_overlap
+from airflow_provider_nucleus.rates import precision_terms, recall_terms
+from airflow_provider_nucleus.undefined_reasons import ABSENT_FROM_GROUND_TRUTH, ABSENT_FROM_PREDICTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -131,8 +133,12 @@ def semantic_scores(counts: PixelCounts) -> SemanticScores:
             predicted_pixels=int(named[place]),
             intersection=int(shared[place]),
             iou=ratio(int(shared[place]), int(union[place]), reason="no pixel of this class on either side"),
-            precision=ratio(int(shared[place]), int(named[place]), reason="never predicted"),
-            recall=ratio(int(shared[place]), int(true[place]), reason="not in the ground truth"),
+            precision=ratio(
+                *precision_terms(int(shared[place]), int(named[place])), reason=ABSENT_FROM_PREDICTIONS
+            ),
+            recall=ratio(
+                *recall_terms(int(shared[place]), int(true[place])), reason=ABSENT_FROM_GROUND_TRUTH
+            ),
         )
         for place, label in enumerate(counts.evaluated)
     )

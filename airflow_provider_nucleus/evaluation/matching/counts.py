@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from airflow_provider_nucleus.evaluation.arrays import BoolArray, IndexArray, frozen
+from airflow_provider_nucleus.rates import harmonic_mean, precision_terms, quotient, recall_terms
+from airflow_provider_nucleus.undefined_reasons import NO_GROUND_TRUTH, NO_PREDICTIONS, NO_TRUE_POSITIVES
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.matching.nucleus import Matches
@@ -37,33 +39,30 @@ class Counts:
     @property
     def precision(self) -> float | None:
         """Share of the predictions that are right: tp / (tp + fp)."""
-        return _ratio(self.tp, self.tp + self.fp)
+        return quotient(*precision_terms(self.tp, self.tp + self.fp))
 
     @property
     def recall(self) -> float | None:
         """Share of the ground truth that was found: found / (found + fn)."""
-        return _ratio(self.found, self.found + self.fn)
+        return quotient(*recall_terms(self.found, self.found + self.fn))
 
     @property
     def f1(self) -> float | None:
         """Harmonic mean of precision and recall; 0 when both are 0, None when either is undefined."""
-        precision, recall = self.precision, self.recall
-        if precision is None or recall is None:
-            return None
-        return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+        return harmonic_mean(self.precision, self.recall)
 
     @property
     def undefined(self) -> dict[str, str]:
         """Why there is no precision, recall, f1 or mean_overlap, for those that are None."""
         reasons = {}
         if self.precision is None:
-            reasons["precision"] = "no predictions"
+            reasons["precision"] = NO_PREDICTIONS
         if self.recall is None:
-            reasons["recall"] = "no ground truth"
+            reasons["recall"] = NO_GROUND_TRUTH
         if self.f1 is None:
             reasons["f1"] = reasons.get("precision") or reasons["recall"]
         if self.mean_overlap is None:
-            reasons["mean_overlap"] = "no true positives"
+            reasons["mean_overlap"] = NO_TRUE_POSITIVES
         return reasons
 
 
@@ -144,7 +143,3 @@ def counts_by_label(matches: Matches, threshold: float, *, labels: int) -> Label
         overlap_high=frozen(high),
         overlap_low=frozen(low),
     )
-
-
-def _ratio(part: int, whole: int) -> float | None:
-    return part / whole if whole else None

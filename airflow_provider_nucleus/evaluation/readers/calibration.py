@@ -15,13 +15,12 @@ import numpy as np
 
 from airflow_provider_nucleus.evaluation.metric import Metric, ratio, undefined
 from airflow_provider_nucleus.evaluation.readers.histograms import bounds_of
+from airflow_provider_nucleus.undefined_reasons import NO_CONFIDENCE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from airflow_provider_nucleus.evaluation.arrays import BoolArray
-
-_NO_CONFIDENCE = "no prediction has a confidence"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +79,7 @@ def calibration(confidence: NDArray[np.floating], correct: BoolArray, *, bins: i
     )
     total = int(scores.size)
     if not total:
-        nothing = undefined(_NO_CONFIDENCE)
+        nothing = undefined(NO_CONFIDENCE)
         return Calibration(nothing, nothing, nothing, rows, 0, int(confidence.size))
     filled = counts > 0
     gaps = np.abs(hits - sums)

@@ -15,6 +15,15 @@ from airflow_provider_nucleus.evaluation.readers.average_precision import (
     threshold_place,
 )
 from airflow_provider_nucleus.evaluation.readers.histograms import bucket_of
+from airflow_provider_nucleus.rates import f1_terms, precision_terms, recall_terms
+from airflow_provider_nucleus.undefined_reasons import (
+    NO_CONFIDENCE,
+    NO_GROUND_TRUTH,
+    NO_OBJECTS,
+    NO_PREDICTIONS,
+    NO_PREDICTIONS_AT_CONFIDENCE,
+    no_confidence,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray, IndexArray
@@ -56,7 +65,7 @@ def precision_recall_curves(rows: RankedRows, *, threshold: float) -> list[Preci
         number = place.get(label)
         ap = Metric(0.0 if number is None else float(curve.precision[number].sum()) / len(COCO_RECALLS))
         if rows.unscored is not None and rows.unscored[label]:
-            ap = undefined("no prediction of this label has a confidence")
+            ap = undefined(no_confidence(of_label=True))
         reached = None if number is None else curve.reached[number]
         curves.append(
             PrecisionRecallCurve(
@@ -134,9 +143,9 @@ def f1_of(
     kept[-1] = found[-1] = 0
     reason = None
     if positives == 0:
-        reason = "no ground truth"
+        reason = NO_GROUND_TRUTH
     elif confidence.size == 0:
-        reason = "no prediction has a confidence" if without_confidence else "no predictions"
+        reason = NO_CONFIDENCE if without_confidence else NO_PREDICTIONS
     if reason is not None:
         return F1ByConfidence(points, None, positives, without_confidence, reason)
     best = _best_point(confidence, hit, bucket=bucket, kept=kept, found=found, positives=positives)
@@ -162,9 +171,9 @@ def _best_point(
     *kept* and *found* count predictions and true positives from each bucket upwards.
     """
     inside = found[:-1] - found[1:]
-    reached = np.where(kept[:-1] > kept[1:], 2 * found[:-1] / (kept[:-1] + positives), -1.0)
+    reached = np.where(kept[:-1] > kept[1:], np.divide(*f1_terms(found[:-1], kept[:-1], positives)), -1.0)
     # At best all true positives of the bucket come before its first error; without any, one error at least is kept.
-    possible = 2 * found[:-1] / (kept[1:] + np.maximum(inside, 1) + positives)
+    possible = np.divide(*f1_terms(found[:-1], kept[1:] + np.maximum(inside, 1), positives))
     candidates = (possible >= reached.max()) & (reached >= 0.0)
     rows = np.flatnonzero(candidates[bucket])
     rows = rows[descending(confidence[rows])]
@@ -177,7 +186,7 @@ def _best_point(
     found_here = hits - before + found[place + 1]
     # A cut falls below the last of equal confidences.
     last = np.flatnonzero(np.append(score[1:] != score[:-1], [True]))
-    best = int(last[np.argmax(2 * found_here[last] / (number[last] + positives))])
+    best = int(last[np.argmax(np.divide(*f1_terms(found_here[last], number[last], positives)))])
     return _point(float(score[best]), int(found_here[best]), int(number[best]), positives=positives)
 
 
@@ -186,9 +195,9 @@ def _point(level: float, found: int, kept: int, *, positives: int) -> Confidence
         confidence=level,
         true_positives=found,
         predictions=kept,
-        precision=ratio(found, kept, reason="no prediction at this confidence"),
-        recall=ratio(found, positives, reason="no ground truth"),
-        f1=ratio(2 * found, kept + positives, reason="no prediction at this confidence and no ground truth")
+        precision=ratio(*precision_terms(found, kept), reason=NO_PREDICTIONS_AT_CONFIDENCE),
+        recall=ratio(*recall_terms(found, positives), reason=NO_GROUND_TRUTH),
+        f1=ratio(*f1_terms(found, kept, positives), reason=NO_OBJECTS)
         if positives
-        else undefined("no ground truth"),
+        else undefined(NO_GROUND_TRUTH),
     )

@@ -14,6 +14,13 @@ import numpy as np
 from airflow_provider_nucleus.evaluation.arrays import frozen
 from airflow_provider_nucleus.evaluation.matching.counts import true_positives
 from airflow_provider_nucleus.evaluation.metric import Metric, ratio
+from airflow_provider_nucleus.rates import f1_terms, mean_overlap_terms, precision_terms, recall_terms
+from airflow_provider_nucleus.undefined_reasons import (
+    NO_GROUND_TRUTH,
+    NO_OBJECTS,
+    NO_PREDICTIONS,
+    NO_TRUE_POSITIVES,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import FloatArray, IndexArray
@@ -26,10 +33,10 @@ NUMBERS = ("precision", "recall", "f1", "mean_iou")
 """The numbers that these counts give; mean IoU is over the true positives."""
 
 _REASONS = {
-    "precision": "no predictions",
-    "recall": "no ground truth",
-    "f1": "no predictions and no ground truth",
-    "mean_iou": "no true positive",
+    "precision": NO_PREDICTIONS,
+    "recall": NO_GROUND_TRUTH,
+    "f1": NO_OBJECTS,
+    "mean_iou": NO_TRUE_POSITIVES,
 }
 
 
@@ -65,10 +72,10 @@ def quotients(total: FloatArray) -> dict[str, tuple[FloatArray, FloatArray]]:
     """Return numerator and denominator of each of :data:`NUMBERS` for totals of shape [..., 4]."""
     hits, named, true = total[..., TRUE_POSITIVES], total[..., PREDICTIONS], total[..., GROUND_TRUTHS]
     return {
-        "precision": (hits, named),
-        "recall": (hits, true),
-        "f1": (2 * hits, named + true),
-        "mean_iou": (total[..., OVERLAP_SUM], hits),
+        "precision": precision_terms(hits, named),
+        "recall": recall_terms(hits, true),
+        "f1": f1_terms(hits, named, true),
+        "mean_iou": mean_overlap_terms(total[..., OVERLAP_SUM], hits),
     }
 
 

@@ -15,6 +15,12 @@ import numpy as np
 from airflow_provider_nucleus.evaluation.metric import Metric, undefined
 from airflow_provider_nucleus.evaluation.readers.average_precision import average_precisions, threshold_place
 from airflow_provider_nucleus.evaluation.sides.areas import LARGE, MEDIUM, SMALL
+from airflow_provider_nucleus.undefined_reasons import (
+    NO_CONFIDENCE,
+    NO_GROUND_TRUTH,
+    no_confidence,
+    no_ground_truth,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray, IndexArray
@@ -37,20 +43,20 @@ class Precisions:
     def of_label(self, label: int, *, threshold: float | None = None) -> Metric:
         """Return one label's AP, the mean over all thresholds or at one of them."""
         if self.positives[label] == 0:
-            return undefined("no ground truth of this label")
+            return undefined(no_ground_truth(of_label=True))
         if self.unscored is not None and self.unscored[label]:
-            return undefined("no prediction of this label has a confidence")
+            return undefined(no_confidence(of_label=True))
         return Metric(float(self.values[self._at(threshold), label].mean()))
 
     def mean(self, *, threshold: float | None = None) -> Metric:
         """Return the mean over labels that have an AP, and over all thresholds or at one of them."""
         there = self.positives > 0
         if not there.any():
-            return undefined("no ground truth")
+            return undefined(NO_GROUND_TRUTH)
         if self.unscored is not None:
             there &= ~self.unscored
             if not there.any():
-                return undefined("no prediction has a confidence")
+                return undefined(NO_CONFIDENCE)
         return Metric(float(self.values[self._at(threshold)][:, there].mean()))
 
     def _at(self, threshold: float | None) -> slice:
@@ -81,7 +87,5 @@ def precision_by_size(
     for area in (SMALL, MEDIUM, LARGE):
         rows = ranked.rows(predictions=predictions, ground_truth=ground_truth, area=area)
         value = precisions(rows).mean()
-        sizes[area.name] = (
-            undefined(f"no ground truth of {area.name} size") if not np.any(rows.positives) else value
-        )
+        sizes[area.name] = undefined(no_ground_truth(size=area.name)) if not np.any(rows.positives) else value
     return sizes

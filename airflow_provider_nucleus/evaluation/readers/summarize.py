@@ -13,6 +13,7 @@ import numpy as np
 
 from airflow_provider_nucleus.evaluation.metric import Metric, undefined
 from airflow_provider_nucleus.evaluation.readers.average_precision import threshold_place
+from airflow_provider_nucleus.undefined_reasons import no_confidence, no_ground_truth
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import FloatArray
@@ -85,6 +86,6 @@ def _mean(values: FloatArray, tables: CocoTables, *, area: int, label: int | Non
     if known.size:
         return Metric(float(np.mean(known)))
     if (tables.positives[:, area] > 0)[slice(None) if label is None else label].any():
-        return undefined("no prediction" + ("" if label is None else " of this label") + " has a confidence")
-    where = "" if area == 0 else f" of {tables.options.areas[area].name} size"
-    return undefined(f"no ground truth{where}" + ("" if label is None else " of this label") + " to be found")
+        return undefined(no_confidence(of_label=label is not None))
+    size = "" if area == 0 else tables.options.areas[area].name
+    return undefined(no_ground_truth(size=size, of_label=label is not None, counted=True))

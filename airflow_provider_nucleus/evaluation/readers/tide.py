@@ -56,6 +56,7 @@ from airflow_provider_nucleus.evaluation.readers.average_precision import (
     true_positives_needed,
     unscored_labels,
 )
+from airflow_provider_nucleus.undefined_reasons import NO_CONFIDENCE, NO_GROUND_TRUTH
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray, IndexArray, IntArray
@@ -310,9 +311,9 @@ class _Prices:
     def result(self) -> tuple[Metric, ApLost]:
         """Price all kinds."""
         if not self.counted.any():
-            return self._none("no ground truth")
+            return self._none(NO_GROUND_TRUTH)
         if self.unscored is not None and self.unscored[self.positives > 0].all():
-            return self._none("no prediction has a confidence")
+            return self._none(NO_CONFIDENCE)
         base = self._mean(self.order, self.label, self.hit, self.in_ap, self.positives)
 
         def gain(fixed: Metric) -> Metric:

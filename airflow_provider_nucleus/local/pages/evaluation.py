@@ -12,6 +12,12 @@ from airflow_provider_nucleus.local.pages.text import Figure, figure, iou_text, 
 from airflow_provider_nucleus.local.store.catalog import datasets, jobs, matches, models
 from airflow_provider_nucleus.local.store.views import comparisons, match_counts
 from airflow_provider_nucleus.local.store.views.category_counts import category_tallies
+from airflow_provider_nucleus.undefined_reasons import (
+    NO_GROUND_TRUTH,
+    NO_OBJECTS,
+    NO_PREDICTIONS,
+    NO_TRUE_POSITIVES,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -223,10 +229,10 @@ def _options(cursor: Cursor, urls: Urls, match_set: matches.MatchSet) -> tuple[F
 
 def _scores(total: ThresholdCounts) -> tuple[Score, ...]:
     return (
-        Score("Precision", figure(total.precision, reason="no predictions"), "of the predictions are right"),
-        Score("Recall", figure(total.recall, reason="no ground truth"), "of the ground truth was found"),
-        Score("F1", figure(total.f1, reason="no objects"), "harmonic mean of the two"),
-        Score("Mean IoU", figure(total.mean_iou, reason="no true positives"), "over the true positives"),
+        Score("Precision", figure(total.precision, reason=NO_PREDICTIONS), "of the predictions are right"),
+        Score("Recall", figure(total.recall, reason=NO_GROUND_TRUTH), "of the ground truth was found"),
+        Score("F1", figure(total.f1, reason=NO_OBJECTS), "harmonic mean of the two"),
+        Score("Mean IoU", figure(total.mean_iou, reason=NO_TRUE_POSITIVES), "over the true positives"),
     )
 
 
@@ -253,8 +259,8 @@ def _categories(cursor: Cursor, comparison: RunOnDataset, options: MatchOptions)
             whole(tally.right),
             whole(tally.wrong),
             whole(tally.missed),
-            figure(tally.precision, reason="nothing predicted"),
-            figure(tally.recall, reason="no ground truth"),
+            figure(tally.precision, reason=NO_PREDICTIONS),
+            figure(tally.recall, reason=NO_GROUND_TRUTH),
         )
         for tally in category_tallies(cursor, comparison.sets, options)
     )

@@ -7,6 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.local.errors import BadRequestError
 from airflow_provider_nucleus.local.pages.text import Figure, figure, whole
+from airflow_provider_nucleus.undefined_reasons import (
+    NO_GROUND_TRUTH,
+    NO_OBJECTS,
+    NO_PREDICTIONS,
+    NO_TRUE_POSITIVES,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -92,8 +98,8 @@ def _row(tally: ThresholdCounts) -> LabelTableRow:
         whole(tally.tp),
         whole(tally.fp),
         whole(tally.fn),
-        figure(tally.precision, reason="no predictions"),
-        figure(tally.recall, reason="no ground truth"),
-        figure(tally.f1, reason="no objects"),
-        figure(tally.mean_iou, reason="no true positives"),
+        figure(tally.precision, reason=NO_PREDICTIONS),
+        figure(tally.recall, reason=NO_GROUND_TRUTH),
+        figure(tally.f1, reason=NO_OBJECTS),
+        figure(tally.mean_iou, reason=NO_TRUE_POSITIVES),
     )

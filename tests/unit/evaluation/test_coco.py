@@ -427,7 +427,7 @@ def test_an_annotation_with_id_0_is_found_like_any_other():
 
 
 @pytest.mark.parametrize(
-    "incorrect",
+    "options",
     [
         {"thresholds": ()},
         {"thresholds": (0.0,)},
@@ -437,7 +437,7 @@ def test_an_annotation_with_id_0_is_found_like_any_other():
         {"areas": ()},
     ],
 )
-def test_options_that_make_no_sense_are_refused(incorrect):
+def test_options_that_make_no_sense_are_refused(options):
     """Bad options fail when they are made, not as a strange number."""
     with pytest.raises(ValueError):
-        CocoOptions(**incorrect)
+        CocoOptions(**options)

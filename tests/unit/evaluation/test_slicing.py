@@ -88,7 +88,7 @@ def test_hand_computed_case():
     assert Metric(1.0) == numbers["day"].metrics["f1"]
     assert Metric(0.8) == numbers["day"].metrics["mean_iou"]
     assert Metric(0.0) == numbers["night"].metrics["f1"]
-    assert undefined("no true positive") == numbers["night"].metrics["mean_iou"]
+    assert undefined("no true positives") == numbers["night"].metrics["mean_iou"]
 
 
 @given(st.integers(0, 100_000), st.lists(st.booleans(), min_size=4, max_size=4))

@@ -25,6 +25,13 @@ from airflow_provider_nucleus.local.engine.shape_families import SHAPE_FAMILIES
 from airflow_provider_nucleus.local.errors import BadRequestError
 from airflow_provider_nucleus.local.evaluations.reading.precision import cut_range, require_ap
 from airflow_provider_nucleus.local.evaluations.reading.shape_reload import read_again
+from airflow_provider_nucleus.rates import precision_terms, recall_terms
+from airflow_provider_nucleus.undefined_reasons import (
+    NO_CONFIDENCE,
+    NO_PREDICTIONS_COUNTED,
+    no_confidence,
+    no_ground_truth,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, IndexArray
@@ -179,22 +186,24 @@ class _Match:
     def of_all(self) -> dict[str, Any]:
         """Return AP and counts over all labels."""
         average = average_precision(self._coco.tables, threshold=self._threshold)
-        unscored = undefined("no prediction has a confidence") if self._unscored else None
+        unscored = undefined(NO_CONFIDENCE) if self._unscored else None
         return self._numbers(average, slice(None), unscored)
 
     def of_label(self, label: int) -> dict[str, Any]:
         """Return AP and counts of one label."""
         average = self._coco.label_ap(label, threshold=self._threshold)
         without = self._coco.tables.unscored[label]
-        unscored = undefined("no prediction of this label has a confidence") if without else None
+        unscored = undefined(no_confidence(of_label=True)) if without else None
         return self._numbers(average, slice(label, label + 1), unscored)
 
     def _numbers(self, average: Metric, labels: slice, unscored: Metric | None) -> dict[str, Any]:
         correct, incorrect, ignored, total = (
             int(counts[labels].sum()) for counts in (self._hits, self._wrong, self._ignored, self._positives)
         )
-        precision = unscored or ratio(correct, correct + incorrect, reason="no prediction that counts")
-        recall = unscored or ratio(correct, total, reason="no ground truth to be found")
+        precision = unscored or ratio(
+            *precision_terms(correct, correct + incorrect), reason=NO_PREDICTIONS_COUNTED
+        )
+        recall = unscored or ratio(*recall_terms(correct, total), reason=no_ground_truth(counted=True))
         return {
             "AP": average.to_dict(),
             "tp": correct,

@@ -10,6 +10,7 @@ import orjson
 from airflow_provider_nucleus.evaluation.readers.slicing import total_counts
 from airflow_provider_nucleus.local.errors import ConflictError
 from airflow_provider_nucleus.local.evaluations.reading.summary import THRESHOLD
+from airflow_provider_nucleus.rates import f1_terms, precision_terms, quotient, recall_terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -126,12 +127,12 @@ def _score(
     else:
         found = total_counts(load(evaluation).matches_above(order.confidence), THRESHOLD)
         tp, fp, fn = found.true_positives, found.false_positives, found.false_negatives
-    numerator, denominator = {
-        "PRECISION": (tp, tp + fp),
-        "RECALL": (tp, tp + fn),
-        "F1": (2 * tp, 2 * tp + fp + fn if tp + fn else 0),
-    }[order.metric]
-    return numerator / denominator if denominator else None
+    if order.metric == "PRECISION":
+        return quotient(*precision_terms(tp, tp + fp))
+    if order.metric == "RECALL":
+        return quotient(*recall_terms(tp, tp + fn))
+    # As in curves: without ground truth there is no F1.
+    return quotient(*f1_terms(tp, tp + fp, tp + fn)) if tp + fn else None
 
 
 def _best_first(scored: list[tuple[float, Evaluation]], collapse: Collapse) -> list[tuple[float, Evaluation]]:

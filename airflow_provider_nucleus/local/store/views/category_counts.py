@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from airflow_provider_nucleus.local.annotation_table import CATEGORY_LABELS
 from airflow_provider_nucleus.local.store.views.category_matching import CategoryLabel, match_categories
+from airflow_provider_nucleus.rates import precision_terms, quotient, recall_terms
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.requests.match_options import MatchOptions
@@ -29,12 +30,12 @@ class CategoryTally:
     @property
     def precision(self) -> float | None:
         """Share of the predicted labels that are right."""
-        return self.right / (self.right + self.wrong) if self.right + self.wrong else None
+        return quotient(*precision_terms(self.right, self.right + self.wrong))
 
     @property
     def recall(self) -> float | None:
         """Share of the ground-truth labels that were predicted."""
-        return self.right / (self.right + self.missed) if self.right + self.missed else None
+        return quotient(*recall_terms(self.right, self.right + self.missed))
 
 
 # Items with the same labels on both sides count alike, so each combination is matched once and multiplied.

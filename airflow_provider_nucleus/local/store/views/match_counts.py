@@ -19,6 +19,14 @@ from dataclasses import dataclass
 from itertools import starmap
 from typing import TYPE_CHECKING
 
+from airflow_provider_nucleus.rates import (
+    f1_terms,
+    mean_overlap_terms,
+    precision_terms,
+    quotient,
+    recall_terms,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -51,23 +59,22 @@ class ThresholdCounts:
     @property
     def precision(self) -> float | None:
         """Share of the predictions that are right."""
-        return self.tp / self.predictions if self.predictions else None
+        return quotient(*precision_terms(self.tp, self.predictions))
 
     @property
     def recall(self) -> float | None:
         """Share of the ground truth that was found."""
-        return self.tp / self.ground_truth if self.ground_truth else None
+        return quotient(*recall_terms(self.tp, self.ground_truth))
 
     @property
     def f1(self) -> float | None:
         """Harmonic mean of precision and recall: 2 TP / (2 TP + FP + FN)."""
-        objects = self.predictions + self.ground_truth
-        return 2 * self.tp / objects if objects else None
+        return quotient(*f1_terms(self.tp, self.predictions, self.ground_truth))
 
     @property
     def mean_iou(self) -> float | None:
         """Mean overlap of the true positives."""
-        return self.overlap / self.tp if self.tp else None
+        return quotient(*mean_overlap_terms(self.overlap, self.tp))
 
 
 @dataclass(frozen=True, slots=True)
