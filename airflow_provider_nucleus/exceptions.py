@@ -67,7 +67,7 @@ class NucleusError(Exception):
 
     @property
     def message(self) -> str:
-        """What happened, without the hint."""
+        """The message without the hint."""
         return str(self.args[0]) if self.args else ""
 
     def __str__(self) -> str:

@@ -120,7 +120,7 @@ class Tallies:
 
 @dataclass(slots=True)
 class MatchSummary:
-    """What :func:`summarize_matches` found at one IoU threshold."""
+    """The summary of matches at one IoU threshold."""
 
     iou_threshold: float
     shapes: Tallies = field(default_factory=Tallies)

@@ -23,12 +23,14 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.demo.processes import Children
 
+__all__ = ["DAG_ID", "AirflowHome", "find_dags", "tail"]
+
 DAG_ID = "nucleus_evaluate_inference_batch"
 
 
 @dataclass(frozen=True)
 class AirflowHome:
-    """Where it lies, and where the DAGs, the logs and a cache of compiled modules are."""
+    """The paths of an Airflow home: its root, its DAGs, its logs and a cache of compiled modules."""
 
     root: Path
     dags: Path
@@ -42,7 +44,7 @@ class AirflowHome:
 
     @property
     def migrated(self) -> bool:
-        """Whether the database is ready for the installed Airflow."""
+        """True if the database is ready for the installed Airflow."""
         return self.database.exists() and self._mark.exists() and self._mark.read_text() == _lane()
 
     @property

@@ -10,10 +10,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+__all__ = ["Batch", "Predictions", "write_jsonl"]
+
 
 @dataclass(frozen=True)
 class Predictions:
-    """What one model said about the batch."""
+    """The predictions of one model on the batch."""
 
     name: str
     reference_id: str

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.demo.server import Server
 
+__all__ = ["by_metadata"]
+
 _MODES = ("iou", "false_positive", "false_negative")
 _PAGE = 5000
 

@@ -1,4 +1,4 @@
-"""What the detectors may know about the two demonstration cameras: how they are mounted."""
+"""Calibrations of the two demonstration cameras: all that detectors are given about a scene."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from math import cos
 
 from airflow_provider_nucleus.demo.detectors.detection import CameraCalibration
 from airflow_provider_nucleus.demo.scenes.places import places
+
+__all__ = ["calibrations"]
 
 _ROWS = {"dock-east": (112, 158), "yard-north": (118, 158)}
 """Per camera: the row above which nothing reaches, and the row where the ground begins."""

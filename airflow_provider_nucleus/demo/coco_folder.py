@@ -20,6 +20,8 @@ from airflow_provider_nucleus.sources.json_stream import JsonFile
 if TYPE_CHECKING:
     from pathlib import Path
 
+__all__ = ["CocoFolder", "Truth", "coco_batch", "find_coco"]
+
 _TRUTH_KEYS = {"images", "annotations", "categories"}
 _RESULT_KEYS = {"image_id", "category_id", "score"}
 _PLACEHOLDER = "https://images.invalid/"  # RFC 2606: a name that never resolves
@@ -42,7 +44,7 @@ class Truth:
 
 @dataclass(frozen=True)
 class CocoFolder:
-    """What was found: files, and the folder that image names are relative to (None = no image files)."""
+    """The files of a COCO folder, and the folder that image names are relative to (None = no image files)."""
 
     root: Path
     truth: Truth

@@ -1,4 +1,4 @@
-"""What the demonstration prints: steps, facts, and one line for each task of the DAG. Plain text; colour on a terminal only."""
+"""Output of the demonstration: steps, facts, and one line for each task of the DAG. Plain text; colour on a terminal only."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import sys
 import time
 from typing import TextIO
 
+__all__ = ["Console"]
+
 _COLOURS = {"success": "32", "failed": "31", "upstream_failed": "31", "skipped": "33"}
 
 
 class Console:
-    """Writes progress to a text stream; every line is complete as soon as it is known."""
+    """Writes progress to a text stream, line by line."""
 
     def __init__(self, out: TextIO | None = None) -> None:
         self._out = out if out is not None else sys.stdout

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+__all__ = ["child_environment"]
+
 
 def child_environment(*, bytecode: Path) -> dict[str, str]:
     """Return the environment without any setting of Airflow or Nucleus, and with loopback kept from proxies.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__all__ = ["DemoError"]
+
 
 class DemoError(Exception):
     """The demonstration cannot go on.

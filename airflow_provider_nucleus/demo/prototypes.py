@@ -1,4 +1,4 @@
-"""How the class prototypes were made: `python -m airflow_provider_nucleus.demo.prototypes`.
+"""Makes the class prototypes: `python -m airflow_provider_nucleus.demo.prototypes`.
 
 Renders scenes of seeds the demonstration never uses, lets both detectors propose regions, names each region that
 overlaps a true box by half or more, and prints mean and spread of the features for each class. Nothing imports this module;
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from airflow_provider_nucleus.demo.detectors.components import Region
+
+__all__ = ["LEAST_SPREAD", "SEEDS", "main"]
 
 SEEDS = (101, 102, 103, 104)
 """Seeds of the scenes the prototypes were measured on; the demonstration's own seed is another one."""

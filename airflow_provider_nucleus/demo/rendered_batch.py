@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     Detector = Callable[[Sequence[np.ndarray[Any, Any]], CameraCalibration], list[list[Detection]]]
 
+__all__ = ["DETECTORS", "FRAMES", "SEED", "Shot", "detect", "render", "write_batch"]
+
 SEED = 7
 """Seed of the demonstration's scenes; the prototypes of the classifier come from other seeds."""
 

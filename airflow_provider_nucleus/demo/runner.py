@@ -29,13 +29,15 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.demo.console import Console
     from airflow_provider_nucleus.demo.server import Server
 
+__all__ = ["Options", "run_demo"]
+
 _LOOK = 0.2
 """Seconds between two looks at the database of Airflow."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a user can choose. *data* is a folder in COCO form, None for the rendered scenes."""
+    """Options of the demonstration. *data* is a folder in COCO form, None for the rendered scenes."""
 
     work_dir: Path
     data: Path | None = None

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.demo.processes import Children
 
+__all__ = ["Server", "start_server"]
+
 _ADDRESS = re.compile(r"Nucleus listens on (\S+)")
 
 

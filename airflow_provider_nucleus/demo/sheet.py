@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.demo.rendered_batch import Shot
     from airflow_provider_nucleus.demo.scenes import TruthBox
 
+__all__ = ["write_sheet"]
+
 _TRUTH = (64, 220, 110)
 _FOUND = (255, 84, 190)
 _HEADER = 26

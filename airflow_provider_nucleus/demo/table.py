@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+__all__ = ["MOST_CLASSES", "Metrics", "comparison"]
+
 Metrics = Mapping[str, Any]
 """What the example DAG reports: `iou_threshold`, `overall` and `per_label` with counts and ratios (None = undefined)."""
 

@@ -1,4 +1,4 @@
-"""What the tasks of a running DAG are doing, read from Airflow's own database, and what they logged, from the output."""
+"""States of the tasks of a running DAG, read from Airflow's own database, and their log lines, from the output."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
+
+__all__ = ["ENDED", "TaskWatch", "WatchedTask", "failure_of", "task_log"]
 
 _LOG_LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 
@@ -35,7 +37,7 @@ class WatchedTask:
 
     @property
     def ended(self) -> bool:
-        """Whether the state is final."""
+        """True if the state is final."""
         return self.state in ENDED
 
 

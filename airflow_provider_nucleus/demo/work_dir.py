@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from pathlib import Path
 
+__all__ = ["WorkDir", "opened"]
+
 _MARK = "made-by-nucleus-local-demo"
 _MADE = {
     "scenes": re.compile(r"[a-z]+-[a-z]+-\d+-[a-z]+\.jpg"),

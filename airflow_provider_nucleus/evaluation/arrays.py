@@ -7,6 +7,21 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = [
+    "NONE",
+    "BoolArray",
+    "FloatArray",
+    "IndexArray",
+    "IntArray",
+    "descending",
+    "frozen",
+    "group_sizes",
+    "group_starts",
+    "ranges",
+    "segment_best",
+    "stable_order",
+]
+
 IntArray: TypeAlias = NDArray[np.int32]
 IndexArray: TypeAlias = NDArray[np.int64]
 FloatArray: TypeAlias = NDArray[np.float64]

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.evaluation.arrays import FloatArray
 
+__all__ = ["Metric", "mean", "ratio", "undefined", "zero_when_undefined"]
+
 
 @dataclass(frozen=True, slots=True)
 class Metric:
@@ -35,7 +37,7 @@ class Metric:
 
     @property
     def defined(self) -> bool:
-        """Whether there is a number."""
+        """True if there is a number."""
         return self.value is not None
 
     def minus(self, other: Metric) -> Metric:

@@ -39,6 +39,18 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.matching.counts import Counts, LabelCounts
     from airflow_provider_nucleus.evaluation.metric import Metric
 
+__all__ = [
+    "CROWD",
+    "ENGINE",
+    "NO_CONFIDENCE",
+    "UNLABELLED",
+    "ModelReport",
+    "Report",
+    "evaluate_files",
+    "evaluate_results",
+    "model_names",
+]
+
 ENGINE = f"airflow-provider-nucleus {__version__}"
 NO_CONFIDENCE = "no confidence (left out of the COCO numbers, kept in the Nucleus counts)"
 CROWD = "crowd region (an ignored region for the COCO numbers, left out of the Nucleus counts)"

@@ -1,4 +1,4 @@
-"""Where rows come from: JSONL, Parquet, COCO and memory, streamed from any storage."""
+"""Sources of rows: JSONL, Parquet, COCO and memory, streamed from any storage."""
 
 from __future__ import annotations
 

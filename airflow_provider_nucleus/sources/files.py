@@ -1,4 +1,4 @@
-"""Where the bytes of a source are: one file, a folder, a glob or a list of them, on a disk or in an object store.
+"""Files of a source: one file, a folder, a glob or a list of them, on a disk or in an object store.
 
 A path is anything with ``open()``: `pathlib.Path`, a UPath, Airflow's ObjectStoragePath. Text with a scheme
 (``s3://bucket/rows.jsonl``) is opened through universal-pathlib, which Airflow 3 brings along.
@@ -286,7 +286,7 @@ def _glob(path: Any) -> Iterable[Any]:
 
 
 def in_glob(pattern: str, place: str) -> bool:
-    """Whether a glob takes a file in, existing or not; both are spelled with slashes. ``**`` stands for any folders."""
+    """Return whether a glob takes a file in, existing or not; both are written with slashes. ``**`` stands for any folders."""
     return _steps_match(pattern.split("/"), place.split("/"))
 
 

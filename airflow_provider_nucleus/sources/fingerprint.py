@@ -1,4 +1,4 @@
-"""Whether the input is still the same, told without reading it."""
+"""Fingerprints of an input, which show without reading it whether it is still the same."""
 
 from __future__ import annotations
 

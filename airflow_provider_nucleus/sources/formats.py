@@ -1,4 +1,4 @@
-"""Which format a file has: by its suffix where that says enough, else by its first bytes."""
+"""Formats of files, detected by suffix where that says enough, else by the first bytes."""
 
 from __future__ import annotations
 

@@ -216,7 +216,7 @@ class JsonFile:
 
 
 def _just_ends(text: str, error: json.JSONDecodeError) -> bool:
-    """Whether the text, which goes to the end of the file, fails to be JSON only because nothing follows it."""
+    """Return whether the text, which goes to the end of the file, fails to be JSON only because nothing follows it."""
     if "escape" in error.msg:
         return '"' not in text[error.pos :]
     return error.msg.startswith("Unterminated") or _BEGUN.fullmatch(text, error.pos) is not None

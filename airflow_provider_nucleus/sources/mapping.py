@@ -43,7 +43,7 @@ _CORNER = frozenset({"x", "y"})
 
 @dataclass(frozen=True, kw_only=True)
 class RowMapping:
-    """How rows of a source become wire rows.
+    """A mapping from rows of a source to wire rows.
 
     `fields`: wire path to source path, or to ``=text`` for a constant. `labels`: source label to ours; others stay as they are.
     `scores`: ``(low, high)`` is spread over 0 to 1, ``"logit"`` goes through the logistic function. `reference_id` and

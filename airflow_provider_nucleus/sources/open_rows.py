@@ -72,7 +72,7 @@ def open_rows(
 
 
 def is_in_memory(source: Any) -> bool:
-    """Whether a source is rows rather than the place where rows are."""
+    """Return whether a source is rows rather than the place where rows are."""
     if isinstance(source, (str, bytes)) or hasattr(source, "open") or hasattr(source, "__fspath__"):
         return False
     if isinstance(source, (list, tuple)):

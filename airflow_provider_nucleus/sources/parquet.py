@@ -124,7 +124,7 @@ def _require_columns(schema: pa.Schema, mapping: RowMapping, name: str) -> None:
 
 
 def _ends_early(part: SourceFile) -> bool:
-    """Whether a file begins as Parquet does and does not end so: its last bytes are written last."""
+    """Return whether a file begins as Parquet does and does not end so: its last bytes are written last."""
     with open_path(part.path) as stream:
         head = stream.read(4)
         if stream.seek(0, os.SEEK_END) < _SMALLEST:

@@ -13,6 +13,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+__all__ = ["PROTOTYPES", "TEMPERATURE", "classify"]
+
 PROTOTYPES: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     # label: (mean of each feature, spread of each feature); order of features.FEATURES
     "car": ((1.15, 0.70, 0.61, 0.38, 0.11, 0.07, 0.16), (0.36, 0.19, 0.11, 0.22, 0.23, 0.13, 0.19)),

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = ["Mask", "Region", "closed", "opened", "regions"]
+
 Mask = NDArray[np.bool_]
 
 

@@ -1,13 +1,15 @@
-"""What a detector says, and what it may know about its camera."""
+"""Detections, and the calibration of the camera they come from."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+__all__ = ["CameraCalibration", "Detection"]
+
 
 @dataclass(frozen=True)
 class CameraCalibration:
-    """What the installer of a fixed camera measured; it holds for every frame of the camera.
+    """Measurements of a fixed camera as it is mounted; they hold for every frame.
 
     *horizon* is the picture row (pixels) at which the ground vanishes, *per_metre* the growth of the scale: a metre
     on the ground that is seen at row v is `(v - horizon) * per_metre` pixels wide. No object reaches above row *top*,

@@ -1,4 +1,4 @@
-"""What can be measured about a region of the picture, in words a person could use."""
+"""Features of a region of the picture, each with a name a person would use."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.demo.detectors.components import Region
     from airflow_provider_nucleus.demo.detectors.detection import CameraCalibration
+
+__all__ = ["FEATURES", "balance", "measure"]
 
 FEATURES = ("width", "height", "fill", "saturation", "yellow", "brown", "dark")
 """Order of the numbers that `measure` returns.

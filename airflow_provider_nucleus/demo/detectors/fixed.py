@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.demo.detectors.detection import CameraCalibration, Detection
 
+__all__ = ["BRIGHT", "COLOURED", "DARK", "detect_fixed", "segment"]
+
 DARK, BRIGHT = 60.0, 200.0
 """Grey levels (0-255) between which a pixel passes for asphalt in daylight."""
 

@@ -14,6 +14,8 @@ from airflow_provider_nucleus.demo.detectors.features import balance, measure
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+__all__ = ["LEAST_CONFIDENCE", "LEAST_FILL", "LEAST_METRES", "MOST_METRES", "proposals", "score_regions"]
+
 LEAST_METRES, MOST_METRES = 0.7, 12.0
 """Bounds for the sides of a region, in metres on the ground it stands on."""
 

@@ -22,6 +22,19 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.demo.detectors.detection import CameraCalibration, Detection
 
+__all__ = [
+    "AGREEMENT",
+    "ALIKE",
+    "FEWEST",
+    "FLOOR",
+    "MOST",
+    "NOISES",
+    "SHADOW",
+    "Picture",
+    "detect_relative",
+    "segment",
+]
+
 Picture = NDArray[np.floating[Any]]
 
 ALIKE = 12.0

@@ -1,4 +1,4 @@
-"""A small renderer of yards and loading docks, which knows exactly what it drew and where."""
+"""A small renderer of yards and loading docks, with exact ground truth of what it drew."""
 
 from __future__ import annotations
 

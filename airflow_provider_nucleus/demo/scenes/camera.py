@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = ["NEAR", "Array", "Camera"]
+
 Array = NDArray[np.floating[Any]]
 """Numbers of either precision: pictures are float32, geometry is float64."""
 

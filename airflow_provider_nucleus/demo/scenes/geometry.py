@@ -1,4 +1,4 @@
-"""Flat-faced bodies: the only shapes the renderer knows.
+"""Flat-faced bodies: the only shapes the renderer draws.
 
 World coordinates are metres: x to the right, y away from the camera, z up, the ground is z = 0.
 A body is a list of faces; faces are planar, wound counter-clockwise when seen from outside, and may be concave.
@@ -15,6 +15,20 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+__all__ = [
+    "BLACK",
+    "Colour",
+    "Face",
+    "Points",
+    "block",
+    "extrusion",
+    "frustum",
+    "patch",
+    "placed",
+    "srgb",
+    "wheel",
+]
 
 Points = NDArray[np.float64]
 Colour = tuple[float, float, float]

@@ -1,4 +1,4 @@
-"""What the ground looks like: asphalt and concrete with stains, and worn paint. Computed once for each place."""
+"""The surface of the ground: asphalt and concrete with stains, and worn paint. Computed once for each place."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from airflow_provider_nucleus.demo.scenes.geometry import srgb
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.demo.scenes.places import Place
+
+__all__ = ["ground_albedo"]
 
 _ASPHALT = np.array(srgb(104, 106, 108), dtype=np.float32)
 _CONCRETE = np.array(srgb(150, 148, 142), dtype=np.float32)

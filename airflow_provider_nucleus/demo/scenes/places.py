@@ -8,6 +8,8 @@ from math import pi, radians
 from airflow_provider_nucleus.demo.scenes.camera import Camera
 from airflow_provider_nucleus.demo.scenes.geometry import Colour, Face, block, frustum, patch, srgb
 
+__all__ = ["HEIGHT", "WHITE_PAINT", "WIDTH", "YELLOW_PAINT", "Place", "Stripe", "Zone", "places"]
+
 WIDTH, HEIGHT = 640, 400
 """Size of every picture in pixels."""
 
@@ -17,7 +19,7 @@ YELLOW_PAINT = srgb(214, 172, 52)
 
 @dataclass(frozen=True)
 class Zone:
-    """Where objects of some kinds may stand: centres inside (x0, y0, x1, y1) metres, turned by one of *headings*.
+    """A zone in which objects of some kinds may stand: centres inside (x0, y0, x1, y1) metres, turned by one of *headings*.
 
     *wobble* is the standard deviation of the heading in radians. A zone is used in proportion to *weight*.
     """

@@ -1,4 +1,4 @@
-"""Which face does each pixel show, and how far away is it: a depth buffer over planar polygons."""
+"""A depth buffer over planar polygons: the face that each pixel shows, and its distance."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from airflow_provider_nucleus.demo.scenes.geometry import Face
+
+__all__ = ["GROUND", "SKY", "Buffer", "draw"]
 
 SKY = -1
 GROUND = 0

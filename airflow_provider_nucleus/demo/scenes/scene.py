@@ -30,6 +30,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+__all__ = [
+    "LABELS",
+    "LEAST_SIDE",
+    "LEAST_VISIBLE",
+    "RenderedScene",
+    "TruthBox",
+    "render_scene",
+    "render_scenes",
+]
+
 LABELS = ("car", "van", "forklift", "crate")
 
 LEAST_VISIBLE = 0.35

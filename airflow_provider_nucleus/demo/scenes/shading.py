@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.demo.scenes.geometry import Face
     from airflow_provider_nucleus.demo.scenes.weather import Weather
 
+__all__ = ["OVERSAMPLE", "Stage", "photograph"]
+
 OVERSAMPLE = 2
 
 _LAMP_COLOUR = np.array([1.0, 0.74, 0.42], dtype=np.float32)
@@ -31,7 +33,7 @@ _BEAM_COLOUR = np.array([1.0, 0.93, 0.8], dtype=np.float32)
 
 @dataclass(frozen=True)
 class Stage:
-    """What is lit: the drawn buffer, its faces (in the order of their numbers) and the reflectance of the ground.
+    """The surfaces to be lit: the drawn buffer, its faces (in the order of their numbers) and the reflectance of the ground.
 
     *buffer* and *ground* have `OVERSAMPLE` times the pixels of *camera* on each side. *movers* are the faces of each
     object that casts shadows; *beams* are (position, direction) pairs of headlights; *lamps* positions.

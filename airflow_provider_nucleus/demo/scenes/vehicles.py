@@ -1,4 +1,4 @@
-"""What stands about in a yard: cars, vans, forklifts and crates as bodies of flat faces.
+"""Objects of a yard: cars, vans, forklifts and crates as bodies of flat faces.
 
 Bodies stand on the ground at the origin and look along +x. Sizes are metres, close to real ones.
 """
@@ -18,6 +18,18 @@ from airflow_provider_nucleus.demo.scenes.geometry import (
     srgb,
     wheel,
 )
+
+__all__ = [
+    "CAR_PAINTS",
+    "CRATE_WOODS",
+    "FORKLIFT_PAINTS",
+    "VAN_PAINTS",
+    "Body",
+    "car",
+    "crate",
+    "forklift",
+    "van",
+]
 
 CAR_PAINTS = (
     srgb(178, 30, 34),

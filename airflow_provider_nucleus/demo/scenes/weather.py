@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from airflow_provider_nucleus.demo.scenes.geometry import Colour, srgb
 
+__all__ = ["WEATHERS", "Weather"]
+
 
 @dataclass(frozen=True)
 class Weather:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.evaluation.arrays import FloatArray, IndexArray
 
+__all__ = ["BULK_BYTES", "EXACT", "QUERY", "BoxRows", "read_box_rows"]
+
 BULK_BYTES = 32 << 20
 """From this file size on the time to load DuckDB (0.2 s) is won back."""
 

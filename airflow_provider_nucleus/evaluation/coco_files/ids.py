@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.evaluation.arrays import IndexArray
 
+__all__ = ["IdCodes", "Identifier", "normal_id"]
+
 Identifier = int | str
 
 

@@ -33,6 +33,18 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import FloatArray, IndexArray
     from airflow_provider_nucleus.evaluation.sides.columns import Geometry
 
+__all__ = [
+    "BOX_AS_MASK",
+    "UNKNOWN_CATEGORY",
+    "CocoFormatError",
+    "CocoResults",
+    "CocoTruth",
+    "IouType",
+    "Rows",
+    "read_results",
+    "read_truth",
+]
+
 IouType = Literal["bbox", "segm", "keypoints"]
 Rows = list[dict[str, Any]]
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.evaluation.arrays import FloatArray, IndexArray
 
+__all__ = ["keypoints_of_results", "keypoints_of_truth", "masks_of"]
+
 
 def masks_of(segmentations: Sequence[Any], *, sizes: IndexArray, name: Callable[[int], str]) -> Runs:
     """Convert segmentations to masks; *sizes* holds height and width per row, *name* names a row in errors."""

@@ -29,6 +29,18 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray, IndexArray
 
+__all__ = [
+    "MISSING",
+    "AveragedScores",
+    "CategoryScores",
+    "ClassScores",
+    "LabelScores",
+    "MulticategoryScores",
+    "category_scores",
+    "multicategory_scores",
+    "top_k_accuracy",
+]
+
 MISSING = -1
 """The code of an item that has no label on that side."""
 
@@ -60,7 +72,7 @@ class AveragedScores:
 
 @dataclass(frozen=True, slots=True)
 class LabelScores:
-    """What single and multiple categories have in common."""
+    """The scores that single and multiple categories share."""
 
     items: int
     """Items judged: those with ground truth."""

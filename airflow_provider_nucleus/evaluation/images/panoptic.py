@@ -24,6 +24,15 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray, IndexArray
 
+__all__ = [
+    "VOID",
+    "PanopticClassScores",
+    "PanopticCounts",
+    "PanopticScores",
+    "panoptic_counts",
+    "panoptic_scores",
+]
+
 VOID = -1
 """The class of segments that are not labelled."""
 

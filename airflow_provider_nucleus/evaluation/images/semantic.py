@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.evaluation.arrays import IndexArray
 
+__all__ = ["PixelClassScores", "PixelCounts", "SemanticScores", "pixel_counts", "semantic_scores"]
+
 _NO_PIXELS = "no labelled pixel in the ground truth"
 
 

@@ -1,4 +1,4 @@
-"""What a stored match has to keep, so that any of its predictions can be left out later and the rest matched exactly.
+"""Candidate pairs kept with a match, so that predictions can be left out later and the rest matched exactly.
 
 When predictions go, ground truth without a partner proposes to the next best prediction, which may leave another one without,
 and so on (deferred acceptance). Under the strict order of all pairs a prediction then only ever improves. So the pairs behind its

@@ -3,7 +3,7 @@
 A prediction takes the best free ground truth at or above the threshold; one that is not ignored wins over one that
 is, and of equally good ones the later wins. A crowd can be taken any number of times. A prediction matched to an
 ignored ground truth is ignored, and so is an unmatched one whose own area lies outside the size range. How the pairs
-are walked is in :mod:`.coco_walk`.
+are taken is in :mod:`.coco_order`.
 """
 
 from __future__ import annotations
@@ -31,6 +31,25 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.matching.coco_order import CocoOrder, PairOutcomes
     from airflow_provider_nucleus.evaluation.sides.columns import Columns
 
+__all__ = [
+    "BOX_OPTIONS",
+    "COCO_THRESHOLDS",
+    "KEYPOINT_OPTIONS",
+    "MAX_THRESHOLDS",
+    "Bits",
+    "CocoOptions",
+    "CocoRows",
+    "coco_edges",
+    "coco_outcomes",
+    "compact",
+    "match_coco",
+    "match_coco_edges",
+    "merge_rows",
+    "pair_outcomes",
+    "ranked_predictions",
+    "truth_in_groups",
+]
+
 Bits = NDArray[np.uint16]
 
 COCO_THRESHOLDS = tuple(np.linspace(0.5, 0.95, 10).tolist())
@@ -41,7 +60,7 @@ MAX_THRESHOLDS = 16
 
 @dataclass(frozen=True, slots=True)
 class CocoOptions:
-    """What is evaluated: overlap thresholds, size ranges (the first one is the main one), detections per image.
+    """Options of COCO's matching: overlap thresholds, size ranges (the first one is the main one), detections per image.
 
     *max_detections* are cut-offs per (image, label) by confidence, ascending; the last one is the one AP uses.
     """
@@ -73,7 +92,7 @@ KEYPOINT_OPTIONS = CocoOptions(areas=KEYPOINT_AREAS, max_detections=(20,))
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CocoRows:
-    """What is left of the predictions after matching: all that curves need, and mergeable by concatenation.
+    """The matched predictions: all that curves need, and mergeable by concatenation.
 
     One entry per kept prediction, in the order (image, label, confidence descending): its *label*, *confidence*, its
     *rank* by confidence within (image, label), and per size range (second axis) one bit per threshold:
@@ -91,7 +110,7 @@ class CocoRows:
 
     @property
     def excluded(self) -> int:
-        """How many predictions were left out."""
+        """Number of predictions left out."""
         return int(self.unscored.sum())
 
     def __len__(self) -> int:
@@ -136,7 +155,7 @@ def _matched(
     labels: int,
     options: CocoOptions,
 ) -> CocoRows:
-    """Walk the pairs of *ranked* predictions, which are what :func:`ranked_predictions` returned."""
+    """Match the pairs of *ranked* predictions, which are what :func:`ranked_predictions` returned."""
     rows, ranks = ranked
     coco_order = match_in_order(edges, ground_truth, predictions, thresholds=options.thresholds)
     hit, ignored = coco_outcomes(coco_order, ground_truth, predictions, options=options)
@@ -174,7 +193,7 @@ def coco_edges(
 def coco_outcomes(
     coco_order: CocoOrder, ground_truth: Columns, predictions: Columns, *, options: CocoOptions = BOX_OPTIONS
 ) -> tuple[Bits, Bits]:
-    """Read a walk of the pairs of :func:`coco_edges` (or of some of them) for every size range.
+    """Read the matched pairs of :func:`coco_edges` (or of some of them) for every size range.
 
     Returns *hit* and *ignored* per [prediction row, size range], one bit per threshold.
     """
@@ -193,7 +212,7 @@ def coco_outcomes(
 def pair_outcomes(
     coco_order: CocoOrder, ground_truth: Columns, *, options: CocoOptions = BOX_OPTIONS
 ) -> PairOutcomes:
-    """Read a walk for every size range, of the predictions that have pairs and before their own areas are looked at."""
+    """Read the matched pairs for every size range, of the predictions that have pairs and before their own areas are looked at."""
     flags = [_ignoring(ground_truth, area) for area in options.areas]
     return outcomes(coco_order, ground_truth, flags=flags)
 

@@ -1,9 +1,9 @@
-"""The walk of COCO matching: pairs in the order (confidence rank, ignored last, overlap descending, position descending).
+"""The order of COCO matching: pairs by (confidence rank, ignored last, overlap descending, position descending).
 
-At each threshold the kernel of :mod:`.greedy` walks the pairs that reach it. Size ranges only change which ground truths
-are ignored, and with that the order of the few predictions that overlap several of different sizes: the walk is shared
-by all size ranges, and only the (image, label) groups of those predictions are walked again. The same holds for pairs
-that are left out later, or come in where there were too many: only groups in which that changes anything are walked again.
+At each threshold the kernel of :mod:`.greedy` takes the pairs that reach it. Size ranges only change which ground truths
+are ignored, and with that the order of the few predictions that overlap several of different sizes: the order is shared
+by all size ranges, and only the (image, label) groups of those predictions are matched again. The same holds for pairs
+that are left out later, or come in where there were too many: only groups in which that changes anything are matched again.
 """
 
 from __future__ import annotations
@@ -25,12 +25,14 @@ if TYPE_CHECKING:
 
     Bits = NDArray[np.uint16]
 
+__all__ = ["CocoOrder", "PairOutcomes", "match_in_order", "outcomes", "pair_groups", "passing", "without"]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CocoOrder:
-    """Pairs in walking order, and per pair one bit for each threshold at which the walk takes it.
+    """Pairs in the order of COCO's matching, and per pair one bit for each threshold at which it is matched.
 
-    Pairs that were not offered to the walk are there too, taken at no threshold. *group* numbers the image and label of
+    Pairs that were not offered to the matching are there too, taken at no threshold. *group* numbers the image and label of
     each pair, ascending: what is left out or turned round in one group changes nothing in any other.
     """
 
@@ -53,7 +55,7 @@ def match_in_order(
     thresholds: tuple[float, ...],
     offered: BoolArray | None = None,
 ) -> CocoOrder:
-    """Walk all pairs; those of one prediction must lie together, in order of confidence within image and label.
+    """Match all pairs in order; those of one prediction must lie together, in order of confidence within image and label.
 
     *offered* marks the predictions that take part (None: all of them); the pairs of the others are kept for later.
     """
@@ -79,7 +81,7 @@ def without(
     *,
     entering: BoolArray | None = None,
 ) -> CocoOrder:
-    """Return the walk of the pairs that are not *dropped* (one flag per pair of *coco_order*).
+    """Return the order of the pairs that are not *dropped* (one flag per pair of *coco_order*).
 
     *entering* marks those of them that *coco_order* was not offered.
     """
@@ -98,7 +100,7 @@ def without(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PairOutcomes:
-    """What a walk gave the predictions that have pairs; all others matched nothing.
+    """Outcomes of the predictions that have pairs; all others matched nothing.
 
     *prediction* is the row of each; *hit* and *ignored* hold one bit per threshold, [prediction, flag column].
     """
@@ -136,7 +138,7 @@ def outcomes(coco_order: CocoOrder, ground_truth: Columns, *, flags: list[BoolAr
 def _take_in_order(
     edges: Edges, order: IndexArray, ground_truth: Columns, *, thresholds: tuple[float, ...]
 ) -> Bits:
-    """Walk the pairs at *order*, in that order, at every threshold; one entry per pair of *edges*."""
+    """Match the pairs at *order*, in that order, at every threshold; one entry per pair of *edges*."""
     taken = np.zeros(len(edges), dtype=np.uint16)
     reusable = ground_truth.crowd if ground_truth.crowd.any() else None
     left, truth, overlap = order, edges.ground_truth[order], edges.overlap[order]

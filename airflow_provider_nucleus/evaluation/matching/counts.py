@@ -19,6 +19,8 @@ from airflow_provider_nucleus.undefined_reasons import NO_GROUND_TRUTH, NO_PREDI
 if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.matching.nucleus import Matches
 
+__all__ = ["Counts", "LabelCounts", "counts_at", "counts_by_label", "true_positives"]
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:
@@ -53,7 +55,7 @@ class Counts:
 
     @property
     def undefined(self) -> dict[str, str]:
-        """Why there is no precision, recall, f1 or mean_overlap, for those that are None."""
+        """Reasons why precision, recall, f1 or mean_overlap are None, by name."""
         reasons = {}
         if self.precision is None:
             reasons["precision"] = NO_PREDICTIONS

@@ -1,4 +1,4 @@
-"""What each prediction adds when predictions come in by confidence, most confident first.
+"""Gains of each prediction when predictions come in by confidence, most confident first.
 
 A number above a confidence is that of the match of the predictions above it, so a curve over confidence reads as many
 matches as there are confidences. They need not be made one by one. Under a strict order of all pairs, which prefers

@@ -1,8 +1,8 @@
-"""The one greedy kernel: walk edges in a given order and take each whose two ends are still free.
+"""The one greedy kernel: edges in a given order, of which each is taken whose two ends are still free.
 
 The order is the caller's business (Nucleus: highest overlap first; COCO: most confident prediction first). The
-walk itself is done in rounds over all images at once: an edge that is the first one left for its prediction and
-the first one left for its ground truth would be taken by the sequential walk whatever happens elsewhere, so all
+work is done in rounds over all images at once: an edge that is the first one left for its prediction and
+the first one left for its ground truth would be taken one by one whatever happens elsewhere, so all
 such edges are taken together, the edges they block are dropped, and the rest goes into the next round.
 """
 
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, IndexArray
 
+__all__ = ["MAX_ROUNDS", "resolve"]
+
 MAX_ROUNDS = 24
-"""Real data needs four to eight rounds; a long chain of ever smaller overlaps needs one each, so it is walked."""
+"""Real data needs four to eight rounds; a long chain of ever smaller overlaps needs one each, so the rest is taken one by one."""
 
 
 def resolve(
@@ -29,10 +31,10 @@ def resolve(
     predictions: int,
     reusable: BoolArray | None = None,
 ) -> IndexArray:
-    """Return the positions of the edges taken by the greedy walk, ascending.
+    """Return the positions of the edges taken by the greedy kernel, ascending.
 
     *ground_truth* and *prediction* name the two ends of each edge (row numbers below *ground_truths* and
-    *predictions*), in walking order. A ground truth marked *reusable* (a crowd) is never used up.
+    *predictions*), in the order of taking. A ground truth marked *reusable* (a crowd) is never used up.
     """
     taken = np.zeros(prediction.size, dtype=np.bool_)
     first_of_truth = np.empty(ground_truths, dtype=np.int64)
@@ -73,7 +75,7 @@ def _take_in_order(
     *,
     reusable: BoolArray | None,
 ) -> IndexArray:
-    """Do the sequential walk over what the rounds left, all of whose ends are free."""
+    """Take one by one what the rounds left, all of whose ends are free."""
     truth_used: set[int] = set()
     prediction_used: set[int] = set()
     taken: list[int] = []

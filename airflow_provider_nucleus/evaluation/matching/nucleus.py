@@ -4,7 +4,7 @@
 | --- | --- |
 | candidates | pairs of one image that overlap, restricted by the :class:`~.labels.LabelMatchPolicy` |
 | order | overlap descending, confidence descending (missing last), prediction ordinal, ground-truth ordinal |
-| walk | take a pair when both ends are free |
+| order | take a pair when both ends are free |
 | leftovers | paired once more whatever their labels, for display only: never a true positive |
 
 The result is an immutable table that every reader (counts, curves, confusion, error types) is a function of.
@@ -39,6 +39,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from airflow_provider_nucleus.evaluation.sides.columns import Columns
+
+__all__ = [
+    "CLASS_SENSITIVE",
+    "Matches",
+    "associable",
+    "by_image_and_ordinal",
+    "match",
+    "match_edges",
+    "match_pairs",
+    "only_counted",
+    "prediction_order",
+    "truth_order",
+]
 
 CLASS_SENSITIVE = LabelMatchPolicy()
 
@@ -234,7 +247,7 @@ def associable(edges: Edges, correct: BoolArray, rule: LabelMatchPolicy) -> Bool
 def _greedy(
     edges: Edges, positions: NDArray[np.int64], ground_truth: Columns, predictions: Columns
 ) -> NDArray[np.int64]:
-    """Walk the chosen edges by overlap, ties in the order they lie in, and return the positions taken."""
+    """Take the chosen edges by overlap, ties in the order they lie in, and return the positions taken."""
     order = positions[descending(edges.overlap[positions])]
     taken = resolve(
         edges.ground_truth[order],

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.evaluation.sides.columns import Columns
 
+__all__ = ["CHUNK_PAIRS", "Edges", "concatenate", "group_keys", "label_span", "overlapping_pairs"]
+
 CHUNK_PAIRS = 1 << 17
 """Pairs per vectorised step: their temporaries stay in the processor's cache and memory stays flat."""
 

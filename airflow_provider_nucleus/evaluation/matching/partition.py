@@ -34,6 +34,20 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.sides.columns import Columns
     from airflow_provider_nucleus.evaluation.sides.labels import LabelMatchPolicy
 
+__all__ = [
+    "ROWS_PER_PART",
+    "PartitionPlan",
+    "PartitionResult",
+    "Pool",
+    "Sides",
+    "Source",
+    "by_image",
+    "map_part",
+    "map_parts",
+    "merge",
+    "split",
+]
+
 ROWS_PER_PART = 100_000
 
 Sides: TypeAlias = "tuple[Columns, Columns]"
@@ -43,7 +57,7 @@ Pool = Literal["threads", "processes"]
 
 @dataclass(frozen=True, slots=True)
 class PartitionPlan:
-    """What is computed of every partition: the same for all of them.
+    """The computation for every partition: the same for all of them.
 
     *labels* is the size of the vocabulary, *coco* the options of the COCO numbers, *rule* and *threshold* those of
     the Nucleus counts. Either family is left out when it is None.

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray
 
+__all__ = ["Boxes", "box_overlap"]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Boxes:

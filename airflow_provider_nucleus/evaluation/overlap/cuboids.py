@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray
 
+__all__ = ["COLUMNS", "Cuboids", "cuboid_overlap", "footprint_intersection"]
+
 COLUMNS = ("x", "y", "z", "length", "width", "height", "yaw")
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray
     from airflow_provider_nucleus.evaluation.sides.columns import Geometry
 
+__all__ = ["overlap"]
+
 
 def overlap(
     ground_truth: Geometry,

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray
 
+__all__ = ["PERSON_SIGMAS", "UNIFORM_SIGMA", "KeypointArrays", "keypoint_similarity", "sigmas_for"]
+
 PERSON_SIGMAS = tuple(
     tenths / 10.0
     for tenths in (

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.evaluation.arrays import FloatArray, IndexArray
 
+__all__ = ["BLOCK", "FINE_LIMIT", "IndexOverlap", "Segments", "index_overlap", "segment_pairs"]
+
 BLOCK = 1 << 16
 
 FINE_LIMIT = 1 << 22

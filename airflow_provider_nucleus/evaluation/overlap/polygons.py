@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray, IndexArray
 
+__all__ = ["EDGE_PAIRS_AT_ONCE", "NOISE", "Polygons", "polygon_overlap"]
+
 EDGE_PAIRS_AT_ONCE = 1 << 17
 """Edge pairs per vectorised step: bounds the temporaries at some 20 MB."""
 

@@ -17,6 +17,8 @@ from airflow_provider_nucleus.evaluation.overlap.rle import Runs
 if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import FloatArray, IndexArray
 
+__all__ = ["POINTS_AT_ONCE", "SCALE", "rasterize"]
+
 SCALE = 5.0
 POINTS_AT_ONCE = 1 << 21
 

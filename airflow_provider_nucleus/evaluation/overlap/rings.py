@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray, IndexArray
 
+__all__ = ["InvalidPolicy", "RingResult", "polygons_from_rings"]
+
 InvalidPolicy = Literal["drop", "repair", "reject"]
 
 

@@ -24,6 +24,16 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray, IndexArray
 
+__all__ = [
+    "PAIRS_AT_ONCE",
+    "ConcatenatedMasks",
+    "Runs",
+    "concatenate_runs",
+    "decode_strings",
+    "from_counts",
+    "mask_overlap",
+]
+
 PAIRS_AT_ONCE = 1 << 14
 
 

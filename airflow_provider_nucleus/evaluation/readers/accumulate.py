@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray, IndexArray
     from airflow_provider_nucleus.evaluation.matching.coco import CocoOptions, CocoRows
 
+__all__ = ["ROWS_AT_ONCE", "CocoTables", "accumulate"]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CocoTables:

@@ -32,9 +32,11 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray, IntArray
     from airflow_provider_nucleus.evaluation.matching.nucleus import Matches
 
+__all__ = ["Attribution", "ErrorCounts", "ErrorKind", "Overlaps", "attribute", "attribute_match"]
+
 
 class ErrorKind(IntEnum):
-    """What a prediction is; the codes of :attr:`Attribution.kind`."""
+    """Kinds of predictions; the codes of :attr:`Attribution.kind`."""
 
     LEFT_OUT = -1
     TRUE_POSITIVE = 0
@@ -70,7 +72,7 @@ _BLOCK = 1 << 15
 
 @dataclass(frozen=True, slots=True)
 class ErrorCounts:
-    """How many of each kind; *missed* counts ground truths, the rest predictions."""
+    """Number of each kind; *missed* counts ground truths, the rest predictions."""
 
     true_positive: int
     localization: int

@@ -20,6 +20,19 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.evaluation.arrays import FloatArray, IndexArray, IntArray
 
+__all__ = [
+    "COCO_RECALLS",
+    "EXACT_RECALLS",
+    "Bits",
+    "Envelopes",
+    "RankedRows",
+    "average_precisions",
+    "envelopes",
+    "threshold_place",
+    "true_positives_needed",
+    "unscored_labels",
+]
+
 Bits = NDArray[np.uint16]
 
 COCO_RECALLS: FloatArray = np.linspace(0.0, 1.0, 101)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray, IndexArray
     from airflow_provider_nucleus.evaluation.readers.ranked import RankedCoco
 
+__all__ = ["WeightedPrecision", "draw"]
+
 
 def draw(images: int, *, seed: int, replicate: int) -> IndexArray:
     """Return how often each of *images* items was drawn in one replicate."""
@@ -81,7 +83,7 @@ class WeightedPrecision:
 
 @dataclass(frozen=True, slots=True)
 class _KindRows:
-    """Where the rows of one kind lie: the rows, and for each true positive how many of them precede it."""
+    """Positions of the rows of one kind: the rows, and for each true positive how many of them precede it."""
 
     row: IndexArray
     until: IndexArray

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.evaluation.arrays import BoolArray
 
+__all__ = ["Calibration", "ReliabilityBin", "calibration"]
+
 
 @dataclass(frozen=True, slots=True)
 class ReliabilityBin:

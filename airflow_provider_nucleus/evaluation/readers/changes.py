@@ -1,4 +1,4 @@
-"""Which objects changed between two models: found by the second only, lost by it, found by both, missed by both."""
+"""Objects that changed between two models: found by the second only, lost by it, found by both, missed by both."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from airflow_provider_nucleus.evaluation.matching.counts import true_positives
 if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, IndexArray, IntArray
     from airflow_provider_nucleus.evaluation.matching.nucleus import Matches
+
+__all__ = ["Changes", "changed_objects", "same_ground_truth"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

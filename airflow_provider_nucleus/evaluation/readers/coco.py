@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.metric import Metric
     from airflow_provider_nucleus.evaluation.sides.columns import Columns
 
+__all__ = ["CocoResult", "PrecisionRecall", "coco_result", "evaluate_coco"]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PrecisionRecall:

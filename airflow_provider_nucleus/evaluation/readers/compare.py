@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.matching.nucleus import Matches
     from airflow_provider_nucleus.evaluation.readers.ranked import RankedCoco
 
+__all__ = ["BOOTSTRAP", "BootstrapOptions", "Difference", "Entry", "ModelComparison", "compare"]
+
 _BLOCK = 64
 """Replicates resampled at a time: bounds the memory at 64 weights per item."""
 
@@ -40,7 +42,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class BootstrapOptions:
-    """How often to resample (AP costs more, so it has its own number), the width of the interval, the seed."""
+    """Options of resampling: the number of replicates (AP costs more, so it has its own), the width of the interval, the seed."""
 
     replicates: int = 1000
     ap_replicates: int = 200

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, IndexArray
     from airflow_provider_nucleus.evaluation.matching.nucleus import Matches
 
+__all__ = ["BACKGROUND", "Confusion", "confusion"]
+
 BACKGROUND = -1
 """The label of the missing side of a pair."""
 

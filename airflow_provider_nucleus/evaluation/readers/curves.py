@@ -29,6 +29,15 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray, IndexArray
     from airflow_provider_nucleus.evaluation.readers.average_precision import RankedRows
 
+__all__ = [
+    "ConfidencePoint",
+    "F1ByConfidence",
+    "PrecisionRecallCurve",
+    "f1_curve",
+    "f1_of",
+    "precision_recall_curves",
+]
+
 
 _FINE = 4096
 """Buckets of confidence that bound where the best F1 can lie."""
@@ -82,7 +91,7 @@ def precision_recall_curves(rows: RankedRows, *, threshold: float) -> list[Preci
 
 @dataclass(frozen=True, slots=True)
 class ConfidencePoint:
-    """What keeping predictions of *confidence* or more gives; precision is undefined when none is kept."""
+    """Numbers of the predictions of *confidence* or more; precision is undefined when there are none."""
 
     confidence: float
     true_positives: int

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray, IndexArray
 
+__all__ = ["Histogram", "bounds_of", "bucket_of", "overlap_histogram", "score_histogram"]
+
 
 @dataclass(frozen=True, slots=True)
 class Histogram:

@@ -26,6 +26,18 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import FloatArray, IndexArray
     from airflow_provider_nucleus.evaluation.matching.nucleus import Matches
 
+__all__ = [
+    "GROUND_TRUTHS",
+    "NUMBERS",
+    "OVERLAP_SUM",
+    "PREDICTIONS",
+    "TRUE_POSITIVES",
+    "ImageCounts",
+    "image_counts",
+    "numbers_of",
+    "quotients",
+]
+
 TRUE_POSITIVES, PREDICTIONS, GROUND_TRUTHS, OVERLAP_SUM = range(4)
 """Columns of :attr:`ImageCounts.table`."""
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.readers.average_precision import RankedRows
     from airflow_provider_nucleus.evaluation.readers.ranked import RankedCoco, RankedMatch
 
+__all__ = ["Precisions", "precision_by_size", "precisions"]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Precisions:

@@ -1,4 +1,4 @@
-"""Where a number comes from: engine version, options, labels, what was left out and why, and what it compares with.
+"""Provenance of a number: engine version, options, labels, what was left out and why, and what it compares with.
 
 Everything here is plain data, ready for JSON, stored beside the numbers it belongs to.
 """
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.matching.nucleus import Matches
     from airflow_provider_nucleus.evaluation.sides.columns import Columns
     from airflow_provider_nucleus.evaluation.sides.labels import Vocabulary
+
+__all__ = ["ENGINE_VERSION", "Exclusion", "Provenance", "coco_provenance", "nucleus_provenance"]
 
 ENGINE_VERSION = __version__
 

@@ -32,6 +32,18 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.readers.average_precision import Bits
     from airflow_provider_nucleus.evaluation.sides.columns import Columns
 
+__all__ = [
+    "RankedCoco",
+    "RankedMatch",
+    "Unscored",
+    "by_gained_label",
+    "correct_labels",
+    "rank_coco",
+    "rank_match",
+    "unscored_columns",
+    "unscored_of",
+]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Unscored:
@@ -46,7 +58,7 @@ class Unscored:
     def mark_labels(
         self, label: IntArray, kept: BoolArray | None, *, predictions: BoolArray | None, labels: int
     ) -> BoolArray | None:
-        """Mark the labels whose chosen predictions are all silent (None: no label).
+        """Mark the labels whose chosen predictions are all unscored (None: no label).
 
         *label* is that of the ranked predictions, *kept* marks the chosen ones among them and *predictions* among all.
         """
@@ -79,7 +91,7 @@ class RankedMatch:
 
     @property
     def without_confidence(self) -> int:
-        """How many predictions have no confidence."""
+        """Number of predictions without a confidence."""
         return len(self.unscored)
 
     def rows(
@@ -245,7 +257,7 @@ class RankedCoco:
 
     @property
     def without_confidence(self) -> int:
-        """How many predictions have no confidence."""
+        """Number of predictions without a confidence."""
         return len(self.unscored)
 
     def above(self, minimum_confidence: float | None) -> RankedCoco:

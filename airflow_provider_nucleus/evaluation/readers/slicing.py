@@ -30,6 +30,16 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.metric import Metric
     from airflow_provider_nucleus.evaluation.readers.ranked import RankedCoco
 
+__all__ = [
+    "WHOLE",
+    "CountsAtThreshold",
+    "SliceNumbers",
+    "coco_numbers",
+    "rows_of_items",
+    "slice_numbers",
+    "total_counts",
+]
+
 WHOLE = "all"
 """The name under which the numbers of all items are given."""
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import FloatArray
     from airflow_provider_nucleus.evaluation.readers.accumulate import CocoTables
 
+__all__ = ["SIZE_LETTERS", "average_precision", "average_recall", "summarize"]
+
 SIZE_LETTERS = {"small": "s", "medium": "m", "large": "l"}
 
 

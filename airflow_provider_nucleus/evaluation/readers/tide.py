@@ -62,10 +62,12 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray, IndexArray, IntArray
     from airflow_provider_nucleus.evaluation.sides.columns import Columns
 
+__all__ = ["ApLost", "Tide", "tide", "tide_of_pairs"]
+
 
 @dataclass(frozen=True, slots=True)
 class ApLost:
-    """What correcting each kind of error would add to AP, fractions of 1."""
+    """AP that correcting each kind of error would add, fractions of 1."""
 
     classification: Metric
     localization: Metric

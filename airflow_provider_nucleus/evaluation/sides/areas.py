@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray
 
+__all__ = ["ALL", "COCO_AREAS", "KEYPOINT_AREAS", "LARGE", "MEDIUM", "SMALL", "AreaRange"]
+
 
 @dataclass(frozen=True, slots=True)
 class AreaRange:

@@ -26,11 +26,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+__all__ = ["INT32_LIMIT", "Columns", "Geometry", "columns", "order_in_image", "rank_in_image"]
+
 INT32_LIMIT = 2**31 - 1
 
 
 class Geometry(Protocol):
-    """What every kind of shape offers: a length, an area per row and the choice of rows."""
+    """Protocol of every kind of shape: a length, an area per row and the choice of rows."""
 
     def __len__(self) -> int: ...
 

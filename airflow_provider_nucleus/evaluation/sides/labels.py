@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, IntArray
 
+__all__ = ["LabelMatchPolicy", "Vocabulary"]
+
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
@@ -56,7 +58,7 @@ class Vocabulary:
 
 @dataclass(frozen=True, slots=True)
 class LabelMatchPolicy:
-    """Which (ground truth, prediction) labels may be associated, and which count as right.
+    """Policy of labels: which (ground truth, prediction) labels may be associated, and which are correct.
 
     *allowed* lists directed pairs of codes (ground-truth code, prediction code) that count as right in addition
     to equal labels. With *class_agnostic* every pair may be associated, but only equal labels count as right.

@@ -1,4 +1,4 @@
-"""What in a data directory is the server's own, told by its name: nothing else is ever touched.
+"""Files of a data directory that are the server's own, recognized by name: nothing else is ever touched.
 
 Blobs, uploads and results have names that no two of them share, so a name says which row a file belongs to, and in a copy
 of the directory too.

@@ -85,7 +85,7 @@ class DurableFile:
 
 
 class Former:
-    """What has a name before another file takes it, kept beside: :meth:`restore` it, or :meth:`discard` it for good.
+    """A file kept beside the one that takes its name: :meth:`restore` it, or :meth:`discard` it for good.
 
     For want of room :class:`FullDiskError` is raised, and nothing has changed.
     """

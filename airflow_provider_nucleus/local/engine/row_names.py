@@ -1,4 +1,4 @@
-"""What to call the rows of a table of objects in messages, looked up only when there is something to say."""
+"""Names of the rows of a table of objects, for messages; looked up only when one is needed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is compared: two object sets, cut into spans of whole items, read as columns of the engine."""
+"""Sides of a comparison: two object sets, cut into spans of whole items, read as columns of the engine."""
 
 # ruff: file-ignore[hardcoded-sql-expression] - SQL is put together from constants and compiled conditions; values are parameters
 

@@ -1,4 +1,4 @@
-"""What the matching of a span gives: rows to store, and what could not be compared."""
+"""Matches of a span: rows to store, and objects that could not be compared."""
 
 from __future__ import annotations
 

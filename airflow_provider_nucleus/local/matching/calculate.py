@@ -68,7 +68,7 @@ def calculate(
 
 @dataclass(slots=True)
 class _LeftOut:
-    """What could not be compared: counted in all, named for the first items only."""
+    """Objects that could not be compared: counted in all, named for the first items only."""
 
     ground_truth: int = 0
     predictions: int = 0

@@ -1,4 +1,4 @@
-"""What every page has: a title, the way back, and links."""
+"""The layout of every page: a title, the way back, and links."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ _HINTS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProblemPage(PageFrame):
-    """What happened and what to do next."""
+    """A page that says what happened and what to do next."""
 
     what: str
     hint: str

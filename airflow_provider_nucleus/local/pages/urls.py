@@ -1,4 +1,4 @@
-"""Where pages are: the one place that builds their addresses, under whatever prefix the server is mounted."""
+"""Addresses of pages, built in this one place, under whatever prefix the server is mounted."""
 
 from __future__ import annotations
 

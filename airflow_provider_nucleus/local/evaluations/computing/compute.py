@@ -37,7 +37,7 @@ _REASONS_LISTED: Final = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationSpec:
-    """What is evaluated: items (a table or subquery of item numbers), a model or a run, labels and rules."""
+    """The evaluation to compute: items (a table or subquery of item numbers), a model or a run, labels and rules."""
 
     items: str
     model_no: int | None

@@ -45,7 +45,7 @@ __all__ = ["Family", "families"]
 
 
 class Family(Protocol):
-    """What every family offers."""
+    """Protocol of a family of objects that are compared with each other."""
 
     @property
     def types(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What an evaluation reads: its items, the object sets of both sides, and what the rules drop of them.
+"""The population of an evaluation: its items, the object sets of both sides, and what the rules drop of them.
 
 The items lie in a temporary table ``evaluated`` (item_no, place), places counting from 0 in order of ingestion, so that
 everything read through it is read from one snapshot.
@@ -37,7 +37,7 @@ _SEGMENT_LABELS: Final = 'from_json(segments, \'[{"label":"VARCHAR"}]\')'
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """What annotation rules drop of one side: a condition on rows of ``objects`` that stay, and labels that go."""
+    """Objects that annotation rules drop of one side: a condition on rows of ``objects`` that stay, and labels that go."""
 
     kept: Fragment
     labels: frozenset[str]

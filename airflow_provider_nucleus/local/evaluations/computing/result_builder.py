@@ -1,4 +1,4 @@
-"""The result of matching one family of objects on a span of items, and putting such pieces behind one another."""
+"""The result of one family of objects on a span of items, and the builder that concatenates such results."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _EVERY: Final = np.uint16((1 << len(COCO_THRESHOLDS)) - 1)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ObjectSide:
-    """One side of a piece: columns of the engine, and per row the stored object, its segment and its raw label.
+    """One side of a span result: columns of the engine, and per row the stored object, its segment and its raw label.
 
     ``image`` of the columns is the place of the item, ``label`` the canonical code.
     """
@@ -120,7 +120,7 @@ def coco_outcome(truth: Columns, predictions: Columns, *, options: CocoOptions) 
 
 @dataclass(slots=True)
 class ResultBuilder:
-    """Grows piece by piece; :meth:`arrays` puts everything together."""
+    """Collects the results of spans; :meth:`arrays` concatenates them."""
 
     _parts: dict[str, list[NDArray[Any]]] = field(default_factory=dict)
     _ranked: set[int] = field(default_factory=set)
@@ -128,7 +128,7 @@ class ResultBuilder:
     predictions: int = 0
 
     def add(self, span_result: SpanResult) -> None:
-        """Append a piece; row numbers inside it are shifted behind those there are."""
+        """Append the result of a span; its row numbers are shifted behind those there are."""
         before_truth, before = self.truths, self.predictions
         for prefix, side in (("truth", span_result.truth), ("prediction", span_result.predictions)):
             columns = side.columns

@@ -30,7 +30,7 @@ __all__ = ["ExamplePage", "examples"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExamplePage:
-    """Which rows, in which order, from where to where."""
+    """One page of examples: which rows, in which order, from where to where."""
 
     match_type: MatchType | None
     limit: int

@@ -1,4 +1,4 @@
-"""What filters of an evaluation can name: labels of both sides and fields of item metadata."""
+"""The vocabulary of filters of an evaluation: labels of both sides and fields of item metadata."""
 
 # ruff: file-ignore[hardcoded-sql-expression] - SQL is put together from constants; values are parameters
 

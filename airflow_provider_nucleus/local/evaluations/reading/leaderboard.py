@@ -36,7 +36,7 @@ _NAMED: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranking:
-    """What is ranked: a metric, for counts at a confidence, one entry per model or all of them."""
+    """The order of a leaderboard: a metric, for counts at a confidence, one entry per model or all of them."""
 
     metric: Metric
     confidence: float | None
@@ -155,7 +155,7 @@ def _ranks(ordered: list[tuple[float, Evaluation]]) -> list[tuple[int, float, Ev
 
 
 def names(evaluation: Evaluation) -> dict[str, Any]:
-    """Return who an entry is about."""
+    """Return ids and names of the evaluation, run and model of an entry."""
     return {
         "evaluation_id": evaluation.id,
         "evaluation_name": evaluation.name,

@@ -1,4 +1,4 @@
-"""A result read back: columns and match of the engine over mapped files, and a few of them kept at hand."""
+"""Stored results as columns and matches of the engine over mapped files, and a cache of the last ones."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ class EvaluationResult:
 
     @property
     def no_ap(self) -> str | None:
-        """Why COCO's matching has nothing to say about this evaluation; None if it has."""
+        """The reason why this evaluation has no matching by confidence; None if it has one."""
         reason: str | None = self.about["no_ap"]
         return reason
 

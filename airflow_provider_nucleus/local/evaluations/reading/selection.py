@@ -1,4 +1,4 @@
-"""What is left of a result under filters: masks over predictions and ground truth, and how AP is to be read."""
+"""The selection that filters make of a result: masks over predictions and ground truth, and those for AP."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ApMasks:
 
     @property
     def everything(self) -> bool:
-        """Whether nothing is left out."""
+        """True if nothing is left out."""
         return self.predictions is None and self.ground_truth is None and not self.again
 
 
