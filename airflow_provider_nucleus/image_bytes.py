@@ -1,4 +1,4 @@
-"""Which image format bytes begin as: what goes out as an image is one, whatever its file is called.
+"""Image formats, detected by the first bytes: what goes out as an image is one, whatever its file is called.
 
 A file is told by its first bytes, without a library that decodes images. A format whose mark is made of letters needs more than the
 mark: a zero byte where its numbers are, which text has nowhere.

@@ -147,14 +147,14 @@ class _Evaluation:
 
     def _follow(self, process: Popen[bytes], watch: TaskWatch, log: Path) -> int:
         """Show what happens until Airflow ends, and return its exit status."""
-        shown, began, starting = 0, time.monotonic(), "Airflow starts"
+        printed, began, starting = 0, time.monotonic(), "Airflow starts"
         self.console.begin(starting)
         while True:
             status = process.poll()  # before the last look, so that nothing is missed
             if self.options.verbose:
                 text = log.read_text(errors="replace")
-                self.console.raw(text[shown:])
-                shown = len(text)
+                self.console.raw(text[printed:])
+                printed = len(text)
             changes = watch.changes()
             if starting and changes:
                 self.console.finish(starting, "ready", time.monotonic() - began)

@@ -45,7 +45,7 @@ def comparison(
     ]
     if rows:
         lines += ["", "By class", "", *_table("class", rows, group=len(models))]
-    hidden = _hidden(models, shown=min(len(labels), most_classes))
+    hidden = _hidden(models, listed=min(len(labels), most_classes))
     if hidden:
         lines += ["", f"{hidden} more class{'es' if hidden > 1 else ''} in the JSON reports."]
     for title, values in (cuts or {}).items():
@@ -69,9 +69,9 @@ def _labels(models: Mapping[str, Metrics]) -> list[str]:
     return sorted(truth, key=lambda label: (-truth[label], label))
 
 
-def _hidden(models: Mapping[str, Metrics], *, shown: int) -> int:
+def _hidden(models: Mapping[str, Metrics], *, listed: int) -> int:
     labels = max(len(_labels(models)), *(int(metrics.get("labels", 0)) for metrics in models.values()))
-    return labels - shown
+    return labels - listed
 
 
 def _table(first: str, rows: Sequence[tuple[str, str, Mapping[str, Any]]], *, group: int = 0) -> list[str]:

@@ -1,4 +1,4 @@
-"""Where a person finds an object of Nucleus in a browser.
+"""Addresses at which a person finds an object of Nucleus in a browser.
 
 On Scale's cloud these are dashboard addresses; on an embedded Nucleus they are pages of the same server, whose scheme is
 ``<root>/dataset/<id>``, ``<root>/model/<id>``, ``<root>/job/<id>`` and ``<root>/dataset/<id>/model/<id>/evaluation``.

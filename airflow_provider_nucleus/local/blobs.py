@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BlobFiles", "Kept"]
 
-_PIECE: Final = 1 << 20
+_BLOCK: Final = 1 << 20
 
 
 class Kept(NamedTuple):
@@ -43,8 +43,8 @@ class BlobFiles:
         with full_disk_named(path.parent):
             path.parent.mkdir(exist_ok=True)
         with written(path) as file:
-            while piece := source.read(_PIECE):
-                file.write(piece)
+            while block := source.read(_BLOCK):
+                file.write(block)
         return token, file.size
 
     @contextmanager

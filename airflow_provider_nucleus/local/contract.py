@@ -245,7 +245,7 @@ def contract_route(method: str, path: str) -> ContractRoute | None:
 
 def coverage_page(routes: RouteTable) -> str:
     """Return ``docs/coverage.md``: every route of the contract with a tick if the server has it, then our own."""
-    ours = [route for route in routes if not any(_answers(route, known) for known in contract_routes())]
+    own_routes = [route for route in routes if not any(_answers(route, known) for known in contract_routes())]
     lines = [
         "# Coverage of the REST contract",
         "",
@@ -262,7 +262,7 @@ def coverage_page(routes: RouteTable) -> str:
         lines.append(f"| {tick} | {known.tier} | {known.method} | `{known.template}` |")
     lines += ["", "## Extensions of the embedded server", "", "Scale's cloud does not have these.", ""]
     lines += ["| Method | Route |", "|---|---|"]
-    lines += sorted(f"| {route.method} | `{route.template.replace('*', '')}` |" for route in ours)
+    lines += sorted(f"| {route.method} | `{route.template.replace('*', '')}` |" for route in own_routes)
     done = sum(any(_answers(route, known) for route in routes) for known in contract_routes())
     lines[4] = f"\n{done} of {len(contract_routes())} routes."
     return "\n".join(lines) + "\n"

@@ -74,7 +74,7 @@ class DataDir:
 
     @property
     def evaluations(self) -> Path:
-        """What evaluations have found, a folder each."""
+        """The folder of results of evaluations, a folder each."""
         return self.root / "evaluations"
 
     @property

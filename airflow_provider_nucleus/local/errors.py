@@ -62,7 +62,7 @@ class UnauthorizedError(ApiError):
 
     @property
     def headers(self) -> dict[str, str]:
-        """What a browser needs to ask for the key."""
+        """Headers with which a browser asks for the key."""
         return {"WWW-Authenticate": 'Basic realm="nucleus"'}
 
 

@@ -18,7 +18,7 @@ __all__ = ["Pool", "Services"]
 
 
 class Pool(Protocol):
-    """What runs jobs whose rows are committed."""
+    """Protocol of the pool that runs jobs whose rows are committed."""
 
     def start(self, services: Services) -> None:
         """Begin with the jobs that a former server left unfinished."""

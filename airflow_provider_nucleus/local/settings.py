@@ -1,4 +1,4 @@
-"""What can be tuned in the embedded server, in one frozen value."""
+"""Settings of the embedded server, in one frozen value."""
 
 from __future__ import annotations
 

@@ -105,9 +105,9 @@ class CocoReader:
                     made = convert(element)
                     named = named or element.get("id") is not None
                 except ValueError as error:
-                    problems.append(SourceRow(name, number, _shown(element), str(error)))
+                    problems.append(SourceRow(name, number, _excerpt(element), str(error)))
                 except (KeyError, TypeError, AttributeError) as error:
-                    problems.append(SourceRow(name, number, _shown(element), _malformed(error)))
+                    problems.append(SourceRow(name, number, _excerpt(element), _malformed(error)))
                 else:
                     rows.extend(made)
                     numbers.extend([number] * len(made))
@@ -267,7 +267,7 @@ def _numbers(values: Any, name: str, count: int) -> list[Any]:
     return values
 
 
-def _shown(element: Any) -> Row:
+def _excerpt(element: Any) -> Row:
     return element if isinstance(element, dict) else {"raw": repr(element)[:10_000]}
 
 

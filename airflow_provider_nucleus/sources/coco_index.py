@@ -126,5 +126,5 @@ def _category(entry: Mapping[str, Any]) -> CocoCategory:
 
 
 def _reason(error: Exception, entry: object) -> str:
-    shown = repr(entry)[:120]
-    return f"entry {shown} lacks {error}" if isinstance(error, KeyError) else f"entry {shown}: {error}"
+    excerpt = repr(entry)[:120]
+    return f"entry {excerpt} lacks {error}" if isinstance(error, KeyError) else f"entry {excerpt}: {error}"

@@ -72,7 +72,7 @@ def to_path(source: Any) -> Any:
         from upath import UPath
     except ImportError:
         raise NucleusConfigError(
-            f"Cannot open {_shown(text)}: addresses with a scheme need universal-pathlib.",
+            f"Cannot open {_display_name(text)}: addresses with a scheme need universal-pathlib.",
             hint="Pass an ObjectStoragePath, or install universal-pathlib and the file system for this scheme.",
         ) from None
     return UPath(text)
@@ -89,27 +89,27 @@ def find_parts(source: Any) -> list[SourceFile]:
         return [part for member in source for part in find_parts(member)]
     path = to_path(source)
     try:
-        return _parts_of(path, _shown(path))
+        return _parts_of(path, _display_name(path))
     except OSError as error:
-        raise unreadable(_shown(path), error) from error
+        raise unreadable(_display_name(path), error) from error
     except ImportError as error:
-        raise no_file_system(_shown(path), error) from None
+        raise no_file_system(_display_name(path), error) from None
 
 
 def _parts_of(path: Any, name: str) -> list[SourceFile]:
-    if _asks(path, "is_dir"):
+    if _test(path, "is_dir"):
         found = [child for child in path.rglob("*") if _is_row_file(child, path)]
         what = f"holds no row files ({', '.join(sorted(_ROW_SUFFIXES))}, also with .gz or .zst)"
-    elif any(sign in name for sign in "*?[") and not _asks(path, "is_file"):
-        found = [child for child in _glob(path) if _asks(child, "is_file")]
+    elif any(sign in name for sign in "*?[") and not _test(path, "is_file"):
+        found = [child for child in _glob(path) if _test(child, "is_file")]
         what = "matches no file"
     else:
-        if hasattr(path, "is_file") and not _asks(path, "is_file"):
+        if hasattr(path, "is_file") and not _test(path, "is_file"):
             raise NucleusSourceError("does not exist or is not a file", source=name)
         return [SourceFile(path, name)]
     if not found:
         raise NucleusSourceError(what, source=name)
-    return sorted((SourceFile(child, _shown(child)) for child in found), key=lambda part: part.name)
+    return sorted((SourceFile(child, _display_name(child)) for child in found), key=lambda part: part.name)
 
 
 def in_folder(folder: str, location: str) -> str:
@@ -122,7 +122,7 @@ def in_folder(folder: str, location: str) -> str:
 
 def open_path(path: Any) -> IO[bytes]:
     """Open any path for reading bytes as they lie there; trouble of its storage is a NucleusSourceError, now and later."""
-    name = _shown(path)
+    name = _display_name(path)
     try:
         opened: IO[bytes] = to_path(path).open("rb")
     except OSError as error:
@@ -278,7 +278,7 @@ def _glob(path: Any) -> Iterable[Any]:
     """Expand the glob in a path-like object from its first component without wildcards."""
     base = path
     pattern: list[str] = []
-    while any(sign in _shown(base) for sign in "*?["):
+    while any(sign in _display_name(base) for sign in "*?["):
         pattern.insert(0, base.name)
         base = base.parent
     found: Iterable[Any] = base.glob("/".join(pattern))
@@ -299,17 +299,17 @@ def _steps_match(pattern: Sequence[str], steps: Sequence[str]) -> bool:
 
 
 def _is_row_file(path: Any, folder: Any) -> bool:
-    inside = _shown(path)[len(_shown(folder)) :].strip("/\\").replace("\\", "/").split("/")
+    inside = _display_name(path)[len(_display_name(folder)) :].strip("/\\").replace("\\", "/").split("/")
     if any(name.startswith((".", "_")) for name in inside):
         return False
-    return SourceFile(path, path.name).suffix in _ROW_SUFFIXES and _asks(path, "is_file")
+    return SourceFile(path, path.name).suffix in _ROW_SUFFIXES and _test(path, "is_file")
 
 
-def _asks(path: Any, question: str) -> bool:
+def _test(path: Any, question: str) -> bool:
     return bool(getattr(path, question)()) if hasattr(path, question) else False
 
 
-def _shown(path: Any) -> str:
-    """Spell a path without the query of a signed address, which is a credential."""
+def _display_name(path: Any) -> str:
+    """Return a path without the query of a signed address, which is a credential."""
     text = str(path)
     return text.partition("?")[0] if "://" in text and "&" in text else text

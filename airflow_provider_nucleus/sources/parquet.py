@@ -200,8 +200,10 @@ def _convert(batch: pa.RecordBatch, plan: Plan, first: int, name: str) -> RowBat
     if bad:
         for at in sorted(bad):
             reason = next(value.reason for value in rows[at].values() if isinstance(value, _Bad))
-            shown = {key: value.raw if isinstance(value, _Bad) else value for key, value in rows[at].items()}
-            problems.append(SourceRow(name, first + at, shown, reason))
+            readable = {
+                key: value.raw if isinstance(value, _Bad) else value for key, value in rows[at].items()
+            }
+            problems.append(SourceRow(name, first + at, readable, reason))
         numbers = [first + at for at in range(count) if at not in bad]
         rows = [row for at, row in enumerate(rows) if at not in bad]
     return RowBatch(name, numbers, rows, problems)

@@ -236,13 +236,13 @@ def _draw_movers(view: _View, movers: list[_Mover]) -> tuple[Buffer, list[TruthB
     return buffer, boxes
 
 
-def _truth(mover: _Mover, shown: NDArray[np.bool_], fine: Camera) -> TruthBox | None:
-    rows, columns = np.flatnonzero(shown.any(axis=1)), np.flatnonzero(shown.any(axis=0))
+def _truth(mover: _Mover, visible_pixels: NDArray[np.bool_], fine: Camera) -> TruthBox | None:
+    rows, columns = np.flatnonzero(visible_pixels.any(axis=1)), np.flatnonzero(visible_pixels.any(axis=0))
     if not rows.size:
         return None
     x, y = columns[0] / OVERSAMPLE, rows[0] / OVERSAMPLE
     width, height = (columns[-1] + 1) / OVERSAMPLE - x, (rows[-1] + 1) / OVERSAMPLE - y
-    visible = min(float(shown.sum()) / max(_outline_area(mover, fine), 1.0), 1.0)
+    visible = min(float(visible_pixels.sum()) / max(_outline_area(mover, fine), 1.0), 1.0)
     if visible < LEAST_VISIBLE or min(width, height) < LEAST_SIDE:
         return None
     return TruthBox(mover.body.label, float(x), float(y), float(width), float(height), round(visible, 3))

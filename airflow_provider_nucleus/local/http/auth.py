@@ -1,4 +1,4 @@
-"""Who may call: HTTP Basic with the key as user name, or the ``x-limited-access-key`` header."""
+"""Authentication: HTTP Basic with the key as user name, or the ``x-limited-access-key`` header."""
 
 from __future__ import annotations
 

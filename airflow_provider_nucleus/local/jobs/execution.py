@@ -1,4 +1,4 @@
-"""What a runner of jobs sees: its job, the store, and whether to stop.
+"""The context of a job's runner: its job, the store, and whether to stop.
 
 A runner does its work in steps. Each step commits its rows together with the job's progress in one transaction, so that
 after a crash the job goes on behind the last committed step: nothing is lost and nothing is done twice.
@@ -31,7 +31,7 @@ class JobInterrupted(Exception):  # ruff: ignore[error-suffix-on-exception-name]
 
 @dataclass(frozen=True, slots=True)
 class JobOutcome:
-    """How a job ended: a final status and its message object."""
+    """The outcome of a job: a final status and its message object."""
 
     status: str
     message: dict[str, Any]

@@ -30,7 +30,7 @@ _AT_ONCE: Final = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
-    """What became of the image of a row: kept under a token, or a problem."""
+    """The outcome for the image of a row: kept under a token, or a problem."""
 
     row: int
     token: str | None = None

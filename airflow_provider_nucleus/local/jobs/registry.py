@@ -1,4 +1,4 @@
-"""Which function runs which type of job. To add a type, add a line."""
+"""The function that runs each type of job. To add a type, add a line."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What requests say, checked: fields, filters, rules, match options, the query language."""
+"""Requests, checked: fields, filters, rules, match options, the query language."""

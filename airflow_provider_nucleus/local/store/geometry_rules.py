@@ -1,4 +1,4 @@
-"""Whether a geometry that is not a box is one: lines, polygons, keypoints, cuboids.
+"""Rules of geometries that are not boxes: lines, polygons, keypoints, cuboids.
 
 Boxes, the bulk of all uploads, are checked by SQL in ``parsing.py``.
 """

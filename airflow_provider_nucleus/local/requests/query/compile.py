@@ -59,7 +59,7 @@ EVERYTHING: Final = Fragment("true")
 
 @dataclass(frozen=True, slots=True)
 class QueriedObjects:
-    """Which objects a query looks at: the set of the ground truth and that of the selected model run.
+    """The objects a query is about: the set of the ground truth and that of the selected model run.
 
     None for ``truth`` means there are none; None for ``predictions`` that no run is selected.
     """

@@ -1,4 +1,4 @@
-"""What is wrong with a query, and where."""
+"""Errors of queries: what is wrong, and where."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def parse(query: str) -> Condition | None:
 
 
 class _Reader:
-    """A walk over the tokens of one query."""
+    """A parser of the tokens of one query."""
 
     def __init__(self, query: str) -> None:
         self._query = query
@@ -69,7 +69,7 @@ class _Reader:
         return self._tokens[self._next]
 
     def at_end(self) -> bool:
-        """Whether nothing is left."""
+        """Return whether nothing is left."""
         return self.peek.kind is Kind.END
 
     def error(self, text: str, hint: str, *, position: int | None = None) -> QueryError:

@@ -1,4 +1,4 @@
-"""What the names of a query stand for.
+"""Paths of a query, resolved: what each of its names stands for.
 
 =========================================  =====================================================================
 path                                       meaning
@@ -57,7 +57,7 @@ _ABSENT: Final = {
 
 @dataclass(frozen=True, slots=True)
 class CountPath:
-    """How many objects an item has, of a type or label if given."""
+    """Number of objects of an item, of a type or label if given."""
 
     predictions: bool
     type: str | None = None

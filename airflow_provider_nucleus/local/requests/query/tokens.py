@@ -16,7 +16,7 @@ QUERY_LIMIT: Final = 10_000
 
 
 class Kind(Enum):
-    """What a token is."""
+    """Kinds of tokens."""
 
     PATH = "path"
     STRING = "string"

@@ -1,1 +1,1 @@
-"""What there is: datasets, models, items, sets of objects, slices, jobs, benchmarks, evaluations."""
+"""The catalog: datasets, models, items, sets of objects, slices, jobs, benchmarks, evaluations."""

@@ -53,7 +53,7 @@ _FROM: Final = "FROM jobs j LEFT JOIN datasets d USING (dataset_no)"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobState:
-    """How far a job is: ``cursor`` in units of its own (bytes for uploads), ``counts`` its tallies so far."""
+    """Progress of a job: ``cursor`` in units of its own (bytes for uploads), ``counts`` its tallies so far."""
 
     cursor: int
     counts: dict[str, Any]

@@ -44,7 +44,7 @@ VIDEO: Final = "video"
 
 @dataclass(frozen=True, slots=True)
 class StoredScene:
-    """What became of an uploaded scene: ``created``, ``updated``, ``ignored`` or ``errored`` (then with a problem)."""
+    """The outcome for an uploaded scene: ``created``, ``updated``, ``ignored`` or ``errored`` (then with a problem)."""
 
     status: str
     problem: str | None = None

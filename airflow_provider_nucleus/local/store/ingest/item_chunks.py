@@ -56,7 +56,7 @@ _SIZE: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredItems:
-    """What became of a chunk of items."""
+    """The outcome of a chunk of items."""
 
     total: int
     created: int

@@ -1,4 +1,4 @@
-"""How often the categories of a run agree with the ground truth, counted without listing them."""
+"""Counts of how often the categories of a run agree with the ground truth, made without listing them."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ class ThresholdCounts:
 
 @dataclass(frozen=True, slots=True)
 class ConfusionCount:
-    """How often ground truth of one label lies under a prediction of another."""
+    """A cell of the confusion: how often ground truth of one label lies under a prediction of another."""
 
     ground_truth: str
     prediction: str

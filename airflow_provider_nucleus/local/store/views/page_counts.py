@@ -63,7 +63,7 @@ class RunFacts:
 
 @dataclass(frozen=True, slots=True)
 class TypeFacts:
-    """How many annotations of a type there are."""
+    """Number of annotations of a type."""
 
     type: str
     count: int
@@ -71,7 +71,7 @@ class TypeFacts:
 
 @dataclass(frozen=True, slots=True)
 class LabelFacts:
-    """How many geometric annotations have a label, and on how many items."""
+    """Number of geometric annotations that have a label, and of the items they are on."""
 
     label: str
     count: int
