@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.schema.matches import EvaluationMatch
 
-__all__ = ["MatchCounts", "MatchSummary", "Tallies", "summarize_matches"]
+__all__ = ["CountsByLabel", "MatchCounts", "MatchSummary", "summarize_matches"]
 
 
 @dataclass(slots=True)
@@ -93,7 +93,7 @@ class MatchCounts:
 
 
 @dataclass(slots=True)
-class Tallies:
+class CountsByLabel:
     """Counts overall and per label."""
 
     overall: MatchCounts = field(default_factory=MatchCounts)
@@ -123,8 +123,8 @@ class MatchSummary:
     """The summary of matches at one IoU threshold."""
 
     iou_threshold: float
-    shapes: Tallies = field(default_factory=Tallies)
-    categories: Tallies = field(default_factory=Tallies)
+    shapes: CountsByLabel = field(default_factory=CountsByLabel)
+    categories: CountsByLabel = field(default_factory=CountsByLabel)
 
     @property
     def overall(self) -> MatchCounts:
@@ -178,8 +178,8 @@ def summarize_matches(
 class _Counter:
     """Applies the table of the module docstring, row by row."""
 
-    def __init__(self, tallies: Tallies, *, threshold: float) -> None:
-        self._tallies = tallies
+    def __init__(self, counts: CountsByLabel, *, threshold: float) -> None:
+        self._counts = counts
         self._threshold = threshold
         self._seen_pairs: set[tuple[str | None, str | None]] = set()
 
@@ -191,9 +191,9 @@ class _Counter:
         elif row.iou < self._threshold:
             self._miss(truth, predicted)
         else:
-            for tally in self._tallies.of(truth if truth is not None else predicted):
-                tally.tp += 1
-                tally.iou_sum += row.iou
+            for counts in self._counts.of(truth if truth is not None else predicted):
+                counts.tp += 1
+                counts.iou_sum += row.iou
 
     def unmatched(self, row: EvaluationMatch) -> None:
         truth, predicted = row.ground_truth_annotation_label, row.model_prediction_label
@@ -210,10 +210,10 @@ class _Counter:
         self._add(truth, fn=1, mislabelled=int(mislabelled))
 
     def _add(self, label: str | None, *, fp: int = 0, fn: int = 0, mislabelled: int = 0) -> None:
-        for tally in self._tallies.of(label):
-            tally.fp += fp
-            tally.fn += fn
-            tally.mislabelled += mislabelled
+        for counts in self._counts.of(label):
+            counts.fp += fp
+            counts.fn += fn
+            counts.mislabelled += mislabelled
 
 
 def _agrees(row: EvaluationMatch) -> bool:
@@ -225,18 +225,18 @@ def _pair_id(row: EvaluationMatch) -> tuple[str | None, str | None]:
     return row.model_prediction_id, row.ground_truth_annotation_id
 
 
-def _objects(tally: MatchCounts) -> int:
-    return 2 * tally.tp + tally.fp + tally.fn
+def _objects(counts: MatchCounts) -> int:
+    return 2 * counts.tp + counts.fp + counts.fn
 
 
 def _is_category(row: EvaluationMatch) -> bool:
     return row.family == "category"
 
 
-def _without_overlap(tallies: dict[str, Any]) -> dict[str, Any]:
-    for tally in (tallies["overall"], *tallies["per_label"].values()):
-        tally.pop("mean_iou")
-        tally.get("undefined", {}).pop("mean_iou", None)
-        if not tally.get("undefined", True):
-            del tally["undefined"]
-    return tallies
+def _without_overlap(summary: dict[str, Any]) -> dict[str, Any]:
+    for counts in (summary["overall"], *summary["per_label"].values()):
+        counts.pop("mean_iou")
+        counts.get("undefined", {}).pop("mean_iou", None)
+        if not counts.get("undefined", True):
+            del counts["undefined"]
+    return summary

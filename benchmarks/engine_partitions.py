@@ -23,7 +23,7 @@ from pathlib import Path
 import engine_data
 import numpy as np
 
-from airflow_provider_nucleus.evaluation.matching.partition import PartitionPlan, map_parts, merge
+from airflow_provider_nucleus.evaluation.matching.partition import PartitionPlan, map_partitions, merge
 from airflow_provider_nucleus.evaluation.overlap.boxes import Boxes
 from airflow_provider_nucleus.evaluation.readers.coco import coco_result
 from airflow_provider_nucleus.evaluation.sides.columns import Columns, columns
@@ -63,11 +63,11 @@ def run(parts: int, workers: int) -> dict:
     plan = PartitionPlan(engine_data.CLASSES, rule=None)
     begin = time.perf_counter()
     sources = (Part(number) for number in range(parts))
-    merged = merge(map_parts(sources, plan=plan, workers=workers, pool="processes"))
+    merged = merge(map_partitions(sources, plan=plan, workers=workers, pool="processes"))
     mapped = time.perf_counter()
     numbers = coco_result(merged.coco).numbers
     done = time.perf_counter()
-    single = next(map_parts([Part(0)], plan=plan))
+    single = next(map_partitions([Part(0)], plan=plan))
     return {
         "parts": parts,
         "predictions": len(merged.coco),

@@ -72,11 +72,16 @@ def ours_coco(folder, clock):
 @run
 def ours_coco_parts(folder, clock):
     """Two threads over partitions of 100,000 rows."""
-    from airflow_provider_nucleus.evaluation.matching.partition import PartitionPlan, map_parts, merge, split
+    from airflow_provider_nucleus.evaluation.matching.partition import (
+        PartitionPlan,
+        map_partitions,
+        merge,
+        split,
+    )
     from airflow_provider_nucleus.evaluation.readers.coco import coco_result
 
     truth, predictions = our_columns(folder, clock)
-    merged = merge(map_parts(split(truth, predictions), plan=PartitionPlan(80, rule=None), workers=2))
+    merged = merge(map_partitions(split(truth, predictions), plan=PartitionPlan(80, rule=None), workers=2))
     result = coco_result(merged.coco).numbers
     clock.phase("evaluate")
     return {name: metric.value for name, metric in result.items()}

@@ -25,7 +25,7 @@ from airflow_provider_nucleus.evaluation.matching.coco import (
 from airflow_provider_nucleus.evaluation.matching.partition import (
     PartitionPlan,
     by_image,
-    map_parts,
+    map_partitions,
     merge,
     split,
 )
@@ -171,7 +171,7 @@ def evaluate_results(
     """Evaluate results that were read already."""
     assert plan.coco is not None
     parts = split(by_image(truth.columns), by_image(results.columns))
-    merged = merge(map_parts(parts, plan=plan, workers=workers))
+    merged = merge(map_partitions(parts, plan=plan, workers=workers))
     assert merged.coco is not None
     assert merged.counts is not None
     excluded = dict(results.excluded)

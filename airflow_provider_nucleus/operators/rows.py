@@ -12,7 +12,7 @@ from airflow_provider_nucleus.client.local_files import local_path
 from airflow_provider_nucleus.exceptions import NucleusConfigError
 from airflow_provider_nucleus.schema.batches import ColumnRows, RowBatch, RowStream
 from airflow_provider_nucleus.schema.items import is_local_location
-from airflow_provider_nucleus.sources.files import find_parts, in_folder, in_glob, to_path
+from airflow_provider_nucleus.sources.files import find_files, in_folder, in_glob, to_path
 from airflow_provider_nucleus.sources.fingerprint import fingerprint
 from airflow_provider_nucleus.sources.mapping import RowMapping
 from airflow_provider_nucleus.sources.open_rows import is_in_memory, open_rows
@@ -115,7 +115,7 @@ class RowSource:
                 path = to_path(member)
                 folder = hasattr(path, "is_dir") and path.is_dir()
                 inside = folder and place.startswith(f"{_place(member).rstrip('/')}/")
-                parts = [] if inside else [_place(part.path) for part in find_parts(member)]
+                parts = [] if inside else [_place(part.path) for part in find_files(member)]
                 if inside or place in parts or in_glob(_place(member), place):
                     raise _not_apart(output, member)
                 if (

@@ -56,38 +56,38 @@ class CocoReader:
     reference_id: Callable[[Mapping[str, Any]], str] | None = None
     predictions: bool = False
 
-    def objects(self, part: SourceFile) -> Iterator[RowBatch]:
+    def objects(self, source_file: SourceFile) -> Iterator[RowBatch]:
         """Yield annotations or predictions of one file, numbered by their position in it."""
         index = self.index
-        with open_plain(part) as stream:
-            document = JsonFile(stream, part.name)
+        with open_plain(source_file) as stream:
+            document = JsonFile(stream, source_file.name)
             is_results = document.peek() == b"["
             if is_results and index is not None:
                 yield from self._batches(
-                    document, part.name, lambda element: self._object_rows(element, index)
+                    document, source_file.name, lambda element: self._object_rows(element, index)
                 )
                 return
         if is_results:
             raise NucleusConfigError(
-                f"{part.name} holds COCO results, which name neither images nor categories.",
+                f"{source_file.name} holds COCO results, which name neither images nor categories.",
                 field="categories",
                 hint="Name the ground truth file: ground_truth= of an upload operator, categories= of open_rows.",
             )
-        own = index or load_index(part.path, reference_id=self.reference_id)
-        yield from self._section(part, "annotations", lambda element: self._object_rows(element, own))
+        own = index or load_index(source_file.path, reference_id=self.reference_id)
+        yield from self._section(source_file, "annotations", lambda element: self._object_rows(element, own))
 
-    def items(self, part: SourceFile) -> Iterator[RowBatch]:
+    def items(self, source_file: SourceFile) -> Iterator[RowBatch]:
         """Yield the images of one ground truth file as dataset items."""
-        yield from self._section(part, "images", lambda image: [self._item(image)])
+        yield from self._section(source_file, "images", lambda image: [self._item(image)])
 
     def _section(
-        self, part: SourceFile, section: str, convert: Callable[[Any], list[Row]]
+        self, source_file: SourceFile, section: str, convert: Callable[[Any], list[Row]]
     ) -> Iterator[RowBatch]:
-        with open_plain(part) as stream:
-            document = JsonFile(stream, part.name)
+        with open_plain(source_file) as stream:
+            document = JsonFile(stream, source_file.name)
             for key in document.members():
                 if key == section:
-                    yield from self._batches(document, part.name, convert)
+                    yield from self._batches(document, source_file.name, convert)
                 else:
                     document.skip()
 

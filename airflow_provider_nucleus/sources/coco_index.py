@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from airflow_provider_nucleus.exceptions import NucleusValidationError
-from airflow_provider_nucleus.sources.files import SourceFile, find_parts, open_plain
+from airflow_provider_nucleus.sources.files import SourceFile, find_files, open_plain
 from airflow_provider_nucleus.sources.json_stream import JsonFile
 
 __all__ = ["CocoCategory", "CocoIndex", "image_fields", "load_index"]
@@ -68,9 +68,9 @@ def load_index(
     """
     if isinstance(source, Mapping):
         return _from_mapping(source)
-    index = CocoIndex(", ".join(part.name for part in find_parts(source)))
-    for part in find_parts(source):
-        _load_part(part, index, frozenset(sections), reference_id)
+    index = CocoIndex(", ".join(source_file.name for source_file in find_files(source)))
+    for source_file in find_files(source):
+        _load_file(source_file, index, frozenset(sections), reference_id)
     return index
 
 
@@ -82,19 +82,19 @@ def _from_mapping(source: Mapping[str, Any]) -> CocoIndex:
     return CocoIndex("the given mapping", dict(source.get("images", {})), categories)
 
 
-def _load_part(
-    part: SourceFile,
+def _load_file(
+    source_file: SourceFile,
     index: CocoIndex,
     sections: frozenset[str],
     reference_id: Callable[[Mapping[str, Any]], str] | None,
 ) -> None:
-    with open_plain(part) as stream:
-        document = JsonFile(stream, part.name)
+    with open_plain(source_file) as stream:
+        document = JsonFile(stream, source_file.name)
         if document.peek() != b"{":
             raise NucleusValidationError(
                 "",
                 "has no 'images' and 'categories': it is not a COCO ground truth",
-                source=part.name,
+                source=source_file.name,
                 hint="Pass the ground truth file of these results.",
             )
         for key in document.members():
@@ -109,7 +109,9 @@ def _load_part(
                         else:
                             index.categories[entry["id"]] = _category(entry)
                     except (KeyError, TypeError, ValueError) as error:
-                        raise NucleusValidationError(key, _reason(error, entry), source=part.name) from None
+                        raise NucleusValidationError(
+                            key, _reason(error, entry), source=source_file.name
+                        ) from None
 
 
 def _reference(image: Mapping[str, Any], reference_id: Callable[[Mapping[str, Any]], str] | None) -> str:

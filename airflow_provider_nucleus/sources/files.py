@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SourceFile",
     "cut_off",
-    "find_parts",
+    "find_files",
     "in_folder",
     "in_glob",
     "open_path",
@@ -78,7 +78,7 @@ def to_path(source: Any) -> Any:
     return UPath(text)
 
 
-def find_parts(source: Any) -> list[SourceFile]:
+def find_files(source: Any) -> list[SourceFile]:
     """List the files of a source in a stable order (by name).
 
     A folder stands for every row file below it, hidden files and those starting with ``_`` excepted; a name with ``*``, ``?``
@@ -86,17 +86,17 @@ def find_parts(source: Any) -> list[SourceFile]:
     does not tell, which may change.
     """
     if isinstance(source, (list, tuple)):
-        return [part for member in source for part in find_parts(member)]
+        return [source_file for member in source for source_file in find_files(member)]
     path = to_path(source)
     try:
-        return _parts_of(path, _display_name(path))
+        return _files_of(path, _display_name(path))
     except OSError as error:
         raise unreadable(_display_name(path), error) from error
     except ImportError as error:
         raise no_file_system(_display_name(path), error) from None
 
 
-def _parts_of(path: Any, name: str) -> list[SourceFile]:
+def _files_of(path: Any, name: str) -> list[SourceFile]:
     if _test(path, "is_dir"):
         found = [child for child in path.rglob("*") if _is_row_file(child, path)]
         what = f"holds no row files ({', '.join(sorted(_ROW_SUFFIXES))}, also with .gz or .zst)"
@@ -109,7 +109,9 @@ def _parts_of(path: Any, name: str) -> list[SourceFile]:
         return [SourceFile(path, name)]
     if not found:
         raise NucleusSourceError(what, source=name)
-    return sorted((SourceFile(child, _display_name(child)) for child in found), key=lambda part: part.name)
+    return sorted(
+        (SourceFile(child, _display_name(child)) for child in found), key=lambda source_file: source_file.name
+    )
 
 
 def in_folder(folder: str, location: str) -> str:
@@ -133,28 +135,28 @@ def open_path(path: Any) -> IO[bytes]:
 
 
 @contextlib.contextmanager
-def open_plain(part: SourceFile) -> Generator[IO[bytes]]:
+def open_plain(source_file: SourceFile) -> Generator[IO[bytes]]:
     """Open a file for reading its decompressed bytes; gzip and zstd are recognised by their first bytes, not their names.
 
     What breaks while decompressing surfaces as NucleusValidationError naming the file, or NucleusSourceError when the file just
     ends: nothing after that point can be trusted, so it is not one bad row.
     """
     with contextlib.ExitStack() as stack:
-        raw = stack.enter_context(open_path(part.path))
+        raw = stack.enter_context(open_path(source_file.path))
         head, raw = _peek(raw, 4)
         if head.startswith(_GZIP_MAGIC):
             plain: IO[bytes] = cast("IO[bytes]", stack.enter_context(gzip.GzipFile(fileobj=raw, mode="rb")))
         elif head.startswith(_ZSTD_MAGIC):
-            plain = stack.enter_context(_open_zstd(raw, part.name))
+            plain = stack.enter_context(_open_zstd(raw, source_file.name))
         else:
             plain = raw
         try:
             yield plain
         except EOFError as error:
-            raise cut_off(part.name, "the compressed file") from error
+            raise cut_off(source_file.name, "the compressed file") from error
         except (gzip.BadGzipFile, zlib.error) as error:
             raise NucleusValidationError(
-                "", f"the compressed file is damaged: {error}", source=part.name
+                "", f"the compressed file is damaged: {error}", source=source_file.name
             ) from error
 
 

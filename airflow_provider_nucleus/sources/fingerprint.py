@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_nucleus.sources.files import SourceFile, find_parts, unreadable
+from airflow_provider_nucleus.sources.files import SourceFile, find_files, unreadable
 from airflow_provider_nucleus.sources.open_rows import is_in_memory
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def fingerprint(source: Any, *settings: object) -> str | None:
             return None
         _update(digest, (one.to_wire() if hasattr(one, "to_wire") else one for one in source))
     else:
-        _update(digest, ((part.name, *_version(part)) for part in find_parts(source)))
+        _update(digest, ((source_file.name, *_version(source_file)) for source_file in find_files(source)))
     _update(digest, settings)
     return digest.hexdigest()
 
@@ -38,12 +38,12 @@ def _update(digest: Any, values: Iterable[object]) -> None:
         digest.update(b"\x00")
 
 
-def _version(part: SourceFile) -> tuple[int, str]:
+def _version(source_file: SourceFile) -> tuple[int, str]:
     """Return the size in bytes and the finest version mark the storage offers."""
     try:
-        status = part.path.stat()
+        status = source_file.path.stat()
     except OSError as error:
-        raise unreadable(part.name, error) from error
+        raise unreadable(source_file.name, error) from error
     info: dict[str, Any] = {}
     if isinstance(status, dict):  # ObjectStoragePath
         info = status

@@ -30,15 +30,15 @@ def check_format(name: str) -> Format | Literal["auto"]:
     return name  # type: ignore[return-value]
 
 
-def detect_format(part: SourceFile) -> Format:
+def detect_format(source_file: SourceFile) -> Format:
     """Return the format of a file.
 
     ``json`` is an array of wire objects, ``coco`` an array of COCO results or a COCO ground truth, ``jsonl`` one object a line.
     A file in which nothing can be recognised is read as JSONL, whose reader names the bad lines.
     """
-    if (format_of_suffix := _SUFFIXES.get(part.suffix)) is not None:
+    if (format_of_suffix := _SUFFIXES.get(source_file.suffix)) is not None:
         return format_of_suffix
-    with open_plain(part) as stream:
+    with open_plain(source_file) as stream:
         head = stream.read(_HEAD).removeprefix(b"\xef\xbb\xbf").lstrip()
     if head.startswith(b"PAR1"):
         return "parquet"

@@ -22,16 +22,16 @@ LONGEST_LINE = 64 << 20
 _BOM = b"\xef\xbb\xbf"
 
 
-def read_jsonl(part: SourceFile) -> Iterator[RowBatch]:
+def read_jsonl(source_file: SourceFile) -> Iterator[RowBatch]:
     """Yield the objects of a JSONL file (plain, gzip or zstd); numbers are line numbers.
 
     Blank lines are skipped. A line that is not a JSON object becomes a problem row. Raises NucleusValidationError when the file
     itself is damaged or is not line-wise, NucleusSourceError when it cannot be read.
     """
-    with open_plain(part) as stream:
+    with open_plain(source_file) as stream:
         first = 1
-        for lines in _blocks_of_lines(stream, part.name):
-            yield _parse(lines, first, part.name)
+        for lines in _blocks_of_lines(stream, source_file.name):
+            yield _parse(lines, first, source_file.name)
             first += len(lines)
 
 

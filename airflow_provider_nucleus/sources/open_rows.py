@@ -12,7 +12,7 @@ from airflow_provider_nucleus.schema.batches import ColumnRows, RowBatch, RowStr
 from airflow_provider_nucleus.schema.rows import SourceRow
 from airflow_provider_nucleus.sources.coco import CocoReader, Geometry
 from airflow_provider_nucleus.sources.coco_index import CocoIndex, load_index
-from airflow_provider_nucleus.sources.files import SourceFile, find_parts, open_plain
+from airflow_provider_nucleus.sources.files import SourceFile, find_files, open_plain
 from airflow_provider_nucleus.sources.formats import Format, check_format, detect_format
 from airflow_provider_nucleus.sources.in_memory import read_objects
 from airflow_provider_nucleus.sources.json_stream import JsonFile
@@ -68,7 +68,7 @@ def open_rows(
             rules, kind, images=images, categories=categories, geometry=geometry, image_folder=image_folder
         ),
     )
-    return RowStream(reader.read(find_parts(source)))
+    return RowStream(reader.read(find_files(source)))
 
 
 def is_in_memory(source: Any) -> bool:
@@ -92,26 +92,26 @@ class _RecordReader:
     columns: list[str] | None
     coco: Callable[[], CocoReader]
 
-    def read(self, parts: list[SourceFile]) -> Iterator[RowBatch]:
+    def read(self, files: list[SourceFile]) -> Iterator[RowBatch]:
         coco: CocoReader | None = None
         found: set[str] = set()
         by_row = False
-        for part in parts:
-            form: Format = detect_format(part) if self.format == "auto" else self.format  # type: ignore[assignment]
+        for source_file in files:
+            form: Format = detect_format(source_file) if self.format == "auto" else self.format  # type: ignore[assignment]
             if form == "coco":
                 coco = coco or self.coco()
-                batches = coco.items(part) if self.kind == "items" else coco.objects(part)
-                yield from _mapped(batches, self._coco_mapping(part), "items")
+                batches = coco.items(source_file) if self.kind == "items" else coco.objects(source_file)
+                yield from _mapped(batches, self._coco_mapping(source_file), "items")
             elif form == "parquet":
                 columnwise = not (self.rules.reference_id or self.rules.annotation_id)
                 batches = read_parquet(
-                    part, self.rules, kind=self.kind, columns=self.columns, columnwise=columnwise
+                    source_file, self.rules, kind=self.kind, columns=self.columns, columnwise=columnwise
                 )
                 finish = self.rules.finish() if columnwise else self.rules.compile()
                 yield from _mapped(batches, finish, self.kind)
             else:
                 by_row = True
-                batches = read_jsonl(part) if form == "jsonl" else _read_array(part)
+                batches = read_jsonl(source_file) if form == "jsonl" else _read_array(source_file)
                 yield from _mapped(batches, self.rules.compile(found), self.kind)
         if by_row:
             self._warn_of_paths_nobody_has(found)
@@ -123,10 +123,10 @@ class _RecordReader:
                     "No row has %r, which the mapping reads for %s; is it spelled right?", path, target
                 )
 
-    def _coco_mapping(self, part: SourceFile) -> Callable[[Row], Row] | None:
+    def _coco_mapping(self, source_file: SourceFile) -> Callable[[Row], Row] | None:
         if self.rules.fields or self.rules.annotation_id:
             raise NucleusConfigError(
-                f"{part.name} is COCO, whose fields are known: only labels, scores and reference_id can be mapped.",
+                f"{source_file.name} is COCO, whose fields are known: only labels, scores and reference_id can be mapped.",
                 field="mapping",
             )
         return self.rules.finish()
@@ -184,23 +184,23 @@ def _merge(first: CocoIndex | None, second: CocoIndex | None) -> CocoIndex | Non
     )
 
 
-def _read_array(part: SourceFile) -> Iterator[RowBatch]:
+def _read_array(source_file: SourceFile) -> Iterator[RowBatch]:
     """Yield the objects of one JSON array."""
     number = 1
-    with open_plain(part) as stream:
-        for elements in JsonFile(stream, part.name).batches():
+    with open_plain(source_file) as stream:
+        for elements in JsonFile(stream, source_file.name).batches():
             numbers = range(number, number + len(elements))
             number += len(elements)
             if all(isinstance(one, dict) for one in elements):
-                yield RowBatch(part.name, numbers, elements)
+                yield RowBatch(source_file.name, numbers, elements)
                 continue
             placed = list(zip(numbers, elements, strict=True))
             yield RowBatch(
-                part.name,
+                source_file.name,
                 [at for at, one in placed if isinstance(one, dict)],
                 [one for one in elements if isinstance(one, dict)],
                 [
-                    SourceRow(part.name, at, {"raw": repr(one)[:1_000]}, "not a JSON object")
+                    SourceRow(source_file.name, at, {"raw": repr(one)[:1_000]}, "not a JSON object")
                     for at, one in placed
                     if not isinstance(one, dict)
                 ],

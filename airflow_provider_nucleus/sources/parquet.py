@@ -38,7 +38,7 @@ _FLAT_BOX = ("x", "y", "width", "height")
 
 
 def read_parquet(
-    part: SourceFile,
+    source_file: SourceFile,
     mapping: RowMapping,
     *,
     kind: str,
@@ -58,23 +58,26 @@ def read_parquet(
         import pyarrow.parquet as pq
     except ImportError:
         raise NucleusConfigError(
-            f"{part.name} is Parquet, which needs pyarrow.", hint="Install airflow-provider-nucleus[parquet]."
+            f"{source_file.name} is Parquet, which needs pyarrow.",
+            hint="Install airflow-provider-nucleus[parquet].",
         ) from None
     try:
-        with open_path(part.path) as stream, pq.ParquetFile(stream, pre_buffer=False) as file:
-            yield from _batches(file, part, mapping, kind=kind, columns=columns, columnwise=columnwise)
+        with open_path(source_file.path) as stream, pq.ParquetFile(stream, pre_buffer=False) as file:
+            yield from _batches(file, source_file, mapping, kind=kind, columns=columns, columnwise=columnwise)
     except (pa.ArrowException, OSError) as error:
         # Not its storage's: that would be a NucleusSourceError.
-        if _ends_early(part):
-            raise cut_off(part.name, "the Parquet file") from error
-        raise NucleusValidationError("", f"cannot be read as Parquet: {error}", source=part.name) from error
+        if _ends_early(source_file):
+            raise cut_off(source_file.name, "the Parquet file") from error
+        raise NucleusValidationError(
+            "", f"cannot be read as Parquet: {error}", source=source_file.name
+        ) from error
     finally:
         pa.default_memory_pool().release_unused()
 
 
 def _batches(
     file: Any,
-    part: SourceFile,
+    source_file: SourceFile,
     mapping: RowMapping,
     *,
     kind: str,
@@ -86,16 +89,16 @@ def _batches(
         raise NucleusValidationError(
             "",
             f"none of its columns ({', '.join(file.schema_arrow.names[:20])}) is a field of Nucleus",
-            source=part.name,
+            source=source_file.name,
             hint='Say which column is which: mapping={"fields": {"reference_id": "<column>", ...}}.',
         )
-    _require_columns(file.schema_arrow, mapping, part.name)
+    _require_columns(file.schema_arrow, mapping, source_file.name)
     plan = _plan(wanted, mapping, columnwise=columnwise)
     first = 1
     for batch in file.iter_batches(batch_size=ROWS, columns=wanted, use_threads=False):
         last = first + batch.num_rows - 1
         try:
-            converted = _convert(batch, plan, first, part.name)
+            converted = _convert(batch, plan, first, source_file.name)
         except (
             UnicodeDecodeError,
             OverflowError,
@@ -103,7 +106,7 @@ def _batches(
             raise NucleusValidationError(
                 "",
                 f"holds a value in rows {first:,} to {last:,} that cannot be read: {error}",
-                source=part.name,
+                source=source_file.name,
             ) from error
         yield converted
         first = last + 1
@@ -123,9 +126,9 @@ def _require_columns(schema: pa.Schema, mapping: RowMapping, name: str) -> None:
             )
 
 
-def _ends_early(part: SourceFile) -> bool:
+def _ends_early(source_file: SourceFile) -> bool:
     """Return whether a file begins as Parquet does and does not end so: its last bytes are written last."""
-    with open_path(part.path) as stream:
+    with open_path(source_file.path) as stream:
         head = stream.read(4)
         if stream.seek(0, os.SEEK_END) < _SMALLEST:
             return _MAGIC.startswith(head)

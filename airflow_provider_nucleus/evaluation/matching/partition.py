@@ -1,6 +1,6 @@
 """Evaluate whole images in partitions, on several workers, and merge: bit for bit the result of one run.
 
-:func:`map_part` and :func:`merge` are pure and their results are small and picklable, so that mapped tasks or a Spark
+:func:`map_partition` and :func:`merge` are pure and their results are small and picklable, so that mapped tasks or a Spark
 job can do the same with their own partitions. Memory follows the partition, not the dataset.
 """
 
@@ -42,8 +42,8 @@ __all__ = [
     "Sides",
     "Source",
     "by_image",
-    "map_part",
-    "map_parts",
+    "map_partition",
+    "map_partitions",
     "merge",
     "split",
 ]
@@ -77,7 +77,7 @@ class PartitionResult:
     counts: LabelCounts | None
 
 
-def map_part(ground_truth: Columns, predictions: Columns, *, plan: PartitionPlan) -> PartitionResult:
+def map_partition(ground_truth: Columns, predictions: Columns, *, plan: PartitionPlan) -> PartitionResult:
     """Evaluate the images of one partition; both sides must hold all rows of those images."""
     coco = counts = None
     if plan.coco is not None:
@@ -132,7 +132,7 @@ def split(ground_truth: Columns, predictions: Columns, *, rows: int = ROWS_PER_P
         begin, done = end, sum(end)
 
 
-def map_parts(
+def map_partitions(
     sources: Iterable[Source], *, plan: PartitionPlan, workers: int = 1, pool: Pool = "threads"
 ) -> Iterator[PartitionResult]:
     """Evaluate partitions as they come and yield the results in their order.
@@ -168,4 +168,4 @@ def map_parts(
 
 def _map_source(source: Source, plan: PartitionPlan) -> PartitionResult:
     ground_truth, predictions = source() if callable(source) else source
-    return map_part(ground_truth, predictions, plan=plan)
+    return map_partition(ground_truth, predictions, plan=plan)

@@ -27,9 +27,9 @@ class Skipped:
 class SpanMatches:
     """Rows of the ``matches`` table without the match set, what was skipped, and ground truth in which nothing is counted.
 
-    ``regions`` are counted by type of object and reason (see :mod:`.regions`).
+    ``ignored_regions`` are counted by type of object and reason (see :mod:`.ignored_regions`).
     """
 
     rows: pa.Table
     skipped: tuple[Skipped, ...] = ()
-    regions: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    ignored_regions: Mapping[tuple[str, str], int] = field(default_factory=dict)

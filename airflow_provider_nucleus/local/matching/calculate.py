@@ -73,11 +73,11 @@ class _LeftOut:
     ground_truth: int = 0
     predictions: int = 0
     items: list[dict[str, str]] = field(default_factory=list)
-    regions: Counter[tuple[str, str]] = field(default_factory=Counter)
+    ignored_regions: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def add(self, part: SpanMatches) -> None:
         """Count what a span left out."""
-        self.regions.update(part.regions)
+        self.ignored_regions.update(part.ignored_regions)
         for entry in part.skipped:
             self.ground_truth += entry.ground_truth
             self.predictions += entry.predictions
@@ -102,7 +102,7 @@ def _summary(
         kind: {f"{kind} objects have no overlap to match by": sum(count.values())}
         for kind, count in not_matched.items()
     }
-    for (kind, reason), count in sorted(left_out.regions.items()):
+    for (kind, reason), count in sorted(left_out.ignored_regions.items()):
         compared[kind]["ground_truth"] -= count
         not_matched.setdefault(kind, {"ground_truth": 0, "predictions": 0})["ground_truth"] += count
         reasons.setdefault(kind, {})[reason] = count

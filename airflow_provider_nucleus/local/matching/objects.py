@@ -66,7 +66,7 @@ class ObjectFamily:
         found = match(truth.columns, predictions.columns, rule=rule)
         return SpanMatches(
             match_rows(truth, predictions, found, vocabulary=vocabulary, family=self.name, first=first),
-            regions=_regions(tables[0], truth.columns),
+            ignored_regions=_regions(tables[0], truth.columns),
         )
 
     @property

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from airflow_provider_nucleus.evaluation.matching.partition import (
     PartitionPlan,
     by_image,
-    map_part,
-    map_parts,
+    map_partition,
+    map_partitions,
     merge,
     split,
 )
@@ -64,11 +64,11 @@ def test_partitions_of_any_size_give_the_same_bits(seed, rows, guesses):
     truth, predictions = (by_image(side) for side in random_sides(seed, guesses=guesses))
     parts = list(split(truth, predictions, rows=rows))
 
-    merged = merge(map_part(*part, plan=plan) for part in parts)
+    merged = merge(map_partition(*part, plan=plan) for part in parts)
 
     assert len(truth) == sum(len(part[0]) for part in parts)
     assert len(predictions) == sum(len(part[1]) for part in parts)
-    assert_same(map_part(truth, predictions, plan=plan), merged)
+    assert_same(map_partition(truth, predictions, plan=plan), merged)
 
 
 def test_unsorted_rows_give_the_same_numbers_as_sorted_ones():
@@ -77,7 +77,8 @@ def test_unsorted_rows_give_the_same_numbers_as_sorted_ones():
     truth, predictions = random_sides(4)
 
     assert_same(
-        map_part(truth, predictions, plan=plan), map_part(by_image(truth), by_image(predictions), plan=plan)
+        map_partition(truth, predictions, plan=plan),
+        map_partition(by_image(truth), by_image(predictions), plan=plan),
     )
 
 
@@ -111,9 +112,9 @@ def test_workers_give_the_same_bits_in_the_same_order(workers, pool):
     """Whoever finishes first, the parts are merged in the order of their images."""
     plan = PartitionPlan(LABELS)
     sources = [Shifted(part) for part in range(6)]
-    expected = merge(map_parts(sources, plan=plan))
+    expected = merge(map_partitions(sources, plan=plan))
 
-    assert_same(expected, merge(map_parts(sources, plan=plan, workers=workers, pool=pool)))
+    assert_same(expected, merge(map_partitions(sources, plan=plan, workers=workers, pool=pool)))
 
 
 def test_a_failing_partition_fails_the_evaluation():
@@ -130,7 +131,7 @@ def test_a_failing_partition_fails_the_evaluation():
             yield broken if part == 2 else Shifted(0)
 
     with pytest.raises(RuntimeError, match="part 2"):
-        list(map_parts(sources(), plan=PartitionPlan(LABELS), workers=2))
+        list(map_partitions(sources(), plan=PartitionPlan(LABELS), workers=2))
     assert len(asked) < 50
 
 
@@ -138,8 +139,8 @@ def test_a_plan_may_leave_one_family_out():
     """COCO numbers without Nucleus counts and the other way round."""
     truth, predictions = random_sides(1)
 
-    only_counts = merge([map_part(truth, predictions, plan=PartitionPlan(LABELS, coco=None))])
-    only_coco = merge([map_part(truth, predictions, plan=PartitionPlan(LABELS, rule=None))])
+    only_counts = merge([map_partition(truth, predictions, plan=PartitionPlan(LABELS, coco=None))])
+    only_coco = merge([map_partition(truth, predictions, plan=PartitionPlan(LABELS, rule=None))])
 
     assert only_counts.coco is None
     assert only_coco.counts is None
@@ -150,7 +151,7 @@ def test_a_plan_may_leave_one_family_out():
 @pytest.mark.parametrize("batch", [1, 7, 25])
 def test_labels_in_batches_give_the_same_curves(batch, monkeypatch):
     """Above the limit labels are worked off in batches; no bit may depend on it."""
-    rows = map_part(*random_sides(3), plan=PartitionPlan(LABELS)).coco
+    rows = map_partition(*random_sides(3), plan=PartitionPlan(LABELS)).coco
     whole = coco_result(rows).tables
 
     monkeypatch.setattr(accumulate, "ROWS_AT_ONCE", batch)

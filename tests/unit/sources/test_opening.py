@@ -12,7 +12,7 @@ from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusSourc
 from airflow_provider_nucleus.schema.batches import batches_of
 from airflow_provider_nucleus.schema.rows import SourceRow
 from airflow_provider_nucleus.sources import fingerprint, open_rows
-from airflow_provider_nucleus.sources.files import find_parts
+from airflow_provider_nucleus.sources.files import find_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,7 +77,7 @@ def test_credentials_in_addresses_stay_out_of_names():
 
         def open(self, mode: str) -> None: ...
 
-    assert find_parts(Signed())[0].name == "https://host/rows.jsonl"
+    assert find_files(Signed())[0].name == "https://host/rows.jsonl"
 
 
 def test_rows_in_memory_may_be_anything_that_knows_its_wire_form():

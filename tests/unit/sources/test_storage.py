@@ -13,7 +13,7 @@ import pytest
 
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusSourceError
 from airflow_provider_nucleus.sources import fingerprint, open_rows
-from airflow_provider_nucleus.sources.files import find_parts, open_path
+from airflow_provider_nucleus.sources.files import find_files, open_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -122,7 +122,7 @@ def test_trouble_of_the_storage_is_told_from_a_damaged_file(name: str, share: fl
     assert caught.value.__cause__ is error
 
 
-@pytest.mark.parametrize("use", [find_parts, open_path])
+@pytest.mark.parametrize("use", [find_files, open_path])
 def test_a_file_system_that_is_not_installed_is_named(use):
     """What fsspec says about its missing package, with what to install."""
 
