@@ -1,4 +1,4 @@
-"""The array types the engine speaks, and the few vectorised steps it is built on."""
+"""Array types of the engine, and the few vectorised steps it is built on."""
 
 from __future__ import annotations
 

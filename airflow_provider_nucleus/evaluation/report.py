@@ -188,7 +188,7 @@ def evaluate_results(
 
 
 def model_names(paths: Sequence[Path]) -> dict[str, Path]:
-    """Name models by file stem; files that share one are told apart by their folder, then by number."""
+    """Name models by file stem; files that share one get their folder in front, then a number behind."""
     stems = [path.name.split(".")[0] or path.name for path in paths]
     names: dict[str, Path] = {}
     for path, stem in zip(paths, stems):

@@ -26,7 +26,7 @@ BULK_BYTES = 32 << 20
 """From this file size on the time to load DuckDB (0.2 s) is won back."""
 
 EXACT = 2.0**53
-"""Above it a float64 no longer tells neighbouring ids apart."""
+"""Above it neighbouring ids are equal as float64."""
 
 QUERY = """
 select image_id, category_id, score, len(bbox) as numbers,

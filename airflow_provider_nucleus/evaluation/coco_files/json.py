@@ -185,7 +185,7 @@ def _foreign_image(where: str, row: int, image: object, count: int) -> str:
 
 
 def _vocabulary(categories: Rows, codes: IdCodes) -> Vocabulary:
-    """Name the categories by code; the names of categories that share one are told apart by their id."""
+    """Name the categories by code; names that several categories share get their id behind them."""
     names = [""] * len(codes)
     used = Counter(str(category.get("name", category["id"])) for category in categories)
     for category, code in zip(categories, codes.encode([category["id"] for category in categories])):
@@ -277,11 +277,11 @@ class _RowReader:
         return CocoResults(side, excluded, notes)
 
     def _ids(self, rows: Rows, key: str) -> IndexArray:
-        known = self.images if key == "image_id" else self.categories
+        id_codes = self.images if key == "image_id" else self.categories
         try:
             values = [row[key] for row in rows]
             array = np.array(values) if values else np.zeros(0, dtype=np.int64)
-            return known.encode(array if array.dtype == np.int64 and array.ndim == 1 else values)
+            return id_codes.encode(array if array.dtype == np.int64 and array.ndim == 1 else values)
         except KeyError:
             row = next(index for index, row in enumerate(rows) if key not in row)
             raise CocoFormatError(f"{self.where}, row {row} has no {key!r}") from None
@@ -348,7 +348,7 @@ class _RowReader:
         return np.where(np.isnan(area), default, area)
 
     def _checked(self, build: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-        """Call a constructor and put the file's name in front of what it complains about."""
+        """Call a constructor and put the file's name in front of its error."""
         try:
             return build(*arguments, **named)
         except CocoFormatError:

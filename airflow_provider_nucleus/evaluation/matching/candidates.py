@@ -1,9 +1,9 @@
 """Candidate pairs kept with a match, so that predictions can be left out later and the rest matched exactly.
 
-When predictions go, ground truth without a partner proposes to the next best prediction, which may leave another one without,
+When predictions go, ground truth without a partner is offered to its next best prediction, which may leave another one without,
 and so on (deferred acceptance). Under the strict order of all pairs a prediction then only ever improves. So the pairs behind its
 own never matter again, and what is left to keep is short: per ground truth the prediction it is matched to, and behind it,
-best first, those that prefer it to their partner. The same holds for the leftovers that are shown beside each other.
+best first, those that overlap it more than their partner. The same holds for the leftovers that are shown beside each other.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredPairs:
-    """The candidates for being matched, and those for being shown beside ground truth that nobody found."""
+    """The candidates for being matched, and those for being shown beside ground truth that was not found."""
 
     matched: Candidates
     displayed: Candidates
@@ -100,7 +100,7 @@ def stored_pairs(matches: Matches) -> StoredPairs:
 
 
 def _earlier(ordinal: IntArray, truth: NDArray[np.integer], other: IntArray) -> BoolArray:
-    """Tell which ground truth of an image decides between equal overlaps: by ordinal, then by row."""
+    """Return which ground truth of an image comes first at equal overlaps: by ordinal, then by row."""
     first, second = ordinal[truth], ordinal[other]
     earlier: BoolArray = (first < second) | ((first == second) & (truth < other))
     return earlier
@@ -148,7 +148,7 @@ def match_only(matches: Matches, pairs: StoredPairs, predictions: BoolArray) -> 
 
 
 class _Reassignment:
-    """Partners of predictions, and holders of ground truth, from a match to that of fewer predictions."""
+    """Partners of predictions and of ground truth, brought from a match to that of fewer predictions."""
 
     def __init__(
         self, partner: IntArray, overlap: FloatArray, found_by: IntArray, *, ordinal: IntArray
@@ -158,9 +158,9 @@ class _Reassignment:
         self._slot = np.empty(partner.size, dtype=np.int32)
 
     def run(self, candidates: Candidates, *, allowed: BoolArray, free: BoolArray | None = None) -> None:
-        """Take the predictions not allowed away; ground truth without a holder proposes to its next best.
+        """Remove the predictions that are not allowed; ground truth without a partner is offered to its next best.
 
-        *free* marks ground truth that may be taken although nobody held it before; what loses its holder is free too.
+        *free* marks ground truth that may be matched although it had no partner before; what loses its partner is free too.
         """
         held = self.found_by != NONE
         lost = np.flatnonzero(held & ~np.append(allowed, [True])[self.found_by])
@@ -199,7 +199,7 @@ class _Reassignment:
         self.overlap[rows] = 0.0
 
     def _better(self, prediction: IntArray, overlap: FloatArray, truth: IndexArray) -> BoolArray:
-        """Tell where a prediction prefers another ground truth to its partner."""
+        """Return where another ground truth is a better match of a prediction than its partner."""
         present = self.overlap[prediction]
         result = overlap > present
         equal = np.flatnonzero(overlap == present)

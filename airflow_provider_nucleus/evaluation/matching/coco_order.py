@@ -175,7 +175,7 @@ class _Choices:
         self._overlap = edges.overlap[self._place]
 
     def order(self, ignored: BoolArray) -> IndexArray | None:
-        """Return the walking order: of each prediction ignored ground truth last, best overlap first, the later one on ties.
+        """Return the order of matching: of each prediction ignored ground truth last, best overlap first, the later one on ties.
 
         None means that the pairs lie in it already.
         """

@@ -40,7 +40,7 @@ class Counts:
 
     @property
     def precision(self) -> float | None:
-        """Share of the predictions that are right: tp / (tp + fp)."""
+        """Share of the predictions that are correct: tp / (tp + fp)."""
         return quotient(*precision_terms(self.tp, self.tp + self.fp))
 
     @property

@@ -209,7 +209,7 @@ class _Queue:
         self.owner: IndexArray = np.repeat(np.arange(starts.size), self.end - self.begin)
         self.ground_truth, self.slot = np.unique(pairs.ground_truth, return_inverse=True)
         self.matched_pair: IndexArray = np.full(self.ground_truth.size, NONE, dtype=np.int64)
-        """Per ground truth the pair that holds it, -1 for none."""
+        """Per ground truth the pair it is matched in, -1 for none."""
         self.turns = list(self._turns(group[starts]))
 
     @staticmethod
@@ -258,7 +258,7 @@ class _Queue:
             cause, pair, end = cause[left], onward[left], end[left]
 
     def _better(self, pair: IndexArray, held: IndexArray) -> BoolArray:
-        """Tell where a pair comes before the one that holds its ground truth: by overlap, then by confidence."""
+        """Return where a pair comes before the one its ground truth is matched in: by overlap, then by confidence."""
         overlap, current = self.overlap[pair], self.overlap[held]
         better: BoolArray = (held == NONE) | (overlap > current)
         better |= (overlap == current) & (self.owner[pair] < self.owner[held])

@@ -8,7 +8,7 @@
 | leftovers | paired once more whatever their labels, for display only: never a true positive |
 
 The result is an immutable table that every reader (counts, curves, confusion, error types) is a function of.
-It speaks of the predictions that were matched and of no others: taking predictions away sets ground truth free for those
+It is about the predictions that were matched and no others: taking predictions away sets ground truth free for those
 that had to yield, so the numbers above a confidence are those of another match (:meth:`Matches.only`,
 :meth:`Matches.above`).
 This is not the matching behind COCO's AP, which goes by confidence at each threshold: see :mod:`.coco`.
@@ -66,7 +66,7 @@ class Matches:
     - *correct*: it is matched and the labels are equal or listed, so it is a true positive at every threshold up to
       its overlap;
     - *displayed*, *displayed_overlap*: for an unmatched prediction, the unmatched ground truth displayed beside it;
-    - *best_correct*, *best_correct_overlap*: the ground truth with a right label it overlaps most, taken or not;
+    - *best_correct*, *best_correct_overlap*: the ground truth with a correct label it overlaps most, matched or not;
     - *best_incorrect*, *best_incorrect_overlap*: the same among the ground truths with another label.
 
     One entry per ground truth: *found_by*, the prediction matched to it, and *displayed_with*, the prediction displayed
@@ -165,7 +165,7 @@ def by_image_and_ordinal(side: Columns, rows: IndexArray) -> IndexArray:
 def match_edges(
     ground_truth: Columns, predictions: Columns, *, edges: Edges, rule: LabelMatchPolicy
 ) -> Matches:
-    """Match two sides whose overlapping pairs are known already (index masks know them from one histogram).
+    """Match two sides whose overlapping pairs are given (index masks have them from one histogram).
 
     The edges of one image must come in the order of :func:`prediction_order`, and those of one prediction in the
     order of :func:`truth_order`: that is what decides between equal overlaps.
@@ -238,7 +238,7 @@ def match_pairs(
 
 
 def associable(edges: Edges, correct: BoolArray, rule: LabelMatchPolicy) -> BoolArray:
-    """Tell which overlapping pairs the label rule lets associate."""
+    """Return which overlapping pairs the label policy lets associate."""
     if not rule.class_agnostic:
         return correct
     return correct | (edges.overlap > rule.minimum_overlap)

@@ -40,7 +40,7 @@ class Boxes:
         return self.width * self.height
 
     def take(self, rows: NDArray[np.integer] | slice) -> Self:
-        """Return the chosen boxes, in the order asked for."""
+        """Return the chosen boxes, in the order of *rows*."""
         return type(self)(x=self.x[rows], y=self.y[rows], width=self.width[rows], height=self.height[rows])
 
     def problem(self) -> tuple[int, str] | None:

@@ -61,7 +61,7 @@ class Cuboids:
         return np.asarray(np.hypot(self.length, self.width) / 2, dtype=np.float64)
 
     def take(self, rows: NDArray[np.integer] | slice) -> Self:
-        """Return the chosen cuboids, in the order asked for."""
+        """Return the chosen cuboids, in the order of *rows*."""
         x, y, z, length, width, height, yaw = (getattr(self, name)[rows] for name in COLUMNS)
         return type(self)(x, y, z, length, width, height, yaw, self.bird_eye)
 

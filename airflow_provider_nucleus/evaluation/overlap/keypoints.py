@@ -55,7 +55,7 @@ class KeypointArrays:
         return self.scale
 
     def take(self, rows: NDArray[np.integer] | slice) -> Self:
-        """Return the chosen rows, in the order asked for."""
+        """Return the chosen rows, in the order of *rows*."""
         return type(self)(
             x=self.x[rows],
             y=self.y[rows],

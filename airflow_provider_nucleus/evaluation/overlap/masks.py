@@ -42,7 +42,7 @@ class Segments:
         return self.pixels
 
     def take(self, rows: NDArray[np.integer] | slice) -> Self:
-        """Return the chosen segments, in the order asked for."""
+        """Return the chosen segments, in the order of *rows*."""
         return type(self)(self.pixels[rows])
 
     def problem(self) -> tuple[int, str] | None:
@@ -130,11 +130,11 @@ def segment_pairs(
         prediction = _row_of(overlap.prediction, prediction_table)
         truth_pixels = np.bincount(overlap.ground_truth, weights=overlap.pixels)[overlap.ground_truth]
         prediction_pixels = np.bincount(overlap.prediction, weights=overlap.pixels)[overlap.prediction]
-        known = np.flatnonzero((truth != NONE) & (prediction != NONE))
+        pairs = np.flatnonzero((truth != NONE) & (prediction != NONE))
         iou = overlap.pixels / (truth_pixels + prediction_pixels - overlap.pixels)
-        truth_rows.append(truth[known])
-        prediction_rows.append(prediction[known])
-        values.append(iou[known])
+        truth_rows.append(truth[pairs])
+        prediction_rows.append(prediction[pairs])
+        values.append(iou[pairs])
     none = np.zeros(0, dtype=np.int64)
     return (
         np.concatenate([none, *truth_rows]),

@@ -107,7 +107,7 @@ class Polygons:
         return np.where(self.is_box, self.bounds.area, np.maximum(area, 0.0))
 
     def take(self, rows: NDArray[np.integer] | slice) -> Self:
-        """Return the chosen rows, in the order asked for."""
+        """Return the chosen rows, in the order of *rows*."""
         chosen = np.arange(len(self))[rows]
         counts = self.counts[chosen]
         edges = ranges(self.starts[:-1][chosen], counts)
@@ -184,12 +184,12 @@ def _intersection(
     one, two = first.bounds, second.bounds
     base_x = np.minimum(one.x[rows], two.x[other_rows])
     base_y = np.minimum(one.y[rows], two.y[other_rows])
-    # Only where both polygons reach along x can they meet.
+    # Only where both polygons reach along x can they overlap.
     left = np.maximum(one.x[rows], two.x[other_rows]) - base_x
     right = np.minimum((one.x + one.width)[rows], (two.x + two.width)[other_rows]) - base_x
     edges = _lines(first, rows, base_x, base_y, left, right)
     other_edges = _lines(second, other_rows, base_x, base_y, left, right)
-    # Each of our edges joins all of theirs of the same pair.
+    # Each edge of the first joins all edges of the second of the same pair.
     fan = np.bincount(other_edges.pair, minlength=rows.size)
     first_of_pair = np.concatenate(([0], np.cumsum(fan)))[:-1]
     fan = fan[edges.pair]
@@ -221,7 +221,7 @@ def _intersection(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Lines:
-    """Edges of pairs as lines y = intercept + slope * x over [low, high], with the direction they are walked in."""
+    """Edges of pairs as lines y = intercept + slope * x over [low, high], with their direction."""
 
     pair: IndexArray
     low: FloatArray

@@ -104,7 +104,7 @@ def _join(parts: Sequence[Sequence[FloatArray]]) -> _Rings:
 
 
 def _crossing(rings: _Rings) -> BoolArray:
-    """Mark the rings, one a row, that cross or touch themselves; rings without area are not asked."""
+    """Mark the rings, one a row, that cross or touch themselves; rings without area are not tested."""
     broken = np.zeros(rings.rows, dtype=np.bool_)
     ring = np.repeat(np.arange(rings.sizes.size), rings.sizes)
     testable = rings.sizes > 3
@@ -167,7 +167,7 @@ def _build(rings: _Rings) -> Polygons:
     strips = (x - to_x) * ((y - bounds.y[row]) + (to_y - bounds.y[row])) / 2
     area = np.bincount(row, weights=strips, minlength=rows)
     turned = (area < 0)[row]
-    # Walking an edge the other way round changes the sign of its strip.
+    # Turning an edge round changes the sign of its strip.
     x, to_x = np.where(turned, to_x, x), np.where(turned, x, to_x)
     y, to_y = np.where(turned, to_y, y), np.where(turned, y, to_y)
     used = np.flatnonzero((x != to_x) & (area != 0)[row])

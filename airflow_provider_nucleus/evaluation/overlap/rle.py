@@ -63,7 +63,7 @@ class Runs:
         return _per_mask(np.where(_is_object(self), self.lengths, 0), self.starts).astype(np.float64)
 
     def take(self, rows: NDArray[np.integer] | slice) -> Self:
-        """Return the chosen masks, in the order asked for."""
+        """Return the chosen masks, in the order of *rows*."""
         chosen = np.arange(len(self))[rows]
         counts = self.counts[chosen]
         return type(self)(

@@ -114,7 +114,7 @@ class Attribution:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Overlaps:
-    """Per prediction: the ground truth it overlaps most among those with a right label, and among the others."""
+    """Per prediction: the ground truth it overlaps most among those with a correct label, and among the others."""
 
     correct: IntArray
     correct_overlap: FloatArray

@@ -131,8 +131,8 @@ def envelopes(
 
 def threshold_place(thresholds: tuple[float, ...], threshold: float) -> int:
     """Find a threshold among those evaluated; any other raises ValueError."""
-    for place, known in enumerate(thresholds):
-        if abs(known - threshold) <= 1e-9:
+    for place, evaluated in enumerate(thresholds):
+        if abs(evaluated - threshold) <= 1e-9:
             return place
     raise ValueError(f"threshold {threshold} was not evaluated, only {thresholds}")
 

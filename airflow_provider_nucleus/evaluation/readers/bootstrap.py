@@ -2,7 +2,7 @@
 
 All models of a comparison are read on the same draws, so what is estimated is the spread of their difference. A
 replicate is a weight per item (how often it was drawn), and every number of a replicate is computed from weights:
-nothing is matched again and no row is copied. Replicate r of a seed is the same draw whatever else is asked for.
+nothing is matched again and no row is copied. Replicate r of a seed is the same draw whatever else is computed.
 """
 
 from __future__ import annotations

@@ -58,8 +58,8 @@ def calibration(confidence: NDArray[np.floating], correct: BoolArray, *, bins: i
     confidence, correct = np.asarray(confidence, dtype=np.float64), np.asarray(correct, dtype=np.bool_)
     if confidence.shape != correct.shape:
         raise ValueError(f"{confidence.size} confidences for {correct.size} outcomes")
-    known = ~np.isnan(confidence)
-    scores, outcomes = confidence[known], correct[known]
+    scored = ~np.isnan(confidence)
+    scores, outcomes = confidence[scored], correct[scored]
     if scores.size and not (float(scores.min()) >= 0.0 and float(scores.max()) <= 1.0):
         raise ValueError("confidences lie in 0..1")
 

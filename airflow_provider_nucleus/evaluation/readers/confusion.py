@@ -1,7 +1,7 @@
 """Confusion matrix of a Nucleus match, with a background row and column.
 
 A cell counts pairs that overlap by the threshold or more: matched ones, and the leftovers that the match paired for
-display (a prediction of another label on a ground truth nobody found). What has no partner stands against the
+display (a prediction of another label on a ground truth that was not found). What has no partner stands against the
 background: a prediction in the background row, a ground truth in the background column. So every row adds up to the
 ground truths of its label and every column to the predictions of its label. Displayed pairs are never true positives:
 those are the pairs whose labels are equal or listed.
@@ -58,7 +58,7 @@ def confusion(
     """Count pairs at an overlap threshold in [0, 1], over the rows chosen by the masks; *labels* is the code count.
 
     A pair with one end masked out leaves the other end against the background, except that a true positive whose
-    ground truth is masked out is not counted at all (it is no error). *hits* are the true positives, where known already.
+    ground truth is masked out is not counted at all (it is no error). *hits* are the true positives, where computed already.
     """
     truths, found = matches.ground_truth, matches.predictions
     hits = true_positives(matches, threshold) if hits is None else hits
@@ -70,17 +70,17 @@ def confusion(
     beside = beside[(matches.match[beside] == NONE) & (matches.displayed[beside] != NONE)]
     rows = np.concatenate((matched, beside))
     partner = np.concatenate((matches.match[matched], matches.displayed[beside]))
-    known = wanted[partner]
+    counted_truth = wanted[partner]
     kept = found.counted if predictions is None else found.counted & predictions
     counted = kept[rows]
     missed = wanted.copy()
-    missed[partner[counted & known]] = False
+    missed[partner[counted & counted_truth]] = False
 
     span = labels + 1
-    paired = counted & known
+    paired = counted & counted_truth
     pairs = truths.label[partner[paired]].astype(np.int64) * span + found.label[rows[paired]]
     # A hit on what is not wanted is left out; whatever else is kept and has no partner stands against the background.
-    elsewhere = rows[counted & (known | hits[rows])]
+    elsewhere = rows[counted & (counted_truth | hits[rows])]
     alone = np.bincount(np.compress(kept, found.label), minlength=labels)
     alone -= np.bincount(found.label[elsewhere], minlength=labels)
     keys = np.concatenate((pairs, truths.label[missed].astype(np.int64) * span + labels))

@@ -67,15 +67,15 @@ def overlap_histogram(iou: NDArray[np.floating], correct: BoolArray, *, bins: in
 
 
 def _histogram(values: FloatArray, correct: BoolArray, bins: int) -> Histogram:
-    known = ~np.isnan(values)
-    everything = bool(known.all())
-    buckets = bucket_of(values if everything else values[known], bins)
-    both = np.bincount(buckets * 2 + (correct if everything else correct[known]), minlength=2 * bins).astype(
+    finite = ~np.isnan(values)
+    everything = bool(finite.all())
+    buckets = bucket_of(values if everything else values[finite], bins)
+    both = np.bincount(buckets * 2 + (correct if everything else correct[finite]), minlength=2 * bins).astype(
         np.int64
     )
     return Histogram(
         bounds=bounds_of(bins),
         true_positives=both[1::2],
         false_positives=both[0::2],
-        left_out=int(values.size - np.count_nonzero(known)),
+        left_out=int(values.size - np.count_nonzero(finite)),
     )

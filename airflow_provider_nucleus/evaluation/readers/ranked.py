@@ -263,7 +263,7 @@ class RankedCoco:
     def above(self, minimum_confidence: float | None) -> RankedCoco:
         """Return the same of the predictions of a confidence or more, exactly; all of it for None.
 
-        A prediction is in nobody's way who is more confident, so who is left is matched as before.
+        A prediction takes nothing from a more confident one, so those left are matched as before.
         """
         if minimum_confidence is None:
             return self

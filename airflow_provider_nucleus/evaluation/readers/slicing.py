@@ -79,8 +79,8 @@ def total_counts(
     """Count the rows chosen by masks over predictions and ground truth.
 
     A true positive whose ground truth is masked out is not counted at all: it is no error. A ground truth whose
-    prediction is masked out is missed: the masks choose rows of this match. What the chosen predictions would find
-    without the others is for :meth:`~.matching.Matches.only` to say. *hits* are the true positives, where known already.
+    prediction is masked out is missed: the masks choose rows of this match. :meth:`~.matching.Matches.only` gives what the chosen predictions find
+    without the others. *hits* are the true positives, where computed already.
     """
     kept = matches.predictions.counted
     if predictions is not None:

@@ -1,4 +1,4 @@
-"""The numbers the field knows by name, read from COCO curves: AP, AP50, AR100 and their relatives.
+"""The numbers with names of the field, read from COCO curves: AP, AP50, AR100 and their relatives.
 
 Every number is a mean over thresholds and labels that have ground truth to be found in the size range; labels all of
 whose predictions lack a confidence cannot be ranked and are left out. When none is left the number is undefined, with
@@ -84,9 +84,9 @@ def average_recall(
 
 
 def _mean(values: FloatArray, tables: CocoTables, *, area: int, label: int | None) -> Metric:
-    known = values[~np.isnan(values)]
-    if known.size:
-        return Metric(float(np.mean(known)))
+    defined = values[~np.isnan(values)]
+    if defined.size:
+        return Metric(float(np.mean(defined)))
     if (tables.positives[:, area] > 0)[slice(None) if label is None else label].any():
         return undefined(no_confidence(of_label=label is not None))
     size = "" if area == 0 else tables.options.areas[area].name

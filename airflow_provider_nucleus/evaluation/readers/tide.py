@@ -14,14 +14,14 @@ with detections only counts 0, unlike in COCO.
 | --- | --- |
 | localization, classification | of all such errors at the same free ground truth the most confident one becomes a true positive (of the ground truth's class), the others are deleted; errors at taken ones are deleted |
 | duplicate, background, both | deleted |
-| missed | the ground truths are not asked for |
+| missed | the ground truths do not count |
 | false positives | all true positives before all false ones (not floored) |
-| false negatives | no ground truth that was not found is asked for (not floored) |
+| false negatives | no ground truth that was not found counts (not floored) |
 
 Counts and dAP equal tidecv 1.0.1 (1e-12), its tie rule included: among equal confidences of different images a
 correction puts all errors before all true positives. Deviations: where a correction leaves no class at all, dAP is
 undefined instead of a division by zero, and so is AP without any ground truth (tidecv: 0); detections without
-confidence, which tidecv does not know, are matched last and left out of AP, and so is a class that has no others.
+confidence, which tidecv does not have, are matched last and left out of AP, and so is a class that has no others.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def tide_of_pairs(
     background: float = 0.1,
     max_detections: int = 100,
 ) -> Tide:
-    """Attribute and price the errors of sides whose pairs are known already; the geometry is not looked at.
+    """Attribute and price the errors of sides whose pairs are given; the geometry is not read.
 
     *pairs* are those of equal image and label by *foreground* or more, regions included (by the share of the
     detection inside), in any order. *overlaps* are the largest ones with counted ground truth. Detections without
@@ -225,7 +225,7 @@ def _most_confident(predictions: Columns, limit: int) -> IndexArray:
 
 
 def _match(edges: Edges, *, predictions: int, truths: int) -> IntArray:
-    """Walk by (detection, overlap descending, ground truth): the detections already lie in order."""
+    """Match by (detection, overlap descending, ground truth): the detections already lie in order."""
     starts = group_starts(edges.prediction)
     run = np.repeat(np.arange(starts.size), group_sizes(starts, edges.prediction.size))
     order = np.lexsort((-edges.overlap, run))

@@ -42,7 +42,7 @@ class Geometry(Protocol):
         ...
 
     def take(self, rows: NDArray[np.integer] | slice) -> Self:
-        """Return the chosen rows, in the order asked for."""
+        """Return the chosen rows, in the order of *rows*."""
         ...
 
     def problem(self) -> tuple[int, str] | None:
@@ -74,7 +74,7 @@ class Columns:
         return int(self.image.size)
 
     def take(self, rows: NDArray[np.integer] | slice) -> Columns:
-        """Return the chosen rows, in the order asked for."""
+        """Return the chosen rows, in the order of *rows*."""
         return Columns(
             image=self.image[rows],
             label=self.label[rows],

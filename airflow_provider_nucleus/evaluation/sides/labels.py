@@ -1,4 +1,4 @@
-"""Label vocabularies, and the rule that says which labels may be associated.
+"""Label vocabularies, and the policy of which labels may be associated.
 
 Strings become codes once, at the edge; the engine only ever compares integers.
 """
@@ -85,16 +85,16 @@ class LabelMatchPolicy:
         class_agnostic: bool = False,
         minimum_overlap: float = 0.0,
     ) -> LabelMatchPolicy:
-        """Build the rule from (ground truth label, prediction label) names; names nobody uses are dropped."""
+        """Build the rule from (ground truth label, prediction label) names; names that are not in the vocabulary are dropped."""
         codes = vocabulary.codes
         named = list(pairs)
         if named and class_agnostic:
             raise ValueError("allowed label matches and class_agnostic exclude each other: choose one")
-        known = frozenset((codes[gt], codes[pred]) for gt, pred in named if gt in codes and pred in codes)
-        return cls(allowed=known, class_agnostic=class_agnostic, minimum_overlap=minimum_overlap)
+        allowed = frozenset((codes[gt], codes[pred]) for gt, pred in named if gt in codes and pred in codes)
+        return cls(allowed=allowed, class_agnostic=class_agnostic, minimum_overlap=minimum_overlap)
 
     def is_correct(self, ground_truth: NDArray[np.integer], predicted: NDArray[np.integer]) -> BoolArray:
-        """Tell, pair by pair, whether the labels are equal or listed."""
+        """Return, pair by pair, whether the labels are equal or listed."""
         correct: BoolArray = ground_truth == predicted
         if self.allowed:
             span = 1 + max(

@@ -1,7 +1,7 @@
-"""Ground truth in which nothing is counted, and what objects from COCO files say of themselves.
+"""Ignored regions: ground truth in which nothing is counted, by the metadata of objects from COCO files.
 
-Nucleus knows no crowd regions and the contract says nothing of them. COCO's are uploaded as objects whose metadata has
-``iscrowd``; a region nobody was asked to take apart is neither found nor missed, so such an object takes no part in any match.
+Nucleus has no crowd regions and the contract does not name them. COCO's are uploaded as objects whose metadata has
+``iscrowd``; a region that is not to be taken apart is neither found nor missed, so such an object takes no part in any match.
 Neither does an object without a labelled keypoint. A prediction that lies in one and fits nothing else is a false positive
 of the Nucleus match; COCO's numbers ignore it.
 """
@@ -30,7 +30,7 @@ COCO_FIELDS: Final = (
     "AS crowd, CASE WHEN metadata LIKE '%\"iscrowd\"%' THEN TRY_CAST(json_extract_string(metadata, '$.area') AS DOUBLE) END "
     "AS coco_area"
 )
-"""What came from a COCO file says so by ``iscrowd``; its ``area`` is then what size ranges look at.
+"""Objects from COCO files are recognized by ``iscrowd``; size ranges then read their ``area``.
 
 For predictions that matters where a result's area is not that of its shape: pycocotools takes a polygon's from its box.
 """

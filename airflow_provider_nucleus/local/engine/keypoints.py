@@ -1,6 +1,6 @@
 """Stored keypoints as columns: both sides brought to the same names, whatever order each object lists them in.
 
-Keypoints are compared by object keypoint similarity. Nucleus knows no tolerances, so a name of COCO's person skeleton
+Keypoints are compared by object keypoint similarity. Nucleus has no tolerances, so a name of COCO's person skeleton
 has the published one and every other name the engine's default. An object without a labelled keypoint stands where the
 ``bbox`` in its metadata says (x, y, width, height), as COCO has it.
 
@@ -36,7 +36,7 @@ KEYPOINT_COLUMNS: Final = (
 _NAMES_LIMIT: Final = 500
 """Different names in one step: more would need more memory than a step may have."""
 _POINT_AREA: Final = 1000.0
-"""Square pixels an object has whose keypoints have no extent and whose metadata says nothing: COCO calls it small."""
+"""Square pixels an object has whose keypoints have no extent and whose metadata has no area: COCO calls it small."""
 _FAR: Final = 1e12
 """Where a keypoint is that a prediction does not have: pixels away from everything."""
 _PERSON: Final = (

@@ -1,4 +1,4 @@
-"""Matching of mask segments: what one image of indices calls one thing with what another does.
+"""Matching of mask segments: those of one image of indices with those of another.
 
 Segments associate when they share more than 1 % of their union, or any pixel at all if their labels are right. Only
 masks whose bytes the server holds can be compared: those behind a remote address are reported as not matched.
@@ -43,7 +43,7 @@ __all__ = ["MINIMUM_OVERLAP", "ComparedSegments", "MaskError", "MaskFamily", "Se
 MINIMUM_OVERLAP: Final = 0.01
 """Share of the union above which segments of any labels may associate."""
 _INDEX_LIMIT: Final = 65_535
-"""Largest index of a segment: what a 16-bit image can hold. Larger ones would let a row ask for any amount of memory."""
+"""Largest index of a segment: what a 16-bit image can hold. Larger ones would let a row take any amount of memory."""
 _MASKS_AT_ONCE: Final = 2_000
 """Masks of both sides handled in one step; their pixels are read one image at a time and only counts are held."""
 

@@ -1,4 +1,4 @@
-"""From a match of the engine to the rows of the store, one per prediction and one per ground truth nobody found."""
+"""Rows of the store from a match of the engine, one per prediction and one per ground truth that was not found."""
 
 from __future__ import annotations
 

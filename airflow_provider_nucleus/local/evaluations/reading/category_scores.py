@@ -1,6 +1,6 @@
 """Scores of categories per taxonomy: accuracy, top-k, precision, recall and F1, averaged in three ways and per label.
 
-Labels are those the evaluation saw, right means equal; a taxonomy of multicategories is scored by sets of labels. Which
+Labels are those of the evaluation, correct means equal; a taxonomy of multicategories is scored by sets of labels. Which
 taxonomy a category belongs to and its ``class_pdf`` are read from the store.
 """
 
@@ -93,7 +93,7 @@ def _read(
     }
     if missing := set(numbers.tolist()) - stored.keys():
         raise ConflictError(
-            f"{len(missing)} categories of evaluation {result.id} are no longer stored, so that their taxonomies are not known. "
+            f"{len(missing)} categories of evaluation {result.id} are no longer stored, so that their taxonomies cannot be read. "
             "Evaluate again."
         )
     members: dict[_Taxonomy, list[int]] = {}
@@ -192,7 +192,7 @@ def _top(result: EvaluationResult, truth: _Labels, predicted: _Labels, *, k: int
         return undefined(
             f"{without_pdf} predictions have no class_pdf" if ranked else "no prediction in this taxonomy"
         )
-    # Labels nobody has as truth or prediction may be in a distribution too.
+    # Labels that are neither truth nor prediction may be in a distribution too.
     probabilities: list[dict[str, float]] = []
     for _, pdf in ranked:
         summed: dict[str, float] = {}

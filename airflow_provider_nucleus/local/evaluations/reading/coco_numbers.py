@@ -141,7 +141,7 @@ class _Family:
         return replace(predictions, label=self._result.ranked_under[self._predictions])
 
     def _again(self, cursor: Cursor, kind: OverlapKind) -> tuple[CocoRows, CocoRows]:
-        """Match the shapes anew: at COCO's thresholds, and at the one asked for."""
+        """Match the shapes anew: at COCO's thresholds, and at the requested one."""
         truth, predictions = read_again(
             cursor, self._result, self._family.name, truth_rows=self._truths, prediction_rows=self._predictions,
             kind=kind,

@@ -27,7 +27,7 @@ Change: TypeAlias = Literal["gained", "lost", "kept", "missed"]
 CHANGES: Final[tuple[Change, ...]] = ("gained", "lost", "kept", "missed")
 
 _AP_ROWS: Final = 300_000
-"""Predictions of both sides up to which AP is resampled unless asked for: a replicate reads all of them."""
+"""Predictions of both sides up to which AP is resampled by default: a replicate reads all of them."""
 
 
 def require_comparable(baseline: EvaluationResult, other: EvaluationResult) -> None:

@@ -1,4 +1,4 @@
-"""Numbers of ours that the compatible charts have no place for: our own names, our own routes."""
+"""Numbers that the compatible charts have no place for, under names and routes of their own."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def ranking(
 ) -> list[dict[str, Any]]:
     """Return the entries, best first; equal scores share a rank. What has no score has no entry.
 
-    Raises :class:`ConflictError` when that of an evaluation is not known.
+    Raises :class:`ConflictError` when that of an evaluation cannot be read.
     """
     scored: list[tuple[float, Evaluation]] = []
     unread: list[Evaluation] = []
@@ -69,7 +69,7 @@ def ranking(
 def f1_curves(evaluations: Sequence[Evaluation], *, top: int) -> list[dict[str, Any]]:
     """Return F1 against confidence of the best evaluation of each model, best F1 first, at most ``top``.
 
-    Raises :class:`ConflictError` when the curve of an evaluation is not known.
+    Raises :class:`ConflictError` when the curve of an evaluation cannot be read.
     """
     summaries = {entry.number: _summary(entry) for entry in evaluations}
     _require_all_read(

@@ -1,7 +1,7 @@
 """Pixel scores of index masks: IoU per label, mean IoU, pixel accuracy, frequency-weighted IoU, panoptic quality.
 
 Pixels are read from the masks that are stored now; which segments take part and what they are called is what the
-evaluation saw (labels grouped, excluded ones gone). A truth pixel of no segment is not labelled and left out; a predicted
+evaluation has (labels grouped, excluded ones gone). A truth pixel of no segment is not labelled and left out; a predicted
 pixel of no segment misses what is there. Segments of one label in one mask are one class for the pixel scores and
 different things for panoptic quality.
 """
@@ -302,7 +302,7 @@ def _groups(cursor: Cursor, result: EvaluationResult, truth: _Side, key: str | N
     )
     groups: dict[int, Any] = {}
     for image, number in zip(truth.images, numbers, strict=True):
-        # A deleted item has no metadata any more; its masks are gone too, which is said when they are read.
+        # A deleted item has no metadata any more; its masks are gone too, which is an error when they are read.
         value = orjson.loads(stored.get(number, "{}")).get(key)
         if not isinstance(value, str | int | float | bool | None):
             raise BadRequestError(

@@ -1,4 +1,4 @@
-"""A match as filters and charts look at it: every prediction with the ground truth it is matched to, or shown beside."""
+"""The view that filters and charts have of a match: every prediction with the ground truth it is matched to, or displayed beside."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class MatchView:
 
     @cached_property
     def partner(self) -> IntArray:
-        """Per prediction, the ground truth it is matched to or shown beside, else -1."""
+        """Per prediction, the ground truth it is matched to or displayed beside, else -1."""
         match = self.matches.match
         return np.where(match != NONE, match, self.matches.displayed)
 

@@ -48,7 +48,7 @@ def require_ap(result: EvaluationResult) -> None:
 
 
 def chosen_order(result: EvaluationResult, masks: ApMasks) -> ChosenOrder | None:
-    """Walk the pairs of the chosen objects, None where the stored matching is exact without."""
+    """Match the pairs of the chosen objects in order, None where the stored matching is exact without."""
     if not masks.again:
         return None
     coco_order = result.coco_order
@@ -61,7 +61,7 @@ def chosen_order(result: EvaluationResult, masks: ApMasks) -> ChosenOrder | None
         dropped |= ~offered[coco_order.edges.prediction]
     if masks.ground_truth is not None:
         dropped |= ~masks.ground_truth[coco_order.edges.ground_truth]
-    # With rivals gone, others are among the most confident of their image and class.
+    # With some gone, others are among the most confident of their image and class.
     entering = None if before is None else ~(before[coco_order.edges.prediction] | dropped)
     place = result.arrays["edge_place"]
     if dropped.any() or (entering is not None and entering.any()):
@@ -92,7 +92,7 @@ def ap_table(
 ) -> Precisions:
     """Compute AP of the chosen objects in one of the sizes of :data:`COCO_OPTIONS`, cut to the chosen range of areas.
 
-    ``coco_order`` is that of :func:`chosen_order`. AP of everything depends on no question, so it is computed once per result.
+    ``coco_order`` is that of :func:`chosen_order`. AP of everything depends on no request, so it is computed once per result.
     """
 
     def compute() -> Precisions:

@@ -48,7 +48,7 @@ def provenance_of(result: EvaluationResult, evaluation: Evaluation, *, threshold
     if about["boxes_and_polygons"]:
         remarks.append(
             f"ground truth of one label is boxes as well as polygons on {about['boxes_and_polygons']} items: they are compared "
-            "with each other, so an object that is there as both is asked for twice; evaluate them from two datasets"
+            "with each other, so an object that is there as both counts twice; evaluate them from two datasets"
         )
     if result.no_ap is not None:
         remarks.append(result.no_ap)

@@ -80,7 +80,7 @@ class EvaluationResult:
         self.view = MatchView(lambda: self.matches)
         """The match of everything."""
         self.ap_truth = self._in_ap(self.truth, "truth")
-        """Ground truth as AP sees it: by class (see :mod:`.ap_classes`), ignored where it has no place in AP."""
+        """Ground truth of AP: by class (see :mod:`.ap_classes`), ignored where it has no place in AP."""
         self.ap_predictions = self._in_ap(self.predictions, "prediction")
         self.coco = self._coco()
         """COCO's matching by size range; one that counts everything under ``all``."""
@@ -169,7 +169,7 @@ class EvaluationResult:
         return replace(found, ground_truth=truth, labels=found.labels + unique.size)
 
     def once(self, name: str, compute: Callable[[], T]) -> T:
-        """Return what depends on nothing but the result: computed when it is first asked for, then kept."""
+        """Return what depends on nothing but the result: computed when first needed, then kept."""
         if name not in self._once:
             # Two threads may compute it both; the same numbers come of it.
             self._once[name] = compute()
@@ -178,7 +178,7 @@ class EvaluationResult:
 
     @cached_property
     def coco_order(self) -> CocoOrder:
-        """The pairs COCO's matching can choose from, in its order, and what it chose."""
+        """The pairs of COCO's matching in its order, and which of them are matched."""
         arrays = self.arrays
         edges = Edges(arrays["edge_truth"], arrays["edge_prediction"], arrays["edge_overlap"])
         groups = pair_groups(edges, self.ap_predictions)
@@ -209,7 +209,7 @@ class EvaluationResult:
         confidence, area = self.arrays["ranked_confidence"], self.arrays["ranked_area"]
         listed = bool(self.taxonomy.pairs)
         if listed:
-            # Labels meet, so that confidence has to decide between them as well.
+            # Labels may match each other, so that confidence has to decide between them as well.
             row = self.once("by confidence", lambda: by_confidence(self.arrays))
         floor = next(value for value in _FLOORS if value <= threshold)
         pairs = self.once(f"curve pairs from {floor}", lambda: self._curve_pairs(row, floor))
@@ -255,12 +255,12 @@ class EvaluationResult:
 
     @cached_property
     def curve_truth(self) -> Columns:
-        """Ground truth as curves of precision against recall see it: ignored in the families that are not in them."""
+        """Ground truth of curves of precision against recall: ignored in the families that are not in them."""
         return self._truth_of(self.curve_families)
 
     @cached_property
     def f1_truth(self) -> Columns:
-        """Ground truth as F1 against confidence sees it: in a family the model does not predict it is missed, as in counts."""
+        """Ground truth of F1 against confidence: in a family the model does not predict it is missed, as in counts."""
         return self._truth_of(self._scored_families)
 
     def _truth_of(self, families: list[int]) -> Columns:

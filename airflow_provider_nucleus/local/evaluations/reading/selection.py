@@ -171,7 +171,7 @@ def _labels(
         # What was taken for ground truth of these labels belongs to the picture.
         of_prediction = of_prediction | by_partner
     elif on_truth is not None:
-        # Both sides chosen: the part of the confusion matrix where they meet.
+        # Both sides chosen: the part of the confusion matrix where both are chosen.
         own = _codes(result, on_truth)[result.predictions.label]
         of_prediction = of_prediction & np.where(view.partner != NONE, by_partner, own)
     predictions.keep(of_prediction)

@@ -58,7 +58,7 @@ class ThresholdCounts:
 
     @property
     def precision(self) -> float | None:
-        """Share of the predictions that are right."""
+        """Share of the predictions that are correct."""
         return quotient(*precision_terms(self.tp, self.predictions))
 
     @property
