@@ -20,7 +20,7 @@
     │   └── NucleusJobTimeout         we stopped waiting; the job may still be running
     ├── NucleusUploadError            an upload as a whole was refused, given up or incomplete
     ├── NucleusMetricsError           metrics are missing, not calculable or not comparable
-    └── NucleusEventError             the triggerer handed over an event that is not one of ours
+    └── NucleusEventError             the triggerer handed over an event of another trigger
 
 The classes are cut by what a caller does next: correct the input (config, validation, request), wait and retry
 (source, connection, rate limit, server), or look at the job. `retryable` says which. An error names its object and carries a
@@ -127,7 +127,7 @@ class NucleusValidationError(NucleusError, ValueError):
         self.source = source
 
     def at(self, *, row: int, source: str | None = None) -> NucleusValidationError:
-        """Return the same complaint placed at a row of a source."""
+        """Return the same error placed at a row of a source."""
         return NucleusValidationError(self.field, self.reason, row=row, source=source, hint=self.hint)
 
 
@@ -166,7 +166,7 @@ class NucleusConnectionError(NucleusError):
 class NucleusAPIError(NucleusError):
     """The server answered, but not with a usable success.
 
-    `body` is the server's text (shortened), `retry_after` the seconds it asked us to wait, `attempts` the number of
+    `body` is the server's text (shortened), `retry_after` the seconds to wait that it gave, `attempts` the number of
     requests made.
     """
 
@@ -224,7 +224,7 @@ class NucleusAnswerError(NucleusAPIError):
 class NucleusJobError(NucleusError):
     """A job of the server did not end well.
 
-    `status` is the last status on the wire, `job_message` what the server said about it, `errors` the first row errors
+    `status` is the last status on the wire, `job_message` the server's message about it, `errors` the first row errors
     that could be fetched.
     """
 

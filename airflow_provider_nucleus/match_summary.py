@@ -1,6 +1,6 @@
 """Counts, precision, recall, F1 and mean IoU, overall and per label, from the matches the server made.
 
-The server's stored matches know no IoU threshold: a pair counts as associated however small its overlap. The summary
+The server's stored matches have no IoU threshold: a pair counts as associated however small its overlap. The summary
 applies one, stated with the result:
 
 ==================================  =========================================================================
@@ -19,7 +19,7 @@ a true positive when the server says so or its two labels are equal, as in the o
 reason beside it, never 0 and never NaN.
 
 Categories of whole items have no overlap. The embedded server names the family of each row, so theirs are counted
-apart, by label alone, under ``categories``; a server that does not name it is taken to speak of shapes only.
+apart, by label alone, under ``categories``; a server that does not name it is taken to list shapes only.
 
 Memory follows the number of labels, plus the ids of pairs with labels that do not match.
 """
@@ -163,7 +163,7 @@ def summarize_matches(
     if not 0 <= iou_threshold <= 1:
         raise ValueError(f"iou_threshold must lie between 0 and 1, not {iou_threshold!r}")
     summary = MatchSummary(iou_threshold=iou_threshold)
-    # Categories agree or do not; no overlap of theirs could be too small.
+    # Categories agree or do not; they have no overlap that could be too small.
     counters = {
         False: _Counter(summary.shapes, threshold=iou_threshold),
         True: _Counter(summary.categories, threshold=0.0),

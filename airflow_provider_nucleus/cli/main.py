@@ -87,7 +87,7 @@ def _serve(options: argparse.Namespace) -> int:
             config = uvicorn.Config(
                 app, log_level="warning", access_log=False, timeout_graceful_shutdown=10, ws="none"
             )
-            # uvicorn shuts down on these and then raises them again; being asked to stop is no failure.
+            # uvicorn shuts down on these and then raises them again; to be stopped is no failure.
             for signal_number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(signal_number, lambda *_: None)
             # What is loaded by now stays: without it, looking for garbage costs a request with many rows a third less.

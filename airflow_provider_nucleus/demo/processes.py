@@ -2,7 +2,7 @@
 
 Every child leads a process group of its own, so that Ctrl-C at the terminal reaches this process alone and the children are
 ended in order, their own children with them. SIGINT, SIGTERM and SIGHUP all end the same way: `Interrupted` is raised where the
-program waits, and leaving the `Children` block ends every group: asked first, then killed.
+program waits, and leaving the `Children` block ends every group: by a signal first, then killed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(BaseException):
-    """A signal asked the demonstration to stop; like KeyboardInterrupt it is no Exception. `number` is the signal."""
+    """A signal stopped the demonstration; like KeyboardInterrupt it is no Exception. `number` is the signal."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -35,7 +35,7 @@ class Interrupted(BaseException):
 class Children:
     """Starts children and ends them all on leaving the block, which also restores the former signal handlers.
 
-    *patience* is how long, in seconds, a child may take to end when asked.
+    *patience* is how long, in seconds, a child may take to end after the signal.
     """
 
     def __init__(self, *, patience: float = 15.0) -> None:

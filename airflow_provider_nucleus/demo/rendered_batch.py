@@ -57,7 +57,7 @@ def render(folder: Path, *, frames: int = FRAMES, seed: int = SEED) -> list[Shot
 
 
 def detect(pictures: Sequence[tuple[str, Path]], detector: Detector) -> list[list[Detection]]:
-    """Return what a detector finds in each picture file, given as (camera, path); it sees the pixels and nothing else."""
+    """Return what a detector finds in each picture file, given as (camera, path); it reads the pixels and nothing else."""
     found: dict[int, list[Detection]] = {}
     by_camera: dict[str, list[int]] = defaultdict(list)
     for number, (camera, _) in enumerate(pictures):

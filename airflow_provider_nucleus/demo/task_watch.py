@@ -42,7 +42,7 @@ class WatchedTask:
 
 
 class TaskWatch:
-    """Sees the runs of *dag_id* that begin after it was made."""
+    """A watch on the runs of *dag_id* that begin after it was made."""
 
     def __init__(self, database: Path, dag_id: str) -> None:
         self._uri = f"{database.resolve().as_uri()}?mode=ro"
@@ -89,7 +89,7 @@ class TaskWatch:
             with closing(sqlite3.connect(self._uri, uri=True, timeout=2)) as connection:
                 return list(connection.execute(query, values))
         except sqlite3.OperationalError:
-            return []  # locked by the writer for a moment: the next look will tell
+            return []  # locked by the writer for a moment: read again at the next look
 
 
 def task_log(output: str, task: str) -> str:

@@ -114,7 +114,7 @@ def _empty(work: WorkDir) -> None:
     if work.nucleus.exists():
         try:
             with DataDir(work.nucleus):
-                pass  # nobody serves it
+                pass  # no server runs on it
         except DataDirBusyError:
             raise DemoError(
                 f"The last results in {work.nucleus} are still being served. Stop that server, or name another folder "
@@ -139,7 +139,7 @@ def _empty(work: WorkDir) -> None:
 
 
 def _others(work: WorkDir) -> Iterator[str]:
-    """Return what lies in the folders to be emptied and is of somebody else, relative to the work folder."""
+    """Return foreign files in the folders to be emptied, relative to the work folder."""
     for name in ("nucleus", *_MADE):
         if (work.root / name).is_symlink():
             yield name

@@ -174,7 +174,7 @@ def _annotation_id(element: Mapping[str, Any]) -> str:
 
 
 def _content(element: Mapping[str, Any]) -> bytes:
-    """Spell what tells the objects of an image apart; boxes, which come by the million, without writing their numbers as text."""
+    """Return what identifies an object of an image; for boxes, which come by the million, without writing their numbers as text."""
     if not element.get("segmentation") and not element.get("keypoints"):
         try:
             return repr(element["category_id"]).encode() + _packed(*element["bbox"], element["score"])

@@ -184,9 +184,9 @@ def no_file_system(name: str, error: ImportError) -> NucleusConfigError:
 
 
 class _Stored(io.RawIOBase):
-    """A file in its storage, whose failures are told apart from those of its content: a reset connection is no damaged file.
+    """A file in its storage, whose failures are kept apart from those of its content: a reset connection is no damaged file.
 
-    Decoders pass on what is not an OSError; of OSErrors nobody could say later whose they are.
+    Decoders pass on what is not an OSError; an OSError does not show later where it is from.
     """
 
     def __init__(self, file: IO[bytes], name: str) -> None:

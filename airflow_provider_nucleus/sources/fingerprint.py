@@ -19,7 +19,7 @@ def fingerprint(source: Any, *settings: object) -> str | None:
     """Return a digest over names, sizes and versions (checksum, else modification time) of all files of a source.
 
     `settings` are mixed in: what else decides which rows come out, such as the mapping. Rows in memory are digested by content.
-    None for rows that can only be read once. Raises NucleusSourceError when a file is not there or cannot be asked about.
+    None for rows that can only be read once. Raises NucleusSourceError when a file is not there or its status cannot be read.
     """
     digest = hashlib.blake2b(digest_size=16)
     if is_in_memory(source):

@@ -3,7 +3,7 @@
 The file is never decoded as a whole. A window of bytes is cut after a ``}``, ``]`` or other end of an element and decoded in one
 go: if ``[<window>]`` parses, the window held whole elements and nothing else, because JSON has only one reading. Where the guess
 is wrong (a nested object ended there, or the characters stood inside a string) the elements are decoded one at a time with the
-standard library's scanner, which knows where each ends.
+standard library's scanner, which finds where each ends.
 """
 
 from __future__ import annotations

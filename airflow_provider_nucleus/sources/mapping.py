@@ -9,7 +9,7 @@ A mapping says for each wire field where its value comes from, both as dotted pa
         reference_id="{image.folder}/{image.name}",
     )
 
-Fields that are not mapped keep the names they have, as far as the wire knows them; unknown ones are dropped once `fields` or a
+Fields that are not mapped keep the names they have, as far as the wire has them; others are dropped once `fields` or a
 template is given. Nothing here validates: a value that cannot be converted is passed on, and validation names it.
 """
 
@@ -45,7 +45,7 @@ _CORNER = frozenset({"x", "y"})
 class RowMapping:
     """A mapping from rows of a source to wire rows.
 
-    `fields`: wire path to source path, or to ``=text`` for a constant. `labels`: source label to ours; others stay as they are.
+    `fields`: wire path to source path, or to ``=text`` for a constant. `labels`: source label to label in Nucleus; others stay as they are.
     `scores`: ``(low, high)`` is spread over 0 to 1, ``"logit"`` goes through the logistic function. `reference_id` and
     `annotation_id`: templates such as ``{folder}/{name}.jpg`` over the fields of the source row, format specifications
     (``{frame:06d}``) included.
@@ -149,7 +149,7 @@ class RowMapping:
         if not templates:
             return None
 
-        # Without `fields` the columns a template reads are still in the row, and the wire does not know them.
+        # Without `fields` the columns a template reads are still in the row, and are no fields of the wire.
         kept = None if self.fields else WIRE_FIELDS | _CORNER
 
         def fill(source: Row, row: Row) -> Row:

@@ -114,14 +114,12 @@ class _RecordReader:
                 batches = read_jsonl(source_file) if form == "jsonl" else _read_array(source_file)
                 yield from _mapped(batches, self.rules.compile(found), self.kind)
         if by_row:
-            self._warn_of_paths_nobody_has(found)
+            self._warn_of_absent_paths(found)
 
-    def _warn_of_paths_nobody_has(self, found: set[str]) -> None:
+    def _warn_of_absent_paths(self, found: set[str]) -> None:
         for target, path in self.rules.fields.items():
             if path not in found and not path.startswith("="):
-                log.warning(
-                    "No row has %r, which the mapping reads for %s; is it spelled right?", path, target
-                )
+                log.warning("No row has %r, which the mapping reads for %s; check its spelling", path, target)
 
     def _coco_mapping(self, source_file: SourceFile) -> Callable[[Row], Row] | None:
         if self.rules.fields or self.rules.annotation_id:

@@ -48,7 +48,7 @@ def read_parquet(
     """Yield the rows of a Parquet file; numbers count rows from 1 over all row groups.
 
     With `columnwise` the fields of the mapping are applied here, a column at a time; else the columns keep their names for the
-    mapping to be applied row by row (templates need that). Only columns the mapping or the wire knows are read, or those listed
+    mapping to be applied row by row (templates need that). Only columns of the mapping or the wire are read, or those listed
     in `columns`. Null cells are left out, as an absent key would be. Raises NucleusConfigError without
     pyarrow, NucleusSourceError when the file cannot be read or is cut off, NucleusValidationError when it is damaged or has none
     of the columns.

@@ -1,4 +1,4 @@
-"""The background-relative detector: what differs from what this camera usually sees is an object.
+"""The background-relative detector: regions that differ from the camera's usual picture are objects.
 
 The background of a frame is the per-pixel median of the frames of the same camera that look most alike (same light),
 or, when there are too few, a smooth model of the ground: the median of each row. Thresholds follow the noise of the

@@ -61,7 +61,7 @@ class Face:
 
 
 def srgb(red: int, green: int, blue: int) -> Colour:
-    """Return the linear colour of an sRGB triple of 0-255, so that colours can be written as one sees them."""
+    """Return the linear colour of an sRGB triple of 0-255, so that colours can be written as they appear."""
     return ((red / 255) ** 2.2, (green / 255) ** 2.2, (blue / 255) ** 2.2)
 
 

@@ -1,1 +1,1 @@
-"""Files on disk: whole and durable, full disks told, the server's own told from a stranger's."""
+"""Files on disk: whole and durable, full disks reported, the server's own apart from foreign ones."""

@@ -32,7 +32,7 @@ __all__ = [
 
 STORE: Final = "nucleus.duckdb"
 ASIDE: Final = "not-in-the-store"
-"""The folder for what no row of the store knows; in it everything lies where it lay before."""
+"""The folder for files that no row of the store refers to; in it everything lies where it lay before."""
 
 _BLOB: Final = re.compile(r"[0-9a-f]{40}")
 _UPLOAD: Final = re.compile(r"[\w-]{43}\.ndjson", re.ASCII)
@@ -81,7 +81,7 @@ def spilled(root: Path) -> Iterator[Path]:
 
 
 def foreign(root: Path) -> Iterator[str]:
-    """Return which files of a data directory have no name of ours, or were moved aside, relative to it; links are none of ours."""
+    """Return the files of a data directory that have no name of the server's, or were moved aside, relative to it; links are foreign."""
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root).as_posix()
         if path.is_symlink() or not (path.is_dir() or _OURS.fullmatch(name)):
@@ -89,7 +89,7 @@ def foreign(root: Path) -> Iterator[str]:
 
 
 def _places(root: Path) -> Iterator[tuple[Path, str]]:
-    """Return everything with a name of ours, and that name: that of a part is what it would have become."""
+    """Return everything with a name of the server's, and that name: that of a part is what it would have become."""
     named = chain(
         ((path, name) for path, name in _named(root.glob("*.part")) if name in {STORE, _KEY}),
         _matching(_UPLOAD, root.glob("spool/*")),

@@ -39,7 +39,7 @@ def sync_directory(folder: Path) -> None:
 class DurableFile:
     """A file on its way: a part beside its place until :meth:`publish`, gone with :meth:`discard`.
 
-    Only its owner may read it. For want of room :class:`FullDiskError` is raised.
+    Only its owner may read it. Raises :class:`FullDiskError` when the disk is full.
     """
 
     def __init__(self, path: Path) -> None:
@@ -87,7 +87,7 @@ class DurableFile:
 class Former:
     """A file kept beside the one that takes its name: :meth:`restore` it, or :meth:`discard` it for good.
 
-    For want of room :class:`FullDiskError` is raised, and nothing has changed.
+    Raises :class:`FullDiskError` when the disk is full; nothing has changed then.
     """
 
     def __init__(self, path: Path) -> None:

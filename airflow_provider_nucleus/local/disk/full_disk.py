@@ -25,16 +25,16 @@ _TEXTS: Final = tuple(os.strerror(code) for code in _CODES)
 
 @contextmanager
 def full_disk_named(place: Path | Callable[[], str] | None = None) -> Generator[None]:
-    """Turn what the system or DuckDB raise in the block for want of room into :class:`FullDiskError`.
+    """Turn the errors of the system and of DuckDB about a full disk into :class:`FullDiskError`.
 
-    *place* is what the block writes, on the disk that is full then, or who knows it.
+    *place* is what the block writes, on the disk that is full then, or a function that returns it.
     """
     try:
         yield
     except (OSError, duckdb.OperationalError, duckdb.FatalException) as error:
         if not _is_full(error):
             raise
-        # Clients are told no paths; who makes the room needs them.
+        # Clients get no paths; who frees the disk needs them.
         _LOG.warning("a disk is full%s: %s", _named(place), error)
         raise FullDiskError from error
 

@@ -1,4 +1,4 @@
-"""The DuckDB file from outside: one of ours, with the log that belongs to it, or somebody else's."""
+"""The DuckDB file from outside: a store of this server, with the log that belongs to it, or a foreign file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FOREIGN_LOG: Final = re.compile(
 
 
 def check_store(path: Path) -> None:
-    """Look into a store without changing a byte; raises :class:`DataDirError` if it is not one of ours."""
+    """Look into a store without changing a byte; raises :class:`DataDirError` if it is a foreign file."""
     try:
         with duckdb.connect(str(path), read_only=True) as store:
             check_tables(store, path)

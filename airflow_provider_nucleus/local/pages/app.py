@@ -72,7 +72,7 @@ def environment() -> Environment:
 
 
 class _UnexpectedError(ApiError):
-    """Something nobody expected; the text says no more than that."""
+    """An unexpected error; the text says no more than that."""
 
 
 class PagesApp:

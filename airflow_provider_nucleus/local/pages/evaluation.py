@@ -229,7 +229,7 @@ def _options(cursor: Cursor, urls: Urls, match_set: matches.MatchSet) -> tuple[F
 
 def _scores(total: ThresholdCounts) -> tuple[Score, ...]:
     return (
-        Score("Precision", figure(total.precision, reason=NO_PREDICTIONS), "of the predictions are right"),
+        Score("Precision", figure(total.precision, reason=NO_PREDICTIONS), "of the predictions are correct"),
         Score("Recall", figure(total.recall, reason=NO_GROUND_TRUTH), "of the ground truth was found"),
         Score("F1", figure(total.f1, reason=NO_OBJECTS), "harmonic mean of the two"),
         Score("Mean IoU", figure(total.mean_iou, reason=NO_TRUE_POSITIVES), "over the true positives"),
@@ -238,9 +238,9 @@ def _scores(total: ThresholdCounts) -> tuple[Score, ...]:
 
 def _counts(total: ThresholdCounts) -> tuple[CountBar, ...]:
     parts = (
-        ("True positives", "TP", total.tp, "right prediction, overlap at least the threshold"),
+        ("True positives", "TP", total.tp, "correct prediction, overlap at least the threshold"),
         ("False positives", "FP", total.fp, "prediction without its ground truth"),
-        ("False negatives", "FN", total.fn, "ground truth nobody found"),
+        ("False negatives", "FN", total.fn, "ground truth that was not found"),
     )
     everything = max(sum(count for _, _, count, _ in parts), 1)
     found: list[CountBar] = []

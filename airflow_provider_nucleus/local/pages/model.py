@@ -40,7 +40,7 @@ def model_page(cursor: Cursor, urls: Urls, model_id: str) -> ModelPage:
             Fact("Model id", model.id, code=True),
             Fact("Reference id", model.reference_id, code=True),
             Fact("Tags", ", ".join(model.tags) or "none"),
-            Fact("Trained on slices", ", ".join(model.trained_slice_ids) or "not said"),
+            Fact("Trained on slices", ", ".join(model.trained_slice_ids) or "not given"),
         ),
         metadata=json_text(metadata) if metadata else "",
         runs=tuple(run_row(facts, urls) for facts in page_counts.runs_of_model(cursor, model)),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["ProblemPage", "problem_page"]
 
 _TITLES: Final = {
-    400: "This address asks for something impossible",
+    400: "This request cannot be answered",
     401: "This server needs its API key",
     404: "Not found",
     405: "Pages are only read",

@@ -70,14 +70,14 @@ def headings(sort: str, *, address: Callable[..., str]) -> tuple[Heading, ...]:
         current = {"": "none", name: "ascending", f"-{name}": "descending"}.get(sort, "none")
         if not sort and name == "label":
             current = "ascending"
-        # Numbers are asked for largest first, names from A.
+        # Numbers begin with the largest, names with A.
         following = f"-{name}" if current == "ascending" or (current == "none" and name != "label") else name
         found.append(Heading(text, address(sort=following), current))
     return tuple(found)
 
 
 def label_rows(tallies: Sequence[ThresholdCounts], *, sort: str) -> tuple[tuple[LabelTableRow, ...], str]:
-    """Return the rows in the order asked for (undefined numbers last) and a note if there are too many to show."""
+    """Return the rows in the chosen order (undefined numbers last) and a note if there are too many to show."""
     name, backwards = sort.removeprefix("-") or "label", sort.startswith("-")
     if name not in _COLUMNS:
         raise BadRequestError(

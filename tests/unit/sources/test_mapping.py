@@ -131,5 +131,5 @@ def test_a_path_that_no_row_has_is_warned_about(tmp_path, caplog):
         list(open_rows(path, kind="predictions", mapping=rules))
 
     assert [record.message for record in caplog.records] == [
-        "No row has 'scor', which the mapping reads for confidence; is it spelled right?"
+        "No row has 'scor', which the mapping reads for confidence; check its spelling"
     ]

@@ -116,7 +116,7 @@ def total(tallies: Iterable[ThresholdCounts]) -> ThresholdCounts:
 def confusions(cursor: Cursor, match_set: MatchSet, *, iou: float, limit: int) -> list[ConfusionCount]:
     """Return the commonest pairs of different labels that overlap by at least ``iou`` without being a true positive.
 
-    These are pairs that ``class_agnostic`` matched, and ground truth nobody found that lies beside a false positive.
+    These are pairs that ``class_agnostic`` matched, and ground truth that was not found and lies beside a false positive.
     """
     found = cursor.execute(
         """SELECT truth, prediction_label, count(*) AS pairs FROM (
