@@ -312,7 +312,7 @@ class RankedCoco:
 def rank_coco(
     rows: CocoRows, ground_truth: Columns, predictions: Columns, *, options: CocoOptions = BOX_OPTIONS
 ) -> RankedCoco:
-    """Sort the matched rows of :func:`~.coco_match.match_coco`, made from the same two sides with the same options."""
+    """Sort the matched rows of :func:`~.matching.coco.match_coco`, made from the same two sides with the same options."""
     row, _ = ranked_predictions(predictions, limit=options.max_detections[-1])
     if row.size != len(rows):
         raise ValueError(

@@ -79,7 +79,7 @@ def total_counts(
     """Count the rows chosen by masks over predictions and ground truth.
 
     A true positive whose ground truth is masked out is not counted at all: it is no error. A ground truth whose
-    prediction is masked out is missed: the masks choose rows of this match. :meth:`~.matching.Matches.only` gives what the chosen predictions find
+    prediction is masked out is missed: the masks choose rows of this match. :meth:`~.nucleus.Matches.only` gives what the chosen predictions find
     without the others. *hits* are the true positives, where computed already.
     """
     kept = matches.predictions.counted

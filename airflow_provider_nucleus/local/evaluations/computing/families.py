@@ -4,7 +4,7 @@
 | --- | --- | --- | --- |
 | area | boxes and polygons | intersection over union in pixels | yes |
 | cuboid | cuboids | 3D intersection over union | yes, not by size |
-| keypoints | keypoints (see ``matching/keypoints.py``) | object keypoint similarity | yes |
+| keypoints | keypoints (see ``engine/keypoints.py``) | object keypoint similarity | yes |
 | mask | segments of index masks | intersection over union in pixels | no: segments have no confidence |
 | category | categories, per taxonomy | 1 on the same item | no: there is nothing to overlap |
 """
