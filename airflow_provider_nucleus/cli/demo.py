@@ -35,7 +35,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--work-dir", type=Path, default=Path(".demo"), help="folder for all results (default: .demo)"
     )
     parser.add_argument(
-        "--dags", type=Path, help="folder with the example DAGs (default: dags_examples of the checkout)"
+        "--dags", type=Path, help="folder with the example DAGs (default: those of the package)"
     )
     parser.add_argument(
         "--frames", type=whole_number(4, 10_000), help="number of rendered scenes (default: 36)"

@@ -97,17 +97,18 @@ class AirflowHome:
 
 
 def find_dags(given: Path | None) -> Path:
-    """Return the folder with the example DAG: the one *given*, else `dags_examples` of the checkout.
-
-    Raises DemoError when it is not there, as after an installation from a wheel.
-    """
-    folder = given if given is not None else Path(__file__).resolve().parents[2] / "dags_examples"
-    if not (folder / f"{DAG_ID}.py").is_file():
-        raise DemoError(
-            f"The example DAG {DAG_ID}.py is not in {folder}. It is part of the source tree, not of the installed package: "
-            "run `make demo` in a checkout, or name its dags_examples folder with --dags."
-        )
-    return folder
+    """Return the folder with the example DAG: the one *given*, else that of the package; DemoError when it is not there."""
+    here = Path(__file__).resolve()
+    # Beside this module in a wheel, at the top of a checkout.
+    folders = (
+        (here.with_name("dags_examples"), here.parents[2] / "dags_examples") if given is None else (given,)
+    )
+    for folder in folders:
+        if (folder / f"{DAG_ID}.py").is_file():
+            return folder
+    raise DemoError(
+        f"The example DAG {DAG_ID}.py is not in {folders[-1]}. Without --dags, the one that comes with the package is run."
+    )
 
 
 def tail(log: Path, *, lines: int = 30) -> str:
