@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.client.content import Content
 
-__all__ = ["Call", "Refused", "addressable", "encoded", "tail"]
+__all__ = ["Call", "Refused", "addressable", "path_segment", "path_tail"]
 
 T = TypeVar("T")
 
@@ -52,12 +52,12 @@ class Call(Generic[T]):
         return f"{self.path}?{urlencode(self.params)}" if self.params else self.path
 
 
-def encoded(value: str, what: str = "id") -> str:
+def path_segment(value: str, what: str = "id") -> str:
     """Return an id as one segment of a path: a slash becomes ``%2F``, so that ``../a.jpg`` stays what it is."""
     return quote(addressable(value, what), safe="")
 
 
-def tail(value: str, what: str = "id") -> str:
+def path_tail(value: str, what: str = "id") -> str:
     """Return an id for the routes that do not encode slashes: each adds a segment, everything else is encoded.
 
     Slashes around a dot segment are encoded all the same, for no library would send ``../a.jpg`` as it is.

@@ -16,8 +16,8 @@ from airflow_provider_nucleus.schema.evaluations import EvaluationState, RollupG
 from airflow_provider_nucleus.tasks.arguments import coerced_number, is_blank
 from airflow_provider_nucleus.tasks.deferring import seconds
 from airflow_provider_nucleus.tasks.labels import MAP_LABEL, short_label
-from airflow_provider_nucleus.tasks.reports import own_place, write_report
-from airflow_provider_nucleus.tasks.results import checked_xcom, fitted
+from airflow_provider_nucleus.tasks.reports import path_for_instance, write_report
+from airflow_provider_nucleus.tasks.results import checked_xcom, shrink_to_xcom
 from airflow_provider_nucleus.triggers.evaluation import NucleusEvaluationTrigger
 from airflow_provider_nucleus.undefined_reasons import NO_GROUND_TRUTH, NO_PREDICTIONS, no_ground_truth
 
@@ -180,13 +180,15 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
             raise failure
         charts = self.hook.evaluation_charts(evaluation_id, iou_threshold=carry["iou_threshold"])
         summary = _summary(evaluation, charts, carry)
-        report = own_place(self.report, context)
+        report = path_for_instance(self.report, context)
         summary["report"] = None if report is None else str(report)
         self._tell(charts, evaluation)
         if summary["report"]:
             write_report(summary["report"], summary | {"charts": charts.model_dump(mode="json")})
         labels = list(summary["per_class_ap"].items())
-        return checked_xcom(fitted(len(labels), lambda most: summary | {"per_class_ap": dict(labels[:most])}))
+        return checked_xcom(
+            shrink_to_xcom(len(labels), lambda most: summary | {"per_class_ap": dict(labels[:most])})
+        )
 
     def _settings(self, context: Context) -> dict[str, Any]:
         """Return the rendered arguments, checked: they travel with the wait and are the request."""

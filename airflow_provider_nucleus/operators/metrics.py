@@ -19,8 +19,8 @@ from airflow_provider_nucleus.operators.starting import Intent, NucleusStartingO
 from airflow_provider_nucleus.schema.matches import AllowedLabelMatch
 from airflow_provider_nucleus.tasks.arguments import coerced_flag, coerced_number
 from airflow_provider_nucleus.tasks.labels import MAP_LABEL, short_label
-from airflow_provider_nucleus.tasks.reports import own_place, write_report
-from airflow_provider_nucleus.tasks.results import checked_xcom, fitted
+from airflow_provider_nucleus.tasks.reports import path_for_instance, write_report
+from airflow_provider_nucleus.tasks.results import checked_xcom, shrink_to_xcom
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -123,7 +123,7 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator):
         """Read the matches and summarize them."""
         for job_id, status in statuses.items():
             self._succeeded(job_id, status)
-        report = own_place(self.report, context)
+        report = path_for_instance(self.report, context)
         run_id = carry.get("model_run_id") or self.hook.find_model_run(carry["dataset_id"], carry["model_id"])
         rows = partial(self.hook.iter_matches, carry["dataset_id"], run_id)
         summary = summarize_matches(
@@ -146,7 +146,7 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator):
         if head["report"]:
             write_report(head["report"], head | summary.to_dict())
         labels = max(len(summary.per_label), len(summary.categories.per_label))
-        return checked_xcom(fitted(labels, lambda most: head | summary.to_dict(max_labels=most)))
+        return checked_xcom(shrink_to_xcom(labels, lambda most: head | summary.to_dict(max_labels=most)))
 
     def _settings(self) -> dict[str, Any]:
         """Return the rendered arguments, checked: they travel with the wait and are the request."""

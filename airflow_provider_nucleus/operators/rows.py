@@ -99,7 +99,7 @@ class RowSource:
         )
         return stream if self.folder is None else RowStream(self._placed(stream, self.folder))
 
-    def keep_apart(self, output: Any) -> None:
+    def refuse_overlap(self, output: Any) -> None:
         """Raise NucleusConfigError if writing *output* (None: nothing) would replace an input, or become one of the next run.
 
         Whether or not it is there yet: a retry would find it. The same goes for what mapped siblings make of *output*: a source that

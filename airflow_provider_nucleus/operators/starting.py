@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.operators.waiting import ATTACHED, NucleusWaitingOperator
 from airflow_provider_nucleus.schema.jobs import JobState
-from airflow_provider_nucleus.tasks.state import generation, task_state
+from airflow_provider_nucleus.tasks.state import clear_count, task_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,7 +57,7 @@ class NucleusStartingOperator(NucleusWaitingOperator):
             return self._start(context, carry, settings=dict(carry))
         jobs = [str(job_id) for job_id in record.get("jobs") or ()]
         states = {job_id: self.look_or_gone(job_id).state for job_id in jobs}
-        same = record.get("generation") == generation(context) and record.get("settings") == carry
+        same = record.get("clear_count") == clear_count(context) and record.get("settings") == carry
         if same and jobs and all(one in {JobState.PENDING, JobState.SUCCEEDED} for one in states.values()):
             self.log.info("Attaching to %s, which an earlier try started", ", ".join(jobs))
             carry |= record.get("carry") or {}
@@ -85,7 +85,7 @@ class NucleusStartingOperator(NucleusWaitingOperator):
         earlier: str | None = None,
     ) -> list[str]:
         state = task_state(context)
-        record = {"generation": generation(context), "settings": settings}
+        record = {"clear_count": clear_count(context), "settings": settings}
 
         def declare(since: str) -> None:
             if state is not None:

@@ -23,9 +23,9 @@ from airflow_provider_nucleus.schema.items import is_local_location
 from airflow_provider_nucleus.tasks.arguments import coerced_flag, coerced_number
 from airflow_provider_nucleus.tasks.deferring import seconds
 from airflow_provider_nucleus.tasks.labels import MAP_LABEL, short_label
-from airflow_provider_nucleus.tasks.reports import own_place
+from airflow_provider_nucleus.tasks.reports import path_for_instance
 from airflow_provider_nucleus.tasks.results import checked_xcom
-from airflow_provider_nucleus.tasks.state import generation, task_identity, task_state
+from airflow_provider_nucleus.tasks.state import clear_count, task_identity, task_state
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -183,7 +183,7 @@ class NucleusUploadOperator(NucleusWaitingOperator):
     def _made(self, context: Context) -> Upload:
         """Return the upload: the one this process began, or the same again after a deferral."""
         if self._upload is None:
-            quarantine = as_path(own_place(self.quarantine, context))
+            quarantine = as_path(path_for_instance(self.quarantine, context))
             self._upload = Upload(
                 self.hook.get_conn(),
                 self.upload_target(),
@@ -191,7 +191,7 @@ class NucleusUploadOperator(NucleusWaitingOperator):
                 self._options(quarantine),
                 state=task_state(context),
                 identity=task_identity(context),
-                generation=generation(context),
+                clear_count=clear_count(context),
                 fingerprint=lambda: self.row_source().fingerprint(),
                 on_progress=self._measure,
             )
@@ -200,7 +200,7 @@ class NucleusUploadOperator(NucleusWaitingOperator):
     def _rows(self, quarantine: Any) -> RowStream:
         """Open the source. That the quarantine file is no part of it is asked here: who reads rows may write there."""
         source = self.row_source()
-        source.keep_apart(quarantine)
+        source.refuse_overlap(quarantine)
         return source.rows()
 
     def _options(self, quarantine: Any) -> UploadOptions:

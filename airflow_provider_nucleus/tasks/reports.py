@@ -14,12 +14,12 @@ from airflow_provider_nucleus.tasks.arguments import is_blank
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["is_mapped_form", "own_place", "write_report"]
+__all__ = ["is_mapped_form", "path_for_instance", "write_report"]
 
 log = logging.getLogger(__name__)
 
 
-def own_place(place: Any, context: Mapping[str, Any]) -> Any:
+def path_for_instance(place: Any, context: Mapping[str, Any]) -> Any:
     """Return where this task instance writes what it is told to write at *place*, a path or URL; None when that is blank.
 
     Mapped instances share their arguments, and each would replace the file of the others: theirs has ``.map<map index>`` before

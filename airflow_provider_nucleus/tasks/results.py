@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["MAX_XCOM_BYTES", "checked_xcom", "fitted", "json_size"]
+__all__ = ["MAX_XCOM_BYTES", "checked_xcom", "json_size", "shrink_to_xcom"]
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ def checked_xcom(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-def fitted(most: int, build: Callable[[int], dict[str, Any]]) -> dict[str, Any]:
+def shrink_to_xcom(most: int, build: Callable[[int], dict[str, Any]]) -> dict[str, Any]:
     """Return what *build* makes of as many parts, *most* or fewer, as an XCom should hold."""
     while True:
         result = build(most)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["TaskState", "generation", "task_identity", "task_state"]
+__all__ = ["TaskState", "clear_count", "task_identity", "task_state"]
 
 
 class TaskState:
@@ -56,7 +56,7 @@ def task_identity(context: Mapping[str, Any]) -> str:
     return hashlib.sha256("\x00".join(parts).encode()).hexdigest()[:32]
 
 
-def generation(context: Mapping[str, Any]) -> int:
+def clear_count(context: Mapping[str, Any]) -> int:
     """Return a number that is the same for all tries between two clears and another after a clear.
 
     Airflow raises ``max_tries`` when a user clears a finished task, and only then.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_nucleus.client.call import Call, encoded, tail
+from airflow_provider_nucleus.client.call import Call, path_segment, path_tail
 from airflow_provider_nucleus.client.calls._upload import job_upload, local_masks_upload, rows_upload
 from airflow_provider_nucleus.schema.annotation_table import read_annotation
 from airflow_provider_nucleus.schema.jobs import Job
@@ -20,7 +20,7 @@ __all__ = ["annotate", "annotate_local_masks", "annotation", "delete_annotations
 
 
 def _route(dataset_id: str) -> str:
-    return f"dataset/{encoded(dataset_id)}/annotate"
+    return f"dataset/{path_segment(dataset_id)}/annotate"
 
 
 def annotate(
@@ -55,9 +55,9 @@ def start_annotate(dataset_id: str, request_id: str, *, update: bool = False) ->
 def annotation(dataset_id: str, reference_id: str, annotation_id: str) -> Call[AnyAnnotation]:
     """Return one object of the ground truth."""
     # This route leaves slashes alone.
-    leaf = f"{tail(reference_id, 'reference_id')}/{tail(annotation_id, 'annotation_id')}"
+    leaf = f"{path_tail(reference_id, 'reference_id')}/{path_tail(annotation_id, 'annotation_id')}"
     name = f"read annotation {annotation_id!r} of item {reference_id!r} in dataset {dataset_id}"
-    return Call("GET", f"dataset/{encoded(dataset_id)}/groundTruth/loc/{leaf}", read_annotation, name)
+    return Call("GET", f"dataset/{path_segment(dataset_id)}/groundTruth/loc/{leaf}", read_annotation, name)
 
 
 def delete_annotations(
@@ -72,7 +72,7 @@ def delete_annotations(
     what = "all annotations" if whole_dataset else f"the annotations of {len(reference_ids)} items"
     return Call(
         "DELETE",
-        f"annotation/{encoded(dataset_id)}",
+        f"annotation/{path_segment(dataset_id)}",
         Job.from_wire,
         f"delete {what} of dataset {dataset_id}",
         body={"keep_history": keep_history, "reference_ids": list(reference_ids)},

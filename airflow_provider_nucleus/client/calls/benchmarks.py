@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from airflow_provider_nucleus.client.call import Call, encoded
+from airflow_provider_nucleus.client.call import Call, path_segment
 from airflow_provider_nucleus.client.calls._read import list_of, nothing
 from airflow_provider_nucleus.client.calls.evaluations import UNCHANGED, Unchanged
 from airflow_provider_nucleus.exceptions import NucleusValidationError
@@ -144,7 +144,7 @@ def list_benchmarks() -> Call[list[Benchmark]]:
 
 def get_benchmark(benchmark_id: str) -> Call[Benchmark]:
     """Return a benchmark."""
-    path = f"benchmarks/{encoded(benchmark_id)}"
+    path = f"benchmarks/{path_segment(benchmark_id)}"
     return Call("GET", path, Benchmark.from_wire, f"read benchmark {benchmark_id}")
 
 
@@ -168,13 +168,13 @@ def update_benchmark(
     body |= _taxonomy(rollup_groups, class_agnostic=class_agnostic, allowed_label_matches_id=None)
     if not isinstance(allowed_label_matches_id, Unchanged):
         body["allowed_label_matches_id"] = allowed_label_matches_id
-    path = f"benchmarks/{encoded(benchmark_id)}"
+    path = f"benchmarks/{path_segment(benchmark_id)}"
     return Call("PATCH", path, Benchmark.from_wire, f"change benchmark {benchmark_id}", body=body)
 
 
 def delete_benchmark(benchmark_id: str) -> Call[None]:
     """Delete a benchmark; its items stay in their datasets."""
-    path = f"benchmarks/{encoded(benchmark_id)}"
+    path = f"benchmarks/{path_segment(benchmark_id)}"
     return Call("DELETE", path, nothing, f"delete benchmark {benchmark_id}", body={}, reads_body=False)
 
 
@@ -182,7 +182,7 @@ def benchmark_items(benchmark_id: str, *, limit: int = 1000, offset: int = 0) ->
     """Return some of a benchmark's item ids."""
     return Call(
         "GET",
-        f"benchmarks/{encoded(benchmark_id)}/items",
+        f"benchmarks/{path_segment(benchmark_id)}/items",
         BenchmarkItems.from_wire,
         f"list the items of benchmark {benchmark_id}",
         params={"limit": str(limit), "offset": str(offset)},
@@ -207,14 +207,14 @@ def add_benchmark_items(
         job_id = require_object(payload, "the answer").get("job_id")
         return None if job_id is None else str(job_id)
 
-    path = f"benchmarks/{encoded(benchmark_id)}/items"
+    path = f"benchmarks/{path_segment(benchmark_id)}/items"
     # A benchmark is a set, so that adding twice adds once, but each time by a job of its own.
     return Call("POST", path, read, f"add items to benchmark {benchmark_id}", body=body, repeatable=False)
 
 
 def remove_benchmark_items(benchmark_id: str, item_ids: Sequence[str]) -> Call[None]:
     """Remove items from a draft; unknown ones are ignored."""
-    path = f"benchmarks/{encoded(benchmark_id)}/items"
+    path = f"benchmarks/{path_segment(benchmark_id)}/items"
     body = {"item_ids": list(item_ids)}
     return Call(
         "DELETE", path, nothing, f"remove items from benchmark {benchmark_id}", body=body, reads_body=False
@@ -223,7 +223,7 @@ def remove_benchmark_items(benchmark_id: str, item_ids: Sequence[str]) -> Call[N
 
 def finalize_benchmark(benchmark_id: str) -> Call[Benchmark]:
     """Freeze a draft, so that it can be evaluated."""
-    path = f"benchmarks/{encoded(benchmark_id)}/finalize"
+    path = f"benchmarks/{path_segment(benchmark_id)}/finalize"
     name = f"finalize benchmark {benchmark_id}"
     return Call("POST", path, Benchmark.from_wire, name, body={}, repeatable=False)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_nucleus.client.call import Call, addressable, encoded
+from airflow_provider_nucleus.client.call import Call, addressable, path_segment
 from airflow_provider_nucleus.client.calls._read import as_is, list_of, member, text_list, text_member
 from airflow_provider_nucleus.schema.models import Dataset, DatasetInfo, Slice
 
@@ -65,7 +65,9 @@ def create_dataset(
 
 def delete_dataset(dataset_id: str) -> Call[dict[str, Any]]:
     """Delete a dataset with its items, annotations and predictions."""
-    return Call("DELETE", f"dataset/{encoded(dataset_id)}", as_is, f"delete dataset {dataset_id}", body={})
+    return Call(
+        "DELETE", f"dataset/{path_segment(dataset_id)}", as_is, f"delete dataset {dataset_id}", body={}
+    )
 
 
 def dataset_name(dataset_id: str) -> Call[str]:
@@ -103,7 +105,7 @@ def dataset_slices(
 ) -> Call[list[Slice]]:
     """List the slices of a dataset."""
     params = {key: value for key, value in (("name", name), ("type", slice_type)) if value is not None}
-    path = f"dataset/{encoded(dataset_id)}/slices"
+    path = f"dataset/{path_segment(dataset_id)}/slices"
     read = list_of(Slice.from_wire)
     return Call("GET", path, read, f"list the slices of dataset {dataset_id}", params=params)
 
@@ -126,14 +128,16 @@ def dataset_tags(dataset_id: str) -> Call[list[str]]:
 def tag_dataset(dataset_id: str, tags: Sequence[str]) -> Call[list[str]]:
     """Add tags and return all of them; those already there stay."""
     body = {"tags": list(tags)}
-    return Call("POST", f"dataset/{encoded(dataset_id)}/tags", _tags, f"tag dataset {dataset_id}", body=body)
+    return Call(
+        "POST", f"dataset/{path_segment(dataset_id)}/tags", _tags, f"tag dataset {dataset_id}", body=body
+    )
 
 
 def untag_dataset(dataset_id: str, tags: Sequence[str]) -> Call[list[str]]:
     """Remove tags and return the remaining ones; absent ones are ignored."""
     body = {"tags": list(tags)}
     return Call(
-        "DELETE", f"dataset/{encoded(dataset_id)}/tags", _tags, f"untag dataset {dataset_id}", body=body
+        "DELETE", f"dataset/{path_segment(dataset_id)}/tags", _tags, f"untag dataset {dataset_id}", body=body
     )
 
 
@@ -150,12 +154,12 @@ def add_taxonomy(
     taxonomy_name = addressable(taxonomy_name, "taxonomy_name")
     body = {"taxonomy_name": taxonomy_name, "type": taxonomy_type, "labels": list(labels), "update": update}
     name = f"add taxonomy {taxonomy_name!r} to dataset {dataset_id}"
-    return Call("POST", f"dataset/{encoded(dataset_id)}/add_taxonomy", as_is, name, body=body)
+    return Call("POST", f"dataset/{path_segment(dataset_id)}/add_taxonomy", as_is, name, body=body)
 
 
 def delete_taxonomy(dataset_id: str, taxonomy_name: str) -> Call[dict[str, Any]]:
     """Delete a taxonomy with its annotations and predictions."""
-    path = f"dataset/{encoded(dataset_id)}/taxonomy/{encoded(taxonomy_name, 'taxonomy_name')}"
+    path = f"dataset/{path_segment(dataset_id)}/taxonomy/{path_segment(taxonomy_name, 'taxonomy_name')}"
     return Call("DELETE", path, as_is, f"delete taxonomy {taxonomy_name!r} of dataset {dataset_id}", body={})
 
 
@@ -164,4 +168,6 @@ def _tags(payload: Any) -> list[str]:
 
 
 def _get(dataset_id: str, leaf: str, parse: Any) -> Call[Any]:
-    return Call("GET", f"dataset/{encoded(dataset_id)}/{leaf}", parse, f"read {leaf} of dataset {dataset_id}")
+    return Call(
+        "GET", f"dataset/{path_segment(dataset_id)}/{leaf}", parse, f"read {leaf} of dataset {dataset_id}"
+    )

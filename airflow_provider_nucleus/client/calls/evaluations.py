@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from airflow_provider_nucleus.client.call import Call, encoded
+from airflow_provider_nucleus.client.call import Call, path_segment
 from airflow_provider_nucleus.client.calls._read import list_of, nothing, text_member
 from airflow_provider_nucleus.exceptions import NucleusValidationError
 from airflow_provider_nucleus.schema.charts import (
@@ -77,7 +77,7 @@ def create_evaluation(
     body |= _configuration(rollup_groups, exclusion_rules)
     return Call(
         "POST",
-        f"benchmarks/{encoded(benchmark_id)}/evaluationsV2",
+        f"benchmarks/{path_segment(benchmark_id)}/evaluationsV2",
         text_member("evaluation_id"),
         f"evaluate {model_id or model_run_id} against benchmark {benchmark_id}",
         body=body,
@@ -104,25 +104,25 @@ def _rules(rules: Sequence[ExclusionRule | dict[str, Any]]) -> list[dict[str, An
 
 def get_evaluation(evaluation_id: str) -> Call[Evaluation]:
     """Look at an evaluation."""
-    path = f"evaluationsV2/{encoded(evaluation_id)}"
+    path = f"evaluationsV2/{path_segment(evaluation_id)}"
     return Call("GET", path, Evaluation.from_wire, f"look at evaluation {evaluation_id}")
 
 
 def delete_evaluation(evaluation_id: str) -> Call[None]:
     """Archive an evaluation."""
-    path = f"evaluationsV2/{encoded(evaluation_id)}"
+    path = f"evaluationsV2/{path_segment(evaluation_id)}"
     return Call("DELETE", path, nothing, f"delete evaluation {evaluation_id}", body={}, reads_body=False)
 
 
 def cancel_evaluation(evaluation_id: str) -> Call[None]:
     """Cancel an evaluation that is pending or computing."""
-    path = f"evaluationsV2/{encoded(evaluation_id)}/cancel"
+    path = f"evaluationsV2/{path_segment(evaluation_id)}/cancel"
     return Call("POST", path, nothing, f"cancel evaluation {evaluation_id}", body={}, reads_body=False)
 
 
 def retry_evaluation(evaluation_id: str) -> Call[str]:
     """Start a failed evaluation again, with the same configuration; returns the id of the new one."""
-    path = f"evaluationsV2/{encoded(evaluation_id)}/retry"
+    path = f"evaluationsV2/{path_segment(evaluation_id)}/retry"
     name = f"retry evaluation {evaluation_id}"
     return Call("POST", path, text_member("evaluation_id"), name, body={}, repeatable=False)
 
@@ -138,7 +138,7 @@ def evaluation_charts(
     body: dict[str, Any] = {"iouThreshold": iou_threshold}
     return Call(
         "POST",
-        f"evaluationsV2/{encoded(evaluation_id)}/charts",
+        f"evaluationsV2/{path_segment(evaluation_id)}/charts",
         EvaluationCharts.from_wire,
         f"read the charts of evaluation {evaluation_id}",
         body=body | _narrowed(filters, query),
@@ -162,7 +162,7 @@ def evaluation_examples(
     body |= {key: value for key, value in optional.items() if value is not None}
     return Call(
         "POST",
-        f"evaluationsV2/{encoded(evaluation_id)}/examples",
+        f"evaluationsV2/{path_segment(evaluation_id)}/examples",
         EvaluationExamples.from_wire,
         f"read examples of evaluation {evaluation_id}",
         body=body | _narrowed(filters, query),
@@ -182,7 +182,7 @@ def evaluation_filter_schema(evaluation_id: str) -> Call[EvaluationFilterSchema]
     """Return the labels and metadata fields that filters of an evaluation can name."""
     return Call(
         "GET",
-        f"evaluationsV2/{encoded(evaluation_id)}/filterSchema",
+        f"evaluationsV2/{path_segment(evaluation_id)}/filterSchema",
         EvaluationFilterSchema.from_wire,
         f"read the filter schema of evaluation {evaluation_id}",
     )
@@ -190,13 +190,13 @@ def evaluation_filter_schema(evaluation_id: str) -> Call[EvaluationFilterSchema]
 
 def list_model_evaluations(model_id: str) -> Call[list[Evaluation]]:
     """List the evaluations of a model, newest first."""
-    path = f"model/{encoded(model_id)}/evaluationsV2"
+    path = f"model/{path_segment(model_id)}/evaluationsV2"
     return Call("GET", path, list_of(Evaluation.from_wire), f"list the evaluations of model {model_id}")
 
 
 def list_run_evaluations(model_run_id: str) -> Call[list[Evaluation]]:
     """List the evaluations of a model run, newest first (deprecated by the API)."""
-    path = f"modelRun/{encoded(model_run_id)}/evaluationsV2"
+    path = f"modelRun/{path_segment(model_run_id)}/evaluationsV2"
     return Call(
         "GET", path, list_of(Evaluation.from_wire), f"list the evaluations of model run {model_run_id}"
     )
@@ -239,11 +239,11 @@ def update_preset(
         body |= {"rollupGroups": None} | _configuration(rollup_groups, None)
     if not isinstance(exclusion_rules, Unchanged):
         body |= {"exclusionRules": None} | _configuration(None, exclusion_rules)
-    path = f"evaluationV2Presets/{encoded(preset_id)}"
+    path = f"evaluationV2Presets/{path_segment(preset_id)}"
     return Call("PATCH", path, EvaluationPreset.from_wire, f"change evaluation preset {preset_id}", body=body)
 
 
 def delete_preset(preset_id: str) -> Call[None]:
     """Delete a preset."""
-    path = f"evaluationV2Presets/{encoded(preset_id)}"
+    path = f"evaluationV2Presets/{path_segment(preset_id)}"
     return Call("DELETE", path, nothing, f"delete evaluation preset {preset_id}", body={}, reads_body=False)

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.client.address import Address
-from airflow_provider_nucleus.client.call import Call, encoded
+from airflow_provider_nucleus.client.call import Call, path_segment
 from airflow_provider_nucleus.client.calls._read import as_is, nothing, text_member
 from airflow_provider_nucleus.client.content import FormFile, Multipart
 from airflow_provider_nucleus.client.paging import Page, read_page
@@ -52,7 +52,7 @@ def signed_url(dataset_id: str, request_id: str, *, s3_endpoint: str | None = No
     """Ask where to put a file of rows; asking again for the same id is harmless."""
     return Call(
         "GET",
-        f"dataset/{encoded(dataset_id)}/signedUrl/{encoded(request_id, 'request_id')}",
+        f"dataset/{path_segment(dataset_id)}/signedUrl/{path_segment(request_id, 'request_id')}",
         _address,
         f"get an upload address for dataset {dataset_id}",
         params={"s3Endpoint": s3_endpoint} if s3_endpoint else None,
@@ -80,7 +80,7 @@ def start_append(dataset_id: str, request_id: str, *, update: bool = False) -> C
     """Start the job that appends the items put under `request_id`."""
     return Call(
         "POST",
-        f"dataset/{encoded(dataset_id)}/append",
+        f"dataset/{path_segment(dataset_id)}/append",
         Job.from_wire,
         f"start appending items to dataset {dataset_id}",
         body={"requestId": request_id, "update": update},
@@ -114,7 +114,7 @@ def append_local_images(
     )
     return Call(
         "POST",
-        f"dataset/{encoded(dataset_id)}/append",
+        f"dataset/{path_segment(dataset_id)}/append",
         Job.from_wire,
         f"append {len(items)} local images to dataset {dataset_id}",
         params={"async": "1"},
@@ -138,7 +138,10 @@ def list_items(dataset_id: str) -> Call[list[DatasetItem]]:
         ]
 
     return Call(
-        "GET", f"dataset/{encoded(dataset_id)}/datasetItems", read, f"list the items of dataset {dataset_id}"
+        "GET",
+        f"dataset/{path_segment(dataset_id)}/datasetItems",
+        read,
+        f"list the items of dataset {dataset_id}",
     )
 
 
@@ -146,7 +149,7 @@ def items_page(dataset_id: str, *, page_size: int = 10_000) -> Call[Page[Dataset
     """List the items in order of insertion, page by page."""
     return Call(
         "POST",
-        f"dataset/{encoded(dataset_id)}/itemsPage",
+        f"dataset/{path_segment(dataset_id)}/itemsPage",
         lambda payload: read_page(payload, "items", DatasetItem.from_wire),
         f"list the items of dataset {dataset_id}",
         body={"pageToken": None, "pageSize": page_size},
@@ -160,23 +163,23 @@ def item_by_index(dataset_id: str, index: int) -> Call[ItemWithAnnotations]:
 
 def item_by_reference(dataset_id: str, reference_id: str) -> Call[ItemWithAnnotations]:
     """Return the item with a reference id, with its ground truth."""
-    leaf = f"refloc/{encoded(reference_id, 'reference_id')}"
+    leaf = f"refloc/{path_segment(reference_id, 'reference_id')}"
     return _item(dataset_id, leaf, f"read item {reference_id!r} of dataset {dataset_id}")
 
 
 def item_by_id(dataset_id: str, dataset_item_id: str) -> Call[ItemWithAnnotations]:
     """Return the item with an id of the server, with its ground truth."""
-    leaf = f"loc/{encoded(dataset_item_id)}"
+    leaf = f"loc/{path_segment(dataset_item_id)}"
     return _item(dataset_id, leaf, f"read item {dataset_item_id} of dataset {dataset_id}")
 
 
 def _item(dataset_id: str, leaf: str, name: str) -> Call[ItemWithAnnotations]:
-    return Call("GET", f"dataset/{encoded(dataset_id)}/{leaf}", ItemWithAnnotations.from_wire, name)
+    return Call("GET", f"dataset/{path_segment(dataset_id)}/{leaf}", ItemWithAnnotations.from_wire, name)
 
 
 def delete_item(dataset_id: str, reference_id: str) -> Call[Any]:
     """Delete an item with its annotations and predictions."""
-    path = f"dataset/{encoded(dataset_id)}/refloc/{encoded(reference_id, 'reference_id')}"
+    path = f"dataset/{path_segment(dataset_id)}/refloc/{path_segment(reference_id, 'reference_id')}"
     return Call("DELETE", path, as_is, f"delete item {reference_id!r} of dataset {dataset_id}", body={})
 
 
@@ -190,7 +193,7 @@ def update_item_metadata(dataset_id: str, metadata: Mapping[str, Mapping[str, An
         entries.append(entry)
     return Call(
         "POST",
-        f"dataset/{encoded(dataset_id)}/metadata",
+        f"dataset/{path_segment(dataset_id)}/metadata",
         as_is,
         f"update the metadata of {len(entries)} items of dataset {dataset_id}",
         body={"metadata": entries, "level": "item"},
@@ -204,7 +207,7 @@ def export_page(
     """List the items with all their ground truth, page by page."""
     return Call(
         "POST",
-        f"dataset/{encoded(dataset_id)}/exportForTrainingPage",
+        f"dataset/{path_segment(dataset_id)}/exportForTrainingPage",
         lambda payload: read_page(payload, "data", ExportRow.from_wire),
         f"export dataset {dataset_id}",
         body={

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_nucleus.client.call import Call, encoded
+from airflow_provider_nucleus.client.call import Call, path_segment
 from airflow_provider_nucleus.client.calls._read import as_is, list_of, text_list
 from airflow_provider_nucleus.exceptions import NucleusValidationError
 from airflow_provider_nucleus.schema.jobs import Job, JobStatus
@@ -79,19 +79,19 @@ def job_status(job_id: str) -> Call[JobStatus]:
         status = JobStatus.from_wire(payload)
         return status if status.job_id else status.model_copy(update={"job_id": job_id})
 
-    return Call("GET", f"job/{encoded(job_id)}", read, f"look at job {job_id}")
+    return Call("GET", f"job/{path_segment(job_id)}", read, f"look at job {job_id}")
 
 
 def get_job(job_id: str) -> Call[Job]:
     """Return what a job is: its type and when it was created."""
-    return Call("GET", f"job/{encoded(job_id)}/info", Job.from_wire, f"read job {job_id}")
+    return Call("GET", f"job/{path_segment(job_id)}/info", Job.from_wire, f"read job {job_id}")
 
 
 def job_errors(job_id: str) -> Call[list[str]]:
     """Return the latest errors of a job, at most 10,000, one text per row that was refused."""
-    return Call("GET", f"job/{encoded(job_id)}/errors", text_list, f"read the errors of job {job_id}")
+    return Call("GET", f"job/{path_segment(job_id)}/errors", text_list, f"read the errors of job {job_id}")
 
 
 def cancel_job(job_id: str) -> Call[Any]:
     """Ask for a running job to be cancelled: an extension of the embedded Nucleus, which the cloud answers with 404 or 501."""
-    return Call("POST", f"job/{encoded(job_id)}/cancel", as_is, f"cancel job {job_id}", body={})
+    return Call("POST", f"job/{path_segment(job_id)}/cancel", as_is, f"cancel job {job_id}", body={})

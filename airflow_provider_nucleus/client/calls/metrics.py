@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_nucleus.client.call import Call, encoded
+from airflow_provider_nucleus.client.call import Call, path_segment
 from airflow_provider_nucleus.client.calls._read import as_is
 from airflow_provider_nucleus.exceptions import NucleusValidationError
 
@@ -37,7 +37,7 @@ def calculate_metrics(
         body["allowed_label_matches"] = [pair.to_wire() for pair in allowed_label_matches]
     return Call(
         "POST",
-        f"dataset/{encoded(dataset_id)}/model/{encoded(model_id)}/calculateEvaluationMetrics",
+        f"dataset/{path_segment(dataset_id)}/model/{path_segment(model_id)}/calculateEvaluationMetrics",
         as_is,
         f"calculate metrics of model {model_id} on dataset {dataset_id}",
         body=body,

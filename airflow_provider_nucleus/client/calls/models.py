@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_nucleus.client.call import Call, Refused, encoded
+from airflow_provider_nucleus.client.call import Call, Refused, path_segment
 from airflow_provider_nucleus.client.calls._read import as_is, text_list, text_member
 from airflow_provider_nucleus.schema.base import require_object
 from airflow_provider_nucleus.schema.models import Model, ModelRun
@@ -76,12 +76,12 @@ def _created(payload: Any, key: str) -> str:
 
 def get_model(model_id: str) -> Call[Model]:
     """Return a model; the id of a run stands for its model."""
-    return Call("GET", f"model/{encoded(model_id)}", Model.from_wire, f"read model {model_id}")
+    return Call("GET", f"model/{path_segment(model_id)}", Model.from_wire, f"read model {model_id}")
 
 
 def delete_model(model_id: str) -> Call[dict[str, Any]]:
     """Delete a model with its runs and predictions."""
-    return Call("DELETE", f"model/{encoded(model_id)}", as_is, f"delete model {model_id}", body={})
+    return Call("DELETE", f"model/{path_segment(model_id)}", as_is, f"delete model {model_id}", body={})
 
 
 def tag_model(model_id: str, tags: Sequence[str]) -> Call[Any]:
@@ -109,14 +109,16 @@ def unset_trained_slices(model_id: str, slice_ids: Sequence[str]) -> Call[Any]:
 
 
 def _on_list(method: str, model_id: str, leaf: str, body: dict[str, Any], verb: str) -> Call[Any]:
-    return Call(method, f"model/{encoded(model_id)}/{leaf}", as_is, f"{verb} model {model_id}", body=body)
+    return Call(
+        method, f"model/{path_segment(model_id)}/{leaf}", as_is, f"{verb} model {model_id}", body=body
+    )
 
 
 def model_runs(model_id: str, *, family: bool = False) -> Call[list[str]]:
     """List the ids of a model's runs, with `family` those of all its versions."""
     return Call(
         "GET",
-        f"model/{encoded(model_id)}/modelRun",
+        f"model/{path_segment(model_id)}/modelRun",
         text_list,
         f"list the runs of model {model_id}",
         params={"family": "true"} if family else None,
@@ -129,7 +131,7 @@ def create_model_run(
     """Create a run that is not tied to a dataset, and return its id."""
     return Call(
         "POST",
-        f"model/{encoded(model_id)}/modelRun/create",
+        f"model/{path_segment(model_id)}/modelRun/create",
         lambda payload: _created(payload, "model_run_id"),
         f"create run {name!r} of model {model_id}",
         body={"name": name, "reference_id": reference_id, "metadata": dict(metadata or {})},
@@ -143,7 +145,7 @@ def create_dataset_model_run(
     """Create a run of a model, named by its reference id, on a dataset, and return its id."""
     return Call(
         "POST",
-        f"dataset/{encoded(dataset_id)}/modelRun/create",
+        f"dataset/{path_segment(dataset_id)}/modelRun/create",
         lambda payload: _created(payload, "model_run_id"),
         f"create run {name!r} of model {model_reference_id!r} on dataset {dataset_id}",
         body={"name": name, "reference_id": model_reference_id, "metadata": dict(metadata or {})},
@@ -153,13 +155,13 @@ def create_dataset_model_run(
 
 def model_run(model_run_id: str) -> Call[ModelRun]:
     """Return what a run is."""
-    path = f"modelRun/{encoded(model_run_id)}/info"
+    path = f"modelRun/{path_segment(model_run_id)}/info"
     return Call("GET", path, ModelRun.from_wire, f"read model run {model_run_id}")
 
 
 def delete_model_run(model_run_id: str) -> Call[Any]:
     """Delete a run with its predictions."""
-    path = f"modelRun/{encoded(model_run_id)}"
+    path = f"modelRun/{path_segment(model_run_id)}"
     return Call("DELETE", path, as_is, f"delete model run {model_run_id}", body={})
 
 
@@ -175,7 +177,7 @@ def commit_model_run(
         body["allowed_label_matches"] = [dict(pair) for pair in allowed_label_matches]
     return Call(
         "POST",
-        f"modelRun/{encoded(model_run_id)}/commit",
+        f"modelRun/{path_segment(model_run_id)}/commit",
         as_is,
         f"commit model run {model_run_id}",
         body=body,

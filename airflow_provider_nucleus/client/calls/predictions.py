@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_nucleus.client.call import Call, encoded, tail
+from airflow_provider_nucleus.client.call import Call, path_segment, path_tail
 from airflow_provider_nucleus.client.calls._read import as_is
 from airflow_provider_nucleus.client.calls._upload import job_upload, local_masks_upload, rows_upload
 from airflow_provider_nucleus.exceptions import NucleusValidationError
@@ -39,12 +39,12 @@ __all__ = [
 
 
 def _route(dataset_id: str, model_id: str) -> str:
-    return f"dataset/{encoded(dataset_id)}/model/{encoded(model_id)}"
+    return f"dataset/{path_segment(dataset_id)}/model/{path_segment(model_id)}"
 
 
 def _run_route(model_run_id: str, dataset_id: str | None) -> str:
-    run = f"modelRun/{encoded(model_run_id)}/uploadPredictions"
-    return run if dataset_id is None else f"dataset/{encoded(dataset_id)}/{run}"
+    run = f"modelRun/{path_segment(model_run_id)}/uploadPredictions"
+    return run if dataset_id is None else f"dataset/{path_segment(dataset_id)}/{run}"
 
 
 def upload_predictions(
@@ -147,7 +147,7 @@ def upload_model_predictions(
                 "type", f"must be one of {', '.join(RUN_FREE_TYPES)} without a run, got {row.get('type')!r}"
             )
     return rows_upload(
-        f"model/{encoded(model_id)}/predictions",
+        f"model/{path_segment(model_id)}/predictions",
         rows,
         name=f"upload {len(rows)} predictions of model {model_id}",
         update=update,
@@ -159,7 +159,7 @@ def copy_predictions_from_run(model_id: str, model_run_id: str) -> Call[dict[str
     """Copy the predictions of a run to its model, without a run."""
     return Call(
         "POST",
-        f"model/{encoded(model_id)}/predictions/copyFromRun",
+        f"model/{path_segment(model_id)}/predictions/copyFromRun",
         as_is,
         f"copy the predictions of run {model_run_id} to model {model_id}",
         body={"model_run_id": model_run_id},
@@ -178,13 +178,13 @@ def item_predictions_by_index(dataset_id: str, model_id: str, index: int) -> Cal
 def item_predictions_by_reference(dataset_id: str, model_id: str, reference_id: str) -> Call[Grouped]:
     """Return the predictions of a model for one item, by type."""
     # This route leaves slashes alone, unlike refloc.
-    path = f"{_route(dataset_id, model_id)}/referenceId/{tail(reference_id, 'reference_id')}"
+    path = f"{_route(dataset_id, model_id)}/referenceId/{path_tail(reference_id, 'reference_id')}"
     return Call("GET", path, _grouped, f"read predictions of model {model_id} for item {reference_id!r}")
 
 
 def prediction(dataset_id: str, model_id: str, reference_id: str, annotation_id: str) -> Call[AnyPrediction]:
     """Return one prediction."""
-    leaf = f"{tail(reference_id, 'reference_id')}/{tail(annotation_id, 'annotation_id')}"
+    leaf = f"{path_tail(reference_id, 'reference_id')}/{path_tail(annotation_id, 'annotation_id')}"
     name = f"read prediction {annotation_id!r} of model {model_id} for item {reference_id!r}"
     return Call("GET", f"{_route(dataset_id, model_id)}/loc/{leaf}", read_prediction, name)
 
@@ -199,12 +199,12 @@ def predictions_export(dataset_id: str, model_id: str) -> Call[Grouped]:
 
 def model_predictions_by_item(model_id: str, dataset_item_id: str) -> Call[list[AnyPrediction]]:
     """Return the run-free predictions for one item."""
-    return _run_free(model_id, f"loc/{encoded(dataset_item_id)}", f"item {dataset_item_id}")
+    return _run_free(model_id, f"loc/{path_segment(dataset_item_id)}", f"item {dataset_item_id}")
 
 
 def model_predictions_by_reference(model_id: str, reference_id: str) -> Call[list[AnyPrediction]]:
     """Return the run-free predictions for all items with a reference id; several datasets may have one."""
-    return _run_free(model_id, f"refloc/{tail(reference_id, 'reference_id')}", f"item {reference_id!r}")
+    return _run_free(model_id, f"refloc/{path_tail(reference_id, 'reference_id')}", f"item {reference_id!r}")
 
 
 def model_predictions_by_index(model_id: str, index: int) -> Call[list[AnyPrediction]]:
@@ -213,7 +213,7 @@ def model_predictions_by_index(model_id: str, index: int) -> Call[list[AnyPredic
 
 
 def _run_free(model_id: str, leaf: str, what: str) -> Call[list[AnyPrediction]]:
-    path = f"model/{encoded(model_id)}/predictions/{leaf}"
+    path = f"model/{path_segment(model_id)}/predictions/{leaf}"
     return Call("GET", path, _flat, f"read run-free predictions of model {model_id} for {what}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from airflow_provider_nucleus.client.call import Call, encoded
+from airflow_provider_nucleus.client.call import Call, path_segment
 from airflow_provider_nucleus.client.paging import Page, read_page
 from airflow_provider_nucleus.exceptions import NucleusValidationError
 from airflow_provider_nucleus.schema.annotation_table import read_annotation, read_prediction
@@ -33,7 +33,7 @@ def query_items_page(dataset_id: str, query: str, *, page_size: int = 10_000) ->
     """List the items a query selects, page by page; NucleusRequestError if it is malformed."""
     return Call(
         "POST",
-        f"dataset/{encoded(dataset_id)}/queryItemsPage",
+        f"dataset/{path_segment(dataset_id)}/queryItemsPage",
         lambda payload: read_page(payload, "items", DatasetItem.from_wire),
         f"query the items of dataset {dataset_id}",
         body={"pageToken": None, "pageSize": page_size, "query": query},
@@ -56,7 +56,7 @@ def query_objects_page(
         raise NucleusValidationError("model_run_id", f"is missing, and mode {mode!r} needs it")
     return Call(
         "POST",
-        f"dataset/{encoded(dataset_id)}/queryObjectsPage",
+        f"dataset/{path_segment(dataset_id)}/queryObjectsPage",
         lambda payload: read_page(payload, "items", _READERS[mode]),
         f"query the objects of dataset {dataset_id} ({mode})",
         body={

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_nucleus.client.call import Call, encoded
+from airflow_provider_nucleus.client.call import Call, path_segment
 from airflow_provider_nucleus.client.calls._read import as_is, list_of, text_member
 from airflow_provider_nucleus.client.paging import Page, read_page
 from airflow_provider_nucleus.exceptions import NucleusValidationError
@@ -44,7 +44,7 @@ def create_slice(dataset_id: str, name: str, *, reference_ids: Sequence[str]) ->
     body |= {"reference_ids": list(reference_ids)} if reference_ids else {"allow_empty": 1}
     return Call(
         "POST",
-        f"dataset/{encoded(dataset_id)}/create_slice",
+        f"dataset/{path_segment(dataset_id)}/create_slice",
         text_member("slice_id"),
         f"create slice {name!r} of dataset {dataset_id}",
         body=body,
@@ -57,7 +57,7 @@ def append_to_slice(slice_id: str, dataset_id: str, reference_ids: Sequence[str]
     _check_count(reference_ids)
     return Call(
         "POST",
-        f"slice/{encoded(slice_id)}/append",
+        f"slice/{path_segment(slice_id)}/append",
         as_is,
         f"add {len(reference_ids)} items to slice {slice_id}",
         body={"reference_ids": list(reference_ids), "dataset_id": dataset_id},
@@ -74,25 +74,25 @@ def _check_count(reference_ids: Sequence[str]) -> None:
 
 def slice_info(slice_id: str) -> Call[SliceInfo]:
     """Return what a slice is."""
-    return Call("GET", f"slice/{encoded(slice_id)}/info", SliceInfo.from_wire, f"read slice {slice_id}")
+    return Call("GET", f"slice/{path_segment(slice_id)}/info", SliceInfo.from_wire, f"read slice {slice_id}")
 
 
 def delete_slice(slice_id: str) -> Call[Any]:
     """Delete a slice; its items stay."""
-    return Call("DELETE", f"slice/{encoded(slice_id)}", as_is, f"delete slice {slice_id}", body={})
+    return Call("DELETE", f"slice/{path_segment(slice_id)}", as_is, f"delete slice {slice_id}", body={})
 
 
 def tag_slice(slice_id: str, tags: Sequence[str]) -> Call[Any]:
     """Add tags to a slice."""
     body = {"slice_tags": list(tags)}
-    return Call("POST", f"slice/{encoded(slice_id)}/tag", as_is, f"tag slice {slice_id}", body=body)
+    return Call("POST", f"slice/{path_segment(slice_id)}/tag", as_is, f"tag slice {slice_id}", body=body)
 
 
 def slice_items_page(slice_id: str, *, page_size: int = 10_000) -> Call[Page[DatasetItem]]:
     """List the items of a slice, page by page."""
     return Call(
         "POST",
-        f"slice/{encoded(slice_id)}/itemsPage",
+        f"slice/{path_segment(slice_id)}/itemsPage",
         lambda payload: read_page(payload, "items", DatasetItem.from_wire),
         f"list the items of slice {slice_id}",
         body={"pageToken": None, "pageSize": page_size},
@@ -103,7 +103,7 @@ def slice_export_page(slice_id: str, *, page_size: int = 10_000) -> Call[Page[Ex
     """List the items of a slice with their ground truth, page by page."""
     return Call(
         "POST",
-        f"slice/{encoded(slice_id)}/exportForTrainingPage",
+        f"slice/{path_segment(slice_id)}/exportForTrainingPage",
         lambda payload: read_page(payload, "data", ExportRow.from_wire),
         f"export slice {slice_id}",
         body={"pageToken": None, "pageSize": page_size, "chip": False},
@@ -120,7 +120,7 @@ def slice_predictions_export_page(
 
     return Call(
         "POST",
-        f"slice/{encoded(slice_id)}/{encoded(model_id)}/exportForTrainingPage",
+        f"slice/{path_segment(slice_id)}/{path_segment(model_id)}/exportForTrainingPage",
         lambda payload: read_page(payload, "data", read),
         f"export the predictions of model {model_id} on slice {slice_id}",
         body={"pageToken": None, "pageSize": page_size},

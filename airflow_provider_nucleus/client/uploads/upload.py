@@ -76,7 +76,7 @@ class Upload:
 
     `rows` is called whenever the input has to be read, and must give the same rows each time: not at all when there is nothing to
     send, once for an input without fault, a second time when identities repeat, and as often again, and once more, to report rows
-    that the server refused. `identity` names the upload among others (the task instance); `generation` counts how often the user
+    that the server refused. `identity` names the upload among others (the task instance); `clear_count` counts how often the user
     cleared it; `fingerprint` is called by `start`, and by `collect` before it reports rows the server refused; it
     identifies the content of the input, None when that is not possible. An attempt that has nothing to send needs no input: rows
     that are stored do not get lost with the file they came from.
@@ -91,7 +91,7 @@ class Upload:
         *,
         state: StateStore | None = None,
         identity: str = "",
-        generation: int = 0,
+        clear_count: int = 0,
         fingerprint: Callable[[], str | None] = lambda: None,
         log: logging.Logger | None = None,
         on_progress: Callable[[Progress], None] | None = None,
@@ -101,7 +101,7 @@ class Upload:
         self._client = client
         self._rows = rows
         self._identity = identity
-        self._generation = generation
+        self._clear_count = clear_count
         self._read_fingerprint = fingerprint
         self._fingerprint: str | None = None
         self._destination = describe_destination(target, options)
@@ -151,7 +151,7 @@ class Upload:
             remote,
             fingerprint=self._fingerprint,
             destination=self._destination,
-            generation=self._generation,
+            clear_count=self._clear_count,
             policies=policies,
         )
         self._log.info(
@@ -201,10 +201,10 @@ class Upload:
             self._cancel_job(job_id)
         if record is None or decision.fresh:
             return Record(
-                generation=self._generation, fingerprint=self._fingerprint, destination=self._destination
+                clear_count=self._clear_count, fingerprint=self._fingerprint, destination=self._destination
             )
         record.open = [chunk for chunk in record.open if chunk.job_id not in decision.resend]
-        record.generation = self._generation
+        record.clear_count = self._clear_count
         record.fingerprint = self._fingerprint
         record.summary = None
         # Their reasons were lost with the process that collected them.

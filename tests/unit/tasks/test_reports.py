@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from airflow_provider_nucleus.tasks.reports import is_mapped_form, own_place, write_report
+from airflow_provider_nucleus.tasks.reports import is_mapped_form, path_for_instance, write_report
 
 
 def at(index: int) -> dict:
@@ -28,8 +28,8 @@ def at(index: int) -> dict:
 )
 def test_mapped_instances_have_files_of_their_own(place, mapped):
     """The suffix, which says what the file is, stays the last; a task that is not mapped writes where it is told to."""
-    assert own_place(place, at(3)) == mapped
-    assert own_place(place, at(-1)) == place
+    assert path_for_instance(place, at(3)) == mapped
+    assert path_for_instance(place, at(-1)) == place
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_files_of_mapped_siblings_are_known_by_their_names(name, place, same):
 @pytest.mark.parametrize("blank", [None, "", "None"])
 def test_no_place_is_no_place(blank):
     """A template that found nothing."""
-    assert own_place(blank, at(0)) is None
+    assert path_for_instance(blank, at(0)) is None
 
 
 def test_report_is_json(tmp_path):

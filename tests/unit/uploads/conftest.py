@@ -65,7 +65,7 @@ class Bench:
         client: NucleusClient | None = None,
         model_id: str | None = None,
         fingerprint: Any = None,
-        generation: int = 0,
+        clear_count: int = 0,
         identity: str = "",
         on_progress: Any = None,
         **options: Any,
@@ -79,7 +79,7 @@ class Bench:
             UploadOptions(**options),
             state=state if state is not None else MemoryState(),
             fingerprint=fingerprint if callable(fingerprint) else lambda: fingerprint,
-            generation=generation,
+            clear_count=clear_count,
             identity=identity,
             on_progress=on_progress,
         )

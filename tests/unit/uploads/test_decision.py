@@ -24,7 +24,7 @@ DONE, SENT, PART = "done", "all sent", "part sent"
 
 def a_record(progress: str, jobs: int = 1) -> Record:
     return Record(
-        generation=1,
+        clear_count=1,
         fingerprint="f1",
         destination="here",
         open=[OpenChunk(f"{n:012d}", 10, job_id=f"job_{n}") for n in range(jobs)],
@@ -33,7 +33,7 @@ def a_record(progress: str, jobs: int = 1) -> Record:
     )
 
 
-# What must happen for (progress, states of the jobs) when neither the input nor the generation changed.
+# What must happen for (progress, states of the jobs) when neither the input nor the clear_count changed.
 SAME_INPUT = [
     (DONE, (), Collect),
     (DONE, (R.PENDING,), Collect),
@@ -68,7 +68,7 @@ def run(
     *,
     fingerprint="f1",
     destination="here",
-    generation=1,
+    clear_count=1,
     policies=DEFAULTS,
 ):
     remote = {f"job_{n}": state for n, state in enumerate(states)}
@@ -77,7 +77,7 @@ def run(
         remote,
         fingerprint=fingerprint,
         destination=destination,
-        generation=generation,
+        clear_count=clear_count,
         policies=policies,
     )
 
@@ -86,7 +86,7 @@ def test_nothing_recorded_submits_everything():
     """The first attempt has nothing to respect, whatever the policies."""
     for on_change, on_clear in itertools.product(("fail", "restart", "continue"), ("rerun", "reattach")):
         policies = Policies(on_change, on_clear)
-        decision = decide(None, {}, fingerprint="f", destination="here", generation=5, policies=policies)
+        decision = decide(None, {}, fingerprint="f", destination="here", clear_count=5, policies=policies)
         assert decision == Submit("nothing was recorded before", fresh=True)
 
 
@@ -114,7 +114,7 @@ def test_a_retry_over_the_same_input(progress, states, expected, on_change, on_c
 def test_a_cleared_task_reruns_by_default(progress, states, expected, on_change, fingerprint):
     """Clearing means "again": the record is forgotten, changed input or not, and running jobs are named."""
     decision = run(
-        progress, states, fingerprint=fingerprint, generation=2, policies=Policies(on_change, "rerun")
+        progress, states, fingerprint=fingerprint, clear_count=2, policies=Policies(on_change, "rerun")
     )
 
     assert isinstance(decision, Submit)
@@ -128,18 +128,22 @@ def test_a_cleared_task_reattaches_on_request(progress, states, expected):
     """With on_clear='reattach' clearing is like a retry."""
     policies = Policies(on_clear="reattach")
 
-    assert run(progress, states, generation=2, policies=policies) == run(progress, states, policies=policies)
+    assert run(progress, states, clear_count=2, policies=policies) == run(progress, states, policies=policies)
 
 
 @pytest.mark.parametrize(("progress", "states", "_"), SAME_INPUT)
-@pytest.mark.parametrize(("generation", "on_clear"), [(1, "rerun"), (1, "reattach"), (2, "reattach")])
-def test_a_changed_input_follows_its_policy(progress, states, _, generation, on_clear):
+@pytest.mark.parametrize(("clear_count", "on_clear"), [(1, "rerun"), (1, "reattach"), (2, "reattach")])
+def test_a_changed_input_follows_its_policy(progress, states, _, clear_count, on_clear):
     """Fail says what still runs; restart forgets; continue keeps what was accepted and sends again what did not end well."""
     running = tuple(f"job_{n}" for n, state in enumerate(states) if state in {R.PENDING, R.UNKNOWN})
 
     def decision(on_change):
         return run(
-            progress, states, fingerprint="f2", generation=generation, policies=Policies(on_change, on_clear)
+            progress,
+            states,
+            fingerprint="f2",
+            clear_count=clear_count,
+            policies=Policies(on_change, on_clear),
         )
 
     failed = decision("fail")
@@ -159,9 +163,9 @@ def test_a_changed_input_follows_its_policy(progress, states, _, generation, on_
 
 
 @pytest.mark.parametrize(("progress", "states", "_"), SAME_INPUT)
-@pytest.mark.parametrize(("generation", "on_clear"), [(1, "rerun"), (1, "reattach"), (2, "reattach")])
+@pytest.mark.parametrize(("clear_count", "on_clear"), [(1, "rerun"), (1, "reattach"), (2, "reattach")])
 @pytest.mark.parametrize("fingerprint", ["f1", "f2", None])
-def test_what_went_elsewhere_counts_for_nothing_here(progress, states, _, generation, on_clear, fingerprint):
+def test_what_went_elsewhere_counts_for_nothing_here(progress, states, _, clear_count, on_clear, fingerprint):
     """Another dataset, model or update: the record is not attached to and not collected, whatever it says; on_change decides."""
     running = tuple(f"job_{n}" for n, state in enumerate(states) if state in {R.PENDING, R.UNKNOWN})
 
@@ -172,7 +176,7 @@ def test_what_went_elsewhere_counts_for_nothing_here(progress, states, _, genera
             states,
             fingerprint=fingerprint,
             destination="there",
-            generation=generation,
+            clear_count=clear_count,
             policies=policies,
         )
 
@@ -191,7 +195,7 @@ def test_refused_rows_nobody_reported_are_offered_again(progress):
     record = a_record(progress, 0)
     record.flawed = [FlawedChunk("f" * 12, 10, 8, 1, 1, 0)]
 
-    same = {"fingerprint": "f1", "destination": "here", "generation": 1, "policies": DEFAULTS}
+    same = {"fingerprint": "f1", "destination": "here", "clear_count": 1, "policies": DEFAULTS}
     decision = decide(record, {}, **same)
     assert (type(decision), decision.fresh) == (Submit, False)
     record.summary = {"rows": 10}

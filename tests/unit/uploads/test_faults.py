@@ -354,7 +354,7 @@ def test_jobs_of_a_forgotten_upload_are_cancelled(stage: Stage, caplog, monkeypa
     )
     stage.faults(Fault("cannot cancel", "POST .*/cancel", "status", status=501))
     with caplog.at_level("INFO"):
-        stage.upload(boxes(10), state=store, generation=1).start()
+        stage.upload(boxes(10), state=store, clear_count=1).start()
 
     assert len(stage.proxy.requests(f"POST .*/job/{started.job_ids[0]}/cancel")) == 1
     assert f"Job {started.job_ids[0]} of the earlier upload is left running" in caplog.text

@@ -25,7 +25,7 @@ def digest(number: int) -> str:
 def test_a_record_survives_being_saved():
     """Everything comes back, through real JSON."""
     record = Record(
-        generation=3,
+        clear_count=3,
         fingerprint="f",
         destination="annotations to dataset ds_1",
         accepted=digest(1) + digest(2),
@@ -180,8 +180,8 @@ def test_records_of_different_uploads_do_not_mix():
     """The identity is part of the key."""
     store = MemoryState()
     one, two = Ledger(store, identity="a"), Ledger(store, identity="b")
-    one.save(Record(generation=1))
-    two.save(Record(generation=2))
+    one.save(Record(clear_count=1))
+    two.save(Record(clear_count=2))
 
-    assert one.load() == Record(generation=1)
-    assert two.load() == Record(generation=2)
+    assert one.load() == Record(clear_count=1)
+    assert two.load() == Record(clear_count=2)

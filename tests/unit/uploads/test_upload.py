@@ -340,12 +340,12 @@ def test_a_finished_upload_is_not_repeated_by_a_retry(bench: Bench):
 
 
 def test_a_cleared_task_runs_again_unless_told_otherwise(bench: Bench):
-    """Another generation: everything is sent anew, or the old result is returned."""
+    """Another clear_count: everything is sent anew, or the old result is returned."""
     state = MemoryState()
     bench.upload(boxes(10), state=state).run()
 
-    assert bench.upload(boxes(10), state=state, generation=1, on_clear="reattach").run().processed == 10
-    assert bench.upload(boxes(10), state=state, generation=1).run().ignored == 10
+    assert bench.upload(boxes(10), state=state, clear_count=1, on_clear="reattach").run().processed == 10
+    assert bench.upload(boxes(10), state=state, clear_count=1).run().ignored == 10
 
 
 def test_a_changed_input_fails_restarts_or_continues(bench: Bench):
@@ -424,7 +424,7 @@ def test_a_missing_input_is_asked_for_by_who_has_to_send(bench: Bench):
         bench.upload(gone, state=state, fingerprint=gone, chunk_rows=10).run()
     assert state.get("nucleus_upload") == before
     with pytest.raises(NucleusSourceError):
-        bench.upload(gone, state=state, fingerprint=gone, chunk_rows=10, generation=1).run()
+        bench.upload(gone, state=state, fingerprint=gone, chunk_rows=10, clear_count=1).run()
     assert state.get("nucleus_upload") == before
 
 
@@ -582,7 +582,7 @@ def test_a_record_of_another_place_is_not_taken_for_this_one(bench: Bench, chang
     with pytest.raises(NucleusUploadError, match=r"began for predictions of model .* on_change='restart'"):
         there.upload(boxes(10), **corrected).run()
     # Cleared, to go on where it stopped: that it is another place counts more.
-    again = {"generation": 1, "on_clear": "reattach", "on_change": "restart"}
+    again = {"clear_count": 1, "on_clear": "reattach", "on_change": "restart"}
     summary = there.upload(boxes(10), **corrected, **again).run()
 
     assert (summary.dataset_id, summary.model_id) == (there.dataset_id, corrected["model_id"])

@@ -132,21 +132,21 @@ def decide(
     *,
     fingerprint: str | None,
     destination: str,
-    generation: int,
+    clear_count: int,
     policies: Policies,
 ) -> Decision:
     """Decide what to do about `record`.
 
     `remote` holds the state of every job the record has open. `fingerprint` is that of the input now (None when it has none: then
     a change cannot be noticed and the chunk digests alone decide what is sent). `destination` says where the rows are to go; a
-    record of another destination says nothing about this one. `generation` counts how often the user cleared the task.
+    record of another destination says nothing about this one. `clear_count` counts how often the user cleared the task.
     """
     if record is None:
         return Submit("nothing was recorded before", fresh=True)
     running = tuple(
         job for job, state in remote.items() if state in {RemoteJobState.PENDING, RemoteJobState.UNKNOWN}
     )
-    if record.generation != generation and policies.on_clear == "rerun":
+    if record.clear_count != clear_count and policies.on_clear == "rerun":
         return Submit("the task was cleared", fresh=True, abandoned=running)
     if record.destination != destination:
         return _destination_changed(record.destination, destination, policies.on_change, running)

@@ -116,7 +116,7 @@ class Record:
     the counts of the validated input (rows, rejected, duplicates, quarantine, first errors). `summary` is set once all is done.
     """
 
-    generation: int = 0
+    clear_count: int = 0
     fingerprint: str | None = None
     destination: str = ""
     accepted: str = ""
@@ -223,7 +223,7 @@ class Record:
         """Return the value to save."""
         return {
             "v": VERSION,
-            "gen": self.generation,
+            "clears": self.clear_count,
             "fp": self.fingerprint,
             "to": self.destination,
             "accepted": self.accepted,
@@ -248,7 +248,7 @@ class Record:
             if len(value["accepted"]) != DIGEST_CHARS * sum(run.chunks for run in outcomes):
                 raise ValueError("it does not say of each accepted chunk what became of it")
             return cls(
-                generation=int(value["gen"]),
+                clear_count=int(value["clears"]),
                 fingerprint=value["fp"],
                 destination=str(value["to"]),
                 accepted=str(value["accepted"]),
