@@ -59,7 +59,7 @@ class NucleusError(Exception):
     """Base of all; catches exactly what this package raises on purpose."""
 
     retryable: ClassVar[bool] = False
-    """Whether the same attempt, unchanged and later, may succeed."""
+    """True when the same attempt, unchanged and later, may succeed."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""How things travel: calls as values, one per route, and two transports that send them. No Airflow in here.
+"""The client: calls as values, one per route, and two transports that send them. No Airflow in here.
 
 ::
 

@@ -1,4 +1,4 @@
-r"""Where a request goes: read once, strictly, so that whoever sends it cannot read it otherwise.
+r"""The address of a server, read once and strictly, so that whoever sends it cannot read it otherwise.
 
 HTTP libraries forgive much, each something else: ``http://a\@b/`` is the host b to one and a to the other, blanks and line breaks
 vanish here and there, a full-width dot becomes a dot. What decides whether credentials go along must be what decides where
@@ -60,7 +60,7 @@ class Address:
 
     @property
     def origin(self) -> tuple[str, str, int]:
-        """What must be equal before credentials are sent along: scheme, host and port."""
+        """Scheme, host and port: equal wherever credentials are sent along."""
         return self.scheme, self.host, self.port
 
     @property

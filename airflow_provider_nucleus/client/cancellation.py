@@ -25,7 +25,7 @@ _CONCURRENCY = 8
 
 
 class Cancellation(StrEnum):
-    """How the server answered; the value completes "Job <id> ..."."""
+    """Answer of the server; the value completes "Job <id> ..."."""
 
     REQUESTED = "will be cancelled before its next step"
     ENDED = "had already ended"
@@ -42,7 +42,7 @@ class Cancellation(StrEnum):
 
 
 Outcome: TypeAlias = Cancellation | NucleusError | None
-"""What came of asking: the server's answer, the error that came instead, or None when nothing came in time."""
+"""Outcome of a request: the server's answer, the error that came instead, or None when nothing came in time."""
 
 
 def cancel(client: NucleusClient, call: Call[Any]) -> Cancellation:

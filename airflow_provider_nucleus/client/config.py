@@ -1,4 +1,4 @@
-"""Where Nucleus is and how to prove who asks."""
+"""Configuration of a connection: endpoint, credentials, TLS and time-out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusValid
 __all__ = ["NucleusConfig"]
 
 _EMBEDDED_KEY = "local_"
-"""What the keys that an embedded Nucleus generates begin with."""
+"""Beginning of the keys that an embedded Nucleus generates."""
 
 
 @dataclass(frozen=True, slots=True)

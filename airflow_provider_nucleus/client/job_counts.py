@@ -1,4 +1,4 @@
-"""What the server says it did with rows: the counts of every kind of job that takes rows in, and of answers to requests."""
+"""Counts of rows as the server reports them: those of every kind of job that takes rows in, and of answers to requests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["RowCounts", "answer_counts", "job_counts", "job_rows"]
 
 @dataclass(frozen=True, slots=True)
 class RowCounts:
-    """What the server says it did with rows, and of how many it says nothing."""
+    """Rows by what the server did with them, and the number that it says nothing about."""
 
     processed: int = 0
     ignored: int = 0
@@ -36,7 +36,7 @@ class RowCounts:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What one part of a message calls the rows that were stored, ignored, refused and are not done yet."""
+    """Names that one part of a message has for rows stored, ignored, refused and not done yet."""
 
     processed: Sequence[str]
     ignored: Sequence[str] = ()

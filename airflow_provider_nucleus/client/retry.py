@@ -1,4 +1,4 @@
-"""When to send a request again, and after how many seconds: a pure function of what happened."""
+"""Retries: whether a request is sent again, and after how many seconds, as a pure function of what happened."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FAULT_ATTEMPTS = 8
 
 
 class NoAnswer(StrEnum):
-    """Why there is no answer."""
+    """Reasons for a missing answer."""
 
     NOT_SENT = "not sent"
     """No connection came about, so the server cannot have seen the request."""
@@ -55,7 +55,7 @@ def tls_outcome(error: BaseException) -> NoAnswer | None:
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How long to keep trying.
+    """Limits of retrying.
 
     `attempts` counts requests in all; the delay before attempt n is drawn between 0 and ``base * 2**(n-1)`` seconds, at most
     `cap`; no attempt starts later than `deadline` seconds after the first.

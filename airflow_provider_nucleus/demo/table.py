@@ -8,7 +8,7 @@ from typing import Any
 __all__ = ["MOST_CLASSES", "Metrics", "comparison"]
 
 Metrics = Mapping[str, Any]
-"""What the example DAG reports: `iou_threshold`, `overall` and `per_label` with counts and ratios (None = undefined)."""
+"""Report of the example DAG: `iou_threshold`, `overall` and `per_label` with counts and ratios (None = undefined)."""
 
 _COLUMNS = (
     ("TP", "tp"),

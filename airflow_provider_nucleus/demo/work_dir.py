@@ -28,7 +28,7 @@ _MADE = {
     "results": re.compile(r"comparison\.txt|[^/]+\.json(\.metrics)?"),
     "logs": re.compile(r"nucleus\.log|db-migrate\.log|dag-[^/]+\.log|airflow/.+\.log"),
 }
-"""What a demonstration writes into each folder that the next one empties."""
+"""File that marks each folder which the next demonstration may empty."""
 
 
 @dataclass(frozen=True)

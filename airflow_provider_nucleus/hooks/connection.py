@@ -53,7 +53,7 @@ _MEANT = (
     (r"ur[li]|host|addr|endp|server|base|api|site|path|port|schem|protocol|domain|region|env",
      "The address of the API is called endpoint: http://host:port/v1/nucleus."),
 )  # fmt: skip
-"""What a name that nobody knows is likely to mean, the first that fits."""
+"""Patterns of unknown names and hints at what they are likely to mean; the first that fits counts."""
 
 _LIKE_A_KEY = re.compile(r"(live|test|local)_[^\W_]{8}|[^\W_]{20}|.{60}|[^ -~]", re.IGNORECASE | re.DOTALL)
 _TRUE = frozenset({"true", "yes", "on", "1", "t", "y"})
@@ -63,7 +63,7 @@ _BLANK = _NOTHING | {""}
 
 
 class AirflowConnection(Protocol):
-    """What is read of a connection; both the Task SDK's and Airflow 2's class have it."""
+    """The members of a connection that are read; both the Task SDK's and Airflow 2's class have it."""
 
     conn_id: str
     host: str | None

@@ -51,7 +51,7 @@ UI_FIELD_BEHAVIOUR: Final[dict[str, Any]] = {
         "timeout": str(DEFAULT_TIMEOUT_SECONDS),
     },
 }
-"""What the form does with Airflow's own connection fields."""
+"""Treatment of Airflow's own connection fields: hidden, renamed, filled with an example."""
 
 
 def legacy_field_behaviour() -> dict[str, Any]:

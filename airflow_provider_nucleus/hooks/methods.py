@@ -45,7 +45,7 @@ class _Method(Generic[P]):
     """Descriptor of a method that sends `call`, a function of :mod:`airflow_provider_nucleus.client.calls`."""
 
     wrapping: ClassVar[str] = "Call["
-    """What stands before the type of the result in the annotation of the call."""
+    """Beginning of the annotation of the call, before the type of the result."""
     results: ClassVar[tuple[str, str]] = ("{}", "{}")
     """Annotations of what both methods return; braces stand for the type of the result."""
 

@@ -1,4 +1,4 @@
-"""What all operators of this package share: connection, retry policy, links."""
+"""The base of all operators of this package: connection, retry policy, links."""
 
 from __future__ import annotations
 

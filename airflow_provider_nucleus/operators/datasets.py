@@ -80,7 +80,7 @@ class NucleusCreateDatasetOperator(NucleusOperator):
 
     @property
     def map_label(self) -> str:
-        """What a mapped instance is called in the interface."""
+        """Name of a mapped instance in the interface."""
         return short_label(self.name)
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -160,7 +160,7 @@ class NucleusDeleteDatasetOperator(NucleusOperator):
 
     @property
     def map_label(self) -> str:
-        """What a mapped instance is called in the interface."""
+        """Name of a mapped instance in the interface."""
         return short_label(self.dataset_id)
 
     def execute(self, context: Context) -> dict[str, Any]:  # ruff: ignore[unused-method-argument] - Airflow's signature

@@ -127,7 +127,7 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
 
     @property
     def map_label(self) -> str:
-        """What a mapped instance is called in the interface."""
+        """Name of a mapped instance in the interface."""
         return short_label(self.model_id or self.model_run_id)
 
     def execute(self, context: Context) -> dict[str, Any]:

@@ -35,7 +35,7 @@ __all__ = ["NucleusAppendItemsOperator"]
 ItemKind = Literal["images", "lidar_scenes"]
 
 _SCENE_JOB = "uploadLidarScene"
-"""What a job that takes in scenes is called in listings."""
+"""Type of a job that takes in scenes, as listings have it."""
 
 
 class NucleusAppendItemsOperator(NucleusUploadOperator, NucleusStartingOperator):

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["NucleusCalculateMetricsOperator"]
 
 _JOB_TYPES = ("modelMetrics", "modelRunCommit")
-"""What a calculation is called in listings of jobs."""
+"""Types of jobs that calculate, as listings have them."""
 
 
 class NucleusCalculateMetricsOperator(NucleusStartingOperator):
@@ -102,7 +102,7 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator):
 
     @property
     def map_label(self) -> str:
-        """What a mapped instance is called in the interface."""
+        """Name of a mapped instance in the interface."""
         return short_label(self.model_id)
 
     def execute(self, context: Context) -> dict[str, Any]:

@@ -61,7 +61,7 @@ class NucleusCreateModelOperator(NucleusOperator):
 
     @property
     def map_label(self) -> str:
-        """What a mapped instance is called in the interface."""
+        """Name of a mapped instance in the interface."""
         return short_label(self.reference_id)
 
     def execute(self, context: Context) -> dict[str, Any]:

@@ -27,7 +27,7 @@ _STARTED_KEY: Final = "nucleus_started"
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What has to be said before something is started, and what an earlier try said.
+    """Marks that are recorded before something is started: the one to be recorded, and that of an earlier try.
 
     Call `declare` right before the start, with a mark of the server's that everything older than the start lies before (the
     time of the newest job, say). `earlier` is the mark of an earlier try that did not live to record what came of it: something

@@ -100,7 +100,7 @@ class NucleusUploadOperator(NucleusWaitingOperator):
 
     @property
     def map_label(self) -> str:
-        """What a mapped instance is called in the interface."""
+        """Name of a mapped instance in the interface."""
         return short_label(self.source)
 
     @abstractmethod

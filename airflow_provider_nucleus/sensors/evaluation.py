@@ -49,7 +49,7 @@ class NucleusEvaluationSensor(NucleusWaitingSensor):
 
     @property
     def map_label(self) -> str:
-        """What a mapped instance is called in the interface."""
+        """Name of a mapped instance in the interface."""
         return short_label(self.evaluation_id)
 
     def ids(self) -> list[str]:

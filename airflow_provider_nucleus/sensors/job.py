@@ -65,7 +65,7 @@ class NucleusJobSensor(NucleusWaitingSensor):
 
     @property
     def map_label(self) -> str:
-        """What a mapped instance is called in the interface."""
+        """Name of a mapped instance in the interface."""
         return short_label(self.job_id)
 
     def ids(self) -> list[str]:

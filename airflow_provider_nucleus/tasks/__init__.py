@@ -1,1 +1,1 @@
-"""What operators, sensors, decorators and task groups share: arguments, results, memory, deferring, retrying."""
+"""Parts that operators and sensors share: arguments, results, memory, deferring, retrying."""

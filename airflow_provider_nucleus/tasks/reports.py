@@ -37,7 +37,7 @@ def path_for_instance(place: Any, context: Mapping[str, Any]) -> Any:
 
 
 def is_mapped_form(name: str, place: str) -> bool:
-    """Whether *name* is where a mapped instance, of any index, writes what it is told to write at *place*.
+    """Return whether *name* is where a mapped instance, of any index, writes what it is told to write at *place*.
 
     *place* may itself be what an instance made of it.
     """

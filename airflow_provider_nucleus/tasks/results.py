@@ -1,4 +1,4 @@
-"""What a task returns: JSON, and small."""
+"""Results of tasks: JSON, and small enough for an XCom."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether Airflow should try a failed Nucleus task again: the default retry policy of our operators on Airflow 3.3.
+"""The default retry policy of our operators on Airflow 3.3: whether a failed task is tried again.
 
 The policy reads the real exception in the worker. It waits as long as the server asked for (``Retry-After``), does not
 repeat what cannot succeed (a wrong key, an unknown id, a refused request), and leaves everything else to the task's own

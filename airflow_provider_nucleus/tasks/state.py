@@ -1,4 +1,4 @@
-"""What a task remembers between its tries, and how a retry is told from a clear.
+"""Memory of a task between its tries, and the mark that tells a retry from a clear.
 
 Airflow 3.3 gives each task instance a small store that survives retries and clears (AIP-103). Below 3.3 there is none:
 recovery then rests on idempotent ids alone, and the operators say so in the log.
@@ -57,8 +57,8 @@ def task_identity(context: Mapping[str, Any]) -> str:
 
 
 def clear_count(context: Mapping[str, Any]) -> int:
-    """Return a number that is the same for all tries between two clears and another after a clear.
+    """Return a number that grows with every clear by a user, and is the same for all tries between two of them.
 
-    Airflow raises ``max_tries`` when a user clears a finished task, and only then.
+    It is ``max_tries``, which Airflow raises when a user clears a finished task, and only then.
     """
     return int(getattr(context["ti"], "max_tries", 0) or 0)

@@ -1,4 +1,4 @@
-"""What uploads of ground truth and of predictions have in common."""
+"""Uploads of rows: the parts that ground truth and predictions share."""
 
 from __future__ import annotations
 
