@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
 
     from airflow_provider_nucleus.client.cancellation import Outcome
-    from airflow_provider_nucleus.operators.starting import Intent
+    from airflow_provider_nucleus.operators.starting import StartIntent
     from airflow_provider_nucleus.schema.charts import EvaluationCharts
     from airflow_provider_nucleus.schema.evaluations import Evaluation
     from airflow_provider_nucleus.schema.jobs import JobStatus
@@ -182,7 +182,7 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
         summary = _summary(evaluation, charts, carry)
         report = path_for_instance(self.report, context)
         summary["report"] = None if report is None else str(report)
-        self._tell(charts, evaluation)
+        self._log_result(charts, evaluation)
         if summary["report"]:
             write_report(summary["report"], summary | {"charts": charts.model_dump(mode="json")})
         labels = list(summary["per_class_ap"].items())
@@ -239,7 +239,7 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
             timeout=seconds(self.job_timeout),
         )
 
-    def start_jobs(self, carry: dict[str, Any], intent: Intent) -> list[str]:
+    def start_jobs(self, carry: dict[str, Any], intent: StartIntent) -> list[str]:
         """Start the evaluation, or find the one an earlier try started without living to record it; return its id."""
         known = self._known(carry)
         if intent.earlier is not None and (found := self._unrecorded(known, carry, intent.earlier)):
@@ -254,7 +254,7 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
                     left,
                     carry["copy_from_run"],
                 )
-        intent.declare(max((one.created_at or "" for one in known), default=""))
+        intent.record(max((one.created_at or "" for one in known), default=""))
         evaluation_id = self.hook.create_evaluation(
             carry["benchmark_id"],
             model_id=None if carry["model_run_id"] else carry["model_id"],
@@ -287,7 +287,7 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
     def _evaluation(self, evaluation_id: str) -> Evaluation:
         return self.hook.get_evaluation(evaluation_id)
 
-    def _tell(self, charts: EvaluationCharts, evaluation: Evaluation) -> None:
+    def _log_result(self, charts: EvaluationCharts, evaluation: Evaluation) -> None:
         counts = charts.total_counts
         self.log.info(
             "Evaluation %s: mAP %s, TP %d, FP %d, FN %d",

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
 
-    from airflow_provider_nucleus.operators.starting import Intent
+    from airflow_provider_nucleus.operators.starting import StartIntent
     from airflow_provider_nucleus.schema.jobs import JobStatus
 
 __all__ = ["NucleusAppendItemsOperator"]
@@ -210,7 +210,7 @@ class NucleusAppendItemsOperator(NucleusUploadOperator, NucleusStartingOperator)
             "validate_only": coerced_flag(self.validate_only, name="validate_only"),
         }
 
-    def start_jobs(self, carry: dict[str, Any], intent: Intent) -> list[str]:
+    def start_jobs(self, carry: dict[str, Any], intent: StartIntent) -> list[str]:
         """Write the checked scenes to a temporary file, hand it over and start the job, unless an earlier try did."""
         with tempfile.TemporaryDirectory(prefix="nucleus-scenes-") as folder:
             spool = Path(folder) / "scenes.jsonl"
@@ -232,7 +232,7 @@ class NucleusAppendItemsOperator(NucleusUploadOperator, NucleusStartingOperator)
                 if found is not None:
                     self.log.info("Found job %s, which an earlier try started", found.job_id)
                     return [found.job_id]
-            intent.declare(listed[0].job_creation_time if listed else "")
+            intent.record(listed[0].job_creation_time if listed else "")
             job = self.hook.append_lidar_scenes(
                 self.dataset_id, FileContent.of(spool), update=carry["update"]
             )

@@ -15,7 +15,7 @@ from airflow_provider_nucleus.links.nucleus import (
     NucleusModelLink,
 )
 from airflow_provider_nucleus.match_summary import summarize_matches
-from airflow_provider_nucleus.operators.starting import Intent, NucleusStartingOperator
+from airflow_provider_nucleus.operators.starting import NucleusStartingOperator, StartIntent
 from airflow_provider_nucleus.schema.matches import AllowedLabelMatch
 from airflow_provider_nucleus.tasks.arguments import coerced_flag, coerced_number
 from airflow_provider_nucleus.tasks.labels import MAP_LABEL, short_label
@@ -142,7 +142,7 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator):
             "not_matched": _not_matched(statuses),
             "report": None if report is None else str(report),
         }
-        self._tell(summary, head)
+        self._log_result(summary, head)
         if head["report"]:
             write_report(head["report"], head | summary.to_dict())
         labels = max(len(summary.per_label), len(summary.categories.per_label))
@@ -166,7 +166,7 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator):
             "allowed_label_matches": pairs,
         }
 
-    def start_jobs(self, carry: dict[str, Any], intent: Intent) -> list[str]:
+    def start_jobs(self, carry: dict[str, Any], intent: StartIntent) -> list[str]:
         """Start a calculation; return its jobs, none when the server answered without one and lists none."""
         if intent.earlier is not None:
             # Nothing in a job says which model it is about; and of two calculations the later one's matches stay.
@@ -175,7 +175,7 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator):
             )
         listed = self._listed()
         before = {job.job_id for job in listed}
-        intent.declare(max((job.job_creation_time for job in listed), default=""))
+        intent.record(max((job.job_creation_time for job in listed), default=""))
         answer = self.hook.calculate_metrics(
             self.dataset_id,
             self.model_id,
@@ -208,7 +208,7 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator):
         failure.hint = "Matches of an earlier calculation, if any, are still in place."
         raise failure
 
-    def _tell(self, summary: MatchSummary, head: Mapping[str, Any]) -> None:
+    def _log_result(self, summary: MatchSummary, head: Mapping[str, Any]) -> None:
         overall = summary.overall
         self.log.info(
             "At IoU %g: TP %d, FP %d, FN %d, of %d labels",

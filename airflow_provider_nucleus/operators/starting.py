@@ -20,28 +20,28 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.schema.jobs import JobStatus
 
-__all__ = ["Intent", "NucleusStartingOperator"]
+__all__ = ["NucleusStartingOperator", "StartIntent"]
 
 _STARTED_KEY: Final = "nucleus_started"
 
 
 @dataclass(frozen=True, slots=True)
-class Intent:
+class StartIntent:
     """Marks that are recorded before something is started: the one to be recorded, and that of an earlier try.
 
-    Call `declare` right before the start, with a mark of the server's that everything older than the start lies before (the
+    Call `record` right before the start, with a mark of the server's that everything older than the start lies before (the
     time of the newest job, say). `earlier` is the mark of an earlier try that did not live to record what came of it: something
     younger may be running. None when there is no such try.
     """
 
-    declare: Callable[[str], None]
+    record: Callable[[str], None]
     earlier: str | None = None
 
 
 class NucleusStartingOperator(NucleusWaitingOperator):
     """Base of the operators that start jobs which may be started twice without harm."""
 
-    def start_jobs(self, carry: dict[str, Any], intent: Intent) -> list[str]:
+    def start_jobs(self, carry: dict[str, Any], intent: StartIntent) -> list[str]:
         """Start the jobs that *carry* describes, or find those of an earlier intent; add to *carry* what the wait should keep."""
         raise NotImplementedError
 
@@ -87,11 +87,11 @@ class NucleusStartingOperator(NucleusWaitingOperator):
         state = task_state(context)
         record = {"clear_count": clear_count(context), "settings": settings}
 
-        def declare(since: str) -> None:
+        def save(since: str) -> None:
             if state is not None:
                 state.set(_STARTED_KEY, record | {"since": since})
 
-        jobs = self.start_jobs(carry, Intent(declare, earlier))
+        jobs = self.start_jobs(carry, StartIntent(save, earlier))
         if state is not None:
             state.set(_STARTED_KEY, record | {"jobs": jobs, "carry": carry})
         return jobs

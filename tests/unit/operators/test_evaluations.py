@@ -7,7 +7,7 @@ import pytest
 from airflow_provider_nucleus.client.jobs import gone
 from airflow_provider_nucleus.exceptions import NucleusMetricsError
 from airflow_provider_nucleus.operators.evaluations import NucleusEvaluateModelOperator
-from airflow_provider_nucleus.operators.starting import Intent
+from airflow_provider_nucleus.operators.starting import StartIntent
 from airflow_provider_nucleus.schema.evaluations import Evaluation
 from airflow_provider_nucleus.triggers.events import WaitEvent
 from tests.unit.operators.fakes import context
@@ -46,7 +46,7 @@ def started(monkeypatch, *known, earlier=MARK):
         return list(known) if call.method == "GET" else "ev_new"
 
     monkeypatch.setattr(task.hook, "send", send)
-    (found,) = task.start_jobs(dict(CARRY), Intent(marks.append, earlier))
+    (found,) = task.start_jobs(dict(CARRY), StartIntent(marks.append, earlier))
     return found, marks
 
 

@@ -50,7 +50,7 @@ class Starter(NucleusStartingOperator):
 
     def start_jobs(self, carry, intent):
         self.earlier = intent.earlier
-        intent.declare("mark")
+        intent.record("mark")
         if self.server.dies == "before":
             raise Death
         carry["rows"] = 7
