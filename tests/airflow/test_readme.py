@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
+from airflow_provider_nucleus.hooks.nucleus import NucleusHook
 from tests.airflow.batches import make_batch
-from tests.airflow.harness import REPOSITORY
+from tests.airflow.harness import REPOSITORY, connection_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    import pytest
 
 
 def test_the_dag_in_ten_lines_runs_unchanged(
@@ -47,6 +50,34 @@ def test_the_dag_in_ten_lines_runs_unchanged(
     shown = {"dataset_id", "model_id", "job_id", "iou_threshold", "class_agnostic", "not_matched", "overall"}
     assert metrics.keys() >= shown | {"per_label"}
     assert metrics["per_label"].keys() == {"car", "van"}
+
+
+def test_the_task_with_a_hook_runs_unchanged(nucleus: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The function of the task, called with a dataset: the slice it returns has the items of the night."""
+    (source,) = (
+        block
+        for block in re.findall(r"```python\n(.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
+        if "NucleusHook" in block
+    )
+    connection = connection_json(endpoint=nucleus.url, api_key=nucleus.api_key)
+    monkeypatch.setenv("AIRFLOW_CONN_NUCLEUS_DEFAULT", connection)
+    dataset = _post(nucleus, "dataset/create", name="README, the hook")["dataset_id"]
+    images = [
+        {
+            "reference_id": f"{n}.png",
+            "image_url": f"https://images.test/{n}.png",
+            "metadata": {"light": light},
+        }
+        for n, light in enumerate(("day", "night", "night"))
+    ]
+    _post(nucleus, f"dataset/{dataset}/append", items=images)
+    names: dict[str, Any] = {}
+    exec(source, names)
+
+    made = names["slice_of_the_night"].function(dataset)
+
+    with NucleusHook() as hook:
+        assert sorted(str(item.reference_id) for item in hook.iter_slice_items(made)) == ["1.png", "2.png"]
 
 
 def _post(nucleus: Any, path: str, **body: Any) -> dict[str, Any]:
