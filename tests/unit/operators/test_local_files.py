@@ -338,7 +338,7 @@ def test_a_folder_that_is_none_is_one_error(hook, proxy, folder, request, monkey
 
 
 def test_a_folder_is_not_needed_where_nothing_is_left_to_send(hook, folder, request):
-    """A retry, perhaps on another worker, has only to take stock."""
+    """A retry, perhaps on another worker, has only to settle the upload."""
     dataset_id, store = hook.create_dataset(request.node.name), StateStore()
     rows = [{"reference_id": "far", "image_url": "https://images/far.png"}]
     for there in (True, False):

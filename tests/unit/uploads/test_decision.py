@@ -1,4 +1,4 @@
-"""Every combination of what an earlier attempt can have left behind, and what is done about it."""
+"""Resumption of uploads: every combination of what an earlier attempt can have left, and the decision about it."""
 
 from __future__ import annotations
 

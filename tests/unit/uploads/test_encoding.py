@@ -1,4 +1,4 @@
-"""From row to wire line: the short way equals the thorough one, identities, ids that stay."""
+"""Encoding of rows: the fast path equals the schema, identities, ids that stay."""
 
 from __future__ import annotations
 
@@ -57,28 +57,28 @@ def thorough(kind: str, row: dict) -> dict | str:
     st.dictionaries(st.sampled_from(["x", "y", "width", "height", "z"]), ODD, max_size=1),
 )
 @settings(max_examples=300, deadline=None)
-def test_the_short_way_is_never_wrong(kind, changed, dropped, corner):
-    """For rows with any mixture of odd values: what the short way builds is byte for byte what the schema builds."""
+def test_the_fast_path_is_never_wrong(kind, changed, dropped, corner):
+    """For rows with any mixture of odd values: what the fast path builds is byte for byte what the schema builds."""
     row = {key: value for key, value in GOOD.items() if key not in dropped} | changed
     if kind == "annotations":
         row = {key: value for key, value in row.items() if key not in {"confidence", "class_pdf"}}
     if isinstance(row.get("geometry"), dict):
         row["geometry"] = row["geometry"] | corner
     encoder = Encoder(kind)
-    shorter = encoder._short(row)
-    if shorter is not None:
+    fast = encoder._fast_path(row)
+    if fast is not None:
         expected = thorough(kind, row)
-        assert shorter == expected
-        assert list(shorter) == list(expected)
-        assert dump_line(shorter) == dump_line(expected)
+        assert fast == expected
+        assert list(fast) == list(expected)
+        assert dump_line(fast) == dump_line(expected)
 
 
-def test_plain_boxes_take_the_short_way():
+def test_plain_boxes_take_the_fast_path():
     """Otherwise the property above would hold for nothing."""
-    assert Encoder("predictions")._short(GOOD) is not None
+    assert Encoder("predictions")._fast_path(GOOD) is not None
     truth = {key: value for key, value in GOOD.items() if key not in {"confidence", "class_pdf"}}
-    assert Encoder("annotations")._short(truth | {"task_id": "t"}) is not None
-    assert Encoder("items")._short is None
+    assert Encoder("annotations")._fast_path(truth | {"task_id": "t"}) is not None
+    assert Encoder("items")._fast_path is None
 
 
 def test_a_batch_reports_the_bad_and_keeps_the_good():

@@ -287,10 +287,10 @@ def test_statuses_may_come_from_the_trigger(bench: Bench):
 
 
 def test_a_job_that_still_runs_is_not_collected(bench: Bench):
-    """Taking stock too early must not look like success."""
+    """Settling too early must not look like success."""
     started = bench.upload(boxes(5)).start()
     upload = bench.upload([])
-    with pytest.raises(NucleusUploadError, match="too early"):
+    with pytest.raises(NucleusUploadError, match="cannot be settled yet"):
         upload.collect({started.job_ids[0]: {"status": "Running", "message": {}}}, record=started.record)
 
 
@@ -385,7 +385,7 @@ def test_continuing_counts_the_rows_of_the_present_input_only(
     assert (summary.rows, summary.sent, summary.processed, summary.ignored) == (35, 35, 35 - found, found)
     assert (less.rows, less.sent, less.processed, less.ignored) == (20, 20, 20 - found, found)
     assert (summary.chunks, less.chunks, summary.unaccounted, less.unaccounted) == (4, 2, 0, 0)
-    assert caplog.text.count("2 chunks (15 rows) of the earlier input are stored and stay") == 2
+    assert caplog.text.count("2 chunks (15 rows) of the earlier input stay stored") == 2
     assert len(bench.stored_ids()) == 50
 
 
@@ -407,7 +407,7 @@ def test_an_attempt_with_nothing_to_send_needs_no_input(bench: Bench, caplog):
     bench.upload(gone).wait(attached)
     assert bench.upload(gone, **absent).collect().processed == 30
     assert bench.upload(gone, **absent).run().processed == 30
-    assert "Whether it changed is not known" in caplog.text
+    assert "Whether the input changed is not known" in caplog.text
 
 
 def test_a_missing_input_is_asked_for_by_who_has_to_send(bench: Bench):
@@ -482,7 +482,7 @@ def test_refused_rows_of_an_input_that_changed_are_counted(
     assert any("nowhere" in reason for reason in summary.first_errors)
     assert summary.quarantine == str(where)
     assert [line["row"] for line in read_jsonl(where)] == [22]
-    assert "not in the quarantine file, only counted" in caplog.text
+    assert "counted, but not in the quarantine file" in caplog.text
 
 
 def test_a_quarantine_that_cannot_be_written_is_no_damaged_input(bench: Bench, tmp_path):
@@ -643,10 +643,10 @@ def test_shards_of_one_image_do_not_take_each_others_ids(bench: Bench, tmp_path,
         coco_results(tmp_path, "c.json", [twice, *reversed(seen), twice, twice]), **target
     ).run()
     assert (again.processed, again.ignored) == (0, 9)
-    assert "9 rows were ignored, because objects with their ids exist" in caplog.text
+    assert "9 rows were ignored: objects with their ids exist" in caplog.text
 
 
-def test_refusals_heard_before_the_deferral_are_reported_after_it(bench: Bench, tmp_path, read_jsonl):
+def test_refusals_before_the_deferral_are_reported_after_it(bench: Bench, tmp_path, read_jsonl):
     """Sent in one process, collected in another: the record carries the server's words."""
     where = tmp_path / "bad.jsonl"
     rows = [*boxes(10), box(10, reference_id="nowhere")]
