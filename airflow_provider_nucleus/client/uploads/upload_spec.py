@@ -61,7 +61,7 @@ class UploadOptions:
     """Options of an upload; the defaults are the safe ones.
 
     - `update`: replace rows that exist; otherwise the server ignores them.
-    - `asynchronous`: hand the rows over as files and let jobs ingest them; else send them in requests and know at once.
+    - `asynchronous`: hand the rows over as files and let jobs ingest them; else send them in requests, with immediate results.
     - `chunk_rows`: rows of one ledger entry, which is one job (asynchronous, default 200,000, up to 2 % fewer so that jobs differ
       in size) or one round of requests (synchronous, default 40,000). A retry repeats at most one chunk.
     - `max_error_rate`: share of bad rows (0 to 1) that is tolerated. Above it nothing is sent, or, when it is the server that
@@ -72,7 +72,7 @@ class UploadOptions:
     - `validate_only`: check and report, send nothing.
     - `stable_ids`: give rows without an annotation id (lines, polygons, cuboids) one made from their content, so that sending
       them again does not double them.
-    - `ignore_unknown`: drop fields the wire does not know instead of refusing the row.
+    - `ignore_unknown`: drop fields that are not part of the wire format instead of refusing the row.
     - `on_change`: the input, or where it goes, is not what the recorded upload began with: ``fail``, ``restart`` from nothing, or
       ``continue`` and send the chunks that are new (to another place they all are).
     - `on_clear`: the user cleared the task: ``rerun`` everything, or ``reattach`` as a retry would.

@@ -35,7 +35,7 @@ def wait_for_jobs(
     stopped: Callable[[], bool],
     log: logging.Logger,
 ) -> dict[str, JobStatus]:
-    """Return how each job ended; one the server does not know (any more) is left out.
+    """Return how each job ended; a job that the server does not have (any more) is left out.
 
     Raises NucleusJobTimeout after ``job_timeout`` seconds and NucleusUploadError when stopped. Jobs go on in both cases.
     """

@@ -49,9 +49,9 @@ class RemoteJobState(StrEnum):
     PARTIAL = "partial"
     CANCELLED = "cancelled"
     GONE = "gone"
-    """The server does not know the job (any more)."""
+    """The server has no such job (any more)."""
     UNKNOWN = "unknown"
-    """The server could not be asked."""
+    """The state could not be fetched."""
 
     @classmethod
     def of(cls, state: JobState) -> RemoteJobState:
@@ -139,7 +139,7 @@ def decide(
 
     `remote` holds the state of every job the record has open. `fingerprint` is that of the input now (None when it has none: then
     a change cannot be noticed and the chunk digests alone decide what is sent). `destination` says where the rows are to go; a
-    record of another destination says nothing about this one. `clear_count` counts how often the user cleared the task.
+    record of another destination does not count for this one. `clear_count` counts how often the user cleared the task.
     """
     if record is None:
         return Submit("nothing was recorded before", fresh=True)
@@ -158,8 +158,8 @@ def decide(
         return Collect("an earlier attempt finished")
     if RemoteJobState.UNKNOWN in remote.values() and not record.complete:
         return Fail(
-            f"the server could not be asked about {_list_jobs(remote, {RemoteJobState.UNKNOWN})}",
-            "Nothing was sent, so that no job is started twice; a retry asks again.",
+            f"the state of {_list_jobs(remote, {RemoteJobState.UNKNOWN})} could not be fetched",
+            "Nothing was sent, so that no job is started twice. A retry fetches the state again.",
         )
     if changed:
         return Submit(

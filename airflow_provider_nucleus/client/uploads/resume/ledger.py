@@ -41,7 +41,7 @@ class StateStore(Protocol):
     """A few JSON values that survive the process; Airflow's task state store fits through a small adapter."""
 
     def get(self, key: str) -> Any | None:
-        """Return a value, None when there is none; raise when it cannot be told."""
+        """Return a value, None when there is none; raise when the store cannot be read."""
 
     def set(self, key: str, value: Any) -> None:
         """Save a value durably."""
@@ -135,7 +135,7 @@ class Record:
 
     @property
     def job_ids(self) -> list[str]:
-        """The jobs that are known and not collected yet."""
+        """The recorded jobs that are not settled yet."""
         return [chunk.job_id for chunk in self.open if chunk.job_id is not None]
 
     def is_settled(self, digest: str) -> bool:
@@ -193,7 +193,7 @@ class Record:
     def until_reported(self, under_way: list[OpenChunk]) -> Record:
         """Return the record to keep until the refused rows are reported: their chunks stay under way.
 
-        `under_way` are the chunks that were open before their jobs ended. A retry asks those jobs once more what they refused,
+        `under_way` are the chunks that were open before their jobs ended. A retry fetches the refused rows of those jobs once more,
         rather than sending the chunks once more.
         """
         flawed = {chunk.digest for chunk in self.flawed}

@@ -1,7 +1,7 @@
 """Jobs whose start had no answer: finding them, and verifying, once they ended, that they stored our rows.
 
-Nothing in a job says who started it, or which file it reads. Its number of rows alone cannot tell either: parts of a batch that are
-uploaded side by side are often equally long. So a few rows are read back.
+A job names neither its client nor the file it reads. Its number of rows does not identify it either: parts of a batch that are
+uploaded in parallel are often equally long. So a few rows are read back.
 """
 
 from __future__ import annotations
@@ -92,8 +92,8 @@ def find_missing_row(
 ) -> str | None:
     """Return the reference id of a sampled row that the job did not deal with, None when it dealt with all.
 
-    A row is dealt with when it is stored, or when the job says that it refused it (`is_refused`). When rows are replaced, a stored row must
-    also say what ours said; else an older one may rightly have stayed.
+    A row is dealt with when it is stored, or when the job refused it (`is_refused`). When rows are replaced, a stored row must
+    also have our content; else an older one may rightly have stayed.
     """
     for row in samples:
         try:

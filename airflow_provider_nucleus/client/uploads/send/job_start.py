@@ -1,6 +1,6 @@
 """Start of one job per chunk: exactly one, whatever happens to requests and answers.
 
-When the answer of a start is lost, the job may run. Nothing in a job says which file it reads, so it is searched among the jobs
+When the answer of a start is lost, the job may run. A job does not name the file it reads, so it is searched among the jobs
 created since, by type, dataset and number of rows; only when none fits, the start is repeated. A start repeated in vain costs work
 on the server and nothing else, since every row has an identity. Taking a job of somebody else for ours would lose rows, therefore a
 job that was found is verified once it ended: by its row count, and by reading back some of our rows.

@@ -167,22 +167,25 @@ def add_unaccounted(
 
     Pending rows are left out as well. Counts of more rows than were sent are only logged: no row is missing from them.
     """
-    known = counts.processed + counts.ignored + counts.errored
+    counted = counts.processed + counts.ignored + counts.errored
     if pending := min(counts.unaccounted, rows):
         # Pending rows are not stored, even where another count includes them.
-        known = min(known, rows - pending)
-        counts = replace(counts, processed=max(known - counts.ignored - counts.errored, 0))
-    if known > rows:
+        counted = min(counted, rows - pending)
+        counts = replace(counts, processed=max(counted - counts.ignored - counts.errored, 0))
+    if counted > rows:
         log.warning(
-            "The server accounts for %d rows of %s, which has %d: its counts are too high", known, what, rows
+            "The server accounts for %d rows of %s, which has %d: its counts are too high",
+            counted,
+            what,
+            rows,
         )
-    if known >= rows:
+    if counted >= rows:
         return counts
     under_way = f" and calls {pending:,} pending" if pending else ""
     refusals.add([
-        f"{_UNACCOUNTED}{rows - known:,} of the {rows:,} rows of {what}; it counts {known:,}{under_way}"
+        f"{_UNACCOUNTED}{rows - counted:,} of the {rows:,} rows of {what}; it counts {counted:,}{under_way}"
     ])
-    return replace(counts, unaccounted=rows - known)
+    return replace(counts, unaccounted=rows - counted)
 
 
 def reason_with_origin(reason: str) -> str:
