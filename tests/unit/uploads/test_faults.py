@@ -365,7 +365,7 @@ def test_a_server_that_cannot_be_asked_is_not_guessed_about(stage: Stage):
     store = MemoryState()
     stage.upload(boxes(10), state=store).start()
     stage.faults(Fault("down", "GET .*/job/", "status", status=503, times=100))
-    with pytest.raises(NucleusUploadError, match="the state of .* could not be fetched"):
+    with pytest.raises(NucleusUploadError, match=r"the state of .* could not be fetched"):
         stage.upload(boxes(10), state=store).start()
     stage.faults()
     assert stage.upload(boxes(10), state=store).run().processed == 10
