@@ -16,6 +16,7 @@ from nucleus import (
 from nucleus.annotation import Keypoint, Point, Point3D, Segment
 
 from airflow_provider_nucleus.local.store.views import exports
+from tests.annotation_examples import NOT_OFFICIAL
 from tests.local.story import annotate, box, make_model
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def test_rows_have_every_list_and_the_mask_only_if_there_is_one(api: Api):
 
     (row,) = api.ok("GET", f"dataset/{dataset}/exportForTraining")["exportedRows"]
 
-    assert set(row) == {"item", *LISTS}
+    assert set(row) == {"item", *LISTS, *NOT_OFFICIAL}
     assert row["item"]["reference_id"] == "a"
     assert row["item"]["dataset_item_id"].startswith("di_")
 
