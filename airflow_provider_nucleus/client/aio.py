@@ -20,7 +20,7 @@ from airflow_provider_nucleus.client.exchange import (
     Response,
     exchange,
 )
-from airflow_provider_nucleus.client.paging import Page, walk_pages
+from airflow_provider_nucleus.client.paging import Page, follow_pages
 from airflow_provider_nucleus.client.retry import NoAnswer, RetryPolicy, tls_outcome
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class AsyncNucleusClient:
 
     async def pages(self, first: Call[Page[T]]) -> AsyncIterator[T]:
         """Yield the members of the first page and of all that follow it, fetching each page when it is needed."""
-        steps = walk_pages(first)
+        steps = follow_pages(first)
         page: Page[T] | None = None
         while True:
             try:
@@ -97,7 +97,7 @@ class AsyncNucleusClient:
                 request.method,
                 request.url,
                 headers=headers,
-                content=None if request.content is None else _pieces(request.content),
+                content=None if request.content is None else _chunks(request.content),
                 timeout=request.timeout,
             ) as answer:
                 found = {name.lower(): value for name, value in answer.headers.items()}
@@ -144,20 +144,20 @@ def _tls(verify: bool | str) -> ssl.SSLContext:
     return httpx.create_ssl_context(verify=verify)
 
 
-async def _pieces(content: Content) -> AsyncIterator[bytes]:
-    pieces = content.chunks()
+async def _chunks(content: Content) -> AsyncIterator[bytes]:
+    chunks = content.chunks()
     while True:
         # Pieces may come from disk.
-        piece = await asyncio.to_thread(next, pieces, None)
-        if piece is None:
+        chunk = await asyncio.to_thread(next, chunks, None)
+        if chunk is None:
             return
-        yield piece
+        yield chunk
 
 
 async def _start_of(answer: httpx.Response) -> bytes:
     found = b""
-    async for piece in answer.aiter_bytes():
-        found += piece
+    async for chunk in answer.aiter_bytes():
+        found += chunk
         if len(found) >= ERROR_BODY_LIMIT:
             break
     return found[:ERROR_BODY_LIMIT]

@@ -18,7 +18,7 @@ from airflow_provider_nucleus.exceptions import NucleusSourceError, NucleusValid
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["BytesContent", "Content", "FileContent", "FormFile", "Multipart", "json_bytes"]
+__all__ = ["BytesContent", "Content", "FileContent", "FilePart", "Multipart", "json_bytes"]
 
 _CHUNK = 1 << 20
 
@@ -46,7 +46,7 @@ class BytesContent:
         return len(self.data)
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield the bytes in one piece."""
+        """Yield the bytes in one chunk."""
         if self.data:
             yield self.data
 
@@ -75,13 +75,13 @@ class FileContent:
         return cls(open=lambda: where.open("rb"), size=status.st_size, name=str(path))
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield the file piece by piece: `size` bytes, because so many are announced."""
+        """Yield the file chunk by chunk: `size` bytes, because so many are announced."""
         left = self.size
         with self._opened() as file:
             while left:
-                piece = self._read(file, min(left, _CHUNK))
-                left -= len(piece)
-                yield piece
+                chunk = self._read(file, min(left, _CHUNK))
+                left -= len(chunk)
+                yield chunk
 
     def _opened(self) -> BinaryIO:
         try:
@@ -91,14 +91,14 @@ class FileContent:
 
     def _read(self, file: BinaryIO, size: int) -> bytes:
         try:
-            piece = file.read(size)
+            chunk = file.read(size)
         except OSError as error:
             raise NucleusSourceError(f"cannot be read: {error}", source=self.name) from error
-        if not piece:
+        if not chunk:
             raise NucleusSourceError(
                 f"ends before its {self.size} bytes: it changed while it was being sent", source=self.name
             )
-        return piece
+        return chunk
 
 
 def json_bytes(value: Any) -> bytes:
@@ -110,7 +110,7 @@ def json_bytes(value: Any) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class FormFile:
+class FilePart:
     """One file of a form: the client's path, as the server will echo it, its type, and its bytes."""
 
     path: str
@@ -124,7 +124,7 @@ class Multipart:
     The server pairs the i-th file with the i-th entry; the percent-encoded path in the filename carries no meaning.
     """
 
-    def __init__(self, *, name: str, value: Any, file_name: str, files: list[FormFile]) -> None:
+    def __init__(self, *, name: str, value: Any, file_name: str, files: list[FilePart]) -> None:
         self._boundary = secrets.token_hex(16)
         payload = json_bytes(value)
         self._parts: list[tuple[bytes, Content]] = [
@@ -152,7 +152,7 @@ class Multipart:
         return sum(len(head) + content.size + 2 for head, content in self._parts) + len(self._tail)
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield the form piece by piece."""
+        """Yield the form chunk by chunk."""
         for head, content in self._parts:
             yield head
             yield from content.chunks()

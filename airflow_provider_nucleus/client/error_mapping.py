@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.client.call import Call
     from airflow_provider_nucleus.client.config import NucleusConfig
 
-__all__ = ["answer_error", "api_error", "connection_error", "refused_error", "shown_url"]
+__all__ = ["answer_error", "api_error", "connection_error", "redacted_url", "refused_error"]
 
 _TEXT_LIMIT = 600
 _BODY_LIMIT = 4000
@@ -54,7 +54,7 @@ _ADVICE = re.compile(r"[.!?]\s+[A-Z`]")
 _FAULT = "The fault is the server's; try again later."
 
 
-def shown_url(url: str, *, signed: bool) -> str:
+def redacted_url(url: str, *, signed: bool) -> str:
     """Return a URL fit for messages: a signed one loses its query, because the signature is in there."""
     plain, mark, _ = url.partition("?")
     return f"{plain}?..." if signed and mark else url
@@ -72,17 +72,17 @@ def api_error(
 ) -> NucleusAPIError:
     """Return the error for an answer outside 2xx."""
     text = config.redact(body.decode("utf-8", "replace"))
-    said, is_page = _said(text)
-    where = shown_url(url, signed=call.signed_url is not None)
+    server_text, is_page = _error_text(text)
+    where = redacted_url(url, signed=call.signed_url is not None)
     after = f" after {attempts} attempts" if attempts > 1 else ""
     message = f"Could not {call.name}: {call.method} {where} answered {status}{_phrase(status)}{after}"
     kind, hint = _classify(
         status, headers, url=url, is_page=is_page, config=config, signed=call.signed_url is not None
     )
-    if not is_page and hint == _HINTS.get(status) and status in _GENERIC and _ADVICE.search(said):
+    if not is_page and hint == _HINTS.get(status) and status in _GENERIC and _ADVICE.search(server_text):
         hint = None
     return kind(
-        _sentence(message, said, config),
+        _sentence(message, server_text, config),
         status=status,
         method=call.method,
         url=where,
@@ -120,10 +120,10 @@ def _redirect_hint(url: str, headers: Mapping[str, str], *, signed: bool) -> str
         target = Address.parse(url).resolve(headers.get("location", ""))
     except NucleusValidationError as error:
         return f"It redirects, which was not followed: the target {error.reason}."
-    shown = shown_url(str(target), signed=True)
+    address = redacted_url(str(target), signed=True)
     if signed:
-        return f"It redirects to {shown}, which was not followed; ask for a new signed address."
-    return f"It redirects to {shown}; if that is right, use it as endpoint."
+        return f"It redirects to {address}, which was not followed; ask for a new signed address."
+    return f"It redirects to {address}; if that is right, use it as endpoint."
 
 
 def answer_error(
@@ -131,15 +131,17 @@ def answer_error(
 ) -> NucleusAnswerError:
     """Return the error for a 2xx answer that cannot be used."""
     text = config.redact(body.decode("utf-8", "replace"))
-    said, is_page = _said(text)
-    where = shown_url(url, signed=call.signed_url is not None)
+    server_text, is_page = _error_text(text)
+    where = redacted_url(url, signed=call.signed_url is not None)
     acted = "" if call.method == "GET" else " The request may have taken effect."
     hint = (
         _endpoint_hint(config) if is_page else f"Check that client and server speak the same version.{acted}"
     )
     return NucleusAnswerError(
         _sentence(
-            f"Could not {call.name}: {call.method} {where} answered {status}, but {problem}", said, config
+            f"Could not {call.name}: {call.method} {where} answered {status}, but {problem}",
+            server_text,
+            config,
         ),
         status=status,
         method=call.method,
@@ -155,13 +157,13 @@ def refused_error(
     call: Call[Any], config: NucleusConfig, *, url: str, status: int, text: str, attempts: int
 ) -> NucleusRequestError:
     """Return the error for a 2xx answer that says the request was refused."""
-    said = _shortened(config.redact(text))
+    server_text = _shortened(config.redact(text))
     return NucleusRequestError(
-        _sentence(f"Could not {call.name}", said, config),
+        _sentence(f"Could not {call.name}", server_text, config),
         status=status,
         method=call.method,
         url=url,
-        body=said,
+        body=server_text,
         conn_id=config.conn_id,
         attempts=attempts,
         hint=_HINTS[400],
@@ -172,7 +174,7 @@ def connection_error(
     call: Call[Any], config: NucleusConfig, *, url: str, cause: Exception, outcome: NoAnswer, attempts: int
 ) -> NucleusConnectionError:
     """Return the error for a request without an answer."""
-    where = shown_url(url, signed=call.signed_url is not None)
+    where = redacted_url(url, signed=call.signed_url is not None)
     tried = f" in {attempts} attempts" if attempts > 1 else ""
     if outcome is NoAnswer.HOPELESS:
         hint = "Check the certificate, verify_tls and the proxy settings of this machine."
@@ -208,11 +210,11 @@ def _cause(config: NucleusConfig, cause: Exception, *, signed: bool) -> str:
     return _shortened(config.redact(f"{type(inner).__name__}: {text}" if text else type(inner).__name__))
 
 
-def _sentence(what: str, said: str, config: NucleusConfig) -> str:
+def _sentence(what: str, server_text: str, config: NucleusConfig) -> str:
     """Return what happened with what the server says of it, through which connection, and one full stop."""
     # What was shortened keeps its dots.
-    said = said if said.endswith("...") else said.rstrip(". ")
-    text = f"{what}: {said}" if said else what
+    server_text = server_text if server_text.endswith("...") else server_text.rstrip(". ")
+    text = f"{what}: {server_text}" if server_text else what
     if config.conn_id:
         return f"{text} (connection {config.conn_id!r})."
     return text if text.endswith((".", "!", "?")) else f"{text}."
@@ -232,7 +234,7 @@ def _endpoint_hint(config: NucleusConfig) -> str:
     )
 
 
-def _said(text: str) -> tuple[str, bool]:
+def _error_text(text: str) -> tuple[str, bool]:
     """Return what the server says, short and without markup, and whether it is a web page."""
     stripped = text.strip()
     if re.match(r"(?i)(<!--.*?-->\s*)?<(!doctype html|html|head|body)", stripped, re.DOTALL):

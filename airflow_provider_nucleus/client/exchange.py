@@ -19,8 +19,8 @@ from airflow_provider_nucleus.client.error_mapping import (
     answer_error,
     api_error,
     connection_error,
+    redacted_url,
     refused_error,
-    shown_url,
 )
 from airflow_provider_nucleus.client.retry import NoAnswer, RetryPolicy, retry_delay
 from airflow_provider_nucleus.exceptions import NucleusValidationError
@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 ERROR_BODY_LIMIT = 65_536
 """Bytes of an error's body that transports need to read."""
 
-_TELL_AGAIN = 20.0
+_LOG_AGAIN = 20.0
 """Seconds of failures after which the log says that they go on."""
 
 _MAX_REDIRECTS = 5
@@ -100,7 +100,7 @@ def exchange(
 
     Returns what the call's `parse` makes of the answer. Raises NucleusConnectionError or a NucleusAPIError.
     """
-    started = told = clock()
+    started = logged = clock()
     attempt = 0
     while True:
         attempt += 1
@@ -137,9 +137,9 @@ def exchange(
         if delay is None:
             raise error
         # The first failure is news and its repetitions are not, but neither is there silence while they go on.
-        quiet = attempt > 1 and clock() - told < _TELL_AGAIN
+        quiet = attempt > 1 and clock() - logged < _LOG_AGAIN
         level = logging.DEBUG if quiet else logging.WARNING
-        told = told if quiet else clock()
+        logged = logged if quiet else clock()
         log.log(
             level, "%s Trying again in %.1f s (attempt %d of %d)", error, delay, attempt + 1, policy.attempts
         )
@@ -162,7 +162,7 @@ def _follow(call: Call[Any], config: NucleusConfig) -> Generator[Step, Reply, tu
         if hops == _MAX_REDIRECTS or target is None:
             return str(address), reply  # ruff: ignore[return-in-generator]
         hops += 1
-        log.debug("%s redirects to %s", call.name, shown_url(str(target), signed=True))
+        log.debug("%s redirects to %s", call.name, redacted_url(str(target), signed=True))
         address = target
 
 

@@ -43,10 +43,10 @@ class _Part:
     errored: Sequence[str] = ("errored",)
     pending: Sequence[str] = ()
 
-    def counts(self, said: Mapping[str, Any]) -> RowCounts:
+    def counts(self, message: Mapping[str, Any]) -> RowCounts:
         """Read a part. One number that is no count makes the others worthless, but for those of refused rows."""
         processed, ignored, errored, pending = (
-            [row_count(said.get(name)) for name in names]
+            [row_count(message.get(name)) for name in names]
             for names in (self.processed, self.ignored, self.errored, self.pending)
         )
         refused = sum(number for number in errored if number is not None)

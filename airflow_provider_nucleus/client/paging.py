@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.client.call import Call
 
-__all__ = ["Page", "read_page", "walk_pages"]
+__all__ = ["Page", "follow_pages", "read_page"]
 
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ def read_page(payload: Any, key: str, read: Callable[[Any], T]) -> Page[T]:
     return Page([read(member) for member in members], answer.get("nextPageToken") or None)
 
 
-def walk_pages(first: Call[Page[T]]) -> Generator[Call[Page[T]], Page[T] | None, None]:
+def follow_pages(first: Call[Page[T]]) -> Generator[Call[Page[T]], Page[T] | None, None]:
     """Yield the call of each page, from the *first* on, and be sent the page, until the last.
 
     Raises NucleusValidationError when the server hands out a token twice, which would never end.

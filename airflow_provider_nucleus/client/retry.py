@@ -109,17 +109,17 @@ def retry_delay(
     """
     if attempt >= policy.attempts:
         return None
-    asked = None
+    requested = None
     if isinstance(outcome, NoAnswer):
         if outcome is NoAnswer.HOPELESS or (outcome is NoAnswer.LOST and not repeatable):
             return None
     else:
         if outcome not in TRANSIENT_STATUSES or (outcome == 500 and attempt >= FAULT_ATTEMPTS):
             return None
-        asked = retry_after_seconds(headers, now)
-        refused = outcome == 429 or (outcome == 503 and asked is not None)
+        requested = retry_after_seconds(headers, now)
+        refused = outcome == 429 or (outcome == 503 and requested is not None)
         if not repeatable and not refused:
             return None
     jittered = rng.uniform(0.0, min(policy.cap, policy.base * 2.0 ** (attempt - 1)))
-    delay = jittered if asked is None else asked + min(jittered, policy.base)
+    delay = jittered if requested is None else requested + min(jittered, policy.base)
     return None if elapsed + delay > policy.deadline else delay

@@ -1,4 +1,4 @@
-"""Which Nucleus is at the other end of a connection: what "test connection" tells the user."""
+"""Identity of the Nucleus at the other end of a connection, as "test connection" reports it."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from airflow_provider_nucleus.client.exchange import (
     Response,
     exchange,
 )
-from airflow_provider_nucleus.client.paging import Page, walk_pages
+from airflow_provider_nucleus.client.paging import Page, follow_pages
 from airflow_provider_nucleus.client.retry import NoAnswer, RetryPolicy, tls_outcome
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class NucleusClient:
 
     def pages(self, first: Call[Page[T]]) -> Iterator[T]:
         """Yield the members of the first page and of all that follow it, fetching each page when it is needed."""
-        steps = walk_pages(first)
+        steps = follow_pages(first)
         page: Page[T] | None = None
         while True:
             try:
@@ -143,8 +143,8 @@ def _leave_alone(request: Any) -> Any:
 
 def _start_of(answer: requests.Response) -> bytes:
     found = b""
-    for piece in answer.iter_content(8192):
-        found += piece
+    for chunk in answer.iter_content(8192):
+        found += chunk
         if len(found) >= ERROR_BODY_LIMIT:
             break
     return found[:ERROR_BODY_LIMIT]
@@ -170,24 +170,24 @@ class _Body:
 
     def __init__(self, content: Content) -> None:
         self._size = content.size
-        self._pieces = content.chunks()
+        self._chunks = content.chunks()
         self._rest = b""
 
     def __len__(self) -> int:
         return self._size
 
     def __iter__(self) -> Iterator[bytes]:
-        return self._pieces
+        return self._chunks
 
     def read(self, size: int = -1) -> bytes:
         """Return the next bytes, empty at the end."""
         while not self._rest:
-            piece = next(self._pieces, None)
-            if piece is None:
+            chunk = next(self._chunks, None)
+            if chunk is None:
                 return b""
-            self._rest = piece
+            self._rest = chunk
         if size is None or size < 0:
-            everything, self._rest = self._rest + b"".join(self._pieces), b""
+            everything, self._rest = self._rest + b"".join(self._chunks), b""
             return everything
         taken, self._rest = self._rest[:size], self._rest[size:]
         return taken

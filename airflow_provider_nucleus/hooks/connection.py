@@ -79,7 +79,7 @@ def parse_connection(conn: AirflowConnection) -> NucleusConfig:
 
     Raises NucleusConfigError naming the field and the connection id; never with a key in its text.
     """
-    reader = _Reader(conn)
+    reader = _ConnectionReader(conn)
     api_key = _text(conn.password)
     limited_access_key = reader.text("limited_access_key")
     if api_key and limited_access_key:
@@ -128,7 +128,7 @@ def connection_hint(error: NucleusError, config: NucleusConfig | None) -> str | 
     return None
 
 
-def _endpoint(conn: AirflowConnection, reader: _Reader) -> str:
+def _endpoint(conn: AirflowConnection, reader: _ConnectionReader) -> str:
     """Return the endpoint as it stands; whether it is a usable URL is for NucleusConfig to say."""
     reader.require_no_word("endpoint", reader.given("endpoint"))
     if (from_extra := reader.text("endpoint")) is not None:
@@ -175,7 +175,7 @@ def _with_port(url: str, port: int | None) -> str:
     return url
 
 
-class _Reader:
+class _ConnectionReader:
     """Reads one connection's extra, coerces its values and words its complaints."""
 
     def __init__(self, conn: AirflowConnection) -> None:

@@ -10,6 +10,17 @@ from typing import Any, Final
 
 from airflow_provider_nucleus.cloud import CLOUD_ENDPOINT
 
+__all__ = [
+    "CONN_FIELDS",
+    "CONN_NAME",
+    "CONN_TYPE",
+    "DEFAULT_CONN_ID",
+    "DEFAULT_TIMEOUT_SECONDS",
+    "UI_FIELD_BEHAVIOUR",
+    "legacy_field_behaviour",
+    "legacy_form_widgets",
+]
+
 CONN_TYPE: Final = "nucleus"
 CONN_NAME: Final = "Scale Nucleus"
 DEFAULT_CONN_ID: Final = "nucleus_default"

@@ -41,7 +41,7 @@ class HasClient(Protocol):
         ...
 
 
-class _Method(Generic[P]):
+class _CallDescriptor(Generic[P]):
     """Descriptor of a method that sends `call`, a function of :mod:`airflow_provider_nucleus.client.calls`."""
 
     wrapping: ClassVar[str] = "Call["
@@ -73,7 +73,7 @@ class _Method(Generic[P]):
         raise NotImplementedError
 
 
-class CallMethod(_Method[P], Generic[P, T]):
+class CallMethod(_CallDescriptor[P], Generic[P, T]):
     """Descriptor of a method that sends a call and returns its result."""
 
     def __init__(self, call: Callable[P, Call[T]]) -> None:
@@ -101,7 +101,7 @@ class CallMethod(_Method[P], Generic[P, T]):
         return method, async_method
 
 
-class ListingMethod(_Method[P], Generic[P, T]):
+class ListingMethod(_CallDescriptor[P], Generic[P, T]):
     """Descriptor of a method that yields the members of a listing, fetching each page when it is needed."""
 
     wrapping = "Call[Page["
@@ -132,7 +132,7 @@ class ListingMethod(_Method[P], Generic[P, T]):
         return method, async_method
 
 
-class CancelMethod(_Method[P]):
+class CancelMethod(_CallDescriptor[P]):
     """Descriptor of a method that asks once for something to be cancelled, and returns what that led to."""
 
     results = ("Cancellation", "Cancellation")

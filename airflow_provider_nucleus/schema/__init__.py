@@ -1,4 +1,4 @@
-"""What travels to and from Nucleus, in the words and with the arguments of the official client.
+"""Types of all that travels to and from Nucleus, in the words and with the arguments of the official client.
 
 Everything is importable from here: ``from airflow_provider_nucleus.schema import BoxAnnotation, Point``.
 """

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from airflow_provider_nucleus.exceptions import NucleusValidationError
 from airflow_provider_nucleus.schema.base import require_object, trusted
-from airflow_provider_nucleus.schema.checks import shown
+from airflow_provider_nucleus.schema.checks import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +36,7 @@ class Shape:
     has_geometry: ClassVar[bool] = True
 
     null_metadata: ClassVar[bool] = False
-    """Whether unset metadata is null on the wire instead of ``{}``."""
+    """True when unset metadata is null on the wire instead of ``{}``."""
 
     if TYPE_CHECKING:
         label: Any
@@ -87,7 +87,7 @@ class Shape:
         if value is None and not cls.geometry_fields:
             return
         if not isinstance(value, dict):
-            raise NucleusValidationError("geometry", f"must be an object, got {shown(value)}")
+            raise NucleusValidationError("geometry", f"must be an object, got {excerpt(value)}")
         for key, member in value.items():
             if key in cls.geometry_fields:
                 taken[key] = member

@@ -22,7 +22,7 @@ from airflow_provider_nucleus.schema.annotations import (
     SegmentationAnnotation,
 )
 from airflow_provider_nucleus.schema.base import require_object
-from airflow_provider_nucleus.schema.checks import shown
+from airflow_provider_nucleus.schema.checks import excerpt
 from airflow_provider_nucleus.schema.predictions import (
     BoxPrediction,
     CategoryPrediction,
@@ -72,7 +72,7 @@ class AnnotationType:
     identity: Identity = "annotation id"
 
     run_free: bool = False
-    """Whether models take its predictions without a run."""
+    """True when models take its predictions without a run."""
 
     geometry_key: str | None = None
     """A key that only its geometry has: a row without ``type`` is recognised by it."""
@@ -198,7 +198,9 @@ class _Parser:
             raise NucleusValidationError("type", f"is missing; it is one of {', '.join(self.types)}")
         kind = self.types.get(name) if isinstance(name, str) else None
         if kind is None:
-            raise NucleusValidationError("type", f"must be one of {', '.join(self.types)}, got {shown(name)}")
+            raise NucleusValidationError(
+                "type", f"must be one of {', '.join(self.types)}, got {excerpt(name)}"
+            )
         return kind
 
 

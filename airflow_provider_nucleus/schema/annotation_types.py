@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_nucleus.exceptions import NucleusValidationError
 from airflow_provider_nucleus.schema.annotation_base import Shape
-from airflow_provider_nucleus.schema.checks import shown
+from airflow_provider_nucleus.schema.checks import excerpt
 from airflow_provider_nucleus.schema.geometry import Keypoint, Point, Point3D, Segment
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ class Keypoints(Shape):
 def _check_bone(position: int, bone: Any, count: int) -> None:
     where = f"skeleton.{position}"
     if len(bone) != 2:
-        raise NucleusValidationError(where, f"must join exactly 2 keypoints, got {shown(bone)}")
+        raise NucleusValidationError(where, f"must join exactly 2 keypoints, got {excerpt(bone)}")
     for end in bone:
         if not 0 <= end < count:
             reason = f"points at keypoint {end}, but the keypoints are 0 to {count - 1}"
@@ -175,7 +175,7 @@ class Cuboid(Shape):
     def __post_init__(self) -> None:
         for axis in ("x", "y", "z"):
             if getattr(self.dimensions, axis) < 0:
-                reason = f"must not be negative, got {shown(getattr(self.dimensions, axis))}"
+                reason = f"must not be negative, got {excerpt(getattr(self.dimensions, axis))}"
                 raise NucleusValidationError(f"dimensions.{axis}", reason)
 
     def to_wire(self) -> dict[str, Any]:
@@ -310,7 +310,7 @@ def _read_list(members: Mapping[str, Any], name: str, kind: Any) -> list[Any]:
     """Read a list of parts; null and absent read as empty."""
     parts = members.get(name) or []
     if not isinstance(parts, list):
-        raise NucleusValidationError(name, f"must be a list, got {shown(parts)}")
+        raise NucleusValidationError(name, f"must be a list, got {excerpt(parts)}")
     read = []
     for position, part in enumerate(parts):
         try:

@@ -1,4 +1,4 @@
-"""How a travelling object is declared: a frozen pydantic dataclass whose complaints name the field.
+"""Declaration of the objects that travel: a frozen pydantic dataclass whose complaints name the field.
 
 Constructing an object validates everything. Reading one back (`from_wire`) validates only its shape, because what a
 server stored years ago under other rules must stay readable. Parsing a row that is about to be sent (`parse_*`)
@@ -106,7 +106,7 @@ def trusted(cls: type[T], values: dict[str, Any]) -> T:
 def require_object(payload: object, what: str) -> Mapping[str, Any]:
     """Return the payload if it is a JSON object, else complain about `what`."""
     if not isinstance(payload, Mapping):
-        raise NucleusValidationError("", f"{what} must be an object, got {checks.shown(payload)}")
+        raise NucleusValidationError("", f"{what} must be an object, got {checks.excerpt(payload)}")
     return payload
 
 

@@ -35,11 +35,11 @@ class ColumnRows(Sequence[dict[str, Any]]):
 
     @property
     def untouched(self) -> bool:
-        """Whether the columns are what the rows are: nobody has had the rows to change."""
+        """True when the columns are what the rows are: nobody has had the rows to change."""
         return self._rows is None
 
     def has_all(self, *names: str) -> bool:
-        """Whether every row has these fields."""
+        """Return whether every row has these fields."""
         return all(
             name in self.columns and (isinstance(column := self.columns[name], Mapping) or None not in column)
             for name in names

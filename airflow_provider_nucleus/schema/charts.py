@@ -1,4 +1,4 @@
-"""What an evaluation found: charts, examples, and the filters that narrow both."""
+"""Results of an evaluation: charts, examples, and the filters that narrow both."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class PerClassAp(_Chart):
 
 
 class ConfusionEntry(_Chart):
-    """How often a ground-truth label was predicted as another; the empty label is the background."""
+    """Count of a ground-truth label that was predicted as another; the empty label is the background."""
 
     gt_label: str
     pred_label: str
@@ -195,7 +195,7 @@ class MetadataPredicate(_Argument):
 
 
 class EvaluationFilters(_Argument):
-    """Which matches charts and examples look at; areas in square pixels, confidences and IoUs 0 to 1."""
+    """Filters of the matches that charts and examples are made of; areas in square pixels, confidences and IoUs 0 to 1."""
 
     confidence_range: RangeNum | None = None
     iou_range: RangeNum | None = None

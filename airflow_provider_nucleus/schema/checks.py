@@ -31,7 +31,7 @@ __all__ = [
     "check_optional_id",
     "check_optional_text",
     "check_text",
-    "shown",
+    "excerpt",
 ]
 
 COORDINATE_LIMIT = 2.0**53
@@ -43,14 +43,14 @@ CLASS_PDF_TOLERANCE = 0.01
 _METADATA_DEPTH = 64
 
 
-def shown(value: object) -> str:
+def excerpt(value: object) -> str:
     """Spell a refused value for a message, shortened so that no payload ends up in a log."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _refused(wanted: str, value: object) -> ValueError:
-    return ValueError("is missing" if value is None else f"{wanted}, got {shown(value)}")
+    return ValueError("is missing" if value is None else f"{wanted}, got {excerpt(value)}")
 
 
 def check_text(value: Any) -> str:
@@ -97,7 +97,7 @@ def check_flag(value: Any) -> bool:
         return value
     if type(value).__module__ == "numpy" and type(value).__name__ in {"bool", "bool_"}:
         return bool(value)
-    raise ValueError(f"must be true or false, got {shown(value)}")
+    raise ValueError(f"must be true or false, got {excerpt(value)}")
 
 
 def check_number(value: Any) -> int | float:
@@ -122,7 +122,7 @@ def check_coordinate(value: Any) -> int | float:
     """Require a finite number small enough to calculate areas with."""
     number = check_number(value)
     if not -COORDINATE_LIMIT <= number <= COORDINATE_LIMIT:
-        raise ValueError(f"is too large for a coordinate: {shown(number)}")
+        raise ValueError(f"is too large for a coordinate: {excerpt(number)}")
     return number
 
 
@@ -130,7 +130,7 @@ def check_extent(value: Any) -> int | float:
     """Require a coordinate that is not negative: a width, height or other dimension."""
     number = check_coordinate(value)
     if number < 0:
-        raise ValueError(f"must not be negative, got {shown(number)}")
+        raise ValueError(f"must not be negative, got {excerpt(number)}")
     return number
 
 
@@ -140,7 +140,7 @@ def check_confidence(value: Any) -> int | float | None:
         return None
     number = check_number(value)
     if not 0 <= number <= 1:
-        raise ValueError(f"must lie between 0 and 1, got {shown(number)}")
+        raise ValueError(f"must lie between 0 and 1, got {excerpt(number)}")
     return number
 
 
@@ -155,7 +155,7 @@ def check_class_pdf(value: Any) -> dict[str, float] | None:
         try:
             kept[check_text(label)] = _probability(probability)
         except ValueError as problem:
-            raise ValueError(f"entry {shown(label)} {problem}") from None
+            raise ValueError(f"entry {excerpt(label)} {problem}") from None
     total = math.fsum(kept.values())
     if abs(total - 1) > CLASS_PDF_TOLERANCE:
         raise ValueError(f"must sum to 1 (within {CLASS_PDF_TOLERANCE}), sums to {total:.6g}")
@@ -197,7 +197,7 @@ def check_nullable_metadata(value: Any) -> dict[str, Any] | None:
 def _check_json_object(value: Mapping[Any, Any], path: str, depth: int) -> None:
     for key, member in value.items():
         if type(key) is not str:
-            raise ValueError(f"has a key that is not text{_inside(path)}: {shown(key)}")
+            raise ValueError(f"has a key that is not text{_inside(path)}: {excerpt(key)}")
         if not key.isascii():
             _check_utf8(key)
         _check_json(member, f"{path}.{key}" if path else key, depth)

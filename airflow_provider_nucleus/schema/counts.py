@@ -1,4 +1,4 @@
-"""What is a count of rows in an answer, by one rule for requests and jobs."""
+"""Counts of rows in answers, read by one rule for requests and jobs."""
 
 from __future__ import annotations
 

@@ -157,7 +157,7 @@ class EvaluationState(StrEnum):
 
     @property
     def terminal(self) -> bool:
-        """Whether the state is final."""
+        """True when the state is final."""
         return self not in {EvaluationState.PENDING, EvaluationState.COMPUTING}
 
 

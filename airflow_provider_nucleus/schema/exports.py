@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_nucleus.exceptions import NucleusValidationError
 from airflow_provider_nucleus.schema.annotation_table import ANNOTATION_TYPES, EXPORT_KEYS, PREDICTION_TYPES
 from airflow_provider_nucleus.schema.base import require_object
-from airflow_provider_nucleus.schema.checks import shown
+from airflow_provider_nucleus.schema.checks import excerpt
 from airflow_provider_nucleus.schema.items import DatasetItem
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _by_type(groups: object, kinds: Mapping[str, type[Any]]) -> dict[str, list[A
         if kind is None or not objects:
             continue
         if not isinstance(objects, list):
-            raise NucleusValidationError(name, f"must be a list, got {shown(objects)}")
+            raise NucleusValidationError(name, f"must be a list, got {excerpt(objects)}")
         read = []
         for position, each in enumerate(objects):
             try:

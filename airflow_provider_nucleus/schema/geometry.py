@@ -19,7 +19,7 @@ from airflow_provider_nucleus.schema.base import (
     trusted,
     wire_object,
 )
-from airflow_provider_nucleus.schema.checks import check_coordinate, shown
+from airflow_provider_nucleus.schema.checks import check_coordinate, excerpt
 
 __all__ = ["Keypoint", "Point", "Point3D", "Quaternion", "Segment"]
 
@@ -121,16 +121,16 @@ def _check_index(value: Any) -> int | str | None:
         value = value.item()
     if isinstance(value, str):
         if not (value.isascii() and value.isdigit()):
-            raise ValueError(f"must be a pixel value from 0, got {shown(value)}")
+            raise ValueError(f"must be a pixel value from 0, got {excerpt(value)}")
         return value
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(f"must be a pixel value from 0, got {shown(value)}")
+        raise ValueError(f"must be a pixel value from 0, got {excerpt(value)}")
     return value
 
 
 @wire_object
 class Segment:
-    """What one pixel value of a mask stands for: a class (semantic) or an instance (instance segmentation)."""
+    """Meaning of one pixel value of a mask: a class (semantic) or an instance (instance segmentation)."""
 
     label: Text
     index: Annotated[int | str | None, PlainValidator(_check_index)] = None

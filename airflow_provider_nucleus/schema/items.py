@@ -22,7 +22,7 @@ from airflow_provider_nucleus.schema.base import (
     trusted,
     wire_object,
 )
-from airflow_provider_nucleus.schema.checks import check_number, shown
+from airflow_provider_nucleus.schema.checks import check_number, excerpt
 from airflow_provider_nucleus.schema.geometry import Point3D, Quaternion
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def is_local_location(location: str) -> bool:
 
 
 class ItemType(StrEnum):
-    """What an item shows."""
+    """Kinds of items."""
 
     IMAGE = "image"
     POINTCLOUD = "pointcloud"
@@ -81,7 +81,7 @@ _OptionalNumber = Annotated[float | None, PlainValidator(_check_optional_number)
 
 @wire_object
 class CameraParams:
-    """Where a camera stood and how it projects: world position, heading, focal lengths and principal point in pixels."""
+    """Pose and projection of a camera: world position, heading, focal lengths and principal point in pixels."""
 
     position: Point3D
     heading: Quaternion
@@ -131,7 +131,7 @@ def _check_pixels(value: Any) -> int | None:
         return None
     number = check_number(value)
     if number != int(number) or number <= 0:
-        raise ValueError(f"must be a positive whole number of pixels, got {shown(value)}")
+        raise ValueError(f"must be a positive whole number of pixels, got {excerpt(value)}")
     return int(number)
 
 
@@ -174,7 +174,7 @@ class DatasetItem:
 
     @property
     def type(self) -> ItemType:
-        """What the item shows."""
+        """Kind of the item."""
         return ItemType.IMAGE if self.image_location else ItemType.POINTCLOUD
 
     @property
@@ -184,7 +184,7 @@ class DatasetItem:
 
     @property
     def local(self) -> bool:
-        """Whether the image is a file of this machine."""
+        """True when the image is a file of this machine."""
         return self.image_location is not None and is_local_location(self.image_location)
 
     @property

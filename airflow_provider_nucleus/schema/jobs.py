@@ -13,7 +13,7 @@ __all__ = ["Job", "JobState", "JobStatus", "RowError", "job_state"]
 
 
 class JobState(StrEnum):
-    """What a status on the wire means for someone who waits."""
+    """Meaning of a status on the wire for someone who waits."""
 
     PENDING = "pending"
     """Queued or Running: ask again."""
@@ -28,7 +28,7 @@ class JobState(StrEnum):
 
     @property
     def terminal(self) -> bool:
-        """Whether the state is final."""
+        """True when the state is final."""
         return self is not JobState.PENDING
 
 
@@ -58,7 +58,7 @@ class Job(Answer):
 
     @property
     def state(self) -> JobState:
-        """What the last known status means."""
+        """Meaning of the last known status."""
         return job_state(self.job_last_known_status)
 
 
@@ -75,7 +75,7 @@ class JobStatus(Answer):
 
     @property
     def state(self) -> JobState:
-        """What the status means."""
+        """Meaning of the status."""
         return job_state(self.status)
 
     @property
@@ -88,7 +88,7 @@ class JobStatus(Answer):
 
     @property
     def waiting(self) -> str | None:
-        """Why a job that has not ended does not get on, when the server says so: an embedded Nucleus whose disk is full."""
+        """Reason for which a job that has not ended does not get on, when the server says so: an embedded Nucleus whose disk is full."""
         reason = self.message.get("waiting") if isinstance(self.message, dict) else None
         return reason if isinstance(reason, str) and reason and not self.state.terminal else None
 

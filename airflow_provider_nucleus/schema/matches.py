@@ -11,7 +11,7 @@ __all__ = ["AllowedLabelMatch", "ConfusionCategory", "EvaluationMatch"]
 
 
 class ConfusionCategory(StrEnum):
-    """What a match counts as."""
+    """Kinds of matches, as they are counted."""
 
     TRUE_POSITIVE = "true_positive"
     FALSE_POSITIVE = "false_positive"
@@ -63,7 +63,7 @@ class EvaluationMatch(Answer):
 
     @property
     def confusion_category(self) -> ConfusionCategory:
-        """What the match counts as, by the official client's rule: equal labels are a true positive whatever the flag says."""
+        """Kind of the match, by the official client's rule: equal labels are a true positive whatever the flag says."""
         if self.true_positive or self.model_prediction_label == self.ground_truth_annotation_label:
             return ConfusionCategory.TRUE_POSITIVE
         if self.model_prediction_label is not None:

@@ -1,4 +1,4 @@
-"""What the account holds: datasets, models, model runs, slices; and how it answers uploads."""
+"""Objects of an account: datasets, models, model runs, slices; and how it answers uploads."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class SliceInfo(Answer):
 
 
 class UploadAnswer(Answer):
-    """What became of one synchronous upload.
+    """Outcome of one synchronous upload.
 
     `processed` counts created and replaced objects, `ignored` those that existed and were not to be replaced; each bad row has
     one text in `errors` and is in neither count. What is no count (`row_count`) makes the other of its kind worthless too: both

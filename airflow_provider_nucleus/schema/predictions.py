@@ -1,4 +1,4 @@
-"""What a model says: every prediction type, with the arguments of the official client in the same order.
+"""Predictions of a model: every type, with the arguments of the official client in the same order.
 
 A prediction names its item by `reference_id` or, for uploads that span datasets, by `dataset_item_id` or by `dataset_id` and
 `reference_id`. `annotation_table` names the types: it turns rows on their way to Nucleus, and what a server returned, into these.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.exceptions import NucleusValidationError
 from airflow_provider_nucleus.schema.base import require_object
-from airflow_provider_nucleus.schema.checks import check_id, check_metadata, shown
+from airflow_provider_nucleus.schema.checks import check_id, check_metadata, excerpt
 from airflow_provider_nucleus.schema.items import DatasetItem, ItemType
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ MAX_VIDEO_FRAMES = 3000
 
 
 class Frame:
-    """What all sensors saw at one moment: ``Frame(lidar=DatasetItem(...), front=DatasetItem(...))``."""
+    """Items of all sensors at one moment: ``Frame(lidar=DatasetItem(...), front=DatasetItem(...))``."""
 
     __slots__ = ("items",)
 
@@ -28,7 +28,7 @@ class Frame:
     def __init__(self, **sensors: DatasetItem) -> None:
         for sensor, item in sensors.items():
             if not isinstance(item, DatasetItem):
-                raise NucleusValidationError(sensor, f"must be a DatasetItem, got {shown(item)}")
+                raise NucleusValidationError(sensor, f"must be a DatasetItem, got {excerpt(item)}")
         _check_unique(sensors.values())
         self.items = dict(sensors)
 

@@ -17,6 +17,8 @@ from airflow_provider_nucleus.exceptions import (
     NucleusValidationError,
 )
 
+__all__ = ["DEFAULT_RETRY_POLICY", "HAS_RETRY_POLICIES", "NucleusRetryPolicy", "with_retry_policy"]
+
 HAS_RETRY_POLICIES = True
 if TYPE_CHECKING:
     from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.client.call import Call
 from airflow_provider_nucleus.client.calls.items import MAX_FILES_PER_REQUEST
-from airflow_provider_nucleus.client.content import FormFile, Multipart
+from airflow_provider_nucleus.client.content import FilePart, Multipart
 from airflow_provider_nucleus.exceptions import NucleusValidationError
 from airflow_provider_nucleus.schema.annotation_table import IDENTITIES
 from airflow_provider_nucleus.schema.jobs import Job
@@ -64,7 +64,7 @@ def local_masks_upload(
         value={"segmentations": list(masks), "update": update},
         file_name="mask",
         files=[
-            FormFile(path=str(mask["mask_url"]), content=image, content_type="image/png")
+            FilePart(path=str(mask["mask_url"]), content=image, content_type="image/png")
             for mask, image in zip(masks, images, strict=True)
         ],
     )

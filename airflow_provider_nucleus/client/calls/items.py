@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_nucleus.client.address import Address
 from airflow_provider_nucleus.client.call import Call, path_segment
 from airflow_provider_nucleus.client.calls._read import as_is, nothing, text_member
-from airflow_provider_nucleus.client.content import FormFile, Multipart
+from airflow_provider_nucleus.client.content import FilePart, Multipart
 from airflow_provider_nucleus.client.paging import Page, read_page
 from airflow_provider_nucleus.exceptions import NucleusValidationError
 from airflow_provider_nucleus.schema.base import require_object
@@ -106,7 +106,7 @@ def append_local_images(
         value=[{**item, "update": update} for item in items],
         file_name="image",
         files=[
-            FormFile(
+            FilePart(
                 path=str(item["image_url"]), content=image, content_type=f"image/{_suffix(item['image_url'])}"
             )
             for item, image in zip(items, images, strict=True)

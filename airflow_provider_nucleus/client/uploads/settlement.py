@@ -184,7 +184,7 @@ class Settlement:
         )
 
     def _is_refused(self, chunk: OpenChunk, row: Mapping[str, Any]) -> bool:
-        """Whether the errors of the chunk's job name this row."""
+        """Return whether the errors of the chunk's job name this row."""
         assert chunk.job_id is not None
         named = Refusals()
         errors: list[str] = self._client.send(job_errors(chunk.job_id))

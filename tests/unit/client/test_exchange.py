@@ -15,7 +15,7 @@ import pytest
 
 from airflow_provider_nucleus.client import BytesContent, Call, FileContent, RetryPolicy
 from airflow_provider_nucleus.client.calls import datasets, items, jobs, models
-from airflow_provider_nucleus.client.content import FormFile, Multipart
+from airflow_provider_nucleus.client.content import FilePart, Multipart
 from airflow_provider_nucleus.exceptions import (
     NucleusAnswerError,
     NucleusAPIError,
@@ -433,7 +433,7 @@ def test_a_file_that_cannot_be_read_is_no_silence_of_the_server(server, transpor
     call = items.put_signed(f"{server.origin}/bucket/key?sig=1", content)
     if wrapped:
         form = Multipart(
-            name="items", value=[], file_name="image", files=[FormFile("a.png", content, "image/png")]
+            name="items", value=[], file_name="image", files=[FilePart("a.png", content, "image/png")]
         )
         call = replace(call, content=form)
     with pytest.raises(NucleusSourceError, match=problem):

@@ -109,7 +109,7 @@ class Chunk:
 
     @property
     def to_send(self) -> bool:
-        """Whether its bytes are in the spool; they are not when the server has them already."""
+        """True when its bytes are in the spool; they are not when the server has them already."""
         return self.end > self.start
 
 

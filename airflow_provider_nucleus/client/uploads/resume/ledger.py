@@ -79,7 +79,7 @@ class OpenChunk:
 
     @property
     def found(self) -> bool:
-        """Whether the job was found by looking for it."""
+        """True when the job was found by looking for it."""
         return self.samples is not None
 
 
@@ -130,7 +130,7 @@ class Record:
 
     @property
     def complete(self) -> bool:
-        """Whether everything was sent, collected and found good enough."""
+        """True when everything was sent, collected and found good enough."""
         return self.summary is not None
 
     @property
@@ -139,7 +139,7 @@ class Record:
         return [chunk.job_id for chunk in self.open if chunk.job_id is not None]
 
     def is_settled(self, digest: str) -> bool:
-        """Whether the record has the outcome of this chunk."""
+        """Return whether the record has the outcome of this chunk."""
         if any(chunk.digest == digest for chunk in self.flawed):
             return True
         at = self.accepted.find(digest)
@@ -148,7 +148,7 @@ class Record:
         return at >= 0
 
     def has_job(self, digest: str) -> bool:
-        """Whether a chunk has a job already."""
+        """Return whether a chunk has a job already."""
         chunk = self.open_chunk(digest)
         return chunk is not None and chunk.job_id is not None
 
@@ -207,7 +207,7 @@ class Record:
 
     @property
     def totals(self) -> dict[str, int]:
-        """What became of the rows of all chunks, refused ones included; of those under way nothing is accounted for."""
+        """Outcome of the rows of all chunks, refused ones included; of those under way nothing is accounted for."""
         ended = [*self.outcomes, *(AcceptedChunks(1, *chunk[1:4]) for chunk in self.flawed)]
         under_way = sum(chunk.rows for chunk in self.open)
         return {

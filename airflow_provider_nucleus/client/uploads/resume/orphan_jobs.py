@@ -52,7 +52,7 @@ def find_orphan_job(client: NucleusClient, listed: Iterable[Job], *, since: str,
 
 
 def certainly_before(one: str, other: str) -> bool:
-    """Whether one time of the server certainly lies before another; False when a time cannot be read."""
+    """Return whether one time of the server certainly lies before another; False when a time cannot be read."""
     if not one or not other:
         return False
     try:

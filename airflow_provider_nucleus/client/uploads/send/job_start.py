@@ -114,7 +114,7 @@ class JobStarter:
 
     @staticmethod
     def is_ambiguous(error: Exception) -> bool:
-        """Whether a start that failed with this error may have started a job."""
+        """Return whether a start that failed with this error may have started a job."""
         return isinstance(error, _AMBIGUOUS)
 
     def _list(self, *, limit: int) -> Any:

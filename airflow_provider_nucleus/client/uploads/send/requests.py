@@ -82,7 +82,7 @@ def file_batches(lines: Iterator[bytes]) -> Iterator[RequestBatch]:
 
 
 def _is_mask(line: bytes) -> bool:
-    """Whether a wire line is a mask: masks alone begin with their type."""
+    """Return whether a wire line is a mask: masks alone begin with their type."""
     return line.startswith(b'{"type":"mask"')
 
 
