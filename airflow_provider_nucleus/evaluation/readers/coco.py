@@ -1,7 +1,7 @@
 """COCO metrics (AP, AP50, AR100 and the rest) of one set of predictions, from columns to named numbers.
 
-The pipeline has a file per step: :mod:`~..matching.coco` (matches), :mod:`.accumulate` (curves),
-:mod:`.summarize` (numbers). All numbers agree with pycocotools 2.0.11 to 1e-12.
+The pipeline has a file per step: `matching.coco` (matches), `accumulate` (curves),
+`summarize` (numbers). All numbers agree with pycocotools 2.0.11 to 1e-12.
 """
 
 from __future__ import annotations

@@ -269,8 +269,8 @@ def _in_region(
         minimum=threshold,
         crowds=True,
     )
-    swallowed = ground_truth.label[edges.ground_truth] == predictions.label[edges.prediction]
-    inside[edges.prediction[swallowed]] = True
+    covered = ground_truth.label[edges.ground_truth] == predictions.label[edges.prediction]
+    inside[edges.prediction[covered]] = True
     return inside
 
 
@@ -328,9 +328,9 @@ class _Prices:
             both=gain(self._without(ErrorKind.BOTH)),
             duplicate=gain(self._without(ErrorKind.DUPLICATE)),
             background=gain(self._without(ErrorKind.BACKGROUND)),
-            missed=gain(self._asking_less(self.missed)),
+            missed=gain(self._without_missed(self.missed)),
             false_positive=self._hits_first().minus(base),
-            false_negative=self._asking_less(self.missing).minus(base),
+            false_negative=self._without_missed(self.missing).minus(base),
         )
 
     @staticmethod
@@ -363,7 +363,7 @@ class _Prices:
         kept = (self.in_ap & ~errors) | fixed
         return self._mean(self.corrected_order, label, self.hit | fixed, kept, self.positives)
 
-    def _asking_less(self, truths: BoolArray) -> Metric:
+    def _without_missed(self, truths: BoolArray) -> Metric:
         positives = self.positives - self._per_class(truths)
         return self._mean(self.corrected_order, self.label, self.hit, self.in_ap, positives)
 

@@ -313,12 +313,12 @@ class ResultCache:
                 self._slots.popitem(last=False)
         return result
 
-    def forget(self, evaluation: Evaluation) -> None:
+    def evict(self, evaluation: Evaluation) -> None:
         """Drop a result from memory, when its files go."""
         with self._lock:
             self._slots.pop(evaluation.result, None)
 
     def remove(self, evaluation: Evaluation) -> None:
         """Delete a result, its files included."""
-        self.forget(evaluation)
+        self.evict(evaluation)
         self.files.remove(evaluation.result)
