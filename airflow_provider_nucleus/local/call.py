@@ -10,15 +10,15 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from airflow_provider_nucleus.local.http.messages import FormFile
+    from airflow_provider_nucleus.local.http.messages import ReceivedFile
     from airflow_provider_nucleus.local.services import Services
     from airflow_provider_nucleus.local.store.database import Database
 
-__all__ = ["Call"]
+__all__ = ["RouteCall"]
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class RouteCall:
     """One authenticated request: decoded path parameters, and the files of a multipart request (None: it was none).
 
     What the body and the address say, handlers get beside it, as the models that their routes declare.
@@ -27,7 +27,7 @@ class Call:
     services: Services
     params: Mapping[str, str]
     request: Request
-    files: Sequence[FormFile] | None = field(default=None, repr=False)
+    files: Sequence[ReceivedFile] | None = field(default=None, repr=False)
 
     @property
     def db(self) -> Database:

@@ -18,7 +18,7 @@ from starlette.routing import Mount, Route
 
 from airflow_provider_nucleus.dot_ids import DOT_IDS
 from airflow_provider_nucleus.local.blobs import BlobFiles
-from airflow_provider_nucleus.local.call import Call
+from airflow_provider_nucleus.local.call import RouteCall
 from airflow_provider_nucleus.local.contract import contract_route
 from airflow_provider_nucleus.local.datadir import DataDir
 from airflow_provider_nucleus.local.errors import (
@@ -202,7 +202,7 @@ class _Contract:
                 )
             else:
                 body = await read_limited(request, settings.json_body_limit)
-        call = Call(self._services, params, request, None if form is None else form.files)
+        call = RouteCall(self._services, params, request, None if form is None else form.files)
         try:
             if route.raw:
                 return _response(await route.handler(call), route.status)

@@ -55,13 +55,13 @@ class Services:
         dataset_no: int | None,
         request: dict[str, Any],
         total_steps: int = 1,
-    ) -> jobs.Job:
+    ) -> jobs.JobRecord:
         """Add a job inside the caller's transaction; it is run once that is committed."""
         job = jobs.create(cursor, job_type, dataset_no=dataset_no, request=request, total_steps=total_steps)
         self.db.after_commit(lambda: self.pool.submit(job.id))
         return job
 
-    def cancel_job(self, cursor: Cursor, job: jobs.Job) -> None:
+    def cancel_job(self, cursor: Cursor, job: jobs.JobRecord) -> None:
         """Request the cancellation of a running job, in the caller's transaction; raises `ConflictError` if it has ended."""
         jobs.request_cancel(cursor, job)
         self.db.after_commit(lambda: self.pool.wake(job.id))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.local.blobs import BlobFiles
     from airflow_provider_nucleus.local.store.database import Cursor
-    from airflow_provider_nucleus.local.store.ingest.ndjson import Chunk
+    from airflow_provider_nucleus.local.store.ingest.ndjson import LineChunk
 
 
 class InProcess:
@@ -107,7 +107,7 @@ def test_images_of_a_stored_chunk_outlive_a_later_failure(
     """The job fails behind its first chunk: that item and its image stay."""
     read = chunks.read_chunk
 
-    def first_only(*args: Any, **kwargs: Any) -> Chunk:
+    def first_only(*args: Any, **kwargs: Any) -> LineChunk:
         chunk = read(*args, **kwargs)
         return fail() if args[1] else chunk
 

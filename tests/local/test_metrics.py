@@ -240,7 +240,7 @@ def test_the_latest_request_wins_whichever_is_calculated_first(tmp_path):
         assert matches.publish(cursor, late, {})
         assert not matches.publish(cursor, early, {})
         assert matches.current(cursor, 2).number == late.number
-        matches.forget(cursor, [2])
+        matches.remove_match_sets(cursor, [2])
         with pytest.raises(NotFoundError, match="deleted while the job ran"):
             matches.publish(cursor, gone, {})
         assert cursor.execute("SELECT count(*) FROM match_sets").fetchone() == (0,)

@@ -53,7 +53,6 @@ def _defined(tree: ast.Module) -> set[str]:
     return names
 
 
-@pytest.mark.xfail(strict=False)
 def test_no_class_name_occurs_twice():
     """Who searches for a class finds one; two of one name in two rooms would be read as the same thing."""
     places = defaultdict(list)

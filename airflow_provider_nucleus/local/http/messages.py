@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 __all__ = [
-    "Form", "FormFile", "error_response", "json_response", "limited_stream", "read_form", "read_limited",
+    "Form", "ReceivedFile", "error_response", "json_response", "limited_stream", "read_form", "read_limited",
 ]  # fmt: skip
 
 _FILES_LIMIT: Final = 10
@@ -30,7 +30,7 @@ _FILES_LIMIT: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
-class FormFile:
+class ReceivedFile:
     """One file of a multipart request, spooled to disk if it is large."""
 
     field: str
@@ -43,7 +43,7 @@ class Form:
     """A multipart request: text fields by name, files in the order sent."""
 
     fields: Mapping[str, str]
-    files: Sequence[FormFile]
+    files: Sequence[ReceivedFile]
 
 
 async def limited_stream(request: Request, limit: int) -> AsyncGenerator[bytes]:
@@ -79,10 +79,10 @@ async def read_form(request: Request, limit: int, *, field_limit: int) -> Form:
     except MultiPartException as error:
         raise BadRequestError(f"The multipart body cannot be read: {error.message}") from error
     fields: dict[str, str] = {}
-    files: list[FormFile] = []
+    files: list[ReceivedFile] = []
     for name, value in data.multi_items():
         if isinstance(value, UploadFile):
-            files.append(FormFile(name, value.content_type or "application/octet-stream", value.file))
+            files.append(ReceivedFile(name, value.content_type or "application/octet-stream", value.file))
         else:
             fields[name] = value
     return Form(fields, files)

@@ -52,12 +52,12 @@ def _build(context: JobContext, cursor: Cursor) -> JobOutcome:
     benchmark = benchmarks.by_number(cursor, benchmark.number)
     if benchmark.status == benchmarks.BUILDING:
         benchmarks.set_status(cursor, benchmark, benchmarks.READY if benchmark.members else benchmarks.FAILED)
-    state = jobs.JobState(cursor=1, counts={"added": added}, completed_steps=1, total_steps=1)
+    state = jobs.JobProgress(cursor=1, counts={"added": added}, completed_steps=1, total_steps=1)
     jobs.save_progress(cursor, context.job, state)
     return _outcome(benchmarks.by_number(cursor, benchmark.number), added=added)
 
 
-def _outcome(benchmark: benchmarks.Benchmark, *, added: int) -> JobOutcome:
+def _outcome(benchmark: benchmarks.BenchmarkRecord, *, added: int) -> JobOutcome:
     message = {
         "benchmark_id": benchmark.id,
         "items_added": added,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from airflow_provider_nucleus.local.jobs.execution import JobContext
-    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
+    from airflow_provider_nucleus.local.store.catalog.dataset import DatasetRecord
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["dataset_of", "run_chunks"]
@@ -44,7 +44,7 @@ def run_chunks(
                 errors = store(cursor, counts)
                 done = state.completed_steps + rows
                 total = max(state.total_steps, done)
-                state = jobs.JobState(
+                state = jobs.JobProgress(
                     cursor=chunk.end, counts=dict(counts), completed_steps=done, total_steps=total
                 )
                 jobs.save_progress(cursor, job, state)
@@ -53,14 +53,14 @@ def run_chunks(
             context.check(cursor)
             # Blank lines were counted when the file arrived and are no rows.
             done = state.completed_steps
-            final = jobs.JobState(
+            final = jobs.JobProgress(
                 cursor=state.cursor, counts=dict(counts), completed_steps=done, total_steps=done
             )
             jobs.save_progress(cursor, job, final)
     return counts
 
 
-def dataset_of(cursor: Cursor, context: JobContext) -> Dataset:
+def dataset_of(cursor: Cursor, context: JobContext) -> DatasetRecord:
     """Return the job's dataset as it is now; raises :class:`NotFoundError` if it was deleted meanwhile."""
     assert context.job.dataset_no is not None
     return datasets.by_number(cursor, context.job.dataset_no)

@@ -143,7 +143,7 @@ def sweep_uploads(services: Services) -> None:
             signed_uploads.spool_path(services.folder.spool, token).unlink(missing_ok=True)
 
 
-def delete_input(services: Services, job: jobs.Job) -> None:
+def delete_input(services: Services, job: jobs.JobRecord) -> None:
     """Delete the uploaded file that an ended job has read."""
     token = job.request.get("token")
     if token is not None:

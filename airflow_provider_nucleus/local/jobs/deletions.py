@@ -35,6 +35,6 @@ def run_annotation_deletion(context: JobContext) -> JobOutcome:
                 [set_no, *([dataset.number, names] if names else [])],
             ).fetchone()
             deleted += found[0] if found else 0
-        done = jobs.JobState(cursor=0, counts={"deleted": deleted}, completed_steps=1, total_steps=1)
+        done = jobs.JobProgress(cursor=0, counts={"deleted": deleted}, completed_steps=1, total_steps=1)
         jobs.save_progress(cursor, job, done)
     return JobOutcome("Completed", {"annotations_deleted": deleted, "datasetId": job.dataset_id})

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.evaluations.computing.compute import EvaluationColumns
     from airflow_provider_nucleus.local.jobs.execution import JobContext
     from airflow_provider_nucleus.local.services import Services
-    from airflow_provider_nucleus.local.store.catalog.evaluations import Evaluation
+    from airflow_provider_nucleus.local.store.catalog.evaluations import EvaluationRecord
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["run_evaluation", "start_evaluation"]
 
 
-def start_evaluation(services: Services, cursor: Cursor, evaluation: Evaluation) -> jobs.Job:
+def start_evaluation(services: Services, cursor: Cursor, evaluation: EvaluationRecord) -> jobs.JobRecord:
     """Add the job of a pending evaluation, in the caller's transaction."""
     job = services.start_job(
         cursor, evaluations.EVALUATION_JOB, dataset_no=None, request={"evaluation_no": evaluation.number}
@@ -54,7 +54,7 @@ def run_evaluation(context: JobContext) -> JobOutcome:
         raise
 
 
-def _compute(context: JobContext, evaluation: Evaluation) -> JobOutcome:
+def _compute(context: JobContext, evaluation: EvaluationRecord) -> JobOutcome:
     services, config = context.services, evaluation.config
     question = EvaluationSpec(
         items=_items(evaluation),
@@ -66,7 +66,7 @@ def _compute(context: JobContext, evaluation: Evaluation) -> JobOutcome:
     )
 
     def step(done: int, total: int) -> None:
-        state = jobs.JobState(cursor=done, counts={}, completed_steps=done, total_steps=total)
+        state = jobs.JobProgress(cursor=done, counts={}, completed_steps=done, total_steps=total)
         with services.db.write() as cursor:
             context.check(cursor)
             jobs.save_progress(cursor, context.job, state)
@@ -92,7 +92,7 @@ def _compute(context: JobContext, evaluation: Evaluation) -> JobOutcome:
     return _outcome(evaluation)
 
 
-def _items(evaluation: Evaluation) -> str:
+def _items(evaluation: EvaluationRecord) -> str:
     """Return the items of an evaluation as a subquery of integers of ours."""
     if evaluation.benchmark_no is not None:
         return f"(SELECT item_no FROM benchmark_items WHERE benchmark_no = {evaluation.benchmark_no})"
@@ -107,7 +107,7 @@ def _items(evaluation: Evaluation) -> str:
     return f"({items})"
 
 
-def _end(context: JobContext, evaluation: Evaluation, message: str | None) -> None:
+def _end(context: JobContext, evaluation: EvaluationRecord, message: str | None) -> None:
     """Say how the evaluation ended; without a message it was cancelled."""
     with context.services.db.write() as cursor:
         current = evaluations.by_number(cursor, evaluation.number)
@@ -119,5 +119,5 @@ def _end(context: JobContext, evaluation: Evaluation, message: str | None) -> No
             evaluations.fail(cursor, current, message)
 
 
-def _outcome(evaluation: Evaluation) -> JobOutcome:
+def _outcome(evaluation: EvaluationRecord) -> JobOutcome:
     return JobOutcome("Completed", {"evaluation_id": evaluation.id})

@@ -42,7 +42,7 @@ class JobContext:
     """One execution of a job. ``job`` is as it was when the execution began."""
 
     services: Services
-    job: jobs.Job
+    job: jobs.JobRecord
     stopping: threading.Event
 
     def check(self, cursor: Cursor) -> None:

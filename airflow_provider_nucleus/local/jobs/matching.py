@@ -26,7 +26,7 @@ MATCHING_JOB: Final = "modelRunCommit"
 
 def start_matching(
     services: Services, cursor: Cursor, run: Run, *, dataset_nos: Sequence[int], options: MatchOptions
-) -> jobs.Job:
+) -> jobs.JobRecord:
     """Add the job that matches a run with the ground truth of some datasets, in the caller's transaction."""
     return services.start_job(
         cursor,
@@ -62,7 +62,7 @@ def _match_dataset(context: JobContext, dataset_no: int, options: MatchOptions) 
         )
 
     def step(done: int, total: int) -> None:
-        state = jobs.JobState(cursor=done, counts={}, completed_steps=done, total_steps=total)
+        state = jobs.JobProgress(cursor=done, counts={}, completed_steps=done, total_steps=total)
         with db.write() as cursor:
             context.check(cursor)
             jobs.save_progress(cursor, job, state)

@@ -32,6 +32,6 @@ def run_merge(context: JobContext) -> JobOutcome:
                 "predictions_ignored": sum(entry.ignored for entry in merged),
                 "annotation_ids_rewritten": sum(entry.rewritten for entry in merged),
             }
-            done = jobs.JobState(cursor=0, counts=counts, completed_steps=1, total_steps=1)
+            done = jobs.JobProgress(cursor=0, counts=counts, completed_steps=1, total_steps=1)
             jobs.save_progress(cursor, job, done)
     return JobOutcome("Completed", counts)

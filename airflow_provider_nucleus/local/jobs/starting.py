@@ -12,7 +12,7 @@ from airflow_provider_nucleus.local.store.ingest import signed_uploads
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.services import Services
-    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
+    from airflow_provider_nucleus.local.store.catalog.dataset import DatasetRecord
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["start_on_bytes", "start_on_upload"]
@@ -23,10 +23,10 @@ def start_on_upload(
     cursor: Cursor,
     job_type: str,
     *,
-    dataset: Dataset,
+    dataset: DatasetRecord,
     request_id: str,
     request: dict[str, Any],
-) -> jobs.Job:
+) -> jobs.JobRecord:
     """Start a job on the rows that were PUT for a request id.
 
     A client that repeats the call after a lost answer gets the job it has already started, not a second one.
@@ -57,10 +57,10 @@ def start_on_bytes(
     cursor: Cursor,
     job_type: str,
     *,
-    dataset: Dataset,
+    dataset: DatasetRecord,
     data: bytes,
     request: dict[str, Any],
-) -> jobs.Job:
+) -> jobs.JobRecord:
     """Start a job on rows that came with the request itself."""
     token = secrets.token_urlsafe(32)
     path = signed_uploads.spool_path(services.folder.spool, token)

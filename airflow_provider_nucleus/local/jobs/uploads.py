@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from collections import Counter
 
     from airflow_provider_nucleus.local.jobs.execution import JobContext
-    from airflow_provider_nucleus.local.store.catalog.jobs import Job
+    from airflow_provider_nucleus.local.store.catalog.jobs import JobRecord
     from airflow_provider_nucleus.local.store.database import Cursor
-    from airflow_provider_nucleus.local.store.ingest.object_chunks import RowError
+    from airflow_provider_nucleus.local.store.ingest.object_chunks import RefusedRow
 
 __all__ = ["run_item_upload", "run_metadata_update", "run_object_upload", "run_scene_upload"]
 
@@ -133,7 +133,7 @@ def run_item_upload(context: JobContext) -> JobOutcome:
     return JobOutcome("Completed", message)
 
 
-def _item_message(counts: Counter[str], job: Job) -> dict[str, Any]:
+def _item_message(counts: Counter[str], job: JobRecord) -> dict[str, Any]:
     done = counts["total"] - counts["errored"]
     return {
         "PayloadUrl": f"local://{job.request['token']}",
@@ -228,7 +228,7 @@ def _loaded(line: bytes | str) -> Any:
         return None
 
 
-def _object_error(error: RowError) -> str:
+def _object_error(error: RefusedRow) -> str:
     row = _loaded(error.line)
     if not isinstance(row, dict):
         return _told("annotation", {"raw": error.line[:1000]}, error)
@@ -241,7 +241,7 @@ def _object_error(error: RowError) -> str:
     return _told("annotation", shown, error)
 
 
-def _item_error(error: RowError) -> str:
+def _item_error(error: RefusedRow) -> str:
     row = _loaded(error.line)
     shown: dict[str, Any] = {"raw": error.line[:1000]}
     if isinstance(row, dict):
@@ -249,7 +249,7 @@ def _item_error(error: RowError) -> str:
     return _told("item", shown, error)
 
 
-def _told(kind: str, shown: dict[str, Any], error: RowError) -> str:
+def _told(kind: str, shown: dict[str, Any], error: RefusedRow) -> str:
     try:
         return orjson.dumps({kind: shown, "error": error.reason}).decode()
     except orjson.JSONEncodeError:

@@ -11,7 +11,7 @@ from airflow_provider_nucleus.local.pages.tables import Heading, LabelTableRow, 
 from airflow_provider_nucleus.local.pages.text import Figure, figure, iou_text, moment, percent_bar, whole
 from airflow_provider_nucleus.local.store.catalog import datasets, jobs, matches, models
 from airflow_provider_nucleus.local.store.views import comparisons, match_counts
-from airflow_provider_nucleus.local.store.views.category_counts import category_tallies
+from airflow_provider_nucleus.local.store.views.category_counts import category_counts
 from airflow_provider_nucleus.undefined_reasons import (
     NO_GROUND_TRUTH,
     NO_OBJECTS,
@@ -169,7 +169,7 @@ def evaluation_page(
 def _result(
     cursor: Cursor, urls: Urls, match_set: matches.MatchSet, *, iou: float, sort: str, address: Any
 ) -> Result:
-    tallies = match_counts.label_tallies(cursor, match_set, iou=iou)
+    tallies = match_counts.label_counts(cursor, match_set, iou=iou)
     total = match_counts.total(tallies)
     rows, note = label_rows(tallies, sort=sort)
     summary = match_set.summary
@@ -262,7 +262,7 @@ def _categories(cursor: Cursor, comparison: RunOnDataset, options: MatchOptions)
             figure(tally.precision, reason=NO_PREDICTIONS),
             figure(tally.recall, reason=NO_GROUND_TRUTH),
         )
-        for tally in category_tallies(cursor, comparison.sets, options)
+        for tally in category_counts(cursor, comparison.sets, options)
     )
 
 

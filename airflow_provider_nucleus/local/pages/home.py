@@ -12,7 +12,7 @@ from airflow_provider_nucleus.local.store.views import page_counts
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.pages.urls import Urls
-    from airflow_provider_nucleus.local.store.catalog.jobs import Job
+    from airflow_provider_nucleus.local.store.catalog.jobs import JobRecord
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["HomePage", "JobRow", "home_page", "job_rows"]
@@ -100,7 +100,7 @@ def home_page(cursor: Cursor, urls: Urls) -> HomePage:
     )
 
 
-def job_rows(found: list[Job], urls: Urls) -> tuple[JobRow, ...]:
+def job_rows(found: list[JobRecord], urls: Urls) -> tuple[JobRow, ...]:
     """Return jobs as rows of a table."""
     return tuple(
         JobRow(

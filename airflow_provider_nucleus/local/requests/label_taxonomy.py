@@ -12,13 +12,13 @@ from airflow_provider_nucleus.local.requests.base import Labels, Name, RequestMo
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["AS_THEY_ARE", "ONE_CLASS", "RollupGroup", "RollupGroups", "Taxonomy"]
+__all__ = ["AS_THEY_ARE", "ONE_CLASS", "LabelGroup", "RollupGroups", "Taxonomy"]
 
 ONE_CLASS: Final = "object"
 """The label everything has when labels are ignored."""
 
 
-class RollupGroup(RequestModel):
+class LabelGroup(RequestModel):
     """Labels that are evaluated together under one name."""
 
     model_config = ConfigDict(extra="forbid")
@@ -39,7 +39,7 @@ class RollupGroup(RequestModel):
         return {"class_name": self.class_name, "labels": list(self.labels)}
 
 
-def _disjoint(groups: list[RollupGroup]) -> list[RollupGroup]:
+def _disjoint(groups: list[LabelGroup]) -> list[LabelGroup]:
     """Check that a label belongs to at most one group, and that two groups have two names."""
     names: set[str] = set()
     owner: dict[str, str] = {}
@@ -56,7 +56,7 @@ def _disjoint(groups: list[RollupGroup]) -> list[RollupGroup]:
     return groups
 
 
-RollupGroups: TypeAlias = Annotated[list[RollupGroup], AfterValidator(_disjoint)]
+RollupGroups: TypeAlias = Annotated[list[LabelGroup], AfterValidator(_disjoint)]
 """Groups as a request lists them, with keys in snake_case."""
 
 
@@ -67,7 +67,7 @@ class Taxonomy:
     ``pairs`` are (ground truth label, prediction label), raw.
     """
 
-    groups: tuple[RollupGroup, ...] = ()
+    groups: tuple[LabelGroup, ...] = ()
     class_agnostic: bool = False
     pairs: tuple[tuple[str, str], ...] = ()
 
@@ -93,7 +93,7 @@ class Taxonomy:
         """Read what :meth:`to_wire` has written."""
         return cls(
             groups=tuple(
-                RollupGroup(class_name=group["class_name"], labels=tuple(group["labels"]))
+                LabelGroup(class_name=group["class_name"], labels=tuple(group["labels"]))
                 for group in data["groups"]
             ),
             class_agnostic=data["class_agnostic"],

@@ -19,7 +19,7 @@ from airflow_provider_nucleus.local.store.catalog import datasets, taxonomies
 from airflow_provider_nucleus.local.store.catalog.object_sets import SetOwner, find_set
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.call import Call
+    from airflow_provider_nucleus.local.call import RouteCall
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["ROUTES"]
@@ -28,7 +28,7 @@ ROUTES: Final = RouteTable()
 
 
 @ROUTES.post("dataset/{ds}/annotate", body=ObjectsRequest, query=UploadAddress, form=MASK_PARTS)
-def annotate(call: Call, request: ObjectsRequest, address: UploadAddress) -> Any:
+def annotate(call: RouteCall, request: ObjectsRequest, address: UploadAddress) -> Any:
     """Upload ground truth, at once or as a job."""
 
     def target(cursor: Cursor) -> SetOwner:
@@ -42,7 +42,7 @@ def annotate(call: Call, request: ObjectsRequest, address: UploadAddress) -> Any
 
 
 @ROUTES.get("dataset/{ds}/groundTruth/loc/{rest*}")
-def one_annotation(call: Call) -> Any:
+def one_annotation(call: RouteCall) -> Any:
     """Return one annotation by reference id and annotation id, both unencoded in the path."""
     with call.db.read() as cursor:
         dataset = datasets.find(cursor, call.params["ds"])
@@ -51,7 +51,7 @@ def one_annotation(call: Call) -> Any:
 
 
 @ROUTES.delete("annotation/{ds}", body=DeleteAnnotationsRequest)
-def delete_annotations(call: Call, request: DeleteAnnotationsRequest) -> Any:
+def delete_annotations(call: RouteCall, request: DeleteAnnotationsRequest) -> Any:
     """Delete the ground truth of some items, or of the whole dataset if the list of them is there and empty."""
     with call.db.write() as cursor:
         dataset = datasets.find(cursor, call.params["ds"])
@@ -62,7 +62,7 @@ def delete_annotations(call: Call, request: DeleteAnnotationsRequest) -> Any:
 
 
 @ROUTES.post("dataset/{ds}/add_taxonomy", body=TaxonomyRequest)
-def add_taxonomy(call: Call, request: TaxonomyRequest) -> Any:
+def add_taxonomy(call: RouteCall, request: TaxonomyRequest) -> Any:
     """Create a taxonomy or add labels to it."""
     name = request.taxonomy_name
     with call.db.write() as cursor:
@@ -74,7 +74,7 @@ def add_taxonomy(call: Call, request: TaxonomyRequest) -> Any:
 
 
 @ROUTES.delete("dataset/{ds}/taxonomy/{name*}")
-def delete_taxonomy(call: Call) -> Any:
+def delete_taxonomy(call: RouteCall) -> Any:
     """Delete a taxonomy with its annotations and predictions."""
     name = call.params["name"]
     with call.db.write() as cursor:

@@ -26,7 +26,7 @@ from airflow_provider_nucleus.local.store.catalog.benchmark_versions import (
 from airflow_provider_nucleus.local.store.catalog.benchmarks import Labels
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.call import Call
+    from airflow_provider_nucleus.local.call import RouteCall
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["ROUTES"]
@@ -36,7 +36,7 @@ _LARGEST_PAGE: Final = 100_000
 
 
 @ROUTES.post("benchmarks", body=CreateBenchmarkRequest, status=202)
-def create(call: Call, request: CreateBenchmarkRequest) -> Any:
+def create(call: RouteCall, request: CreateBenchmarkRequest) -> Any:
     """Create a benchmark and start the job that fills it."""
     with call.db.write() as cursor:
         parent_id = request.parent_benchmark_id
@@ -87,21 +87,21 @@ def _labels(cursor: Cursor, request: TaxonomyFields) -> Labels | None:
 
 
 @ROUTES.get("benchmarks")
-def listing(call: Call) -> Any:
+def listing(call: RouteCall) -> Any:
     """List all benchmarks, newest first."""
     with call.db.read() as cursor:
         return [benchmark.to_wire() for benchmark in benchmarks.listing(cursor)]
 
 
 @ROUTES.get("benchmarks/{bm}")
-def read(call: Call) -> Any:
+def read(call: RouteCall) -> Any:
     """Return a benchmark."""
     with call.db.read() as cursor:
         return benchmarks.find(cursor, call.params["bm"]).to_wire()
 
 
 @ROUTES.patch("benchmarks/{bm}", body=UpdateBenchmarkRequest)
-def update(call: Call, request: UpdateBenchmarkRequest) -> Any:
+def update(call: RouteCall, request: UpdateBenchmarkRequest) -> Any:
     """Change name, description and metadata; taxonomy and exclusion rules of a draft."""
     with call.db.write() as cursor:
         benchmark = benchmarks.find(cursor, call.params["bm"])
@@ -117,7 +117,7 @@ def update(call: Call, request: UpdateBenchmarkRequest) -> Any:
 
 
 @ROUTES.delete("benchmarks/{bm}")
-def delete(call: Call) -> Any:
+def delete(call: RouteCall) -> Any:
     """Delete a benchmark; evaluations on it stay readable."""
     with call.db.write() as cursor:
         benchmarks.archive(cursor, benchmarks.find(cursor, call.params["bm"]))
@@ -125,7 +125,7 @@ def delete(call: Call) -> Any:
 
 
 @ROUTES.get("benchmarks/{bm}/items", query=BenchmarkItemsAddress)
-def items(call: Call, address: BenchmarkItemsAddress) -> Any:
+def items(call: RouteCall, address: BenchmarkItemsAddress) -> Any:
     """List the ids of a benchmark's items."""
     with call.db.read() as cursor:
         benchmark = benchmarks.find(cursor, call.params["bm"])
@@ -136,7 +136,7 @@ def items(call: Call, address: BenchmarkItemsAddress) -> Any:
 
 
 @ROUTES.post("benchmarks/{bm}/items", body=AddItemsRequest, status=202)
-def add_items(call: Call, request: AddItemsRequest) -> Any:
+def add_items(call: RouteCall, request: AddItemsRequest) -> Any:
     """Start the job that adds items to a draft."""
     with call.db.write() as cursor:
         benchmark = benchmarks.find(cursor, call.params["bm"])
@@ -149,7 +149,7 @@ def add_items(call: Call, request: AddItemsRequest) -> Any:
 
 
 @ROUTES.delete("benchmarks/{bm}/items", body=RemoveItemsRequest)
-def remove_items(call: Call, request: RemoveItemsRequest) -> Any:
+def remove_items(call: RouteCall, request: RemoveItemsRequest) -> Any:
     """Remove items from a draft; unknown ids are passed over."""
     with call.db.write() as cursor:
         benchmark = benchmarks.find(cursor, call.params["bm"])
@@ -159,7 +159,7 @@ def remove_items(call: Call, request: RemoveItemsRequest) -> Any:
 
 
 @ROUTES.post("benchmarks/{bm}/finalize")
-def finalize(call: Call) -> Any:
+def finalize(call: RouteCall) -> Any:
     """Freeze a draft."""
     with call.db.write() as cursor:
         return benchmarks.finalize(cursor, benchmarks.find(cursor, call.params["bm"])).to_wire()

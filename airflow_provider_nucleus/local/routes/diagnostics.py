@@ -43,7 +43,7 @@ from airflow_provider_nucleus.local.routes.routing import RouteTable
 from airflow_provider_nucleus.local.store.catalog import evaluations
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.call import Call
+    from airflow_provider_nucleus.local.call import RouteCall
     from airflow_provider_nucleus.local.evaluations.reading.result import EvaluationResult
 
 __all__ = ["DIAGNOSTICS_PREFIX", "ROUTES"]
@@ -53,13 +53,13 @@ ROUTES: Final = RouteTable()
 
 
 @ROUTES.get("evaluations/{ev}/histograms", query=ChartsAddress)
-def histograms(call: Call, address: ChartsAddress) -> Any:
+def histograms(call: RouteCall, address: ChartsAddress) -> Any:
     """Histograms of overlap and confidence, split into true and false positives."""
     return histograms_of(*selected(call, address))
 
 
 @ROUTES.get("evaluations/{ev}/prCurves", query=CurvesAddress)
-def curves(call: Call, address: CurvesAddress) -> Any:
+def curves(call: RouteCall, address: CurvesAddress) -> Any:
     """Precision, recall and confidence per label; ``family=coco`` (default) or ``nucleus``."""
     loaded, selection = selected(call, address)
     return {
@@ -70,7 +70,7 @@ def curves(call: Call, address: CurvesAddress) -> Any:
 
 
 @ROUTES.get("evaluations/{ev}/f1Curve", query=F1Address)
-def f1(call: Call, address: F1Address) -> Any:
+def f1(call: RouteCall, address: F1Address) -> Any:
     """F1 against confidence with the best cut; ``family=nucleus`` or ``coco``."""
     loaded, selection = selected(call, address)
     return {
@@ -81,19 +81,19 @@ def f1(call: Call, address: F1Address) -> Any:
 
 
 @ROUTES.get("evaluations/{ev}/calibration", query=CalibrationAddress)
-def calibration(call: Call, address: CalibrationAddress) -> Any:
+def calibration(call: RouteCall, address: CalibrationAddress) -> Any:
     """Calibration errors and reliability bins; ``bins`` 1 to 100, 10 by default."""
     return calibration_of(*selected(call, address), bins=address.bins)
 
 
 @ROUTES.get("evaluations/{ev}/errors", query=ErrorsAddress)
-def errors(call: Call, _: ErrorsAddress) -> Any:
+def errors(call: RouteCall, _: ErrorsAddress) -> Any:
     """TIDE counts under confidence-first matching, and the AP each kind of error costs."""
     return errors_of(result(call))
 
 
 @ROUTES.get("evaluations/{ev}/coco", query=CocoAddress)
-def coco(call: Call, address: CocoAddress) -> Any:
+def coco(call: RouteCall, address: CocoAddress) -> Any:
     """COCO's named numbers with average recall, per family; ``iou=exact`` (default), ``raster`` or ``bev``."""
     loaded, selection = selected(call, address)
     with call.db.read() as cursor:
@@ -101,7 +101,7 @@ def coco(call: Call, address: CocoAddress) -> Any:
 
 
 @ROUTES.get("evaluations/{ev}/masks", query=MasksAddress)
-def masks(call: Call, address: MasksAddress) -> Any:
+def masks(call: RouteCall, address: MasksAddress) -> Any:
     """Pixel and panoptic scores of masks; ``groupBy`` is a key of item metadata."""
     filters = address.chosen
     loaded, selection = selected(call, address)
@@ -117,7 +117,7 @@ def masks(call: Call, address: MasksAddress) -> Any:
 
 
 @ROUTES.get("evaluations/{ev}/categories", query=CategoriesAddress)
-def categories(call: Call, address: CategoriesAddress) -> Any:
+def categories(call: RouteCall, address: CategoriesAddress) -> Any:
     """Accuracy, top-k, precision, recall and F1 of categories, per taxonomy; ``topK`` 1 to 100, 5 by default."""
     loaded, selection = selected(call, address)
     with call.db.read() as cursor:
@@ -125,7 +125,7 @@ def categories(call: Call, address: CategoriesAddress) -> Any:
 
 
 @ROUTES.get("evaluations/{ev}/provenance", query=WholeEvaluationAddress)
-def provenance(call: Call, address: WholeEvaluationAddress) -> Any:
+def provenance(call: RouteCall, address: WholeEvaluationAddress) -> Any:
     """Where the numbers come from and what is in none of them."""
     loaded = result(call)
     with call.db.read() as cursor:
@@ -135,7 +135,7 @@ def provenance(call: Call, address: WholeEvaluationAddress) -> Any:
 
 
 @ROUTES.get("evaluations/{ev}/compare/{other}", query=CompareAddress)
-def compare(call: Call, address: CompareAddress) -> Any:
+def compare(call: RouteCall, address: CompareAddress) -> Any:
     """Differences of another evaluation from this one, with bootstrap intervals."""
     return comparison_of(
         *_pair(call),
@@ -147,7 +147,7 @@ def compare(call: Call, address: CompareAddress) -> Any:
 
 
 @ROUTES.get("evaluations/{ev}/changes/{other}", query=ChangesAddress)
-def changes(call: Call, address: ChangesAddress) -> Any:
+def changes(call: RouteCall, address: ChangesAddress) -> Any:
     """Ground truth by who found it: ``change`` is gained (default), lost, kept or missed."""
     return changes_of(
         *_pair(call),
@@ -159,7 +159,7 @@ def changes(call: Call, address: ChangesAddress) -> Any:
     )
 
 
-def _pair(call: Call) -> tuple[EvaluationResult, EvaluationResult]:
+def _pair(call: RouteCall) -> tuple[EvaluationResult, EvaluationResult]:
     baseline, other = result(call), result(call, call.params["other"])
     if baseline.id == other.id:
         raise BadRequestError("An evaluation is compared with another one, not with itself.")

@@ -23,7 +23,7 @@ from airflow_provider_nucleus.local.routes.routing import RouteTable
 from airflow_provider_nucleus.local.store.catalog import evaluations
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.call import Call
+    from airflow_provider_nucleus.local.call import RouteCall
     from airflow_provider_nucleus.local.evaluations.reading.result import EvaluationResult
     from airflow_provider_nucleus.local.evaluations.reading.selection import Selection
 
@@ -33,19 +33,19 @@ ROUTES: Final = RouteTable()
 
 
 @ROUTES.post("evaluationsV2/{ev}/charts", body=ChartsRequest)
-def post_charts(call: Call, request: ChartsRequest) -> Any:
+def post_charts(call: RouteCall, request: ChartsRequest) -> Any:
     """Return the charts of an evaluation."""
     return charts(*selected(call, request))
 
 
 @ROUTES.get("evaluationsV2/{ev}/charts", query=ChartsAddress)
-def get_charts(call: Call, address: ChartsAddress) -> Any:
+def get_charts(call: RouteCall, address: ChartsAddress) -> Any:
     """Return the charts of an evaluation, asked for in the address: what older clients send."""
     return charts(*selected(call, address))
 
 
 @ROUTES.post("evaluationsV2/{ev}/examples", body=ExamplesRequest)
-def post_examples(call: Call, request: ExamplesRequest) -> Any:
+def post_examples(call: RouteCall, request: ExamplesRequest) -> Any:
     """Return a page of match rows."""
     page = ExamplePage(
         match_type=request.match_type,
@@ -61,21 +61,21 @@ def post_examples(call: Call, request: ExamplesRequest) -> Any:
 
 
 @ROUTES.get("evaluationsV2/{ev}/filterSchema")
-def get_filter_schema(call: Call) -> Any:
+def get_filter_schema(call: RouteCall) -> Any:
     """Return what filters can name."""
     loaded = result(call)
     with call.db.session() as session:
         return filter_schema(session, loaded)
 
 
-def selected(call: Call, request: ChartsRequest | ChartsAddress) -> tuple[EvaluationResult, Selection]:
+def selected(call: RouteCall, request: ChartsRequest | ChartsAddress) -> tuple[EvaluationResult, Selection]:
     """Return the result of the evaluation in the path, and what a request selects of it."""
     loaded = result(call)
     with call.db.read() as cursor:
         return loaded, select(cursor, loaded, request.chosen, threshold=request.iou_threshold)
 
 
-def result(call: Call, evaluation_id: str | None = None) -> EvaluationResult:
+def result(call: RouteCall, evaluation_id: str | None = None) -> EvaluationResult:
     """Return the result of the evaluation in the path.
 
     Raises :class:`ConflictError` until it has succeeded, or if another version has written it, and :class:`NotFoundError` if

@@ -22,9 +22,9 @@ from airflow_provider_nucleus.local.store.catalog import (
 from airflow_provider_nucleus.local.store.catalog.evaluations import Config
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.call import Call
-    from airflow_provider_nucleus.local.store.catalog.benchmarks import Benchmark
-    from airflow_provider_nucleus.local.store.catalog.evaluations import Evaluation
+    from airflow_provider_nucleus.local.call import RouteCall
+    from airflow_provider_nucleus.local.store.catalog.benchmarks import BenchmarkRecord
+    from airflow_provider_nucleus.local.store.catalog.evaluations import EvaluationRecord
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["ROUTES"]
@@ -33,7 +33,7 @@ ROUTES: Final = RouteTable()
 
 
 @ROUTES.post("benchmarks/{bm}/evaluationsV2", body=EvaluateRequest)
-def create(call: Call, request: EvaluateRequest) -> Any:
+def create(call: RouteCall, request: EvaluateRequest) -> Any:
     """Start evaluating a model or a run on a benchmark."""
     model_id, run_id = request.model_id, request.model_run_id
     with call.db.write() as cursor:
@@ -50,7 +50,7 @@ def create(call: Call, request: EvaluateRequest) -> Any:
         return _start(call, cursor, evaluation)
 
 
-def _config(cursor: Cursor, request: EvaluateRequest, benchmark: Benchmark) -> Config:
+def _config(cursor: Cursor, request: EvaluateRequest, benchmark: BenchmarkRecord) -> Config:
     """Take the labels of the request, else those of the benchmark; rules of both apply."""
     taxonomy = benchmark.taxonomy(cursor)
     if request.rollup_groups:
@@ -65,7 +65,7 @@ def _config(cursor: Cursor, request: EvaluateRequest, benchmark: Benchmark) -> C
 
 
 @ROUTES.post("modelRun/{r}/evaluationsV2", body=EvaluateRunRequest)
-def create_of_run(call: Call, request: EvaluateRunRequest) -> Any:
+def create_of_run(call: RouteCall, request: EvaluateRunRequest) -> Any:
     """Start evaluating a run on the items of its datasets, or of a slice: what older clients ask for."""
     slice_id = request.slice_id
     with call.db.write() as cursor:
@@ -92,20 +92,20 @@ def _taxonomy_of_run(cursor: Cursor, request: EvaluateRunRequest) -> Taxonomy:
     return Taxonomy(groups=tuple(request.rollup_groups or ()), pairs=pairs_of(request.allowed_label_matches))
 
 
-def _start(call: Call, cursor: Cursor, evaluation: Evaluation) -> dict[str, Any]:
+def _start(call: RouteCall, cursor: Cursor, evaluation: EvaluationRecord) -> dict[str, Any]:
     job = start_evaluation(call.services, cursor, evaluation)
     return {"evaluation_id": evaluation.id, "status": evaluation.status, "workflow_id": job.id}
 
 
 @ROUTES.get("evaluationsV2/{ev}")
-def read(call: Call) -> Any:
+def read(call: RouteCall) -> Any:
     """Return an evaluation."""
     with call.db.read() as cursor:
         return evaluations.find(cursor, call.params["ev"]).to_wire()
 
 
 @ROUTES.delete("evaluationsV2/{ev}")
-def delete(call: Call) -> Any:
+def delete(call: RouteCall) -> Any:
     """Put an evaluation away, stopping it if it is running; its result files go."""
     with call.db.write() as cursor:
         evaluation = evaluations.find(cursor, call.params["ev"])
@@ -116,7 +116,7 @@ def delete(call: Call) -> Any:
 
 
 @ROUTES.post("evaluationsV2/{ev}/cancel")
-def cancel(call: Call) -> Any:
+def cancel(call: RouteCall) -> Any:
     """Stop an evaluation that has not ended."""
     with call.db.write() as cursor:
         evaluation = evaluations.find(cursor, call.params["ev"])
@@ -125,7 +125,7 @@ def cancel(call: Call) -> Any:
         return evaluations.find(cursor, evaluation.id).to_wire()
 
 
-def _stop(call: Call, cursor: Cursor, evaluation: Evaluation) -> None:
+def _stop(call: RouteCall, cursor: Cursor, evaluation: EvaluationRecord) -> None:
     assert evaluation.job_id is not None
     job = jobs.find(cursor, evaluation.job_id)
     if job.status == jobs.RUNNING:
@@ -133,7 +133,7 @@ def _stop(call: Call, cursor: Cursor, evaluation: Evaluation) -> None:
 
 
 @ROUTES.post("evaluationsV2/{ev}/retry")
-def retry(call: Call) -> Any:
+def retry(call: RouteCall) -> Any:
     """Start a failed evaluation again, as a new one."""
     with call.db.write() as cursor:
         failed = evaluations.find(cursor, call.params["ev"])
@@ -145,7 +145,7 @@ def retry(call: Call) -> Any:
 
 
 @ROUTES.get("model/{m}/evaluationsV2")
-def of_model(call: Call) -> Any:
+def of_model(call: RouteCall) -> Any:
     """List the evaluations of a model, newest first."""
     with call.db.read() as cursor:
         model = models.find(cursor, call.params["m"])
@@ -153,7 +153,7 @@ def of_model(call: Call) -> Any:
 
 
 @ROUTES.get("modelRun/{r}/evaluationsV2")
-def of_run(call: Call) -> Any:
+def of_run(call: RouteCall) -> Any:
     """List the evaluations of a run, newest first."""
     with call.db.read() as cursor:
         run = models.find_run(cursor, call.params["r"])

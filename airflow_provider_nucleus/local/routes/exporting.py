@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from starlette.responses import Response
 
-    from airflow_provider_nucleus.local.call import Call
+    from airflow_provider_nucleus.local.call import RouteCall
     from airflow_provider_nucleus.local.requests.paging import PageRequest
     from airflow_provider_nucleus.local.store.catalog.items import Item
     from airflow_provider_nucleus.local.store.database import Cursor
@@ -27,14 +27,14 @@ EXPORT_PAGE: Final = 10_000
 _ROWS_AT_ONCE: Final = 200
 
 
-def item_writer(call: Call, *, mirrored_images: bool) -> Callable[[Item], dict[str, Any]]:
+def item_writer(call: RouteCall, *, mirrored_images: bool) -> Callable[[Item], dict[str, Any]]:
     """Return how items are written: with the address of the stored bytes as ``processed_url`` if asked for."""
     if not mirrored_images:
         return lambda item: item.to_wire()
     return lambda item: {**item.to_wire(), "processed_url": mirrored(call, item)}
 
 
-def mirrored(call: Call, item: Item) -> str | None:
+def mirrored(call: RouteCall, item: Item) -> str | None:
     """Return where the bytes of an item can be fetched: from this server if it holds them, else where they came from."""
     if item.blob is not None:
         return call.url(f"files/{item.blob}")
@@ -42,7 +42,7 @@ def mirrored(call: Call, item: Item) -> str | None:
 
 
 def one_page(
-    call: Call,
+    call: RouteCall,
     request: PageRequest,
     cursor: Cursor,
     export: Export,
@@ -57,7 +57,7 @@ def one_page(
     return {"data": rows, "nextPageToken": None if last is None else pager.token(Position(0, last))}
 
 
-def all_rows(call: Call, prepare: Callable[[Cursor], Export]) -> Response:
+def all_rows(call: RouteCall, prepare: Callable[[Cursor], Export]) -> Response:
     """Answer an export of everything at once, row by row from one snapshot, so that memory stays flat."""
     # What can fail, fails here, while there is still a status to set.
     with call.db.read() as cursor:

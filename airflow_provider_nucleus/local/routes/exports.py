@@ -13,7 +13,7 @@ from airflow_provider_nucleus.local.store.views import comparisons
 from airflow_provider_nucleus.local.store.views.exports import Export
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.call import Call
+    from airflow_provider_nucleus.local.call import RouteCall
     from airflow_provider_nucleus.local.requests.query.compile import Fragment
     from airflow_provider_nucleus.local.store.database import Cursor
 
@@ -23,13 +23,13 @@ ROUTES: Final = RouteTable()
 
 
 @ROUTES.get("dataset/{ds}/exportForTraining")
-def export(call: Call) -> Any:
+def export(call: RouteCall) -> Any:
     """Return every item with its annotations."""
     return all_rows(call, lambda cursor: _export(call, cursor, EVERYTHING, mirrored_images=False))
 
 
 @ROUTES.post("dataset/{ds}/exportForTrainingPage", body=ExportPageRequest)
-def export_some(call: Call, request: ExportPageRequest) -> Any:
+def export_some(call: RouteCall, request: ExportPageRequest) -> Any:
     """Return one page of items with their annotations; there are no labelling tasks, so all annotations are recent."""
     query = request.query or ""
     with call.db.read() as cursor:
@@ -39,7 +39,7 @@ def export_some(call: Call, request: ExportPageRequest) -> Any:
         return one_page(call, request, cursor, found, listing=("dataset", query))
 
 
-def _export(call: Call, cursor: Cursor, condition: Fragment, *, mirrored_images: bool) -> Export:
+def _export(call: RouteCall, cursor: Cursor, condition: Fragment, *, mirrored_images: bool) -> Export:
     dataset = datasets.find(cursor, call.params["ds"])
     return Export(
         dataset=dataset,

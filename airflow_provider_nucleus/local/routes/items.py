@@ -22,9 +22,9 @@ from airflow_provider_nucleus.local.store.views import objects
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow_provider_nucleus.local.call import Call
-    from airflow_provider_nucleus.local.http.messages import FormFile
-    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
+    from airflow_provider_nucleus.local.call import RouteCall
+    from airflow_provider_nucleus.local.http.messages import ReceivedFile
+    from airflow_provider_nucleus.local.store.catalog.dataset import DatasetRecord
     from airflow_provider_nucleus.local.store.catalog.items import Item
     from airflow_provider_nucleus.local.store.database import Cursor
 
@@ -39,7 +39,7 @@ _IMAGE_PARTS: Final = FormParts(json="items", files="image", field="items")
 
 
 @ROUTES.post("dataset/{ds}/append", body=AppendRequest, query=UploadAddress, form=_IMAGE_PARTS)
-def append(call: Call, request: AppendRequest, address: UploadAddress) -> Any:
+def append(call: RouteCall, request: AppendRequest, address: UploadAddress) -> Any:
     """Append items: rows behind a signed URL, a multipart request with images, or the old synchronous forms."""
     if call.files is not None:
         return _append_files(call, call.files, request.items, as_job=address.as_job)
@@ -48,7 +48,7 @@ def append(call: Call, request: AppendRequest, address: UploadAddress) -> Any:
     return _store_now(call, request.items, update=request.update)
 
 
-def _start(call: Call, request: AppendRequest) -> Any:
+def _start(call: RouteCall, request: AppendRequest) -> Any:
     with call.db.write() as cursor:
         dataset = datasets.find(cursor, call.params["ds"])
         _check_plain(dataset)
@@ -63,12 +63,12 @@ def _start(call: Call, request: AppendRequest) -> Any:
     return job.to_wire()
 
 
-def _check_plain(dataset: Dataset) -> None:
+def _check_plain(dataset: DatasetRecord) -> None:
     if dataset.is_scene:
         raise BadRequestError(f"Dataset {dataset.id} is a scene dataset: append scenes, not items.")
 
 
-def _append_files(call: Call, files: Sequence[FormFile], rows: list[Any], *, as_job: bool) -> Any:
+def _append_files(call: RouteCall, files: Sequence[ReceivedFile], rows: list[Any], *, as_job: bool) -> Any:
     if not all(isinstance(row, dict) for row in rows):
         raise BadRequestError("The part 'items' must be a JSON list of objects.")
     images = [part for part in files if part.field == _IMAGE_PARTS.files]
@@ -98,7 +98,7 @@ def _append_files(call: Call, files: Sequence[FormFile], rows: list[Any], *, as_
     return job.to_wire()
 
 
-def _store_now(call: Call, rows: list[Any], *, update: bool, blobs: Sequence[Kept] = ()) -> Any:
+def _store_now(call: RouteCall, rows: list[Any], *, update: bool, blobs: Sequence[Kept] = ()) -> Any:
     with call.db.session() as cursor:
         item_chunks.prepare_items(cursor, rows_of(rows), first=0)
         with call.db.write(cursor):
@@ -124,7 +124,7 @@ def _refused(row: Any, reason: str) -> dict[str, Any]:
 
 
 @ROUTES.get("dataset/{ds}/datasetItems")
-def all_items(call: Call) -> Any:
+def all_items(call: RouteCall) -> Any:
     """Return every item at once."""
     with call.db.read() as cursor:
         dataset = datasets.find(cursor, call.params["ds"])
@@ -133,7 +133,7 @@ def all_items(call: Call) -> Any:
 
 
 @ROUTES.post("dataset/{ds}/itemsPage", body=PageRequest)
-def items_page(call: Call, request: PageRequest) -> Any:
+def items_page(call: RouteCall, request: PageRequest) -> Any:
     """Return one page of items."""
     after, size = row_of_token(request.token), request.size_within(_PAGE)
     with call.db.read() as cursor:
@@ -143,14 +143,14 @@ def items_page(call: Call, request: PageRequest) -> Any:
     return {"items": [item.to_wire() for item in found], "nextPageToken": token}
 
 
-def _with_annotations(cursor: Cursor, dataset: Dataset, item: Item) -> Any:
+def _with_annotations(cursor: Cursor, dataset: DatasetRecord, item: Item) -> Any:
     set_no = find_set(cursor, SetOwner(role="truth", dataset=dataset), dataset.number)
     found = [] if set_no is None else objects.objects_of_items(cursor, [set_no], [item.item_no], truth=True)
     return {"item": item.to_wire(), "annotations": objects.by_type(found)}
 
 
 @ROUTES.get("dataset/{ds}/iloc/{index}")
-def item_at_index(call: Call) -> Any:
+def item_at_index(call: RouteCall) -> Any:
     """Return the item at an index with its annotations."""
     with call.db.read() as cursor:
         dataset = datasets.find(cursor, call.params["ds"])
@@ -158,7 +158,7 @@ def item_at_index(call: Call) -> Any:
 
 
 @ROUTES.get("dataset/{ds}/refloc/{ref*}")
-def item_by_reference(call: Call) -> Any:
+def item_by_reference(call: RouteCall) -> Any:
     """Return the item with a reference id with its annotations."""
     with call.db.read() as cursor:
         dataset = datasets.find(cursor, call.params["ds"])
@@ -166,7 +166,7 @@ def item_by_reference(call: Call) -> Any:
 
 
 @ROUTES.get("dataset/{ds}/loc/{item}")
-def item_by_id(call: Call) -> Any:
+def item_by_id(call: RouteCall) -> Any:
     """Return the item with an item id with its annotations."""
     with call.db.read() as cursor:
         dataset = datasets.find(cursor, call.params["ds"])
@@ -174,7 +174,7 @@ def item_by_id(call: Call) -> Any:
 
 
 @ROUTES.post("dataset/{ds}/metadata", body=MetadataRequest, query=UploadAddress)
-def update_metadata(call: Call, request: MetadataRequest, address: UploadAddress) -> Any:
+def update_metadata(call: RouteCall, request: MetadataRequest, address: UploadAddress) -> Any:
     """Merge metadata into items or scenes, at once or as a job."""
     level, entries = request.level, request.metadata
     with call.db.write() as cursor:
@@ -196,7 +196,7 @@ def update_metadata(call: Call, request: MetadataRequest, address: UploadAddress
 
 
 @ROUTES.delete("dataset/{ds}/refloc/{ref*}")
-def delete_item(call: Call) -> Any:
+def delete_item(call: RouteCall) -> Any:
     """Delete an item with everything on it."""
     with call.db.write() as cursor:
         dataset = datasets.find(cursor, call.params["ds"])

@@ -9,7 +9,7 @@ from airflow_provider_nucleus.local.routes.routing import RouteTable
 from airflow_provider_nucleus.local.store.catalog import jobs
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.call import Call
+    from airflow_provider_nucleus.local.call import RouteCall
 
 __all__ = ["ROUTES"]
 
@@ -17,7 +17,7 @@ ROUTES: Final = RouteTable()
 
 
 @ROUTES.post("jobs/", body=JobsRequest)
-def listing(call: Call, request: JobsRequest) -> Any:
+def listing(call: RouteCall, request: JobsRequest) -> Any:
     """List jobs, newest first."""
     with call.db.read() as cursor:
         found = jobs.listing(
@@ -33,7 +33,7 @@ def listing(call: Call, request: JobsRequest) -> Any:
 
 
 @ROUTES.get("job/{job}")
-def status(call: Call) -> Any:
+def status(call: RouteCall) -> Any:
     """Return how far a job is."""
     with call.db.read() as cursor:
         job = jobs.find(cursor, call.params["job"])
@@ -42,21 +42,21 @@ def status(call: Call) -> Any:
 
 
 @ROUTES.get("job/{job}/info")
-def info(call: Call) -> Any:
+def info(call: RouteCall) -> Any:
     """Return a job as listings show it."""
     with call.db.read() as cursor:
         return jobs.find(cursor, call.params["job"]).to_wire()
 
 
 @ROUTES.get("job/{job}/errors")
-def errors(call: Call) -> Any:
+def errors(call: RouteCall) -> Any:
     """Return the latest row errors of a job."""
     with call.db.read() as cursor:
         return jobs.errors(cursor, jobs.find(cursor, call.params["job"]))
 
 
 @ROUTES.post("job/{job}/cancel")
-def cancel(call: Call) -> Any:
+def cancel(call: RouteCall) -> Any:
     """Stop a job before its next chunk (an extension: Scale's cloud has no such route)."""
     with call.db.write() as cursor:
         job = jobs.find(cursor, call.params["job"])

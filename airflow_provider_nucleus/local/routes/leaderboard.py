@@ -14,8 +14,8 @@ from airflow_provider_nucleus.local.routes.routing import RouteTable
 from airflow_provider_nucleus.local.store.catalog import benchmarks, evaluations
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.call import Call
-    from airflow_provider_nucleus.local.store.catalog.evaluations import Evaluation
+    from airflow_provider_nucleus.local.call import RouteCall
+    from airflow_provider_nucleus.local.store.catalog.evaluations import EvaluationRecord
 
 __all__ = ["ROUTES"]
 
@@ -23,7 +23,7 @@ ROUTES: Final = RouteTable()
 
 
 @ROUTES.post("leaderboard/ranking", body=RankingRequest)
-def rank(call: Call, request: RankingRequest) -> Any:
+def rank(call: RouteCall, request: RankingRequest) -> Any:
     """Rank evaluations by a metric."""
     asked = Ranking(
         metric=request.metric_type, confidence=request.confidence_threshold, collapse=request.collapse
@@ -32,12 +32,12 @@ def rank(call: Call, request: RankingRequest) -> Any:
 
 
 @ROUTES.post("leaderboard/f1Curve", body=F1CurveRequest)
-def f1_curve(call: Call, request: F1CurveRequest) -> Any:
+def f1_curve(call: RouteCall, request: F1CurveRequest) -> Any:
     """Return F1 against confidence of the best models."""
     return f1_curves(_evaluations(call, request), top=request.top_n)
 
 
-def _evaluations(call: Call, request: LeaderboardRequest) -> list[Evaluation]:
+def _evaluations(call: RouteCall, request: LeaderboardRequest) -> list[EvaluationRecord]:
     with call.db.read() as cursor:
         numbers = [benchmarks.find(cursor, benchmark_id).number for benchmark_id in request.benchmark_ids]
         found = evaluations.of_benchmarks(cursor, numbers)

@@ -12,7 +12,7 @@ from airflow_provider_nucleus.local.store.catalog import datasets, models
 from airflow_provider_nucleus.local.store.views import comparisons
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.call import Call
+    from airflow_provider_nucleus.local.call import RouteCall
 
 __all__ = ["ROUTES"]
 
@@ -20,7 +20,7 @@ ROUTES: Final = RouteTable()
 
 
 @ROUTES.post("dataset/{ds}/model/{m}/calculateEvaluationMetrics", body=MatchRequest)
-def calculate_metrics(call: Call, request: MatchRequest) -> Any:
+def calculate_metrics(call: RouteCall, request: MatchRequest) -> Any:
     """Start the matching of a model's predictions on a dataset; the new matches replace the old when it is done."""
     with call.db.write() as cursor:
         dataset = datasets.find(cursor, call.params["ds"])
@@ -32,7 +32,7 @@ def calculate_metrics(call: Call, request: MatchRequest) -> Any:
 
 
 @ROUTES.post("modelRun/{r}/commit", body=MatchRequest)
-def commit(call: Call, request: MatchRequest) -> Any:
+def commit(call: RouteCall, request: MatchRequest) -> Any:
     """Start the matching of a run on every dataset it has predictions on."""
     with call.db.write() as cursor:
         run = models.find_run(cursor, call.params["r"])

@@ -22,8 +22,8 @@ from airflow_provider_nucleus.local.store.catalog.object_sets import SetOwner, e
 from airflow_provider_nucleus.local.store.views import objects
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.call import Call
-    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
+    from airflow_provider_nucleus.local.call import RouteCall
+    from airflow_provider_nucleus.local.store.catalog.dataset import DatasetRecord
     from airflow_provider_nucleus.local.store.catalog.models import Run
     from airflow_provider_nucleus.local.store.database import Cursor
 
@@ -33,14 +33,14 @@ ROUTES: Final = RouteTable()
 
 
 @ROUTES.get("model/{m}/modelRun")
-def runs_of_model(call: Call) -> Any:
+def runs_of_model(call: RouteCall) -> Any:
     """List the ids of a model's runs."""
     with call.db.read() as cursor:
         return models.run_ids(cursor, models.find(cursor, call.params["m"]))
 
 
 @ROUTES.post("model/{m}/modelRun/create", body=CreateRunRequest)
-def create_without_dataset(call: Call, request: CreateRunRequest) -> Any:
+def create_without_dataset(call: RouteCall, request: CreateRunRequest) -> Any:
     """Create a run that is on no dataset yet."""
     with call.db.write() as cursor:
         model = models.find(cursor, call.params["m"])
@@ -49,7 +49,7 @@ def create_without_dataset(call: Call, request: CreateRunRequest) -> Any:
 
 
 @ROUTES.post("dataset/{ds}/modelRun/create", body=RunOnDatasetRequest)
-def create_on_dataset(call: Call, request: RunOnDatasetRequest) -> Any:
+def create_on_dataset(call: RouteCall, request: RunOnDatasetRequest) -> Any:
     """Create a run of the model with a reference id, on one dataset."""
     with call.db.write() as cursor:
         dataset = datasets.find(cursor, call.params["ds"])
@@ -64,7 +64,7 @@ def create_on_dataset(call: Call, request: RunOnDatasetRequest) -> Any:
 
 
 @ROUTES.post("modelRun/merge", body=MergeRunsRequest, status=202)
-def merge(call: Call, request: MergeRunsRequest) -> Any:
+def merge(call: RouteCall, request: MergeRunsRequest) -> Any:
     """Merge several runs of a model into a new one; a job copies the predictions."""
     ids = request.model_run_ids
     with call.db.write() as cursor:
@@ -84,7 +84,7 @@ def merge(call: Call, request: MergeRunsRequest) -> Any:
 @ROUTES.post(
     "dataset/{ds}/modelRun/{r}/uploadPredictions", body=ObjectsRequest, query=UploadAddress, form=MASK_PARTS
 )
-def upload_to_dataset(call: Call, request: ObjectsRequest, address: UploadAddress) -> Any:
+def upload_to_dataset(call: RouteCall, request: ObjectsRequest, address: UploadAddress) -> Any:
     """Upload predictions of a run on a dataset, which the run then covers."""
     runs: list[Run] = []
 
@@ -97,7 +97,7 @@ def upload_to_dataset(call: Call, request: ObjectsRequest, address: UploadAddres
 
 
 @ROUTES.post("modelRun/{r}/uploadPredictions", body=ObjectsRequest, query=UploadAddress, form=MASK_PARTS)
-def upload_anywhere(call: Call, request: ObjectsRequest, address: UploadAddress) -> Any:
+def upload_anywhere(call: RouteCall, request: ObjectsRequest, address: UploadAddress) -> Any:
     """Upload predictions of a run; each names its item, or its dataset and reference id."""
     runs: list[Run] = []
 
@@ -110,7 +110,7 @@ def upload_anywhere(call: Call, request: ObjectsRequest, address: UploadAddress)
 
 
 @ROUTES.post("modelRun/{r}/predict", body=ObjectsRequest, query=UploadAddress, form=MASK_PARTS)
-def predict(call: Call, request: ObjectsRequest, address: UploadAddress) -> Any:
+def predict(call: RouteCall, request: ObjectsRequest, address: UploadAddress) -> Any:
     """Upload predictions of a run on its only dataset."""
     runs: list[Run] = []
 
@@ -125,7 +125,7 @@ def predict(call: Call, request: ObjectsRequest, address: UploadAddress) -> Any:
     return answer
 
 
-def _only_dataset(cursor: Cursor, run: Run) -> Dataset:
+def _only_dataset(cursor: Cursor, run: Run) -> DatasetRecord:
     numbers = models.dataset_numbers(cursor, run)
     if len(numbers) != 1:
         raise BadRequestError(f"Model run {run.id} covers {len(numbers)} datasets; name one in the route.")
@@ -133,7 +133,7 @@ def _only_dataset(cursor: Cursor, run: Run) -> Dataset:
 
 
 @ROUTES.delete("modelRun/{r}")
-def delete(call: Call) -> Any:
+def delete(call: RouteCall) -> Any:
     """Delete a run with its predictions."""
     with call.db.write() as cursor:
         run = models.find_run(cursor, call.params["r"])
@@ -142,7 +142,7 @@ def delete(call: Call) -> Any:
 
 
 @ROUTES.get("modelRun/{r}/info")
-def info(call: Call) -> Any:
+def info(call: RouteCall) -> Any:
     """Summarise a run."""
     with call.db.read() as cursor:
         run = models.find_run(cursor, call.params["r"])
@@ -154,7 +154,7 @@ def info(call: Call) -> Any:
         }
 
 
-def _place(cursor: Cursor, call: Call) -> tuple[Dataset, int | None]:
+def _place(cursor: Cursor, call: RouteCall) -> tuple[DatasetRecord, int | None]:
     run = models.find_run(cursor, call.params["r"])
     dataset = _only_dataset(cursor, run)
     target = SetOwner(role="run", dataset=dataset, model_no=run.model_no, run_no=run.number)
@@ -162,7 +162,7 @@ def _place(cursor: Cursor, call: Call) -> tuple[Dataset, int | None]:
 
 
 @ROUTES.get("modelRun/{r}/iloc/{index}")
-def at_index(call: Call) -> Any:
+def at_index(call: RouteCall) -> Any:
     """Return a run's predictions on the item at an index."""
     with call.db.read() as cursor:
         dataset, set_no = _place(cursor, call)
@@ -170,7 +170,7 @@ def at_index(call: Call) -> Any:
 
 
 @ROUTES.get("modelRun/{r}/refloc/{ref*}")
-def by_reference(call: Call) -> Any:
+def by_reference(call: RouteCall) -> Any:
     """Return a run's predictions on the item with a reference id."""
     with call.db.read() as cursor:
         dataset, set_no = _place(cursor, call)
@@ -178,7 +178,7 @@ def by_reference(call: Call) -> Any:
 
 
 @ROUTES.get("modelRun/{r}/loc/{item}")
-def by_id(call: Call) -> Any:
+def by_id(call: RouteCall) -> Any:
     """Return a run's predictions on the item with an item id."""
     with call.db.read() as cursor:
         dataset, set_no = _place(cursor, call)
@@ -186,7 +186,7 @@ def by_id(call: Call) -> Any:
 
 
 @ROUTES.get("modelRun/{r}/prediction/loc/{rest*}")
-def one_prediction(call: Call) -> Any:
+def one_prediction(call: RouteCall) -> Any:
     """Return one prediction of a run by reference id and annotation id."""
     with call.db.read() as cursor:
         dataset, set_no = _place(cursor, call)
@@ -194,7 +194,7 @@ def one_prediction(call: Call) -> Any:
 
 
 @ROUTES.get("modelRun/{r}/ungrouped")
-def ungrouped(call: Call) -> Any:
+def ungrouped(call: RouteCall) -> Any:
     """Return all predictions of a run, grouped by type."""
     with call.db.read() as cursor:
         run = models.find_run(cursor, call.params["r"])

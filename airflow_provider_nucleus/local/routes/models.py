@@ -13,7 +13,7 @@ from airflow_provider_nucleus.local.routes.routing import RouteTable
 from airflow_provider_nucleus.local.store.catalog import models
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.call import Call
+    from airflow_provider_nucleus.local.call import RouteCall
 
 __all__ = ["ROUTES"]
 
@@ -21,14 +21,14 @@ ROUTES: Final = RouteTable()
 
 
 @ROUTES.get("models/")
-def listing(call: Call) -> Any:
+def listing(call: RouteCall) -> Any:
     """List all models."""
     with call.db.read() as cursor:
         return {"models": [model.to_wire() for model in models.listing(cursor)]}
 
 
 @ROUTES.post("models/add", body=CreateModelRequest)
-def add(call: Call, request: CreateModelRequest) -> Any:
+def add(call: RouteCall, request: CreateModelRequest) -> Any:
     """Create a model; its reference id must be new."""
     with call.db.write() as cursor:
         model = models.create(
@@ -44,14 +44,14 @@ def add(call: Call, request: CreateModelRequest) -> Any:
 
 
 @ROUTES.get("model/{m}")
-def read(call: Call) -> Any:
+def read(call: RouteCall) -> Any:
     """Return a model by its id or by that of one of its runs."""
     with call.db.read() as cursor:
         return models.find(cursor, call.params["m"]).to_wire()
 
 
 @ROUTES.delete("model/{m}")
-def delete(call: Call) -> Any:
+def delete(call: RouteCall) -> Any:
     """Delete a model with its runs and predictions."""
     with call.db.write() as cursor:
         models.delete(cursor, models.find(cursor, call.params["m"]))
@@ -59,30 +59,32 @@ def delete(call: Call) -> Any:
 
 
 @ROUTES.post("model/{m}/tag", body=ModelTagsRequest)
-def add_tags(call: Call, request: ModelTagsRequest) -> Any:
+def add_tags(call: RouteCall, request: ModelTagsRequest) -> Any:
     """Add tags to a model."""
     return _change(call, "tags", models.add_entries, request.tags)
 
 
 @ROUTES.delete("model/{m}/tag", body=ModelTagsRequest)
-def remove_tags(call: Call, request: ModelTagsRequest) -> Any:
+def remove_tags(call: RouteCall, request: ModelTagsRequest) -> Any:
     """Remove tags from a model; none of them being there is an error."""
     return _change(call, "tags", models.remove_entries, request.tags)
 
 
 @ROUTES.post("model/{m}/trainedSliceId", body=TrainedSlicesRequest)
-def add_trained_slices(call: Call, request: TrainedSlicesRequest) -> Any:
+def add_trained_slices(call: RouteCall, request: TrainedSlicesRequest) -> Any:
     """Record slices a model was trained on."""
     return _change(call, "trained_slice_ids", models.add_entries, request.trained_slice_ids)
 
 
 @ROUTES.delete("model/{m}/trainedSliceId", body=TrainedSlicesRequest)
-def remove_trained_slices(call: Call, request: TrainedSlicesRequest) -> Any:
+def remove_trained_slices(call: RouteCall, request: TrainedSlicesRequest) -> Any:
     """Remove slices from those a model was trained on."""
     return _change(call, "trained_slice_ids", models.remove_entries, request.trained_slice_ids)
 
 
-def _change(call: Call, column: models.ListColumn, change: models.ChangeEntries, values: list[str]) -> Any:
+def _change(
+    call: RouteCall, column: models.ListColumn, change: models.ChangeEntries, values: list[str]
+) -> Any:
     with call.db.write() as cursor:
         model = models.find(cursor, call.params["m"])
         return {"model_id": model.id, column: change(cursor, model, column, values)}

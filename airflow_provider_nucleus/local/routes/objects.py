@@ -17,12 +17,12 @@ from airflow_provider_nucleus.local.store.views import objects
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_provider_nucleus.local.call import Call
+    from airflow_provider_nucleus.local.call import RouteCall
     from airflow_provider_nucleus.local.requests.uploads import ObjectsRequest
-    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
+    from airflow_provider_nucleus.local.store.catalog.dataset import DatasetRecord
     from airflow_provider_nucleus.local.store.catalog.object_sets import Role, SetOwner
     from airflow_provider_nucleus.local.store.database import Cursor
-    from airflow_provider_nucleus.local.store.ingest.object_chunks import Stored
+    from airflow_provider_nucleus.local.store.ingest.object_chunks import ChunkResult
 
 __all__ = ["MASK_PARTS", "one_object", "start_upload", "store_now", "summary"]
 
@@ -32,8 +32,8 @@ MASK_PARTS: Final = FormParts(json="serialized_request", files="mask")
 
 
 def store_now(
-    call: Call, request: ObjectsRequest, role: Role, find_target: Callable[[Cursor], SetOwner]
-) -> tuple[Stored, SetOwner]:
+    call: RouteCall, request: ObjectsRequest, role: Role, find_target: Callable[[Cursor], SetOwner]
+) -> tuple[ChunkResult, SetOwner]:
     """Store the objects of a synchronous request, JSON or multipart; return what became of them and where they went.
 
     ``find_target`` runs inside the transaction; a model run that it creates is kept only if the upload is.
@@ -50,14 +50,14 @@ def store_now(
 
 
 def _store(
-    call: Call,
+    call: RouteCall,
     role: Role,
     find_target: Callable[[Cursor], SetOwner],
     data: bytes,
     *,
     blobs: list[Kept],
     update: bool,
-) -> tuple[Stored, SetOwner]:
+) -> tuple[ChunkResult, SetOwner]:
     with call.db.session() as cursor:
         object_chunks.prepare(cursor, data, role=role, first=0)
         with call.db.write(cursor):
@@ -67,7 +67,7 @@ def _store(
             return object_chunks.store(cursor, target, update=update, blobs=tokens), target
 
 
-def _keep_masks(call: Call, count: int, keep: Callable[[BinaryIO], tuple[str, int]]) -> list[Kept]:
+def _keep_masks(call: RouteCall, count: int, keep: Callable[[BinaryIO], tuple[str, int]]) -> list[Kept]:
     """Keep each mask of a multipart request, in order."""
     if call.files is None:
         return []
@@ -79,7 +79,7 @@ def _keep_masks(call: Call, count: int, keep: Callable[[BinaryIO], tuple[str, in
     return [Kept(*keep(part.file), part.content_type) for part in files]
 
 
-def summary(stored: Stored, kind: str) -> dict[str, Any]:
+def summary(stored: ChunkResult, kind: str) -> dict[str, Any]:
     """Return the counters of a synchronous answer; masks count as one object each."""
     answer: dict[str, Any] = {
         f"{kind}_processed": stored.processed + stored.mask_processed,
@@ -90,7 +90,7 @@ def summary(stored: Stored, kind: str) -> dict[str, Any]:
     return answer
 
 
-def _error_text(error: object_chunks.RowError) -> str:
+def _error_text(error: object_chunks.RefusedRow) -> str:
     try:
         row = parse_json(error.line, what="row")
     except BadRequestError:
@@ -100,7 +100,7 @@ def _error_text(error: object_chunks.RowError) -> str:
 
 
 def start_upload(
-    call: Call, request: ObjectsRequest, job_type: str, find_target: Callable[[Cursor], SetOwner]
+    call: RouteCall, request: ObjectsRequest, job_type: str, find_target: Callable[[Cursor], SetOwner]
 ) -> Any:
     """Start the job that stores the rows uploaded for ``requestId``."""
     with call.db.write() as cursor:
@@ -124,7 +124,7 @@ def start_upload(
     return job.to_wire()
 
 
-def one_object(cursor: Cursor, dataset: Dataset, set_no: int | None, rest: str, *, truth: bool) -> Any:
+def one_object(cursor: Cursor, dataset: DatasetRecord, set_no: int | None, rest: str, *, truth: bool) -> Any:
     """Return the object that ``<reference id>/<annotation id>`` names; both may contain slashes themselves."""
     cuts = [index for index, character in enumerate(rest) if character == "/"]
     pairs = [(rest[:cut], rest[cut + 1 :]) for cut in cuts]

@@ -22,10 +22,10 @@ from airflow_provider_nucleus.local.store.views import objects
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_provider_nucleus.local.call import Call
-    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
+    from airflow_provider_nucleus.local.call import RouteCall
+    from airflow_provider_nucleus.local.store.catalog.dataset import DatasetRecord
     from airflow_provider_nucleus.local.store.catalog.items import Item
-    from airflow_provider_nucleus.local.store.catalog.models import Model, Run
+    from airflow_provider_nucleus.local.store.catalog.models import ModelRecord, Run
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["ROUTES", "on_item", "upload"]
@@ -36,7 +36,7 @@ ROUTES: Final = RouteTable()
 @ROUTES.post(
     "dataset/{ds}/model/{m}/uploadPredictions", body=ObjectsRequest, query=UploadAddress, form=MASK_PARTS
 )
-def upload_predictions(call: Call, request: ObjectsRequest, address: UploadAddress) -> Any:
+def upload_predictions(call: RouteCall, request: ObjectsRequest, address: UploadAddress) -> Any:
     """Upload predictions of a model to its run on a dataset, which is created if needed."""
     runs: list[Run] = []
 
@@ -50,7 +50,7 @@ def upload_predictions(call: Call, request: ObjectsRequest, address: UploadAddre
 
 
 def upload(
-    call: Call,
+    call: RouteCall,
     request: ObjectsRequest,
     address: UploadAddress,
     target: Callable[[Cursor], SetOwner],
@@ -64,7 +64,7 @@ def upload(
     return answer if place.dataset is None else {"dataset_id": place.dataset.id, **answer}
 
 
-def _place(cursor: Cursor, call: Call) -> tuple[Dataset, int | None]:
+def _place(cursor: Cursor, call: RouteCall) -> tuple[DatasetRecord, int | None]:
     """Return the dataset of the path and the set of the model's run on it, None if there is none."""
     dataset = datasets.find(cursor, call.params["ds"])
     model = models.find(cursor, call.params["m"])
@@ -82,7 +82,7 @@ def on_item(cursor: Cursor, set_no: int | None, item: Item) -> Any:
 
 
 @ROUTES.get("dataset/{ds}/model/{m}/iloc/{index}")
-def at_index(call: Call) -> Any:
+def at_index(call: RouteCall) -> Any:
     """Return the predictions on the item at an index."""
     with call.db.read() as cursor:
         dataset, set_no = _place(cursor, call)
@@ -90,7 +90,7 @@ def at_index(call: Call) -> Any:
 
 
 @ROUTES.get("dataset/{ds}/model/{m}/referenceId/{ref*}")
-def by_reference(call: Call) -> Any:
+def by_reference(call: RouteCall) -> Any:
     """Return the predictions on the item with a reference id, unencoded in the path."""
     with call.db.read() as cursor:
         dataset, set_no = _place(cursor, call)
@@ -98,7 +98,7 @@ def by_reference(call: Call) -> Any:
 
 
 @ROUTES.get("dataset/{ds}/model/{m}/loc/{rest*}")
-def one_prediction(call: Call) -> Any:
+def one_prediction(call: RouteCall) -> Any:
     """Return one prediction by reference id and annotation id, both unencoded in the path."""
     with call.db.read() as cursor:
         dataset, set_no = _place(cursor, call)
@@ -106,7 +106,7 @@ def one_prediction(call: Call) -> Any:
 
 
 @ROUTES.get("dataset/{ds}/model/{m}/export")
-def export(call: Call) -> Any:
+def export(call: RouteCall) -> Any:
     """Return all predictions of a model on a dataset, grouped by type."""
     with call.db.read() as cursor:
         _, set_no = _place(cursor, call)
@@ -114,9 +114,9 @@ def export(call: Call) -> Any:
 
 
 @ROUTES.post("model/{m}/predictions", body=ObjectsRequest, query=UploadAddress, form=MASK_PARTS)
-def upload_run_free(call: Call, request: ObjectsRequest, address: UploadAddress) -> Any:
+def upload_run_free(call: RouteCall, request: ObjectsRequest, address: UploadAddress) -> Any:
     """Upload predictions of a model without a run; each names its item."""
-    chosen: list[Model] = []
+    chosen: list[ModelRecord] = []
 
     def target(cursor: Cursor) -> SetOwner:
         chosen[:] = [models.find(cursor, call.params["m"])]
@@ -128,7 +128,7 @@ def upload_run_free(call: Call, request: ObjectsRequest, address: UploadAddress)
     return {"model_id": chosen[0].id, **summary(stored, "predictions")}
 
 
-def _run_free(cursor: Cursor, call: Call, item_nos: list[int]) -> Any:
+def _run_free(cursor: Cursor, call: RouteCall, item_nos: list[int]) -> Any:
     model = models.find(cursor, call.params["m"])
     found = cursor.execute(
         "SELECT set_no FROM object_sets WHERE role = 'model' AND model_no = ?", [model.number]
@@ -137,14 +137,14 @@ def _run_free(cursor: Cursor, call: Call, item_nos: list[int]) -> Any:
 
 
 @ROUTES.get("model/{m}/predictions/loc/{item}")
-def run_free_by_id(call: Call) -> Any:
+def run_free_by_id(call: RouteCall) -> Any:
     """Return the run-free predictions on an item."""
     with call.db.read() as cursor:
         return _run_free(cursor, call, [items.by_id(cursor, None, call.params["item"]).item_no])
 
 
 @ROUTES.get("model/{m}/predictions/refloc/{ref*}")
-def run_free_by_reference(call: Call) -> Any:
+def run_free_by_reference(call: RouteCall) -> Any:
     """Return the run-free predictions on all items with a reference id, whatever their dataset."""
     reference_id = call.params["ref"]
     with call.db.read() as cursor:
@@ -155,7 +155,7 @@ def run_free_by_reference(call: Call) -> Any:
 
 
 @ROUTES.get("model/{m}/predictions/iloc/{index}")
-def run_free_at_index(call: Call) -> Any:
+def run_free_at_index(call: RouteCall) -> Any:
     """Return the run-free predictions on the model's n-th predicted item, by dataset and insertion."""
     index = call.params["index"]
     with call.db.read() as cursor:
@@ -173,7 +173,7 @@ def run_free_at_index(call: Call) -> Any:
 
 
 @ROUTES.post("model/{m}/predictions/copyFromRun", body=CopyRunRequest)
-def copy_from_run(call: Call, request: CopyRunRequest) -> Any:
+def copy_from_run(call: RouteCall, request: CopyRunRequest) -> Any:
     """Copy the boxes, polygons and cuboids of a run into the model's run-free predictions."""
     with call.db.write() as cursor:
         model = models.find(cursor, call.params["m"])

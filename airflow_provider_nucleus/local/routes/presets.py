@@ -9,7 +9,7 @@ from airflow_provider_nucleus.local.routes.routing import RouteTable
 from airflow_provider_nucleus.local.store.catalog import presets
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.call import Call
+    from airflow_provider_nucleus.local.call import RouteCall
 
 __all__ = ["ROUTES"]
 
@@ -17,28 +17,28 @@ ROUTES: Final = RouteTable()
 
 
 @ROUTES.get("evaluationV2Presets")
-def listing(call: Call) -> Any:
+def listing(call: RouteCall) -> Any:
     """List all presets."""
     with call.db.read() as cursor:
         return [preset.to_wire() for preset in presets.listing(cursor)]
 
 
 @ROUTES.post("evaluationV2Presets", body=CreatePresetRequest)
-def create(call: Call, request: CreatePresetRequest) -> Any:
+def create(call: RouteCall, request: CreatePresetRequest) -> Any:
     """Keep a preset."""
     with call.db.write() as cursor:
         return presets.create(cursor, request.values).to_wire()
 
 
 @ROUTES.patch("evaluationV2Presets/{p}", body=UpdatePresetRequest)
-def update(call: Call, request: UpdatePresetRequest) -> Any:
+def update(call: RouteCall, request: UpdatePresetRequest) -> Any:
     """Change a preset."""
     with call.db.write() as cursor:
         return presets.update(cursor, presets.find(cursor, call.params["p"]), request.values).to_wire()
 
 
 @ROUTES.delete("evaluationV2Presets/{p}")
-def delete(call: Call) -> Any:
+def delete(call: RouteCall) -> Any:
     """Delete a preset."""
     with call.db.write() as cursor:
         presets.delete(cursor, presets.find(cursor, call.params["p"]))

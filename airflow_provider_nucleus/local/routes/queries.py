@@ -16,8 +16,8 @@ from airflow_provider_nucleus.local.store.views.match_pages import match_page
 from airflow_provider_nucleus.local.store.views.queried import item_page, object_page
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.call import Call
-    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
+    from airflow_provider_nucleus.local.call import RouteCall
+    from airflow_provider_nucleus.local.store.catalog.dataset import DatasetRecord
     from airflow_provider_nucleus.local.store.database import Cursor
     from airflow_provider_nucleus.local.store.views.comparisons import RunOnDataset
 
@@ -28,7 +28,7 @@ QUERY_PAGE: Final = 10_000
 
 
 @ROUTES.post("dataset/{ds}/queryItemsPage", body=QueryPageRequest)
-def query_items(call: Call, request: QueryPageRequest) -> Any:
+def query_items(call: RouteCall, request: QueryPageRequest) -> Any:
     """List the items that a query selects."""
     query, run_id = request.query or "", request.model_run_id
     pager = Pager(call.services.settings.api_key, ("items", call.params["ds"], query, run_id))
@@ -42,7 +42,7 @@ def query_items(call: Call, request: QueryPageRequest) -> Any:
 
 
 @ROUTES.post("dataset/{ds}/queryObjectsPage", body=ObjectsPageRequest)
-def query_objects(call: Call, request: ObjectsPageRequest) -> Any:
+def query_objects(call: RouteCall, request: ObjectsPageRequest) -> Any:
     """List annotations, predictions or matches on the items that a query selects."""
     mode, run_id = request.patch_mode, request.model_run_id
     with call.db.read() as cursor:
@@ -57,7 +57,7 @@ def query_objects(call: Call, request: ObjectsPageRequest) -> Any:
 
 
 @ROUTES.post("dataset/{ds}/queryScenesPage", body=QueryPageRequest)
-def query_scenes(call: Call, request: QueryPageRequest) -> Any:
+def query_scenes(call: RouteCall, request: QueryPageRequest) -> Any:
     """List the scenes, without their frames, that have an item the query selects."""
     query = request.query or ""
     pager = Pager(call.services.settings.api_key, ("scenes", call.params["ds"], query))
@@ -70,7 +70,7 @@ def query_scenes(call: Call, request: QueryPageRequest) -> Any:
 
 
 def _objects(
-    call: Call, request: ObjectsPageRequest, cursor: Cursor, dataset: Dataset, *, truth: bool
+    call: RouteCall, request: ObjectsPageRequest, cursor: Cursor, dataset: DatasetRecord, *, truth: bool
 ) -> dict[str, Any]:
     query, run_id = request.query or "", request.model_run_id
     scope = comparisons.query_scope(cursor, dataset, run_id)
@@ -85,7 +85,7 @@ def _objects(
 
 
 def _matches(
-    call: Call, request: ObjectsPageRequest, cursor: Cursor, comparison: RunOnDataset
+    call: RouteCall, request: ObjectsPageRequest, cursor: Cursor, comparison: RunOnDataset
 ) -> dict[str, Any]:
     """List stored matches (part 0) and then those of categories (part 1)."""
     query, mode, dataset = request.query or "", request.patch_mode, comparison.dataset

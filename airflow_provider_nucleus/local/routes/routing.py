@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import re
     from collections.abc import Callable, Iterator
 
-    from airflow_provider_nucleus.local.call import Call
+    from airflow_provider_nucleus.local.call import RouteCall
     from airflow_provider_nucleus.local.errors import ApiError
     from airflow_provider_nucleus.local.http.messages import Form
     from airflow_provider_nucleus.local.requests.base import AddressModel, RequestModel
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     B = TypeVar("B", bound=RequestModel)
     Q = TypeVar("Q", bound=AddressModel)
 
-    Plain: TypeAlias = Callable[[Call], Any]
-    OfBody: TypeAlias = Callable[[Call, B], Any]
-    OfAddress: TypeAlias = Callable[[Call, Q], Any]
-    OfBoth: TypeAlias = Callable[[Call, B, Q], Any]
+    Plain: TypeAlias = Callable[[RouteCall], Any]
+    OfBody: TypeAlias = Callable[[RouteCall, B], Any]
+    OfAddress: TypeAlias = Callable[[RouteCall, Q], Any]
+    OfBoth: TypeAlias = Callable[[RouteCall, B, Q], Any]
 
 __all__ = ["FormParts", "Match", "Route", "RouteTable"]
 
@@ -76,7 +76,7 @@ class Route:
     raw: str | None = None
     errors: tuple[type[ApiError], ...] = ()
 
-    def run(self, call: Call, body: bytes, form: Form | None) -> Any:
+    def run(self, call: RouteCall, body: bytes, form: Form | None) -> Any:
         """Return the handler's answer to a call, whose body and address are read as the route declares them."""
         arguments: list[Any] = []
         if self.body is not None:
@@ -119,11 +119,11 @@ class RouteTable:
 
     def __init__(self) -> None:
         self._routes: list[Route] = []
-        self.get = _Method("GET", self._routes)
-        self.post = _Method("POST", self._routes)
-        self.put = _Method("PUT", self._routes)
-        self.patch = _Method("PATCH", self._routes)
-        self.delete = _Method("DELETE", self._routes)
+        self.get = _MethodRoutes("GET", self._routes)
+        self.post = _MethodRoutes("POST", self._routes)
+        self.put = _MethodRoutes("PUT", self._routes)
+        self.patch = _MethodRoutes("PATCH", self._routes)
+        self.delete = _MethodRoutes("DELETE", self._routes)
 
     def __iter__(self) -> Iterator[Route]:
         return iter(self._routes)
@@ -144,7 +144,7 @@ class RouteTable:
         return sorted({route.method for route in self._routes if route.pattern.fullmatch(path)})
 
 
-class _Method:
+class _MethodRoutes:
     """Registration of the handlers of one HTTP method: each gets the call, then the body and the address it declares."""
 
     def __init__(self, method: str, routes: list[Route]) -> None:

@@ -12,8 +12,8 @@ from airflow_provider_nucleus.local.routes.routing import RouteTable
 from airflow_provider_nucleus.local.store.catalog import datasets, scenes
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.call import Call
-    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
+    from airflow_provider_nucleus.local.call import RouteCall
+    from airflow_provider_nucleus.local.store.catalog.dataset import DatasetRecord
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["ROUTES"]
@@ -22,18 +22,18 @@ ROUTES: Final = RouteTable()
 
 
 @ROUTES.post("{ds}/upload_scenes", body=ScenesRequest, query=UploadAddress)
-def upload_lidar(call: Call, request: ScenesRequest, address: UploadAddress) -> Any:
+def upload_lidar(call: RouteCall, request: ScenesRequest, address: UploadAddress) -> Any:
     """Upload lidar scenes as a job."""
     return _upload(call, request, address, "uploadLidarScene", "lidar")
 
 
 @ROUTES.post("{ds}/upload_video_scenes", body=ScenesRequest, query=UploadAddress)
-def upload_video(call: Call, request: ScenesRequest, address: UploadAddress) -> Any:
+def upload_video(call: RouteCall, request: ScenesRequest, address: UploadAddress) -> Any:
     """Upload video scenes as a job."""
     return _upload(call, request, address, "uploadVideoScene", "video")
 
 
-def _upload(call: Call, request: ScenesRequest, address: UploadAddress, job_type: str, kind: str) -> Any:
+def _upload(call: RouteCall, request: ScenesRequest, address: UploadAddress, job_type: str, kind: str) -> Any:
     update = request.update
     with call.db.write() as cursor:
         dataset = datasets.find(cursor, call.params["ds"])
@@ -54,7 +54,7 @@ def _upload(call: Call, request: ScenesRequest, address: UploadAddress, job_type
     return job.to_wire()
 
 
-def _store_now(cursor: Cursor, dataset: Dataset, found: list[Any], *, kind: str, update: bool) -> Any:
+def _store_now(cursor: Cursor, dataset: DatasetRecord, found: list[Any], *, kind: str, update: bool) -> Any:
     """Store the scenes of a synchronous request, as clients up to 0.18.8 send it."""
     stored = [scenes.store_checked(cursor, dataset, scene, kind=kind, update=update) for scene in found]
     return {
@@ -67,27 +67,27 @@ def _store_now(cursor: Cursor, dataset: Dataset, found: list[Any], *, kind: str,
 
 
 @ROUTES.get("dataset/{ds}/scenes_list")
-def listing(call: Call) -> Any:
+def listing(call: RouteCall) -> Any:
     """List the scenes of a dataset."""
     with call.db.read() as cursor:
         return {"scenes": scenes.listing(cursor, datasets.find(cursor, call.params["ds"]))}
 
 
-def _find(cursor: Cursor, call: Call, address: SceneAddress) -> scenes.Scene:
+def _find(cursor: Cursor, call: RouteCall, address: SceneAddress) -> scenes.Scene:
     dataset = datasets.find(cursor, call.params["ds"])
     find = scenes.by_item if address.from_item else scenes.by_reference
     return find(cursor, dataset, call.params["ref"])
 
 
 @ROUTES.get("dataset/{ds}/scene/{ref*}", query=SceneAddress)
-def read(call: Call, address: SceneAddress) -> Any:
+def read(call: RouteCall, address: SceneAddress) -> Any:
     """Return a scene with its frames."""
     with call.db.read() as cursor:
         return scenes.to_wire(cursor, _find(cursor, call, address))
 
 
 @ROUTES.delete("dataset/{ds}/scene/{ref*}")
-def delete(call: Call) -> Any:
+def delete(call: RouteCall) -> Any:
     """Delete a scene with its items."""
     with call.db.write() as cursor:
         scene = scenes.by_reference(cursor, datasets.find(cursor, call.params["ds"]), call.params["ref"])

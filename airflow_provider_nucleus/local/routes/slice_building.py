@@ -12,9 +12,9 @@ from airflow_provider_nucleus.local.store.catalog import datasets, slice_members
 from airflow_provider_nucleus.local.store.views import slice_contents
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.call import Call
+    from airflow_provider_nucleus.local.call import RouteCall
     from airflow_provider_nucleus.local.requests.query.compile import Fragment
-    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
+    from airflow_provider_nucleus.local.store.catalog.dataset import DatasetRecord
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["ROUTES"]
@@ -23,7 +23,7 @@ ROUTES: Final = RouteTable()
 
 
 @ROUTES.post("dataset/{ds}/build_slice", body=BuildSliceRequest, errors=(NotImplementedRoute,))
-def build(call: Call, request: BuildSliceRequest) -> Any:
+def build(call: RouteCall, request: BuildSliceRequest) -> Any:
     """Make a slice of items drawn at random, from the whole dataset or from another slice."""
     _require_supported(request)
     name = request.name
@@ -48,7 +48,7 @@ def _require_supported(request: BuildSliceRequest) -> None:
         raise NotImplementedRoute("The embedded Nucleus has no autotags to filter by.")
 
 
-def _condition(cursor: Cursor, dataset: Dataset, slice_id: str | None) -> Fragment:
+def _condition(cursor: Cursor, dataset: DatasetRecord, slice_id: str | None) -> Fragment:
     if slice_id is None:
         return EVERYTHING
     found = slices.find(cursor, slice_id)

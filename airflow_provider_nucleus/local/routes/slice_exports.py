@@ -16,7 +16,7 @@ from airflow_provider_nucleus.local.store.views import comparisons, slice_conten
 from airflow_provider_nucleus.local.store.views.exports import Export
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.call import Call
+    from airflow_provider_nucleus.local.call import RouteCall
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["ROUTES"]
@@ -27,13 +27,13 @@ _EVERY: Final = 1_000_000_000
 
 
 @ROUTES.get("slice/{s}/exportForTraining")
-def export(call: Call) -> Any:
+def export(call: RouteCall) -> Any:
     """Return every item of a slice with its annotations."""
     return all_rows(call, lambda cursor: _export(call, cursor))
 
 
 @ROUTES.post("slice/{s}/exportForTrainingPage", body=ExportPageRequest)
-def export_some(call: Call, request: ExportPageRequest) -> Any:
+def export_some(call: RouteCall, request: ExportPageRequest) -> Any:
     """Return one page of the items of a slice with their annotations."""
     with call.db.read() as cursor:
         found = _export(call, cursor, mirrored_images=request.chip)
@@ -41,13 +41,13 @@ def export_some(call: Call, request: ExportPageRequest) -> Any:
 
 
 @ROUTES.get("slice/{s}/{m}/exportForTraining")
-def export_predictions(call: Call) -> Any:
+def export_predictions(call: RouteCall) -> Any:
     """Return every item of a slice with a model's predictions."""
     return all_rows(call, lambda cursor: _export(call, cursor, model_id=call.params["m"]))
 
 
 @ROUTES.post("slice/{s}/{m}/exportForTrainingPage", body=PageRequest)
-def export_some_predictions(call: Call, request: PageRequest) -> Any:
+def export_some_predictions(call: RouteCall, request: PageRequest) -> Any:
     """Return one page of the items of a slice with a model's predictions."""
     with call.db.read() as cursor:
         found = _export(call, cursor, model_id=call.params["m"])
@@ -57,7 +57,7 @@ def export_some_predictions(call: Call, request: PageRequest) -> Any:
 
 
 @ROUTES.get("slice/{s}/exportRawItems")
-def export_raw_items(call: Call) -> Any:
+def export_raw_items(call: RouteCall) -> Any:
     """Return where the bytes of each item of a slice can be fetched."""
     with call.db.read() as cursor:
         found = slices.find(cursor, call.params["s"])
@@ -76,7 +76,7 @@ def export_raw_items(call: Call) -> Any:
 
 
 @ROUTES.get("slice/{s}/export_raw_json")
-def export_raw_json(call: Call) -> Any:
+def export_raw_json(call: RouteCall) -> Any:
     """Return each object of an object slice with its item."""
     with call.db.read() as cursor:
         found = slices.find(cursor, call.params["s"])
@@ -95,7 +95,7 @@ def export_raw_json(call: Call) -> Any:
 
 
 def _export(
-    call: Call, cursor: Cursor, *, model_id: str | None = None, mirrored_images: bool = False
+    call: RouteCall, cursor: Cursor, *, model_id: str | None = None, mirrored_images: bool = False
 ) -> Export:
     found = slices.find(cursor, call.params["s"])
     dataset = datasets.find(cursor, found.dataset_id)

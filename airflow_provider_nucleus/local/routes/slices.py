@@ -18,8 +18,8 @@ from airflow_provider_nucleus.local.store.catalog import datasets, slice_members
 from airflow_provider_nucleus.local.store.views import slice_contents
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.call import Call
-    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
+    from airflow_provider_nucleus.local.call import RouteCall
+    from airflow_provider_nucleus.local.store.catalog.dataset import DatasetRecord
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["ROUTES"]
@@ -29,14 +29,14 @@ _ITEM_PAGE: Final = 100_000
 
 
 @ROUTES.get("slice/")
-def listing(call: Call) -> Any:
+def listing(call: RouteCall) -> Any:
     """List all slices."""
     with call.db.read() as cursor:
         return [found.to_wire() for found in slices.listing(cursor)]
 
 
 @ROUTES.get("dataset/{ds}/slices", query=SlicesAddress)
-def of_dataset(call: Call, address: SlicesAddress) -> Any:
+def of_dataset(call: RouteCall, address: SlicesAddress) -> Any:
     """List the slices of a dataset, by name or type if given."""
     with call.db.read() as cursor:
         dataset = datasets.find(cursor, call.params["ds"])
@@ -45,7 +45,7 @@ def of_dataset(call: Call, address: SlicesAddress) -> Any:
 
 
 @ROUTES.post("dataset/{ds}/create_slice", body=CreateSliceRequest)
-def create(call: Call, request: CreateSliceRequest) -> Any:
+def create(call: RouteCall, request: CreateSliceRequest) -> Any:
     """Create a slice from reference ids, item, scene or object ids."""
     with call.db.write() as cursor:
         dataset = datasets.find(cursor, call.params["ds"])
@@ -53,7 +53,7 @@ def create(call: Call, request: CreateSliceRequest) -> Any:
     return {"slice_id": made.id}
 
 
-def _members(cursor: Cursor, dataset: Dataset, request: CreateSliceRequest) -> slice_members.Members:
+def _members(cursor: Cursor, dataset: DatasetRecord, request: CreateSliceRequest) -> slice_members.Members:
     if request.reference_ids:
         return slice_members.by_reference(cursor, dataset, request.reference_ids)
     for kind, names in (
@@ -67,7 +67,7 @@ def _members(cursor: Cursor, dataset: Dataset, request: CreateSliceRequest) -> s
 
 
 @ROUTES.get("slice/{s}")
-def members(call: Call) -> Any:
+def members(call: RouteCall) -> Any:
     """Return everything in a slice."""
     with call.db.read() as cursor:
         found = slices.find(cursor, call.params["s"])
@@ -75,14 +75,14 @@ def members(call: Call) -> Any:
 
 
 @ROUTES.get("slice/{s}/info")
-def info(call: Call) -> Any:
+def info(call: RouteCall) -> Any:
     """Describe a slice."""
     with call.db.read() as cursor:
         return slices.find(cursor, call.params["s"]).info_to_wire()
 
 
 @ROUTES.delete("slice/{s}")
-def delete(call: Call) -> Any:
+def delete(call: RouteCall) -> Any:
     """Delete a slice; what it held stays."""
     with call.db.write() as cursor:
         found = slices.find(cursor, call.params["s"])
@@ -91,7 +91,7 @@ def delete(call: Call) -> Any:
 
 
 @ROUTES.post("slice/{s}/append", body=SliceAppendRequest)
-def append(call: Call, request: SliceAppendRequest) -> Any:
+def append(call: RouteCall, request: SliceAppendRequest) -> Any:
     """Add items or scenes by reference id; those in the slice already are not added again."""
     with call.db.write() as cursor:
         found = slices.find(cursor, call.params["s"])
@@ -106,7 +106,7 @@ def append(call: Call, request: SliceAppendRequest) -> Any:
 
 
 @ROUTES.post("slice/{s}/tag", body=SliceTagsRequest)
-def tag(call: Call, request: SliceTagsRequest) -> Any:
+def tag(call: RouteCall, request: SliceTagsRequest) -> Any:
     """Add tags to a slice."""
     with call.db.write() as cursor:
         found = slices.find(cursor, call.params["s"])
@@ -114,7 +114,7 @@ def tag(call: Call, request: SliceTagsRequest) -> Any:
 
 
 @ROUTES.post("slice/{s}/itemsPage", body=PageRequest)
-def items_page(call: Call, request: PageRequest) -> Any:
+def items_page(call: RouteCall, request: PageRequest) -> Any:
     """Return one page of the items of a slice."""
     pager = Pager(call.services.settings.api_key, ("slice", call.params["s"]))
     position, size = pager.read(request.token), request.size_within(_ITEM_PAGE)
@@ -126,7 +126,7 @@ def items_page(call: Call, request: PageRequest) -> Any:
 
 
 @ROUTES.get("slice/{s}/class_labels")
-def class_labels(call: Call) -> Any:
+def class_labels(call: RouteCall) -> Any:
     """List the labels of the annotations on the items of a slice."""
     with call.db.read() as cursor:
         found = slices.find(cursor, call.params["s"])

@@ -16,7 +16,7 @@ from airflow_provider_nucleus.local.store.catalog.blob_records import content_ty
 from airflow_provider_nucleus.local.store.ingest import signed_uploads
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.call import Call
+    from airflow_provider_nucleus.local.call import RouteCall
 
 __all__ = ["ROUTES"]
 
@@ -25,7 +25,7 @@ _BUFFER: Final = 4 << 20
 
 
 @ROUTES.get("dataset/{ds}/signedUrl/{request_id}")
-def signed_url(call: Call) -> Any:
+def signed_url(call: RouteCall) -> Any:
     """Hand out a URL to which rows can be PUT without a key."""
     with call.db.write() as cursor:
         dataset = datasets.find(cursor, call.params["ds"])
@@ -35,7 +35,7 @@ def signed_url(call: Call) -> Any:
 
 
 @ROUTES.put("uploads/{token}", public=True, raw="application/x-ndjson", errors=(GoneError,))
-async def put_rows(call: Call) -> Any:
+async def put_rows(call: RouteCall) -> Any:
     """Stream the rows to disk; they count once the whole body is there and synced."""
     token = call.params["token"]
     await to_thread.run_sync(_take, call, token)
@@ -48,12 +48,12 @@ async def put_rows(call: Call) -> Any:
     return {}
 
 
-def _take(call: Call, token: str) -> None:
+def _take(call: RouteCall, token: str) -> None:
     with call.db.read() as cursor:
         signed_uploads.require_open(cursor, token)
 
 
-async def _receive(call: Call, file: DurableFile) -> int:
+async def _receive(call: RouteCall, file: DurableFile) -> int:
     """Write the body and return the number of its lines."""
     lines, last = 0, b"\n"
     buffer = bytearray()
@@ -73,7 +73,7 @@ async def _receive(call: Call, file: DurableFile) -> int:
     return lines + (last != b"\n")
 
 
-def _publish(call: Call, token: str, file: DurableFile, lines: int) -> None:
+def _publish(call: RouteCall, token: str, file: DurableFile, lines: int) -> None:
     with call.db.write() as cursor:
         # Again: a job may have started on an earlier upload while this one came in.
         signed_uploads.require_open(cursor, token)
@@ -86,7 +86,7 @@ def _publish(call: Call, token: str, file: DurableFile, lines: int) -> None:
 
 
 @ROUTES.get("files/{token}", public=True, answers="*/*")
-def serve_file(call: Call) -> Response:
+def serve_file(call: RouteCall) -> Response:
     """Serve uploaded bytes; who knows the token may see them."""
     token = call.params["token"]
     with call.db.read() as cursor:

@@ -12,7 +12,7 @@ from airflow_provider_nucleus.local.store.catalog import evaluations
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from airflow_provider_nucleus.local.store.catalog.evaluations import Evaluation
+    from airflow_provider_nucleus.local.store.catalog.evaluations import EvaluationRecord
     from airflow_provider_nucleus.local.store.database import Database
 
 __all__ = ["evaluate_again", "has_other_layout", "log_other_layouts"]
@@ -21,7 +21,7 @@ _LOG: Final = logging.getLogger(__name__)
 _START: Final = re.compile(rb'\{"layout":(\d+)[,}]')
 
 
-def evaluate_again(evaluation: Evaluation) -> str:
+def evaluate_again(evaluation: EvaluationRecord) -> str:
     """Return the advice to compute an evaluation once more, as a sentence without its full stop."""
     if evaluation.benchmark_id is not None:
         return (

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.local.evaluations.reading.result import EvaluationResult
     from airflow_provider_nucleus.local.requests.evaluations import Collapse, Metric
-    from airflow_provider_nucleus.local.store.catalog.evaluations import Evaluation
+    from airflow_provider_nucleus.local.store.catalog.evaluations import EvaluationRecord
 
 __all__ = ["Ranking", "f1_curves", "ranking"]
 
@@ -44,14 +44,17 @@ class Ranking:
 
 
 def ranking(
-    evaluations: Sequence[Evaluation], order: Ranking, *, load: Callable[[Evaluation], EvaluationResult]
+    evaluations: Sequence[EvaluationRecord],
+    order: Ranking,
+    *,
+    load: Callable[[EvaluationRecord], EvaluationResult],
 ) -> list[dict[str, Any]]:
     """Return the entries, best first; equal scores share a rank. What has no score has no entry.
 
     Raises :class:`ConflictError` when that of an evaluation cannot be read.
     """
-    scored: list[tuple[float, Evaluation]] = []
-    unread: list[Evaluation] = []
+    scored: list[tuple[float, EvaluationRecord]] = []
+    unread: list[EvaluationRecord] = []
     for evaluation in evaluations:
         try:
             score = _score(evaluation, order, load)
@@ -66,7 +69,7 @@ def ranking(
     ]
 
 
-def f1_curves(evaluations: Sequence[Evaluation], *, top: int) -> list[dict[str, Any]]:
+def f1_curves(evaluations: Sequence[EvaluationRecord], *, top: int) -> list[dict[str, Any]]:
     """Return F1 against confidence of the best evaluation of each model, best F1 first, at most ``top``.
 
     Raises :class:`ConflictError` when the curve of an evaluation cannot be read.
@@ -96,7 +99,7 @@ def f1_curves(evaluations: Sequence[Evaluation], *, top: int) -> list[dict[str, 
     ]
 
 
-def _require_all_read(evaluations: Sequence[Evaluation], unread: Sequence[Evaluation]) -> None:
+def _require_all_read(evaluations: Sequence[EvaluationRecord], unread: Sequence[EvaluationRecord]) -> None:
     """Raise :class:`ConflictError` rather than rank some of the evaluations as if they were all."""
     if not unread:
         return
@@ -108,14 +111,14 @@ def _require_all_read(evaluations: Sequence[Evaluation], unread: Sequence[Evalua
     )
 
 
-def _summary(evaluation: Evaluation) -> dict[str, Any]:
+def _summary(evaluation: EvaluationRecord) -> dict[str, Any]:
     assert evaluation.summary is not None, "only succeeded evaluations are ranked"
     summary: dict[str, Any] = orjson.loads(evaluation.summary)
     return summary
 
 
 def _score(
-    evaluation: Evaluation, order: Ranking, load: Callable[[Evaluation], EvaluationResult]
+    evaluation: EvaluationRecord, order: Ranking, load: Callable[[EvaluationRecord], EvaluationResult]
 ) -> float | None:
     if order.metric in _STORED:
         group, name = _STORED[order.metric]
@@ -135,26 +138,28 @@ def _score(
     return quotient(*f1_terms(tp, tp + fp, tp + fn)) if tp + fn else None
 
 
-def _best_first(scored: list[tuple[float, Evaluation]], collapse: Collapse) -> list[tuple[float, Evaluation]]:
+def _best_first(
+    scored: list[tuple[float, EvaluationRecord]], collapse: Collapse
+) -> list[tuple[float, EvaluationRecord]]:
     # Evaluations come newest first, and of equal ones the newest stays first.
     ordered = sorted(scored, key=lambda entry: -entry[0])
     if collapse == "allEvaluations":
         return ordered
-    best: dict[str | None, tuple[float, Evaluation]] = {}
+    best: dict[str | None, tuple[float, EvaluationRecord]] = {}
     for entry in ordered:
         best.setdefault(entry[1].model_id, entry)
     return list(best.values())
 
 
-def _ranks(ordered: list[tuple[float, Evaluation]]) -> list[tuple[int, float, Evaluation]]:
-    result: list[tuple[int, float, Evaluation]] = []
+def _ranks(ordered: list[tuple[float, EvaluationRecord]]) -> list[tuple[int, float, EvaluationRecord]]:
+    result: list[tuple[int, float, EvaluationRecord]] = []
     for place, (score, evaluation) in enumerate(ordered, start=1):
         rank = result[-1][0] if result and result[-1][1] == score else place
         result.append((rank, score, evaluation))
     return result
 
 
-def names(evaluation: Evaluation) -> dict[str, Any]:
+def names(evaluation: EvaluationRecord) -> dict[str, Any]:
     """Return ids and names of the evaluation, run and model of an entry."""
     return {
         "evaluation_id": evaluation.id,

@@ -13,7 +13,7 @@ from airflow_provider_nucleus.local.evaluations.computing.result_builder import 
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.evaluations.reading.result import EvaluationResult
-    from airflow_provider_nucleus.local.store.catalog.evaluations import Evaluation
+    from airflow_provider_nucleus.local.store.catalog.evaluations import EvaluationRecord
 
 __all__ = ["provenance_of"]
 
@@ -25,7 +25,9 @@ _CHARTS: Final = {
 }
 
 
-def provenance_of(result: EvaluationResult, evaluation: Evaluation, *, threshold: float) -> dict[str, Any]:
+def provenance_of(
+    result: EvaluationResult, evaluation: EvaluationRecord, *, threshold: float
+) -> dict[str, Any]:
     """Describe an evaluation read at an overlap threshold."""
     nucleus = nucleus_provenance(result.matches, threshold=threshold, vocabulary=result.labels).to_dict()
     ranked = result.coco["all"]

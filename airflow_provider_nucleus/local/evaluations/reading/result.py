@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, IndexArray, IntArray
     from airflow_provider_nucleus.local.evaluations.computing.result_files import ResultFiles
-    from airflow_provider_nucleus.local.store.catalog.evaluations import Evaluation
+    from airflow_provider_nucleus.local.store.catalog.evaluations import EvaluationRecord
 
 __all__ = ["ANY_AREA", "COCO_OPTIONS", "EvaluationResult", "ResultCache", "load"]
 
@@ -278,7 +278,7 @@ class EvaluationResult:
         return Unscored(found.row[inside], found.label[inside])
 
 
-def load(files: ResultFiles, evaluation: Evaluation) -> EvaluationResult:
+def load(files: ResultFiles, evaluation: EvaluationRecord) -> EvaluationResult:
     """Map a result into memory; raises FileNotFoundError when there is none."""
     name = evaluation.result
     return EvaluationResult(evaluation.id, files.arrays(name), files.about(name))
@@ -297,7 +297,7 @@ class ResultCache:
         self._lock = threading.Lock()
         self._slots: OrderedDict[str, EvaluationResult] = OrderedDict()
 
-    def get(self, evaluation: Evaluation) -> EvaluationResult:
+    def get(self, evaluation: EvaluationRecord) -> EvaluationResult:
         """Return a result, from memory if it was used lately."""
         name = evaluation.result
         with self._lock:
@@ -313,12 +313,12 @@ class ResultCache:
                 self._slots.popitem(last=False)
         return result
 
-    def evict(self, evaluation: Evaluation) -> None:
+    def evict(self, evaluation: EvaluationRecord) -> None:
         """Drop a result from memory, when its files go."""
         with self._lock:
             self._slots.pop(evaluation.result, None)
 
-    def remove(self, evaluation: Evaluation) -> None:
+    def remove(self, evaluation: EvaluationRecord) -> None:
         """Delete a result, its files included."""
         self.evict(evaluation)
         self.files.remove(evaluation.result)

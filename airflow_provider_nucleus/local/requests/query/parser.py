@@ -44,7 +44,7 @@ _EXAMPLE: Final = "A comparison looks like annotations.car >= 2 or metadata.weat
 
 def parse(query: str) -> Condition | None:
     """Return the condition of a query, None for an empty one; raises :class:`QueryError`."""
-    reader = _Reader(query)
+    reader = _TokenReader(query)
     if reader.at_end():
         return None
     found = reader.condition()
@@ -53,7 +53,7 @@ def parse(query: str) -> Condition | None:
     return found
 
 
-class _Reader:
+class _TokenReader:
     """A parser of the tokens of one query."""
 
     def __init__(self, query: str) -> None:

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_provider_nucleus.local.requests.exclusion_rules import ExclusionRule
-    from airflow_provider_nucleus.local.requests.label_taxonomy import RollupGroup
+    from airflow_provider_nucleus.local.requests.label_taxonomy import LabelGroup
     from airflow_provider_nucleus.local.store.catalog.benchmark_sources import Sources
-    from airflow_provider_nucleus.local.store.catalog.benchmarks import Benchmark
+    from airflow_provider_nucleus.local.store.catalog.benchmarks import BenchmarkRecord
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["BenchmarkPlan", "WantedVersion", "begin", "build_request", "find_parent", "keep_labels"]
@@ -30,7 +30,7 @@ class WantedVersion:
     label: str | None = None
     major_step: bool = False
 
-    def after(self, parent: Benchmark | None) -> tuple[int, int, str | None]:
+    def after(self, parent: BenchmarkRecord | None) -> tuple[int, int, str | None]:
         """Return major, minor and label; raises :class:`BadRequestError` if that does not exceed the parent's."""
         if self.major is None and self.minor is None:
             if parent is None:
@@ -54,7 +54,7 @@ class WantedVersion:
 class BenchmarkPlan:
     """A benchmark that was added and what is still to be put into it (None: nothing)."""
 
-    benchmark: Benchmark
+    benchmark: BenchmarkRecord
     request: dict[str, Any] | None
 
 
@@ -63,7 +63,7 @@ def begin(
     *,
     name: str,
     draft: bool,
-    parent: Benchmark | None,
+    parent: BenchmarkRecord | None,
     sources: Sources,
     removed: list[str],
     version: WantedVersion,
@@ -95,7 +95,11 @@ def begin(
 
 
 def build_request(
-    benchmark: Benchmark, sources: Sources, *, parent: Benchmark | None = None, removed: Sequence[str] = ()
+    benchmark: BenchmarkRecord,
+    sources: Sources,
+    *,
+    parent: BenchmarkRecord | None = None,
+    removed: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the request of the job that puts items into a benchmark: those of sources and of its parent, less some."""
     return {
@@ -106,7 +110,7 @@ def build_request(
     }
 
 
-def find_parent(cursor: Cursor, benchmark_id: str) -> Benchmark:
+def find_parent(cursor: Cursor, benchmark_id: str) -> BenchmarkRecord:
     """Return the benchmark that a new version is cut from; raises :class:`ConflictError` unless it is ready."""
     parent = benchmarks.find(cursor, benchmark_id)
     if parent.status != benchmarks.READY:
@@ -119,7 +123,7 @@ def find_parent(cursor: Cursor, benchmark_id: str) -> Benchmark:
 def keep_labels(
     cursor: Cursor,
     *,
-    groups: Sequence[RollupGroup] | None = None,
+    groups: Sequence[LabelGroup] | None = None,
     config_id: str | None = None,
     class_agnostic: bool | None = None,
 ) -> Labels | None:

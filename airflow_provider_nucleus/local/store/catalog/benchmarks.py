@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = [
-    "BENCHMARK_JOB", "BUILDING", "DRAFT", "FAILED", "READY", "Benchmark", "Labels", "add_members", "archive", "by_number", "create",
+    "BENCHMARK_JOB", "BUILDING", "DRAFT", "FAILED", "READY", "BenchmarkRecord", "Labels", "add_members", "archive", "by_number", "create",
     "finalize", "find", "item_page", "listing", "remove_items", "require_draft", "require_ready", "set_status", "update",
 ]  # fmt: skip
 
@@ -48,7 +48,7 @@ class Labels:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Benchmark:
+class BenchmarkRecord:
     """A benchmark as stored; ``members`` and ``datasets`` count its items that still exist and where they are from."""
 
     number: int
@@ -124,10 +124,10 @@ def create(
     description: str | None,
     metadata: dict[str, Any] | None,
     version: tuple[int, int, str | None],
-    parent: Benchmark | None,
+    parent: BenchmarkRecord | None,
     labels: Labels,
     rules: Sequence[ExclusionRule],
-) -> Benchmark:
+) -> BenchmarkRecord:
     """Add a benchmark without items; ``version`` is major, minor, label."""
     number, benchmark_id = reserve(cursor, "benchmark"), new_id("bm")
     cursor.execute(
@@ -145,30 +145,30 @@ def _json(value: Any) -> str | None:
     return None if value is None else json_text(value)
 
 
-def find(cursor: Cursor, benchmark_id: str) -> Benchmark:
+def find(cursor: Cursor, benchmark_id: str) -> BenchmarkRecord:
     """Return a benchmark; raises :class:`NotFoundError` if there is none with this id, or it was deleted."""
     row = one(cursor, f"{_BENCHMARK} WHERE b.benchmark_id = ? AND NOT b.archived", [benchmark_id])
     if row is None:
         raise NotFoundError(f"Benchmark {benchmark_id} does not exist.")
-    return Benchmark(**row)
+    return BenchmarkRecord(**row)
 
 
-def by_number(cursor: Cursor, number: int) -> Benchmark:
+def by_number(cursor: Cursor, number: int) -> BenchmarkRecord:
     """Return a benchmark by its internal number, deleted or not."""
     row = one(cursor, f"{_BENCHMARK} WHERE b.benchmark_no = ?", [number])
     assert row is not None, f"benchmark number {number} is referred to and gone"
-    return Benchmark(**row)
+    return BenchmarkRecord(**row)
 
 
-def listing(cursor: Cursor) -> list[Benchmark]:
+def listing(cursor: Cursor) -> list[BenchmarkRecord]:
     """Return all benchmarks, newest first."""
     return [
-        Benchmark(**row)
+        BenchmarkRecord(**row)
         for row in rows(cursor, f"{_BENCHMARK} WHERE NOT b.archived ORDER BY b.benchmark_no DESC")
     ]
 
 
-def require_draft(benchmark: Benchmark, what: str) -> None:
+def require_draft(benchmark: BenchmarkRecord, what: str) -> None:
     """Raise :class:`ConflictError` unless the benchmark is a draft."""
     if benchmark.status != DRAFT:
         raise ConflictError(
@@ -177,7 +177,7 @@ def require_draft(benchmark: Benchmark, what: str) -> None:
         )
 
 
-def require_ready(benchmark: Benchmark) -> None:
+def require_ready(benchmark: BenchmarkRecord) -> None:
     """Raise :class:`ConflictError` unless the benchmark can be evaluated."""
     if benchmark.status != READY:
         hint = "finalize it first" if benchmark.status == DRAFT else "wait until it is ready"
@@ -186,7 +186,7 @@ def require_ready(benchmark: Benchmark) -> None:
         )
 
 
-def update(cursor: Cursor, benchmark: Benchmark, values: dict[str, Any]) -> Benchmark:
+def update(cursor: Cursor, benchmark: BenchmarkRecord, values: dict[str, Any]) -> BenchmarkRecord:
     """Set columns; ``metadata`` and ``exclusion_rules`` as plain data."""
     for column, value in values.items():
         assert column in {
@@ -199,17 +199,17 @@ def update(cursor: Cursor, benchmark: Benchmark, values: dict[str, Any]) -> Benc
     return find(cursor, benchmark.id)
 
 
-def set_status(cursor: Cursor, benchmark: Benchmark, status: str) -> None:
+def set_status(cursor: Cursor, benchmark: BenchmarkRecord, status: str) -> None:
     """Record the state of a benchmark."""
     cursor.execute("UPDATE benchmarks SET status = ? WHERE benchmark_no = ?", [status, benchmark.number])
 
 
-def archive(cursor: Cursor, benchmark: Benchmark) -> None:
+def archive(cursor: Cursor, benchmark: BenchmarkRecord) -> None:
     """Delete a benchmark for clients; its evaluations keep their numbers, its children their items."""
     cursor.execute("UPDATE benchmarks SET archived = true WHERE benchmark_no = ?", [benchmark.number])
 
 
-def add_members(cursor: Cursor, benchmark: Benchmark, source: str) -> tuple[int, int]:
+def add_members(cursor: Cursor, benchmark: BenchmarkRecord, source: str) -> tuple[int, int]:
     """Add the items of a table or subquery ``source`` (item_no) that have ground truth and are no members yet.
 
     Returns how many were added and how many were skipped because they have no ground truth; both are counted once
@@ -240,7 +240,7 @@ def add_members(cursor: Cursor, benchmark: Benchmark, source: str) -> tuple[int,
     return int(found[0]), int(found[1])
 
 
-def remove_items(cursor: Cursor, benchmark: Benchmark, item_ids: Sequence[str]) -> int:
+def remove_items(cursor: Cursor, benchmark: BenchmarkRecord, item_ids: Sequence[str]) -> int:
     """Remove items; unknown ids are passed over. Returns how many were removed."""
     numbers = [number for name in item_ids if (number := number_of(ITEM, name)) is not None]
     return count_of(
@@ -250,7 +250,7 @@ def remove_items(cursor: Cursor, benchmark: Benchmark, item_ids: Sequence[str]) 
     )
 
 
-def item_page(cursor: Cursor, benchmark: Benchmark, *, limit: int, offset: int) -> list[str]:
+def item_page(cursor: Cursor, benchmark: BenchmarkRecord, *, limit: int, offset: int) -> list[str]:
     """Return the ids of some members, in order of ingestion."""
     found = cursor.execute(
         "SELECT item_no FROM benchmark_items SEMI JOIN items USING (item_no) WHERE benchmark_no = ? "
@@ -260,7 +260,7 @@ def item_page(cursor: Cursor, benchmark: Benchmark, *, limit: int, offset: int) 
     return [numbered(ITEM, number) for (number,) in found]
 
 
-def finalize(cursor: Cursor, benchmark: Benchmark) -> Benchmark:
+def finalize(cursor: Cursor, benchmark: BenchmarkRecord) -> BenchmarkRecord:
     """Freeze a draft; raises :class:`ConflictError` if it is none or items are being added, 400 if it is empty."""
     require_draft(benchmark, "state")
     found = cursor.execute(

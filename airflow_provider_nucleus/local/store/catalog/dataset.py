@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Dataset"]
+__all__ = ["DatasetRecord"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dataset:
+class DatasetRecord:
     """Number, id, name and kind of one dataset."""
 
     number: int

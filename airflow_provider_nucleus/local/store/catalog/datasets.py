@@ -10,7 +10,7 @@ from airflow_provider_nucleus.local.errors import NotFoundError
 from airflow_provider_nucleus.local.exact_json import json_text
 from airflow_provider_nucleus.local.store import timestamps
 from airflow_provider_nucleus.local.store.catalog import slices
-from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
+from airflow_provider_nucleus.local.store.catalog.dataset import DatasetRecord
 from airflow_provider_nucleus.local.store.catalog.object_sets import drop_sets
 from airflow_provider_nucleus.local.store.database import count_of, one, rows
 from airflow_provider_nucleus.local.store.ids import new_id
@@ -32,7 +32,7 @@ def create(
     use_privacy_mode: bool = False,
     annotation_metadata_schema: dict[str, Any] | None = None,
     item_metadata_schema: dict[str, Any] | None = None,
-) -> Dataset:
+) -> DatasetRecord:
     """Create a dataset; names need not be unique."""
     schemas = [
         None if schema is None else json_text(schema)
@@ -44,7 +44,7 @@ def create(
         "INSERT INTO datasets VALUES (?, ?, ?, ?, ?, ?, ?, [], ?)",
         [number, dataset_id, name, is_scene, use_privacy_mode, *schemas, timestamps.now()],
     )
-    return Dataset(
+    return DatasetRecord(
         number=number, id=dataset_id, name=name, is_scene=is_scene, use_privacy_mode=use_privacy_mode
     )
 
@@ -54,23 +54,23 @@ _DATASET: Final = (
 )
 
 
-def find(cursor: Cursor, dataset_id: str) -> Dataset:
+def find(cursor: Cursor, dataset_id: str) -> DatasetRecord:
     """Return a dataset; raises :class:`NotFoundError` if there is none with this id."""
     row = one(cursor, f"{_DATASET} WHERE dataset_id = ?", [dataset_id])
     if row is None:
         raise NotFoundError(f"Dataset {dataset_id} does not exist.")
-    return Dataset(**row)
+    return DatasetRecord(**row)
 
 
-def by_number(cursor: Cursor, number: int) -> Dataset:
+def by_number(cursor: Cursor, number: int) -> DatasetRecord:
     """Return the dataset with an internal number; raises :class:`NotFoundError` if it was deleted."""
     row = one(cursor, f"{_DATASET} WHERE dataset_no = ?", [number])
     if row is None:
         raise NotFoundError("the dataset was deleted while the job ran.")
-    return Dataset(**row)
+    return DatasetRecord(**row)
 
 
-def delete(cursor: Cursor, dataset: Dataset) -> None:
+def delete(cursor: Cursor, dataset: DatasetRecord) -> None:
     """Delete a dataset with its items, scenes, annotations and predictions."""
     drop_sets(cursor, "dataset_no = ?", [dataset.number])
     slices.delete_of_dataset(cursor, dataset)
@@ -78,28 +78,28 @@ def delete(cursor: Cursor, dataset: Dataset) -> None:
         cursor.execute(f"DELETE FROM {table} WHERE dataset_no = ?", [dataset.number])
 
 
-def tags(cursor: Cursor, dataset: Dataset) -> list[str]:
+def tags(cursor: Cursor, dataset: DatasetRecord) -> list[str]:
     """Return the tags of a dataset."""
     found = cursor.execute("SELECT tags FROM datasets WHERE dataset_no = ?", [dataset.number]).fetchone()
     return list(found[0]) if found else []
 
 
-def add_tags(cursor: Cursor, dataset: Dataset, given: list[str]) -> list[str]:
+def add_tags(cursor: Cursor, dataset: DatasetRecord, given: list[str]) -> list[str]:
     """Add tags, each once, and return all of them."""
     return _set_tags(cursor, dataset, list(dict.fromkeys([*tags(cursor, dataset), *given])))
 
 
-def remove_tags(cursor: Cursor, dataset: Dataset, given: list[str]) -> list[str]:
+def remove_tags(cursor: Cursor, dataset: DatasetRecord, given: list[str]) -> list[str]:
     """Remove tags and return those that are left."""
     return _set_tags(cursor, dataset, [tag for tag in tags(cursor, dataset) if tag not in given])
 
 
-def _set_tags(cursor: Cursor, dataset: Dataset, values: list[str]) -> list[str]:
+def _set_tags(cursor: Cursor, dataset: DatasetRecord, values: list[str]) -> list[str]:
     cursor.execute("UPDATE datasets SET tags = ? WHERE dataset_no = ?", [values, dataset.number])
     return values
 
 
-def labels(cursor: Cursor, dataset: Dataset, role: str) -> list[str]:
+def labels(cursor: Cursor, dataset: DatasetRecord, role: str) -> list[str]:
     """Return the distinct labels of all objects of a role in a dataset, sorted; masks count by their segments."""
     found = cursor.execute(
         """WITH s AS (SELECT set_no FROM object_sets WHERE dataset_no = ? AND role = ?)
@@ -122,12 +122,12 @@ def listing(cursor: Cursor) -> list[dict[str, Any]]:
     )
 
 
-def size(cursor: Cursor, dataset: Dataset) -> int:
+def size(cursor: Cursor, dataset: DatasetRecord) -> int:
     """Return how many items a dataset has."""
     return count_of(cursor, "SELECT count(*) FROM items WHERE dataset_no = ?", [dataset.number])
 
 
-def info(cursor: Cursor, dataset: Dataset) -> dict[str, Any]:
+def info(cursor: Cursor, dataset: DatasetRecord) -> dict[str, Any]:
     """Return the summary of a dataset as ``dataset/{ds}/info`` shows it."""
     row = one(
         cursor,

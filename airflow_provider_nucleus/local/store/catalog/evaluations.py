@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_provider_nucleus.local.requests.exclusion_rules import ExclusionRule
-    from airflow_provider_nucleus.local.store.catalog.jobs import Job
+    from airflow_provider_nucleus.local.store.catalog.jobs import JobRecord
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = [
@@ -30,7 +30,7 @@ __all__ = [
     "PENDING",
     "SUCCEEDED",
     "Config",
-    "Evaluation",
+    "EvaluationRecord",
     "archive",
     "begin",
     "by_number",
@@ -92,7 +92,7 @@ class Config:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation:
+class EvaluationRecord:
     """An evaluation as stored, with the ids and names around it."""
 
     number: int
@@ -172,7 +172,7 @@ def create(
     slice_id: str | None = None,
     model_no: int | None = None,
     run_no: int | None = None,
-) -> Evaluation:
+) -> EvaluationRecord:
     """Add a pending evaluation of a model or of a run; its job is set by :func:`set_job` in the same transaction."""
     assert (model_no is None) != (run_no is None)
     number, evaluation_id = reserve(cursor, "evaluation"), new_id("evalv2")
@@ -186,7 +186,7 @@ def create(
     return find(cursor, evaluation_id)
 
 
-def copy(cursor: Cursor, evaluation: Evaluation) -> Evaluation:
+def copy(cursor: Cursor, evaluation: EvaluationRecord) -> EvaluationRecord:
     """Add a pending evaluation of the same kind as another."""
     return create(
         cursor,
@@ -200,46 +200,46 @@ def copy(cursor: Cursor, evaluation: Evaluation) -> Evaluation:
     )
 
 
-def set_job(cursor: Cursor, evaluation: Evaluation, job: Job) -> None:
+def set_job(cursor: Cursor, evaluation: EvaluationRecord, job: JobRecord) -> None:
     """Record the job that computes an evaluation."""
     cursor.execute(
         "UPDATE evaluations SET job_no = ? WHERE evaluation_no = ?", [job.number, evaluation.number]
     )
 
 
-def find(cursor: Cursor, evaluation_id: str) -> Evaluation:
+def find(cursor: Cursor, evaluation_id: str) -> EvaluationRecord:
     """Return an evaluation; raises :class:`NotFoundError` if there is none with this id, or it was archived."""
     row = one(cursor, f"{_EVALUATION} WHERE e.evaluation_id = ? AND NOT e.archived", [evaluation_id])
     if row is None:
         raise NotFoundError(f"Evaluation {evaluation_id} does not exist.")
-    return Evaluation(**row)
+    return EvaluationRecord(**row)
 
 
-def by_number(cursor: Cursor, number: int) -> Evaluation | None:
+def by_number(cursor: Cursor, number: int) -> EvaluationRecord | None:
     """Return an evaluation by its internal number, or None if it was archived."""
     row = one(cursor, f"{_EVALUATION} WHERE e.evaluation_no = ? AND NOT e.archived", [number])
-    return None if row is None else Evaluation(**row)
+    return None if row is None else EvaluationRecord(**row)
 
 
-def of_model(cursor: Cursor, model_no: int) -> list[Evaluation]:
+def of_model(cursor: Cursor, model_no: int) -> list[EvaluationRecord]:
     """Return the evaluations of a model's run-free predictions, newest first."""
     return _listing(cursor, "e.model_no = ?", [model_no])
 
 
-def of_run(cursor: Cursor, run_no: int) -> list[Evaluation]:
+def of_run(cursor: Cursor, run_no: int) -> list[EvaluationRecord]:
     """Return the evaluations of a run, newest first."""
     return _listing(cursor, "e.run_no = ?", [run_no])
 
 
-def of_benchmarks(cursor: Cursor, numbers: list[int]) -> list[Evaluation]:
+def of_benchmarks(cursor: Cursor, numbers: list[int]) -> list[EvaluationRecord]:
     """Return the succeeded evaluations on some benchmarks, newest first."""
     condition = "e.benchmark_no IN (SELECT unnest(?::INTEGER[])) AND e.status = ?"
     return _listing(cursor, condition, [numbers, SUCCEEDED])
 
 
-def _listing(cursor: Cursor, condition: str, parameters: list[Any]) -> list[Evaluation]:
+def _listing(cursor: Cursor, condition: str, parameters: list[Any]) -> list[EvaluationRecord]:
     sql = f"{_EVALUATION} WHERE {condition} AND NOT e.archived ORDER BY e.evaluation_no DESC"
-    return [Evaluation(**row) for row in rows(cursor, sql, parameters)]
+    return [EvaluationRecord(**row) for row in rows(cursor, sql, parameters)]
 
 
 def results(cursor: Cursor) -> list[str]:
@@ -248,14 +248,14 @@ def results(cursor: Cursor) -> list[str]:
     return [row[0] for row in cursor.execute(sql, [SUCCEEDED]).fetchall()]
 
 
-def begin(cursor: Cursor, evaluation: Evaluation) -> None:
+def begin(cursor: Cursor, evaluation: EvaluationRecord) -> None:
     """Say that an evaluation is being computed."""
     _transition(cursor, evaluation, COMPUTING)
 
 
 def succeed(
     cursor: Cursor,
-    evaluation: Evaluation,
+    evaluation: EvaluationRecord,
     *,
     exclusion_stats: dict[str, Any],
     summary: dict[str, Any],
@@ -269,7 +269,7 @@ def succeed(
     _transition(cursor, evaluation, SUCCEEDED)
 
 
-def fail(cursor: Cursor, evaluation: Evaluation, message: str) -> None:
+def fail(cursor: Cursor, evaluation: EvaluationRecord, message: str) -> None:
     """Record why an evaluation failed."""
     cursor.execute(
         "UPDATE evaluations SET error_message = ? WHERE evaluation_no = ?", [message, evaluation.number]
@@ -277,7 +277,7 @@ def fail(cursor: Cursor, evaluation: Evaluation, message: str) -> None:
     _transition(cursor, evaluation, FAILED)
 
 
-def cancel(cursor: Cursor, evaluation: Evaluation) -> None:
+def cancel(cursor: Cursor, evaluation: EvaluationRecord) -> None:
     """Stop an evaluation; raises :class:`ConflictError` if it has ended."""
     if evaluation.status not in {PENDING, COMPUTING}:
         raise ConflictError(
@@ -286,7 +286,7 @@ def cancel(cursor: Cursor, evaluation: Evaluation) -> None:
     _transition(cursor, evaluation, CANCELLED)
 
 
-def _transition(cursor: Cursor, evaluation: Evaluation, status: str) -> None:
+def _transition(cursor: Cursor, evaluation: EvaluationRecord, status: str) -> None:
     """Change the status of an evaluation that has not ended."""
     finished = None if status == COMPUTING else timestamps.now()
     cursor.execute(
@@ -295,12 +295,12 @@ def _transition(cursor: Cursor, evaluation: Evaluation, status: str) -> None:
     )
 
 
-def archive(cursor: Cursor, evaluation: Evaluation) -> None:
+def archive(cursor: Cursor, evaluation: EvaluationRecord) -> None:
     """Put an evaluation away: clients no longer see it."""
     cursor.execute("UPDATE evaluations SET archived = true WHERE evaluation_no = ?", [evaluation.number])
 
 
-def require_succeeded(evaluation: Evaluation) -> None:
+def require_succeeded(evaluation: EvaluationRecord) -> None:
     """Raise :class:`ConflictError` unless there is a result to read."""
     if evaluation.status == SUCCEEDED:
         return

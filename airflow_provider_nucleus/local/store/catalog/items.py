@@ -13,7 +13,7 @@ from airflow_provider_nucleus.local.store.database import rows
 from airflow_provider_nucleus.local.store.ids import ITEM, number_of, numbered
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
+    from airflow_provider_nucleus.local.store.catalog.dataset import DatasetRecord
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["Item", "at_index", "by_id", "by_reference", "delete", "item_rows", "page"]
@@ -62,7 +62,7 @@ def item_rows(cursor: Cursor, tail: str, parameters: list[Any]) -> list[Item]:
     return [Item(**row) for row in rows(cursor, f"SELECT {_COLUMNS} FROM items WHERE {tail}", parameters)]
 
 
-def at_index(cursor: Cursor, dataset: Dataset, index: str) -> Item:
+def at_index(cursor: Cursor, dataset: DatasetRecord, index: str) -> Item:
     """Return the item at a 0-based position in order of insertion."""
     found = []
     if index.isascii() and index.isdigit() and len(index) < 19:
@@ -74,7 +74,7 @@ def at_index(cursor: Cursor, dataset: Dataset, index: str) -> Item:
     return found[0]
 
 
-def by_reference(cursor: Cursor, dataset: Dataset, reference_id: str) -> Item:
+def by_reference(cursor: Cursor, dataset: DatasetRecord, reference_id: str) -> Item:
     """Return the item with a reference id."""
     found = item_rows(cursor, "dataset_no = ? AND reference_id = ?", [dataset.number, reference_id])
     if not found:
@@ -82,7 +82,7 @@ def by_reference(cursor: Cursor, dataset: Dataset, reference_id: str) -> Item:
     return found[0]
 
 
-def by_id(cursor: Cursor, dataset: Dataset | None, item_id: str) -> Item:
+def by_id(cursor: Cursor, dataset: DatasetRecord | None, item_id: str) -> Item:
     """Return the item with a ``di_`` id, in one dataset or in any."""
     number = number_of(ITEM, item_id)
     found = [] if number is None else item_rows(cursor, "item_no = ?", [number])
@@ -92,7 +92,7 @@ def by_id(cursor: Cursor, dataset: Dataset | None, item_id: str) -> Item:
     return found[0]
 
 
-def page(cursor: Cursor, dataset: Dataset, *, after: int, size: int) -> tuple[list[Item], int | None]:
+def page(cursor: Cursor, dataset: DatasetRecord, *, after: int, size: int) -> tuple[list[Item], int | None]:
     """Return up to ``size`` items numbered above ``after`` and the number to continue after, None at the end."""
     tail = "dataset_no = ? AND item_no > ? ORDER BY item_no LIMIT ?"
     found = item_rows(cursor, tail, [dataset.number, after, size + 1])

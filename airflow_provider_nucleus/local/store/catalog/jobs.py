@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ERRORS_KEPT",
     "RUNNING",
-    "Job",
-    "JobState",
+    "JobProgress",
+    "JobRecord",
     "add_errors",
     "create",
     "errors",
@@ -52,7 +52,7 @@ _FROM: Final = "FROM jobs j LEFT JOIN datasets d USING (dataset_no)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobState:
+class JobProgress:
     """Progress of a job: ``cursor`` in units of its own (bytes for uploads), ``counts`` its tallies so far."""
 
     cursor: int
@@ -62,7 +62,7 @@ class JobState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class JobRecord:
     """A job as stored; ``request`` is what its runner needs to know, from the first run to the last resumption."""
 
     number: int
@@ -73,7 +73,7 @@ class Job:
     dataset_id: str | None
     request: dict[str, Any]
     message: dict[str, Any]
-    state: JobState
+    state: JobProgress
     cancel_requested: bool
     created_at: datetime
 
@@ -102,8 +102,8 @@ class Job:
         }
 
 
-def _job(row: dict[str, Any]) -> Job:
-    return Job(
+def _job(row: dict[str, Any]) -> JobRecord:
+    return JobRecord(
         number=row["job_no"],
         id=row["job_id"],
         type=row["type"],
@@ -112,7 +112,7 @@ def _job(row: dict[str, Any]) -> Job:
         dataset_id=row["dataset_id"],
         request=orjson.loads(row["request"]),
         message=orjson.loads(row["message"]),
-        state=JobState(
+        state=JobProgress(
             cursor=row["cursor"],
             counts=orjson.loads(row["counts"]),
             completed_steps=row["completed_steps"],
@@ -125,7 +125,7 @@ def _job(row: dict[str, Any]) -> Job:
 
 def create(
     cursor: Cursor, job_type: str, *, dataset_no: int | None, request: dict[str, Any], total_steps: int
-) -> Job:
+) -> JobRecord:
     """Add a job. It is reported as Running at once: clients take anything else for an end."""
     job_id = new_id("job")
     text = orjson.dumps(request).decode()
@@ -139,7 +139,7 @@ def create(
     return find(cursor, job_id)
 
 
-def find(cursor: Cursor, job_id: str) -> Job:
+def find(cursor: Cursor, job_id: str) -> JobRecord:
     """Return a job; raises :class:`NotFoundError` if there is none with this id."""
     row = one(cursor, f"SELECT {_COLUMNS} {_FROM} WHERE job_id = ?", [job_id])
     if row is None:
@@ -147,7 +147,9 @@ def find(cursor: Cursor, job_id: str) -> Job:
     return _job(row)
 
 
-def find_by_request(cursor: Cursor, job_type: str, *, dataset_no: int | None, request_id: str) -> Job | None:
+def find_by_request(
+    cursor: Cursor, job_type: str, *, dataset_no: int | None, request_id: str
+) -> JobRecord | None:
     """Return the job that an earlier, identical call has started, or None."""
     row = one(
         cursor,
@@ -158,7 +160,7 @@ def find_by_request(cursor: Cursor, job_type: str, *, dataset_no: int | None, re
     return None if row is None else _job(row)
 
 
-def unfinished(cursor: Cursor) -> list[Job]:
+def unfinished(cursor: Cursor) -> list[JobRecord]:
     """Return the jobs that a former server left running, oldest first."""
     return [
         _job(row)
@@ -175,7 +177,7 @@ def listing(
     to_date: str | None,
     limit: int,
     show_completed: bool,
-) -> list[Job]:
+) -> list[JobRecord]:
     """Return jobs, newest first; an empty ``job_types`` means all of them."""
     conditions: list[str] = ["true"]
     parameters: list[Any] = []
@@ -203,7 +205,7 @@ def _date(text: str) -> datetime:
     return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
 
 
-def save_progress(cursor: Cursor, job: Job, state: JobState) -> None:
+def save_progress(cursor: Cursor, job: JobRecord, state: JobProgress) -> None:
     """Record how far a job is; run it in the transaction that stored what it counts."""
     cursor.execute(
         "UPDATE jobs SET cursor = ?, counts = ?, completed_steps = ?, total_steps = ? WHERE job_no = ?",
@@ -217,7 +219,7 @@ def save_progress(cursor: Cursor, job: Job, state: JobState) -> None:
     )
 
 
-def finish(cursor: Cursor, job: Job, *, status: str, message: dict[str, Any]) -> None:
+def finish(cursor: Cursor, job: JobRecord, *, status: str, message: dict[str, Any]) -> None:
     """Give a job its final status and message."""
     cursor.execute(
         "UPDATE jobs SET status = ?, message = ?, finished_at = ? WHERE job_no = ?",
@@ -225,20 +227,20 @@ def finish(cursor: Cursor, job: Job, *, status: str, message: dict[str, Any]) ->
     )
 
 
-def request_cancel(cursor: Cursor, job: Job) -> None:
+def request_cancel(cursor: Cursor, job: JobRecord) -> None:
     """Ask a running job to stop before its next chunk; raises :class:`ConflictError` if it has ended."""
     if job.status != RUNNING:
         raise ConflictError(f"Job {job.id} has already ended: {job.status}.")
     cursor.execute("UPDATE jobs SET cancel_requested = true WHERE job_no = ?", [job.number])
 
 
-def is_cancelled(cursor: Cursor, job: Job) -> bool:
+def is_cancelled(cursor: Cursor, job: JobRecord) -> bool:
     """Say whether someone has asked the job to stop."""
     found = cursor.execute("SELECT cancel_requested FROM jobs WHERE job_no = ?", [job.number]).fetchone()
     return found is None or bool(found[0])
 
 
-def add_errors(cursor: Cursor, job: Job, texts: Sequence[str]) -> None:
+def add_errors(cursor: Cursor, job: JobRecord, texts: Sequence[str]) -> None:
     """Append row errors, forgetting the oldest beyond :data:`ERRORS_KEPT`."""
     if not texts:
         return
@@ -255,7 +257,7 @@ def add_errors(cursor: Cursor, job: Job, texts: Sequence[str]) -> None:
     )
 
 
-def errors(cursor: Cursor, job: Job) -> list[str]:
+def errors(cursor: Cursor, job: JobRecord) -> list[str]:
     """Return the latest row errors of a job in order of their rows."""
     sql = "SELECT text FROM job_errors WHERE job_no = ? ORDER BY error_no"
     return [row[0] for row in cursor.execute(sql, [job.number]).fetchall()]

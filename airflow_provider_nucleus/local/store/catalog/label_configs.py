@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from airflow_provider_nucleus.local.errors import BadRequestError
-from airflow_provider_nucleus.local.requests.label_taxonomy import RollupGroup
+from airflow_provider_nucleus.local.requests.label_taxonomy import LabelGroup
 from airflow_provider_nucleus.local.store import timestamps
 from airflow_provider_nucleus.local.store.ids import new_id
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["create", "groups_of"]
 
 
-def create(cursor: Cursor, groups: Sequence[RollupGroup]) -> str:
+def create(cursor: Cursor, groups: Sequence[LabelGroup]) -> str:
     """Keep groups and return the id of the configuration; it never changes."""
     config_id = new_id("alm")
     text = orjson.dumps([group.to_wire() for group in groups]).decode()
@@ -30,7 +30,7 @@ def create(cursor: Cursor, groups: Sequence[RollupGroup]) -> str:
     return config_id
 
 
-def groups_of(cursor: Cursor, config_id: str) -> tuple[RollupGroup, ...]:
+def groups_of(cursor: Cursor, config_id: str) -> tuple[LabelGroup, ...]:
     """Return the groups of a configuration; raises :class:`BadRequestError` if there is none with this id."""
     found = cursor.execute("SELECT groups FROM label_configs WHERE config_id = ?", [config_id]).fetchone()
     if found is None:
@@ -39,6 +39,6 @@ def groups_of(cursor: Cursor, config_id: str) -> tuple[RollupGroup, ...]:
             "benchmark: take it from there, or send rollupGroups."
         )
     return tuple(
-        RollupGroup(class_name=group["class_name"], labels=tuple(group["labels"]))
+        LabelGroup(class_name=group["class_name"], labels=tuple(group["labels"]))
         for group in orjson.loads(found[0])
     )

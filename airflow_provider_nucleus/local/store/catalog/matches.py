@@ -27,11 +27,11 @@ __all__ = [
     "begin",
     "current",
     "discard",
-    "forget",
     "insert_rows",
     "is_stale",
     "objects_by_type",
     "publish",
+    "remove_match_sets",
     "tally",
 ]
 
@@ -141,7 +141,7 @@ def discard(cursor: Cursor, match_set: MatchSet) -> None:
     _remove(cursor, match_set.number)
 
 
-def forget(cursor: Cursor, set_nos: list[int]) -> None:
+def remove_match_sets(cursor: Cursor, set_nos: list[int]) -> None:
     """Remove every match set that reads one of these object sets, when those are deleted."""
     found = cursor.execute(
         "SELECT match_set_no FROM match_sets WHERE set_no IN (SELECT unnest(?::INTEGER[])) "

@@ -19,22 +19,22 @@ from airflow_provider_nucleus.local.store.sequences import reserve
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
+    from airflow_provider_nucleus.local.store.catalog.dataset import DatasetRecord
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = [
-    "ChangeEntries", "ListColumn", "Model", "Run", "add_entries", "copy_run", "create", "create_run", "dataset_numbers", "delete",
+    "ChangeEntries", "ListColumn", "ModelRecord", "Run", "add_entries", "copy_run", "create", "create_run", "dataset_numbers", "delete",
     "delete_run", "find", "find_by_reference", "find_run", "listing", "remove_entries", "run_ids", "run_of", "run_target",
     "runs_of_dataset",
 ]  # fmt: skip
 
 
 ListColumn: TypeAlias = Literal["tags", "trained_slice_ids"]
-ChangeEntries: TypeAlias = "Callable[[Cursor, Model, ListColumn, list[str]], list[str]]"
+ChangeEntries: TypeAlias = "Callable[[Cursor, ModelRecord, ListColumn, list[str]], list[str]]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
+class ModelRecord:
     """A model; the account knows it by its reference id."""
 
     number: int
@@ -86,7 +86,7 @@ def create(
     tags: list[str],
     trained_slice_ids: list[str],
     bundle_name: str | None = None,
-) -> Model:
+) -> ModelRecord:
     """Create a model; raises :class:`ConflictError` if the reference id is taken."""
     taken = one(cursor, f"{_MODEL} WHERE reference_id = ?", [reference_id])
     if taken is not None:
@@ -104,22 +104,22 @@ def create(
     return find(cursor, model_id)
 
 
-def find(cursor: Cursor, model_id: str) -> Model:
+def find(cursor: Cursor, model_id: str) -> ModelRecord:
     """Return a model by its id, or by the id of one of its runs."""
     if model_id.startswith("run_"):
         model_id = find_run(cursor, model_id).model_id
     row = one(cursor, f"{_MODEL} WHERE model_id = ?", [model_id])
     if row is None:
         raise NotFoundError(f"Model {model_id} does not exist.")
-    return Model(**row)
+    return ModelRecord(**row)
 
 
-def listing(cursor: Cursor) -> list[Model]:
+def listing(cursor: Cursor) -> list[ModelRecord]:
     """Return all models, oldest first."""
-    return [Model(**row) for row in rows(cursor, f"{_MODEL} ORDER BY model_no")]
+    return [ModelRecord(**row) for row in rows(cursor, f"{_MODEL} ORDER BY model_no")]
 
 
-def delete(cursor: Cursor, model: Model) -> None:
+def delete(cursor: Cursor, model: ModelRecord) -> None:
     """Delete a model with its runs and predictions."""
     drop_sets(cursor, "model_no = ?", [model.number])
     cursor.execute("DELETE FROM model_runs WHERE model_no = ?", [model.number])
@@ -127,7 +127,7 @@ def delete(cursor: Cursor, model: Model) -> None:
 
 
 def create_run(
-    cursor: Cursor, model: Model, *, name: str | None, metadata: dict[str, Any] | None = None
+    cursor: Cursor, model: ModelRecord, *, name: str | None, metadata: dict[str, Any] | None = None
 ) -> Run:
     """Create a run of a model, not yet on any dataset; without a name it has the model's."""
     number, run_id = reserve(cursor, "model_run"), new_id("run")
@@ -146,7 +146,7 @@ def find_run(cursor: Cursor, run_id: str) -> Run:
     return Run(**row)
 
 
-def run_of(cursor: Cursor, model: Model, dataset: Dataset) -> Run | None:
+def run_of(cursor: Cursor, model: ModelRecord, dataset: DatasetRecord) -> Run | None:
     """Return *the* run of a model on a dataset: its first, or None."""
     row = one(
         cursor,
@@ -157,7 +157,7 @@ def run_of(cursor: Cursor, model: Model, dataset: Dataset) -> Run | None:
     return None if row is None else Run(**row)
 
 
-def run_target(cursor: Cursor, model: Model, dataset: Dataset) -> tuple[Run, SetOwner]:
+def run_target(cursor: Cursor, model: ModelRecord, dataset: DatasetRecord) -> tuple[Run, SetOwner]:
     """Return the run of a model on a dataset and where its predictions go, creating both if needed."""
     run = run_of(cursor, model, dataset) or create_run(cursor, model, name=model.name)
     target = SetOwner(role="run", dataset=dataset, model_no=model.number, run_no=run.number)
@@ -171,20 +171,20 @@ def delete_run(cursor: Cursor, run: Run) -> None:
     cursor.execute("DELETE FROM model_runs WHERE run_no = ?", [run.number])
 
 
-def find_by_reference(cursor: Cursor, reference_id: str | None) -> Model:
+def find_by_reference(cursor: Cursor, reference_id: str | None) -> ModelRecord:
     """Return a model by its reference id."""
     row = one(cursor, f"{_MODEL} WHERE reference_id = ?", [reference_id])
     if row is None:
         raise NotFoundError(f"A model with reference id {reference_id} does not exist.")
-    return Model(**row)
+    return ModelRecord(**row)
 
 
-def add_entries(cursor: Cursor, model: Model, column: ListColumn, values: list[str]) -> list[str]:
+def add_entries(cursor: Cursor, model: ModelRecord, column: ListColumn, values: list[str]) -> list[str]:
     """Add tags or trained slices, each once, and return all of them."""
     return _set_list(cursor, model, column, list(dict.fromkeys([*_entries(model, column), *values])))
 
 
-def remove_entries(cursor: Cursor, model: Model, column: ListColumn, values: list[str]) -> list[str]:
+def remove_entries(cursor: Cursor, model: ModelRecord, column: ListColumn, values: list[str]) -> list[str]:
     """Remove tags or trained slices and return those left; raises :class:`BadRequestError` if no tag is among them."""
     old = _entries(model, column)
     new = [entry for entry in old if entry not in values]
@@ -193,16 +193,16 @@ def remove_entries(cursor: Cursor, model: Model, column: ListColumn, values: lis
     return _set_list(cursor, model, column, new)
 
 
-def _entries(model: Model, column: ListColumn) -> list[str]:
+def _entries(model: ModelRecord, column: ListColumn) -> list[str]:
     return model.tags if column == "tags" else model.trained_slice_ids
 
 
-def _set_list(cursor: Cursor, model: Model, column: ListColumn, values: list[str]) -> list[str]:
+def _set_list(cursor: Cursor, model: ModelRecord, column: ListColumn, values: list[str]) -> list[str]:
     cursor.execute(f"UPDATE models SET {column} = ? WHERE model_no = ?", [values, model.number])
     return values
 
 
-def run_ids(cursor: Cursor, model: Model) -> list[str]:
+def run_ids(cursor: Cursor, model: ModelRecord) -> list[str]:
     """Return the ids of a model's runs, oldest first."""
     found = cursor.execute(
         "SELECT run_id FROM model_runs WHERE model_no = ? ORDER BY run_no", [model.number]
@@ -219,7 +219,7 @@ def dataset_numbers(cursor: Cursor, run: Run) -> list[int]:
     return [row[0] for row in found]
 
 
-def copy_run(cursor: Cursor, model: Model, run: Run) -> tuple[int, int]:
+def copy_run(cursor: Cursor, model: ModelRecord, run: Run) -> tuple[int, int]:
     """Copy a run's objects of the types that models take without a run to the model's run-free sets; return (copied, skipped).
 
     Objects that the run-free set already has by item, annotation id and task id stay as they are.
@@ -255,7 +255,7 @@ def copy_run(cursor: Cursor, model: Model, run: Run) -> tuple[int, int]:
     return copied, skipped
 
 
-def runs_of_dataset(cursor: Cursor, dataset: Dataset) -> list[str]:
+def runs_of_dataset(cursor: Cursor, dataset: DatasetRecord) -> list[str]:
     """Return the ids of the runs that cover a dataset, oldest first."""
     found = cursor.execute(
         "SELECT r.run_id FROM model_runs r JOIN object_sets s USING (run_no) "

@@ -10,7 +10,7 @@ from airflow_provider_nucleus.local.store.catalog import matches
 from airflow_provider_nucleus.local.store.sequences import reserve
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
+    from airflow_provider_nucleus.local.store.catalog.dataset import DatasetRecord
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["Role", "SetOwner", "drop_sets", "ensure_set", "find_set"]
@@ -28,7 +28,7 @@ class SetOwner:
     """
 
     role: Role
-    dataset: Dataset | None
+    dataset: DatasetRecord | None
     model_no: int | None = None
     run_no: int | None = None
 
@@ -60,6 +60,6 @@ def drop_sets(cursor: Cursor, where: str, parameters: list[object]) -> None:
     """Delete the sets that a condition on ``object_sets`` selects, with everything in them."""
     found = cursor.execute(f"SELECT set_no FROM object_sets WHERE {where}", parameters).fetchall()
     numbers = [row[0] for row in found]
-    matches.forget(cursor, numbers)
+    matches.remove_match_sets(cursor, numbers)
     for table in (*OBJECT_TABLES, "object_sets"):
         cursor.execute(f"DELETE FROM {table} WHERE set_no IN (SELECT unnest(?::INTEGER[]))", [numbers])

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from airflow_provider_nucleus.local.requests.query.compile import Fragment
-    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
+    from airflow_provider_nucleus.local.store.catalog.dataset import DatasetRecord
     from airflow_provider_nucleus.local.store.catalog.items import Item
     from airflow_provider_nucleus.local.store.database import Cursor
 
@@ -135,7 +135,9 @@ def _entries(scene: dict[str, Any], kind: str) -> Iterator[tuple[int, str, dict[
                 yield index, sensor, entry
 
 
-def store_checked(cursor: Cursor, dataset: Dataset, scene: Any, *, kind: str, update: bool) -> StoredScene:
+def store_checked(
+    cursor: Cursor, dataset: DatasetRecord, scene: Any, *, kind: str, update: bool
+) -> StoredScene:
     """Check and store one uploaded scene.
 
     A scene is known by its reference id; with ``update`` an existing one is replaced, but its items keep their ids and
@@ -196,7 +198,7 @@ def _forget_frames(cursor: Cursor, scene_no: int, *, keep: list[str]) -> None:
 
 def _store_entries(
     cursor: Cursor,
-    dataset: Dataset,
+    dataset: DatasetRecord,
     scene_no: int,
     entries: list[tuple[int, str, dict[str, Any]]],
     known: dict[str, int],
@@ -224,7 +226,7 @@ def _store_entries(
     return placed
 
 
-def listing(cursor: Cursor, dataset: Dataset) -> list[dict[str, Any]]:
+def listing(cursor: Cursor, dataset: DatasetRecord) -> list[dict[str, Any]]:
     """Return id, reference id, type and metadata of every scene, oldest first."""
     found = rows(
         cursor, f"SELECT {_COLUMNS} FROM scenes WHERE dataset_no = ? ORDER BY scene_no", [dataset.number]
@@ -233,7 +235,7 @@ def listing(cursor: Cursor, dataset: Dataset) -> list[dict[str, Any]]:
 
 
 def page(
-    cursor: Cursor, dataset: Dataset, condition: Fragment, *, after: int, size: int
+    cursor: Cursor, dataset: DatasetRecord, condition: Fragment, *, after: int, size: int
 ) -> tuple[list[dict[str, Any]], int | None]:
     """Return up to ``size`` scenes with an item that satisfies a condition, and the scene to go on after."""
     found = rows(
@@ -256,7 +258,7 @@ def _brief(scene: Scene) -> dict[str, Any]:
     }
 
 
-def by_reference(cursor: Cursor, dataset: Dataset, reference_id: str) -> Scene:
+def by_reference(cursor: Cursor, dataset: DatasetRecord, reference_id: str) -> Scene:
     """Return a scene by its reference id."""
     row = one(
         cursor,
@@ -268,7 +270,7 @@ def by_reference(cursor: Cursor, dataset: Dataset, reference_id: str) -> Scene:
     return Scene(**row)
 
 
-def by_item(cursor: Cursor, dataset: Dataset, reference_id: str) -> Scene:
+def by_item(cursor: Cursor, dataset: DatasetRecord, reference_id: str) -> Scene:
     """Return the scene that has an item with this reference id."""
     row = one(
         cursor,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_provider_nucleus.local.requests.query.compile import Fragment
-    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
+    from airflow_provider_nucleus.local.store.catalog.dataset import DatasetRecord
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["ITEMS", "OBJECTS", "SCENES", "Members", "by_id", "by_reference", "no_members", "sample"]
@@ -45,7 +45,7 @@ class Members:
         return [number for row in self.rows if (number := row[place]) is not None]
 
 
-def by_id(cursor: Cursor, dataset: Dataset, kind: str, names: Sequence[str]) -> Members:
+def by_id(cursor: Cursor, dataset: DatasetRecord, kind: str, names: Sequence[str]) -> Members:
     """Look up the members of one type by their ids; raises :class:`BadRequestError` naming those the dataset has not."""
     if kind == OBJECTS:
         return _objects(cursor, dataset, names)
@@ -62,13 +62,13 @@ def by_id(cursor: Cursor, dataset: Dataset, kind: str, names: Sequence[str]) -> 
     return Members(ITEMS, tuple((number, None, None) for number in numbers.values()), tuple(numbers))
 
 
-def no_members(dataset: Dataset) -> Members:
+def no_members(dataset: DatasetRecord) -> Members:
     """Return no members, of the type a dataset has most of."""
     return Members(SCENES if dataset.is_scene else ITEMS, (), ())
 
 
 def by_reference(
-    cursor: Cursor, dataset: Dataset, names: Sequence[str], *, kind: str | None = None
+    cursor: Cursor, dataset: DatasetRecord, names: Sequence[str], *, kind: str | None = None
 ) -> Members:
     """Look up reference ids: of items, or of scenes if a scene dataset has scenes of all these names.
 
@@ -91,7 +91,7 @@ def by_reference(
     raise AssertionError("a dataset has items")
 
 
-def sample(cursor: Cursor, dataset: Dataset, condition: Fragment, *, size: int) -> Members:
+def sample(cursor: Cursor, dataset: DatasetRecord, condition: Fragment, *, size: int) -> Members:
     """Draw up to ``size`` items at random among those that satisfy a condition, in order of insertion."""
     found = cursor.execute(
         "SELECT item_no FROM (SELECT i.item_no FROM items i WHERE i.dataset_no = ? "
@@ -101,7 +101,7 @@ def sample(cursor: Cursor, dataset: Dataset, condition: Fragment, *, size: int) 
     return Members(ITEMS, tuple((number, None, None) for (number,) in found), ())
 
 
-def _tables(dataset: Dataset, kind: str | None) -> list[tuple[str, str, str]]:
+def _tables(dataset: DatasetRecord, kind: str | None) -> list[tuple[str, str, str]]:
     every = [("scenes", "scene_no", SCENES)] if dataset.is_scene else []
     every.append(("items", "item_no", ITEMS))
     if kind == OBJECTS:
@@ -109,7 +109,7 @@ def _tables(dataset: Dataset, kind: str | None) -> list[tuple[str, str, str]]:
     return [entry for entry in every if kind in {None, entry[2]}]
 
 
-def _objects(cursor: Cursor, dataset: Dataset, names: Sequence[str]) -> Members:
+def _objects(cursor: Cursor, dataset: DatasetRecord, names: Sequence[str]) -> Members:
     rows: dict[str, tuple[int | None, int | None, int | None]] = {}
     for prefix, role in ((ANNOTATION, "role = 'truth'"), (PREDICTION, "role <> 'truth'")):
         numbers = {number: name for name in names if (number := number_of(prefix, name)) is not None}
@@ -129,7 +129,7 @@ def _known(cursor: Cursor, sql: str, parameters: list[Any]) -> set[int]:
     return {number for (number,) in cursor.execute(sql, parameters).fetchall()}
 
 
-def _refuse_unknown(dataset: Dataset, unknown: list[str]) -> None:
+def _refuse_unknown(dataset: DatasetRecord, unknown: list[str]) -> None:
     if unknown:
         shown = ", ".join(unknown[:_NAMED]) + (
             f" and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else ""

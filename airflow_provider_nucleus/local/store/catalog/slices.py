@@ -14,12 +14,12 @@ from airflow_provider_nucleus.local.store.sequences import reserve
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
+    from airflow_provider_nucleus.local.store.catalog.dataset import DatasetRecord
     from airflow_provider_nucleus.local.store.catalog.slice_members import Members
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = [
-    "Slice", "add_members", "add_tags", "create", "delete", "delete_of_dataset", "find",
+    "SliceRecord", "add_members", "add_tags", "create", "delete", "delete_of_dataset", "find",
     "ids_of", "listing",
 ]  # fmt: skip
 
@@ -30,7 +30,7 @@ _SLICE: Final = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Slice:
+class SliceRecord:
     """A slice; ``type`` says what its members are."""
 
     number: int
@@ -59,7 +59,7 @@ class Slice:
         return {**self.to_wire(), "slice_id": self.id, "description": self.description, "tags": self.tags}
 
 
-def create(cursor: Cursor, dataset: Dataset, *, name: str, members: Members) -> Slice:
+def create(cursor: Cursor, dataset: DatasetRecord, *, name: str, members: Members) -> SliceRecord:
     """Create a slice of a dataset with its first members; names need not be unique."""
     number, slice_id = reserve(cursor, "slice"), new_id("slc")
     cursor.execute(
@@ -71,17 +71,17 @@ def create(cursor: Cursor, dataset: Dataset, *, name: str, members: Members) -> 
     return made
 
 
-def find(cursor: Cursor, slice_id: str) -> Slice:
+def find(cursor: Cursor, slice_id: str) -> SliceRecord:
     """Return a slice; raises :class:`NotFoundError` if there is none with this id."""
     row = one(cursor, f"{_SLICE} WHERE slice_id = ?", [slice_id])
     if row is None:
         raise NotFoundError(f"Slice {slice_id} does not exist.")
-    return Slice(**row)
+    return SliceRecord(**row)
 
 
 def listing(
-    cursor: Cursor, *, dataset: Dataset | None = None, name: str | None = None, kind: str | None = None
-) -> list[Slice]:
+    cursor: Cursor, *, dataset: DatasetRecord | None = None, name: str | None = None, kind: str | None = None
+) -> list[SliceRecord]:
     """Return slices, oldest first: of one dataset, name or type if given."""
     found = rows(
         cursor,
@@ -89,10 +89,10 @@ def listing(
         "ORDER BY slice_no",
         [value for given in (dataset and dataset.number, name, kind) for value in (given, given)],
     )
-    return [Slice(**row) for row in found]
+    return [SliceRecord(**row) for row in found]
 
 
-def ids_of(cursor: Cursor, dataset: Dataset) -> list[str]:
+def ids_of(cursor: Cursor, dataset: DatasetRecord) -> list[str]:
     """Return the ids of a dataset's slices, oldest first."""
     found = cursor.execute(
         "SELECT slice_id FROM slices WHERE dataset_no = ? ORDER BY slice_no", [dataset.number]
@@ -100,7 +100,7 @@ def ids_of(cursor: Cursor, dataset: Dataset) -> list[str]:
     return [slice_id for (slice_id,) in found]
 
 
-def add_members(cursor: Cursor, target: Slice, members: Members) -> list[int]:
+def add_members(cursor: Cursor, target: SliceRecord, members: Members) -> list[int]:
     """Append the members that a slice does not have yet, in the order given; returns the positions of those added."""
     column = members.column
     found = cursor.execute(
@@ -120,20 +120,20 @@ def add_members(cursor: Cursor, target: Slice, members: Members) -> list[int]:
     return fresh
 
 
-def add_tags(cursor: Cursor, target: Slice, tags: list[str]) -> list[str]:
+def add_tags(cursor: Cursor, target: SliceRecord, tags: list[str]) -> list[str]:
     """Add tags, each once, and return all of them."""
     together = list(dict.fromkeys([*target.tags, *tags]))
     cursor.execute("UPDATE slices SET tags = ? WHERE slice_no = ?", [together, target.number])
     return together
 
 
-def delete(cursor: Cursor, target: Slice) -> None:
+def delete(cursor: Cursor, target: SliceRecord) -> None:
     """Delete a slice; its members stay in the dataset."""
     for table in ("slice_items", "slices"):
         cursor.execute(f"DELETE FROM {table} WHERE slice_no = ?", [target.number])
 
 
-def delete_of_dataset(cursor: Cursor, dataset: Dataset) -> None:
+def delete_of_dataset(cursor: Cursor, dataset: DatasetRecord) -> None:
     """Delete every slice of a dataset, when the dataset is deleted."""
     cursor.execute(
         "DELETE FROM slice_items WHERE slice_no IN (SELECT slice_no FROM slices WHERE dataset_no = ?)",

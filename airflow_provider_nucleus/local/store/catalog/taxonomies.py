@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_nucleus.local.errors import BadRequestError, NotFoundError
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
+    from airflow_provider_nucleus.local.store.catalog.dataset import DatasetRecord
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["add", "delete"]
@@ -15,7 +15,9 @@ __all__ = ["add", "delete"]
 _CUTS = "#?%"
 
 
-def add(cursor: Cursor, dataset: Dataset, *, name: str, kind: str, labels: list[str], update: bool) -> str:
+def add(
+    cursor: Cursor, dataset: DatasetRecord, *, name: str, kind: str, labels: list[str], update: bool
+) -> str:
     """Create a taxonomy, or add labels to it with ``update``; return the status text of the contract."""
     found = cursor.execute(
         "SELECT labels FROM taxonomies WHERE dataset_no = ? AND name = ?", [dataset.number, name]
@@ -42,7 +44,7 @@ def _check_new(name: str) -> None:
         )
 
 
-def delete(cursor: Cursor, dataset: Dataset, name: str) -> None:
+def delete(cursor: Cursor, dataset: DatasetRecord, name: str) -> None:
     """Delete a taxonomy with its annotations and predictions."""
     where = "dataset_no = ? AND name = ?"
     if cursor.execute(f"SELECT 1 FROM taxonomies WHERE {where}", [dataset.number, name]).fetchone() is None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.dot_ids import DOT_ID_PROBLEM
-from airflow_provider_nucleus.local.store.ingest.object_chunks import RowError, row_errors
+from airflow_provider_nucleus.local.store.ingest.object_chunks import RefusedRow, row_errors
 from airflow_provider_nucleus.local.store.ingest.object_rows import (
     mark_bad,
     stage_lines,
@@ -23,7 +23,7 @@ from airflow_provider_nucleus.local.store.sequences import reserve
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
+    from airflow_provider_nucleus.local.store.catalog.dataset import DatasetRecord
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["StoredItems", "prepare_items", "store_items"]
@@ -63,7 +63,7 @@ class StoredItems:
     updated: int
     ignored: int
     errored: int
-    errors: list[RowError] = field(default_factory=list, repr=False)
+    errors: list[RefusedRow] = field(default_factory=list, repr=False)
 
 
 def prepare_items(cursor: Cursor, data: bytes, *, first: int) -> int:
@@ -109,7 +109,7 @@ _CAMERA: Final = frozenset({"position", "heading", "fx", "fy", "cx", "cy"})
 
 
 def store_items(
-    cursor: Cursor, dataset: Dataset, *, update: bool, blobs: Mapping[int, str] | None = None
+    cursor: Cursor, dataset: DatasetRecord, *, update: bool, blobs: Mapping[int, str] | None = None
 ) -> StoredItems:
     """Store the prepared chunk; must run inside the writer's transaction, on the connection that prepared it.
 
@@ -159,7 +159,7 @@ def store_items(
     )
 
 
-def _check_metadata_kinds(cursor: Cursor, dataset: Dataset) -> None:
+def _check_metadata_kinds(cursor: Cursor, dataset: DatasetRecord) -> None:
     """Refuse rows with a number where the dataset has strings under the same metadata key, or the reverse."""
     cursor.execute(
         f"""CREATE OR REPLACE TEMP TABLE kinds AS SELECT * FROM (

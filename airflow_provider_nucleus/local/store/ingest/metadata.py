@@ -9,13 +9,13 @@ from airflow_provider_nucleus.local.store.geometry_rules import is_number
 from airflow_provider_nucleus.local.store.ingest.object_rows import strict_json
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
+    from airflow_provider_nucleus.local.store.catalog.dataset import DatasetRecord
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["merge_metadata"]
 
 
-def merge_metadata(cursor: Cursor, dataset: Dataset, entry: Any, *, level: str) -> str | None:
+def merge_metadata(cursor: Cursor, dataset: DatasetRecord, entry: Any, *, level: str) -> str | None:
     """Merge one ``{"reference_id", "metadata"}`` entry into an item or scene; return what is wrong with it, or None."""
     if not isinstance(entry, dict) or not isinstance(entry.get("reference_id"), str):
         return "an entry needs a reference_id and a metadata object"
@@ -39,7 +39,7 @@ def merge_metadata(cursor: Cursor, dataset: Dataset, entry: Any, *, level: str) 
     return None
 
 
-def _kind_problem(cursor: Cursor, dataset: Dataset, metadata: dict[str, Any]) -> str | None:
+def _kind_problem(cursor: Cursor, dataset: DatasetRecord, metadata: dict[str, Any]) -> str | None:
     """Return which value breaks the type its key has in the dataset; record the types of new keys."""
     kinds = {
         key: "number" if is_number(value) else "string" for key, value in metadata.items() if _has_kind(value)

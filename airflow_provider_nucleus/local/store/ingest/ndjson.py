@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LINE_LIMIT",
-    "Chunk",
+    "LineChunk",
     "integers",
     "is_text",
     "line_ends",
@@ -38,14 +38,14 @@ _BATCH: Final = 8192
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk:
+class LineChunk:
     """Whole lines of a file and the offset just behind them."""
 
     data: bytes
     end: int
 
 
-def read_chunk(file: BinaryIO, start: int, *, size: int) -> Chunk:
+def read_chunk(file: BinaryIO, start: int, *, size: int) -> LineChunk:
     """Read about ``size`` bytes of whole lines from ``start``; empty ``data`` means the end of the file.
 
     A line longer than :data:`LINE_LIMIT` is replaced by a line that is not JSON, so that it becomes one row error.
@@ -53,18 +53,18 @@ def read_chunk(file: BinaryIO, start: int, *, size: int) -> Chunk:
     file.seek(start)
     data = file.read(size)
     if len(data) < size:
-        return Chunk(data, start + len(data))
+        return LineChunk(data, start + len(data))
     cut = data.rfind(b"\n") + 1
     if cut:
-        return Chunk(data[:cut], start + cut)
+        return LineChunk(data[:cut], start + cut)
     rest = file.readline(max(LINE_LIMIT - len(data), 1))
     if rest.endswith(b"\n") or len(data) + len(rest) < LINE_LIMIT:
-        return Chunk(data + rest, start + len(data) + len(rest))
+        return LineChunk(data + rest, start + len(data) + len(rest))
     end = start + len(data) + len(rest)
     while rest and not rest.endswith(b"\n"):
         rest = file.readline(1 << 20)
         end += len(rest)
-    return Chunk(_UNREADABLE + b"\n", end)
+    return LineChunk(_UNREADABLE + b"\n", end)
 
 
 def lines_of(objects: Iterable[bytes]) -> bytes:

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.store.catalog.object_sets import Role, SetOwner
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["RowError", "Stored", "prepare", "row_errors", "store"]
+__all__ = ["ChunkResult", "RefusedRow", "prepare", "row_errors", "store"]
 
 _MASKS: Final = sql_list(types_in("masks"))
 
 
 @dataclass(frozen=True, slots=True)
-class RowError:
+class RefusedRow:
     """A row that was refused: its number, the line as it came, and why."""
 
     row: int
@@ -41,7 +41,7 @@ class RowError:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
+class ChunkResult:
     """What became of a chunk. Masks are counted apart because job messages report them apart."""
 
     total: int
@@ -53,7 +53,7 @@ class Stored:
     mask_ignored: int
     mask_errored: int
     taxonomy_error: str | None = None
-    errors: list[RowError] = field(default_factory=list, repr=False)
+    errors: list[RefusedRow] = field(default_factory=list, repr=False)
 
 
 def prepare(cursor: Cursor, data: bytes, *, role: Role, first: int) -> int:
@@ -66,7 +66,7 @@ def prepare(cursor: Cursor, data: bytes, *, role: Role, first: int) -> int:
 
 def store(
     cursor: Cursor, target: SetOwner, *, update: bool, blobs: Mapping[int, str] | None = None
-) -> Stored:
+) -> ChunkResult:
     """Store the prepared chunk; must run inside the writer's transaction, on the connection that prepared it."""
     locate_rows(cursor, target)
     found = cursor.execute("SELECT DISTINCT type FROM parsed WHERE reason IS NULL").fetchall()
@@ -81,7 +81,7 @@ def store(
     if kinds.intersection(types_in("objects")):
         placed = store_objects(cursor, prefix=prefix, update=update)
     counts = _counts(cursor)
-    return Stored(
+    return ChunkResult(
         total=counts["total"] - counts["masks"],
         processed=placed[0] + filed[0],
         ignored=placed[1] + filed[1],
@@ -103,11 +103,11 @@ def _counts(cursor: Cursor) -> dict[str, Any]:
     )[0]
 
 
-def row_errors(cursor: Cursor) -> list[RowError]:
+def row_errors(cursor: Cursor) -> list[RefusedRow]:
     """Return the latest bad rows of the prepared chunk, :data:`~.jobs.ERRORS_KEPT` at most, in order of their numbers."""
     found = cursor.execute(
         """SELECT n, left(line, 100000), reason FROM parsed JOIN staged USING (n)
         WHERE reason IS NOT NULL ORDER BY n DESC LIMIT ?""",
         [ERRORS_KEPT],
     ).fetchall()
-    return list(starmap(RowError, reversed(found)))
+    return list(starmap(RefusedRow, reversed(found)))

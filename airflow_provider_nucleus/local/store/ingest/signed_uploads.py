@@ -14,14 +14,23 @@ from airflow_provider_nucleus.local.store.database import one
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
+    from airflow_provider_nucleus.local.store.catalog.dataset import DatasetRecord
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["Upload", "assign", "expect", "mark_received", "received", "remove", "require_open", "spool_path"]
+__all__ = [
+    "SignedUpload",
+    "assign",
+    "expect",
+    "mark_received",
+    "received",
+    "remove",
+    "require_open",
+    "spool_path",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Upload:
+class SignedUpload:
     """An NDJSON file that has arrived: its token names the file, ``lines`` counts its lines."""
 
     token: str
@@ -33,7 +42,7 @@ def spool_path(folder: Path, token: str) -> Path:
     return folder / f"{token}.ndjson"
 
 
-def expect(cursor: Cursor, dataset: Dataset, request_id: str, *, lifetime: float) -> str:
+def expect(cursor: Cursor, dataset: DatasetRecord, request_id: str, *, lifetime: float) -> str:
     """Hand out a token for an upload, valid for ``lifetime`` seconds."""
     token = secrets.token_urlsafe(32)
     cursor.execute(
@@ -59,7 +68,7 @@ def mark_received(cursor: Cursor, token: str, *, lines: int) -> None:
     cursor.execute("UPDATE uploads SET lines = ? WHERE token = ?", [lines, token])
 
 
-def received(cursor: Cursor, dataset: Dataset, request_id: str) -> Upload | None:
+def received(cursor: Cursor, dataset: DatasetRecord, request_id: str) -> SignedUpload | None:
     """Return the newest complete upload of a request id that no job reads yet, or None."""
     row = one(
         cursor,
@@ -67,10 +76,10 @@ def received(cursor: Cursor, dataset: Dataset, request_id: str) -> Upload | None
         "AND job_no IS NULL ORDER BY expires_at DESC LIMIT 1",
         [dataset.number, request_id],
     )
-    return None if row is None else Upload(**row)
+    return None if row is None else SignedUpload(**row)
 
 
-def assign(cursor: Cursor, upload: Upload, job_no: int) -> None:
+def assign(cursor: Cursor, upload: SignedUpload, job_no: int) -> None:
     """Give a complete upload to a job: from now on nobody may replace it."""
     cursor.execute("UPDATE uploads SET job_no = ? WHERE token = ?", [job_no, upload.token])
 

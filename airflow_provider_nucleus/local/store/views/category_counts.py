@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.store.catalog.compared_sets import ComparedSets
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["CategoryTally", "category_tallies"]
+__all__ = ["CategoryCounts", "category_counts"]
 
 
 @dataclass(frozen=True, slots=True)
-class CategoryTally:
+class CategoryCounts:
     """Agreement in one taxonomy: labels that are right, predicted without being right, and not predicted."""
 
     taxonomy: str
@@ -50,7 +50,7 @@ _COMBINATIONS: Final = f"""WITH l AS (
     SELECT taxonomy_name, truth, predicted, count(*) FROM items_of GROUP BY ALL"""
 
 
-def category_tallies(cursor: Cursor, sets: ComparedSets, options: MatchOptions) -> list[CategoryTally]:
+def category_counts(cursor: Cursor, sets: ComparedSets, options: MatchOptions) -> list[CategoryCounts]:
     """Return the agreement per taxonomy, by name; the default taxonomy has the empty name."""
     truth = -1 if sets.truth is None else sets.truth
     found = cursor.execute(_COMBINATIONS, {"truth": truth, "predictions": sets.predictions}).fetchall()
@@ -63,7 +63,7 @@ def category_tallies(cursor: Cursor, sets: ComparedSets, options: MatchOptions) 
                 continue
             tally[1] += items * (match.prediction is not None)
             tally[2] += items * (match.truth is not None)
-    return [CategoryTally(taxonomy, *tally) for taxonomy, tally in sorted(counts.items())]
+    return [CategoryCounts(taxonomy, *tally) for taxonomy, tally in sorted(counts.items())]
 
 
 def _labels(names: list[str] | None) -> list[CategoryLabel]:

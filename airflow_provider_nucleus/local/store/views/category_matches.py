@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.requests.match_options import MatchOptions
     from airflow_provider_nucleus.local.requests.query.compile import Fragment
     from airflow_provider_nucleus.local.store.catalog.compared_sets import ComparedSets
-    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
+    from airflow_provider_nucleus.local.store.catalog.dataset import DatasetRecord
     from airflow_provider_nucleus.local.store.database import Cursor
     from airflow_provider_nucleus.local.store.views.category_matching import CategoryMatch
 
@@ -36,7 +36,7 @@ _LABELS: Final = (
 
 
 def category_match_page(
-    cursor: Cursor, sets: ComparedSets, options: MatchOptions, *, mode: str, dataset: Dataset, condition: Fragment, after: int,
+    cursor: Cursor, sets: ComparedSets, options: MatchOptions, *, mode: str, dataset: DatasetRecord, condition: Fragment, after: int,
     size: int, run_id: str,
 ) -> tuple[list[dict[str, Any]], int | None]:  # fmt: skip
     """Return the rows of a mode on the next ``size`` items behind item ``after``, and the item to go on after."""

@@ -13,8 +13,8 @@ from airflow_provider_nucleus.local.store.catalog.compared_sets import ComparedS
 from airflow_provider_nucleus.local.store.catalog.object_sets import SetOwner, find_set
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
-    from airflow_provider_nucleus.local.store.catalog.models import Model, Run
+    from airflow_provider_nucleus.local.store.catalog.dataset import DatasetRecord
+    from airflow_provider_nucleus.local.store.catalog.models import ModelRecord, Run
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["RunOnDataset", "datasets_of", "of_model", "of_run", "query_scope", "truth_set"]
@@ -24,7 +24,7 @@ __all__ = ["RunOnDataset", "datasets_of", "of_model", "of_run", "query_scope", "
 class RunOnDataset:
     """A run and a dataset it has predictions on."""
 
-    dataset: Dataset
+    dataset: DatasetRecord
     run: Run
     sets: ComparedSets
 
@@ -34,7 +34,7 @@ class RunOnDataset:
         return QueriedObjects(truth=self.sets.truth, predictions=self.sets.predictions)
 
 
-def of_model(cursor: Cursor, dataset: Dataset, model: Model) -> RunOnDataset:
+def of_model(cursor: Cursor, dataset: DatasetRecord, model: ModelRecord) -> RunOnDataset:
     """Return the comparison of a model's run; raises :class:`NotFoundError` if it has no predictions on the dataset."""
     run = models.run_of(cursor, model, dataset)
     found = None if run is None else _comparison(cursor, dataset, run)
@@ -46,7 +46,7 @@ def of_model(cursor: Cursor, dataset: Dataset, model: Model) -> RunOnDataset:
     return found
 
 
-def of_run(cursor: Cursor, dataset: Dataset, run_id: str) -> RunOnDataset:
+def of_run(cursor: Cursor, dataset: DatasetRecord, run_id: str) -> RunOnDataset:
     """Return the comparison of a run (or of a model's run, by the model's id); raises :class:`NotFoundError`."""
     if not run_id.startswith("run_"):
         return of_model(cursor, dataset, models.find(cursor, run_id))
@@ -66,12 +66,12 @@ def datasets_of(cursor: Cursor, run: Run) -> list[int]:
     return [dataset_no for dataset_no, set_no in found if _has_objects(cursor, set_no)]
 
 
-def truth_set(cursor: Cursor, dataset: Dataset) -> int | None:
+def truth_set(cursor: Cursor, dataset: DatasetRecord) -> int | None:
     """Return the set of a dataset's ground truth, None if nothing was ever annotated."""
     return find_set(cursor, SetOwner(role="truth", dataset=dataset), dataset.number)
 
 
-def query_scope(cursor: Cursor, dataset: Dataset, run_id: str | None) -> QueriedObjects:
+def query_scope(cursor: Cursor, dataset: DatasetRecord, run_id: str | None) -> QueriedObjects:
     """Return what a query sees: the given run, else the dataset's only run with predictions, else no run."""
     if run_id is not None:
         return of_run(cursor, dataset, run_id).scope
@@ -83,7 +83,7 @@ def query_scope(cursor: Cursor, dataset: Dataset, run_id: str | None) -> Queried
     return QueriedObjects(truth=truth_set(cursor, dataset), predictions=None)
 
 
-def _comparison(cursor: Cursor, dataset: Dataset, run: Run) -> RunOnDataset | None:
+def _comparison(cursor: Cursor, dataset: DatasetRecord, run: Run) -> RunOnDataset | None:
     target = SetOwner(role="run", dataset=dataset, model_no=run.model_no, run_no=run.number)
     predictions = find_set(cursor, target, dataset.number)
     if predictions is None or not _has_objects(cursor, predictions):

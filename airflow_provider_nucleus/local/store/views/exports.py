@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from airflow_provider_nucleus.local.requests.query.compile import Fragment
-    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
+    from airflow_provider_nucleus.local.store.catalog.dataset import DatasetRecord
     from airflow_provider_nucleus.local.store.catalog.items import Item
     from airflow_provider_nucleus.local.store.database import Cursor
 
@@ -34,7 +34,7 @@ class Export:
     ``item_wire`` writes an item, which the caller may want with the address of its stored bytes.
     """
 
-    dataset: Dataset
+    dataset: DatasetRecord
     condition: Fragment
     set_no: int | None
     truth: bool

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.store.catalog.matches import MatchSet
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["ConfusionCount", "ThresholdCounts", "confusions", "label_tallies", "total"]
+__all__ = ["ConfusionCount", "ThresholdCounts", "confusions", "label_counts", "total"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class ConfusionCount:
     count: int
 
 
-def label_tallies(cursor: Cursor, match_set: MatchSet, *, iou: float) -> list[ThresholdCounts]:
+def label_counts(cursor: Cursor, match_set: MatchSet, *, iou: float) -> list[ThresholdCounts]:
     """Return the counts of every label at an overlap threshold from 0 to 1, by label."""
     found = cursor.execute(
         """WITH m AS (

@@ -9,7 +9,7 @@ from airflow_provider_nucleus.local.store.ids import ANNOTATION, ITEM, PREDICTIO
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.requests.query.compile import Fragment
-    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
+    from airflow_provider_nucleus.local.store.catalog.dataset import DatasetRecord
     from airflow_provider_nucleus.local.store.catalog.matches import MatchSet
     from airflow_provider_nucleus.local.store.database import Cursor
 
@@ -31,7 +31,7 @@ def match_page(
     match_set: MatchSet,
     *,
     mode: str,
-    dataset: Dataset,
+    dataset: DatasetRecord,
     condition: Fragment,
     after: int,
     size: int,

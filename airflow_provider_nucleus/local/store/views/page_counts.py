@@ -10,8 +10,8 @@ from airflow_provider_nucleus.local.store.database import rows
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
-    from airflow_provider_nucleus.local.store.catalog.models import Model
+    from airflow_provider_nucleus.local.store.catalog.dataset import DatasetRecord
+    from airflow_provider_nucleus.local.store.catalog.models import ModelRecord
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = [
@@ -108,12 +108,12 @@ def model_facts(cursor: Cursor, *, limit: int) -> list[ModelFacts]:
     return [ModelFacts(**row) for row in found]
 
 
-def runs_of_dataset(cursor: Cursor, dataset: Dataset) -> list[RunFacts]:
+def runs_of_dataset(cursor: Cursor, dataset: DatasetRecord) -> list[RunFacts]:
     """Return the runs on a dataset, oldest first."""
     return _runs(cursor, "s.dataset_no = ?", dataset.number)
 
 
-def runs_of_model(cursor: Cursor, model: Model) -> list[RunFacts]:
+def runs_of_model(cursor: Cursor, model: ModelRecord) -> list[RunFacts]:
     """Return the runs of a model with their datasets, oldest first."""
     return _runs(cursor, "s.model_no = ?", model.number)
 
@@ -133,7 +133,7 @@ def _runs(cursor: Cursor, condition: str, number: int) -> list[RunFacts]:
     return [RunFacts(**row) for row in found]
 
 
-def type_facts(cursor: Cursor, dataset: Dataset) -> list[TypeFacts]:
+def type_facts(cursor: Cursor, dataset: DatasetRecord) -> list[TypeFacts]:
     """Return how many annotations of each type a dataset has."""
     found = rows(
         cursor,
@@ -144,7 +144,7 @@ def type_facts(cursor: Cursor, dataset: Dataset) -> list[TypeFacts]:
     return [TypeFacts(**row) for row in found]
 
 
-def label_facts(cursor: Cursor, dataset: Dataset, *, limit: int) -> list[LabelFacts]:
+def label_facts(cursor: Cursor, dataset: DatasetRecord, *, limit: int) -> list[LabelFacts]:
     """Return the commonest labels of the geometric annotations first."""
     found = rows(
         cursor,

@@ -9,7 +9,7 @@ from airflow_provider_nucleus.local.store.views.objects import objects_where
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.requests.query.compile import Fragment
-    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
+    from airflow_provider_nucleus.local.store.catalog.dataset import DatasetRecord
     from airflow_provider_nucleus.local.store.catalog.items import Item
     from airflow_provider_nucleus.local.store.database import Cursor
 
@@ -17,7 +17,7 @@ __all__ = ["item_page", "object_page"]
 
 
 def item_page(
-    cursor: Cursor, dataset: Dataset, condition: Fragment, *, after: int, size: int
+    cursor: Cursor, dataset: DatasetRecord, condition: Fragment, *, after: int, size: int
 ) -> tuple[list[Item], int | None]:
     """Return up to ``size`` items that satisfy a condition, in order of insertion, and the item to go on after."""
     found = item_rows(
@@ -31,7 +31,7 @@ def item_page(
 
 def object_page(
     cursor: Cursor,
-    dataset: Dataset,
+    dataset: DatasetRecord,
     set_no: int | None,
     *,
     condition: Fragment,

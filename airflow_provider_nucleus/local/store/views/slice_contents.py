@@ -11,9 +11,9 @@ from airflow_provider_nucleus.local.store.catalog.items import item_rows
 from airflow_provider_nucleus.local.store.views.objects import objects_where
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.store.catalog.dataset import Dataset
+    from airflow_provider_nucleus.local.store.catalog.dataset import DatasetRecord
     from airflow_provider_nucleus.local.store.catalog.items import Item
-    from airflow_provider_nucleus.local.store.catalog.slices import Slice
+    from airflow_provider_nucleus.local.store.catalog.slices import SliceRecord
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["item_page", "items_condition", "labels", "members", "object_rows"]
@@ -25,19 +25,19 @@ _ITEM_NUMBERS: Final = (
 _EVERY: Final = 1_000_000_000
 
 
-def items_condition(found: Slice) -> Fragment:
+def items_condition(found: SliceRecord) -> Fragment:
     """Return the condition on items ``i`` that are in a slice, carry one of its objects, or are frames of its scenes."""
     return Fragment(f"i.item_no IN {_ITEM_NUMBERS}", (found.number, found.number))
 
 
-def item_page(cursor: Cursor, found: Slice, *, after: int, size: int) -> tuple[list[Item], int | None]:
+def item_page(cursor: Cursor, found: SliceRecord, *, after: int, size: int) -> tuple[list[Item], int | None]:
     """Return up to ``size`` items of a slice behind item ``after`` and the item to go on after, None at the end."""
     tail = f"item_no > ? AND item_no IN {_ITEM_NUMBERS} ORDER BY item_no LIMIT ?"
     items = item_rows(cursor, tail, [after, found.number, found.number, size + 1])
     return items[:size], items[size - 1].item_no if len(items) > size else None
 
 
-def members(cursor: Cursor, found: Slice) -> list[dict[str, Any]]:
+def members(cursor: Cursor, found: SliceRecord) -> list[dict[str, Any]]:
     """Return the members of a slice as wire objects with their ``id``: items, objects or scenes."""
     if found.type == slice_members.OBJECTS:
         return object_rows(cursor, found)
@@ -47,7 +47,7 @@ def members(cursor: Cursor, found: Slice) -> list[dict[str, Any]]:
     return [{"id": item.id, "ref_id": item.reference_id, **item.to_wire()} for item in items]
 
 
-def object_rows(cursor: Cursor, found: Slice) -> list[dict[str, Any]]:
+def object_rows(cursor: Cursor, found: SliceRecord) -> list[dict[str, Any]]:
     """Return the annotations and then the predictions of an object slice, with their ``id``."""
     condition = (
         "o.object_no IN (SELECT object_no FROM slice_items WHERE slice_no = ?) AND o.set_no IN "
@@ -60,7 +60,7 @@ def object_rows(cursor: Cursor, found: Slice) -> list[dict[str, Any]]:
     ]
 
 
-def labels(cursor: Cursor, dataset: Dataset, found: Slice) -> list[str]:
+def labels(cursor: Cursor, dataset: DatasetRecord, found: SliceRecord) -> list[str]:
     """Return the distinct labels of the annotations on the items of a slice, sorted."""
     rows = cursor.execute(
         f"""WITH i AS {_ITEM_NUMBERS},
