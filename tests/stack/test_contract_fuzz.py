@@ -1,0 +1,302 @@
+"""The OpenAPI document of the embedded server, and a fuzzer that sends what the document allows. Needs no Airflow.
+
+Requests are made by schemathesis from the document; ids of things that exist, rows that are nearly right and queries that
+can be read are put among what it invents, so that requests get past the door. Bounded: as many requests per operation
+as `NUCLEUS_FUZZ_EXAMPLES` says, the same ones in every run unless `NUCLEUS_FUZZ_SEED` is set, for a longer hunt by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from airflow_provider_nucleus.local.testing import LocalNucleus
+from tests.local.conftest import Api, box
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from schemathesis import APIOperation, Case
+
+_EXAMPLES = int(os.environ.get("NUCLEUS_FUZZ_EXAMPLES", "10"))
+_SEED = os.environ.get("NUCLEUS_FUZZ_SEED")
+
+
+@schemathesis.serializer("application/x-ndjson")
+def _ndjson(_: Any, value: Any) -> bytes:
+    """Rows of an upload: text, which need not be rows at all."""
+    return str(value).encode(errors="replace")
+
+
+Ids = dict[str, list[str]]
+"""What exists, by the name under which a path, an address or a body asks for it."""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalNucleus]:
+    """A server of this module's own: the fuzzer leaves little standing."""
+    with LocalNucleus(tmp_path_factory.mktemp("fuzzed") / "nucleus") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def document(server: LocalNucleus) -> dict[str, Any]:
+    """The document as the server publishes it."""
+    answer = requests.get(f"{server.base_url}/openapi.json", auth=(server.api_key, ""), timeout=60)
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def _world(api: Api) -> Ids:
+    """Make one of everything, and return the ids."""
+    references = ["a", "b", "c", "d"]
+    dataset = api.dataset(*references)
+    truth = [box(name, f"t-{name}") for name in references[:3]]
+    truth += [
+        {
+            "type": "category",
+            "label": "rain",
+            "reference_id": "a",
+            "taxonomy_name": "weather",
+            "metadata": {},
+        },
+        _shape("polygon", "b", vertices=[{"x": 0, "y": 0}, {"x": 9, "y": 0}, {"x": 9, "y": 9}]),
+        _shape("line", "c", vertices=[{"x": 0, "y": 0}, {"x": 9, "y": 0}]),
+    ]
+    taxonomy = {"taxonomy_name": "weather", "type": "category", "labels": ["rain", "sun"]}
+    api.ok("POST", f"dataset/{dataset}/add_taxonomy", json=taxonomy)
+    api.ok("POST", f"dataset/{dataset}/annotate", json={"annotations": truth, "update": False})
+    model = api.ok("POST", "models/add", json={"name": "m", "reference_id": f"model-{dataset}"})["model_id"]
+    predictions = [box(name, f"p-{name}", confidence=0.9) for name in references]
+    upload = {"annotations": predictions, "update": False}
+    runs = [
+        api.ok("POST", f"dataset/{dataset}/model/{model}/uploadPredictions", json=upload)["model_run_id"],
+        api.ok("POST", f"model/{model}/modelRun/create", json={"name": "second"})["model_run_id"],
+    ]
+    api.ok("POST", f"dataset/{dataset}/modelRun/{runs[1]}/uploadPredictions", json=upload)
+    api.ok("POST", f"model/{model}/predictions/copyFromRun", json={"model_run_id": runs[0]})
+    matching = api.ok("POST", f"dataset/{dataset}/model/{model}/calculateEvaluationMetrics", json={})[
+        "job_id"
+    ]
+    sliced = api.ok(
+        "POST", f"dataset/{dataset}/create_slice", json={"name": "s", "reference_ids": ["a", "b"]}
+    )
+    ready = api.ok("POST", "benchmarks", json={"name": "ready", "dataset_id": dataset})
+    draft = api.ok("POST", "benchmarks", json={"name": "draft", "dataset_id": dataset, "draft": True})
+    for job in (matching, ready["job_id"], draft["job_id"]):
+        api.wait(job)
+    anchors = [{"model_id": model}, {"model_run_id": runs[0]}, {"model_run_id": runs[1]}]
+    started = [
+        api.ok("POST", f"benchmarks/{ready['benchmark_id']}/evaluationsV2", json=anchor) for anchor in anchors
+    ]
+    for entry in started:
+        api.wait(entry["workflow_id"])
+    preset = api.ok("POST", "evaluationV2Presets", json={"name": f"preset of {dataset}"})["id"]
+    scenes = api.dataset(is_scene=True)
+    frame = {"url": "s3://b/f.jpg", "reference_id": "frame", "type": "image", "metadata": {}}
+    video = {"reference_id": "video", "frames": [frame], "frame_rate": 5, "metadata": {}}
+    api.ok("POST", f"{scenes}/upload_video_scenes", json={"scenes": [video], "update": False})
+    items = [
+        entry["dataset_item_id"]
+        for entry in api.ok("GET", f"dataset/{dataset}/datasetItems")["dataset_items"]
+    ]
+    benchmarks = [ready["benchmark_id"], draft["benchmark_id"]]
+    evaluations = [entry["evaluation_id"] for entry in started]
+    config = api.ok(
+        "POST",
+        "benchmarks",
+        json={"name": "grouped", "draft": True, "rollup_groups": [{"class_name": "v", "labels": ["car"]}]},
+    )["benchmark_id"]
+    return {
+        "ds": [dataset, scenes], "dataset_id": [dataset, scenes], "dataset_ids": [dataset], "m": [model, *runs], "model_id": [model],
+        "model_ids": [model], "r": runs, "model_run_id": runs, "model_run_ids": runs, "bm": benchmarks, "benchmark_ids": benchmarks,
+        "parent_benchmark_id": benchmarks, "ev": evaluations, "other": evaluations, "s": [sliced["slice_id"]],
+        "slice_id": [sliced["slice_id"]], "sliceId": [sliced["slice_id"]], "slice_ids": [sliced["slice_id"]],
+        "trained_slice_ids": [sliced["slice_id"]], "item": items, "item_ids": items, "removed_item_ids": items,
+        "dataset_item_ids": items, "object_ids": [f"ann_{number:016x}" for number in (1, 2, 3)],
+        "ref": [*references, "frame", "video"], "reference_ids": references, "ref_id": references,
+        "rest": ["a/t-a", "b/p-b"], "index": ["0", "3", "-1"], "job": [matching, started[0]["workflow_id"]], "p": [preset],
+        "name": ["weather"], "labels": ["car", "rain"], "pred_labels": ["car"], "gt_labels": ["car"], "reference_id": [f"model-{dataset}"],
+        "allowed_label_matches_id": [api.ok("GET", f"benchmarks/{config}")["allowed_label_matches_id"]],
+        "request_id": ["r1"], "scene_ids": ["scn_0000000000000001"], "groupBy": ["hour"], "key": ["hour"],
+    }  # fmt: skip
+
+
+def _shape(kind: str, reference_id: str, **geometry: Any) -> dict[str, Any]:
+    return {
+        "type": kind, "label": "car", "geometry": geometry, "reference_id": reference_id, "annotation_id": f"{kind}-1",
+        "metadata": {},
+    }  # fmt: skip
+
+
+_JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+_ROWS: list[dict[str, Any]] = [
+    box("a", "new", confidence=0.5, task_id=None),
+    _shape("polygon", "b", vertices=[{"x": 0, "y": 0}, {"x": 9, "y": 0}, {"x": 9, "y": 9}]),
+    _shape("line", "c", vertices=[{"x": 0, "y": 0}, {"x": 9, "y": 0}]),
+    _shape(
+        "keypoints",
+        "a",
+        keypoints=[{"x": 1, "y": 1, "visible": True, "label": "k"}],
+        names=["k"],
+        skeleton=[],
+    ),
+    _shape("cuboid", "a", position={"x": 0, "y": 0, "z": 0}, dimensions={"x": 1, "y": 1, "z": 1}, yaw=0.5),
+    {"type": "category", "label": "rain", "reference_id": "a", "taxonomy_name": "weather", "metadata": {}},
+    {"type": "multicategory", "labels": ["rain"], "reference_id": "a", "taxonomy_name": "weather"},
+    {
+        "type": "mask",
+        "mask_url": "s3://b/m.png",
+        "annotations": [{"index": 1, "label": "car"}],
+        "reference_id": "a",
+    },
+    {"reference_id": "fresh", "image_url": "s3://b/x.jpg", "metadata": {"hour": 5}, "width": 9, "height": 9},
+    {"reference_id": "a", "metadata": {"hour": 7}, "camera_params": None},
+    {
+        "reference_id": "sc",
+        "frames": [{"url": "s3://b/f.jpg", "reference_id": "fr", "type": "image"}],
+        "frame_rate": 2,
+    },
+    {
+        "reference_id": "sc",
+        "frames": [{"lidar": {"url": "s3://b/f.json", "reference_id": "fr", "type": "pointcloud"}}],
+    },
+]
+_QUERIES = [
+    "", "metadata.hour > 5", "annotations.label = \"car\"", "predictions.confidence > 0.5 AND metadata.hour < 9",
+    "reference_id = \"a\"", "annotations.metadata.a = 1", "predictions.label = \"car\" OR NOT metadata.x = true", "metadata.", "(",
+]  # fmt: skip
+
+
+@st.composite
+def _row(draw: st.DrawFn) -> Any:
+    """A row of an upload, of which up to two fields are anything."""
+    row = json.loads(json.dumps(draw(st.sampled_from(_ROWS))))
+    for _ in range(draw(st.integers(0, 2))):
+        place = row
+        name = draw(st.sampled_from(sorted(place)))
+        if isinstance(place[name], dict) and place[name] and draw(st.booleans()):
+            place, name = place[name], draw(st.sampled_from(sorted(place[name])))
+        place[name] = draw(_JSON)
+    return row
+
+
+def _known(draw: st.DrawFn, value: Any, ids: Ids) -> Any:
+    """Return a body in which most ids name something that is there, and most rows are nearly right."""
+    if isinstance(value, list):
+        return [_known(draw, entry, ids) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    changed = {}
+    for name, entry in value.items():
+        likely = draw(st.integers(0, 9)) > 1
+        if (
+            likely
+            and name in {"annotations", "segmentations", "items", "metadata", "scenes"}
+            and isinstance(entry, list)
+        ):
+            changed[name] = draw(st.lists(_row(), max_size=4))
+        elif likely and name in ids and isinstance(entry, list):
+            changed[name] = draw(st.lists(st.sampled_from(ids[name]), max_size=3))
+        elif likely and name in ids and isinstance(entry, str):
+            changed[name] = draw(st.sampled_from(ids[name]))
+        elif likely and name == "query" and isinstance(entry, str):
+            changed[name] = draw(st.sampled_from(_QUERIES))
+        else:
+            changed[name] = _known(draw, entry, ids)
+    return changed
+
+
+@st.composite
+def _cases(draw: st.DrawFn, operation: APIOperation, ids: Ids) -> Case:
+    case = draw(operation.as_strategy())
+    case.headers.clear()
+    for part in (case.path_parameters, case.query):
+        for name in part:
+            if name in ids and draw(st.integers(0, 9)) > 0:
+                part[name] = draw(st.sampled_from(ids[name]))
+            elif name == "query":
+                part[name] = draw(st.sampled_from(_QUERIES))
+    if case.media_type == "application/json":
+        case.body = _known(draw, case.body, ids)
+    return case
+
+
+def _problem(case: Case, answer: requests.Response, declared: dict[str, Any]) -> str | None:
+    """Return what is wrong with an answer, or None."""
+    request = f"{case.method} {answer.request.path_url}\n{str(answer.request.body)[:600]}\n-> {answer.status_code} {answer.text[:300]}"
+    if answer.status_code >= 500 and not (answer.status_code == 501 and "501" in declared):
+        return f"an error of the server: {request}"
+    if str(answer.status_code) not in declared:
+        return f"a status that the document does not have: {request}"
+    content = answer.headers.get("content-type", "")
+    allowed = declared[str(answer.status_code)].get("content", {})
+    if content != "application/json" and "*/*" not in allowed:
+        return f"a content type that the document does not have ({content}): {request}"
+    if content == "application/json":
+        json.loads(answer.content)
+    return None
+
+
+def _fuzz(operation: APIOperation, ids: Ids, send: Callable[[Case], requests.Response]) -> list[str]:
+    declared = {
+        status: operation.schema.raw_schema["components"]["responses"][entry["$ref"].rpartition("/")[2]]
+        if "$ref" in entry
+        else entry
+        for status, entry in operation.definition.raw["responses"].items()
+    }
+    problems: list[str] = []
+
+    @settings(
+        max_examples=_EXAMPLES,
+        derandomize=_SEED is None,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=_cases(operation, ids))
+    def run(case: Case) -> None:
+        found = _problem(case, send(case), declared)
+        if found is not None:
+            problems.append(found)
+
+    if _SEED is not None:
+        run = seed(int(_SEED))(run)
+    run()
+    return problems[:3]
+
+
+def test_server_keeps_its_word_whatever_the_document_allows(server: LocalNucleus, document: dict[str, Any]):
+    """No answer is an error of the server, each has a declared status and type; deletions come last."""
+    api = Api(server)
+    ids = _world(api)
+    schema = schemathesis.openapi.from_dict(document)
+    operations = [found.ok() for found in schema.get_all_operations()]
+    assert len(operations) == sum(len(entry) for entry in document["paths"].values())
+
+    def send(case: Case) -> requests.Response:
+        arguments = case.as_transport_kwargs(base_url=server.base_url)
+        return api.session.request(**arguments, timeout=60, auth=(server.api_key, ""))
+
+    problems = []
+    for operation in sorted(operations, key=lambda entry: entry.method.upper() == "DELETE"):
+        problems += _fuzz(operation, ids, send)
+    api.close()
+
+    assert problems == [], "\n\n".join(problems)
