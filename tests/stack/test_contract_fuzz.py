@@ -178,8 +178,9 @@ _ROWS: list[dict[str, Any]] = [
     },
 ]
 _QUERIES = [
-    "", "metadata.hour > 5", "annotations.label = \"car\"", "predictions.confidence > 0.5 AND metadata.hour < 9",
-    "reference_id = \"a\"", "annotations.metadata.a = 1", "predictions.label = \"car\" OR NOT metadata.x = true", "metadata.", "(",
+    "", "metadata.hour > 5", 'annotations.label = "car"', "predictions.confidence > 0.5 AND metadata.hour < 9",
+    'reference_id = "a"', "annotations.metadata.a = 1", 'predictions.label = "car" OR NOT metadata.x = true', 'slice = "s"', "annotations.count > 1", "annotations.box.count >= 1", "scene.metadata.x = 1", "annotations.position.x > 3",
+    "metadata.", "(",
 ]  # fmt: skip
 
 

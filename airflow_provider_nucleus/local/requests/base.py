@@ -37,7 +37,7 @@ A = TypeVar("A", bound="AddressModel")
 
 
 class RequestModel(BaseModel):
-    """What one request says; read by `read_body`."""
+    """A request as it is read by `read_body`."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False)
 
@@ -56,7 +56,7 @@ class TwoCasingsModel(RequestModel):
 
 
 class AddressModel(TwoCasingsModel):
-    """What the query string of an address says; a parameter without a value is one that is not there."""
+    """A query string as it is read by `read_address`; a parameter without a value is one that is not there."""
 
     as_json: ClassVar[frozenset[str]] = frozenset()
     """Parameters that hold JSON."""

@@ -35,7 +35,7 @@ class ItemReference(RequestModel):
 
 
 class ItemSources(TwoCasingsModel):
-    """Where items of a benchmark come from; all sources together."""
+    """Sources of the items of a benchmark; all of them together."""
 
     item_ids: Strings = Field(default_factory=list)
     items: list[ItemReference] | None = None
@@ -47,7 +47,7 @@ class ItemSources(TwoCasingsModel):
 
     @property
     def given(self) -> bool:
-        """Whether a source is named at all."""
+        """True if a source is named."""
         return any(getattr(self, name) for name in ItemSources.model_fields)
 
     @property
@@ -117,7 +117,7 @@ class CreateBenchmarkRequest(ItemSources, TaxonomyFields):
 
 
 class UpdateBenchmarkRequest(TaxonomyFields):
-    """What changes of a benchmark; what is absent stays."""
+    """Changes of a benchmark; what is absent stays."""
 
     name: Name = Field(default_factory=str)
     description: str | None = None
@@ -132,7 +132,7 @@ class UpdateBenchmarkRequest(TaxonomyFields):
 
     @property
     def changes_taxonomy(self) -> bool:
-        """Whether a field of the taxonomy is given, be it null."""
+        """True if a field of the taxonomy is given, be it null."""
         return not self.model_fields_set.isdisjoint(TaxonomyFields.model_fields)
 
 
@@ -154,7 +154,7 @@ _PresetName = Annotated[str, Field(pattern=r"\S")]
 
 
 class UpdatePresetRequest(TwoCasingsModel):
-    """What changes of a preset: null clears groups or rules, what is absent stays."""
+    """Changes of a preset: null clears groups or rules, what is absent stays."""
 
     model_config = ConfigDict(extra="forbid")
     complaints: ClassVar = _PRESET_NAME

@@ -1,4 +1,4 @@
-"""What the addresses of our own read-only routes say."""
+"""Addresses of the diagnostics."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class CategoriesAddress(ChartsAddress):
 
 
 class WholeEvaluationAddress(ChartsAddress):
-    """What answers for a whole evaluation: filters have no effect, and ignoring them would pass it off as something else."""
+    """Numbers of a whole evaluation: filters have no effect, and ignoring them would pass it off as something else."""
 
     @model_validator(mode="after")
     def _without_filters(self) -> Self:

@@ -65,12 +65,12 @@ class Filters:
 
     @property
     def of_items(self) -> bool:
-        """Whether items are chosen."""
+        """True if items are chosen."""
         return bool(self.item_metadata or self.slice_ids or self.query)
 
     @property
     def of_matches(self) -> bool:
-        """Whether rows of the match are chosen, after which recall and AP have no meaning."""
+        """True if rows of the match are chosen, after which recall and AP have no meaning."""
         return (
             self.iou is not None
             or self.label_equality is not None

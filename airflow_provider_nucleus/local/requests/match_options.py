@@ -17,7 +17,7 @@ __all__ = ["LabelPair", "MatchOptions", "MatchRequest"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatchOptions:
-    """Which labels may be associated; kept with every match set and shown with it.
+    """Labels that may be associated; kept with every match set and shown with it.
 
     ``allowed_label_matches`` are directed pairs (ground truth label, prediction label) that count as right in
     addition to equal labels. Absent options mean class-sensitive: only equal labels associate.

@@ -45,7 +45,7 @@ class Predicate(RequestModel):
 
     @property
     def values(self) -> tuple[Scalar, ...]:
-        """What the field is compared with."""
+        """The values the field is compared with."""
         return tuple(self.value) if self.op == "IN" else (self.value,)
 
     def to_wire(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ PatchMode: TypeAlias = Literal[
 
 
 class PageRequest(RequestModel):
-    """Where a listing goes on and how much of it to return; what is absent or null means from the start, and the most."""
+    """A page of a listing: the token it goes on with and its size; absent or null means from the start, and the most."""
 
     token: str | None = Field(None, alias="pageToken")
     size: Annotated[Annotated[int, Field(ge=1)] | None, must("a whole number of at least 1")] = Field(
@@ -48,7 +48,7 @@ class ExportPageRequest(QueryPageRequest):
 
 
 class JobsRequest(RequestModel):
-    """Which jobs to list."""
+    """A selection of jobs."""
 
     dataset_id: str | None = None
     job_types: Strings = Field(default_factory=list)

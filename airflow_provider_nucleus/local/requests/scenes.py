@@ -1,4 +1,4 @@
-"""What the addresses of scenes say."""
+"""Addresses of scenes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ __all__ = ["SceneAddress"]
 
 
 class SceneAddress(AddressModel):
-    """Whether the reference id in the path is that of an item of the scene."""
+    """A scene by its own reference id, or by that of one of its items."""
 
     from_item: Switch = False

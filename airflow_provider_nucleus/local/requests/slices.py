@@ -39,7 +39,7 @@ MemberIds = Annotated[Strings, AfterValidator(_few)]
 
 
 class SlicesAddress(AddressModel):
-    """Which slices of a dataset to list."""
+    """A selection of a dataset's slices."""
 
     name: str | None = None
     type: Annotated[
@@ -90,7 +90,7 @@ class SliceTagsRequest(RequestModel):
 
 
 class SampleFilters(RequestModel):
-    """What a sample is drawn from: a slice, or else the whole dataset."""
+    """Source of a sample: a slice, or else the whole dataset."""
 
     slice_id: str | None = Field(None, alias="sliceId")
     autotag: Any = None

@@ -20,7 +20,7 @@ __all__ = [
 
 
 class UploadAddress(AddressModel):
-    """Whether the rows are stored by a job."""
+    """An upload at once, or by a job."""
 
     as_job: Switch = Field(False, alias="async")
 

@@ -1,4 +1,4 @@
-"""Our own read-only routes over evaluations, below ``/ui/api``: what the compatible contract has no place for.
+"""Diagnostics: read-only routes over evaluations below ``/ui/api``, for which the compatible contract has no place.
 
 They never change a compatible answer. Threshold, filters and query are those of charts, in the address:
 ``?iouThreshold=0.5&filters={...}&query=...``.
@@ -126,7 +126,7 @@ def categories(call: RouteCall, address: CategoriesAddress) -> Any:
 
 @ROUTES.get("evaluations/{ev}/provenance", query=WholeEvaluationAddress)
 def provenance(call: RouteCall, address: WholeEvaluationAddress) -> Any:
-    """Where the numbers come from and what is in none of them."""
+    """Provenance of the numbers, and what is in none of them."""
     loaded = result(call)
     with call.db.read() as cursor:
         return provenance_of(

@@ -41,7 +41,7 @@ BENCHMARK_JOB: Final = "buildBenchmark"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labels:
-    """How a benchmark has labels evaluated: a configuration of groups, labels ignored, or neither."""
+    """Labels of a benchmark as they are evaluated: a configuration of groups, labels ignored, or neither."""
 
     config_id: str | None = None
     class_agnostic: bool = False
@@ -94,7 +94,7 @@ class BenchmarkRecord:
 
     @property
     def labels(self) -> Labels:
-        """How this benchmark has labels evaluated, as it is kept."""
+        """The labels as they are kept."""
         return Labels(config_id=self.config_id, class_agnostic=self.class_agnostic)
 
     def rules(self) -> tuple[ExclusionRule, ...]:

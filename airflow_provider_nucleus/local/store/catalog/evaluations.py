@@ -1,4 +1,4 @@
-"""Evaluation rows: what was asked, how far it is, and what came of it in a few numbers."""
+"""Evaluation rows: configuration, state and a summary of the result."""
 
 from __future__ import annotations
 
@@ -296,7 +296,7 @@ def _transition(cursor: Cursor, evaluation: EvaluationRecord, status: str) -> No
 
 
 def archive(cursor: Cursor, evaluation: EvaluationRecord) -> None:
-    """Put an evaluation away: clients no longer see it."""
+    """Archive an evaluation: clients no longer see it."""
     cursor.execute("UPDATE evaluations SET archived = true WHERE evaluation_no = ?", [evaluation.number])
 
 

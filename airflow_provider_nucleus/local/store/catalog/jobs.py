@@ -1,4 +1,4 @@
-"""Job rows: what was asked, how far it is, what came of it."""
+"""Job rows: request, progress and outcome."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _SINGLE: Final = {"categories": ("item_no", "scene_no", "taxonomy_name", "type")
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What one run has contributed to a merge."""
+    """Contribution of one run to a merge."""
 
     copied: int
     ignored: int

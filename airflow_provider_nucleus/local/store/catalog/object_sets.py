@@ -21,7 +21,7 @@ Role = Literal["truth", "run", "model"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetOwner:
-    """Where an upload goes.
+    """Owner of a set of objects: what an upload goes to.
 
     ``dataset`` is None if each row names its own (run-free predictions, runs over several datasets). ``run_no`` is
     set for role ``run``, ``model_no`` for ``run`` and ``model``.

@@ -29,7 +29,7 @@ _EVERYTHING: Final = " UNION ALL ".join(f"SELECT set_no, item_no FROM {table}" f
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Export:
-    """What is exported: objects of a set (None: none) on the items of a dataset that satisfy a condition.
+    """Content of an export: objects of a set (None: none) on the items of a dataset that satisfy a condition.
 
     ``item_wire`` writes an item, which the caller may want with the address of its stored bytes.
     """

@@ -1,4 +1,4 @@
-"""What is in a slice."""
+"""Contents of a slice."""
 
 from __future__ import annotations
 
