@@ -1,4 +1,4 @@
-"""From a condition to SQL on the alias ``i`` of ``items``.
+"""Compiler of conditions to SQL on the alias ``i`` of ``items``.
 
 Every name and value of the query travels as a parameter; the SQL text is put together from the constants below only, so
 no query can change what is asked.
@@ -30,12 +30,12 @@ from airflow_provider_nucleus.local.requests.query.paths import (
     ObjectPlace,
     Reference,
     SliceName,
-    meaning_of,
+    resolve_path,
 )
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.requests.query.ast import Condition, Term, Value
-    from airflow_provider_nucleus.local.requests.query.paths import Meaning
+    from airflow_provider_nucleus.local.requests.query.paths import PathTarget
 
 __all__ = ["EVERYTHING", "Fragment", "QueriedObjects", "compile_query"]
 
@@ -117,7 +117,7 @@ class _Compiler:
         return ranges[0].opened + " AND " + test + ")" if ranges else test
 
     def _simple(self, found: Comparison, path: Path) -> Fragment:
-        meaning = self._meaning(path, found.right)
+        meaning = self._resolved(path, found.right)
         match meaning:
             case SliceName():
                 return self._slice(found)
@@ -151,7 +151,7 @@ class _Compiler:
         if isinstance(term, Arithmetic):
             left, right = self._calculated(term.left, ranges), self._calculated(term.right, ranges)
             return Fragment("(") + left + f" {term.operator} " + right + ")"
-        meaning = self._meaning(term, None)
+        meaning = self._resolved(term, None)
         match meaning:
             case CountPath():
                 return self._count(term, meaning)
@@ -177,8 +177,8 @@ class _Compiler:
             case _:
                 assert_never(meaning)
 
-    def _meaning(self, path: Path, value: Value | None) -> Meaning:
-        found = meaning_of(path, compared_with=value)
+    def _resolved(self, path: Path, value: Value | None) -> PathTarget:
+        found = resolve_path(path, compared_with=value)
         if isinstance(found, str):
             raise self._error(
                 found, "Names with spaces, hyphens or other signs go into double quotes.", path.position

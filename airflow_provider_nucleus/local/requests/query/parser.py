@@ -1,4 +1,4 @@
-"""From tokens to a condition.
+"""Parser of queries: tokens to a condition.
 
 ::
 

@@ -37,13 +37,13 @@ if TYPE_CHECKING:
 __all__ = [
     "CategoryPath",
     "CountPath",
-    "Meaning",
     "MetadataPath",
     "ObjectField",
     "ObjectPlace",
+    "PathTarget",
     "Reference",
     "SliceName",
-    "meaning_of",
+    "resolve_path",
 ]  # fmt: skip
 
 _TYPES: Final = frozenset(EXPORT_KEYS[kind.name] for kind in STORED_TYPES if kind.table != "categories")
@@ -108,12 +108,12 @@ class SliceName:
     """The slices that hold the item."""
 
 
-Meaning: TypeAlias = (
+PathTarget: TypeAlias = (
     CountPath | CategoryPath | ObjectField | ObjectPlace | MetadataPath | Reference | SliceName
 )
 
 
-def meaning_of(path: Path, *, compared_with: Value | None) -> Meaning | str:
+def resolve_path(path: Path, *, compared_with: Value | None) -> PathTarget | str:
     """Return what a path stands for, or a text saying why it stands for nothing.
 
     ``compared_with`` is the value of the comparison if the path is all of its left side.
@@ -134,7 +134,7 @@ def meaning_of(path: Path, *, compared_with: Value | None) -> Meaning | str:
     return "no such path; one begins with annotations., predictions., metadata., scene.metadata., or is reference_id or slice"
 
 
-def _of_objects(predictions: bool, rest: tuple[str, ...], *, is_text: bool) -> Meaning | str:
+def _of_objects(predictions: bool, rest: tuple[str, ...], *, is_text: bool) -> PathTarget | str:
     first, tail = rest[0], rest[1:]
     if not tail:
         if first == "count":

@@ -1,4 +1,4 @@
-"""What is compared with what: the predictions of a model run on a dataset and the dataset's ground truth."""
+"""Comparisons: the predictions of a model run on a dataset, beside the dataset's ground truth."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class RunOnDataset:
 
     @property
     def scope(self) -> QueriedObjects:
-        """What a query sees when this run is selected."""
+        """The objects a query is about when this run is selected."""
         return QueriedObjects(truth=self.sets.truth, predictions=self.sets.predictions)
 
 
