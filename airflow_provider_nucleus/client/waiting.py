@@ -1,136 +1,373 @@
-"""When to look again, and when to stop looking: pure decisions about anything that takes its time.
+"""Waiting for what takes its time, jobs, evaluations and benchmarks: the protocol, written once.
 
-A poll is a question that may be answered, or may fail without that meaning anything for what it asks about: a job does not end
-because a look at it failed. Failures in a row are counted against a budget; one answer clears the count. Deadlines are wall
-clock seconds since the epoch, because they travel between processes.
+`waiting` is a generator. It yields the call of a look or a `Pause`, is sent what was seen or the error that came instead, and
+returns a `WaitOutcome`; `run` and `run_async` drive it. Whether to look again after a look that failed is for `Patience` to
+say. The poller of the triggerer, which looks in rounds of its own, and the sensors, whose pokes are rounds of one wait, ask the
+same one.
+
+A look that fails in a way that may pass says nothing about what it looked at. The first one begins an outage and a look that is
+answered ends it. A look that fails when the outage has lasted `Patience.ride_out` seconds ends the wait, none does before. So an
+outage shorter than that is always ridden out, and one that is longer by a pause between two looks never is.
+
+Times are wall clock seconds since the epoch, because they travel between processes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import logging
+import math
+import random
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeAlias, TypeVar
 
+from airflow_provider_nucleus.client.exchange import Pause
+from airflow_provider_nucleus.client.retry import NO_RETRY
 from airflow_provider_nucleus.exceptions import (
     NucleusAnswerError,
+    NucleusConfigError,
     NucleusError,
     NucleusNotFoundError,
 )
 
 if TYPE_CHECKING:
-    import random
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+
+    from airflow_provider_nucleus.client.aio import AsyncNucleusClient
+    from airflow_provider_nucleus.client.call import Call
+    from airflow_provider_nucleus.client.sync import NucleusClient
 
 __all__ = [
-    "Done",
-    "GiveUp",
-    "PollDecision",
-    "PollPolicy",
-    "PollState",
+    "RIDE_OUT",
+    "Patience",
     "StopReason",
-    "Wait",
-    "decide",
+    "WaitOutcome",
+    "WaitSubject",
+    "left_running",
+    "log_stall",
     "may_pass",
+    "outage_ended_the_wait",
+    "run",
+    "run_async",
+    "stall_hint",
+    "waiting",
 ]
 
 T = TypeVar("T")
 
+RIDE_OUT: Final = 600.0
+"""Seconds of outage that are ridden out unless the caller says otherwise."""
 
-@dataclass(frozen=True, slots=True)
-class PollPolicy:
-    """How to poll.
+_MAX_PAUSE: Final = 60.0
+"""Longest pause in seconds between two looks that fail, unless looks are further apart anyway."""
 
-    `interval` is the seconds between looks; after failures it doubles up to `max_interval`. More than `failure_budget` failures
-    in a row end the waiting, and so does `deadline` (seconds since the epoch; None: never).
-    """
+_MIN_PAUSE: Final = 0.1
+"""Shortest of these: the look at the end of an outage must not come a rounding error too early, again and again."""
 
-    interval: float = 5.0
-    max_interval: float = 60.0
-    failure_budget: int = 5
-    deadline: float | None = None
+_rng = random.Random()  # ruff: ignore[suspicious-non-cryptographic-random-usage] - jitter
 
 
-@dataclass(frozen=True, slots=True)
-class PollState:
-    """What is remembered between looks: whether one was ever answered, and how many failed since."""
+class _Log(Protocol):
+    """A logger, Python's or Airflow's."""
 
-    answered: bool = False
-    failures: int = 0
+    def log(self, level: int, event: str, /, *args: Any) -> Any: ...
+
+    def info(self, event: str, /, *args: Any) -> Any: ...
+
+    def warning(self, event: str, /, *args: Any) -> Any: ...
 
 
-_ANSWERED = PollState(answered=True)
+log: _Log = logging.getLogger(__name__)
 
 
 class StopReason(StrEnum):
-    """Why waiting ended without an answer."""
+    """Why no further look follows."""
 
     DEADLINE = "deadline"
-    FAILURES = "failures"
+    OUTAGE = "outage"
     FATAL = "fatal"
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Look again after this many seconds."""
-
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Done(Generic[T]):
-    """The last look showed the end."""
-
-    value: T
-
-
-@dataclass(frozen=True, slots=True)
-class GiveUp:
-    """Stop looking; what was looked at goes on without us. `error` is the last failure, if that was the reason."""
-
-    reason: StopReason
-    error: NucleusError | None = None
-
-
-PollDecision: TypeAlias = Wait | Done[T] | GiveUp
+    STOPPED = "stopped"
 
 
 def may_pass(error: NucleusError) -> bool:
-    """Whether the next look may well succeed where this one failed; a page that some portal answers with passes as well."""
+    """Return whether the next look may well succeed where this one failed; a page that some portal answers with passes too."""
     return error.retryable or isinstance(error, NucleusAnswerError)
 
 
-def decide(
-    state: PollState,
-    seen: T | NucleusError,
-    policy: PollPolicy,
-    *,
-    terminal: bool,
-    now: float,
-    rng: random.Random,
-) -> tuple[PollState, PollDecision[T]]:
-    """Decide after a look: `seen` is the answer, or the error that came instead; `terminal` says that the answer is final.
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How often to look, and when to stop looking. All numbers are seconds; `deadline` is seconds since the epoch.
 
-    A final answer counts even after the deadline. Errors that retrying cannot cure end the waiting at once, except that an
-    object nobody has seen yet may take a moment to be found.
+    - `interval`: between two looks. The pauses begin with `first_pause`, where given, and double up to it.
+    - `ride_out`: how long looks may fail in a row in ways that may pass.
+    - `timeout`, `deadline`: when to stop waiting, the earlier of both; 0 seconds grant one look.
+    - `not_found_grace`: how long something that was never seen may be unknown to the server: it was just started.
+
+    Raises NucleusConfigError unless `ride_out` is a number of seconds, 0 or more.
     """
-    if not isinstance(seen, NucleusError):
-        state = _ANSWERED
-        if terminal:
-            return state, Done(seen)
-        return state, _wait(policy, policy.interval, now)
-    state = replace(state, failures=state.failures + 1)
-    unseen = isinstance(seen, NucleusNotFoundError) and not state.answered
-    if not (unseen or may_pass(seen)):
-        return state, GiveUp(StopReason.FATAL, seen)
-    if state.failures > policy.failure_budget:
-        return state, GiveUp(StopReason.FAILURES, seen)
-    ceiling = min(policy.max_interval, policy.interval * 2.0**state.failures)
-    asked = getattr(seen, "retry_after", None) or 0.0
-    # Many tasks wait for the same server; when it comes back they must not all return at once.
-    return state, _wait(policy, max(asked, rng.uniform(policy.interval, max(policy.interval, ceiling))), now)
+
+    interval: float = 5.0
+    ride_out: float = RIDE_OUT
+    timeout: float | None = None
+    deadline: float | None = None
+    first_pause: float | None = None
+    not_found_grace: float = 60.0
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.ride_out, int | float) and 0 <= self.ride_out < math.inf):
+            raise NucleusConfigError(
+                f"ride_out must be a number of seconds, 0 or more, not {self.ride_out!r}.", field="ride_out"
+            )
+
+    def stop_reason(
+        self, error: NucleusError, now: float, *, since: float, begun: float, answered: bool
+    ) -> StopReason | None:
+        """Return why a look that failed is the last one, None when another should follow.
+
+        `since` is when the first look of this outage failed, `begun` when the wait began, `answered` says whether a look was
+        ever answered.
+        """
+        if isinstance(error, NucleusNotFoundError) and not answered and now - begun < self.not_found_grace:
+            return None
+        if not may_pass(error):
+            return StopReason.FATAL
+        return StopReason.OUTAGE if now - since >= self.ride_out else None
+
+    def pause_after(self, error: NucleusError, now: float, *, since: float) -> float:
+        """Return the seconds until the look after one that failed: more the longer the outage, and what the server asks for."""
+        longest = max(min(_MAX_PAUSE, 2 * self.interval + now - since), self.interval)
+        # Many tasks wait for the same server; when it comes back they must not all return at once.
+        pause = min(_rng.uniform(self.interval, longest), since + self.ride_out - now)
+        return max(pause, _MIN_PAUSE, getattr(error, "retry_after", None) or 0.0)
+
+    def ends(self, begun: float) -> float:
+        """Return when a wait that has `begun` is over."""
+        timeout = math.inf if self.timeout is None else begun + self.timeout
+        return min(timeout, math.inf if self.deadline is None else self.deadline)
 
 
-def _wait(policy: PollPolicy, seconds: float, now: float) -> Wait | GiveUp:
-    if policy.deadline is None:
-        return Wait(seconds)
-    left = policy.deadline - now
-    return Wait(min(seconds, left)) if left > 0 else GiveUp(StopReason.DEADLINE)
+@dataclass(frozen=True, slots=True)
+class WaitSubject(Generic[T]):
+    """A kind of object that takes its time: its name, how to look at one, and how to read what was seen.
+
+    `describe` is its status for the log, `stalled` why it does not get on, when the server says so.
+    """
+
+    name: str
+    look: Callable[[str], Call[T]]
+    ended: Callable[[T], bool]
+    describe: Callable[[T], str]
+    stalled: Callable[[T], str | None] = lambda _: None
+
+
+@dataclass(slots=True)
+class WaitOutcome(Generic[T]):
+    """How a wait went: what was seen last of each object, and which have not ended.
+
+    `gone` are objects that the server does not know (any more), with its answer: they have ended. `stop` says why the `open`
+    ones are not waited for any longer, None when there are none. `error` is the last failure, if that was the reason, and says
+    what was left running. `failing` is since when looks at an object fail; handed to another wait, the outage goes on there.
+    """
+
+    subject: str
+    open: list[str]
+    seen: dict[str, T] = field(default_factory=dict)
+    gone: dict[str, NucleusNotFoundError] = field(default_factory=dict)
+    failing: dict[str, float] = field(default_factory=dict)
+    stop: StopReason | None = None
+    error: NucleusError | None = None
+
+    def left_running(self) -> str:
+        """Return the sentence that names what has not ended."""
+        return left_running(self.subject, self.open)
+
+
+Step: TypeAlias = "Call[T] | Pause"
+Answer: TypeAlias = "T | NucleusError | None"
+
+
+def waiting(
+    subject: WaitSubject[T],
+    object_ids: Iterable[str],
+    patience: Patience,
+    *,
+    clock: Callable[[], float],
+    failing: Mapping[str, float] | None = None,
+    stopped: Callable[[], bool] = lambda: False,
+    on_change: Callable[[T], object] | None = None,
+    log: _Log = log,
+    level: int = logging.INFO,
+) -> Generator[Call[T] | Pause, T | NucleusError | None, WaitOutcome[T]]:
+    """Wait until objects have ended, by what was seen of them; never raises because one ended badly.
+
+    All are looked at in turn, up to the first look that fails in a way that may pass. `on_change` is called with every new
+    status, and when the reason changes why an object does not get on; a line in the log at `level` says the same. The wait ends
+    before its next pause once it is `stopped`.
+    """
+    wait = _Wait(subject, object_ids, patience, begun=clock(), failing=failing, log=log)
+    outcome = wait.outcome
+    ends = patience.ends(wait.begun)
+    interval = patience.interval if patience.first_pause is None else patience.first_pause
+    while True:
+        pause = interval = min(interval, patience.interval)
+        for object_id in tuple(outcome.open):
+            seen = yield subject.look(object_id)
+            assert seen is not None
+            if isinstance(seen, NucleusError):
+                delay = wait.failed(object_id, seen, clock())
+                if outcome.stop is not None:
+                    return outcome
+                if delay is not None:
+                    pause = delay
+                    break
+            elif wait.answered(object_id, seen, level) and on_change is not None:
+                on_change(seen)
+        left = ends - clock()
+        if not outcome.open:
+            return outcome
+        if left <= 0 or stopped():
+            outcome.stop = StopReason.DEADLINE if left <= 0 else StopReason.STOPPED
+            return outcome
+        yield Pause(min(pause, left))
+        interval *= 2
+
+
+class _Wait(Generic[T]):
+    """What one wait knows, and its decisions after each look."""
+
+    def __init__(
+        self,
+        subject: WaitSubject[T],
+        object_ids: Iterable[str],
+        patience: Patience,
+        *,
+        begun: float,
+        failing: Mapping[str, float] | None,
+        log: _Log,
+    ) -> None:
+        self.begun = begun
+        self.outcome: WaitOutcome[T] = WaitOutcome(
+            subject.name, list(dict.fromkeys(object_ids)), failing=dict(failing or {})
+        )
+        self._subject = subject
+        self._patience = patience
+        self._log = log
+
+    def answered(self, object_id: str, seen: T, level: int) -> bool:
+        """Take note of what was seen, and return whether it is news."""
+        outcome, subject = self.outcome, self._subject
+        before = outcome.seen.get(object_id)
+        outcome.seen[object_id] = seen
+        if outcome.failing.pop(object_id, None) is not None:
+            self._log.info("%s %s can be looked at again", subject.name, object_id)
+        if subject.ended(seen):
+            outcome.open.remove(object_id)
+        status, stall = subject.describe(seen), subject.stalled(seen)
+        stalled = None if before is None else subject.stalled(before)
+        if new := before is None or status != subject.describe(before):
+            self._log.log(level, "%s %s is %s", subject.name, object_id, status)
+        log_stall(self._log, f"{subject.name} {object_id}", stalled, stall)
+        return new or stall != stalled
+
+    def failed(self, object_id: str, error: NucleusError, now: float) -> float | None:
+        """Take note of a look that failed, and return the pause that an outage asks for."""
+        outcome, patience = self.outcome, self._patience
+        passing = may_pass(error)
+        if not passing:
+            outcome.failing.pop(object_id, None)
+        elif object_id not in outcome.failing:
+            outcome.failing[object_id] = now
+            self._log.warning(
+                "Looking at %s %s failed, it goes on: %s", self._subject.name.lower(), object_id, error
+            )
+        since = outcome.failing.get(object_id, now)
+        reason = patience.stop_reason(
+            error, now, since=since, begun=self.begun, answered=object_id in outcome.seen
+        )
+        if reason is None:
+            return patience.pause_after(error, now, since=since) if passing else None
+        if isinstance(error, NucleusNotFoundError):
+            outcome.open.remove(object_id)
+            outcome.gone[object_id] = error
+            return None
+        outcome.stop, outcome.error = reason, error
+        said = outcome.left_running()
+        if reason is StopReason.OUTAGE:
+            said = f"{outage_ended_the_wait(patience.ride_out)} {said}"
+        error.hint = f"{error.hint} {said}" if error.hint else said
+        return None
+
+
+def run(
+    client: NucleusClient, steps: Generator[Call[T] | Pause, T | NucleusError | None, WaitOutcome[T]]
+) -> WaitOutcome[T]:
+    """Carry a wait through in this thread."""
+    seen: T | NucleusError | None = None
+    while True:
+        try:
+            step = steps.send(seen)
+        except StopIteration as finished:
+            return finished.value  # type: ignore[no-any-return]
+        if isinstance(step, Pause):
+            client.sleep(step.seconds)
+            seen = None
+            continue
+        try:
+            seen = client.send(step, retry=NO_RETRY)
+        except NucleusError as error:
+            seen = error
+
+
+async def run_async(
+    client: AsyncNucleusClient, steps: Generator[Call[T] | Pause, T | NucleusError | None, WaitOutcome[T]]
+) -> WaitOutcome[T]:
+    """Carry a wait through in the event loop."""
+    seen: T | NucleusError | None = None
+    while True:
+        try:
+            step = steps.send(seen)
+        except StopIteration as finished:
+            return finished.value  # type: ignore[no-any-return]
+        if isinstance(step, Pause):
+            await client.sleep(step.seconds)
+            seen = None
+            continue
+        try:
+            seen = await client.send(step, retry=NO_RETRY)
+        except NucleusError as error:
+            seen = error
+
+
+def outage_ended_the_wait(ride_out: float) -> str:
+    """Return the sentence that says why looks that failed have ended a wait."""
+    return f"Looks failed for longer than ride_out allows ({ride_out:g} s)."
+
+
+def left_running(name: str, object_ids: Sequence[str]) -> str:
+    """Return the sentence that names what was not waited for to its end."""
+    if len(object_ids) == 1:
+        return f"{name} {object_ids[0]} was left as it is and may still be running."
+    more = f" and {len(object_ids) - 5} more" if len(object_ids) > 5 else ""
+    return (
+        f"{len(object_ids)} {name.lower()}s were left as they are and may still be running: "
+        f"{', '.join(object_ids[:5])}{more}."
+    )
+
+
+def log_stall(log: _Log, name: str, before: str | None, now: str | None) -> None:
+    """Log a change of the reason why something does not get on: an embedded Nucleus whose disk is full gives one."""
+    if now == before:
+        return
+    if now is None:
+        log.info("%s waits no longer", name)
+    else:
+        log.warning("%s waits, the server says: %s", name, now)
+
+
+def stall_hint(reasons: Iterable[str | None]) -> str | None:
+    """Return what the server says about what does not get on, and what to do; None when it says nothing."""
+    told = dict.fromkeys(reason for reason in reasons if reason)
+    if not told:
+        return None
+    said = " ".join(f"{reason.rstrip('. ')}." for reason in told)
+    return f"The server says: {said} Make room there; a retry goes on."
