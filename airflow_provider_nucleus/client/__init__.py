@@ -15,8 +15,8 @@ from airflow_provider_nucleus.client.aio import AsyncNucleusClient
 from airflow_provider_nucleus.client.call import Call
 from airflow_provider_nucleus.client.config import NucleusConfig
 from airflow_provider_nucleus.client.content import BytesContent, FileContent
+from airflow_provider_nucleus.client.job_outcome import job_failure
 from airflow_provider_nucleus.client.jobs import (
-    job_failure,
     wait_for_evaluation,
     wait_for_evaluation_async,
     wait_for_job,

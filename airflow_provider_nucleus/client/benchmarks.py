@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from airflow_provider_nucleus.client.calls.benchmarks import (
     create_benchmark,
@@ -11,13 +11,13 @@ from airflow_provider_nucleus.client.calls.benchmarks import (
     get_benchmark,
     list_benchmarks,
 )
+from airflow_provider_nucleus.client.waiting import RIDE_OUT, Patience, WaitSubject, run, waiting
 from airflow_provider_nucleus.exceptions import (
     NucleusAnswerError,
     NucleusConfigError,
     NucleusConnectionError,
     NucleusError,
     NucleusMetricsError,
-    NucleusNotFoundError,
     NucleusServerError,
 )
 
@@ -30,6 +30,12 @@ __all__ = ["ensure_benchmark"]
 log = logging.getLogger(__name__)
 
 _READY = frozenset({"ready", None})
+_BENCHMARKS: Final[WaitSubject[Benchmark]] = WaitSubject(
+    "Benchmark",
+    get_benchmark,
+    ended=lambda benchmark: benchmark.status != "building",
+    status=lambda benchmark: str(benchmark.status),
+)
 _AMBIGUOUS = (NucleusConnectionError, NucleusServerError, NucleusAnswerError)
 """After these the benchmark may have been created."""
 
@@ -42,14 +48,17 @@ def ensure_benchmark(
     slice_id: str | None = None,
     poll_interval: float = 5.0,
     timeout: float = 3600.0,
+    ride_out: float = RIDE_OUT,
 ) -> str:
     """Return the newest ready benchmark called *name*; if there is none, one is made of the slice or the dataset.
 
-    Waits at most *timeout* seconds for one that is being made, looking every *poll_interval* seconds. Of several that begin to
-    make one at the same time, the first wins, and the others delete theirs: a second one would split the history.
+    Waits at most *timeout* seconds for one that is being made, looking every *poll_interval* seconds and riding out *ride_out*
+    seconds of looks that fail in ways that may pass. Of several that begin to make one at the same time, the first wins, and the
+    others delete theirs: a second one would split the history.
 
     Raises NucleusConfigError when there is nothing to make one of, NucleusMetricsError when it does not become ready.
     """
+    patience = Patience(poll_interval, ride_out, timeout, not_found_grace=0.0)
     named = _named(client, name)
     if ready := [entry for entry in named if entry.status in _READY]:
         found = max(ready, key=lambda entry: (*_version(entry), entry.created_at or ""))
@@ -58,7 +67,7 @@ def ensure_benchmark(
     if building := [entry for entry in named if entry.status == "building"]:
         first = min(building, key=_age)
         log.info("Waiting for benchmark %s, which is being made", first.id)
-        return _built(client, first.id, poll_interval=poll_interval, timeout=timeout)
+        return _built(client, first.id, patience)
     if dataset_id is None and slice_id is None:
         raise NucleusConfigError(
             f"There is no ready benchmark called {name!r}, and nothing to make one of.",
@@ -67,7 +76,7 @@ def ensure_benchmark(
             hint="Give dataset_id or slice_id, or create the benchmark first.",
         )
     made = _made(client, name, {entry.id for entry in named}, dataset_id=dataset_id, slice_id=slice_id)
-    return _built(client, made, poll_interval=poll_interval, timeout=timeout)
+    return _built(client, made, patience)
 
 
 def _made(
@@ -104,24 +113,24 @@ def _made(
     return first
 
 
-def _built(client: NucleusClient, benchmark_id: str, *, poll_interval: float, timeout: float) -> str:
+def _built(client: NucleusClient, benchmark_id: str, patience: Patience) -> str:
     """Wait until the benchmark is ready, and return its id."""
-    deadline = client.clock() + timeout
-    try:
-        while (found := client.send(get_benchmark(benchmark_id))).status == "building":
-            if client.clock() > deadline:
-                raise NucleusMetricsError(
-                    f"Benchmark {benchmark_id} was not ready in {timeout:g} s.",
-                    conn_id=client.config.conn_id,
-                    hint="It goes on being made; a retry waits for it.",
-                )
-            client.sleep(poll_interval)
-    except NucleusNotFoundError as error:
+    outcome = run(client, waiting(_BENCHMARKS, [benchmark_id], patience, clock=client.clock))
+    if outcome.error is not None:
+        raise outcome.error
+    for gone in outcome.gone.values():
         raise NucleusMetricsError(
             f"Benchmark {benchmark_id} was deleted while it was being made.",
             conn_id=client.config.conn_id,
             hint="A retry takes the other one of its name, or makes one.",
-        ) from error
+        ) from gone
+    if outcome.open:
+        raise NucleusMetricsError(
+            f"Benchmark {benchmark_id} was not ready in {patience.timeout:g} s.",
+            conn_id=client.config.conn_id,
+            hint="It goes on being made; a retry waits for it.",
+        )
+    found = outcome.seen[benchmark_id]
     if found.status not in _READY:
         raise NucleusMetricsError(
             f"Benchmark {benchmark_id} ended {found.status!r} instead of ready.",

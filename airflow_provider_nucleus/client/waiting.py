@@ -31,7 +31,7 @@ from airflow_provider_nucleus.exceptions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
 
     from airflow_provider_nucleus.client.aio import AsyncNucleusClient
     from airflow_provider_nucleus.client.call import Call
@@ -43,10 +43,10 @@ __all__ = [
     "StopReason",
     "WaitOutcome",
     "WaitSubject",
+    "given_up",
     "left_running",
     "log_stall",
     "may_pass",
-    "outage_ended_the_wait",
     "run",
     "run_async",
     "stall_hint",
@@ -86,6 +86,7 @@ class StopReason(StrEnum):
     DEADLINE = "deadline"
     OUTAGE = "outage"
     FATAL = "fatal"
+    GONE = "gone"
     STOPPED = "stopped"
 
 
@@ -119,19 +120,28 @@ class Patience:
                 f"ride_out must be a number of seconds, 0 or more, not {self.ride_out!r}.", field="ride_out"
             )
 
-    def stop_reason(
-        self, error: NucleusError, now: float, *, since: float, begun: float, answered: bool
+    def judge(
+        self,
+        error: NucleusError,
+        object_id: str,
+        failing: dict[str, float],
+        *,
+        now: float,
+        begun: float,
+        answered: bool,
     ) -> StopReason | None:
-        """Return why a look that failed is the last one, None when another should follow.
+        """Return why a look that failed is the last one at an object, None when another should follow.
 
-        `since` is when the first look of this outage failed, `begun` when the wait began, `answered` says whether a look was
-        ever answered.
+        `failing` is since when looks at objects fail in ways that may pass, and is kept here. `begun` is when the wait began,
+        `answered` says whether a look at the object was ever answered.
         """
-        if isinstance(error, NucleusNotFoundError) and not answered and now - begun < self.not_found_grace:
-            return None
-        if not may_pass(error):
+        if may_pass(error):
+            since = failing.setdefault(object_id, now)
+            return StopReason.OUTAGE if now - since >= self.ride_out else None
+        failing.pop(object_id, None)
+        if not isinstance(error, NucleusNotFoundError):
             return StopReason.FATAL
-        return StopReason.OUTAGE if now - since >= self.ride_out else None
+        return StopReason.GONE if answered or now - begun >= self.not_found_grace else None
 
     def pause_after(self, error: NucleusError, now: float, *, since: float) -> float:
         """Return the seconds until the look after one that failed: more the longer the outage, and what the server asks for."""
@@ -148,15 +158,17 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class WaitSubject(Generic[T]):
-    """A kind of object that takes its time: its name, how to look at one, and how to read what was seen.
+    """A kind of object that takes its time: its name, the call of a look at one, and how to read what was seen.
 
-    `describe` is its status for the log, `stalled` why it does not get on, when the server says so.
+    `status` is what the server calls its state, `progress` what the log adds, `stalled` why it does not get on, when the server
+    says so.
     """
 
     name: str
     look: Callable[[str], Call[T]]
     ended: Callable[[T], bool]
-    describe: Callable[[T], str]
+    status: Callable[[T], str]
+    progress: Callable[[T], str] = lambda _: ""
     stalled: Callable[[T], str | None] = lambda _: None
 
 
@@ -166,10 +178,10 @@ class WaitOutcome(Generic[T]):
 
     `gone` are objects that the server does not know (any more), with its answer: they have ended. `stop` says why the `open`
     ones are not waited for any longer, None when there are none. `error` is the last failure, if that was the reason, and says
-    what was left running. `failing` is since when looks at an object fail; handed to another wait, the outage goes on there.
+    what was left running. `failing` is since when looks at an object fail in ways that may pass. Handed to another wait, an
+    outcome goes on there.
     """
 
-    subject: str
     open: list[str]
     seen: dict[str, T] = field(default_factory=dict)
     gone: dict[str, NucleusNotFoundError] = field(default_factory=dict)
@@ -177,13 +189,9 @@ class WaitOutcome(Generic[T]):
     stop: StopReason | None = None
     error: NucleusError | None = None
 
-    def left_running(self) -> str:
-        """Return the sentence that names what has not ended."""
-        return left_running(self.subject, self.open)
 
-
-Step: TypeAlias = "Call[T] | Pause"
-Answer: TypeAlias = "T | NucleusError | None"
+if TYPE_CHECKING:
+    WaitSteps: TypeAlias = Generator[Call[T] | Pause, T | NucleusError | None, WaitOutcome[T]]
 
 
 def waiting(
@@ -192,19 +200,19 @@ def waiting(
     patience: Patience,
     *,
     clock: Callable[[], float],
-    failing: Mapping[str, float] | None = None,
+    earlier: WaitOutcome[T] | None = None,
     stopped: Callable[[], bool] = lambda: False,
     on_change: Callable[[T], object] | None = None,
     log: _Log = log,
     level: int = logging.INFO,
-) -> Generator[Call[T] | Pause, T | NucleusError | None, WaitOutcome[T]]:
+) -> WaitSteps[T]:
     """Wait until objects have ended, by what was seen of them; never raises because one ended badly.
 
     All are looked at in turn, up to the first look that fails in a way that may pass. `on_change` is called with every new
     status, and when the reason changes why an object does not get on; a line in the log at `level` says the same. The wait ends
-    before its next pause once it is `stopped`.
+    before its next pause once it is `stopped`. With the outcome of an `earlier` wait for the same objects this one goes on with it.
     """
-    wait = _Wait(subject, object_ids, patience, begun=clock(), failing=failing, log=log)
+    wait = _Wait(subject, object_ids, patience, begun=clock(), earlier=earlier, log=log)
     outcome = wait.outcome
     ends = patience.ends(wait.begun)
     interval = patience.interval if patience.first_pause is None else patience.first_pause
@@ -227,7 +235,7 @@ def waiting(
             return outcome
         if left <= 0 or stopped():
             outcome.stop = StopReason.DEADLINE if left <= 0 else StopReason.STOPPED
-            return outcome
+            return outcome  # ruff: ignore[return-in-generator]
         yield Pause(min(pause, left))
         interval *= 2
 
@@ -242,13 +250,14 @@ class _Wait(Generic[T]):
         patience: Patience,
         *,
         begun: float,
-        failing: Mapping[str, float] | None,
+        earlier: WaitOutcome[T] | None,
         log: _Log,
     ) -> None:
         self.begun = begun
-        self.outcome: WaitOutcome[T] = WaitOutcome(
-            subject.name, list(dict.fromkeys(object_ids)), failing=dict(failing or {})
-        )
+        self.outcome: WaitOutcome[T] = WaitOutcome(list(dict.fromkeys(object_ids)))
+        if earlier is not None:
+            self.outcome.seen |= earlier.seen
+            self.outcome.failing |= earlier.failing
         self._subject = subject
         self._patience = patience
         self._log = log
@@ -262,45 +271,38 @@ class _Wait(Generic[T]):
             self._log.info("%s %s can be looked at again", subject.name, object_id)
         if subject.ended(seen):
             outcome.open.remove(object_id)
-        status, stall = subject.describe(seen), subject.stalled(seen)
-        stalled = None if before is None else subject.stalled(before)
-        if new := before is None or status != subject.describe(before):
-            self._log.log(level, "%s %s is %s", subject.name, object_id, status)
-        log_stall(self._log, f"{subject.name} {object_id}", stalled, stall)
-        return new or stall != stalled
+        status, stalled = subject.status(seen), subject.stalled(seen)
+        stalled_before = None if before is None else subject.stalled(before)
+        if changed := before is None or status != subject.status(before):
+            self._log.log(level, "%s %s is %s%s", subject.name, object_id, status, subject.progress(seen))
+        log_stall(self._log, f"{subject.name} {object_id}", stalled_before, stalled)
+        return changed or stalled != stalled_before
 
     def failed(self, object_id: str, error: NucleusError, now: float) -> float | None:
         """Take note of a look that failed, and return the pause that an outage asks for."""
-        outcome, patience = self.outcome, self._patience
-        passing = may_pass(error)
-        if not passing:
-            outcome.failing.pop(object_id, None)
-        elif object_id not in outcome.failing:
-            outcome.failing[object_id] = now
-            self._log.warning(
-                "Looking at %s %s failed, it goes on: %s", self._subject.name.lower(), object_id, error
-            )
-        since = outcome.failing.get(object_id, now)
-        reason = patience.stop_reason(
-            error, now, since=since, begun=self.begun, answered=object_id in outcome.seen
+        outcome, patience, subject = self.outcome, self._patience, self._subject
+        known = object_id in outcome.failing
+        reason = patience.judge(
+            error, object_id, outcome.failing, now=now, begun=self.begun, answered=object_id in outcome.seen
         )
         if reason is None:
-            return patience.pause_after(error, now, since=since) if passing else None
-        if isinstance(error, NucleusNotFoundError):
+            if not known:
+                self._log.warning(
+                    "Looking at %s %s failed, it goes on: %s", subject.name.lower(), object_id, error
+                )
+            since = outcome.failing.get(object_id)
+            return None if since is None else patience.pause_after(error, now, since=since)
+        if reason is StopReason.GONE and isinstance(error, NucleusNotFoundError):
             outcome.open.remove(object_id)
             outcome.gone[object_id] = error
             return None
         outcome.stop, outcome.error = reason, error
-        said = outcome.left_running()
-        if reason is StopReason.OUTAGE:
-            said = f"{outage_ended_the_wait(patience.ride_out)} {said}"
+        said = given_up(error, subject.name, outcome.open, patience.ride_out)
         error.hint = f"{error.hint} {said}" if error.hint else said
         return None
 
 
-def run(
-    client: NucleusClient, steps: Generator[Call[T] | Pause, T | NucleusError | None, WaitOutcome[T]]
-) -> WaitOutcome[T]:
+def run(client: NucleusClient, steps: WaitSteps[T]) -> WaitOutcome[T]:
     """Carry a wait through in this thread."""
     seen: T | NucleusError | None = None
     while True:
@@ -318,9 +320,7 @@ def run(
             seen = error
 
 
-async def run_async(
-    client: AsyncNucleusClient, steps: Generator[Call[T] | Pause, T | NucleusError | None, WaitOutcome[T]]
-) -> WaitOutcome[T]:
+async def run_async(client: AsyncNucleusClient, steps: WaitSteps[T]) -> WaitOutcome[T]:
     """Carry a wait through in the event loop."""
     seen: T | NucleusError | None = None
     while True:
@@ -338,9 +338,12 @@ async def run_async(
             seen = error
 
 
-def outage_ended_the_wait(ride_out: float) -> str:
-    """Return the sentence that says why looks that failed have ended a wait."""
-    return f"Looks failed for longer than ride_out allows ({ride_out:g} s)."
+def given_up(error: NucleusError, name: str, object_ids: Sequence[str], ride_out: float) -> str:
+    """Return what to add to the error of the look that ended a wait: why it did, and what was left running."""
+    left = left_running(name, object_ids)
+    return (
+        f"Looks failed for longer than ride_out allows ({ride_out:g} s). {left}" if may_pass(error) else left
+    )
 
 
 def left_running(name: str, object_ids: Sequence[str]) -> str:

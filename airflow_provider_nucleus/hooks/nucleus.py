@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
 from airflow.providers.common.compat.sdk import BaseHook, mask_secret
 
-from airflow_provider_nucleus.client import benchmarks, jobs
+from airflow_provider_nucleus.client import benchmarks, job_outcome, jobs
 from airflow_provider_nucleus.client.aio import AsyncNucleusClient
 from airflow_provider_nucleus.client.calls import evaluations as evaluation_calls
 from airflow_provider_nucleus.client.calls import jobs as job_calls
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.client.cancellation import Outcome
     from airflow_provider_nucleus.client.config import NucleusConfig
     from airflow_provider_nucleus.client.content import Content
-    from airflow_provider_nucleus.client.jobs import OnPartial
+    from airflow_provider_nucleus.client.job_outcome import OnPartial
     from airflow_provider_nucleus.client.retry import RetryPolicy
     from airflow_provider_nucleus.exceptions import NucleusJobError
     from airflow_provider_nucleus.schema.jobs import Job, JobStatus
@@ -151,7 +151,9 @@ class NucleusHook(NucleusCalls, BaseHook):
         return self.get_conn().send(call)
 
     wait_for_job = client_method(jobs.wait_for_job)
+    wait_for_jobs = client_method(jobs.wait_for_jobs)
     wait_for_evaluation = client_method(jobs.wait_for_evaluation)
+    wait_for_evaluations = client_method(jobs.wait_for_evaluations)
     ensure_benchmark = client_method(benchmarks.ensure_benchmark)
 
     def find_model_run(self, dataset_id: str, model_id: str) -> str:
@@ -177,15 +179,15 @@ class NucleusHook(NucleusCalls, BaseHook):
         self, job_id: str, status: JobStatus, *, on_partial: OnPartial = "fail"
     ) -> NucleusJobError | None:
         """Return the error that the end of a job deserves, with its first row errors, or None if it succeeded."""
-        failure = jobs.job_failure(status, on_partial=on_partial, conn_id=self.nucleus_conn_id)
+        failure = job_outcome.job_failure(status, on_partial=on_partial, conn_id=self.nucleus_conn_id)
         if failure is None:
             return None
         try:
-            errors = self.job_errors(job_id)[: jobs.SHOWN_ERRORS]
+            errors = self.job_errors(job_id)[: job_outcome.SHOWN_ERRORS]
         except NucleusError as error:
             self.log.warning("The row errors of job %s could not be read: %s", job_id, error)
             return failure
-        return jobs.job_failure(status, errors=errors, on_partial=on_partial, conn_id=self.nucleus_conn_id)
+        return job_outcome.job_failure(status, errors=errors, on_partial=on_partial, conn_id=self.nucleus_conn_id)
 
     def cancel_jobs(self, job_ids: Sequence[str], *, seconds: float) -> dict[str, Outcome]:
         """Ask for jobs to be cancelled, and return within *seconds* what became of each; None where no answer came in time.

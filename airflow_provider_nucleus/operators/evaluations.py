@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from airflow.providers.common.compat.sdk import Stats
 
 from airflow_provider_nucleus.client.evaluations import as_job
-from airflow_provider_nucleus.client.jobs import evaluation_failure, is_gone
+from airflow_provider_nucleus.client.job_outcome import evaluation_failure, is_gone
 from airflow_provider_nucleus.client.uploads.resume.orphan_jobs import certainly_before
+from airflow_provider_nucleus.client.waiting import WaitOutcome
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusMetricsError
 from airflow_provider_nucleus.links.nucleus import NucleusDatasetLink, NucleusModelLink
 from airflow_provider_nucleus.operators.starting import NucleusStartingOperator
 from airflow_provider_nucleus.schema.evaluations import EvaluationState, RollupGroup, parse_exclusion_rule
 from airflow_provider_nucleus.tasks.arguments import coerced_number, is_blank
-from airflow_provider_nucleus.tasks.deferring import seconds
+from airflow_provider_nucleus.tasks.deferring import ride_out_seconds, seconds
 from airflow_provider_nucleus.tasks.labels import MAP_LABEL, short_label
 from airflow_provider_nucleus.tasks.reports import path_for_instance, write_report
 from airflow_provider_nucleus.tasks.results import checked_xcom, shrink_to_xcom
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
 
     from airflow_provider_nucleus.client.cancellation import Outcome
+    from airflow_provider_nucleus.client.waiting import Patience
     from airflow_provider_nucleus.operators.starting import StartIntent
     from airflow_provider_nucleus.schema.charts import EvaluationCharts
     from airflow_provider_nucleus.schema.evaluations import Evaluation
@@ -71,6 +73,7 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
     :param deferrable: whether to wait in the triggerer, without holding a worker; the default is Airflow's setting
     :param poll_interval: seconds between two looks at the evaluation
     :param job_timeout: longest wait, in seconds or as timedelta
+    :param ride_out: how long the server may be away while the task waits, in seconds or as timedelta; `job_timeout` still counts
     :param cancel_on_kill: whether to cancel the evaluation when the task is killed or gives up waiting
     :param nucleus_conn_id: the Nucleus connection to use (templated)
     """
@@ -124,6 +127,7 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
         self.rollup_groups = rollup_groups
         self.exclusion_rules = exclusion_rules
         self.report = report
+        self._evaluations: dict[str, Evaluation] = {}
 
     @property
     def map_label(self) -> str:
@@ -142,14 +146,14 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
         """Look at the evaluation."""
         return as_job(self._evaluation(job_id))
 
-    def wait_for(self, job_id: str, *, timeout: float) -> JobStatus:
-        """Wait in the worker until the evaluation has ended."""
-        try:
-            ended = self.hook.wait_for_evaluation(job_id, poll_interval=self.poll_interval, timeout=timeout)
-        except NucleusMetricsError:
-            # What its end means is decided in one place for both ways of waiting.
-            ended = self._evaluation(job_id)
-        return as_job(ended)
+    def wait_for(
+        self, job_ids: Sequence[str], patience: Patience, *, earlier: WaitOutcome[Any] | None = None
+    ) -> WaitOutcome[JobStatus]:
+        """Wait in the worker until the evaluation has ended, and keep what was seen of it."""
+        found = self.hook.wait_for_evaluations(job_ids, patience, earlier=earlier)
+        self._evaluations = found.seen
+        jobs = {evaluation_id: as_job(evaluation) for evaluation_id, evaluation in found.seen.items()}
+        return WaitOutcome(found.open, jobs, found.gone, found.failing, found.stop, found.error)
 
     def request_cancellation(self, job_ids: Sequence[str], *, patience: float) -> Mapping[str, Outcome]:
         """Ask for the evaluation to be cancelled, and return what came of it within *patience* seconds."""
@@ -175,7 +179,9 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
                 conn_id=self.nucleus_conn_id,
                 hint="A retry starts another.",
             )
-        evaluation = self._evaluation(evaluation_id)
+        evaluation = self._evaluations.get(evaluation_id)
+        if evaluation is None or not evaluation.state.terminal:
+            evaluation = self._evaluation(evaluation_id)
         if (failure := evaluation_failure(evaluation, conn_id=self.nucleus_conn_id)) is not None:
             raise failure
         charts = self.hook.evaluation_charts(evaluation_id, iou_threshold=carry["iou_threshold"])
@@ -237,6 +243,7 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
             slice_id=_text(self.slice_id),
             poll_interval=self.poll_interval,
             timeout=seconds(self.job_timeout),
+            ride_out=ride_out_seconds(self.ride_out),
         )
 
     def start_jobs(self, carry: dict[str, Any], intent: StartIntent) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow_provider_nucleus.client.content import FileContent, json_bytes
 from airflow_provider_nucleus.client.job_counts import job_counts
-from airflow_provider_nucleus.client.jobs import SHOWN_ERRORS
+from airflow_provider_nucleus.client.job_outcome import SHOWN_ERRORS
 from airflow_provider_nucleus.client.uploads import UploadTarget
 from airflow_provider_nucleus.client.uploads.check.spool import explain_full_disk
 from airflow_provider_nucleus.client.uploads.resume.orphan_jobs import certainly_before, find_orphan_job
@@ -77,6 +77,7 @@ class NucleusAppendItemsOperator(NucleusUploadOperator, NucleusStartingOperator)
     :param deferrable: whether to wait in the triggerer, without holding a worker; the default is Airflow's setting
     :param poll_interval: seconds between two looks at a job
     :param job_timeout: longest wait for the jobs, in seconds or as timedelta
+    :param ride_out: how long the server may be away while the task waits, in seconds or as timedelta; `job_timeout` still counts
     :param cancel_on_kill: whether to cancel the jobs when the task is killed or gives up waiting, where the server can
     :param nucleus_conn_id: the Nucleus connection to use (templated)
     """

@@ -59,6 +59,7 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator):
     :param deferrable: whether to wait in the triggerer, without holding a worker; the default is Airflow's setting
     :param poll_interval: seconds between two looks at the job
     :param job_timeout: longest wait for the job, in seconds or as timedelta
+    :param ride_out: how long the server may be away while the task waits, in seconds or as timedelta; `job_timeout` still counts
     :param cancel_on_kill: whether to cancel the job when the task is killed or gives up waiting, where the server can
     :param nucleus_conn_id: the Nucleus connection to use (templated)
     """

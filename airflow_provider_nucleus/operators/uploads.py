@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import Stats
 
-from airflow_provider_nucleus.client.jobs import is_gone
+from airflow_provider_nucleus.client.job_outcome import is_gone
 from airflow_provider_nucleus.client.uploads import Upload, UploadOptions, UploadTarget
 from airflow_provider_nucleus.exceptions import NucleusError, NucleusJobTimeout, NucleusUploadError
 from airflow_provider_nucleus.links.nucleus import (
@@ -21,7 +21,7 @@ from airflow_provider_nucleus.operators.rows import RowSource, as_folder, as_map
 from airflow_provider_nucleus.operators.waiting import ATTACHED, NucleusWaitingOperator
 from airflow_provider_nucleus.schema.items import is_local_location
 from airflow_provider_nucleus.tasks.arguments import coerced_flag, coerced_number
-from airflow_provider_nucleus.tasks.deferring import seconds
+from airflow_provider_nucleus.tasks.deferring import ride_out_seconds, seconds
 from airflow_provider_nucleus.tasks.labels import MAP_LABEL, short_label
 from airflow_provider_nucleus.tasks.reports import path_for_instance
 from airflow_provider_nucleus.tasks.results import checked_xcom
@@ -220,6 +220,7 @@ class NucleusUploadOperator(NucleusWaitingOperator):
             # Only image files are waited for by the engine itself, ten at a time: short jobs, looked at often.
             poll_interval=min(self.poll_interval, _FILE_POLL_SECONDS),
             job_timeout=seconds(self.job_timeout),
+            ride_out=ride_out_seconds(self.ride_out),
         )
 
     def _result(self, summary: UploadSummary) -> dict[str, Any]:
@@ -271,6 +272,7 @@ class NucleusUploadAnnotationsOperator(NucleusUploadOperator):
     :param deferrable: whether to wait in the triggerer, without holding a worker; the default is Airflow's setting
     :param poll_interval: seconds between two looks at a job
     :param job_timeout: longest wait for the jobs, in seconds or as timedelta
+    :param ride_out: how long the server may be away while the task waits, in seconds or as timedelta; `job_timeout` still counts
     :param cancel_on_kill: whether to cancel the jobs when the task is killed or gives up waiting, where the server can
     :param nucleus_conn_id: the Nucleus connection to use (templated)
     """
@@ -341,6 +343,7 @@ class NucleusUploadPredictionsOperator(NucleusUploadOperator):
     :param deferrable: whether to wait in the triggerer, without holding a worker; the default is Airflow's setting
     :param poll_interval: seconds between two looks at a job
     :param job_timeout: longest wait for the jobs, in seconds or as timedelta
+    :param ride_out: how long the server may be away while the task waits, in seconds or as timedelta; `job_timeout` still counts
     :param cancel_on_kill: whether to cancel the jobs when the task is killed or gives up waiting, where the server can
     :param nucleus_conn_id: the Nucleus connection to use (templated)
     """

@@ -21,18 +21,16 @@ the job vanishes (404)           it has ended, and not well: a retry starts it a
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.client.cancellation import Cancellation
-from airflow_provider_nucleus.client.jobs import gone
-from airflow_provider_nucleus.client.polling import may_pass
-from airflow_provider_nucleus.client.stalled import StalledJobs
+from airflow_provider_nucleus.client.job_outcome import gone
+from airflow_provider_nucleus.client.waiting import RIDE_OUT, Patience, WaitOutcome, log_stall, stall_hint
 from airflow_provider_nucleus.exceptions import (
     NucleusError,
     NucleusJobCancelled,
-    NucleusJobFailed,
     NucleusJobTimeout,
     NucleusNotFoundError,
 )
@@ -44,6 +42,7 @@ from airflow_provider_nucleus.tasks.deferring import (
     FAIL,
     default_deferrable,
     deferral_timed_out,
+    ride_out_seconds,
     seconds,
 )
 from airflow_provider_nucleus.tasks.state import task_state
@@ -63,8 +62,8 @@ ATTACHED: Final = "attached"
 """Key of what a wait carries: the jobs that an earlier try started."""
 
 _WAIT_KEY: Final = "nucleus_wait"
-_FIRST_LOOKS: Final = (0.1, 0.2, 0.4, 0.8, 1.6)
-"""Pauses in seconds after the first looks at a job."""
+_FIRST_PAUSE: Final = 0.1
+"""Seconds between the first two looks at a job; small jobs should not pay a whole poll interval."""
 
 _KILL_SECONDS: Final = 4.0
 """Time for cancelling when the task is killed: Airflow's supervisor ends a process five seconds after it was told to go."""
@@ -79,6 +78,7 @@ class NucleusWaitingOperator(NucleusOperator):
     :param deferrable: whether to wait in the triggerer, without holding a worker; the default is Airflow's setting
     :param poll_interval: seconds between two looks at a job
     :param job_timeout: longest wait for the jobs, in seconds or as timedelta
+    :param ride_out: how long the server may be away while the task waits, in seconds or as timedelta; `job_timeout` still counts
     :param cancel_on_kill: whether to cancel the jobs when the task is killed or gives up waiting, where the server can
     :param nucleus_conn_id: the Nucleus connection to use (templated)
     """
@@ -89,6 +89,7 @@ class NucleusWaitingOperator(NucleusOperator):
         deferrable: bool | None = None,
         poll_interval: float = 5.0,
         job_timeout: float | timedelta = timedelta(hours=6),
+        ride_out: float | timedelta = RIDE_OUT,
         cancel_on_kill: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -96,16 +97,13 @@ class NucleusWaitingOperator(NucleusOperator):
         self.deferrable = default_deferrable() if deferrable is None else deferrable
         self.poll_interval = poll_interval
         self.job_timeout = job_timeout
+        self.ride_out = ride_out
         self.cancel_on_kill = cancel_on_kill
         if poll_interval <= 0 or seconds(job_timeout) <= 0:
             raise ValueError("poll_interval and job_timeout must be positive")
+        ride_out_seconds(ride_out)
         self._running: list[str] = []
         self._killed = False
-
-    @cached_property
-    def _stalled(self) -> StalledJobs:
-        """Why the jobs of this task wait."""
-        return StalledJobs(self.log)
 
     def jobs_ended(
         self, context: Context, statuses: Mapping[str, JobStatus], carry: Mapping[str, Any]
@@ -121,11 +119,11 @@ class NucleusWaitingOperator(NucleusOperator):
         """Look at a job. What else is waited for is looked at by a subclass, in the shape of a job."""
         return self.hook.job_status(job_id)
 
-    def wait_for(self, job_id: str, *, timeout: float) -> JobStatus:
-        """Wait in the worker until a job is over, at most *timeout* seconds."""
-        return self.hook.wait_for_job(
-            job_id, poll_interval=self.poll_interval, timeout=timeout, on_change=self._log_change
-        )
+    def wait_for(
+        self, job_ids: Sequence[str], patience: Patience, *, earlier: WaitOutcome[Any] | None = None
+    ) -> WaitOutcome[JobStatus]:
+        """Wait in the worker until jobs are over or *patience* is at its end; an *earlier* wait goes on."""
+        return self.hook.wait_for_jobs(job_ids, patience, earlier=earlier)
 
     def request_cancellation(self, job_ids: Sequence[str], *, patience: float) -> Mapping[str, Outcome]:
         """Ask for jobs to be cancelled, and return what came of it within *patience* seconds, by job."""
@@ -138,6 +136,7 @@ class NucleusWaitingOperator(NucleusOperator):
             job_ids=list(job_ids),
             deadline=time.time() + seconds(self.job_timeout),
             poll_interval=self.poll_interval,
+            ride_out=ride_out_seconds(self.ride_out),
             cancel_on_kill=self.cancel_on_kill,
             carry=dict(carry),
         )
@@ -164,20 +163,19 @@ class NucleusWaitingOperator(NucleusOperator):
                 model_id=carry.get("model_id"),
                 job_id=job_ids[-1],
             )
-        if not self.deferrable:
-            deadline = time.time() + seconds(self.job_timeout)
-            statuses = self._wait_here(job_ids, deadline)
-        else:
-            statuses = self._seen(job_ids)
-            if not _ended(job_ids, statuses):
-                self._remember(context, job_ids, carry)
-                self.log.info("Waiting in the triggerer for %s", ", ".join(job_ids))
-                self.defer(
-                    trigger=self.trigger_for(job_ids, carry),
-                    method_name="execute_complete",
-                    timeout=timedelta(seconds=seconds(self.job_timeout)) + DEFERRAL_GRACE,
-                )
-        return self._finish(context, statuses, carry)
+        timeout = 0.0 if self.deferrable else seconds(self.job_timeout)
+        outcome = self._wait_here(job_ids, self._patience(timeout))
+        if self.deferrable and outcome.open:
+            self._remember(context, job_ids, carry)
+            self.log.info("Waiting in the triggerer for %s", ", ".join(job_ids))
+            self.defer(
+                trigger=self.trigger_for(job_ids, carry),
+                method_name="execute_complete",
+                timeout=timedelta(seconds=seconds(self.job_timeout)) + DEFERRAL_GRACE,
+            )
+        if outcome.open:
+            raise self._timed_out(outcome.open, outcome.seen)
+        return self._finish(context, _statuses(job_ids, outcome), carry)
 
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
         """Go on when the triggerer says that the wait is over."""
@@ -185,24 +183,23 @@ class NucleusWaitingOperator(NucleusOperator):
         self._running = list(waited.jobs)
         if waited.message:
             self.log.info("%s", waited.message)
+        # Empty when a job was never seen.
+        statuses = {job_id: JobStatus.from_wire(status) for job_id, status in waited.jobs.items() if status}
         if waited.status == "timeout":
-            for job_id, status in waited.jobs.items():
-                # Empty when none was ever read.
-                if status:
-                    self._stalled.note(job_id, JobStatus.from_wire(status).waiting)
-            return self._finish(context, self._last_look(self._running), waited.carry)
-        if waited.status == "finished":
-            statuses = {job_id: JobStatus.from_wire(status) for job_id, status in waited.jobs.items()}
-        else:
-            # One look from here: either it works again, or it raises the error with its own type for the retry policy.
-            statuses = {job_id: self.look_or_gone(job_id) for job_id in waited.jobs}
-            if not _ended(self._running, statuses):
+            statuses = self._last_look(self._running, statuses)
+        elif waited.status == "unreachable":
+            # One look from here: either it works again, or it is the last of the outage and its error goes to the retry policy.
+            patience = replace(self._patience(0.0), not_found_grace=0.0)
+            outage: WaitOutcome[JobStatus] = WaitOutcome([], failing=dict.fromkeys(self._running, 0.0))
+            outcome = self._wait_here(self._running, patience, earlier=outage)
+            if outcome.open:
                 raise NucleusJobTimeout(
                     f"Lost sight of {', '.join(waited.jobs)}: {waited.message}",
                     job_id=next(iter(waited.jobs), ""),
                     conn_id=self.nucleus_conn_id,
                     hint="The jobs were left running; a retry attaches to them.",
                 )
+            statuses = _statuses(self._running, outcome)
         return self._finish(context, statuses, waited.carry)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
@@ -212,9 +209,9 @@ class NucleusWaitingOperator(NucleusOperator):
             return super().resume_execution(next_method, next_kwargs, context)
         self._running, carry = self._remembered(context)
         if deferral_timed_out(next_method, next_kwargs):
-            statuses = self._last_look(self._running)
+            statuses = self._last_look(self._running, {})
             if carry is None:
-                raise self._timed_out(self._running)
+                raise self._timed_out(self._running, statuses)
             return self._finish(context, statuses, carry)
         named = ", ".join(self._running) or "jobs that were not recorded"
         self.log.error("The trigger failed; %s: left running, a retry attaches to them", named)
@@ -260,8 +257,9 @@ class NucleusWaitingOperator(NucleusOperator):
             hint="The log says whether the jobs were cancelled; a retry goes on from there.",
         )
 
-    def _timed_out(self, job_ids: Sequence[str]) -> NucleusJobTimeout:
-        """Cancel what may be cancelled and return the error to raise."""
+    def _timed_out(self, job_ids: Sequence[str], seen: Mapping[str, JobStatus]) -> NucleusJobTimeout:
+        """Cancel what may be cancelled and return the error to raise; *seen* is how the jobs were last seen."""
+        stalled = stall_hint(seen[job_id].waiting for job_id in job_ids if job_id in seen)
         if self.cancel_on_kill:
             self.cancel_jobs(job_ids)
         return NucleusJobTimeout(
@@ -269,7 +267,7 @@ class NucleusWaitingOperator(NucleusOperator):
             job_id=job_ids[-1] if job_ids else "",
             conn_id=self.nucleus_conn_id,
             hint="The log says whether it was cancelled. "
-            + (self._stalled.hint(job_ids) or "Raise job_timeout if such jobs take longer."),
+            + (stalled or "Raise job_timeout if such jobs take longer."),
         )
 
     def _finish(
@@ -294,66 +292,47 @@ class NucleusWaitingOperator(NucleusOperator):
             state.delete(_WAIT_KEY)
         return result
 
-    def _wait_here(self, job_ids: Sequence[str], deadline: float) -> dict[str, JobStatus]:
-        statuses = self._ended_soon(job_ids)
-        for job_id in job_ids:
-            if job_id in statuses:
-                continue
-            try:
-                statuses[job_id] = self.wait_for(job_id, timeout=max(deadline - time.time(), 0))
-            except NucleusJobTimeout as error:
-                raise self._timed_out([one for one in job_ids if one not in statuses]) from error
-            except (NucleusJobFailed, NucleusJobCancelled):
-                # What a job's end means is decided in one place for both ways of waiting.
-                statuses[job_id] = self.look_or_gone(job_id)
-            except NucleusNotFoundError as error:
-                self.log.warning("Job %s is gone: %s", job_id, error)
-                statuses[job_id] = gone(job_id)
-        return statuses
+    def _patience(self, timeout: float) -> Patience:
+        """Return the patience of a wait in the worker, at most *timeout* seconds; 0 seconds are one look at each job."""
+        return Patience(
+            self.poll_interval,
+            ride_out=ride_out_seconds(self.ride_out),
+            timeout=timeout,
+            first_pause=_FIRST_PAUSE,
+        )
 
-    def _ended_soon(self, job_ids: Sequence[str]) -> dict[str, JobStatus]:
-        """Return the jobs that end within the first seconds: small jobs should not pay a whole poll interval."""
-        ended: dict[str, JobStatus] = {}
-        for pause in _FIRST_LOOKS:
-            left = [job_id for job_id in job_ids if job_id not in ended]
-            seen = self._seen(left)
-            ended |= {job_id: status for job_id, status in seen.items() if status.state.terminal}
-            if len(ended) == len(job_ids) or len(seen) < len(left) or pause > self.poll_interval:
-                break
-            time.sleep(pause)
-        return ended
+    def _wait_here(
+        self,
+        job_ids: Sequence[str],
+        patience: Patience,
+        *,
+        earlier: WaitOutcome[JobStatus] | None = None,
+    ) -> WaitOutcome[JobStatus]:
+        """Wait in the worker; raises the error of the last look when an outage lasts too long or waiting does not cure it."""
+        outcome = self.wait_for(job_ids, patience, earlier=earlier)
+        if outcome.error is not None:
+            raise outcome.error
+        for job_id, error in outcome.gone.items():
+            self.log.warning("Job %s is gone: %s", job_id, error)
+        return outcome
 
-    def _seen(self, job_ids: Sequence[str]) -> dict[str, JobStatus]:
-        """Look at each job, up to the first look that fails: the wait that follows has a budget for such looks.
+    def _last_look(self, job_ids: Sequence[str], before: Mapping[str, JobStatus]) -> dict[str, JobStatus]:
+        """Look once more when time is up, and return how each job ended; raises NucleusJobTimeout unless all have.
 
-        Also for a job that is not found: it may just have been started. Raises the error when asking again could not help.
+        *before* is how they were last seen.
         """
-        seen: dict[str, JobStatus] = {}
-        for job_id in job_ids:
-            try:
-                seen[job_id] = self.look(job_id)
-                self._stalled.note(job_id, seen[job_id].waiting)
-            except NucleusError as error:
-                if not (may_pass(error) or isinstance(error, NucleusNotFoundError)):
-                    raise
-                self.log.warning("A look at job %s failed, the wait goes on: %s", job_id, error)
-                break
-        return seen
-
-    def _last_look(self, job_ids: Sequence[str]) -> dict[str, JobStatus]:
-        """Look once more when time is up, and return how each job ended; raises NucleusJobTimeout unless all have."""
         seen: dict[str, JobStatus] = {}
         try:
             for job_id in job_ids:
                 seen[job_id] = self.look_or_gone(job_id)
-                self._stalled.note(job_id, seen[job_id].waiting)
+                log_stall(self.log, f"Job {job_id}", None, seen[job_id].waiting)
         except NucleusError as error:
             self.log.warning("The last look failed: %s", error)
-        if _ended(job_ids, seen) and job_ids:
-            self.log.info("All jobs ended while nobody looked")
-            return seen
         left = [job_id for job_id in job_ids if job_id not in seen or not seen[job_id].state.terminal]
-        raise self._timed_out(left)
+        if left or not job_ids:
+            raise self._timed_out(left, {**before, **seen})
+        self.log.info("All jobs ended while nobody looked")
+        return seen
 
     def look_or_gone(self, job_id: str) -> JobStatus:
         """Look at a job; one that the server does not know (any more) has ended, and not well."""
@@ -362,11 +341,6 @@ class NucleusWaitingOperator(NucleusOperator):
         except NucleusNotFoundError as error:
             self.log.warning("Job %s is gone: %s", job_id, error)
             return gone(job_id)
-
-    def _log_change(self, status: JobStatus) -> None:
-        steps = f", {status.completed_steps} of {status.total_steps} steps" if status.total_steps else ""
-        self.log.info("Job %s is %s%s", status.job_id, status.status, steps)
-        self._stalled.note(status.job_id, status.waiting)
 
     def _remember(self, context: Context, job_ids: Sequence[str], carry: Mapping[str, Any]) -> None:
         """Record what is waited for, for the case that no event of ours comes back."""
@@ -389,8 +363,9 @@ class NucleusWaitingOperator(NucleusOperator):
         return [str(job_id) for job_id in record.get("jobs") or ()], record.get("carry")
 
 
-def _ended(job_ids: Iterable[str], statuses: Mapping[str, JobStatus]) -> bool:
-    return all(job_id in statuses and statuses[job_id].state.terminal for job_id in job_ids)
+def _statuses(job_ids: Iterable[str], outcome: WaitOutcome[JobStatus]) -> dict[str, JobStatus]:
+    """Return how each job ended."""
+    return {job_id: gone(job_id) if job_id in outcome.gone else outcome.seen[job_id] for job_id in job_ids}
 
 
 def _cancelled_with_an_earlier_try(statuses: Mapping[str, JobStatus], carry: Mapping[str, Any]) -> list[str]:

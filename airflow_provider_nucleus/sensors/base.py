@@ -1,4 +1,4 @@
-"""What the sensors share: looking, deferring, and what failed looks and a passed deadline mean."""
+"""The base of the sensors: looking, deferring, outages of the server, and deadlines."""
 
 from __future__ import annotations
 
@@ -15,21 +15,26 @@ from airflow.providers.common.compat.sdk import (
     PokeReturnValue,
 )
 
-from airflow_provider_nucleus.client.polling import may_pass
-from airflow_provider_nucleus.client.stalled import StalledJobs
+from airflow_provider_nucleus.client.waiting import RIDE_OUT, Patience, WaitOutcome, log_stall, stall_hint
 from airflow_provider_nucleus.exceptions import NucleusError, NucleusJobTimeout
 from airflow_provider_nucleus.hooks.connection_form import DEFAULT_CONN_ID
 from airflow_provider_nucleus.hooks.nucleus import NucleusHook
 from airflow_provider_nucleus.links.nucleus import RESUMED, persist_links
 from airflow_provider_nucleus.schema.jobs import JobStatus
-from airflow_provider_nucleus.tasks.deferring import DEFERRAL_GRACE, default_deferrable, deferral_timed_out
+from airflow_provider_nucleus.tasks.deferring import (
+    DEFERRAL_GRACE,
+    default_deferrable,
+    deferral_timed_out,
+    ride_out_seconds,
+)
 from airflow_provider_nucleus.tasks.labels import MAP_LABEL
 from airflow_provider_nucleus.tasks.retry_policy import DEFAULT_RETRY_POLICY, with_retry_policy
+from airflow_provider_nucleus.tasks.state import OutageRecord, task_state
 from airflow_provider_nucleus.triggers.events import WaitEvent
-from airflow_provider_nucleus.triggers.job import FAILURE_BUDGET, NucleusJobTrigger
+from airflow_provider_nucleus.triggers.job import NucleusJobTrigger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from airflow.providers.common.compat.sdk import Context
 
@@ -42,8 +47,11 @@ class NucleusWaitingSensor(BaseSensorOperator):
     """Base of the sensors: wait for what something else started, and never cancel it.
 
     A look that fails in a way that may pass (no answer, 429, 5xx, a portal's page) does not fail the task, whether the sensor
-    pokes or is deferred, until ten in a row did. A rescheduled sensor counts anew in each process: its own ``timeout`` ends it.
+    pokes, is rescheduled or is deferred, unless such looks have failed for `ride_out` seconds. A rescheduled sensor keeps the
+    beginning of an outage in Airflow's task state. Before Airflow 3.3 there is none: each of its pokes begins anew, and only its
+    own ``timeout`` ends it.
 
+    :param ride_out: how long the server may be away while the sensor waits, in seconds or as timedelta; ``timeout`` still counts
     :param deferrable: whether to wait in the triggerer, without holding a worker; the default is Airflow's setting
     :param nucleus_conn_id: the Nucleus connection to use (templated)
     """
@@ -57,6 +65,7 @@ class NucleusWaitingSensor(BaseSensorOperator):
         self,
         *,
         deferrable: bool | None = None,
+        ride_out: float | timedelta = RIDE_OUT,
         nucleus_conn_id: str = DEFAULT_CONN_ID,
         retry_policy: Any = DEFAULT_RETRY_POLICY,
         map_index_template: str | None = MAP_LABEL,
@@ -64,8 +73,10 @@ class NucleusWaitingSensor(BaseSensorOperator):
     ) -> None:
         super().__init__(map_index_template=map_index_template, **with_retry_policy(kwargs, retry_policy))
         self.deferrable = default_deferrable() if deferrable is None else deferrable
+        self.ride_out = ride_out
         self.nucleus_conn_id = nucleus_conn_id
-        self._failed_looks = 0
+        ride_out_seconds(ride_out)
+        self._pokes: WaitOutcome[Any] = WaitOutcome([])
 
     @property
     @abstractmethod
@@ -78,25 +89,26 @@ class NucleusWaitingSensor(BaseSensorOperator):
 
     @abstractmethod
     def look(self, object_id: str) -> Any:
-        """Look once at one of them."""
+        """Look at one of them, with the retries of any request."""
+
+    @abstractmethod
+    def wait_for(
+        self, ids: Sequence[str], patience: Patience, *, earlier: WaitOutcome[Any] | None = None
+    ) -> WaitOutcome[Any]:
+        """Wait for them in this process as long as *patience* lasts; an *earlier* wait goes on."""
 
     @abstractmethod
     def verdict(self, seen: Mapping[str, Any]) -> PokeReturnValue:
         """Say whether all that was seen has ended well, and with what result; raises as soon as one has not."""
 
-    def told(self, event: WaitEvent) -> dict[str, Any]:
-        """Return what a wait that is finished saw last; the worker looks again unless a subclass knows better."""
+    def ended(self, event: WaitEvent) -> dict[str, Any]:
+        """Return how everything ended that the triggerer waited for; the worker looks again unless a subclass knows better."""
         return {object_id: self.look(object_id) for object_id in event.jobs}
 
     @cached_property
     def hook(self) -> NucleusHook:
         """The hook of this task's connection."""
         return NucleusHook(self.nucleus_conn_id)
-
-    @cached_property
-    def _stalled(self) -> StalledJobs:
-        """Why the jobs that are waited for wait themselves."""
-        return StalledJobs(self.log)
 
     def execute(self, context: Context) -> Any:
         """Poke, or look once and defer."""
@@ -112,6 +124,7 @@ class NucleusWaitingSensor(BaseSensorOperator):
                     job_ids=ids,
                     deadline=time.time() + self.timeout,
                     poll_interval=self.poke_interval,
+                    ride_out=ride_out_seconds(self.ride_out),
                     cancel_on_kill=False,
                 ),
                 method_name="execute_complete",
@@ -119,9 +132,18 @@ class NucleusWaitingSensor(BaseSensorOperator):
             )
         return seen.xcom_value
 
-    def poke(self, context: Context) -> PokeReturnValue:  # ruff: ignore[unused-method-argument] - Airflow's signature
-        """Look at everything once; raises as soon as something has not ended well."""
-        return self._looked(self.ids())
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Look at everything once; raises as soon as something has not ended well, and when an outage lasts too long."""
+        # Each poke is another process when rescheduled; otherwise they share this object.
+        state = task_state(context) if self.mode == "reschedule" and not self.deferrable else None
+        record = None if state is None else OutageRecord(state, context)
+        if record is not None:
+            self._pokes.failing = record.load()
+        outcome = self.wait_for(self.ids(), self._one_look, earlier=self._pokes)
+        if record is not None:
+            record.replace(self._pokes.failing, {} if outcome.error is not None else outcome.failing)
+        self._pokes = outcome
+        return self._verdict(outcome)
 
     def execute_complete(self, context: Context, event: Any = None) -> Any:
         """Go on when the triggerer says that the wait is over."""
@@ -129,19 +151,19 @@ class NucleusWaitingSensor(BaseSensorOperator):
         persist_links(context, endpoint=self.hook.config.endpoint, job_id=next(reversed(waited.jobs), None))
         if waited.message:
             self.log.info("%s", waited.message)
+        ids = list(waited.jobs)
         if waited.status == "timeout":
-            for job_id, status in waited.jobs.items():
-                # Empty when none was ever read.
-                if status:
-                    self._stalled.note(job_id, JobStatus.from_wire(status).waiting)
-            return self._after_the_deadline(list(waited.jobs), waited.message)
-        verdict = self._unless_never_fail(
-            lambda: self.verdict(
-                self.told(waited)
-                if waited.status == "finished"
-                else {object_id: self.look(object_id) for object_id in waited.jobs}
+            # Empty when one was never seen.
+            before = {job_id: JobStatus.from_wire(seen) for job_id, seen in waited.jobs.items() if seen}
+            return self._after_the_deadline(ids, waited.message, before)
+        if waited.status == "finished":
+            verdict = self._unless_never_fail(lambda: self.verdict(self.ended(waited)))
+        else:
+            # One look from here: either it works again, or it is the last of the outage.
+            outage: WaitOutcome[Any] = WaitOutcome([], failing=dict.fromkeys(ids, 0.0))
+            verdict = self._unless_never_fail(
+                lambda: self._verdict(self.wait_for(ids, self._one_look, earlier=outage))
             )
-        )
         if not verdict:
             raise NucleusJobTimeout(
                 f"Lost sight of {', '.join(waited.jobs)}: {waited.message}",
@@ -161,49 +183,45 @@ class NucleusWaitingSensor(BaseSensorOperator):
 
     def deferral_ended(self, context: Context) -> Any:  # ruff: ignore[unused-method-argument] - Airflow's signature
         """Go on when the scheduler ended the wait."""
-        return self._after_the_deadline(self.ids(), "No triggerer ended the wait.")
+        return self._after_the_deadline(self.ids(), "No triggerer ended the wait.", {})
 
-    def _after_the_deadline(self, ids: Sequence[str], message: str) -> Any:
-        """Look once more: what ended while nobody looked has not timed out."""
+    def _after_the_deadline(self, ids: Sequence[str], message: str, before: Mapping[str, JobStatus]) -> Any:
+        """Look once more: what ended while nobody looked has not timed out. *before* is how jobs were last seen."""
+        seen: dict[str, Any] = {}
         try:
-            seen = {object_id: self._look(object_id) for object_id in ids}
+            for object_id in ids:
+                seen[object_id] = self.look(object_id)
         except NucleusError as error:
             self.log.warning("The last look failed: %s", error)
-            raise self._timed_out(ids, message) from error
+            raise self._timed_out(message, {**before, **seen}) from error
         # Skipping under soft_fail is done by Airflow, in resume_execution as well as while poking.
         verdict = self._unless_never_fail(lambda: self.verdict(seen))
         if not verdict:
-            raise self._timed_out(ids, message)
+            raise self._timed_out(message, seen)
         return verdict.xcom_value
 
-    def _timed_out(self, ids: Sequence[str], message: str) -> AirflowSensorTimeout:
+    def _timed_out(self, message: str, seen: Mapping[str, Any]) -> AirflowSensorTimeout:
+        """Return Airflow's own error; *seen* is what was seen last, and why jobs among it do not get on."""
         said = f"Sensor has timed out after {self.timeout:g} s. {message}"
-        return AirflowSensorTimeout(self._stalled.completed(said, ids))
+        reasons = {job_id: one.waiting for job_id, one in seen.items() if isinstance(one, JobStatus)}
+        for job_id, reason in reasons.items():
+            log_stall(self.log, f"Job {job_id}", None, reason)
+        hint = stall_hint(reasons.values())
+        return AirflowSensorTimeout(f"{said} {hint}" if hint else said)
 
-    def _look(self, object_id: str) -> Any:
-        """Look once, and take note of why a job waits."""
-        seen = self.look(object_id)
-        if isinstance(seen, JobStatus):
-            self._stalled.note(object_id, seen.waiting)
-        return seen
+    @property
+    def _one_look(self) -> Patience:
+        """The patience of one look at each. What is waited for was there before: what is not found is gone."""
+        return Patience(ride_out=ride_out_seconds(self.ride_out), timeout=0.0, not_found_grace=0.0)
 
-    def _looked(self, ids: Iterable[str]) -> PokeReturnValue:
-        """Look at each, up to the first look that fails; raises what asking again could not cure, and the eleventh in a row."""
-        seen: dict[str, Any] = {}
-        for object_id in ids:
-            try:
-                seen[object_id] = self._look(object_id)
-            except NucleusError as error:
-                self._failed_looks += 1
-                if not may_pass(error) or self._failed_looks > FAILURE_BUDGET:
-                    raise
-                if self._failed_looks == 1:
-                    self.log.warning("A look at %s failed, the wait goes on: %s", object_id, error)
-                # One that has ended badly need not wait for the others.
-                self.verdict(seen)
-                return PokeReturnValue(is_done=False)
-        self._failed_looks = 0
-        return self.verdict(seen)
+    def _verdict(self, outcome: WaitOutcome[Any]) -> PokeReturnValue:
+        """Return the verdict about all objects, not done while one is open; raises what ended the looks."""
+        for error in (outcome.error, *outcome.gone.values()):
+            if error is not None:
+                raise error
+        # One that has ended badly need not wait for the others.
+        verdict = self.verdict(outcome.seen)
+        return PokeReturnValue(is_done=False) if outcome.open else verdict
 
     def _unless_never_fail(self, act: Callable[[], T]) -> T:
         """Do what Airflow does about ``never_fail`` while it pokes."""

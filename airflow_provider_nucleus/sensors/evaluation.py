@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import PokeReturnValue
 
-from airflow_provider_nucleus.client.jobs import evaluation_failure
+from airflow_provider_nucleus.client.job_outcome import evaluation_failure
 from airflow_provider_nucleus.sensors.base import NucleusWaitingSensor
 from airflow_provider_nucleus.tasks.arguments import required
 from airflow_provider_nucleus.tasks.labels import short_label
@@ -16,6 +16,7 @@ from airflow_provider_nucleus.triggers.evaluation import NucleusEvaluationTrigge
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from airflow_provider_nucleus.client.waiting import Patience, WaitOutcome
     from airflow_provider_nucleus.schema.evaluations import Evaluation
 
 __all__ = ["NucleusEvaluationSensor"]
@@ -32,6 +33,7 @@ class NucleusEvaluationSensor(NucleusWaitingSensor):
 
     :param evaluation_id: the evaluation to wait for (templated)
     :param deferrable: whether to wait in the triggerer, without holding a worker; the default is Airflow's setting
+    :param ride_out: how long the server may be away while the sensor waits, in seconds or as timedelta; ``timeout`` still counts
     :param nucleus_conn_id: the Nucleus connection to use (templated)
     """
 
@@ -60,6 +62,12 @@ class NucleusEvaluationSensor(NucleusWaitingSensor):
     def look(self, object_id: str) -> Evaluation:
         """Look at the evaluation."""
         return self.hook.get_evaluation(object_id)
+
+    def wait_for(
+        self, ids: Sequence[str], patience: Patience, *, earlier: WaitOutcome[Evaluation] | None = None
+    ) -> WaitOutcome[Evaluation]:
+        """Wait for the evaluation."""
+        return self.hook.wait_for_evaluations(ids, patience, earlier=earlier)
 
     def verdict(self, seen: Mapping[str, Evaluation]) -> PokeReturnValue:
         """Say whether the evaluation has succeeded; raises when it has ended without success."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from airflow.providers.common.compat.sdk import PokeReturnValue
 
-from airflow_provider_nucleus.client.jobs import OnPartial, is_gone
+from airflow_provider_nucleus.client.job_outcome import OnPartial, is_gone
 from airflow_provider_nucleus.links.nucleus import NucleusJobLink
 from airflow_provider_nucleus.schema.jobs import JobStatus
 from airflow_provider_nucleus.sensors.base import NucleusWaitingSensor
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import BaseOperatorLink
 
+    from airflow_provider_nucleus.client.waiting import Patience, WaitOutcome
     from airflow_provider_nucleus.triggers.events import WaitEvent
 
 __all__ = ["NucleusJobSensor"]
@@ -36,6 +37,7 @@ class NucleusJobSensor(NucleusWaitingSensor):
     :param job_id: the job to wait for, or several of them (templated)
     :param on_partial: whether a job that failed in part, or completed and refused rows, counts as ``fail`` or ``succeed``
     :param deferrable: whether to wait in the triggerer, without holding a worker; the default is Airflow's setting
+    :param ride_out: how long the server may be away while the sensor waits, in seconds or as timedelta; ``timeout`` still counts
     :param nucleus_conn_id: the Nucleus connection to use (templated)
     """
 
@@ -76,7 +78,13 @@ class NucleusJobSensor(NucleusWaitingSensor):
         """Look at a job."""
         return self.hook.job_status(object_id)
 
-    def told(self, event: WaitEvent) -> dict[str, JobStatus]:
+    def wait_for(
+        self, ids: Sequence[str], patience: Patience, *, earlier: WaitOutcome[JobStatus] | None = None
+    ) -> WaitOutcome[JobStatus]:
+        """Wait for jobs."""
+        return self.hook.wait_for_jobs(ids, patience, earlier=earlier)
+
+    def ended(self, event: WaitEvent) -> dict[str, JobStatus]:
         """Return the statuses that came with the event; what vanished is looked at again, for the server's own words."""
         statuses = {job_id: JobStatus.from_wire(status) for job_id, status in event.jobs.items()}
         return {

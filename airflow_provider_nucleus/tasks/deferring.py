@@ -1,4 +1,4 @@
-"""Waiting in the triggerer: whether, and for how long."""
+"""Waiting: in the triggerer or not, and for how long."""
 
 from __future__ import annotations
 
@@ -7,10 +7,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow.providers.common.compat.sdk import conf
 
+from airflow_provider_nucleus.client.waiting import Patience
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["DEFERRAL_GRACE", "FAIL", "default_deferrable", "deferral_timed_out", "seconds"]
+__all__ = [
+    "DEFERRAL_GRACE",
+    "FAIL",
+    "default_deferrable",
+    "deferral_timed_out",
+    "ride_out_seconds",
+    "seconds",
+]
 
 DEFERRAL_GRACE: Final = timedelta(minutes=5)
 """The scheduler ends a deferral this much after the trigger should have; it is there for triggers that died."""
@@ -32,3 +41,9 @@ def deferral_timed_out(next_method: str, next_kwargs: Mapping[str, Any] | None) 
 def seconds(value: float | timedelta) -> float:
     """Return a duration in seconds."""
     return value.total_seconds() if isinstance(value, timedelta) else float(value)
+
+
+def ride_out_seconds(value: float | timedelta) -> float:
+    """Return the `ride_out` of a task in seconds; raises NucleusConfigError unless it is a duration."""
+    plain = value.total_seconds() if isinstance(value, timedelta) else value
+    return float(Patience(ride_out=plain).ride_out)

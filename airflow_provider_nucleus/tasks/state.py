@@ -7,12 +7,14 @@ recovery then rests on idempotent ids alone, and the operators say so in the log
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["TaskState", "clear_count", "task_identity", "task_state"]
+__all__ = ["OutageRecord", "TaskState", "clear_count", "task_identity", "task_state"]
+
+_OUTAGE_KEY: Final = "nucleus_outage"
 
 
 class TaskState:
@@ -38,6 +40,33 @@ class TaskState:
     def delete(self, key: str) -> None:
         """Forget *key*; nothing happens when it is not there."""
         self._store.delete(key)
+
+
+class OutageRecord:
+    """Since when looks at what a task waits for fail, kept for the next process of the same try.
+
+    A record of an earlier try is none: a retry and a clear ride out an outage anew.
+    """
+
+    def __init__(self, state: TaskState, context: Mapping[str, Any]) -> None:
+        self._state = state
+        self._try = getattr(context["ti"], "try_number", None)
+
+    def load(self) -> dict[str, float]:
+        """Return the time of the first failed look, in seconds since the epoch, by what was looked at."""
+        record = self._state.get(_OUTAGE_KEY)
+        if not isinstance(record, dict) or record.get("try_number") != self._try:
+            return {}
+        return {str(object_id): float(since) for object_id, since in record["failing"].items()}
+
+    def replace(self, before: Mapping[str, float], failing: Mapping[str, float]) -> None:
+        """Keep new times instead of those of before, none when there are none."""
+        if failing == before:
+            return
+        if failing:
+            self._state.set(_OUTAGE_KEY, {"try_number": self._try, "failing": dict(failing)})
+        else:
+            self._state.delete(_OUTAGE_KEY)
 
 
 def task_state(context: Mapping[str, Any]) -> TaskState | None:

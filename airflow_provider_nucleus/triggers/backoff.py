@@ -1,10 +1,10 @@
-"""When a poller looks again: the pause after rounds that failed, and whose rounds are held together."""
+"""Times of a poller's rounds: the pause after those that failed, and watchers whose rounds are held together."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_nucleus.client.polling import may_pass
+from airflow_provider_nucleus.client.waiting import may_pass
 
 if TYPE_CHECKING:
     import random
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.exceptions import NucleusError
     from airflow_provider_nucleus.triggers.watcher import Watcher
 
-__all__ = ["MAX_BACK_OFF", "Rest", "due_together", "next_due"]
+__all__ = ["MAX_BACK_OFF", "RoundBackoff", "due_together", "next_due"]
 
-MAX_BACK_OFF = 60.0
-"""Longest pause, in seconds, after rounds that failed; a server that asks for more gets more."""
+MAX_BACK_OFF = 30.0
+"""Longest pause, in seconds, after rounds that failed; a server that asks for more gets more. Waits end that much late at most."""
 
 
-class Rest:
-    """How long the server is left alone. Times are on one clock of the caller's, in seconds.
+class RoundBackoff:
+    """The pause after rounds that failed. Times are on one clock of the caller's, in seconds.
 
-    A pause holds for everybody, newcomers included, so that each failed round stands for time that has passed.
+    It holds for every watcher, also for one that joins later.
     """
 
     def __init__(self, rng: random.Random) -> None:
@@ -30,7 +30,7 @@ class Rest:
         self._failed = 0
         self._rng = rng
 
-    def after(self, errors: Iterable[NucleusError], now: float) -> None:
+    def record(self, errors: Iterable[NucleusError], now: float) -> None:
         """Take note of the errors that a round met."""
         passing = [error for error in errors if may_pass(error)]
         if not passing:

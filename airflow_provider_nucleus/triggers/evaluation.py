@@ -26,6 +26,7 @@ class NucleusEvaluationTrigger(NucleusJobTrigger):
     """Waits until evaluations have ended, and sends one event; `job_ids` are their ids."""
 
     kind: ClassVar[str] = "evaluations"
+    subject: ClassVar[str] = "Evaluation"
 
     @staticmethod
     async def request_cancellation(client: AsyncNucleus, job_id: str) -> Cancellation:

@@ -2,7 +2,7 @@
 
 Rules that must not be relaxed: nothing here blocks the event loop; the arguments are plain JSON and hold no secret, because
 Airflow stores and prints them; exactly one event is sent; the deadline is a wall-clock time, because the trigger may move to
-another process; an error of one look does not end the wait before a budget is used up.
+another process; looks that fail in ways that may pass end the wait only after `ride_out` seconds.
 """
 
 from __future__ import annotations
@@ -11,18 +11,22 @@ import asyncio
 import contextlib
 import json
 import logging
-import random
 import time
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_nucleus.client.jobs import gone
-from airflow_provider_nucleus.client.polling import GiveUp, PollPolicy, PollState, decide
+from airflow_provider_nucleus.client.job_outcome import gone
 from airflow_provider_nucleus.client.retry import NO_RETRY
-from airflow_provider_nucleus.client.stalled import StalledJobs
-from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusError, NucleusNotFoundError
+from airflow_provider_nucleus.client.waiting import (
+    RIDE_OUT,
+    Patience,
+    StopReason,
+    given_up,
+    log_stall,
+)
+from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusError
 from airflow_provider_nucleus.hooks.nucleus import NucleusHook
 from airflow_provider_nucleus.schema.jobs import JobStatus
 from airflow_provider_nucleus.triggers.events import WaitEvent
@@ -39,12 +43,9 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.triggers.poller import JobReader
     from airflow_provider_nucleus.triggers.watcher import Observation
 
-__all__ = ["FAILURE_BUDGET", "NucleusJobTrigger"]
+__all__ = ["NucleusJobTrigger"]
 
 log = logging.getLogger(__name__)
-
-FAILURE_BUDGET = 10
-"""Looks at a job that may fail in a row; with the poller's back-off that is about eight minutes."""
 
 _KILL_SECONDS = 20.0
 """Airflow grants ``on_kill`` thirty."""
@@ -57,13 +58,16 @@ class NucleusJobTrigger(BaseTrigger):
     :param job_ids: the jobs to wait for
     :param deadline: when to stop waiting, in seconds since the epoch
     :param poll_interval: seconds between two looks
-    :param failure_budget: looks that may fail in a row before the wait ends as ``unreachable``
+    :param ride_out: seconds for which looks may fail in a row before the wait ends as ``unreachable``; an outage counts anew
+        when the trigger moves to another process
     :param cancel_on_kill: whether to cancel the jobs when a user marks or clears the deferred task (Airflow 3.3)
     :param carry: JSON that the task gets back with the event
     """
 
     kind: ClassVar[str] = "jobs"
     """What is waited for: triggers of one kind and connection share their looks."""
+    subject: ClassVar[str] = "Job"
+    """What one of them is called in messages."""
 
     def __init__(
         self,
@@ -72,7 +76,7 @@ class NucleusJobTrigger(BaseTrigger):
         job_ids: Sequence[str],
         deadline: float,
         poll_interval: float = 10.0,
-        failure_budget: int = FAILURE_BUDGET,
+        ride_out: float = RIDE_OUT,
         cancel_on_kill: bool = True,
         carry: Mapping[str, Any] | None = None,
     ) -> None:
@@ -81,7 +85,7 @@ class NucleusJobTrigger(BaseTrigger):
         self.job_ids = list(job_ids)
         self.deadline = deadline
         self.poll_interval = poll_interval
-        self.failure_budget = failure_budget
+        self.ride_out = ride_out
         self.cancel_on_kill = cancel_on_kill
         self.carry = dict(carry or {})
 
@@ -95,7 +99,7 @@ class NucleusJobTrigger(BaseTrigger):
                 "job_ids": self.job_ids,
                 "deadline": self.deadline,
                 "poll_interval": self.poll_interval,
-                "failure_budget": self.failure_budget,
+                "ride_out": self.ride_out,
                 "cancel_on_kill": self.cancel_on_kill,
                 "carry": self.carry,
             },
@@ -162,7 +166,7 @@ class NucleusJobTrigger(BaseTrigger):
 
     async def _wait(self) -> WaitEvent:
         """Look until all jobs have ended or the deadline has passed, once at least."""
-        wait = _Wait(self.job_ids, self.poll_interval, self.failure_budget, self.deadline)
+        wait = _JobWatcher(self.job_ids, self.poll_interval, self.ride_out, self.deadline)
         poller = shared_poller(
             f"{self.kind} of {self.nucleus_conn_id}", connect=partial(self.reader, self.nucleus_conn_id)
         )
@@ -173,31 +177,30 @@ class NucleusJobTrigger(BaseTrigger):
             message = f"The deadline passed while waiting for {wait.open}."
             return wait.event("timeout", self.carry, message)
         except NucleusError as error:
-            return wait.event("unreachable", self.carry, f"Stopped looking at {wait.open}: {error}")
+            said = given_up(error, self.subject, wait.waiting, self.ride_out)
+            return wait.event("unreachable", self.carry, f"{error} {said}")
         finally:
             await poller.leave(wait)
         return wait.event("finished", self.carry)
 
 
 @lru_cache(maxsize=64)
-def _policy(interval: float, failure_budget: int) -> PollPolicy:
-    return PollPolicy(interval=interval, failure_budget=failure_budget)
+def _patience(ride_out: float) -> Patience:
+    """Return the patience that all waits with the same `ride_out` share; rounds and deadlines are the poller's."""
+    return Patience(ride_out=ride_out)
 
 
-_RNG = random.Random()  # ruff: ignore[suspicious-non-cryptographic-random-usage] - jitter
+class _JobWatcher(Watcher):
+    """The jobs of one trigger: what was seen of them, and since when looks at them fail."""
 
+    __slots__ = ("_begun", "_failing", "_last", "_patience")
 
-class _Wait(Watcher):
-    """What one trigger knows of its jobs, and its decisions after each look."""
-
-    __slots__ = ("_failures", "_last", "_policy", "_stalled")
-
-    def __init__(self, job_ids: Sequence[str], interval: float, failure_budget: int, deadline: float) -> None:
+    def __init__(self, job_ids: Sequence[str], interval: float, ride_out: float, deadline: float) -> None:
         super().__init__(interval=interval, deadline=deadline)
-        self._policy = _policy(interval, failure_budget)
-        self._failures: dict[str, int] = {}
+        self._begun = time.time()
+        self._patience = _patience(ride_out)
+        self._failing: dict[str, float] = {}
         self._last: dict[str, JobStatus | None] = dict.fromkeys(job_ids)
-        self._stalled = StalledJobs(log)
 
     @property
     def waiting(self) -> list[str]:
@@ -209,13 +212,13 @@ class _Wait(Watcher):
         """The jobs that have not ended, for messages."""
         return ", ".join(self.waiting)
 
-    def take(self, seen: Mapping[str, Observation]) -> None:
+    def apply(self, seen: Mapping[str, Observation]) -> None:
         """Take note of what was seen; raises what ends the wait before the jobs have ended."""
         for job_id in self.waiting:
             if job_id in seen:
-                self.look(job_id, seen[job_id])
+                self._note(job_id, seen[job_id])
 
-    def look(self, job_id: str, seen: Observation) -> None:
+    def _note(self, job_id: str, seen: Observation) -> None:
         """Take note of a look; raises the error that came instead of an answer when no further look should follow.
 
         A job that the server no longer knows has ended, for what a job that cannot be found means is the task's to say; the
@@ -223,29 +226,25 @@ class _Wait(Watcher):
         """
         before = self._last[job_id]
         if isinstance(seen, JobStatus):
+            self._failing.pop(job_id, None)
             if before is None or before.status != seen.status:
                 log.info("Job %s is %s", job_id, seen.status)
             if before is None or not before.waiting or seen.message is not None or seen.state.terminal:
                 self._last[job_id] = seen
-                self._stalled.note(job_id, seen.waiting)
+                log_stall(log, f"Job {job_id}", None if before is None else before.waiting, seen.waiting)
             # Else it is from a listing, which knows no reasons: the one that was given holds until a look at the job itself.
-        elif job_id not in self._failures:
-            log.warning("A look at job %s failed, the wait goes on: %s", job_id, seen)
-        state, decision = decide(
-            PollState(answered=before is not None, failures=self._failures.pop(job_id, 0)),
-            seen,
-            self._policy,
-            terminal=isinstance(seen, JobStatus) and seen.state.terminal,
-            now=time.time(),
-            rng=_RNG,
+            return
+        known = job_id in self._failing
+        reason = self._patience.judge(
+            seen, job_id, self._failing, now=time.time(), begun=self._begun, answered=before is not None
         )
-        if state.failures:
-            self._failures[job_id] = state.failures
-        if isinstance(decision, GiveUp) and decision.error is not None:
-            if not isinstance(decision.error, NucleusNotFoundError):
-                raise decision.error
-            log.warning("Job %s is gone: %s", job_id, decision.error)
+        if reason is StopReason.GONE:
+            log.warning("Job %s is gone: %s", job_id, seen)
             self._last[job_id] = gone(job_id)
+        elif reason is not None:
+            raise seen
+        elif not known:
+            log.warning("Looking at job %s failed, it goes on: %s", job_id, seen)
 
     def event(self, status: EventStatus, carry: dict[str, Any], message: str = "") -> WaitEvent:
         """Return the event that tells the task."""

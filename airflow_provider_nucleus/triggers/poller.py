@@ -4,8 +4,8 @@ A triggerer holds thousands of deferred tasks. If each asked for its own job, th
 every few seconds. So the triggers of one connection in one process subscribe to one poller: it asks for a few jobs one by one,
 and for many with one listing, and then only for the jobs that ended or are not in the listing.
 
-The poller decides nothing. It tells each watcher what was seen of its jobs, a status or the error met, as soon as it was
-seen, and the watcher applies its own failure budget (:mod:`airflow_provider_nucleus.client.polling`). A connection that
+The poller decides nothing. It passes on to each watcher what was seen of its jobs, a status or the error met, as soon as it was
+seen, and the watcher asks its own `Patience` (:mod:`airflow_provider_nucleus.client.waiting`). A connection that
 cannot be read is such an error as well, of all jobs; only one that is wrong in itself ends the poll.
 """
 
@@ -26,7 +26,7 @@ from airflow_provider_nucleus.exceptions import (
     NucleusConnectionError,
     NucleusError,
 )
-from airflow_provider_nucleus.triggers.backoff import Rest, due_together, next_due
+from airflow_provider_nucleus.triggers.backoff import RoundBackoff, due_together, next_due
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -48,8 +48,8 @@ TRUST_LISTING = 20
 _LISTING_MARGIN = 200
 """Jobs listed beyond the watched ones, for other people's jobs among them."""
 
-_TOLD_AT_ONCE = 20
-"""Subscribers told in one turn of the event loop."""
+_NOTIFIED_AT_ONCE = 20
+"""Watchers notified in one turn of the event loop."""
 
 _CONCURRENCY = 8
 """Single requests under way at a time."""
@@ -76,11 +76,11 @@ class JobPoller:
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._alarm: asyncio.TimerHandle | None = None
-        self._rest = Rest(random.Random())  # ruff: ignore[suspicious-non-cryptographic-random-usage] - jitter
+        self._backoff = RoundBackoff(random.Random())  # ruff: ignore[suspicious-non-cryptographic-random-usage] - jitter
         self._listings = 0
 
     def join(self, watcher: Watcher) -> None:
-        """Begin to tell *watcher* what is seen of its jobs; await its `end`, then `leave`.
+        """Pass on to *watcher* what is seen of its jobs from now on; await its `end`, then `leave`.
 
         The first round comes at once, the others after the watcher's interval, or earlier by up to half of it when another
         watcher's round is due.
@@ -94,7 +94,7 @@ class JobPoller:
             self._task.add_done_callback(self._ended)
 
     async def leave(self, watcher: Watcher) -> None:
-        """Tell the watcher no more; the poll ends with the last one."""
+        """Pass nothing on to the watcher any more; the poll ends with the last one."""
         self._watchers.discard(watcher)
         if self._watchers:
             return
@@ -107,7 +107,7 @@ class JobPoller:
             await asyncio.wait({task})
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """Let those who still wait know that the poll is over."""
+        """End the waits that are left when the poll is over."""
         if task is not self._task:
             return
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
@@ -142,7 +142,7 @@ class JobPoller:
         return self._task is asyncio.current_task()
 
     async def _run(self) -> None:
-        while asking := await self._due():
+        while due := await self._due_watchers():
             async with contextlib.AsyncExitStack() as stack:
                 try:
                     reader = await stack.enter_async_context(self._connect())
@@ -150,62 +150,62 @@ class JobPoller:
                     raise
                 except Exception as error:  # ruff: ignore[blind-except] - Airflow, its API and secrets back ends fail in any way
                     unread = _unread(error)
-                    await self._tell(asking, dict.fromkeys(_wanted_by(asking), unread))
-                    self._over(asking, [unread])
+                    await self._notify(due, dict.fromkeys(_wanted_by(due), unread))
+                    self._finish(due, [unread])
                     continue
                 await self._rounds(reader)
 
     async def _rounds(self, reader: JobReader) -> None:
         """Hold rounds until the server refuses a key it took before; returns for the connection to be read anew."""
         taken = False
-        while asking := await self._due():
-            errors = await self._look(reader, asking, taken=taken)
+        while due := await self._due_watchers():
+            errors = await self._look(reader, due, taken=taken)
             if errors is None:
                 return
             taken = taken or not any(isinstance(error, NucleusAuthError) for error in errors)
-            self._over(asking, errors)
+            self._finish(due, errors)
 
-    async def _due(self) -> list[Watcher]:
-        """Wait until rounds are due, and return whose; none when nobody is left."""
+    async def _due_watchers(self) -> list[Watcher]:
+        """Wait until rounds are due, and return their watchers; none when no watcher is left."""
         clock = asyncio.get_running_loop().time
         while self._wanted:
             self._woken.clear()
             now = clock()
             open_ones = [one for one in self._watchers if not one.end.done()]
-            if now >= self._rest.until and (asking := due_together(open_ones, now)):
-                return asking
-            left = max(next_due(open_ones, now), self._rest.until) - now
-            # A newcomer does not wait for the interval of the others. Not `wait_for`: before Python 3.12 it swallows a
+            if now >= self._backoff.until and (due := due_together(open_ones, now)):
+                return due
+            left = max(next_due(open_ones, now), self._backoff.until) - now
+            # A watcher that joins does not wait for the interval of the others. Not `wait_for`: before Python 3.12 it swallows a
             # cancellation that comes together with what it waits for.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(left, 0)):
                     await self._woken.wait()
         return []
 
-    def _over(self, asking: Sequence[Watcher], errors: Sequence[NucleusError]) -> None:
-        """Say when the next round of those who asked is due."""
+    def _finish(self, due: Sequence[Watcher], errors: Sequence[NucleusError]) -> None:
+        """Schedule the next round of watchers whose round was held."""
         now = asyncio.get_running_loop().time()
-        self._rest.after(errors, now)
-        for one in asking:
-            one.asked(now + one.interval)
-        self._set_alarm(min(one.expires for one in asking))
+        self._backoff.record(errors, now)
+        for one in due:
+            one.schedule_next(now + one.interval)
+        self._set_alarm(min(one.expires for one in due))
 
     async def _look(
-        self, reader: JobReader, asking: Sequence[Watcher], *, taken: bool
+        self, reader: JobReader, due: Sequence[Watcher], *, taken: bool
     ) -> list[NucleusError] | None:
-        """Hold one round and return the errors it met; None, and nobody hears of it, when a key that was `taken` is refused.
+        """Hold one round and return the errors it met; None, and no watcher is notified, when a key that was `taken` is refused.
 
         Keys are rotated while tasks wait: that is an error only if the connection has no better one.
         """
-        wanted = _wanted_by(asking)
+        wanted = _wanted_by(due)
         listed = await self._listed(reader, wanted) if len(wanted) >= LIST_FROM else {}
         errors = [what for what in listed.values() if isinstance(what, NucleusError)]
         refused = taken and any(isinstance(error, NucleusAuthError) for error in errors)
         if refused:
             return None
-        await self._tell(asking, listed)
+        await self._notify(due, listed)
         left = iter([job_id for job_id in wanted if job_id not in listed])
-        hearers = _hearers(asking)
+        watchers_by_job = _watchers_by_job(due)
 
         async def look_on() -> None:
             nonlocal refused
@@ -219,8 +219,8 @@ class JobPoller:
                     refused |= taken and isinstance(error, NucleusAuthError)
                 if refused:
                     return
-                for one in hearers.get(job_id, ()):
-                    one.hear({job_id: seen})
+                for one in watchers_by_job.get(job_id, ()):
+                    one.observe({job_id: seen})
 
         # A few that take turns, not a task for each job: thousands would hold up the event loop at once.
         try:
@@ -231,19 +231,19 @@ class JobPoller:
             raise several.exceptions[0] from None
         return None if refused else errors
 
-    async def _tell(self, asking: Sequence[Watcher], seen: Mapping[str, Observation]) -> None:
+    async def _notify(self, due: Sequence[Watcher], seen: Mapping[str, Observation]) -> None:
         if not seen:
             return
-        for position, one in enumerate(asking, 1):
-            one.hear(seen)
-            if not position % _TOLD_AT_ONCE:
-                # Thousands told in one turn of the event loop would hold up everybody else's triggers.
+        for position, one in enumerate(due, 1):
+            one.observe(seen)
+            if not position % _NOTIFIED_AT_ONCE:
+                # Thousands notified in one turn of the event loop would hold up all other triggers.
                 await asyncio.sleep(0)
 
     async def _listed(self, reader: JobReader, wanted: Sequence[str]) -> dict[str, Observation]:
         """Return the jobs that the listing shows as still running; the others are looked at one by one.
 
-        A listing that fails is an observation of every job: asking for each of them would not be kinder to the server. What
+        A listing that fails is an observation of every job: a look at each of them would not be kinder to the server. What
         it calls the last known status may be old, so each job is looked at by itself once in `TRUST_LISTING` rounds.
         """
         try:
@@ -258,21 +258,21 @@ class JobPoller:
         }
 
 
-def _wanted_by(asking: Sequence[Watcher]) -> list[str]:
-    return sorted({job for one in asking for job in one.waiting})
+def _wanted_by(due: Sequence[Watcher]) -> list[str]:
+    return sorted({job for one in due for job in one.waiting})
 
 
-def _hearers(asking: Sequence[Watcher]) -> dict[str, list[Watcher]]:
-    """Return who waits for each job."""
+def _watchers_by_job(due: Sequence[Watcher]) -> dict[str, list[Watcher]]:
+    """Return the watchers of each job."""
     found: dict[str, list[Watcher]] = {}
-    for one in asking:
+    for one in due:
         for job_id in one.waiting:
             found.setdefault(job_id, []).append(one)
     return found
 
 
 def _unread(error: Exception) -> NucleusError:
-    """Return what a failure to read the connection is to those who wait; its text may hold secrets, its kind does not."""
+    """Return a failure to read the connection as an observation; its text may hold secrets, its kind does not."""
     if isinstance(error, NucleusError):
         return error
     log.warning("The Nucleus connection could not be read: %s", type(error).__name__)

@@ -1,4 +1,4 @@
-"""Who waits for jobs, as the poller sees them.
+"""The wait for some jobs, as the poller sees it.
 
 A wait keeps few objects and a round makes none for it: Python's garbage collector walks over everything Airflow has loaded each
 time a quarter as much has been added, and holds the event loop up meanwhile. Hence no timer and no coroutine for each either:
@@ -31,7 +31,7 @@ Observation = JobStatus | NucleusError
 class Watcher(abc.ABC):
     """Waits for jobs from `begin` until its future `end` is done.
 
-    That is when it waits for nothing more, or as an exception what ended the wait: what `take` raised, TimeoutError after the
+    That is when it waits for nothing more, or as an exception what ended the wait: what `apply` raised, TimeoutError after the
     deadline, or what ended the poll. `interval` is in seconds, `deadline` in seconds since the epoch.
     """
 
@@ -53,7 +53,7 @@ class Watcher(abc.ABC):
         """The jobs still waited for."""
 
     @abc.abstractmethod
-    def take(self, seen: Mapping[str, Observation]) -> None:
+    def apply(self, seen: Mapping[str, Observation]) -> None:
         """Take note of what was seen of some of the jobs, and of others; what it raises ends the wait."""
 
     def begin(self) -> None:
@@ -62,17 +62,17 @@ class Watcher(abc.ABC):
         self.due = loop.time()
         self.expires = max(self.deadline, time.time() + _FIRST_ROUND_SECONDS)
         self.end = loop.create_future()
-        # Airflow tells by it whose log a line belongs to.
+        # Airflow finds the log of a line by it.
         self._context = contextvars.copy_context()
         if not self.waiting:
             self.end.set_result(None)
 
-    def hear(self, seen: Mapping[str, Observation]) -> None:
+    def observe(self, seen: Mapping[str, Observation]) -> None:
         """Take note of what was seen, and end the wait if that was the end."""
         if self.end.done():
             return
         try:
-            self._context.run(self.take, seen)
+            self._context.run(self.apply, seen)
         except Exception as error:  # ruff: ignore[blind-except] - it is the trigger's, which raises it
             # One error may end thousands of waits: it must not keep a frame of each.
             self.end.set_exception(error.with_traceback(None))
@@ -80,7 +80,7 @@ class Watcher(abc.ABC):
         if not self.waiting:
             self.end.set_result(None)
 
-    def asked(self, due: float) -> None:
+    def schedule_next(self, due: float) -> None:
         """Take note that a round was held for all jobs, and when the next one is due; the deadline counts from now on."""
         self.due = due
         self.expires = self.deadline

@@ -11,29 +11,12 @@ import pytest
 from airflow_provider_nucleus.client import AsyncNucleusClient, NucleusClient, NucleusConfig, cancellation
 from airflow_provider_nucleus.client import jobs as waiting
 from tests.unit.client.scripted import ScriptedServer
+from tests.virtual_time import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 KEY = "live_0123456789abcdef"
-
-
-class Clock:
-    """Time that passes only when somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-        self.sleeps: list[float] = []
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.sleeps.append(seconds)
-        self.now += seconds
-
-    async def asleep(self, seconds: float) -> None:
-        self.sleep(seconds)
 
 
 class Transport:

@@ -48,7 +48,7 @@ class Server:
         self.benchmarks[made.id] = made
         return made.id
 
-    def send(self, call: Any) -> Any:
+    def send(self, call: Any, *, retry: Any = None) -> Any:
         _, _, target = call.path.partition("/")
         if call.method == "POST":
             self.before_create()
@@ -144,7 +144,7 @@ def test_what_does_not_become_ready_is_an_error():
 
     server.add()
     server.send, real = (
-        lambda call: (
+        lambda call, retry=None: (
             real(call)
             if call.path == "benchmarks"
             else Benchmark(benchmark_id="bm_x", name="b", status="building")

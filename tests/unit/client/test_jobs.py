@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
-from airflow_provider_nucleus.client.jobs import job_failure
+from airflow_provider_nucleus.client.calls.jobs import job_errors
+from airflow_provider_nucleus.client.job_outcome import SHOWN_ERRORS, evaluation_failure, job_failure
 from airflow_provider_nucleus.exceptions import (
     NucleusAuthError,
     NucleusConnectionError,
     NucleusJobCancelled,
     NucleusJobFailed,
     NucleusJobTimeout,
-    NucleusMetricsError,
+    NucleusNotFoundError,
     NucleusServerError,
 )
 from airflow_provider_nucleus.schema import JobState, JobStatus
@@ -24,6 +26,12 @@ def status(name, **more):
     return Reply(
         200, {"job_id": "job_1", "status": name, "message": {}, "job_type": "uploadAnnotations"} | more
     )
+
+
+def failure(client, **options):
+    """The error that the end of the job deserves, with its row errors."""
+    ended = client.wait_for_job("job_1")
+    return job_failure(ended, errors=client.send(job_errors("job_1"))[:SHOWN_ERRORS], **options)
 
 
 def test_queued_and_running_both_mean_not_yet(server, transport):
@@ -48,10 +56,9 @@ def test_every_kind_of_error_fails_with_the_first_row_errors(server, transport, 
     row = json.dumps({"annotation": {"referenceId": "a"}, "error": "Item with id a doesn't exist"})
     server.answers(status(name, message={"final_error": "BadRequestError: no"}), Reply(200, [row] * 50))
 
-    with pytest.raises(NucleusJobFailed) as caught:
-        transport(server).wait_for_job("job_1")
+    error = failure(transport(server))
 
-    error = caught.value
+    assert isinstance(error, NucleusJobFailed)
     assert ("job_1", name) == (error.job_id, error.status)
     assert len(error.errors) == 10
     assert "BadRequestError: no" in str(error)
@@ -64,15 +71,17 @@ def test_a_cancelled_job_is_no_success(server, transport, name):
     """The official client returns silently."""
     server.answers(status(name), Reply(200, []))
 
-    with pytest.raises(NucleusJobCancelled):
-        transport(server).wait_for_job("job_1")
+    assert isinstance(failure(transport(server)), NucleusJobCancelled)
 
 
 def test_a_partial_failure_may_count_as_success(server, transport):
     """If the caller says so."""
     server.answers(status("Errored_Partial"))
+    ended = transport(server).wait_for_job("job_1")
 
-    assert JobState.PARTIAL is transport(server).wait_for_job("job_1", on_partial="succeed").state
+    assert JobState.PARTIAL is ended.state
+    assert isinstance(job_failure(ended), NucleusJobFailed)
+    assert job_failure(ended, on_partial="succeed") is None
 
 
 @pytest.mark.parametrize(
@@ -81,19 +90,12 @@ def test_a_partial_failure_may_count_as_success(server, transport):
 def test_a_completed_job_that_refused_rows_failed_in_part(server, transport, part):
     """Completed says that it ended: the reasons are asked for, unless the caller can live with a part."""
     completed = {"status": "Completed", "job_id": "job_1", "message": {part: {"processed": 5, "errored": 2}}}
-    server.answers(Reply(200, completed), Reply(200, ["row 7 is bad"]), Reply(200, completed))
+    server.answers(*[Reply(200, completed), Reply(200, ["row 7 is bad"])] * 2)
 
-    with pytest.raises(NucleusJobFailed, match=r"refused 2 rows with status Completed.*row 7 is bad"):
-        transport(server).wait_for_job("job_1")
-    assert transport(server).wait_for_job("job_1", on_partial="succeed").status == "Completed"
+    error = failure(transport(server))
 
-
-def test_row_errors_that_cannot_be_read_do_not_hide_the_failure(server, transport):
-    """The job's failure is the news."""
-    server.answers(status("Errored"), Reply(500, {}))
-
-    with pytest.raises(NucleusJobFailed):
-        transport(server).wait_for_job("job_1")
+    assert re.search(r"refused 2 rows with status Completed.*row 7 is bad", str(error))
+    assert failure(transport(server), on_partial="succeed") is None
 
 
 def test_looks_may_fail_while_the_job_goes_on(server, transport):
@@ -107,12 +109,36 @@ def test_looks_that_keep_failing_end_the_wait_and_say_that_the_job_goes_on(serve
     """The next try can attach to it."""
     server.answers(status("Running"))
     server.otherwise = Reply(503, {"error": "down"})
+    client = transport(server)
 
-    with pytest.raises(NucleusServerError, match="may still be running") as caught:
-        transport(server).wait_for_job("job_1", failure_budget=2)
+    with pytest.raises(NucleusServerError, match=r"ride_out allows \(60 s\).*may still be running") as caught:
+        client.wait_for_job("job_1", ride_out=60)
 
     assert caught.value.retryable
-    assert len(server.requests) == 4
+    # From the first look that failed, which was one interval after the one that did not.
+    assert sum(client.sleeps[1:]) == pytest.approx(60)
+
+
+def test_a_job_nobody_ever_saw_may_take_a_moment_to_be_found(server, transport):
+    """It was just started; after a minute the server's answer is believed."""
+    server.answers(Reply(404, {}), Reply(404, {}), status("Completed"))
+    assert transport(server).wait_for_job("job_1").status == "Completed"
+
+    server.otherwise = Reply(404, {"error": "no such job"})
+    client = transport(server)
+    with pytest.raises(NucleusNotFoundError):
+        client.wait_for_job("job_1")
+    assert sum(client.sleeps) == 60
+
+
+def test_a_job_that_vanishes_is_gone_at_once(server, transport):
+    """It was there a moment ago."""
+    server.answers(status("Running"), Reply(404, {"error": "no such job"}))
+    client = transport(server)
+
+    with pytest.raises(NucleusNotFoundError):
+        client.wait_for_job("job_1")
+    assert len(client.sleeps) == 1
 
 
 def test_a_revoked_key_ends_the_wait_at_once(server, transport):
@@ -152,7 +178,7 @@ def test_an_unreachable_host_ends_in_a_connection_error(transport):
     client = transport("http://127.0.0.1:9/v1/nucleus")
 
     with pytest.raises(NucleusConnectionError, match="job_1"):
-        client.wait_for_job("job_1", failure_budget=1)
+        client.wait_for_job("job_1", ride_out=1)
 
 
 def test_a_job_that_succeeded_deserves_no_error():
@@ -170,14 +196,14 @@ def test_an_evaluation_is_waited_for(server, transport):
 
 
 @pytest.mark.parametrize("name", ["failed", "cancelled", "exploded"])
-def test_an_evaluation_that_does_not_succeed_raises(server, transport, name):
+def test_an_evaluation_that_does_not_succeed_deserves_an_error(server, transport, name):
     """With the server's reason; the official client lets cancelled pass."""
     server.answers(Reply(200, {"id": "evalv2_1", "status": name, "error_message": "no items"}))
 
-    with pytest.raises(NucleusMetricsError, match="no items") as caught:
-        transport(server).wait_for_evaluation("evalv2_1")
+    error = evaluation_failure(transport(server).wait_for_evaluation("evalv2_1"))
 
-    assert caught.value.evaluation_id == "evalv2_1"
+    assert "no items" in str(error)
+    assert error.evaluation_id == "evalv2_1"
 
 
 FULL = "The disk of this Nucleus server is full."

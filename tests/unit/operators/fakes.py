@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_nucleus.client.cancellation import Cancellation
+from airflow_provider_nucleus.client.waiting import WaitOutcome
+from tests.virtual_time import Clock
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow_provider_nucleus.exceptions import NucleusError
 
 
@@ -78,6 +82,30 @@ def cancelling(
 
     monkeypatch.setattr("airflow_provider_nucleus.hooks.nucleus.cancel_all", cancel_all)
     return asked
+
+
+def looks(monkeypatch: pytest.MonkeyPatch, task: Any, look: Callable[[str], Any]) -> Clock:
+    """Let every look of *task* at a job or an evaluation be a call of *look*; other requests go to the server.
+
+    Pauses between looks last no time, but on the clock that is returned.
+    """
+    client = task.hook.get_conn()
+    real, clock = client.send, Clock()
+
+    def send(call: Any, **options: Any) -> Any:
+        kind, _, object_id = call.path.partition("/")
+        looked = call.method == "GET" and kind in {"job", "evaluationsV2"} and "/" not in object_id
+        return look(object_id) if looked else real(call, **options)
+
+    monkeypatch.setattr(client, "send", send)
+    monkeypatch.setattr(client, "clock", clock)
+    monkeypatch.setattr(client, "sleep", clock.sleep)
+    return clock
+
+
+def unseen(monkeypatch: pytest.MonkeyPatch, task: Any) -> None:
+    """Let the wait of *task* in the worker be over before anything was seen."""
+    monkeypatch.setattr(task, "wait_for", lambda job_ids, *_, **__: WaitOutcome(list(job_ids)))
 
 
 def run(task, **surroundings):

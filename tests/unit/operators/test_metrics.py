@@ -21,7 +21,7 @@ from airflow_provider_nucleus.schema.jobs import JobStatus
 from airflow_provider_nucleus.tasks.results import MAX_XCOM_BYTES
 from airflow_provider_nucleus.triggers.events import WaitEvent
 from tests.airflow.batches import box
-from tests.unit.operators.fakes import StateStore, cancelling, context
+from tests.unit.operators.fakes import StateStore, cancelling, context, looks
 
 
 @pytest.fixture
@@ -189,7 +189,7 @@ def test_clear_or_other_settings_start_anew(evaluated, monkeypatch, change):
 
 def deferred(task, monkeypatch, **surroundings):
     """Execute a deferrable task whose job is still running, and return what it deferred with."""
-    monkeypatch.setattr(task.hook, "job_status", lambda job_id: JobStatus(status="Running", job_id=job_id))
+    looks(monkeypatch, task, lambda job_id: JobStatus(status="Running", job_id=job_id))
     made = context(task, **surroundings)
     with pytest.raises(TaskDeferred) as caught:
         task.execute(made)
@@ -231,7 +231,7 @@ def test_deferral_timeout_cancels_and_names_the_job(evaluated, monkeypatch, keep
         calculate(evaluated, deferrable=True), monkeypatch, store=StateStore() if keeps_state else None
     )
     woken = calculate(evaluated, deferrable=True)
-    monkeypatch.setattr(woken.hook, "job_status", lambda job_id: JobStatus(status="Running", job_id=job_id))
+    looks(monkeypatch, woken, lambda job_id: JobStatus(status="Running", job_id=job_id))
     cancelled = cancelling(monkeypatch)
     with pytest.raises(NucleusJobTimeout) as caught:
         woken.resume_execution("__fail__", {"error": "Trigger timeout"}, surroundings)
@@ -274,7 +274,7 @@ def test_what_ended_while_nobody_looked_has_not_timed_out(evaluated, monkeypatch
 @pytest.mark.parametrize("status", ["finished", "unreachable", "timeout"])
 def test_job_that_vanished_has_failed(evaluated, monkeypatch, status):
     """However the wait ended: no 404, which would not be retried, but a failure, and a retry calculates again."""
-    from airflow_provider_nucleus.client.jobs import gone
+    from airflow_provider_nucleus.client.job_outcome import gone
 
     deferral, surroundings = deferred(calculate(evaluated, deferrable=True), monkeypatch)
     lost = "job_0000000000000000000000000000"
@@ -290,7 +290,7 @@ def test_job_that_fails_fails_the_task_with_its_errors(evaluated, monkeypatch):
     """The error names the job, its status and the server's reasons."""
     task = calculate(evaluated)
     ended = JobStatus(status="Errored_Server", job_id="job_x", message={"final_error": "ValueError: no"})
-    monkeypatch.setattr(task.hook, "job_status", lambda _: ended)
+    looks(monkeypatch, task, lambda _: ended)
     monkeypatch.setattr(task.hook, "job_errors", lambda _: ["row 7 is bad"])
 
     with pytest.raises(NucleusJobFailed, match=r"ValueError: no.*row 7 is bad"):
@@ -301,13 +301,7 @@ def test_wait_that_takes_too_long_is_given_up(evaluated, monkeypatch):
     """Without deferral, job_timeout ends the wait and the job is cancelled where that can be done."""
     task = calculate(evaluated, job_timeout=0.01, poll_interval=0.005)
     cancelled = cancelling(monkeypatch, Cancellation.UNSUPPORTED)
-    monkeypatch.setattr(task.hook, "job_status", lambda job_id: JobStatus(status="Running", job_id=job_id))
-    monkeypatch.setattr(
-        task.hook,
-        "wait_for_job",
-        lambda job_id, **_: (_ for _ in ()).throw(NucleusJobTimeout("late", job_id=job_id)),
-    )
-
+    looks(monkeypatch, task, lambda job_id: JobStatus(status="Running", job_id=job_id))
     with pytest.raises(NucleusJobTimeout, match="Gave up"):
         run(task)
     assert len(cancelled) == 1
@@ -323,10 +317,6 @@ def full(job_id):
     return JobStatus(status="Running", job_id=job_id, message={"waiting": "The disk is full."})
 
 
-def late(job_id, **_):
-    raise NucleusJobTimeout("late", job_id=job_id)
-
-
 def away(_):
     raise NucleusServerError("503", status=503)
 
@@ -336,8 +326,7 @@ def test_a_wait_that_is_given_up_says_why_the_job_waits(evaluated, monkeypatch, 
     """Whoever saw it last: more time would not help, room would."""
     cancelling(monkeypatch)
     task = calculate(evaluated, deferrable=sees != "worker", job_timeout=0.05, poll_interval=0.01)
-    monkeypatch.setattr(task.hook, "job_status", full)
-    monkeypatch.setattr(task.hook, "wait_for_job", late)
+    looks(monkeypatch, task, full)
     with pytest.raises((NucleusJobTimeout, TaskDeferred)) as caught:
         task.execute(surroundings := context(task))
     if isinstance(deferral := caught.value, TaskDeferred):
@@ -345,7 +334,7 @@ def test_a_wait_that_is_given_up_says_why_the_job_waits(evaluated, monkeypatch, 
         (job,) = deferral.trigger.job_ids
         seen = {job: full(job).model_dump(mode="json") if sees == "event" else {}}
         event = WaitEvent("timeout", seen, deferral.trigger.carry)
-        monkeypatch.setattr(woken.hook, "job_status", full if sees == "last look" else away)
+        looks(monkeypatch, woken, full if sees == "last look" else away)
         with pytest.raises(NucleusJobTimeout) as caught:
             woken.resume_execution("execute_complete", {"event": event.to_payload()}, surroundings)
 

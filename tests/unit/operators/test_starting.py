@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_provider_nucleus.client.waiting import WaitOutcome
 from airflow_provider_nucleus.exceptions import NucleusJobCancelled, NucleusNotFoundError
 from airflow_provider_nucleus.operators.starting import NucleusStartingOperator
 from airflow_provider_nucleus.schema.jobs import JobState, JobStatus
@@ -62,12 +63,15 @@ class Starter(NucleusStartingOperator):
     def look(self, job_id):
         return self.server.look(job_id)
 
-    def wait_for(self, job_id, *, timeout):
+    def wait_for(self, job_ids, patience, *, earlier=None):
         if self.server.dies == "waiting":
             raise Death
-        while not (status := self.look(job_id)).state.terminal:
-            pass
-        return status
+        outcome = WaitOutcome([])
+        for job_id in job_ids:
+            while not (status := self.look(job_id)).state.terminal:
+                pass
+            outcome.seen[job_id] = status
+        return outcome
 
     def jobs_ended(self, context, statuses, carry):
         for job_id, status in statuses.items():

@@ -25,7 +25,8 @@ from airflow_provider_nucleus.tasks.results import MAX_XCOM_BYTES
 from airflow_provider_nucleus.triggers.events import WaitEvent
 from tests.airflow.batches import box, make_batch, write_lines
 from tests.faults import Fault
-from tests.unit.operators.fakes import StateStore, cancelling, context, losing, run
+from tests.unit.operators.fakes import StateStore, cancelling, context, losing, run, unseen
+from tests.virtual_time import Clock
 
 
 @pytest.fixture
@@ -293,7 +294,7 @@ def test_the_source_is_not_needed_once_its_rows_are_sent(dataset_id, batch, monk
     store = StateStore()
     task = annotate(dataset_id, str(batch.ground_truth), quarantine=str(batch.folder / "bad.jsonl"))
     task.deferrable = True
-    monkeypatch.setattr(task, "_seen", lambda _: {})
+    unseen(monkeypatch, task)
     with pytest.raises(TaskDeferred) as deferred:
         run(task, store=store)
     jobs = deferred.value.trigger.serialize()[1]["job_ids"]
@@ -313,7 +314,7 @@ def test_on_kill_cancels_the_jobs_that_were_started(dataset_id, batch, monkeypat
     task = annotate(dataset_id, str(batch.ground_truth))
     cancelled = cancelling(monkeypatch)
 
-    def killed(*_):
+    def killed(*_, **__):
         task.on_kill()
         raise KeyboardInterrupt
 
@@ -330,7 +331,7 @@ def test_on_kill_that_cannot_cancel_does_not_raise(dataset_id, batch, monkeypatc
     task = annotate(dataset_id, str(batch.ground_truth))
     asked = cancelling(monkeypatch, NucleusConnectionError("away"))
     waited = task._wait_here
-    monkeypatch.setattr(task, "_wait_here", lambda *arguments: task.on_kill() or waited(*arguments))
+    monkeypatch.setattr(task, "_wait_here", lambda *jobs, **more: task.on_kill() or waited(*jobs, **more))
 
     assert run(task)["processed"] == 3
     assert len(asked) == 1
@@ -401,12 +402,16 @@ START = r"POST .*/annotate\?async=1"
 CANCEL = r"POST .*/job/[^/]+/cancel"
 
 
-def test_job_that_vanishes_is_sent_again_by_a_retry(hook, dataset_id, batch, proxy):
+def test_job_that_vanishes_is_sent_again_by_a_retry(hook, dataset_id, batch, proxy, monkeypatch):
     """The server forgets a job while it is waited for: the try fails without a 404, which would forbid the retry."""
     store = StateStore()
     proxy.arm(Fault("forgotten", JOB, "status", status=404, times=1000))
+    task = annotate(dataset_id, str(batch.ground_truth))
+    clock = Clock()
+    monkeypatch.setattr(task.hook.get_conn(), "clock", clock)
+    monkeypatch.setattr(task.hook.get_conn(), "sleep", clock.sleep)
     with pytest.raises(NucleusUploadError, match="unknown to the server"):
-        run(annotate(dataset_id, str(batch.ground_truth), poll_interval=0.01), store=store)
+        run(task, store=store)
     proxy.arm()
     result = run(annotate(dataset_id, str(batch.ground_truth)), store=store)
 
@@ -472,7 +477,7 @@ def test_rows_the_server_lost_fail_the_task_and_a_retry_brings_them(
             made = NucleusUploadPredictionsOperator(
                 task_id="up", model_id=model_id, deferrable=deferrable, **arguments
             )
-        monkeypatch.setattr(made, "_seen", lambda _: {})
+        unseen(monkeypatch, made)
         return made
 
     def attempt():

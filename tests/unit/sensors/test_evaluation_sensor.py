@@ -16,17 +16,17 @@ from airflow_provider_nucleus.schema.evaluations import Evaluation
 from airflow_provider_nucleus.sensors.evaluation import NucleusEvaluationSensor
 from airflow_provider_nucleus.triggers.evaluation import NucleusEvaluationTrigger
 from airflow_provider_nucleus.triggers.events import WaitEvent
-from tests.unit.operators.fakes import context
+from tests.unit.operators.fakes import context, looks
 
 pytestmark = pytest.mark.usefixtures("hook")
 
 
-def sensor(monkeypatch, *looks, **arguments):
+def sensor(monkeypatch, *statuses, **arguments):
     """Return a sensor that sees the given statuses and errors in turn, the last one for ever."""
     made = NucleusEvaluationSensor(
         task_id="wait", evaluation_id="ev_1", poke_interval=0.001, timeout=60, **arguments
     )
-    left = list(looks)
+    left = list(statuses)
 
     def look(evaluation_id):
         seen = left.pop(0) if len(left) > 1 else left[0]
@@ -34,7 +34,7 @@ def sensor(monkeypatch, *looks, **arguments):
             raise seen
         return Evaluation(id=evaluation_id, benchmark_id="bm_1", status=seen, error_message="no boxes")
 
-    monkeypatch.setattr(made.hook, "get_evaluation", look)
+    looks(monkeypatch, made, look)
     return made
 
 

@@ -18,7 +18,7 @@ from airflow_provider_nucleus.exceptions import (
 from airflow_provider_nucleus.schema.jobs import JobStatus
 from airflow_provider_nucleus.sensors.job import NucleusJobSensor
 from airflow_provider_nucleus.triggers.events import WaitEvent
-from tests.unit.operators.fakes import context
+from tests.unit.operators.fakes import context, looks
 
 pytestmark = pytest.mark.usefixtures("hook")
 
@@ -26,11 +26,11 @@ pytestmark = pytest.mark.usefixtures("hook")
 def outcome(monkeypatch, deferrable, *statuses, **arguments):
     """Run a sensor over jobs that are Running first and then have the given statuses; return its result."""
     jobs = {f"job_{number}": status for number, status in enumerate(statuses)}
-    looks = []
+    looked = []
 
     def look(job_id):
-        looks.append(job_id)
-        status = "Running" if len(looks) <= len(jobs) else jobs[job_id]
+        looked.append(job_id)
+        status = "Running" if len(looked) <= len(jobs) else jobs[job_id]
         return JobStatus(status=status, job_id=job_id, message={})
 
     def sensor():
@@ -42,7 +42,7 @@ def outcome(monkeypatch, deferrable, *statuses, **arguments):
             timeout=60,
             **arguments,
         )
-        monkeypatch.setattr(made.hook, "job_status", look)
+        looks(monkeypatch, made, look)
         monkeypatch.setattr(made.hook, "job_errors", lambda _: ["row 7 is bad"])
         return made
 
@@ -114,7 +114,7 @@ def test_timeout_is_airflows_own(soft_fail, error):
 def test_lost_sight_costs_one_look(monkeypatch):
     """When the triggerer lost sight of a job, the worker looks once; a job still running leaves the retry to Airflow."""
     sensor = NucleusJobSensor(task_id="wait", job_id="job_1", deferrable=True)
-    monkeypatch.setattr(sensor.hook, "job_status", lambda job: JobStatus(status="Running", job_id=job))
+    looks(monkeypatch, sensor, lambda job: JobStatus(status="Running", job_id=job))
     event = WaitEvent("unreachable", {"job_1": {}}, message="503")
 
     with pytest.raises(NucleusJobTimeout, match="503"):
@@ -133,7 +133,7 @@ def woken_late(sensor, message):
 def test_what_ended_while_nobody_looked_has_not_timed_out(monkeypatch, message):
     """The deadline passed while the triggerer was down; the job is long done."""
     sensor = NucleusJobSensor(task_id="wait", job_id="job_1", deferrable=True)
-    monkeypatch.setattr(sensor.hook, "job_status", lambda job: JobStatus(status="Completed", job_id=job))
+    looks(monkeypatch, sensor, lambda job: JobStatus(status="Completed", job_id=job))
 
     assert woken_late(sensor, message) == {"jobs": {"job_1": "Completed"}}
 
@@ -145,7 +145,7 @@ def test_what_ended_while_nobody_looked_has_not_timed_out(monkeypatch, message):
 def test_what_still_runs_after_the_deadline_has_timed_out(monkeypatch, message, soft_fail, error):
     """However the task is woken."""
     sensor = NucleusJobSensor(task_id="wait", job_id="job_1", deferrable=True, soft_fail=soft_fail)
-    monkeypatch.setattr(sensor.hook, "job_status", lambda job: JobStatus(status="Running", job_id=job))
+    looks(monkeypatch, sensor, lambda job: JobStatus(status="Running", job_id=job))
 
     with pytest.raises(error):
         woken_late(sensor, message)
@@ -155,7 +155,7 @@ def test_what_still_runs_after_the_deadline_has_timed_out(monkeypatch, message, 
 def test_what_failed_while_nobody_looked_is_a_failure(monkeypatch, message):
     """Not a time-out, and no skip under soft_fail."""
     sensor = NucleusJobSensor(task_id="wait", job_id="job_1", deferrable=True, soft_fail=True)
-    monkeypatch.setattr(sensor.hook, "job_status", lambda job: JobStatus(status="Errored", job_id=job))
+    looks(monkeypatch, sensor, lambda job: JobStatus(status="Errored", job_id=job))
     monkeypatch.setattr(sensor.hook, "job_errors", lambda _: ["row 7 is bad"])
 
     with pytest.raises(NucleusJobFailed, match="row 7 is bad"):
@@ -179,14 +179,14 @@ def troubled(monkeypatch, *troubles, **arguments):
             raise left.pop(0)
         return JobStatus(status="Completed", job_id=job)
 
-    monkeypatch.setattr(sensor.hook, "job_status", look)
+    looks(monkeypatch, sensor, look)
     return sensor
 
 
 @pytest.mark.parametrize("trouble", PASSING, ids=lambda error: type(error).__name__)
 def test_poke_rides_out_what_passes(monkeypatch, trouble):
-    """Ten failed looks in a row are as many as the trigger bears."""
-    sensor = troubled(monkeypatch, *[trouble] * 10, deferrable=False)
+    """However often, for as long as `ride_out` says; no second passes here."""
+    sensor = troubled(monkeypatch, *[trouble] * 40, deferrable=False)
 
     assert sensor.execute(context(sensor)) == {"jobs": {"job_1": "Completed"}}
 
@@ -201,8 +201,8 @@ def test_first_look_of_a_deferrable_sensor_may_fail(monkeypatch, trouble):
 
 
 def test_looks_that_never_succeed_end_the_sensor(monkeypatch):
-    """The eleventh failure in a row is raised, with its own type for the retry policy."""
-    sensor = troubled(monkeypatch, *[PASSING[0]] * 11, deferrable=False)
+    """The last failure is raised, with its own type for the retry policy."""
+    sensor = troubled(monkeypatch, *[PASSING[0]] * 2, deferrable=False, ride_out=0)
 
     with pytest.raises(NucleusServerError):
         sensor.execute(context(sensor))
@@ -230,7 +230,7 @@ def test_one_failed_look_does_not_hide_a_failed_job(monkeypatch):
             raise PASSING[0]
         return JobStatus(status="Errored", job_id=job)
 
-    monkeypatch.setattr(sensor.hook, "job_status", look)
+    looks(monkeypatch, sensor, look)
     monkeypatch.setattr(sensor.hook, "job_errors", lambda _: [])
 
     with pytest.raises(NucleusJobFailed):
@@ -268,7 +268,7 @@ def full(job):
 def test_a_timeout_says_why_the_job_waits(monkeypatch, message):
     """However the task is woken."""
     sensor = NucleusJobSensor(task_id="wait", job_id="job_1", deferrable=True)
-    monkeypatch.setattr(sensor.hook, "job_status", full)
+    looks(monkeypatch, sensor, full)
 
     with pytest.raises(AirflowSensorTimeout, match=r"The server says: The disk is full\. Make room there"):
         woken_late(sensor, message)
@@ -286,7 +286,7 @@ def test_the_event_knows_why_the_job_waited(monkeypatch):
 def test_a_poke_says_why_the_job_waits(monkeypatch, caplog, capsys):
     """Once."""
     sensor = NucleusJobSensor(task_id="wait", job_id="job_1", deferrable=False)
-    monkeypatch.setattr(sensor.hook, "job_status", full)
+    looks(monkeypatch, sensor, full)
 
     sensor.poke(context(sensor))
     sensor.poke(context(sensor))

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_nucleus.client.waiting import Patience
 from airflow_provider_nucleus.exceptions import NucleusConfigError
-from airflow_provider_nucleus.triggers import backoff
+from airflow_provider_nucleus.triggers import backoff, job
 from airflow_provider_nucleus.triggers.events import WaitEvent
 from airflow_provider_nucleus.triggers.job import NucleusJobTrigger
 from tests.airflow.harness import connection_json
@@ -114,7 +115,7 @@ def events(waiting: NucleusJobTrigger) -> list[WaitEvent]:
 
 def test_serialisation_round_trip():
     """A trigger made anew from what it serialises, over JSON, is the same trigger."""
-    first = trigger(failure_budget=3, cancel_on_kill=False)
+    first = trigger(ride_out=3.0, cancel_on_kill=False)
     path, arguments = first.serialize()
     module, _, name = path.rpartition(".")
     second = getattr(importlib.import_module(module), name)(**json.loads(json.dumps(arguments)))
@@ -171,18 +172,19 @@ def test_transient_errors_do_not_end_the_wait(script):
     """A server that is away for a while is waited for."""
     script(RUNNING, AWAY, AWAY, AWAY, COMPLETED)
 
-    assert [event.status for event in events(trigger(failure_budget=3))] == ["finished"]
+    assert [event.status for event in events(trigger())] == ["finished"]
 
 
-def test_too_many_errors_in_a_row_end_it_and_leave_the_job(script):
+def test_an_outage_that_lasts_too_long_ends_it_and_leaves_the_job(script):
     """The event says that the job was lost sight of, and with which error."""
     server = script(RUNNING, AWAY)
 
-    (event,) = events(trigger(failure_budget=3))
+    (event,) = events(trigger(ride_out=0.0))
 
     assert event.status == "unreachable"
     assert "503" in event.message
-    assert server.requests["look"] == 5
+    assert "ride_out allows (0 s). Job job_1 was left as it is and may still be running." in event.message
+    assert server.requests["look"] == 2
     assert server.requests["cancel"] == 0
 
 
@@ -244,7 +246,8 @@ def test_the_others_are_waited_for_when_a_job_vanishes(script, monkeypatch):
         return COMPLETED if server.requests["look"] > 40 else RUNNING
 
     server.look = look
-    (event,) = events(trigger(job_ids=["job_1", "job_2"], failure_budget=3))
+    monkeypatch.setattr(job, "_patience", lambda _: Patience(not_found_grace=0.0))
+    (event,) = events(trigger(job_ids=["job_1", "job_2"]))
 
     assert event.status == "finished"
     assert [job["status"] for job in event.jobs.values()] == ["Completed", "Gone"]
@@ -311,14 +314,14 @@ def test_why_a_job_waits_is_told_and_travels(script, caplog):
 def test_a_listing_does_not_hide_why_a_job_waits(script, caplog):
     """It has no messages: the reason holds until the job itself is looked at."""
     from airflow_provider_nucleus.schema.jobs import JobStatus
-    from airflow_provider_nucleus.triggers.job import _Wait
+    from airflow_provider_nucleus.triggers.job import _JobWatcher
 
-    wait = _Wait(["job_1"], 1.0, 3, time.time() + 60)
+    wait = _JobWatcher(["job_1"], 1.0, 600.0, time.time() + 60)
     with caplog.at_level("INFO"):
-        wait.look("job_1", JobStatus.from_wire(WAITS[1]))
-        wait.look("job_1", JobStatus(status="Running"))
+        wait.apply({"job_1": JobStatus.from_wire(WAITS[1])})
+        wait.apply({"job_1": JobStatus(status="Running")})
         assert wait.event("timeout", {}).jobs["job_1"]["message"] == {"waiting": "The disk is full."}
         assert "waits no longer" not in caplog.text
-        wait.look("job_1", JobStatus(status="Running", message={}))
+        wait.apply({"job_1": JobStatus(status="Running", message={})})
 
     assert "Job job_1 waits no longer" in caplog.text

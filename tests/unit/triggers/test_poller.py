@@ -79,7 +79,7 @@ class Watch(Watcher):
     def waiting(self):
         return self.left
 
-    def take(self, seen):
+    def apply(self, seen):
         self.contexts.add(WHOSE.get())
         mine = {job: seen[job] for job in self.waiting if job in seen}
         self.rounds.append({

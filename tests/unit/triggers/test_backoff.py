@@ -13,18 +13,18 @@ from airflow_provider_nucleus.exceptions import (
     NucleusConnectionError,
     NucleusServerError,
 )
-from airflow_provider_nucleus.triggers.backoff import MAX_BACK_OFF, Rest, due_together, next_due
+from airflow_provider_nucleus.triggers.backoff import MAX_BACK_OFF, RoundBackoff, due_together, next_due
 
 LOST = NucleusConnectionError("away")
 
 
 def pauses(*rounds) -> list[float]:
     """Return the pause after each round; every round is held when the one before allows it."""
-    rest, now, found = Rest(random.Random(0)), 100.0, []
+    backoff, now, found = RoundBackoff(random.Random(0)), 100.0, []
     for errors in rounds:
-        rest.after(errors, now)
-        found.append(rest.until - now)
-        now = rest.until
+        backoff.record(errors, now)
+        found.append(backoff.until - now)
+        now = backoff.until
     return found
 
 
