@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from airflow_provider_nucleus.client.waiting import RIDE_OUT, Patience
 from airflow_provider_nucleus.exceptions import NucleusConfigError
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ class UploadOptions:
       ``continue`` and send the chunks that are new (to another place they all are).
     - `on_clear`: the user cleared the task: ``rerun`` everything, or ``reattach`` as a retry would.
     - `concurrency`: synchronous requests in flight; fewer while the server answers 429.
-    - `retry_seconds`: how long one request may be repeated before the upload gives up.
+    - `ride_out`: how many seconds the server may be away, while rows are sent in requests or jobs are waited for, before the upload
+      gives up.
     - `poll_interval`, `job_timeout`: seconds between looks at a job and until waiting for it is given up.
     - `progress_interval`: seconds between two progress lines.
     - `trained_slice_id`: for predictions: the slice that the model was trained on.
@@ -96,7 +98,7 @@ class UploadOptions:
     on_change: OnChange = "fail"
     on_clear: OnClear = "rerun"
     concurrency: int = 4
-    retry_seconds: float = 600.0
+    ride_out: float = RIDE_OUT
     poll_interval: float = 5.0
     job_timeout: float | None = None
     progress_interval: float = 10.0
@@ -117,6 +119,7 @@ class UploadOptions:
             raise NucleusConfigError(
                 f"on_clear must be rerun or reattach, got {self.on_clear!r}", field="on_clear"
             )
+        Patience(ride_out=self.ride_out)
         for name in ("chunk_rows", "concurrency"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise NucleusConfigError(f"{name} must be at least 1, got {value!r}", field=name)

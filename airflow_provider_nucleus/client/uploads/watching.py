@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_nucleus.client.calls.jobs import job_status
-from airflow_provider_nucleus.client.stalled import StalledJobs
+from airflow_provider_nucleus.client.jobs import JOBS
+from airflow_provider_nucleus.client.waiting import Patience, StopReason, run, stall_hint, waiting
 from airflow_provider_nucleus.exceptions import (
-    NucleusError,
     NucleusJobTimeout,
     NucleusNotFoundError,
     NucleusUploadError,
@@ -37,50 +37,39 @@ def wait_for_jobs(
 ) -> dict[str, JobStatus]:
     """Return how each job ended; a job that the server does not have (any more) is left out.
 
-    Raises NucleusJobTimeout after ``job_timeout`` seconds and NucleusUploadError when stopped. Jobs go on in both cases.
+    Raises NucleusJobTimeout after ``job_timeout`` seconds, the error of the last look when an outage lasts longer than ``ride_out``
+    or waiting does not cure it, and NucleusUploadError when stopped. Jobs go on in all cases.
     """
-    ended: dict[str, JobStatus] = {}
-    left = list(job_ids)
-    stalled = StalledJobs(log)
-    begun = client.clock()
-    pause = min(_FIRST_PAUSE, options.poll_interval)
-    while True:
-        for job_id in tuple(left):
-            try:
-                status = client.send(job_status(job_id))
-            except NucleusNotFoundError:
-                left.remove(job_id)
-                continue
-            except NucleusError as error:
-                stays = (
-                    f"{len(left)} upload jobs are left as they are ({_few(left)}); a retry attaches to them."
-                )
-                error.hint = f"{error.hint} {stays}" if error.hint else stays
-                raise
-            stalled.note(job_id, status.waiting)
-            if status.state.terminal:
-                ended[job_id] = status
-                left.remove(job_id)
-                log.info("Job %s ended: %s (%d to go)", job_id, status.status, len(left))
-        if not left:
-            return ended
-        if options.job_timeout is not None and client.clock() - begun > options.job_timeout:
-            raise NucleusJobTimeout(
-                f"{len(left)} of {len(job_ids)} upload jobs did not end within {options.job_timeout:.0f} s: {_few(left)}.",
-                job_id=left[0],
-                status="Running",
-                conn_id=client.config.conn_id,
-                hint=stalled.completed("They are left running; a retry attaches to them.", left),
-            )
-        if stopped():
-            raise NucleusUploadError(
-                f"Waiting was stopped; jobs are left running: {_few(left)}.",
-                job_ids=left,
-                conn_id=client.config.conn_id,
-                hint="A retry attaches to them.",
-            )
-        client.sleep(pause)
-        pause = min(2 * pause, options.poll_interval)
+    patience = Patience(
+        options.poll_interval,
+        options.ride_out,
+        options.job_timeout,
+        first_pause=_FIRST_PAUSE,
+        not_found_grace=0.0,
+    )
+    outcome = run(client, waiting(JOBS, job_ids, patience, clock=client.clock, stopped=stopped, log=log))
+    left = outcome.open
+    if outcome.error is not None:
+        outcome.error.hint = f"{outcome.error.hint} A retry attaches to what still runs."
+        raise outcome.error
+    if outcome.stop is StopReason.DEADLINE:
+        stalled = stall_hint(outcome.seen[job_id].waiting for job_id in left if job_id in outcome.seen)
+        attaches = "They are left running; a retry attaches to them."
+        raise NucleusJobTimeout(
+            f"{len(left)} of {len(job_ids)} upload jobs did not end within {options.job_timeout:.0f} s: {_few(left)}.",
+            job_id=left[0],
+            status="Running",
+            conn_id=client.config.conn_id,
+            hint=attaches if stalled is None else f"{attaches} {stalled}",
+        )
+    if left:
+        raise NucleusUploadError(
+            f"Waiting was stopped; jobs are left running: {_few(left)}.",
+            job_ids=left,
+            conn_id=client.config.conn_id,
+            hint="A retry attaches to them.",
+        )
+    return outcome.seen
 
 
 def _few(names: Sequence[str]) -> str:

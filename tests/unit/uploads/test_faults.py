@@ -80,7 +80,7 @@ def test_a_server_that_does_not_recover_ends_the_upload(stage: Stage, monkeypatc
     state = MemoryState()
     with pytest.raises(NucleusError, match="503"):
         stage.upload(
-            boxes(200), asynchronous=False, chunk_rows=50, concurrency=1, retry_seconds=0.2, state=state
+            boxes(200), asynchronous=False, chunk_rows=50, concurrency=1, ride_out=0.2, state=state
         ).run()
 
     before = stage.sent_rows()

@@ -6,14 +6,15 @@ At most one chunk is in an unknown state at any time: that bounds the rows a ret
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
 
-from airflow_provider_nucleus.client.calls.jobs import job_errors, job_status
+from airflow_provider_nucleus.client.calls.jobs import job_errors
 from airflow_provider_nucleus.client.content import FileContent
 from airflow_provider_nucleus.client.job_counts import RowCounts, answer_counts
-from airflow_provider_nucleus.client.stalled import StalledJobs
+from airflow_provider_nucleus.client.jobs import JOBS
 from airflow_provider_nucleus.client.uploads.resume.ledger import OpenChunk, Record
 from airflow_provider_nucleus.client.uploads.resume.orphan_jobs import sample_rows
 from airflow_provider_nucleus.client.uploads.send.job_start import JobStarter
@@ -32,11 +33,11 @@ from airflow_provider_nucleus.client.uploads.send.requests import (
     row_batches,
     rows_call,
 )
+from airflow_provider_nucleus.client.waiting import Patience, StopReason, run, stall_hint, waiting
 from airflow_provider_nucleus.exceptions import NucleusError, NucleusJobTimeout, NucleusUploadError
 from airflow_provider_nucleus.schema.jobs import Job, JobStatus, RowError
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Callable, Iterator
 
     from airflow_provider_nucleus.client.call import Call
@@ -85,7 +86,7 @@ class Delivery:
             client,
             self._call_for,
             concurrency=options.concurrency,
-            retry_seconds=options.retry_seconds,
+            retry_seconds=options.ride_out,
             stopped=stopped,
             log=log,
         )
@@ -206,27 +207,38 @@ class Delivery:
 
     def _wait_for_image_job(self, job_id: str, images: int) -> JobStatus:
         """Wait until the job is over; NucleusJobTimeout after ``job_timeout`` seconds."""
-        begun = self._client.clock()
-        stalled = StalledJobs(self._log)
-        while True:
-            status = self._client.send(job_status(job_id))
-            stalled.note(job_id, status.waiting)
-            if status.state.terminal:
-                return status
+        limit = self._options.job_timeout
+        patience = Patience(self._options.poll_interval, self._options.ride_out, limit, not_found_grace=0.0)
+        steps = waiting(
+            JOBS,
+            [job_id],
+            patience,
+            clock=self._client.clock,
+            stopped=self._stopped,
+            log=self._log,
+            # Thousands of short jobs: only what is wrong with one is worth a line.
+            level=logging.DEBUG,
+        )
+        outcome = run(self._client, steps)
+        again = "A retry sends these images again; those that are stored by then are not doubled."
+        if outcome.error is not None:
+            outcome.error.hint = f"{outcome.error.hint} {again}"
+            raise outcome.error
+        for error in outcome.gone.values():
+            raise error
+        if outcome.stop is StopReason.DEADLINE:
+            seen = outcome.seen.get(job_id)
+            stalled = None if seen is None else stall_hint([seen.waiting])
+            raise NucleusJobTimeout(
+                f"Job {job_id}, which takes in {images} images, did not end within {limit:g} s.",
+                job_id=job_id,
+                status="" if seen is None else seen.status,
+                conn_id=self._client.config.conn_id,
+                hint=again if stalled is None else f"{again} {stalled}",
+            )
+        if outcome.open:
             self._check_stop()
-            limit = self._options.job_timeout
-            if limit is not None and self._client.clock() - begun > limit:
-                raise NucleusJobTimeout(
-                    f"Job {job_id}, which takes in {images} images, did not end within {limit:g} s.",
-                    job_id=job_id,
-                    status=status.status,
-                    conn_id=self._client.config.conn_id,
-                    hint=stalled.completed(
-                        "A retry sends these images again; those that are stored by then are not doubled.",
-                        [job_id],
-                    ),
-                )
-            self._client.sleep(self._options.poll_interval)
+        return outcome.seen[job_id]
 
     def _metered(self, content: FileContent, rows: int) -> FileContent:
         """Return the body of a chunk, with progress measured by the bytes read."""
