@@ -11,8 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_nucleus.client.cancellation import Cancellation
-from airflow_provider_nucleus.exceptions import NucleusAuthError, NucleusNotFoundError
+from airflow_provider_nucleus.exceptions import (
+    NucleusAuthError,
+    NucleusJobFailed,
+    NucleusNotFoundError,
+    NucleusServerError,
+)
 from airflow_provider_nucleus.hooks.nucleus import NucleusHook
+from airflow_provider_nucleus.schema.jobs import JobStatus
 from tests.airflow.harness import connection_json
 
 if TYPE_CHECKING:
@@ -130,6 +136,21 @@ def test_async_client_reads_the_same_connection(hook: NucleusHook) -> None:
 def test_cancelling_an_unknown_job_is_no_error(hook: NucleusHook) -> None:
     """Where there is nothing to cancel, that is said instead of raised."""
     assert Cancellation.UNSUPPORTED is hook.cancel_job("job_0000000000000000000000000000")
+
+
+def test_row_errors_that_cannot_be_read_do_not_hide_the_failure(
+    hook: NucleusHook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job's failure is the news."""
+
+    def away(_: str) -> list[str]:
+        raise NucleusServerError("500", status=500)
+
+    monkeypatch.setattr(hook, "job_errors", away)
+
+    assert isinstance(
+        hook.job_failure("job_1", JobStatus(status="Errored", job_id="job_1")), NucleusJobFailed
+    )
 
 
 def test_unknown_connection_is_airflows_own_error() -> None:

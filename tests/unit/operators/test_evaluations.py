@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_nucleus.client.jobs import gone
+from airflow_provider_nucleus.client.job_outcome import gone
 from airflow_provider_nucleus.exceptions import NucleusMetricsError
 from airflow_provider_nucleus.operators.evaluations import NucleusEvaluateModelOperator
 from airflow_provider_nucleus.operators.starting import StartIntent

@@ -21,7 +21,10 @@ from airflow_provider_nucleus.schema.jobs import JobStatus
 from airflow_provider_nucleus.tasks.results import MAX_XCOM_BYTES
 from airflow_provider_nucleus.triggers.events import WaitEvent
 from tests.airflow.batches import box
+from tests.faults import Fault
 from tests.unit.operators.fakes import StateStore, cancelling, context, looks
+
+LOOK = r"GET .*/job/[^/]+$"
 
 
 @pytest.fixture
@@ -295,6 +298,17 @@ def test_job_that_fails_fails_the_task_with_its_errors(evaluated, monkeypatch):
 
     with pytest.raises(NucleusJobFailed, match=r"ValueError: no.*row 7 is bad"):
         run(task)
+
+
+def test_a_job_that_ended_is_looked_at_once(evaluated, proxy):
+    """And its errors are fetched once, though the task waits in the worker and fails."""
+    ended = json.dumps({"status": "Errored", "job_id": "job_x", "message": {"final_error": "no"}}).encode()
+    proxy.arm(Fault("fails", LOOK, "edit-answer", edit=lambda _: ended, times=1_000))
+
+    with pytest.raises(NucleusJobFailed, match="Errored: no"):
+        run(calculate(evaluated))
+    assert len(proxy.requests(LOOK)) == 1
+    assert len(proxy.requests(r"GET .*/job/[^/]+/errors")) == 1
 
 
 def test_wait_that_takes_too_long_is_given_up(evaluated, monkeypatch):
