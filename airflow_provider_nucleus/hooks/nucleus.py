@@ -187,7 +187,9 @@ class NucleusHook(NucleusCalls, BaseHook):
         except NucleusError as error:
             self.log.warning("The row errors of job %s could not be read: %s", job_id, error)
             return failure
-        return job_outcome.job_failure(status, errors=errors, on_partial=on_partial, conn_id=self.nucleus_conn_id)
+        return job_outcome.job_failure(
+            status, errors=errors, on_partial=on_partial, conn_id=self.nucleus_conn_id
+        )
 
     def cancel_jobs(self, job_ids: Sequence[str], *, seconds: float) -> dict[str, Outcome]:
         """Ask for jobs to be cancelled, and return within *seconds* what became of each; None where no answer came in time.

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_nucleus.client.calls.jobs import job_status
 from airflow_provider_nucleus.client.jobs import JOBS
 from airflow_provider_nucleus.client.waiting import Patience, StopReason, run, stall_hint, waiting
 from airflow_provider_nucleus.exceptions import (
     NucleusJobTimeout,
-    NucleusNotFoundError,
     NucleusUploadError,
 )
 
