@@ -14,8 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_nucleus.demo.environment import child_environment
 from airflow_provider_nucleus.demo.errors import DemoError
+from airflow_provider_nucleus.demo.processes import child_environment
 
 if TYPE_CHECKING:
     import subprocess

@@ -11,8 +11,8 @@ from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
 from airflow_provider_nucleus.demo.airflow_home import tail
-from airflow_provider_nucleus.demo.environment import child_environment
 from airflow_provider_nucleus.demo.errors import DemoError
+from airflow_provider_nucleus.demo.processes import child_environment
 
 if TYPE_CHECKING:
     import subprocess

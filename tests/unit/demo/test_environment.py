@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from airflow_provider_nucleus.demo.environment import child_environment
+from airflow_provider_nucleus.demo.processes import child_environment
 
 
 def test_settings_of_airflow_and_nucleus_are_left_out(monkeypatch, tmp_path):
