@@ -40,7 +40,7 @@ test: $(VENV)/.test  ## Unit tests, the local server, the official client, DAGs 
 	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup $(if $(TESTS),$(TESTS),)
 
 .PHONY: test-stack
-test-stack: $(VENV)/.test  ## A quarter of the fault matrix; kill the parts of a whole Airflow while they upload
+test-stack: $(VENV)/.test  ## Fuzz the embedded server; a quarter of the fault matrix; kill the parts of a whole Airflow while they upload
 	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup tests/stack/test_fault_matrix.py
 	@$(BIN)/python -m pytest -q tests/stack --ignore tests/stack/test_fault_matrix.py
 

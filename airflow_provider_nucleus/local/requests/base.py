@@ -173,10 +173,9 @@ def _sentence(error: ValidationError, model: type[RequestModel], value: Any) -> 
     place = first["loc"]
     if place and str(place[0]) in model.complaints:
         return model.complaints[str(place[0])]
-    name = _spelled(place, value)
     if first["type"] == "missing":
-        parent, _, last = name.rpartition(".")
-        return f"{parent or 'The request body'} lacks {last!r}."
+        return f"{_spelled(place[:-1], value) or 'The request body'} lacks {place[-1]!r}."
+    name = _spelled(place, value)
     if first["type"] == "value_error":
         text = str(first["ctx"]["error"])
         return f"{name} {text.rstrip('.')}." if name else text
@@ -209,7 +208,7 @@ def _unknown(unknown: list[ErrorDetails], model: type[RequestModel], value: Any)
 def _spelled(place: Sequence[int | str], value: Any) -> str:
     """Return the path of a field as the client wrote it; parts that only tell kinds of objects apart are left out."""
     name, current = "", value
-    for position, part in enumerate(place):
+    for part in place:
         if isinstance(part, int):
             if isinstance(current, list | tuple):
                 name, current = f"{name}[{part}]", current[part]
@@ -219,6 +218,4 @@ def _spelled(place: Sequence[int | str], value: Any) -> str:
         written = next((key for key in current if key == part or snake_case(key) == part), None)
         if written is not None:
             name, current = f"{name}.{written}" if name else written, current[written]
-        elif position == len(place) - 1:
-            name = f"{name}.{part}" if name else part
     return name
