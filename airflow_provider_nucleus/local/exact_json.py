@@ -12,13 +12,13 @@ import orjson
 
 from airflow_provider_nucleus.local.errors import BadRequestError
 
-__all__ = ["dump_json", "json_text", "parse_json"]
+__all__ = ["DEEPEST", "dump_json", "json_text", "parse_json"]
 
 _DIGITS: Final = bytes(ord("0") if chr(octet) in string.digits else ord(" ") for octet in range(256))
 _LONG_NUMBER: Final = b"0" * 19
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
-_DEEPEST: Final = 250
+DEEPEST: Final = 250
 """Levels that orjson can write, a few left for what an answer is wrapped in."""
 
 
@@ -68,8 +68,8 @@ def json_text(value: Any) -> str:
 
 def _exact(value: Any, depth: int = 0) -> Any:
     """Return a value in which integers beyond 64 bits, which orjson refuses, are text of JSON already."""
-    if depth > _DEEPEST:
-        raise BadRequestError(f"JSON nested deeper than {_DEEPEST} levels is not taken.")
+    if depth > DEEPEST:
+        raise BadRequestError(f"JSON nested deeper than {DEEPEST} levels is not taken.")
     if isinstance(value, dict):
         return {name: _exact(entry, depth + 1) for name, entry in value.items()}
     if isinstance(value, list | tuple):

@@ -195,6 +195,57 @@ def test_examples_by_a_list_are_refused(field: str):
         read_body(ExamplesRequest, {field: ["TP"]})
 
 
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("evaluationsV2/evalv2_x/examples", '{"offset": 1%s}' % ("0" * 30)),
+        ("jobs/", '{"from_date": "0001-01-01T00:00:00+23:59"}'),
+        ("jobs/", '{"to_date": "9999-12-31T23:59:59-23:59"}'),
+        ("evaluationsV2/evalv2_x/charts", '{"filters": %s}' % ("[" * 900 + "]" * 900)),
+        ("leaderboard/ranking", '{"metric_type": "F1", "x": %s}' % ("[" * 900 + "]" * 900)),
+    ],
+)
+def test_values_beyond_what_can_be_computed_are_refused(api: Api, path: str, text: str):
+    """Numbers no list has, moments no calendar has, nesting nobody could write back: 400, found by the fuzzer's kin."""
+    assert _post(api, path, text).status_code == 400
+
+
+def test_metadata_that_could_not_be_read_again_is_an_error_of_its_row(api: Api):
+    """The item keeps what it had, and the other rows are merged."""
+    dataset = api.dataset("a", "b")
+    rows = '[{"reference_id": "a", "metadata": {"deep": %s}}, {"reference_id": "b", "metadata": {"k": 1}}]'
+
+    for _ in range(2):
+        answer = _post(
+            api, f"dataset/{dataset}/metadata", '{"metadata": %s}' % (rows % ("[" * 400 + "]" * 400))
+        )
+
+        assert (answer.status_code, answer.json()["updated"]) == (200, 1)
+        assert "nested deeper" in answer.json()["errors"][0]
+    assert api.ok("GET", f"dataset/{dataset}/refloc/a")["item"]["metadata"] == {}
+
+
+def test_rules_keep_integers_of_any_size(api: Api):
+    """A rule that compares with a number beyond 64 bits is stored, applied and read back as it was sent."""
+    dataset = api.dataset("a")
+    api.ok("POST", f"dataset/{dataset}/annotate", json={"annotations": [box("a", "1")]})
+    model = api.ok("POST", "models/add", json={"name": "m", "reference_id": f"m-{dataset}"})["model_id"]
+    made = api.ok("POST", "benchmarks", json={"name": "b", "dataset_id": dataset})
+    api.wait(made["job_id"])
+    rule = {"type": "metadata", "scope": "item", "key": "k", "op": "EQ", "value": 10**40}
+
+    started = api.ok(
+        "POST",
+        f"benchmarks/{made['benchmark_id']}/evaluationsV2",
+        json={"model_id": model, "exclusion_rules": [rule]},
+    )
+
+    assert api.wait(started["workflow_id"])["status"] == "Completed"
+    evaluation = api.ok("GET", f"evaluationsV2/{started['evaluation_id']}")
+    assert evaluation["exclusion_rules"] == [rule]
+    assert evaluation["exclusion_stats"]["rules"][0]["rule"] == rule
+
+
 def test_a_ranking_by_a_list_of_scopes_is_refused(api: Api):
     """The answer is 400."""
     response = api(

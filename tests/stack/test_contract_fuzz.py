@@ -183,6 +183,12 @@ _QUERIES = [
     "metadata.", "(",
 ]  # fmt: skip
 
+_EXTREMES: list[Any] = [
+    None, True, 0, -1, 2**31, 2**53 + 1, 2**63, 10**40, -0.0, 5e-324, 1.7e308, "", "\x00", "x" * 5000, "0001-01-01T00:00:00+23:59",
+    "9999-12-31T23:59:59-23:59", [], {}, [[]], json.loads("[" * 300 + "]" * 300), {"metadata": json.loads("[" * 240 + "]" * 240)},
+]  # fmt: skip
+"""Values at the ends of what can be computed, stored or written."""
+
 
 @st.composite
 def _row(draw: st.DrawFn) -> Any:
@@ -199,6 +205,8 @@ def _row(draw: st.DrawFn) -> Any:
 
 def _known(draw: st.DrawFn, value: Any, ids: Ids) -> Any:
     """Return a body in which most ids name something that is there, and most rows are nearly right."""
+    if draw(st.integers(0, 29)) == 0:
+        return draw(st.sampled_from(_EXTREMES))
     if isinstance(value, list):
         return [_known(draw, entry, ids) for entry in value]
     if not isinstance(value, dict):

@@ -64,8 +64,8 @@ def dataset_page(cursor: Cursor, urls: Urls, dataset_id: str) -> DatasetPage:
         cursor,
         dataset_id=dataset.id,
         job_types=[],
-        from_date=None,
-        to_date=None,
+        since=None,
+        until=None,
         limit=_JOBS,
         show_completed=True,
     )

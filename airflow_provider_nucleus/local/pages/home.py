@@ -89,7 +89,7 @@ def home_page(cursor: Cursor, urls: Urls) -> HomePage:
         for facts in page_counts.model_facts(cursor, limit=_ROWS)
     ]
     latest = jobs.listing(
-        cursor, dataset_id=None, job_types=[], from_date=None, to_date=None, limit=_JOBS, show_completed=True
+        cursor, dataset_id=None, job_types=[], since=None, until=None, limit=_JOBS, show_completed=True
     )
     return HomePage(
         title="Embedded Nucleus",

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from airflow_provider_nucleus.local.errors import BadRequestError
+from airflow_provider_nucleus.local.exact_json import DEEPEST
+
 __all__ = ["camel_case", "snake_case", "snake_keys"]
 
 _BOUNDARY: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -23,11 +26,18 @@ def camel_case(key: str) -> str:
     return first + "".join(word.capitalize() for word in rest)
 
 
-def snake_keys(value: Any) -> Any:
-    """Return JSON with every key in snake_case, except below ``metadata`` and ``value``."""
+def snake_keys(value: Any, depth: int = 0) -> Any:
+    """Return JSON with every key in snake_case, except below ``metadata`` and ``value``.
+
+    Raises `BadRequestError` for JSON that is nested deeper than it could be written back.
+    """
+    if depth > DEEPEST:
+        raise BadRequestError(f"JSON nested deeper than {DEEPEST} levels is not taken.")
     if isinstance(value, dict):
         named = {snake_case(key): entry for key, entry in value.items()}
-        return {key: entry if key in _OPAQUE else snake_keys(entry) for key, entry in named.items()}
+        return {
+            key: entry if key in _OPAQUE else snake_keys(entry, depth + 1) for key, entry in named.items()
+        }
     if isinstance(value, list):
-        return [snake_keys(entry) for entry in value]
+        return [snake_keys(entry, depth + 1) for entry in value]
     return value

@@ -34,6 +34,7 @@ Metric: TypeAlias = Literal[
 ]
 Collapse: TypeAlias = Literal["bestPerModel", "allEvaluations"]
 
+_MOST: Final = 2**53
 _BOUNDS = must(f"a number from {LEAST_IOU_THRESHOLD:g} to 1")
 
 
@@ -119,7 +120,9 @@ class ExamplesRequest(SelectionRequest):
         Annotated[int, Field(ge=1, le=100)], must("a whole number from 1 to 100"), nothing_is(50, int | None)
     ] = 50
     offset: Annotated[
-        Annotated[int, Field(ge=0)], must("a whole number, 0 or more"), nothing_is(0, int | None)
+        Annotated[int, Field(ge=0, le=_MOST)],
+        must(f"a whole number from 0 to {_MOST}"),
+        nothing_is(0, int | None),
     ] = 0
     sort_by: Literal["confidence", "iou", "dataset_item_id", "gt_area"] | None = None
     sort_order: Annotated[

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from airflow_provider_nucleus.local.requests.base import Flag, RequestModel, Strings, must
 
@@ -12,6 +13,24 @@ __all__ = ["ExportPageRequest", "JobsRequest", "ObjectsPageRequest", "PageReques
 
 PatchMode: TypeAlias = Literal[
     "iou", "false_positive", "false_negative", "predictions_only", "ground_truth_only"
+]
+
+
+def _moment(text: Any) -> Any:
+    """Return the moment, in UTC, that a text names."""
+    if not isinstance(text, str):
+        return text
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError):
+        raise ValueError(f"{text!r} is no date") from None
+
+
+Moment: TypeAlias = Annotated[
+    datetime,
+    BeforeValidator(_moment, json_schema_input_type=str),
+    must("a date: YYYY-MM-DD or YYYY-MM-DD HH:MM:SS"),
 ]
 
 
@@ -52,7 +71,7 @@ class JobsRequest(RequestModel):
 
     dataset_id: str | None = None
     job_types: Strings = Field(default_factory=list)
-    from_date: str | None = None
-    to_date: str | None = None
+    from_date: Moment | None = None
+    to_date: Moment | None = None
     limit: int = Field(50_000, ge=0)
     show_completed: Flag = False

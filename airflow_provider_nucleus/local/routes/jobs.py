@@ -24,8 +24,8 @@ def listing(call: RouteCall, request: JobsRequest) -> Any:
             cursor,
             dataset_id=request.dataset_id,
             job_types=request.job_types,
-            from_date=request.from_date,
-            to_date=request.to_date,
+            since=request.from_date,
+            until=request.to_date,
             limit=request.limit,
             show_completed=request.show_completed,
         )

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import orjson
 
 from airflow_provider_nucleus.local.disk.durable import part_of, sync_directory, written
 from airflow_provider_nucleus.local.disk.full_disk import full_disk_named
+from airflow_provider_nucleus.local.exact_json import dump_json, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,7 +53,9 @@ class ResultFiles:
 
     def about(self, name: str) -> dict[str, Any]:
         """Return the small facts of a result; raises FileNotFoundError when there is none."""
-        found: dict[str, Any] = orjson.loads((self.root / name / "about.json").read_bytes())
+        found: dict[str, Any] = parse_json(
+            (self.root / name / "about.json").read_bytes(), what="The description of a result"
+        )
         if found["layout"] != LAYOUT:
             raise FileNotFoundError(
                 f"the result {name} was written by another version (layout {found['layout']}): evaluate again"
@@ -82,7 +84,7 @@ def _fill(folder: Path, arrays: Mapping[str, NDArray[Any]], about: Mapping[str, 
         with written(folder / f"{name}.npy") as file:
             np.save(file, values, allow_pickle=False)
     with written(folder / "about.json") as file:
-        file.write(orjson.dumps({"layout": LAYOUT, "columns": sorted(arrays), **about}))
+        file.write(dump_json({"layout": LAYOUT, "columns": sorted(arrays), **about}))
 
 
 def _has_rows(path: Path) -> bool:

@@ -9,7 +9,7 @@ import orjson
 
 from airflow_provider_nucleus.local.annotation_table import OBJECT_TABLES
 from airflow_provider_nucleus.local.errors import BadRequestError, ConflictError, NotFoundError
-from airflow_provider_nucleus.local.exact_json import json_text
+from airflow_provider_nucleus.local.exact_json import json_text, parse_json
 from airflow_provider_nucleus.local.requests.exclusion_rules import stored_rules
 from airflow_provider_nucleus.local.requests.label_taxonomy import Taxonomy
 from airflow_provider_nucleus.local.store import timestamps
@@ -99,7 +99,7 @@ class BenchmarkRecord:
 
     def rules(self) -> tuple[ExclusionRule, ...]:
         """Return the rules that apply to every evaluation on this benchmark."""
-        return stored_rules(orjson.loads(self.exclusion_rules))
+        return stored_rules(parse_json(self.exclusion_rules, what="Stored rules"))
 
     def taxonomy(self, cursor: Cursor) -> Taxonomy:
         """Return how this benchmark has labels evaluated."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
-
 from airflow_provider_nucleus.local.errors import ConflictError, NotFoundError
+from airflow_provider_nucleus.local.exact_json import json_text, parse_json
 from airflow_provider_nucleus.local.requests.exclusion_rules import stored_rules
 from airflow_provider_nucleus.local.requests.label_taxonomy import Taxonomy
 from airflow_provider_nucleus.local.store import timestamps
@@ -72,17 +71,17 @@ class Config:
 
     def to_text(self) -> str:
         """Return JSON for the store."""
-        return orjson.dumps({
+        return json_text({
             "taxonomy": self.taxonomy.to_wire(),
             "rules": [rule.to_wire() for rule in self.rules],
             "benchmark_rules": [rule.to_wire() for rule in self.benchmark_rules],
             "only_predicted": self.only_predicted,
-        }).decode()
+        })
 
     @classmethod
     def from_text(cls, text: str) -> Config:
         """Read what :meth:`to_text` has written."""
-        data = orjson.loads(text)
+        data = parse_json(text, what="A stored configuration")
         return cls(
             taxonomy=Taxonomy.from_wire(data["taxonomy"]),
             rules=stored_rules(data["rules"]),
@@ -148,7 +147,9 @@ class EvaluationRecord:
             "rollup_groups": groups or None,
             "allowed_label_matches": pairs or None,
             "exclusion_rules": [rule.to_wire() for rule in (*config.benchmark_rules, *config.rules)],
-            "exclusion_stats": None if self.exclusion_stats is None else orjson.loads(self.exclusion_stats),
+            "exclusion_stats": None
+            if self.exclusion_stats is None
+            else parse_json(self.exclusion_stats, what="exclusion_stats"),
         }
 
 
@@ -264,7 +265,7 @@ def succeed(
     """Publish a result whose files are in place; nothing happens to an evaluation that was cancelled meanwhile."""
     cursor.execute(
         "UPDATE evaluations SET exclusion_stats = ?, summary = ?, result = ? WHERE evaluation_no = ?",
-        [orjson.dumps(exclusion_stats).decode(), orjson.dumps(summary).decode(), result, evaluation.number],
+        [json_text(exclusion_stats), json_text(summary), result, evaluation.number],
     )
     _transition(cursor, evaluation, SUCCEEDED)
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from airflow_provider_nucleus.local.errors import BadRequestError, ConflictError, NotFoundError
+from airflow_provider_nucleus.local.errors import ConflictError, NotFoundError
 from airflow_provider_nucleus.local.store import timestamps
 from airflow_provider_nucleus.local.store.database import one, rows
 from airflow_provider_nucleus.local.store.ids import new_id
@@ -16,6 +15,7 @@ from airflow_provider_nucleus.local.store.sequences import reserve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from airflow_provider_nucleus.local.store.database import Cursor
 
@@ -173,8 +173,8 @@ def listing(
     *,
     dataset_id: str | None,
     job_types: Sequence[str],
-    from_date: str | None,
-    to_date: str | None,
+    since: datetime | None,
+    until: datetime | None,
     limit: int,
     show_completed: bool,
 ) -> list[JobRecord]:
@@ -187,22 +187,14 @@ def listing(
     if job_types:
         conditions.append("j.type IN (SELECT unnest(?::VARCHAR[]))")
         parameters.append(list(job_types))
-    for date, comparison in ((from_date, ">="), (to_date, "<=")):
-        if date is not None:
+    for moment, comparison in ((since, ">="), (until, "<=")):
+        if moment is not None:
             conditions.append(f"j.created_at {comparison} ?")
-            parameters.append(_date(date))
+            parameters.append(moment)
     if not show_completed:
         conditions.append("status <> 'Completed'")
     sql = f"SELECT {_COLUMNS} {_FROM} WHERE {' AND '.join(conditions)} ORDER BY job_no DESC LIMIT ?"
     return [_job(row) for row in rows(cursor, sql, [*parameters, min(limit, LISTING_LIMIT)])]
-
-
-def _date(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise BadRequestError(f"{text!r} is not a date; use YYYY-MM-DD or YYYY-MM-DD HH:MM:SS.") from error
-    return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
 
 
 def save_progress(cursor: Cursor, job: JobRecord, state: JobProgress) -> None:

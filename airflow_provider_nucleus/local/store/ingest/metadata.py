@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_nucleus.local.errors import BadRequestError
+from airflow_provider_nucleus.local.exact_json import json_text
 from airflow_provider_nucleus.local.store.geometry_rules import is_number
 from airflow_provider_nucleus.local.store.ingest.object_rows import strict_json
 
@@ -34,7 +35,10 @@ def merge_metadata(cursor: Cursor, dataset: DatasetRecord, entry: Any, *, level:
     if level == "item" and entry.get("camera_params") is not None:
         fresh = {**fresh, "camera_params": entry["camera_params"]}
     merged = {**strict_json(found[1] or "{}"), **fresh}
-    text = json.dumps(merged, ensure_ascii=False, separators=(",", ":"))
+    try:
+        text = json_text(merged)
+    except BadRequestError as error:
+        return f"{name}: {error}"
     cursor.execute(f"UPDATE {table} SET metadata = ? WHERE {key} = ?", [text, found[0]])
     return None
 
