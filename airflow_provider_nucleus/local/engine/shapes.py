@@ -33,7 +33,7 @@ _POINT_3D: Final = '{"x":"DOUBLE","y":"DOUBLE","z":"DOUBLE"}'
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """How a type with an outline is read: the structure of its stored JSON, and the vertices of a column of such, (n, 2) each."""
+    """The reader of a type with an outline: the structure of its stored JSON, and the vertices of a column of such, (n, 2) each."""
 
     structure: str
     vertices: Callable[[pa.ChunkedArray], list[FloatArray]]

@@ -47,21 +47,21 @@ class Form:
 
 
 async def limited_stream(request: Request, limit: int) -> AsyncGenerator[bytes]:
-    """Yield the body piece by piece; raises :class:`TooLargeError` as soon as it exceeds ``limit`` bytes."""
+    """Yield the body block by block; raises :class:`TooLargeError` as soon as it exceeds ``limit`` bytes."""
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limit:
         raise TooLargeError(f"The request body has {declared} bytes; this route takes at most {limit}.")
     seen = 0
-    async for piece in request.stream():
-        seen += len(piece)
+    async for block in request.stream():
+        seen += len(block)
         if seen > limit:
             raise TooLargeError(f"The request body is larger than the {limit} bytes this route takes.")
-        yield piece
+        yield block
 
 
 async def read_limited(request: Request, limit: int) -> bytes:
     """Return the whole body, at most ``limit`` bytes of it."""
-    return b"".join([piece async for piece in limited_stream(request, limit)])
+    return b"".join([block async for block in limited_stream(request, limit)])
 
 
 async def read_form(request: Request, limit: int, *, field_limit: int) -> Form:

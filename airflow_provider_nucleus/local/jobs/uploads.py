@@ -231,27 +231,27 @@ def _loaded(line: bytes | str) -> Any:
 def _object_error(error: RefusedRow) -> str:
     row = _loaded(error.line)
     if not isinstance(row, dict):
-        return _told("annotation", {"raw": error.line[:1000]}, error)
-    shown = {name: row.get(name) for name in ("label", "type", "geometry") if name in row}
-    shown |= {
+        return _error_line("annotation", {"raw": error.line[:1000]}, error)
+    source = {name: row.get(name) for name in ("label", "type", "geometry") if name in row}
+    source |= {
         "referenceId": row.get("reference_id"),
         "annotationId": row.get("annotation_id"),
         "metadata": row.get("metadata") or {},
     }
-    return _told("annotation", shown, error)
+    return _error_line("annotation", source, error)
 
 
 def _item_error(error: RefusedRow) -> str:
     row = _loaded(error.line)
-    shown: dict[str, Any] = {"raw": error.line[:1000]}
+    source: dict[str, Any] = {"raw": error.line[:1000]}
     if isinstance(row, dict):
-        shown = {"referenceId": row.get("reference_id"), "imageUrl": row.get("image_url")}
-    return _told("item", shown, error)
+        source = {"referenceId": row.get("reference_id"), "imageUrl": row.get("image_url")}
+    return _error_line("item", source, error)
 
 
-def _told(kind: str, shown: dict[str, Any], error: RefusedRow) -> str:
+def _error_line(kind: str, source: dict[str, Any], error: RefusedRow) -> str:
     try:
-        return orjson.dumps({kind: shown, "error": error.reason}).decode()
+        return orjson.dumps({kind: source, "error": error.reason}).decode()
     except orjson.JSONEncodeError:
         # Nested deeper than can be written: the error of a row must not become one of the job.
         return orjson.dumps({kind: {"raw": error.line[:1000]}, "error": error.reason}).decode()

@@ -38,7 +38,7 @@ from airflow_provider_nucleus.local.requests.diagnostics import (
     WholeEvaluationAddress,
 )
 from airflow_provider_nucleus.local.requests.evaluations import ChartsAddress
-from airflow_provider_nucleus.local.routes.evaluation_results import result, selected
+from airflow_provider_nucleus.local.routes.evaluation_results import read_result, selected
 from airflow_provider_nucleus.local.routes.routing import RouteTable
 from airflow_provider_nucleus.local.store.catalog import evaluations
 
@@ -61,22 +61,22 @@ def histograms(call: RouteCall, address: ChartsAddress) -> Any:
 @ROUTES.get("evaluations/{ev}/prCurves", query=CurvesAddress)
 def curves(call: RouteCall, address: CurvesAddress) -> Any:
     """Precision, recall and confidence per label; ``family=coco`` (default) or ``nucleus``."""
-    loaded, selection = selected(call, address)
+    result, selection = selected(call, address)
     return {
         "family": address.family,
         "iou_threshold": selection.threshold,
-        "curves": curves_of(loaded, selection, family=address.family),
+        "curves": curves_of(result, selection, family=address.family),
     }
 
 
 @ROUTES.get("evaluations/{ev}/f1Curve", query=F1Address)
 def f1(call: RouteCall, address: F1Address) -> Any:
     """F1 against confidence with the best cut; ``family=nucleus`` or ``coco``."""
-    loaded, selection = selected(call, address)
+    result, selection = selected(call, address)
     return {
         "family": address.family,
         "iou_threshold": selection.threshold,
-        **f1_of_selection(loaded, selection, family=address.family),
+        **f1_of_selection(result, selection, family=address.family),
     }
 
 
@@ -89,26 +89,26 @@ def calibration(call: RouteCall, address: CalibrationAddress) -> Any:
 @ROUTES.get("evaluations/{ev}/errors", query=ErrorsAddress)
 def errors(call: RouteCall, _: ErrorsAddress) -> Any:
     """TIDE counts under confidence-first matching, and the AP each kind of error costs."""
-    return errors_of(result(call))
+    return errors_of(read_result(call))
 
 
 @ROUTES.get("evaluations/{ev}/coco", query=CocoAddress)
 def coco(call: RouteCall, address: CocoAddress) -> Any:
     """COCO's named numbers with average recall, per family; ``iou=exact`` (default), ``raster`` or ``bev``."""
-    loaded, selection = selected(call, address)
+    result, selection = selected(call, address)
     with call.db.read() as cursor:
-        return coco_of(cursor, loaded, selection, kind=address.iou)
+        return coco_of(cursor, result, selection, kind=address.iou)
 
 
 @ROUTES.get("evaluations/{ev}/masks", query=MasksAddress)
 def masks(call: RouteCall, address: MasksAddress) -> Any:
     """Pixel and panoptic scores of masks; ``groupBy`` is a key of item metadata."""
     filters = address.chosen
-    loaded, selection = selected(call, address)
+    result, selection = selected(call, address)
     with call.db.read() as cursor:
         return mask_scores_of(
             cursor,
-            loaded,
+            result,
             selection,
             mask_path=call.services.blobs.path,
             every_label=filters.gt_labels is None and filters.pred_labels is None,
@@ -119,9 +119,9 @@ def masks(call: RouteCall, address: MasksAddress) -> Any:
 @ROUTES.get("evaluations/{ev}/categories", query=CategoriesAddress)
 def categories(call: RouteCall, address: CategoriesAddress) -> Any:
     """Accuracy, top-k, precision, recall and F1 of categories, per taxonomy; ``topK`` 1 to 100, 5 by default."""
-    loaded, selection = selected(call, address)
+    result, selection = selected(call, address)
     with call.db.read() as cursor:
-        return category_scores_of(cursor, loaded, selection, k=address.top_k)
+        return category_scores_of(cursor, result, selection, k=address.top_k)
 
 
 @ROUTES.get("evaluations/{ev}/provenance", query=WholeEvaluationAddress)
@@ -130,7 +130,7 @@ def provenance(call: RouteCall, address: WholeEvaluationAddress) -> Any:
     loaded = result(call)
     with call.db.read() as cursor:
         return provenance_of(
-            loaded, evaluations.find(cursor, call.params["ev"]), threshold=address.iou_threshold
+            result, evaluations.find(cursor, call.params["ev"]), threshold=address.iou_threshold
         )
 
 
@@ -160,7 +160,7 @@ def changes(call: RouteCall, address: ChangesAddress) -> Any:
 
 
 def _pair(call: RouteCall) -> tuple[EvaluationResult, EvaluationResult]:
-    baseline, other = result(call), result(call, call.params["other"])
+    baseline, other = read_result(call), read_result(call, call.params["other"])
     if baseline.id == other.id:
         raise BadRequestError("An evaluation is compared with another one, not with itself.")
     require_comparable(baseline, other)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.evaluations.reading.result import EvaluationResult
     from airflow_provider_nucleus.local.evaluations.reading.selection import Selection
 
-__all__ = ["ROUTES", "result", "selected"]
+__all__ = ["ROUTES", "read_result", "selected"]
 
 ROUTES: Final = RouteTable()
 
@@ -54,28 +54,28 @@ def post_examples(call: RouteCall, request: ExamplesRequest) -> Any:
         sort_by=request.sort_by,
         descending=request.sort_order != "ASC",
     )
-    loaded = result(call)
+    result = read_result(call)
     with call.db.read() as cursor:
-        selection = select(cursor, loaded, request.chosen, threshold=DEFAULT_IOU_THRESHOLD)
-        return examples(cursor, loaded, selection, page)
+        selection = select(cursor, result, request.chosen, threshold=DEFAULT_IOU_THRESHOLD)
+        return examples(cursor, result, selection, page)
 
 
 @ROUTES.get("evaluationsV2/{ev}/filterSchema")
 def get_filter_schema(call: RouteCall) -> Any:
     """Return what filters can name."""
-    loaded = result(call)
+    result = read_result(call)
     with call.db.session() as session:
-        return filter_schema(session, loaded)
+        return filter_schema(session, result)
 
 
 def selected(call: RouteCall, request: ChartsRequest | ChartsAddress) -> tuple[EvaluationResult, Selection]:
     """Return the result of the evaluation in the path, and what a request selects of it."""
-    loaded = result(call)
+    result = read_result(call)
     with call.db.read() as cursor:
-        return loaded, select(cursor, loaded, request.chosen, threshold=request.iou_threshold)
+        return result, select(cursor, result, request.chosen, threshold=request.iou_threshold)
 
 
-def result(call: RouteCall, evaluation_id: str | None = None) -> EvaluationResult:
+def read_result(call: RouteCall, evaluation_id: str | None = None) -> EvaluationResult:
     """Return the result of the evaluation in the path.
 
     Raises :class:`ConflictError` until it has succeeded, or if another version has written it, and :class:`NotFoundError` if

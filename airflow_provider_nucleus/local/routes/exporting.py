@@ -63,21 +63,21 @@ def all_rows(call: RouteCall, prepare: Callable[[Cursor], Export]) -> Response:
     with call.db.read() as cursor:
         prepare(cursor)
 
-    def pieces() -> Iterator[bytes]:
+    def blocks() -> Iterator[bytes]:
         with call.db.read() as cursor:
             yield b'{"exportedRows":['
             for place, row in enumerate(export_rows(cursor, prepare(cursor))):
                 yield (b"," if place else b"") + orjson.dumps(row)
             yield b"]}"
 
-    return StreamingResponse(_gathered(pieces()), media_type="application/json")
+    return StreamingResponse(_gathered(blocks()), media_type="application/json")
 
 
-def _gathered(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Join pieces, because every chunk of a response costs a switch of threads."""
+def _gathered(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """Join blocks, because every chunk of a response costs a switch of threads."""
     held: list[bytes] = []
-    for piece in pieces:
-        held.append(piece)
+    for block in blocks:
+        held.append(block)
         if len(held) >= _ROWS_AT_ONCE:
             yield b"".join(held)
             held.clear()

@@ -25,10 +25,10 @@ ROUTES: Final = RouteTable()
 @ROUTES.post("leaderboard/ranking", body=RankingRequest)
 def rank(call: RouteCall, request: RankingRequest) -> Any:
     """Rank evaluations by a metric."""
-    asked = Ranking(
+    order = Ranking(
         metric=request.metric_type, confidence=request.confidence_threshold, collapse=request.collapse
     )
-    return ranking(_evaluations(call, request), asked, load=call.services.results.get)
+    return ranking(_evaluations(call, request), order, load=call.services.results.get)
 
 
 @ROUTES.post("leaderboard/f1Curve", body=F1CurveRequest)

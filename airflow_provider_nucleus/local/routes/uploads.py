@@ -62,10 +62,10 @@ async def _receive(call: RouteCall, file: DurableFile) -> int:
         file.write(buffer)
         buffer.clear()
 
-    async for piece in limited_stream(call.request, call.services.settings.upload_limit):
-        lines += piece.count(b"\n")
-        last = piece[-1:] or last
-        buffer += piece
+    async for block in limited_stream(call.request, call.services.settings.upload_limit):
+        lines += block.count(b"\n")
+        last = block[-1:] or last
+        buffer += block
         if len(buffer) >= _BUFFER:
             await to_thread.run_sync(flush)
     await to_thread.run_sync(flush)

@@ -131,7 +131,7 @@ def _known(cursor: Cursor, sql: str, parameters: list[Any]) -> set[int]:
 
 def _refuse_unknown(dataset: DatasetRecord, unknown: list[str]) -> None:
     if unknown:
-        shown = ", ".join(unknown[:_NAMED]) + (
+        named = ", ".join(unknown[:_NAMED]) + (
             f" and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else ""
         )
-        raise BadRequestError(f"Dataset {dataset.id} does not have {shown}; nothing was added to a slice.")
+        raise BadRequestError(f"Dataset {dataset.id} does not have {named}; nothing was added to a slice.")

@@ -1,4 +1,4 @@
-"""Where each parsed row belongs: its item (or scene) and its object set."""
+"""Look-up of the item (or scene) and the object set of each parsed row."""
 
 from __future__ import annotations
 

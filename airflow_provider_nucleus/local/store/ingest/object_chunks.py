@@ -42,7 +42,7 @@ class RefusedRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkResult:
-    """What became of a chunk. Masks are counted apart because job messages report them apart."""
+    """The outcome of a chunk. Masks are counted apart because job messages report them apart."""
 
     total: int
     processed: int
