@@ -127,7 +127,7 @@ def categories(call: RouteCall, address: CategoriesAddress) -> Any:
 @ROUTES.get("evaluations/{ev}/provenance", query=WholeEvaluationAddress)
 def provenance(call: RouteCall, address: WholeEvaluationAddress) -> Any:
     """Provenance of the numbers, and what is in none of them."""
-    loaded = result(call)
+    result = read_result(call)
     with call.db.read() as cursor:
         return provenance_of(
             result, evaluations.find(cursor, call.params["ev"]), threshold=address.iou_threshold
