@@ -12,7 +12,7 @@ from airflow_provider_nucleus.local.requests.base import Flag, RequestModel
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["LabelPair", "MatchOptions", "MatchRequest"]
+__all__ = ["LabelPair", "MatchOptions", "MatchRequest", "pairs_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
