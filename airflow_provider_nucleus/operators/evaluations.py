@@ -136,11 +136,11 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Find or make the benchmark, start the evaluation, wait for it, and read its charts."""
-        carry = self._settings(context)
-        self.check_deferrable(carry)
-        self.link_to(context, dataset_id=carry["dataset_id"], model_id=carry["model_id"])
-        carry["benchmark_id"] = carry["benchmark_id"] or self._ensure_benchmark()
-        return self.wait_for_jobs(context, self.attach_or_start(context, carry), carry)
+        resume_payload = self._settings(context)
+        self.check_deferrable(resume_payload)
+        self.link_to(context, dataset_id=resume_payload["dataset_id"], model_id=resume_payload["model_id"])
+        resume_payload["benchmark_id"] = resume_payload["benchmark_id"] or self._ensure_benchmark()
+        return self.wait_for_jobs(context, self.attach_or_start(context, resume_payload), resume_payload)
 
     def look(self, job_id: str) -> JobStatus:
         """Look at the evaluation."""
@@ -159,16 +159,18 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
         """Ask for the evaluation to be cancelled, and return what came of it within *patience* seconds."""
         return self.hook.cancel_evaluations(job_ids, seconds=patience)
 
-    def trigger_for(self, job_ids: Sequence[str], carry: Mapping[str, Any]) -> NucleusEvaluationTrigger:
+    def trigger_for(
+        self, job_ids: Sequence[str], resume_payload: Mapping[str, Any]
+    ) -> NucleusEvaluationTrigger:
         """Return the trigger that waits for the evaluation."""
-        found = super().trigger_for(job_ids, carry)
+        found = super().trigger_for(job_ids, resume_payload)
         return NucleusEvaluationTrigger(**found.serialize()[1])
 
     def jobs_ended(
         self,
         context: Context,
         statuses: Mapping[str, JobStatus],
-        carry: Mapping[str, Any],
+        resume_payload: Mapping[str, Any],
     ) -> dict[str, Any]:
         """Read the charts of the evaluation, or raise with the server's reason."""
         ((evaluation_id, status),) = statuses.items()
@@ -184,8 +186,8 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
             evaluation = self._evaluation(evaluation_id)
         if (failure := evaluation_failure(evaluation, conn_id=self.nucleus_conn_id)) is not None:
             raise failure
-        charts = self.hook.evaluation_charts(evaluation_id, iou_threshold=carry["iou_threshold"])
-        summary = _summary(evaluation, charts, carry)
+        charts = self.hook.evaluation_charts(evaluation_id, iou_threshold=resume_payload["iou_threshold"])
+        summary = _summary(evaluation, charts, resume_payload)
         report = path_for_instance(self.report, context)
         summary["report"] = None if report is None else str(report)
         self._log_result(charts, evaluation)
@@ -246,43 +248,47 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
             ride_out=ride_out_seconds(self.ride_out),
         )
 
-    def start_jobs(self, carry: dict[str, Any], intent: StartIntent) -> list[str]:
+    def start_jobs(self, resume_payload: dict[str, Any], intent: StartIntent) -> list[str]:
         """Start the evaluation, or find the one an earlier try started without living to record it; return its id."""
-        known = self._known(carry)
-        if intent.earlier is not None and (found := self._unrecorded(known, carry, intent.earlier)):
+        known = self._known(resume_payload)
+        if intent.earlier is not None and (found := self._unrecorded(known, resume_payload, intent.earlier)):
             return [found]
-        if carry["copy_from_run"]:
-            answer = self.hook.copy_predictions_from_run(carry["model_id"], carry["copy_from_run"])
-            self.log.info("Copied the predictions of %s: %s", carry["copy_from_run"], answer)
-            carry["not_copied"] = left = answer.get("predictions_skipped_unsupported")
+        if resume_payload["copy_from_run"]:
+            answer = self.hook.copy_predictions_from_run(
+                resume_payload["model_id"], resume_payload["copy_from_run"]
+            )
+            self.log.info("Copied the predictions of %s: %s", resume_payload["copy_from_run"], answer)
+            resume_payload["not_copied"] = left = answer.get("predictions_skipped_unsupported")
             if left:
                 self.log.warning(
                     "%s predictions of %s are of types that cannot be copied, and are not evaluated",
                     left,
-                    carry["copy_from_run"],
+                    resume_payload["copy_from_run"],
                 )
         intent.record(max((one.created_at or "" for one in known), default=""))
         evaluation_id = self.hook.create_evaluation(
-            carry["benchmark_id"],
-            model_id=None if carry["model_run_id"] else carry["model_id"],
-            model_run_id=carry["model_run_id"],
-            name=carry["name"],
-            rollup_groups=[RollupGroup.from_wire(group) for group in carry["rollup_groups"]] or None,
-            exclusion_rules=carry["exclusion_rules"] or None,
+            resume_payload["benchmark_id"],
+            model_id=None if resume_payload["model_run_id"] else resume_payload["model_id"],
+            model_run_id=resume_payload["model_run_id"],
+            name=resume_payload["name"],
+            rollup_groups=[RollupGroup.from_wire(group) for group in resume_payload["rollup_groups"]] or None,
+            exclusion_rules=resume_payload["exclusion_rules"] or None,
         )
-        self.log.info("Started evaluation %s on benchmark %s", evaluation_id, carry["benchmark_id"])
+        self.log.info("Started evaluation %s on benchmark %s", evaluation_id, resume_payload["benchmark_id"])
         return [evaluation_id]
 
-    def _known(self, carry: Mapping[str, Any]) -> list[Evaluation]:
+    def _known(self, resume_payload: Mapping[str, Any]) -> list[Evaluation]:
         """Return the evaluations of the model, or of the run, that there are."""
-        if carry["model_run_id"]:
-            return self.hook.list_run_evaluations(carry["model_run_id"])
-        return self.hook.list_model_evaluations(carry["model_id"])
+        if resume_payload["model_run_id"]:
+            return self.hook.list_run_evaluations(resume_payload["model_run_id"])
+        return self.hook.list_model_evaluations(resume_payload["model_id"])
 
-    def _unrecorded(self, known: Sequence[Evaluation], carry: Mapping[str, Any], since: str) -> str | None:
+    def _unrecorded(
+        self, known: Sequence[Evaluation], resume_payload: Mapping[str, Any], since: str
+    ) -> str | None:
         """Return the evaluation that carries our name, is about our benchmark, and is younger than *since*, if one is."""
         for one in known:
-            fits = (one.name, one.benchmark_id) == (carry["name"], carry["benchmark_id"])
+            fits = (one.name, one.benchmark_id) == (resume_payload["name"], resume_payload["benchmark_id"])
             well = one.state not in {EvaluationState.FAILED, EvaluationState.CANCELLED}
             # The mark itself is that of an evaluation of before.
             younger = not since or certainly_before(since, one.created_at or "")
@@ -312,18 +318,20 @@ def _text(value: Any) -> str | None:
     return None if is_blank(value) else str(value)
 
 
-def _summary(evaluation: Evaluation, charts: EvaluationCharts, carry: Mapping[str, Any]) -> dict[str, Any]:
+def _summary(
+    evaluation: Evaluation, charts: EvaluationCharts, resume_payload: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return what a task needs to decide with, small enough for an XCom once labels are cut."""
     found = charts.model_dump(mode="json")
     # The worst come first: they are what a gate looks at, and what must not be cut.
     ranked = sorted(charts.per_class_ap, key=lambda entry: (entry.ap, entry.class_label))
     return {
         "evaluation_id": evaluation.id,
-        "benchmark_id": carry["benchmark_id"],
-        "model_id": carry["model_id"],
-        "model_run_id": carry["model_run_id"],
-        "not_copied": carry.get("not_copied"),
-        "iou_threshold": carry["iou_threshold"],
+        "benchmark_id": resume_payload["benchmark_id"],
+        "model_id": resume_payload["model_id"],
+        "model_run_id": resume_payload["model_run_id"],
+        "not_copied": resume_payload.get("not_copied"),
+        "iou_threshold": resume_payload["iou_threshold"],
         "map": found["map_summary"],
         "ap_by_size": found["ap_by_size"],
         "counts": found["total_counts"],

@@ -130,38 +130,40 @@ class NucleusAppendItemsOperator(NucleusUploadOperator, NucleusStartingOperator)
         if self.kind == "images":
             return super().execute(context)
         self.required(dataset_id=self.dataset_id, source=self.source)
-        carry = self._scene_settings()
-        self.check_deferrable(carry)
+        resume_payload = self._scene_settings()
+        self.check_deferrable(resume_payload)
         self.link_to(context, dataset_id=self.dataset_id)
-        return self.wait_for_jobs(context, self.attach_or_start(context, carry), carry)
+        return self.wait_for_jobs(context, self.attach_or_start(context, resume_payload), resume_payload)
 
-    def start_again(self, context: Context, carry: dict[str, Any]) -> list[str]:
+    def start_again(self, context: Context, resume_payload: dict[str, Any]) -> list[str]:
         """Start anew what an earlier try had started and was cancelled with it."""
         if self.kind == "images":
-            return super().start_again(context, carry)
-        return NucleusStartingOperator.start_again(self, context, carry)
+            return super().start_again(context, resume_payload)
+        return NucleusStartingOperator.start_again(self, context, resume_payload)
 
     def jobs_ended(
-        self, context: Context, statuses: Mapping[str, JobStatus], carry: Mapping[str, Any]
+        self, context: Context, statuses: Mapping[str, JobStatus], resume_payload: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Account for the items of the jobs."""
         if self.kind == "images":
-            return super().jobs_ended(context, statuses, carry)
+            return super().jobs_ended(context, statuses, resume_payload)
         for job_id, status in statuses.items():
-            failure = self.hook.job_failure(job_id, status) or self._scenes_missing(job_id, status, carry)
+            failure = self.hook.job_failure(job_id, status) or self._scenes_missing(
+                job_id, status, resume_payload
+            )
             if failure is not None:
                 failure.hint = "Correct what it complains about. A retry sends all scenes again; those that are stored are not doubled."
                 self.forget_jobs(context)
                 raise failure
         return checked_xcom({
             "kind": self.kind,
-            "dataset_id": carry["dataset_id"],
-            "rows": carry["rows"],
+            "dataset_id": resume_payload["dataset_id"],
+            "rows": resume_payload["rows"],
             "jobs": list(statuses),
         })
 
     def _scenes_missing(
-        self, job_id: str, status: JobStatus, carry: Mapping[str, Any]
+        self, job_id: str, status: JobStatus, resume_payload: Mapping[str, Any]
     ) -> NucleusJobFailed | None:
         """Return the error of a job that ended well and does not account for all scenes; None when it does.
 
@@ -170,14 +172,18 @@ class NucleusAppendItemsOperator(NucleusUploadOperator, NucleusStartingOperator)
         errors: list[str] = []
         if (counts := job_counts(status, "scenes")) is not None:
             known = counts.processed + counts.ignored
-            if known > carry["rows"]:
+            if known > resume_payload["rows"]:
                 self.log.warning(
-                    "Job %s accounts for %d scenes and was given %d", job_id, known, carry["rows"]
+                    "Job %s accounts for %d scenes and was given %d", job_id, known, resume_payload["rows"]
                 )
-            wrong = f"accounts for {known:,} of {carry['rows']:,} scenes" if known < carry["rows"] else ""
+            wrong = (
+                f"accounts for {known:,} of {resume_payload['rows']:,} scenes"
+                if known < resume_payload["rows"]
+                else ""
+            )
         else:
             errors = self.hook.job_errors(job_id)[:SHOWN_ERRORS]
-            stored = {scene["reference_id"] for scene in self.hook.list_scenes(carry["dataset_id"])}
+            stored = {scene["reference_id"] for scene in self.hook.list_scenes(resume_payload["dataset_id"])}
             missing = [scene.reference_id for scene in self._scenes() if scene.reference_id not in stored]
             wrong = f"did not store {len(missing):,} scenes, {missing[0]!r} first" if missing else ""
             if errors:
@@ -211,13 +217,13 @@ class NucleusAppendItemsOperator(NucleusUploadOperator, NucleusStartingOperator)
             "validate_only": coerced_flag(self.validate_only, name="validate_only"),
         }
 
-    def start_jobs(self, carry: dict[str, Any], intent: StartIntent) -> list[str]:
+    def start_jobs(self, resume_payload: dict[str, Any], intent: StartIntent) -> list[str]:
         """Write the checked scenes to a temporary file, hand it over and start the job, unless an earlier try did."""
         with tempfile.TemporaryDirectory(prefix="nucleus-scenes-") as folder:
             spool = Path(folder) / "scenes.jsonl"
-            carry["rows"] = self._spool_scenes(spool)
-            if carry["validate_only"]:
-                self.log.info("%d scenes are good; nothing was sent", carry["rows"])
+            resume_payload["rows"] = self._spool_scenes(spool)
+            if resume_payload["validate_only"]:
+                self.log.info("%d scenes are good; nothing was sent", resume_payload["rows"])
                 return []
             listed = self.hook.list_jobs(
                 dataset_id=self.dataset_id, job_types=[_SCENE_JOB], show_completed=True, limit=200
@@ -229,15 +235,15 @@ class NucleusAppendItemsOperator(NucleusUploadOperator, NucleusStartingOperator)
                     if not intent.earlier or certainly_before(intent.earlier, job.job_creation_time)
                 ]
                 client = self.hook.get_conn()
-                found = find_orphan_job(client, younger, since=intent.earlier, rows=carry["rows"])
+                found = find_orphan_job(client, younger, since=intent.earlier, rows=resume_payload["rows"])
                 if found is not None:
                     self.log.info("Found job %s, which an earlier try started", found.job_id)
                     return [found.job_id]
             intent.record(listed[0].job_creation_time if listed else "")
             job = self.hook.append_lidar_scenes(
-                self.dataset_id, FileContent.of(spool), update=carry["update"]
+                self.dataset_id, FileContent.of(spool), update=resume_payload["update"]
             )
-        self.log.info("Started appending %d scenes: %s", carry["rows"], job.job_id)
+        self.log.info("Started appending %d scenes: %s", resume_payload["rows"], job.job_id)
         return [job.job_id]
 
     def _scenes(self) -> Iterator[LidarScene]:

@@ -109,37 +109,39 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Start the calculation, wait for it, and read the metrics."""
         self.required(dataset_id=self.dataset_id, model_id=self.model_id)
-        carry = self._settings()
-        self.check_deferrable(carry)
+        resume_payload = self._settings()
+        self.check_deferrable(resume_payload)
         self.link_to(context, dataset_id=self.dataset_id, model_id=self.model_id)
-        jobs = self.attach_or_start(context, carry)
-        return self.wait_for_jobs(context, jobs, carry)
+        jobs = self.attach_or_start(context, resume_payload)
+        return self.wait_for_jobs(context, jobs, resume_payload)
 
     def jobs_ended(
         self,
         context: Context,
         statuses: Mapping[str, JobStatus],
-        carry: Mapping[str, Any],
+        resume_payload: Mapping[str, Any],
     ) -> dict[str, Any]:
         """Read the matches and summarize them."""
         for job_id, status in statuses.items():
             self._succeeded(job_id, status)
         report = path_for_instance(self.report, context)
-        run_id = carry.get("model_run_id") or self.hook.find_model_run(carry["dataset_id"], carry["model_id"])
-        rows = partial(self.hook.iter_matches, carry["dataset_id"], run_id)
+        run_id = resume_payload.get("model_run_id") or self.hook.find_model_run(
+            resume_payload["dataset_id"], resume_payload["model_id"]
+        )
+        rows = partial(self.hook.iter_matches, resume_payload["dataset_id"], run_id)
         summary = summarize_matches(
             rows(mode="iou"),
             false_positives=rows(mode="false_positive"),
             false_negatives=rows(mode="false_negative"),
-            iou_threshold=carry["iou_threshold"],
+            iou_threshold=resume_payload["iou_threshold"],
         )
         head = {
-            "dataset_id": carry["dataset_id"],
-            "model_id": carry["model_id"],
+            "dataset_id": resume_payload["dataset_id"],
+            "model_id": resume_payload["model_id"],
             "model_run_id": run_id,
             "job_id": next(iter(statuses), None),
-            "class_agnostic": carry["class_agnostic"],
-            "allowed_label_matches": carry["allowed_label_matches"],
+            "class_agnostic": resume_payload["class_agnostic"],
+            "allowed_label_matches": resume_payload["allowed_label_matches"],
             "not_matched": _not_matched(statuses),
             "report": None if report is None else str(report),
         }
@@ -167,7 +169,7 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator):
             "allowed_label_matches": pairs,
         }
 
-    def start_jobs(self, carry: dict[str, Any], intent: StartIntent) -> list[str]:
+    def start_jobs(self, resume_payload: dict[str, Any], intent: StartIntent) -> list[str]:
         """Start a calculation; return its jobs, none when the server answered without one and lists none."""
         if intent.earlier is not None:
             # Nothing in a job says which model it is about; and of two calculations the later one's matches stay.
@@ -180,15 +182,15 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator):
         answer = self.hook.calculate_metrics(
             self.dataset_id,
             self.model_id,
-            class_agnostic=carry["class_agnostic"],
+            class_agnostic=resume_payload["class_agnostic"],
             allowed_label_matches=[
-                AllowedLabelMatch.from_wire(pair) for pair in carry["allowed_label_matches"]
+                AllowedLabelMatch.from_wire(pair) for pair in resume_payload["allowed_label_matches"]
             ],
         )
         job_id = answer.get("job_id")
         # Without an id in the answer, the job is one that was not listed before; waiting for a stranger's as well is harmless.
         jobs = [job_id] if job_id else [job.job_id for job in self._listed() if job.job_id not in before]
-        carry["model_run_id"] = answer.get("model_run_id")
+        resume_payload["model_run_id"] = answer.get("model_run_id")
         if jobs:
             self.log.info("Started the calculation: %s", ", ".join(jobs))
         else:

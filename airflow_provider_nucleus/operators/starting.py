@@ -41,12 +41,12 @@ class StartIntent:
 class NucleusStartingOperator(NucleusWaitingOperator):
     """Base of the operators that start jobs which may be started twice without harm."""
 
-    def start_jobs(self, carry: dict[str, Any], intent: StartIntent) -> list[str]:
-        """Start the jobs that *carry* describes, or find those of an earlier intent; add to *carry* what the wait should keep."""
+    def start_jobs(self, resume_payload: dict[str, Any], intent: StartIntent) -> list[str]:
+        """Start the jobs that *resume_payload* describes, or find those of an earlier intent; add what the wait should keep."""
         raise NotImplementedError
 
-    def attach_or_start(self, context: Context, carry: dict[str, Any]) -> list[str]:
-        """Return the jobs an earlier try started for the same *carry*, or those that :meth:`start_jobs` starts now.
+    def attach_or_start(self, context: Context, resume_payload: dict[str, Any]) -> list[str]:
+        """Return the jobs an earlier try started for the same *resume_payload*, or those that :meth:`start_jobs` starts now.
 
         Jobs of before a clear by the user, for other arguments, or that did not end well, are not taken; those that still run
         are cancelled, or named where they must not be.
@@ -54,32 +54,32 @@ class NucleusStartingOperator(NucleusWaitingOperator):
         state = task_state(context)
         record = state.get(_STARTED_KEY) if state is not None else None
         if not isinstance(record, dict):
-            return self._start(context, carry, settings=dict(carry))
+            return self._start(context, resume_payload, settings=dict(resume_payload))
         jobs = [str(job_id) for job_id in record.get("jobs") or ()]
         states = {job_id: self.look_or_gone(job_id).state for job_id in jobs}
-        same = record.get("clear_count") == clear_count(context) and record.get("settings") == carry
+        same = record.get("clear_count") == clear_count(context) and record.get("settings") == resume_payload
         if same and jobs and all(one in {JobState.PENDING, JobState.SUCCEEDED} for one in states.values()):
             self.log.info("Attaching to %s, which an earlier try started", ", ".join(jobs))
-            carry |= record.get("carry") or {}
-            carry[ATTACHED] = jobs
+            resume_payload |= record.get("resume_payload") or {}
+            resume_payload[ATTACHED] = jobs
             return jobs
         if running := [job_id for job_id, one in states.items() if one is JobState.PENDING]:
             self.log.info("Nobody will wait for %s of an earlier try any more", ", ".join(running))
-            self.let_go(running)
+            self.abandon(running)
         earlier = record.get("since") if same and not jobs else None
-        return self._start(context, carry, settings=dict(carry), earlier=earlier)
+        return self._start(context, resume_payload, settings=dict(resume_payload), earlier=earlier)
 
-    def start_again(self, context: Context, carry: dict[str, Any]) -> list[str]:
+    def start_again(self, context: Context, resume_payload: dict[str, Any]) -> list[str]:
         """Start anew what an earlier try had started and was cancelled with it."""
         state = task_state(context)
         record = state.get(_STARTED_KEY) if state is not None else None
         settings = record.get("settings") if isinstance(record, dict) else None
-        return self._start(context, carry, settings=settings or dict(carry))
+        return self._start(context, resume_payload, settings=settings or dict(resume_payload))
 
     def _start(
         self,
         context: Context,
-        carry: dict[str, Any],
+        resume_payload: dict[str, Any],
         *,
         settings: dict[str, Any],
         earlier: str | None = None,
@@ -91,9 +91,9 @@ class NucleusStartingOperator(NucleusWaitingOperator):
             if state is not None:
                 state.set(_STARTED_KEY, record | {"since": since})
 
-        jobs = self.start_jobs(carry, StartIntent(save, earlier))
+        jobs = self.start_jobs(resume_payload, StartIntent(save, earlier))
         if state is not None:
-            state.set(_STARTED_KEY, record | {"jobs": jobs, "carry": carry})
+            state.set(_STARTED_KEY, record | {"jobs": jobs, "resume_payload": resume_payload})
         return jobs
 
     def forget_jobs(self, context: Context) -> None:
@@ -102,8 +102,8 @@ class NucleusStartingOperator(NucleusWaitingOperator):
             state.delete(_STARTED_KEY)
 
     def _finish(
-        self, context: Context, statuses: Mapping[str, JobStatus], carry: Mapping[str, Any]
+        self, context: Context, statuses: Mapping[str, JobStatus], resume_payload: Mapping[str, Any]
     ) -> dict[str, Any]:
-        result = super()._finish(context, statuses, carry)
+        result = super()._finish(context, statuses, resume_payload)
         self.forget_jobs(context)
         return result

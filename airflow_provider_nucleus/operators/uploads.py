@@ -119,8 +119,8 @@ class NucleusUploadOperator(NucleusWaitingOperator):
         """Check the rows, send what is missing, wait, and account for every row."""
         self.required(dataset_id=self.dataset_id, source=self.source)
         target = self.upload_target()
-        carry: dict[str, Any] = {"dataset_id": target.dataset_id, "model_id": target.model_id}
-        self.check_deferrable(carry)
+        resume_payload: dict[str, Any] = {"dataset_id": target.dataset_id, "model_id": target.model_id}
+        self.check_deferrable(resume_payload)
         self.link_to(context, dataset_id=target.dataset_id, model_id=target.model_id)
         state = task_state(context)
         if state is None:
@@ -136,12 +136,12 @@ class NucleusUploadOperator(NucleusWaitingOperator):
         except NucleusUploadError as error:
             self._leave_evidence(context, error)
             raise
-        carry[ATTACHED] = started.attached
+        resume_payload[ATTACHED] = started.attached
         if state is None:
-            carry["record"] = started.record
-        return self.wait_for_jobs(context, started.job_ids, carry)
+            resume_payload["record"] = started.record
+        return self.wait_for_jobs(context, started.job_ids, resume_payload)
 
-    def start_again(self, context: Context, carry: dict[str, Any]) -> list[str]:  # ruff: ignore[unused-method-argument] - the base's signature
+    def start_again(self, context: Context, resume_payload: dict[str, Any]) -> list[str]:  # ruff: ignore[unused-method-argument] - the base's signature
         """Send the chunks of jobs again that were cancelled with an earlier try."""
         self._upload = None
         try:
@@ -163,13 +163,13 @@ class NucleusUploadOperator(NucleusWaitingOperator):
             raise
 
     def jobs_ended(
-        self, context: Context, statuses: Mapping[str, JobStatus], carry: Mapping[str, Any]
+        self, context: Context, statuses: Mapping[str, JobStatus], resume_payload: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Account for the rows of the jobs."""
         # One that vanished is asked for once more, and its chunk sent again by a retry.
         known = {job_id: status for job_id, status in statuses.items() if not is_gone(status)}
         try:
-            return self._result(self._made(context).collect(known, record=carry.get("record")))
+            return self._result(self._made(context).collect(known, record=resume_payload.get("record")))
         except NucleusUploadError as error:
             self._leave_evidence(context, error)
             raise

@@ -106,12 +106,12 @@ class NucleusWaitingOperator(NucleusOperator):
         self._killed = False
 
     def jobs_ended(
-        self, context: Context, statuses: Mapping[str, JobStatus], carry: Mapping[str, Any]
+        self, context: Context, statuses: Mapping[str, JobStatus], resume_payload: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Return the task's result; every job is terminal. To be defined by the subclass."""
         raise NotImplementedError
 
-    def start_again(self, context: Context, carry: dict[str, Any]) -> list[str]:
+    def start_again(self, context: Context, resume_payload: dict[str, Any]) -> list[str]:
         """Start anew what an earlier try had started and was cancelled with it. To be defined by subclasses that attach."""
         raise NotImplementedError
 
@@ -129,7 +129,7 @@ class NucleusWaitingOperator(NucleusOperator):
         """Ask for jobs to be cancelled, and return what came of it within *patience* seconds, by job."""
         return self.hook.cancel_jobs(job_ids, seconds=patience)
 
-    def trigger_for(self, job_ids: Sequence[str], carry: Mapping[str, Any]) -> NucleusJobTrigger:
+    def trigger_for(self, job_ids: Sequence[str], resume_payload: Mapping[str, Any]) -> NucleusJobTrigger:
         """Return the trigger that waits for *job_ids* in the place of the worker."""
         return NucleusJobTrigger(
             nucleus_conn_id=self.nucleus_conn_id,
@@ -138,18 +138,18 @@ class NucleusWaitingOperator(NucleusOperator):
             poll_interval=self.poll_interval,
             ride_out=ride_out_seconds(self.ride_out),
             cancel_on_kill=self.cancel_on_kill,
-            carry=dict(carry),
+            resume_payload=dict(resume_payload),
         )
 
-    def check_deferrable(self, carry: Mapping[str, Any]) -> None:
+    def check_deferrable(self, resume_payload: Mapping[str, Any]) -> None:
         """Raise before anything is started if the wait could not be handed to the triggerer."""
         if self.deferrable:
-            self.trigger_for(["job_0"], carry).check_serializable()
+            self.trigger_for(["job_0"], resume_payload).check_serializable()
 
     def wait_for_jobs(
-        self, context: Context, job_ids: Sequence[str], carry: Mapping[str, Any]
+        self, context: Context, job_ids: Sequence[str], resume_payload: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Wait for *job_ids* and return what :meth:`jobs_ended` makes of them; *carry* survives a deferral.
+        """Wait for *job_ids* and return what :meth:`jobs_ended` makes of them; *resume_payload* survives a deferral.
 
         Raises TaskDeferred in a deferrable task with a job that is still running.
         """
@@ -159,23 +159,23 @@ class NucleusWaitingOperator(NucleusOperator):
         if job_ids:
             self.link_to(
                 context,
-                dataset_id=carry.get("dataset_id"),
-                model_id=carry.get("model_id"),
+                dataset_id=resume_payload.get("dataset_id"),
+                model_id=resume_payload.get("model_id"),
                 job_id=job_ids[-1],
             )
         timeout = 0.0 if self.deferrable else seconds(self.job_timeout)
         outcome = self._wait_here(job_ids, self._patience(timeout))
         if self.deferrable and outcome.open:
-            self._remember(context, job_ids, carry)
+            self._remember(context, job_ids, resume_payload)
             self.log.info("Waiting in the triggerer for %s", ", ".join(job_ids))
             self.defer(
-                trigger=self.trigger_for(job_ids, carry),
+                trigger=self.trigger_for(job_ids, resume_payload),
                 method_name="execute_complete",
                 timeout=timedelta(seconds=seconds(self.job_timeout)) + DEFERRAL_GRACE,
             )
         if outcome.open:
             raise self._timed_out(outcome.open, outcome.seen)
-        return self._finish(context, _statuses(job_ids, outcome), carry)
+        return self._finish(context, _statuses(job_ids, outcome), resume_payload)
 
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
         """Go on when the triggerer says that the wait is over."""
@@ -200,19 +200,19 @@ class NucleusWaitingOperator(NucleusOperator):
                     hint="The jobs were left running; a retry attaches to them.",
                 )
             statuses = _statuses(self._running, outcome)
-        return self._finish(context, statuses, waited.carry)
+        return self._finish(context, statuses, waited.resume_payload)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Wake up; when Airflow wakes the task only to fail it, first see to the jobs it was waiting for."""
         setattr(self, RESUMED, True)
         if next_method != FAIL:
             return super().resume_execution(next_method, next_kwargs, context)
-        self._running, carry = self._remembered(context)
+        self._running, resume_payload = self._remembered(context)
         if deferral_timed_out(next_method, next_kwargs):
             statuses = self._last_look(self._running, {})
-            if carry is None:
+            if resume_payload is None:
                 raise self._timed_out(self._running, statuses)
-            return self._finish(context, statuses, carry)
+            return self._finish(context, statuses, resume_payload)
         named = ", ".join(self._running) or "jobs that were not recorded"
         self.log.error("The trigger failed; %s: left running, a retry attaches to them", named)
         return super().resume_execution(next_method, next_kwargs, context)
@@ -220,7 +220,7 @@ class NucleusWaitingOperator(NucleusOperator):
     def on_kill(self) -> None:
         """Cancel what this task waits for; called in a signal handler, so it is quick and never raises."""
         self._killed = True
-        self.let_go(self._running, patience=_KILL_SECONDS)
+        self.abandon(self._running, patience=_KILL_SECONDS)
 
     def cancel_jobs(self, job_ids: Sequence[str], *, patience: float = _PATIENCE_SECONDS) -> None:
         """Cancel jobs where the server can, within *patience* seconds, and say in the log what became of each."""
@@ -240,7 +240,7 @@ class NucleusWaitingOperator(NucleusOperator):
                 reason = outcome or f"no answer within {patience:g} s"
                 self.log.warning("Could not cancel job %s, it may still be running: %s", job_id, reason)
 
-    def let_go(self, job_ids: Sequence[str], *, patience: float = _PATIENCE_SECONDS) -> None:
+    def abandon(self, job_ids: Sequence[str], *, patience: float = _PATIENCE_SECONDS) -> None:
         """See to jobs that nobody will wait for any more."""
         if self.cancel_on_kill:
             self.cancel_jobs(job_ids, patience=patience)
@@ -249,7 +249,7 @@ class NucleusWaitingOperator(NucleusOperator):
 
     def _killed_while_starting(self, job_ids: Sequence[str]) -> None:
         """See to the jobs that were being started when the signal came, and go no further."""
-        self.let_go([job_id for job_id in job_ids if job_id not in self._running], patience=_KILL_SECONDS)
+        self.abandon([job_id for job_id in job_ids if job_id not in self._running], patience=_KILL_SECONDS)
         raise NucleusJobCancelled(
             f"The task was killed while it started {', '.join(job_ids) or 'a job'}.",
             job_id=job_ids[-1] if job_ids else "",
@@ -271,22 +271,22 @@ class NucleusWaitingOperator(NucleusOperator):
         )
 
     def _finish(
-        self, context: Context, statuses: Mapping[str, JobStatus], carry: Mapping[str, Any]
+        self, context: Context, statuses: Mapping[str, JobStatus], resume_payload: Mapping[str, Any]
     ) -> dict[str, Any]:
         self.link_to(
             context,
-            dataset_id=carry.get("dataset_id"),
-            model_id=carry.get("model_id"),
+            dataset_id=resume_payload.get("dataset_id"),
+            model_id=resume_payload.get("model_id"),
             job_id=list(statuses)[-1] if statuses else None,
         )
-        if cancelled := _cancelled_with_an_earlier_try(statuses, carry):
+        if cancelled := _cancelled_with_an_earlier_try(statuses, resume_payload):
             self.log.warning(
                 "An earlier try started %s, and they were cancelled, as its end may have asked for: starting again",
                 ", ".join(cancelled),
             )
-            rest = {key: value for key, value in carry.items() if key != ATTACHED}
+            rest = {key: value for key, value in resume_payload.items() if key != ATTACHED}
             return self.wait_for_jobs(context, self.start_again(context, rest), rest)
-        result = self.jobs_ended(context, statuses, carry)
+        result = self.jobs_ended(context, statuses, resume_payload)
         self._running = []
         if (state := task_state(context)) is not None:
             state.delete(_WAIT_KEY)
@@ -342,9 +342,9 @@ class NucleusWaitingOperator(NucleusOperator):
             self.log.warning("Job %s is gone: %s", job_id, error)
             return gone(job_id)
 
-    def _remember(self, context: Context, job_ids: Sequence[str], carry: Mapping[str, Any]) -> None:
+    def _remember(self, context: Context, job_ids: Sequence[str], resume_payload: Mapping[str, Any]) -> None:
         """Record what is waited for, for the case that no event of ours comes back."""
-        record = {"jobs": list(job_ids), "carry": dict(carry)}
+        record = {"jobs": list(job_ids), "resume_payload": dict(resume_payload)}
         if (state := task_state(context)) is not None:
             state.set(_WAIT_KEY, record)
         elif self.do_xcom_push:
@@ -360,7 +360,7 @@ class NucleusWaitingOperator(NucleusOperator):
         )
         if not isinstance(record, dict):
             return [], None
-        return [str(job_id) for job_id in record.get("jobs") or ()], record.get("carry")
+        return [str(job_id) for job_id in record.get("jobs") or ()], record.get("resume_payload")
 
 
 def _statuses(job_ids: Iterable[str], outcome: WaitOutcome[JobStatus]) -> dict[str, JobStatus]:
@@ -368,14 +368,16 @@ def _statuses(job_ids: Iterable[str], outcome: WaitOutcome[JobStatus]) -> dict[s
     return {job_id: gone(job_id) if job_id in outcome.gone else outcome.seen[job_id] for job_id in job_ids}
 
 
-def _cancelled_with_an_earlier_try(statuses: Mapping[str, JobStatus], carry: Mapping[str, Any]) -> list[str]:
+def _cancelled_with_an_earlier_try(
+    statuses: Mapping[str, JobStatus], resume_payload: Mapping[str, Any]
+) -> list[str]:
     """Return the jobs that this try attached to and that ended cancelled, if nothing else went wrong."""
     bad = [
         job_id
         for job_id, status in statuses.items()
         if status.state not in {JobState.SUCCEEDED, JobState.PARTIAL}
     ]
-    attached = set(carry.get(ATTACHED) or ())
+    attached = set(resume_payload.get(ATTACHED) or ())
     if all(job_id in attached and statuses[job_id].state is JobState.CANCELLED for job_id in bad):
         return bad
     return []

@@ -1,7 +1,7 @@
 """What a trigger of ours tells the task it wakes: one event, checked at both ends.
 
 Events cross two processes and a database. Nothing outside the event reaches the resumed task for certain, so it carries
-all the task needs (`carry`), and an event that is not exactly what a trigger of ours sends is refused: an unknown status
+all the task needs (`resume_payload`), and an event that is not exactly what a trigger of ours sends is refused: an unknown status
 must never fall through to success.
 """
 
@@ -26,13 +26,13 @@ class WaitEvent:
 
     ``finished``: every job is terminal, whatever its outcome. ``timeout``: the deadline passed. ``unreachable``: the
     jobs' statuses could not be read for too long, or the server refused to tell; the jobs were left as they are.
-    `jobs` holds the last known status object of each job (empty when none was ever read), `carry` what the task gave the
+    `jobs` holds the last known status object of each job (empty when none was ever read), `resume_payload` what the task gave the
     trigger, `message` a sentence for the log.
     """
 
     status: EventStatus
     jobs: dict[str, dict[str, Any]]
-    carry: dict[str, Any] = field(default_factory=dict)
+    resume_payload: dict[str, Any] = field(default_factory=dict)
     message: str = ""
 
     def to_payload(self) -> dict[str, Any]:
@@ -41,7 +41,7 @@ class WaitEvent:
             "version": EVENT_VERSION,
             "status": self.status,
             "jobs": self.jobs,
-            "carry": self.carry,
+            "resume_payload": self.resume_payload,
             "message": self.message,
         }
 
@@ -55,15 +55,15 @@ class WaitEvent:
         status = payload.get("status")
         if status not in _STATUSES:
             raise _refused(f"its status is {status!r}, not one of {', '.join(_STATUSES)}")
-        jobs, carry = payload.get("jobs"), payload.get("carry")
+        jobs, resume_payload = payload.get("jobs"), payload.get("resume_payload")
         if not isinstance(jobs, dict) or not all(isinstance(job, dict) for job in jobs.values()):
             raise _refused("its jobs are not a dict of dicts")
-        if not isinstance(carry, dict):
-            raise _refused("its carry is not a dict")
+        if not isinstance(resume_payload, dict):
+            raise _refused("its resume_payload is not a dict")
         return cls(
             status=cast("EventStatus", status),
             jobs=jobs,
-            carry=carry,
+            resume_payload=resume_payload,
             message=str(payload.get("message") or ""),
         )
 

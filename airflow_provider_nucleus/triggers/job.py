@@ -61,7 +61,7 @@ class NucleusJobTrigger(BaseTrigger):
     :param ride_out: seconds for which looks may fail in a row before the wait ends as ``unreachable``; an outage counts anew
         when the trigger moves to another process
     :param cancel_on_kill: whether to cancel the jobs when a user marks or clears the deferred task (Airflow 3.3)
-    :param carry: JSON that the task gets back with the event
+    :param resume_payload: JSON that the task gets back with the event
     """
 
     kind: ClassVar[str] = "jobs"
@@ -78,7 +78,7 @@ class NucleusJobTrigger(BaseTrigger):
         poll_interval: float = 10.0,
         ride_out: float = RIDE_OUT,
         cancel_on_kill: bool = True,
-        carry: Mapping[str, Any] | None = None,
+        resume_payload: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.nucleus_conn_id = nucleus_conn_id
@@ -87,7 +87,7 @@ class NucleusJobTrigger(BaseTrigger):
         self.poll_interval = poll_interval
         self.ride_out = ride_out
         self.cancel_on_kill = cancel_on_kill
-        self.carry = dict(carry or {})
+        self.resume_payload = dict(resume_payload or {})
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments that make this trigger again in another process."""
@@ -101,7 +101,7 @@ class NucleusJobTrigger(BaseTrigger):
                 "poll_interval": self.poll_interval,
                 "ride_out": self.ride_out,
                 "cancel_on_kill": self.cancel_on_kill,
-                "carry": self.carry,
+                "resume_payload": self.resume_payload,
             },
         )
 
@@ -175,13 +175,13 @@ class NucleusJobTrigger(BaseTrigger):
             await wait.end
         except TimeoutError:
             message = f"The deadline passed while waiting for {wait.open}."
-            return wait.event("timeout", self.carry, message)
+            return wait.event("timeout", self.resume_payload, message)
         except NucleusError as error:
             said = given_up(error, self.subject, wait.waiting, self.ride_out)
-            return wait.event("unreachable", self.carry, f"{error} {said}")
+            return wait.event("unreachable", self.resume_payload, f"{error} {said}")
         finally:
             await poller.leave(wait)
-        return wait.event("finished", self.carry)
+        return wait.event("finished", self.resume_payload)
 
 
 @lru_cache(maxsize=64)
@@ -246,13 +246,13 @@ class _JobWatcher(Watcher):
         elif not known:
             log.warning("Looking at job %s failed, it goes on: %s", job_id, seen)
 
-    def event(self, status: EventStatus, carry: dict[str, Any], message: str = "") -> WaitEvent:
+    def event(self, status: EventStatus, resume_payload: dict[str, Any], message: str = "") -> WaitEvent:
         """Return the event that tells the task."""
         jobs = {
             job_id: {} if last is None else last.model_dump(mode="json") | {"job_id": job_id}
             for job_id, last in self._last.items()
         }
-        return WaitEvent(status, jobs, carry, message)
+        return WaitEvent(status, jobs, resume_payload, message)
 
 
 class _ClientReader:

@@ -33,7 +33,7 @@ class CrashingUpload(NucleusUploadAnnotationsOperator):
         self._crash = context["ti"].try_number == 1
         return super().execute(context)
 
-    def trigger_for(self, job_ids: Sequence[str], carry: Mapping[str, Any]) -> NucleusJobTrigger:
+    def trigger_for(self, job_ids: Sequence[str], resume_payload: Mapping[str, Any]) -> NucleusJobTrigger:
         """Return a trigger that works only in a retry."""
-        made = super().trigger_for(job_ids, carry)
+        made = super().trigger_for(job_ids, resume_payload)
         return CrashingTrigger(**made.serialize()[1]) if self._crash else made

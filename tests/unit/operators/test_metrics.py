@@ -265,7 +265,7 @@ def test_what_ended_while_nobody_looked_has_not_timed_out(evaluated, monkeypatch
     woken.hook.wait_for_job(deferral.trigger.job_ids[0], poll_interval=0.1)
     cancelled = cancelling(monkeypatch)
     if woken_by == "trigger":
-        event = WaitEvent("timeout", {deferral.trigger.job_ids[0]: {}}, deferral.trigger.carry)
+        event = WaitEvent("timeout", {deferral.trigger.job_ids[0]: {}}, deferral.trigger.resume_payload)
         result = woken.resume_execution("execute_complete", {"event": event.to_payload()}, surroundings)
     else:
         result = woken.resume_execution("__fail__", {"error": "Trigger timeout"}, surroundings)
@@ -282,7 +282,7 @@ def test_job_that_vanished_has_failed(evaluated, monkeypatch, status):
     deferral, surroundings = deferred(calculate(evaluated, deferrable=True), monkeypatch)
     lost = "job_0000000000000000000000000000"
     jobs = {lost: gone(lost).model_dump(mode="json") if status == "finished" else {}}
-    event = WaitEvent(status, jobs, deferral.trigger.carry)
+    event = WaitEvent(status, jobs, deferral.trigger.resume_payload)
     woken = calculate(evaluated, deferrable=True)
 
     with pytest.raises(NucleusJobFailed, match="does not know it"):
@@ -347,7 +347,7 @@ def test_a_wait_that_is_given_up_says_why_the_job_waits(evaluated, monkeypatch, 
         woken = calculate(evaluated, deferrable=True)
         (job,) = deferral.trigger.job_ids
         seen = {job: full(job).model_dump(mode="json") if sees == "event" else {}}
-        event = WaitEvent("timeout", seen, deferral.trigger.carry)
+        event = WaitEvent("timeout", seen, deferral.trigger.resume_payload)
         looks(monkeypatch, woken, full if sees == "last look" else away)
         with pytest.raises(NucleusJobTimeout) as caught:
             woken.resume_execution("execute_complete", {"event": event.to_payload()}, surroundings)

@@ -46,15 +46,15 @@ class Starter(NucleusStartingOperator):
         self.size = size
 
     def execute(self, context):
-        carry = {"size": self.size}
-        return self.wait_for_jobs(context, self.attach_or_start(context, carry), carry)
+        resume_payload = {"size": self.size}
+        return self.wait_for_jobs(context, self.attach_or_start(context, resume_payload), resume_payload)
 
-    def start_jobs(self, carry, intent):
+    def start_jobs(self, resume_payload, intent):
         self.earlier = intent.earlier
         intent.record("mark")
         if self.server.dies == "before":
             raise Death
-        carry["rows"] = 7
+        resume_payload["rows"] = 7
         jobs = [self.server.start()]
         if self.server.dies == "after":
             raise Death
@@ -73,11 +73,11 @@ class Starter(NucleusStartingOperator):
             outcome.seen[job_id] = status
         return outcome
 
-    def jobs_ended(self, context, statuses, carry):
+    def jobs_ended(self, context, statuses, resume_payload):
         for job_id, status in statuses.items():
             if status.state is not JobState.SUCCEEDED:
                 raise NucleusJobCancelled("no", job_id=job_id)
-        return {"jobs": list(statuses), "rows": carry["rows"]}
+        return {"jobs": list(statuses), "rows": resume_payload["rows"]}
 
 
 def run(server, store, *, max_tries=0, **arguments):

@@ -300,7 +300,7 @@ def test_the_source_is_not_needed_once_its_rows_are_sent(dataset_id, batch, monk
     jobs = deferred.value.trigger.serialize()[1]["job_ids"]
     statuses = {job_id: task.hook.wait_for_job(job_id).to_wire() for job_id in jobs}
     batch.ground_truth.unlink()
-    event = WaitEvent("finished", jobs=statuses, carry={"dataset_id": dataset_id}).to_payload()
+    event = WaitEvent("finished", jobs=statuses, resume_payload={"dataset_id": dataset_id}).to_payload()
 
     again = annotate(dataset_id, str(batch.ground_truth), quarantine=str(batch.folder / "bad.jsonl"))
     result = again.execute_complete(context(again, store=store), event=event)
@@ -488,7 +488,7 @@ def test_rows_the_server_lost_fail_the_task_and_a_retry_brings_them(
         except TaskDeferred as deferred:
             waiting = deferred.trigger.serialize()[1]
         statuses = {job_id: hook.wait_for_job(job_id).to_wire() for job_id in waiting["job_ids"]}
-        event = WaitEvent("finished", jobs=statuses, carry=waiting["carry"]).to_payload()
+        event = WaitEvent("finished", jobs=statuses, resume_payload=waiting["resume_payload"]).to_payload()
         made = task()
         return made.execute_complete(context(made, store=store), event=event)
 

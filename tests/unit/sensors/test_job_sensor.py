@@ -52,7 +52,9 @@ def outcome(monkeypatch, deferrable, *statuses, **arguments):
     with pytest.raises(TaskDeferred) as caught:
         task.execute(context(task))
     event = WaitEvent(
-        "finished", {job: look(job).model_dump(mode="json") for job in jobs}, caught.value.trigger.carry
+        "finished",
+        {job: look(job).model_dump(mode="json") for job in jobs},
+        caught.value.trigger.resume_payload,
     )
     woken = sensor()
     return woken.resume_execution(caught.value.method_name, {"event": event.to_payload()}, context(woken))

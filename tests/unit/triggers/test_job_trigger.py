@@ -99,7 +99,7 @@ def trigger(**changes: Any) -> NucleusJobTrigger:
         "job_ids": ["job_1"],
         "deadline": time.time() + 60,
         "poll_interval": 0.001,
-        "carry": {"dataset_id": "ds_1"},
+        "resume_payload": {"dataset_id": "ds_1"},
     }
     return NucleusJobTrigger(**arguments | changes)
 
@@ -141,11 +141,11 @@ def test_arguments_hold_no_secret(script):
     assert KEY not in repr(trigger())
 
 
-@pytest.mark.parametrize("carry", [{"x": object()}, {"x": float("nan")}, {"x": (1, 2)}, {1: "x"}])
-def test_what_cannot_travel_is_refused_before_anything_starts(carry):
+@pytest.mark.parametrize("resume_payload", [{"x": object()}, {"x": float("nan")}, {"x": (1, 2)}, {1: "x"}])
+def test_what_cannot_travel_is_refused_before_anything_starts(resume_payload):
     """Arguments that JSON would lose or change are an error at once, not after the job was started."""
     with pytest.raises(NucleusConfigError, match="cannot be deferred"):
-        trigger(carry=carry).check_serializable()
+        trigger(resume_payload=resume_payload).check_serializable()
 
 
 def test_one_event_when_all_jobs_have_ended(script):
@@ -157,7 +157,7 @@ def test_one_event_when_all_jobs_have_ended(script):
     assert event.status == "finished"
     assert event.jobs["job_1"]["status"] == "Completed"
     assert event.jobs["job_1"]["message"] == {"annotation_upload": {"total": 1}}
-    assert event.carry == {"dataset_id": "ds_1"}
+    assert event.resume_payload == {"dataset_id": "ds_1"}
 
 
 @pytest.mark.parametrize("status", ["Errored_Server", "Errored_Partial", "Cancelled", "Retried", "Nonsense"])
