@@ -42,6 +42,7 @@ __all__ = [
     "Patience",
     "StopReason",
     "WaitOutcome",
+    "WaitSteps",
     "WaitSubject",
     "given_up",
     "left_running",
