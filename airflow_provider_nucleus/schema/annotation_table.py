@@ -1,7 +1,7 @@
 """The table of annotation types: names on the wire, classes, and the rule by which rows of a type are identified.
 
 Parsers, readers, exports, uploads and mappings are made from it, so a new type is one record here beside its classes. What the
-embedded server does with a type stands in a table of its own, ``local.annotation_types.table``; a test compares the two.
+embedded server does with a type stands in a table of its own, `local.annotation_table`; a test compares the two.
 """
 
 from __future__ import annotations
