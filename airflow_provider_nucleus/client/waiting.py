@@ -191,8 +191,8 @@ class WaitOutcome(Generic[T]):
     error: NucleusError | None = None
 
 
-if TYPE_CHECKING:
-    WaitSteps: TypeAlias = Generator[Call[T] | Pause, T | NucleusError | None, WaitOutcome[T]]
+WaitSteps: TypeAlias = "Generator[Call[T] | Pause, T | NucleusError | None, WaitOutcome[T]]"
+"""What a wait yields, is sent and returns."""
 
 
 def waiting(

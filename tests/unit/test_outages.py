@@ -7,6 +7,7 @@ import functools
 import json
 import re
 import sys
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,7 +19,12 @@ from airflow_provider_nucleus.client import AsyncNucleusClient, NucleusClient, N
 from airflow_provider_nucleus.client.benchmarks import ensure_benchmark
 from airflow_provider_nucleus.client.exchange import Response
 from airflow_provider_nucleus.client.uploads import StartedUpload, Upload, UploadOptions, UploadTarget
-from airflow_provider_nucleus.exceptions import NucleusError, NucleusMetricsError, NucleusServerError
+from airflow_provider_nucleus.exceptions import (
+    NucleusConfigError,
+    NucleusError,
+    NucleusMetricsError,
+    NucleusServerError,
+)
 from airflow_provider_nucleus.hooks import nucleus as hook_module
 from airflow_provider_nucleus.hooks.nucleus import NucleusHook
 from airflow_provider_nucleus.operators import waiting as waiting_operator
@@ -183,7 +189,7 @@ def evaluation_sensor(world: World, **arguments: Any) -> Any:
 def upload(world: World) -> Any:
     """The wait for the jobs of an upload."""
     made = Upload(world.client, UploadTarget("annotations", "ds_1"), list, UploadOptions(poll_interval=10.0))
-    return made.wait(StartedUpload(["job_1"], done=False, why="started"))
+    return made.wait(StartedUpload(["job_1"], done=False, reason="started"))
 
 
 def images(world: World) -> Any:
@@ -260,6 +266,21 @@ def test_how_long_is_for_the_task_to_say(world: World, monkeypatch, caller: str,
     assert world.clock.now == world.script.first_failure
 
 
+@pytest.mark.parametrize("ride_out", [-1, float("nan"), float("inf"), "long", timedelta(seconds=-1)])
+@pytest.mark.parametrize("task", [Waits, functools.partial(NucleusJobSensor, task_id="see", job_id="job_1")])
+def test_what_is_no_duration_is_refused_in_the_dag_file(task: Any, ride_out: Any):
+    """With the name of the argument."""
+    with pytest.raises(NucleusConfigError, match="ride_out must be a number of seconds, 0 or more, not"):
+        task(ride_out=ride_out)
+
+
+def test_a_duration_may_be_a_timedelta():
+    """It reaches the triggerer in seconds."""
+    task = Waits(ride_out=timedelta(minutes=5), deferrable=True)
+
+    assert task.trigger_for(["job_1"], {}).serialize()[1]["ride_out"] == 300.0
+
+
 def test_a_rescheduled_sensor_forgets_an_outage_that_is_over(world: World):
     """Its next one is ridden out anew; and nothing is left in Airflow's store."""
     world.script.seconds = 5 * 60
@@ -276,6 +297,7 @@ def test_another_try_begins_an_outage_anew(world: World):
     """A try that gave up leaves nothing that would end the next one at its first look."""
     world.store.values["nucleus_outage"] = json.dumps({"try_number": 0, "failing": {"job_1": 1.0}})
     world.script.seconds = 5 * 60
+    world.script.first_look = world.clock.now - 1
     assert job_sensor(world, deferrable=False, mode="reschedule")
 
     world.script = Script(world.clock, 11 * 60)
