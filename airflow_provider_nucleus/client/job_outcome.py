@@ -1,4 +1,4 @@
-"""What the end of a job or an evaluation means: the error that a bad end deserves."""
+"""The outcome of a job or an evaluation: the error that a bad end becomes."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ log: _Log = logging.getLogger(__name__)
 
 
 class StopReason(StrEnum):
-    """Why no further look follows."""
+    """Reasons why no further look follows."""
 
     DEADLINE = "deadline"
     OUTAGE = "outage"
@@ -98,7 +98,7 @@ def may_pass(error: NucleusError) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How often to look, and when to stop looking. All numbers are seconds; `deadline` is seconds since the epoch.
+    """The interval of looks, and the limits of a wait. All numbers are seconds; `deadline` is seconds since the epoch.
 
     - `interval`: between two looks. The pauses begin with `first_pause`, where given, and double up to it.
     - `ride_out`: how long looks may fail in a row in ways that may pass.
@@ -121,7 +121,7 @@ class Patience:
                 f"ride_out must be a number of seconds, 0 or more, not {self.ride_out!r}.", field="ride_out"
             )
 
-    def judge(
+    def decide(
         self,
         error: NucleusError,
         object_id: str,
@@ -175,7 +175,7 @@ class WaitSubject(Generic[T]):
 
 @dataclass(slots=True)
 class WaitOutcome(Generic[T]):
-    """How a wait went: what was seen last of each object, and which have not ended.
+    """The outcome of a wait: the last status of each object, and which have not ended.
 
     `gone` are objects that the server does not know (any more), with its answer: they have ended. `stop` says why the `open`
     ones are not waited for any longer, None when there are none. `error` is the last failure, if that was the reason, and says
@@ -242,7 +242,7 @@ def waiting(
 
 
 class _Wait(Generic[T]):
-    """What one wait knows, and its decisions after each look."""
+    """The state of one wait, and its decisions after each look."""
 
     def __init__(
         self,
@@ -283,7 +283,7 @@ class _Wait(Generic[T]):
         """Take note of a look that failed, and return the pause that an outage asks for."""
         outcome, patience, subject = self.outcome, self._patience, self._subject
         known = object_id in outcome.failing
-        reason = patience.judge(
+        reason = patience.decide(
             error, object_id, outcome.failing, now=now, begun=self.begun, answered=object_id in outcome.seen
         )
         if reason is None:
@@ -298,8 +298,8 @@ class _Wait(Generic[T]):
             outcome.gone[object_id] = error
             return None
         outcome.stop, outcome.error = reason, error
-        said = given_up(error, subject.name, outcome.open, patience.ride_out)
-        error.hint = f"{error.hint} {said}" if error.hint else said
+        advice = given_up(error, subject.name, outcome.open, patience.ride_out)
+        error.hint = f"{error.hint} {advice}" if error.hint else advice
         return None
 
 
@@ -370,8 +370,8 @@ def log_stall(log: _Log, name: str, before: str | None, now: str | None) -> None
 
 def stall_hint(reasons: Iterable[str | None]) -> str | None:
     """Return what the server says about what does not get on, and what to do; None when it says nothing."""
-    told = dict.fromkeys(reason for reason in reasons if reason)
-    if not told:
+    reasons_given = dict.fromkeys(reason for reason in reasons if reason)
+    if not reasons_given:
         return None
-    said = " ".join(f"{reason.rstrip('. ')}." for reason in told)
-    return f"The server says: {said} Make room there; a retry goes on."
+    advice = " ".join(f"{reason.rstrip('. ')}." for reason in reasons_given)
+    return f"The server says: {advice} Make room there; a retry goes on."

@@ -24,7 +24,7 @@ from airflow_provider_nucleus.tasks.arguments import coerced_flag, coerced_numbe
 from airflow_provider_nucleus.tasks.deferring import ride_out_seconds, seconds
 from airflow_provider_nucleus.tasks.labels import MAP_LABEL, short_label
 from airflow_provider_nucleus.tasks.reports import path_for_instance
-from airflow_provider_nucleus.tasks.results import checked_xcom
+from airflow_provider_nucleus.tasks.results import checked_xcom, shorten_errors
 from airflow_provider_nucleus.tasks.state import clear_count, task_identity, task_state
 
 if TYPE_CHECKING:
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 
 __all__ = ["NucleusUploadAnnotationsOperator", "NucleusUploadOperator", "NucleusUploadPredictionsOperator"]
 
-_XCOM_ERRORS = 5
-_XCOM_ERROR_CHARS = 300
 _FILE_POLL_SECONDS = 0.5
 
 
@@ -224,7 +222,7 @@ class NucleusUploadOperator(NucleusWaitingOperator):
         )
 
     def _result(self, summary: UploadSummary) -> dict[str, Any]:
-        result = _small(summary.to_dict())
+        result = shorten_errors(summary.to_dict())
         for name in ("processed", "ignored", "rejected", "errored", "unaccounted"):
             Stats.incr(f"nucleus.upload.{name}", result[name], tags={"kind": result["kind"]})
         return checked_xcom(result)
@@ -238,7 +236,7 @@ class NucleusUploadOperator(NucleusWaitingOperator):
         if not error.summary:
             return
         if self.do_xcom_push:
-            context["ti"].xcom_push(key="failed_upload", value=_small(error.summary))
+            context["ti"].xcom_push(key="failed_upload", value=shorten_errors(error.summary))
 
 
 class NucleusUploadAnnotationsOperator(NucleusUploadOperator):
@@ -396,9 +394,3 @@ class NucleusUploadPredictionsOperator(NucleusUploadOperator):
             geometry=self.geometry,
             folder=self.file_folder(),
         )
-
-
-def _small(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a summary whose texts fit an XCom; the quarantine file has all of them."""
-    reasons = [str(reason)[:_XCOM_ERROR_CHARS] for reason in summary.get("first_errors", ())][:_XCOM_ERRORS]
-    return dict(summary) | {"first_errors": reasons}

@@ -81,7 +81,7 @@ class NucleusWaitingSensor(BaseSensorOperator):
     @property
     @abstractmethod
     def map_label(self) -> str:
-        """What a mapped instance is called in the interface."""
+        """The name of a mapped instance in the interface."""
 
     @abstractmethod
     def ids(self) -> list[str]:
@@ -202,12 +202,12 @@ class NucleusWaitingSensor(BaseSensorOperator):
 
     def _timed_out(self, message: str, seen: Mapping[str, Any]) -> AirflowSensorTimeout:
         """Return Airflow's own error; *seen* is what was seen last, and why jobs among it do not get on."""
-        said = f"Sensor has timed out after {self.timeout:g} s. {message}"
+        text = f"Sensor has timed out after {self.timeout:g} s. {message}"
         reasons = {job_id: one.waiting for job_id, one in seen.items() if isinstance(one, JobStatus)}
         for job_id, reason in reasons.items():
             log_stall(self.log, f"Job {job_id}", None, reason)
         hint = stall_hint(reasons.values())
-        return AirflowSensorTimeout(f"{said} {hint}" if hint else said)
+        return AirflowSensorTimeout(f"{text} {hint}" if hint else text)
 
     @property
     def _one_look(self) -> Patience:

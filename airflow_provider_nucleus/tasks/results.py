@@ -7,14 +7,16 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-__all__ = ["MAX_XCOM_BYTES", "checked_xcom", "json_size", "shrink_to_xcom"]
+__all__ = ["MAX_XCOM_BYTES", "checked_xcom", "json_size", "shorten_errors", "shrink_to_xcom"]
 
 log = logging.getLogger(__name__)
 
 MAX_XCOM_BYTES = 8 * 1024
 """Largest return value of an operator of this package, as JSON. Rows and reports go to files."""
+_ERRORS = 5
+_ERROR_CHARS = 300
 
 
 def json_size(value: Any) -> int:
@@ -41,3 +43,9 @@ def shrink_to_xcom(most: int, build: Callable[[int], dict[str, Any]]) -> dict[st
         if most == 0 or json_size(result) <= MAX_XCOM_BYTES:
             return result
         most = most * 3 // 4
+
+
+def shorten_errors(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the summary of an upload whose texts fit an XCom; the quarantine file has all of them."""
+    reasons = [str(reason)[:_ERROR_CHARS] for reason in summary.get("first_errors", ())][:_ERRORS]
+    return dict(summary) | {"first_errors": reasons}

@@ -38,10 +38,10 @@ class RoundBackoff:
             self.until = now
             return
         self._failed += 1
-        asked = max(getattr(error, "retry_after", None) or 0.0 for error in passing)
+        retry_after = max(getattr(error, "retry_after", None) or 0.0 for error in passing)
         # Triggerers whose server comes back must not all return at once.
         pause = min(MAX_BACK_OFF, 2.0**self._failed) * self._rng.uniform(0.75, 1.0)
-        self.until = now + max(asked, pause)
+        self.until = now + max(retry_after, pause)
 
 
 def due_together(watchers: Collection[Watcher], now: float) -> list[Watcher]:

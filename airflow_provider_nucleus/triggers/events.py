@@ -1,4 +1,4 @@
-"""What a trigger of ours tells the task it wakes: one event, checked at both ends.
+"""Events from a trigger to the task it wakes, checked at both ends.
 
 Events cross two processes and a database. Nothing outside the event reaches the resumed task for certain, so it carries
 all the task needs (`resume_payload`), and an event that is not exactly what a trigger of ours sends is refused: an unknown status
@@ -22,7 +22,7 @@ _STATUSES: Final = get_args(EventStatus)
 
 @dataclass(frozen=True, slots=True)
 class WaitEvent:
-    """How a wait for jobs ended.
+    """The end of a wait for jobs.
 
     ``finished``: every job is terminal, whatever its outcome. ``timeout``: the deadline passed. ``unreachable``: the
     jobs' statuses could not be read for too long, or the server refused to tell; the jobs were left as they are.

@@ -177,8 +177,8 @@ class NucleusJobTrigger(BaseTrigger):
             message = f"The deadline passed while waiting for {wait.open}."
             return wait.event("timeout", self.resume_payload, message)
         except NucleusError as error:
-            said = given_up(error, self.subject, wait.waiting, self.ride_out)
-            return wait.event("unreachable", self.resume_payload, f"{error} {said}")
+            advice = given_up(error, self.subject, wait.waiting, self.ride_out)
+            return wait.event("unreachable", self.resume_payload, f"{error} {advice}")
         finally:
             await poller.leave(wait)
         return wait.event("finished", self.resume_payload)
@@ -235,7 +235,7 @@ class _JobWatcher(Watcher):
             # Else it is from a listing, which knows no reasons: the one that was given holds until a look at the job itself.
             return
         known = job_id in self._failing
-        reason = self._patience.judge(
+        reason = self._patience.decide(
             seen, job_id, self._failing, now=time.time(), begun=self._begun, answered=before is not None
         )
         if reason is StopReason.GONE:

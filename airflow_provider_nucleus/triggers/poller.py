@@ -56,7 +56,7 @@ _CONCURRENCY = 8
 
 
 class JobReader(Protocol):
-    """Where statuses come from."""
+    """The source of statuses."""
 
     async def status(self, job_id: str) -> JobStatus:
         """Return the status of one job."""
@@ -138,7 +138,7 @@ class JobPoller:
 
     @property
     def _wanted(self) -> bool:
-        """Whether the running task is still the one that polls: a cancellation can get lost in what it interrupts."""
+        """True if the running task is still the one that polls: a cancellation can get lost in what it interrupts."""
         return self._task is asyncio.current_task()
 
     async def _run(self) -> None:

@@ -28,10 +28,6 @@ METAPHORS = {
 """Words of people and private words; of a file-like object, `tell` is the protocol's own."""
 
 
-def _pending(room: str) -> object:
-    return pytest.param(room, marks=pytest.mark.xfail(strict=False)) if room in PENDING else room
-
-
 def _modules(room: str) -> dict[str, ast.Module]:
     return {
         path: tree for path, tree in TREES.items() if (path.split("/")[0] if "/" in path else ".") == room
@@ -64,7 +60,7 @@ def test_no_class_name_occurs_twice():
     assert {name: found for name, found in places.items() if len(found) > 1} == {}
 
 
-@pytest.mark.parametrize("room", [_pending(room) for room in ROOMS])
+@pytest.mark.parametrize("room", ROOMS)
 def test_the_first_line_of_a_docstring_says_what_the_thing_is(room):
     """It is a noun or a verb, not a question that the reader has to answer first."""
     questions = [
@@ -79,7 +75,7 @@ def test_the_first_line_of_a_docstring_says_what_the_thing_is(room):
     assert questions == []
 
 
-@pytest.mark.parametrize("room", [_pending(room) for room in ROOMS])
+@pytest.mark.parametrize("room", ROOMS)
 def test_no_name_is_a_metaphor_of_people(room):
     """Names are the words of the field: match, side, span, population, detection, ground truth, recall, precision."""
     metaphors = [
@@ -108,7 +104,6 @@ def test_every_module_says_what_it_offers():
     assert without == []
 
 
-@pytest.mark.xfail(strict=False)
 def test_modules_are_short():
     """A module of more than 400 lines holds two ideas."""
     long = {

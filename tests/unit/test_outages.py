@@ -161,7 +161,7 @@ class Waits(NucleusWaitingOperator):
     def execute(self, context: Any) -> Any:
         return self.wait_for_jobs(context, ["job_1"], {})
 
-    def jobs_ended(self, context: Any, statuses: Any, carry: Any) -> Any:
+    def jobs_ended(self, context: Any, statuses: Any, resume_payload: Any) -> Any:
         return {job_id: status.status for job_id, status in statuses.items()}
 
 

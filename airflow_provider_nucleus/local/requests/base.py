@@ -174,8 +174,8 @@ def _sentence(error: ValidationError, model: type[RequestModel], value: Any) -> 
     if place and str(place[0]) in model.complaints:
         return model.complaints[str(place[0])]
     if first["type"] == "missing":
-        return f"{_spelled(place[:-1], value) or 'The request body'} lacks {place[-1]!r}."
-    name = _spelled(place, value)
+        return f"{_key_as_sent(place[:-1], value) or 'The request body'} lacks {place[-1]!r}."
+    name = _key_as_sent(place, value)
     if first["type"] == "value_error":
         text = str(first["ctx"]["error"])
         return f"{name} {text.rstrip('.')}." if name else text
@@ -196,16 +196,18 @@ def _choice(expected: str) -> str:
 def _unknown(unknown: list[ErrorDetails], model: type[RequestModel], value: Any) -> str:
     owner = unknown[0]["loc"][:-1]
     names = sorted(
-        _spelled(entry["loc"], value).rpartition(".")[2] for entry in unknown if entry["loc"][:-1] == owner
+        _key_as_sent(entry["loc"], value).rpartition(".")[2]
+        for entry in unknown
+        if entry["loc"][:-1] == owner
     )
     if not owner:
         known = ", ".join(sorted(field.alias or name for name, field in model.model_fields.items()))
         return f"Unknown {model.unknown} {names}; this route takes {known}."
-    where = _spelled(owner, value)
+    where = _key_as_sent(owner, value)
     return f"Unknown {where} {names}." if where.isidentifier() else f"{where} has unknown fields {names}."
 
 
-def _spelled(place: Sequence[int | str], value: Any) -> str:
+def _key_as_sent(place: Sequence[int | str], value: Any) -> str:
     """Return the path of a field as the client wrote it; parts that only tell kinds of objects apart are left out."""
     name, current = "", value
     for part in place:
