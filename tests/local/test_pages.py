@@ -151,7 +151,7 @@ def test_options_and_their_job_are_on_the_page(api: Api):
     page = read(api, evaluated.pages["evaluation"])
 
     assert "allowed_label_matches" in text_of(page)
-    assert "Pairs that count as right besides equal labels Ground truth Prediction bus van" in text_of(page)
+    assert "Pairs that count as correct besides equal labels Ground truth Prediction bus van" in text_of(page)
     assert any(link.startswith("/job/") for link in links_of(page))
 
 

@@ -70,8 +70,8 @@ class CategoryRow:
     """Agreement in one taxonomy."""
 
     taxonomy: str
-    right: str
-    wrong: str
+    correct: str
+    incorrect: str
     missed: str
     precision: Figure
     recall: Figure
@@ -169,9 +169,9 @@ def evaluation_page(
 def _result(
     cursor: Cursor, urls: Urls, match_set: matches.MatchSet, *, iou: float, sort: str, address: Any
 ) -> Result:
-    tallies = match_counts.label_counts(cursor, match_set, iou=iou)
-    total = match_counts.total(tallies)
-    rows, note = label_rows(tallies, sort=sort)
+    counts = match_counts.label_counts(cursor, match_set, iou=iou)
+    total = match_counts.total(counts)
+    rows, note = label_rows(counts, sort=sort)
     summary = match_set.summary
     return Result(
         stale=matches.is_stale(cursor, match_set),
@@ -255,14 +255,14 @@ def _counts(total: ThresholdCounts) -> tuple[CountBar, ...]:
 def _categories(cursor: Cursor, comparison: RunOnDataset, options: MatchOptions) -> tuple[CategoryRow, ...]:
     return tuple(
         CategoryRow(
-            tally.taxonomy or "default taxonomy",
-            whole(tally.right),
-            whole(tally.wrong),
-            whole(tally.missed),
-            figure(tally.precision, reason=NO_PREDICTIONS),
-            figure(tally.recall, reason=NO_GROUND_TRUTH),
+            counts.taxonomy or "default taxonomy",
+            whole(counts.correct),
+            whole(counts.incorrect),
+            whole(counts.missed),
+            figure(counts.precision, reason=NO_PREDICTIONS),
+            figure(counts.recall, reason=NO_GROUND_TRUTH),
         )
-        for tally in category_counts(cursor, comparison.sets, options)
+        for counts in category_counts(cursor, comparison.sets, options)
     )
 
 

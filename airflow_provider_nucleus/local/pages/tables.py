@@ -50,16 +50,16 @@ class LabelTableRow:
 
 
 _COLUMNS: Final[dict[str, tuple[str, Callable[[ThresholdCounts], Any]]]] = {
-    "label": ("Label", lambda tally: tally.label),
-    "ground_truth": ("Ground truth", lambda tally: tally.ground_truth),
-    "predictions": ("Predictions", lambda tally: tally.predictions),
-    "tp": ("TP", lambda tally: tally.tp),
-    "fp": ("FP", lambda tally: tally.fp),
-    "fn": ("FN", lambda tally: tally.fn),
-    "precision": ("Precision", lambda tally: tally.precision),
-    "recall": ("Recall", lambda tally: tally.recall),
-    "f1": ("F1", lambda tally: tally.f1),
-    "mean_iou": ("Mean IoU", lambda tally: tally.mean_iou),
+    "label": ("Label", lambda counts: counts.label),
+    "ground_truth": ("Ground truth", lambda counts: counts.ground_truth),
+    "predictions": ("Predictions", lambda counts: counts.predictions),
+    "tp": ("TP", lambda counts: counts.tp),
+    "fp": ("FP", lambda counts: counts.fp),
+    "fn": ("FN", lambda counts: counts.fn),
+    "precision": ("Precision", lambda counts: counts.precision),
+    "recall": ("Recall", lambda counts: counts.recall),
+    "f1": ("F1", lambda counts: counts.f1),
+    "mean_iou": ("Mean IoU", lambda counts: counts.mean_iou),
 }
 
 
@@ -76,7 +76,7 @@ def headings(sort: str, *, address: Callable[..., str]) -> tuple[Heading, ...]:
     return tuple(found)
 
 
-def label_rows(tallies: Sequence[ThresholdCounts], *, sort: str) -> tuple[tuple[LabelTableRow, ...], str]:
+def label_rows(labels: Sequence[ThresholdCounts], *, sort: str) -> tuple[tuple[LabelTableRow, ...], str]:
     """Return the rows in the chosen order (undefined numbers last) and a note if there are too many to show."""
     name, backwards = sort.removeprefix("-") or "label", sort.startswith("-")
     if name not in _COLUMNS:
@@ -84,22 +84,22 @@ def label_rows(tallies: Sequence[ThresholdCounts], *, sort: str) -> tuple[tuple[
             f"sort must be one of {', '.join(_COLUMNS)}, with - before it for largest first."
         )
     value = _COLUMNS[name][1]
-    defined = sorted((tally for tally in tallies if value(tally) is not None), key=value, reverse=backwards)
-    ordered = [*defined, *(tally for tally in tallies if value(tally) is None)]
+    defined = sorted((counts for counts in labels if value(counts) is not None), key=value, reverse=backwards)
+    ordered = [*defined, *(counts for counts in labels if value(counts) is None)]
     note = f"The first {whole(_ROWS)} of {whole(len(ordered))} labels." if len(ordered) > _ROWS else ""
-    return tuple(_row(tally) for tally in ordered[:_ROWS]), note
+    return tuple(_row(counts) for counts in ordered[:_ROWS]), note
 
 
-def _row(tally: ThresholdCounts) -> LabelTableRow:
+def _row(counts: ThresholdCounts) -> LabelTableRow:
     return LabelTableRow(
-        tally.label,
-        whole(tally.ground_truth),
-        whole(tally.predictions),
-        whole(tally.tp),
-        whole(tally.fp),
-        whole(tally.fn),
-        figure(tally.precision, reason=NO_PREDICTIONS),
-        figure(tally.recall, reason=NO_GROUND_TRUTH),
-        figure(tally.f1, reason=NO_OBJECTS),
-        figure(tally.mean_iou, reason=NO_TRUE_POSITIVES),
+        counts.label,
+        whole(counts.ground_truth),
+        whole(counts.predictions),
+        whole(counts.tp),
+        whole(counts.fp),
+        whole(counts.fn),
+        figure(counts.precision, reason=NO_PREDICTIONS),
+        figure(counts.recall, reason=NO_GROUND_TRUTH),
+        figure(counts.f1, reason=NO_OBJECTS),
+        figure(counts.mean_iou, reason=NO_TRUE_POSITIVES),
     )

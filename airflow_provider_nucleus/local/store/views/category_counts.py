@@ -23,19 +23,19 @@ class CategoryCounts:
     """Agreement in one taxonomy: labels that are right, predicted without being right, and not predicted."""
 
     taxonomy: str
-    right: int
-    wrong: int
+    correct: int
+    incorrect: int
     missed: int
 
     @property
     def precision(self) -> float | None:
         """Share of the predicted labels that are right."""
-        return quotient(*precision_terms(self.right, self.right + self.wrong))
+        return quotient(*precision_terms(self.correct, self.correct + self.incorrect))
 
     @property
     def recall(self) -> float | None:
         """Share of the ground-truth labels that were predicted."""
-        return quotient(*recall_terms(self.right, self.right + self.missed))
+        return quotient(*recall_terms(self.correct, self.correct + self.missed))
 
 
 # Items with the same labels on both sides count alike, so each combination is matched once and multiplied.
@@ -56,14 +56,14 @@ def category_counts(cursor: Cursor, sets: ComparedSets, options: MatchOptions) -
     found = cursor.execute(_COMBINATIONS, {"truth": truth, "predictions": sets.predictions}).fetchall()
     counts: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
     for taxonomy, actual, predicted, items in found:
-        tally = counts[taxonomy]
+        sums = counts[taxonomy]
         for match in match_categories(_labels(actual), _labels(predicted), options):
-            if match.right:
-                tally[0] += items
+            if match.correct:
+                sums[0] += items
                 continue
-            tally[1] += items * (match.prediction is not None)
-            tally[2] += items * (match.truth is not None)
-    return [CategoryCounts(taxonomy, *tally) for taxonomy, tally in sorted(counts.items())]
+            sums[1] += items * (match.prediction is not None)
+            sums[2] += items * (match.truth is not None)
+    return [CategoryCounts(taxonomy, *sums) for taxonomy, sums in sorted(counts.items())]
 
 
 def _labels(names: list[str] | None) -> list[CategoryLabel]:

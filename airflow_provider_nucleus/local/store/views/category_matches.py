@@ -23,7 +23,7 @@ __all__ = ["category_labels", "category_match_page"]
 
 _IN_MODE: Final[dict[str, Callable[[CategoryMatch], bool]]] = {
     "iou": lambda found: found.prediction is not None and found.truth is not None,
-    "false_positive": lambda found: found.prediction is not None and not found.right,
+    "false_positive": lambda found: found.prediction is not None and not found.correct,
     "false_negative": lambda found: found.prediction is None,
 }
 
@@ -79,6 +79,6 @@ def _wire(run_id: str, match: CategoryMatch) -> dict[str, Any]:
         prediction_label=prediction.label if prediction else None,
         truth_label=truth.label if truth else None,
         iou=1.0 if prediction and truth else 0.0,
-        true_positive=match.right,
+        true_positive=match.correct,
         family="category",
     )

@@ -37,7 +37,7 @@ class CategoryMatch:
 
     prediction: CategoryLabel | None
     truth: CategoryLabel | None
-    right: bool
+    correct: bool
 
     @property
     def item_no(self) -> int:
@@ -60,16 +60,16 @@ def match_categories(
     allowed = frozenset(options.allowed_label_matches)
     for place in sorted(places):
         actual, predicted = places[place]
-        yield from _take(actual, predicted, lambda t, p: t.label == p.label, right=True)
-        yield from _take(actual, predicted, lambda t, p: (t.label, p.label) in allowed, right=True)
+        yield from _take(actual, predicted, lambda t, p: t.label == p.label, correct=True)
+        yield from _take(actual, predicted, lambda t, p: (t.label, p.label) in allowed, correct=True)
         if options.class_agnostic:
-            yield from _take(actual, predicted, lambda _t, _p: True, right=False)
-        yield from (CategoryMatch(label, None, right=False) for label in predicted)
-        yield from (CategoryMatch(None, label, right=False) for label in actual)
+            yield from _take(actual, predicted, lambda _t, _p: True, correct=False)
+        yield from (CategoryMatch(label, None, correct=False) for label in predicted)
+        yield from (CategoryMatch(None, label, correct=False) for label in actual)
 
 
 def _take(
-    actual: list[CategoryLabel], predicted: list[CategoryLabel], associates: Associates, *, right: bool
+    actual: list[CategoryLabel], predicted: list[CategoryLabel], associates: Associates, *, correct: bool
 ) -> Iterator[CategoryMatch]:
     """Pair what associates, in order, and take it off both lists."""
     for prediction in list(predicted):
@@ -77,4 +77,4 @@ def _take(
         if partner is not None:
             actual.remove(partner)
             predicted.remove(prediction)
-            yield CategoryMatch(prediction, partner, right=right)
+            yield CategoryMatch(prediction, partner, correct=correct)

@@ -101,15 +101,15 @@ def label_counts(cursor: Cursor, match_set: MatchSet, *, iou: float) -> list[Thr
     return list(starmap(ThresholdCounts, found))
 
 
-def total(tallies: Iterable[ThresholdCounts]) -> ThresholdCounts:
+def total(labels: Iterable[ThresholdCounts]) -> ThresholdCounts:
     """Return the counts of all labels together."""
-    tallies = list(tallies)
+    labels = list(labels)
     return ThresholdCounts(
         label="",
-        tp=sum(tally.tp for tally in tallies),
-        fp=sum(tally.fp for tally in tallies),
-        fn=sum(tally.fn for tally in tallies),
-        overlap=sum(tally.overlap for tally in tallies),
+        tp=sum(counts.tp for counts in labels),
+        fp=sum(counts.fp for counts in labels),
+        fn=sum(counts.fn for counts in labels),
+        overlap=sum(counts.overlap for counts in labels),
     )
 
 

@@ -53,9 +53,9 @@ def match_page(
     rows = [
         match_wire(
             run_id, item_no=item, prediction_no=prediction, truth_no=truth, prediction_label=predicted, truth_label=actual,
-            iou=iou, true_positive=right, family=family,
+            iou=iou, true_positive=correct, family=family,
         )
-        for _, item, prediction, truth, predicted, actual, iou, right, family in found[:size]
+        for _, item, prediction, truth, predicted, actual, iou, correct, family in found[:size]
     ]  # fmt: skip
     return rows, found[size - 1][0] if len(found) > size else None
 
