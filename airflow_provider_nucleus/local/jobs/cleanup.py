@@ -54,13 +54,13 @@ def sweep_at_start(services: Services) -> None:
         shutil.rmtree(part) if part.is_dir() else part.unlink()
     try:
         sweep_uploads(services)
-        _sort_out(services, root)
+        _sort_files(services, root)
         sweep_blobs(services)
     except FullDiskError:
         _LOG.warning("what nobody needs any more stays until the next start: to forget it takes room")
 
 
-def _sort_out(services: Services, root: Path) -> None:
+def _sort_files(services: Services, root: Path) -> None:
     with services.db.read() as cursor:
         known, ended = _known(cursor), _ended(cursor)
     for path in kept(root / ASIDE):

@@ -22,7 +22,7 @@ __all__ = ["JobCancelled", "JobContext", "JobInterrupted", "JobOutcome", "Runner
 
 
 class JobCancelled(Exception):  # ruff: ignore[error-suffix-on-exception-name] - not a failure
-    """Someone asked the job to stop; what it has committed stays."""
+    """The job is cancelled; what it has committed stays."""
 
 
 class JobInterrupted(Exception):  # ruff: ignore[error-suffix-on-exception-name] - not a failure
@@ -54,7 +54,7 @@ class JobContext:
 
 
 def failure_of(error: Exception) -> str:
-    """Return what clients are told of an error nobody expected: its kind and text, but no path of this machine."""
+    """Return the text for clients of an error nobody expected: its kind and text, but no path of this machine."""
     text = error.strerror if isinstance(error, OSError) else None
     return f"{type(error).__name__}: {text or error}"
 

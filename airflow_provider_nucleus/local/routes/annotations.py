@@ -9,7 +9,6 @@ from airflow_provider_nucleus.local.requests.datasets import TaxonomyRequest
 from airflow_provider_nucleus.local.requests.uploads import ObjectsRequest, UploadAddress
 from airflow_provider_nucleus.local.routes.objects import (
     MASK_PARTS,
-    one_object,
     start_upload,
     store_now,
     summary,
@@ -17,6 +16,7 @@ from airflow_provider_nucleus.local.routes.objects import (
 from airflow_provider_nucleus.local.routes.routing import RouteTable
 from airflow_provider_nucleus.local.store.catalog import datasets, taxonomies
 from airflow_provider_nucleus.local.store.catalog.object_sets import SetOwner, find_set
+from airflow_provider_nucleus.local.store.views import objects
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.call import RouteCall
@@ -47,7 +47,7 @@ def one_annotation(call: RouteCall) -> Any:
     with call.db.read() as cursor:
         dataset = datasets.find(cursor, call.params["ds"])
         set_no = find_set(cursor, SetOwner(role="truth", dataset=dataset), dataset.number)
-        return one_object(cursor, dataset, set_no, call.params["rest"], truth=True)
+        return objects.object_by_path(cursor, dataset, set_no, call.params["rest"], truth=True)
 
 
 @ROUTES.delete("annotation/{ds}", body=DeleteAnnotationsRequest)

@@ -40,7 +40,7 @@ def post_charts(call: RouteCall, request: ChartsRequest) -> Any:
 
 @ROUTES.get("evaluationsV2/{ev}/charts", query=ChartsAddress)
 def get_charts(call: RouteCall, address: ChartsAddress) -> Any:
-    """Return the charts of an evaluation, asked for in the address: what older clients send."""
+    """Return the charts of an evaluation by an address, as older clients send it."""
     return charts(*selected(call, address))
 
 

@@ -66,7 +66,7 @@ def _config(cursor: Cursor, request: EvaluateRequest, benchmark: BenchmarkRecord
 
 @ROUTES.post("modelRun/{r}/evaluationsV2", body=EvaluateRunRequest)
 def create_of_run(call: RouteCall, request: EvaluateRunRequest) -> Any:
-    """Start evaluating a run on the items of its datasets, or of a slice: what older clients ask for."""
+    """Start evaluating a run on the items of its datasets, or of a slice, as older clients do."""
     slice_id = request.slice_id
     with call.db.write() as cursor:
         run = models.find_run(cursor, call.params["r"])

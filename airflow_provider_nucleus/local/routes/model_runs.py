@@ -14,7 +14,7 @@ from airflow_provider_nucleus.local.requests.models import (
     RunOnDatasetRequest,
 )
 from airflow_provider_nucleus.local.requests.uploads import ObjectsRequest, UploadAddress
-from airflow_provider_nucleus.local.routes.objects import MASK_PARTS, one_object
+from airflow_provider_nucleus.local.routes.objects import MASK_PARTS
 from airflow_provider_nucleus.local.routes.predictions import on_item, upload
 from airflow_provider_nucleus.local.routes.routing import RouteTable
 from airflow_provider_nucleus.local.store.catalog import datasets, items, merging, models
@@ -190,7 +190,7 @@ def one_prediction(call: RouteCall) -> Any:
     """Return one prediction of a run by reference id and annotation id."""
     with call.db.read() as cursor:
         dataset, set_no = _place(cursor, call)
-        return one_object(cursor, dataset, set_no, call.params["rest"], truth=False)
+        return objects.object_by_path(cursor, dataset, set_no, call.params["rest"], truth=False)
 
 
 @ROUTES.get("modelRun/{r}/ungrouped")
@@ -198,5 +198,4 @@ def ungrouped(call: RouteCall) -> Any:
     """Return all predictions of a run, grouped by type."""
     with call.db.read() as cursor:
         run = models.find_run(cursor, call.params["r"])
-        condition = "o.set_no IN (SELECT set_no FROM object_sets WHERE role = 'run' AND run_no = ?)"
-        return objects.by_type(objects.objects_where(cursor, condition, [run.number], truth=False))
+        return objects.by_type(objects.predictions_of_run(cursor, run))

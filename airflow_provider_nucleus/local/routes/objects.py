@@ -5,26 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from airflow_provider_nucleus.local.blobs import Kept
-from airflow_provider_nucleus.local.errors import BadRequestError, NotFoundError
+from airflow_provider_nucleus.local.errors import BadRequestError
 from airflow_provider_nucleus.local.exact_json import parse_json
 from airflow_provider_nucleus.local.jobs.starting import start_on_upload
 from airflow_provider_nucleus.local.routes.routing import FormParts
 from airflow_provider_nucleus.local.store.catalog.blob_records import record_blobs
 from airflow_provider_nucleus.local.store.ingest import object_chunks
 from airflow_provider_nucleus.local.store.ingest.ndjson import rows_of
-from airflow_provider_nucleus.local.store.views import objects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_nucleus.local.call import RouteCall
     from airflow_provider_nucleus.local.requests.uploads import ObjectsRequest
-    from airflow_provider_nucleus.local.store.catalog.dataset import DatasetRecord
     from airflow_provider_nucleus.local.store.catalog.object_sets import Role, SetOwner
     from airflow_provider_nucleus.local.store.database import Cursor
     from airflow_provider_nucleus.local.store.ingest.object_chunks import ChunkResult
 
-__all__ = ["MASK_PARTS", "one_object", "start_upload", "store_now", "summary"]
+__all__ = ["MASK_PARTS", "start_upload", "store_now", "summary"]
 
 
 MASK_PARTS: Final = FormParts(json="serialized_request", files="mask")
@@ -122,18 +120,3 @@ def start_upload(
             },
         )
     return job.to_wire()
-
-
-def one_object(cursor: Cursor, dataset: DatasetRecord, set_no: int | None, rest: str, *, truth: bool) -> Any:
-    """Return the object that ``<reference id>/<annotation id>`` names; both may contain slashes themselves."""
-    cuts = [index for index, character in enumerate(rest) if character == "/"]
-    pairs = [(rest[:cut], rest[cut + 1 :]) for cut in cuts]
-    for reference_id, annotation_id in pairs:
-        condition = (
-            "o.set_no = ? AND o.annotation_id = ? "
-            "AND o.item_no IN (SELECT item_no FROM items WHERE dataset_no = ? AND reference_id = ?)"
-        )
-        parameters = [set_no, annotation_id, dataset.number, reference_id]
-        for found in objects.named_objects(cursor, condition, parameters, truth=truth):
-            return found
-    raise NotFoundError(f"No object {rest} (reference id/annotation id) in dataset {dataset.id}.")

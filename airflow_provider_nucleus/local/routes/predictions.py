@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_nucleus.local.errors import BadRequestError, NotFoundError
+from airflow_provider_nucleus.local.errors import BadRequestError
 from airflow_provider_nucleus.local.requests.models import CopyRunRequest
 from airflow_provider_nucleus.local.requests.uploads import ObjectsRequest, UploadAddress
 from airflow_provider_nucleus.local.routes.objects import (
     MASK_PARTS,
-    one_object,
     start_upload,
     store_now,
     summary,
@@ -102,7 +101,7 @@ def one_prediction(call: RouteCall) -> Any:
     """Return one prediction by reference id and annotation id, both unencoded in the path."""
     with call.db.read() as cursor:
         dataset, set_no = _place(cursor, call)
-        return one_object(cursor, dataset, set_no, call.params["rest"], truth=False)
+        return objects.object_by_path(cursor, dataset, set_no, call.params["rest"], truth=False)
 
 
 @ROUTES.get("dataset/{ds}/model/{m}/export")
@@ -110,7 +109,7 @@ def export(call: RouteCall) -> Any:
     """Return all predictions of a model on a dataset, grouped by type."""
     with call.db.read() as cursor:
         _, set_no = _place(cursor, call)
-        return objects.by_type(objects.objects_where(cursor, "o.set_no = ?", [set_no], truth=False))
+        return objects.by_type(objects.objects_of_set(cursor, set_no, truth=False))
 
 
 @ROUTES.post("model/{m}/predictions", body=ObjectsRequest, query=UploadAddress, form=MASK_PARTS)
@@ -130,10 +129,7 @@ def upload_run_free(call: RouteCall, request: ObjectsRequest, address: UploadAdd
 
 def _run_free(cursor: Cursor, call: RouteCall, item_nos: list[int]) -> Any:
     model = models.find(cursor, call.params["m"])
-    found = cursor.execute(
-        "SELECT set_no FROM object_sets WHERE role = 'model' AND model_no = ?", [model.number]
-    ).fetchall()
-    return {"predictions": objects.objects_of_items(cursor, [row[0] for row in found], item_nos, truth=False)}
+    return {"predictions": objects.run_free_predictions(cursor, model, item_nos)}
 
 
 @ROUTES.get("model/{m}/predictions/loc/{item}")
@@ -146,30 +142,17 @@ def run_free_by_id(call: RouteCall) -> Any:
 @ROUTES.get("model/{m}/predictions/refloc/{ref*}")
 def run_free_by_reference(call: RouteCall) -> Any:
     """Return the run-free predictions on all items with a reference id, whatever their dataset."""
-    reference_id = call.params["ref"]
     with call.db.read() as cursor:
-        found = items.item_rows(cursor, "reference_id = ? ORDER BY item_no", [reference_id])
-        if not found:
-            raise NotFoundError(f"Item with id {reference_id} doesn't exist in any dataset.")
+        found = items.in_any_dataset(cursor, call.params["ref"])
         return _run_free(cursor, call, [item.item_no for item in found])
 
 
 @ROUTES.get("model/{m}/predictions/iloc/{index}")
 def run_free_at_index(call: RouteCall) -> Any:
     """Return the run-free predictions on the model's n-th predicted item, by dataset and insertion."""
-    index = call.params["index"]
     with call.db.read() as cursor:
         model = models.find(cursor, call.params["m"])
-        found = None
-        if index.isascii() and index.isdigit() and len(index) < 19:
-            found = cursor.execute(
-                "SELECT DISTINCT dataset_no, item_no FROM objects JOIN object_sets USING (set_no) "
-                "WHERE role = 'model' AND model_no = ? ORDER BY dataset_no, item_no LIMIT 1 OFFSET ?",
-                [model.number, int(index)],
-            ).fetchone()
-        if found is None:
-            raise NotFoundError(f"Model {model.id} has no run-free predictions at index {index}.")
-        return _run_free(cursor, call, [found[1]])
+        return _run_free(cursor, call, [objects.predicted_item_at(cursor, model, call.params["index"])])
 
 
 @ROUTES.post("model/{m}/predictions/copyFromRun", body=CopyRunRequest)

@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from airflow_provider_nucleus.local.errors import BadRequestError
 from airflow_provider_nucleus.local.requests.paging import ExportPageRequest, PageRequest
 from airflow_provider_nucleus.local.routes.exporting import all_rows, item_writer, mirrored, one_page
 from airflow_provider_nucleus.local.routes.routing import RouteTable
-from airflow_provider_nucleus.local.store.catalog import datasets, models, slice_members, slices
-from airflow_provider_nucleus.local.store.catalog.items import item_rows
+from airflow_provider_nucleus.local.store.catalog import datasets, models, slices
 from airflow_provider_nucleus.local.store.views import comparisons, slice_contents
 from airflow_provider_nucleus.local.store.views.exports import Export
 
@@ -80,18 +78,7 @@ def export_raw_json(call: RouteCall) -> Any:
     """Return each object of an object slice with its item."""
     with call.db.read() as cursor:
         found = slices.find(cursor, call.params["s"])
-        if found.type != slice_members.OBJECTS:
-            raise BadRequestError(f"Slice {found.id} holds no objects but members of type {found.type}.")
-        rows = slice_contents.object_rows(cursor, found)
-        condition = "item_no IN (SELECT item_no FROM slice_items WHERE slice_no = ?)"
-        items = {item.id: item.to_wire() for item in item_rows(cursor, condition, [found.number])}
-    return [
-        {
-            "item": items[row["dataset_item_id"]],
-            ("annotation" if row["id"].startswith("ann_") else "prediction"): row,
-        }
-        for row in rows
-    ]
+        return slice_contents.objects_with_items(cursor, found)
 
 
 def _export(

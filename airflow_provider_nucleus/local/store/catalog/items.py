@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.store.catalog.dataset import DatasetRecord
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["Item", "at_index", "by_id", "by_reference", "delete", "item_rows", "page"]
+__all__ = ["Item", "at_index", "by_id", "by_reference", "delete", "in_any_dataset", "item_rows", "page"]
 
 _COLUMNS: Final = (
     "item_no, dataset_no, reference_id, image_url, pointcloud_url, blob, metadata, width, height"
@@ -80,6 +80,14 @@ def by_reference(cursor: Cursor, dataset: DatasetRecord, reference_id: str) -> I
     if not found:
         raise NotFoundError(f"Item with id {reference_id} doesn't exist in dataset {dataset.id}.")
     return found[0]
+
+
+def in_any_dataset(cursor: Cursor, reference_id: str) -> list[Item]:
+    """Return the items with a reference id, whatever their dataset."""
+    found = item_rows(cursor, "reference_id = ? ORDER BY item_no", [reference_id])
+    if not found:
+        raise NotFoundError(f"Item with id {reference_id} doesn't exist in any dataset.")
+    return found
 
 
 def by_id(cursor: Cursor, dataset: DatasetRecord | None, item_id: str) -> Item:

@@ -227,7 +227,7 @@ def request_cancel(cursor: Cursor, job: JobRecord) -> None:
 
 
 def is_cancelled(cursor: Cursor, job: JobRecord) -> bool:
-    """Say whether someone has asked the job to stop."""
+    """Return whether the cancellation of a job was requested."""
     found = cursor.execute("SELECT cancel_requested FROM jobs WHERE job_no = ?", [job.number]).fetchone()
     return found is None or bool(found[0])
 

@@ -27,7 +27,7 @@ _NAMED: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    """Members of one type as rows (item, object, scene); ``names`` are the ids they were asked for by."""
+    """Members of one type as rows (item, object, scene); ``names`` are the ids they were looked up by."""
 
     type: str
     rows: tuple[tuple[int | None, int | None, int | None], ...]

@@ -7,15 +7,21 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from airflow_provider_nucleus.local.annotation_table import EXPORT_KEYS, STORED_TYPES
+from airflow_provider_nucleus.local.errors import NotFoundError
 from airflow_provider_nucleus.local.store.database import rows
 from airflow_provider_nucleus.local.store.ids import ANNOTATION, ITEM, PREDICTION, SCENE, numbered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from airflow_provider_nucleus.local.store.catalog.dataset import DatasetRecord
+    from airflow_provider_nucleus.local.store.catalog.models import ModelRecord, Run
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["by_type", "named_objects", "objects_of_items", "objects_where"]
+__all__ = [
+    "by_type", "object_by_path", "objects_of_items", "objects_of_set", "objects_where", "predicted_item_at", "predictions_of_run",
+    "run_free_predictions",
+]  # fmt: skip
 
 _OBJECTS: Final = """SELECT o.object_no, o.item_no, i.reference_id, o.type, o.label, o.annotation_id, o.task_id, o.confidence,
     o.x, o.y, o.w, o.h, o.geometry, o.metadata, o.class_pdf, o.track_reference_id, o.embedding_vector
@@ -65,12 +71,68 @@ def _named(wire: dict[str, Any], row: dict[str, Any], *, truth: bool) -> dict[st
     return {"id": numbered(ANNOTATION if truth else PREDICTION, row["object_no"]), **wire}
 
 
-def named_objects(
+def _named_objects(
     cursor: Cursor, condition: str, parameters: list[Any], *, truth: bool
 ) -> list[dict[str, Any]]:
     """Return the geometric objects and masks (alias ``o``) that a condition on their annotation ids selects."""
     found = [_object(row, truth=truth) for row in rows(cursor, _OBJECTS.format(condition), parameters)]
     return found or [_mask(row) for row in rows(cursor, _MASKS.format(condition), parameters)]
+
+
+def objects_of_set(cursor: Cursor, set_no: int | None, *, truth: bool) -> Iterator[dict[str, Any]]:
+    """Yield every object of a set (None: none), as wire objects."""
+    return objects_where(cursor, "o.set_no = ?", [set_no], truth=truth)
+
+
+def predictions_of_run(cursor: Cursor, run: Run) -> Iterator[dict[str, Any]]:
+    """Yield every prediction of a run on any dataset, as wire objects."""
+    condition = "o.set_no IN (SELECT set_no FROM object_sets WHERE role = 'run' AND run_no = ?)"
+    return objects_where(cursor, condition, [run.number], truth=False)
+
+
+def run_free_predictions(cursor: Cursor, model: ModelRecord, item_nos: list[int]) -> list[dict[str, Any]]:
+    """Return a model's predictions without a run on some items, as wire objects."""
+    found = cursor.execute(
+        "SELECT set_no FROM object_sets WHERE role = 'model' AND model_no = ?", [model.number]
+    ).fetchall()
+    return objects_of_items(cursor, [set_no for (set_no,) in found], item_nos, truth=False)
+
+
+def predicted_item_at(cursor: Cursor, model: ModelRecord, index: str) -> int:
+    """Return the number of the n-th item with predictions of a model without a run, by dataset and insertion.
+
+    Raises :class:`NotFoundError` if there are not as many.
+    """
+    found = None
+    if index.isascii() and index.isdigit() and len(index) < 19:
+        found = cursor.execute(
+            "SELECT DISTINCT dataset_no, item_no FROM objects JOIN object_sets USING (set_no) "
+            "WHERE role = 'model' AND model_no = ? ORDER BY dataset_no, item_no LIMIT 1 OFFSET ?",
+            [model.number, int(index)],
+        ).fetchone()
+    if found is None:
+        raise NotFoundError(f"Model {model.id} has no run-free predictions at index {index}.")
+    return int(found[1])
+
+
+def object_by_path(
+    cursor: Cursor, dataset: DatasetRecord, set_no: int | None, path: str, *, truth: bool
+) -> dict[str, Any]:
+    """Return the object that ``<reference id>/<annotation id>`` names; both may contain slashes themselves.
+
+    Raises :class:`NotFoundError` if there is none.
+    """
+    cuts = [index for index, character in enumerate(path) if character == "/"]
+    condition = (
+        "o.set_no = ? AND o.annotation_id = ? "
+        "AND o.item_no IN (SELECT item_no FROM items WHERE dataset_no = ? AND reference_id = ?)"
+    )
+    for cut in cuts:
+        for found in _named_objects(
+            cursor, condition, [set_no, path[cut + 1 :], dataset.number, path[:cut]], truth=truth
+        ):
+            return found
+    raise NotFoundError(f"No object {path} (reference id/annotation id) in dataset {dataset.id}.")
 
 
 def by_type(objects: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:

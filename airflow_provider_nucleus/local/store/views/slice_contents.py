@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.local.annotation_table import CATEGORY_LABELS
+from airflow_provider_nucleus.local.errors import BadRequestError
 from airflow_provider_nucleus.local.requests.query.compile import Fragment
 from airflow_provider_nucleus.local.store.catalog import scenes, slice_members
 from airflow_provider_nucleus.local.store.catalog.items import item_rows
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.store.catalog.slices import SliceRecord
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["item_page", "items_condition", "labels", "members", "object_rows"]
+__all__ = ["item_page", "items_condition", "labels", "members", "object_rows", "objects_with_items"]
 
 _ITEM_NUMBERS: Final = (
     "(SELECT e.item_no FROM slice_items e WHERE e.slice_no = ? UNION "
@@ -57,6 +58,21 @@ def object_rows(cursor: Cursor, found: SliceRecord) -> list[dict[str, Any]]:
     return [
         *objects_where(cursor, condition.format("role = 'truth'"), parameters, truth=True, with_id=True),
         *objects_where(cursor, condition.format("role <> 'truth'"), parameters, truth=False, with_id=True),
+    ]
+
+
+def objects_with_items(cursor: Cursor, found: SliceRecord) -> list[dict[str, Any]]:
+    """Return each object of an object slice with its item; raises :class:`BadRequestError` for a slice of other members."""
+    if found.type != slice_members.OBJECTS:
+        raise BadRequestError(f"Slice {found.id} holds no objects but members of type {found.type}.")
+    condition = "item_no IN (SELECT item_no FROM slice_items WHERE slice_no = ?)"
+    items = {item.id: item.to_wire() for item in item_rows(cursor, condition, [found.number])}
+    return [
+        {
+            "item": items[row["dataset_item_id"]],
+            ("annotation" if row["id"].startswith("ann_") else "prediction"): row,
+        }
+        for row in object_rows(cursor, found)
     ]
 
 
