@@ -15,7 +15,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 CONSTRAINTS := constraints/$(LANE).txt
 # What runs on every Airflow: waiting and deferred, an example DAG and an evaluation. Task state and retry policies come with 3.3.
-TESTS_2_11 := tests/unit/operators tests/unit/hooks tests/unit/triggers tests/unit/sensors tests/unit/tasks tests/unit/links \
+TESTS_2_11 := tests/unit/operators tests/unit/hooks tests/unit/triggers tests/unit/sensors tests/unit/tasks tests/unit/links tests/unit/test_outages.py \
     tests/airflow/test_examples.py::test_evaluate_inference_batch \
     tests/airflow/test_evaluations.py::test_a_model_is_evaluated_in_the_worker_and_deferred
 INSTALL := $(UV) pip install --python $(BIN)/python --constraints $(CONSTRAINTS) --build-constraints constraints/build.txt --quiet
