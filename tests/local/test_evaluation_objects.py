@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_nucleus.evaluation.sides.labels import Vocabulary
 from airflow_provider_nucleus.local.evaluations.computing.sides import LabelCodes, sides_of
-from airflow_provider_nucleus.local.routes.evaluation_results import LEAST_IOU_THRESHOLD
+from airflow_provider_nucleus.local.requests.evaluations import LEAST_IOU_THRESHOLD
 from airflow_provider_nucleus.local.store.geometry_rules import COORDINATE_LIMIT
 from airflow_provider_nucleus.operators import evaluations as operator
 from airflow_provider_nucleus.schema import checks
