@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
     from schemathesis import APIOperation, Case
 
-_EXAMPLES = int(os.environ.get("NUCLEUS_FUZZ_EXAMPLES", "10"))
+_EXAMPLES = int(os.environ.get("NUCLEUS_FUZZ_EXAMPLES", "6"))
 _SEED = os.environ.get("NUCLEUS_FUZZ_SEED")
 _PATH = os.environ.get("NUCLEUS_FUZZ_PATH", "")
 
@@ -185,10 +187,13 @@ _QUERIES = [
 ]  # fmt: skip
 
 _EXTREMES: list[Any] = [
-    None, True, 0, -1, 2**31, 2**53 + 1, 2**63, 10**40, -0.0, 5e-324, 1.7e308, "", "\x00", "x" * 5000, "0001-01-01T00:00:00+23:59",
-    "9999-12-31T23:59:59-23:59", [], {}, [[]], json.loads("[" * 300 + "]" * 300), {"metadata": json.loads("[" * 240 + "]" * 240)},
+    None, True, -1, 2**53 + 1, 2**63, 10**40, 1.7e308, "", "\x00", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", [[]], {},
+    json.loads("[" * 300 + "]" * 300),
 ]  # fmt: skip
 """Values at the ends of what can be computed, stored or written."""
+_EXTREME_TEXTS: list[str] = [
+    "", "\x00", "-1", "9" * 40, "1e999", "nan", "0x1", "\u0663", "true", "[", "[" * 900 + "]" * 900, '{"iouRange":{"min":1e308}}', "x" * 5000,
+]  # fmt: skip
 
 
 @st.composite
@@ -290,6 +295,74 @@ def _fuzz(operation: APIOperation, ids: Ids, send: Callable[[Case], requests.Res
         run = seed(int(_SEED))(run)
     run()
     return problems[:3]
+
+
+def _resolved(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of an object that another refers to, or may be beside null."""
+    for kind in (schema, *schema.get("anyOf", ())):
+        if "$ref" in kind:
+            return dict(schemas[kind["$ref"].rpartition("/")[2]])
+    return schema
+
+
+def _fields(schema: dict[str, Any], schemas: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    """Yield the path of every field of a body, and of the objects in it."""
+    for name, kind in schema.get("properties", {}).items():
+        yield (name,)
+        for path in (
+            _fields(_resolved(kind, schemas), schemas) if "$ref" in str(kind.get("anyOf", kind)) else ()
+        ):
+            yield (name, *path)
+
+
+def _least(schema: dict[str, Any], schemas: dict[str, Any], ids: Ids) -> dict[str, Any]:
+    """Return a small body that most often is taken."""
+    body: dict[str, Any] = {}
+    for name in schema.get("required", ()):
+        kind = _resolved(schema["properties"][name], schemas)
+        known = ids.get(name, ["x"])
+        examples = {"array": known[:2], "integer": 1, "boolean": False, "object": {}}
+        body[name] = kind["enum"][0] if "enum" in kind else examples.get(str(kind.get("type")), known[0])
+    return body
+
+
+def test_every_field_takes_or_refuses_every_extreme(server: LocalNucleus, document: dict[str, Any]):
+    """Field by field, and parameter by parameter: values at the ends of what can be computed are no error of the server."""
+    api = Api(server)
+    ids, schemas, problems = _world(api), document["components"]["schemas"], []
+    for path, methods in document["paths"].items():
+        address = re.sub(r"\{(\w+)\}", lambda found: quote(ids.get(found[1], ["x"])[0], safe=""), path)
+        for method, operation in methods.items():
+            if method == "delete" or _PATH not in path:
+                continue
+            for request in _extreme_requests(operation, schemas, ids):
+                answer = api.session.request(method, server.base_url + address, timeout=60, **request)
+                if answer.status_code not in {int(status) for status in operation["responses"]}:
+                    problems.append(
+                        f"{method} {path} {str(request)[:200]} -> {answer.status_code} {answer.text[:200]}"
+                    )
+    api.close()
+
+    assert problems == [], "\n".join(problems[:20])
+
+
+def _extreme_requests(
+    operation: dict[str, Any], schemas: dict[str, Any], ids: Ids
+) -> Iterator[dict[str, Any]]:
+    for parameter in operation["parameters"]:
+        if parameter["in"] == "query":
+            yield from ({"params": {parameter["name"]: value}} for value in _EXTREME_TEXTS)
+    content = operation.get("requestBody", {}).get("content", {}).get("application/json")
+    if content is not None:
+        schema = _resolved(content["schema"], schemas)
+        for path in _fields(schema, schemas):
+            for value in _EXTREMES:
+                body = _least(schema, schemas, ids)
+                place = body
+                for name in path[:-1]:
+                    place = place.setdefault(name, {}) if isinstance(place.get(name, {}), dict) else place
+                place[path[-1]] = value
+                yield {"json": body}
 
 
 def test_server_keeps_its_word_whatever_the_document_allows(server: LocalNucleus, document: dict[str, Any]):
