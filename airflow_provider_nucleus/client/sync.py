@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import random
 import time
 from http.cookiejar import DefaultCookiePolicy
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["NucleusClient"]
 
 T = TypeVar("T")
-
-log = logging.getLogger(__name__)
 
 
 class NucleusClient:

@@ -12,7 +12,7 @@ from airflow_provider_nucleus.local.requests.base import Labels, Name, RequestMo
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["AS_THEY_ARE", "ONE_CLASS", "LabelGroup", "RollupGroups", "Taxonomy"]
+__all__ = ["ONE_CLASS", "LabelGroup", "RollupGroups", "Taxonomy"]
 
 ONE_CLASS: Final = "object"
 """The label everything has when labels are ignored."""
@@ -99,6 +99,3 @@ class Taxonomy:
             class_agnostic=data["class_agnostic"],
             pairs=tuple((pair[0], pair[1]) for pair in data["pairs"]),
         )
-
-
-AS_THEY_ARE: Final = Taxonomy()

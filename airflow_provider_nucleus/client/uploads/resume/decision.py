@@ -106,7 +106,6 @@ class Fail:
 
 Decision: TypeAlias = Submit | Attach | Collect | Fail
 
-_ENDED_WELL = frozenset({RemoteJobState.SUCCEEDED, RemoteJobState.PARTIAL})
 _REPEATABLE = frozenset({RemoteJobState.FAILED, RemoteJobState.CANCELLED, RemoteJobState.GONE})
 
 

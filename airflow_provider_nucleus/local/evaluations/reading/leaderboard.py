@@ -28,7 +28,6 @@ _STORED: Final[Mapping[str, tuple[str, str]]] = {
     "AP_MEDIUM": ("apBySize", "medium"),
     "AP_LARGE": ("apBySize", "large"),
 }
-_COUNTED: Final = ("PRECISION", "RECALL", "F1")
 
 _NAMED: Final = 5
 """How many evaluations an error names."""

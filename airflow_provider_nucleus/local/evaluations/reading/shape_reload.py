@@ -9,7 +9,7 @@ COCO's drawn polygons and the view from above need the shapes themselves, which 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, get_args
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
@@ -30,9 +30,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.evaluations.reading.result import EvaluationResult
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["OVERLAPS", "read_again"]
-
-OVERLAPS: Final[tuple[OverlapKind, ...]] = get_args(OverlapKind)
+__all__ = ["read_again"]
 
 _OUTLINE_LIMIT: Final = 20_000_000
 """Points of the finer outline of one polygon, all of which are in memory at once."""
