@@ -147,7 +147,7 @@ def _tls(verify: bool | str) -> ssl.SSLContext:
 async def _chunks(content: Content) -> AsyncIterator[bytes]:
     chunks = content.chunks()
     while True:
-        # Pieces may come from disk.
+        # Chunks may come from disk.
         chunk = await asyncio.to_thread(next, chunks, None)
         if chunk is None:
             return

@@ -1,6 +1,6 @@
 """Rules of geometries that are not boxes: lines, polygons, keypoints, cuboids.
 
-Boxes, the bulk of all uploads, are checked by SQL in ``parsing.py``.
+Boxes, the bulk of all uploads, are checked by SQL in ``ingest/object_rows.py``.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ def _precision(result: EvaluationResult, table: Precisions) -> dict[str, Any]:
 
 
 def class_means(result: EvaluationResult, table: Precisions) -> dict[int, Metric]:
-    """Return AP by label, the mean over the families in which the label has one (see :mod:`.ap_classes`)."""
+    """Return AP by label, the mean over the families in which the label has one (see `computing.ap_classes`)."""
     by_label: dict[int, list[Metric]] = {}
     for place, label in enumerate(result.arrays["class_label"].tolist()):
         by_label.setdefault(label, []).append(table.of_label(place))

@@ -80,7 +80,7 @@ class EvaluationResult:
         self.view = MatchView(lambda: self.matches)
         """The match of everything."""
         self.ap_truth = self._in_ap(self.truth, "truth")
-        """Ground truth of AP: by class (see :mod:`.ap_classes`), ignored where it has no place in AP."""
+        """Ground truth of AP: by class (see `computing.ap_classes`), ignored where it has no place in AP."""
         self.ap_predictions = self._in_ap(self.predictions, "prediction")
         self.coco = self._coco()
         """COCO's matching by size range; one that counts everything under ``all``."""

@@ -1,7 +1,7 @@
 """The short way from lines to checked rows: a chunk of plain boxes, read by Arrow's JSON reader.
 
 Boxes come by the million, and Arrow knows their fields beforehand: it reads a chunk in half the time that DuckDB takes to look
-for every field any object may have, and a request of a few rows in a third. It steps aside for :mod:`.parsing`, which alone
+for every field any object may have, and a request of a few rows in a third. It steps aside for :mod:`.object_rows`, which alone
 phrases complaints, for every chunk with something else in it: another type, metadata, a field it does not know, the least fault.
 So this may be timid but never wrong; a property test holds the tables of both ways equal (but for the sign of a zero written `-0`).
 """
