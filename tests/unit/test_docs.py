@@ -15,6 +15,7 @@ import airflow_provider_nucleus
 from airflow_provider_nucleus.local.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "airflow_provider_nucleus"
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 
 
@@ -24,6 +25,14 @@ def test_links_between_pages_lead_somewhere(page):
     targets = re.findall(r"\]\((?!https?://|#)([^)#]+)[^)]*\)", page.read_text())
 
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_modules_on_a_page_exist(page):
+    """Every file of Python in quotes is there: from the root, or from the package."""
+    named = re.findall(r"`([\w/]+\.py)`", page.read_text())
+
+    assert [name for name in named if not any((base / name).exists() for base in (ROOT, PACKAGE))] == []
 
 
 def test_every_setting_of_the_server_is_documented():
