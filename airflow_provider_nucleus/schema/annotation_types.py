@@ -136,6 +136,12 @@ class Keypoints(Shape):
         if self.annotation_id is None:
             object.__setattr__(self, "annotation_id", f"{self.label}-{self.reference_id}-keypoints")
 
+    @classmethod
+    def _take_geometry(cls, value: object, taken: dict[str, Any], *, ignore_unknown: bool) -> None:
+        super()._take_geometry(value, taken, ignore_unknown=ignore_unknown)
+        # Predictions have to name it in Python, as in the official client; on the wire it may be left out.
+        taken.setdefault("skeleton", None)
+
     def _geometry(self) -> dict[str, Any]:
         points = [{"x": point.x, "y": point.y, "visible": point.visible} for point in self.keypoints]
         return {"keypoints": points, "names": self.names, "skeleton": self.skeleton}

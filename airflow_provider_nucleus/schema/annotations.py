@@ -20,6 +20,7 @@ from airflow_provider_nucleus.schema.base import (
     NullableMetadata,
     OptionalId,
     OptionalText,
+    Position,
     Text,
     wire_object,
 )
@@ -131,7 +132,7 @@ class KeypointsAnnotation(annotation_types.Keypoints, Annotation):
     keypoints: list[Keypoint]
     names: list[Text]
     reference_id: Id
-    skeleton: list[list[int]] | None = None
+    skeleton: list[list[Position]] | None = None
     annotation_id: OptionalId = None
     metadata: Metadata = field(default_factory=dict)
     track_reference_id: OptionalText = None

@@ -31,6 +31,7 @@ __all__ = [
     "NullableMetadata",
     "OptionalId",
     "OptionalText",
+    "Position",
     "Text",
     "require_object",
     "translate",
@@ -46,6 +47,7 @@ Id = Annotated[str, PlainValidator(checks.check_id)]
 OptionalId = Annotated[str | None, PlainValidator(checks.check_optional_id)]
 Coordinate = Annotated[float, PlainValidator(checks.check_coordinate)]
 Extent = Annotated[float, PlainValidator(checks.check_extent)]
+Position = Annotated[int, PlainValidator(checks.check_position)]
 Flag = Annotated[bool, PlainValidator(checks.check_flag)]
 Metadata = Annotated[dict[str, Any], PlainValidator(checks.check_metadata)]
 NullableMetadata = Annotated[dict[str, Any] | None, PlainValidator(checks.check_nullable_metadata)]

@@ -8,6 +8,7 @@ become plain Python numbers, since JSON knows no other.
 from __future__ import annotations
 
 import math
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ __all__ = [
     "check_number",
     "check_optional_id",
     "check_optional_text",
+    "check_position",
     "check_text",
     "excerpt",
 ]
@@ -41,6 +43,7 @@ CLASS_PDF_TOLERANCE = 0.01
 """How far the sum of a class distribution may lie from 1: room for probabilities rounded to a few digits, no more."""
 
 _METADATA_DEPTH = 64
+_LARGEST = sys.float_info.max
 
 
 def excerpt(value: object) -> str:
@@ -107,6 +110,8 @@ def check_number(value: Any) -> int | float:
         value = _plain_number(value)
     if type(value) is float and not math.isfinite(value):
         raise ValueError(f"must be a finite number, got {value}")
+    if type(value) is int and abs(value) > _LARGEST:
+        raise ValueError(f"is too large for a number: {excerpt(value)}")
     return value  # type: ignore[no-any-return]
 
 
@@ -116,6 +121,14 @@ def _plain_number(value: Any) -> int | float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise _refused("must be a number", value)
     return float(value) if isinstance(value, float) else int(value)
+
+
+def check_position(value: Any) -> int:
+    """Require a whole number; true and 1.0 are none."""
+    number = check_number(value)
+    if type(number) is not int:
+        raise ValueError(f"must be a whole number, got {excerpt(value)}")
+    return number
 
 
 def check_coordinate(value: Any) -> int | float:

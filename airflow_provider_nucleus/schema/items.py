@@ -22,7 +22,7 @@ from airflow_provider_nucleus.schema.base import (
     trusted,
     wire_object,
 )
-from airflow_provider_nucleus.schema.checks import check_number, excerpt
+from airflow_provider_nucleus.schema.checks import check_coordinate, excerpt
 from airflow_provider_nucleus.schema.geometry import Point3D, Quaternion
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class DatasetItemEmbeddingInfo:
 
 
 def _check_optional_number(value: Any) -> int | float | None:
-    return None if value is None else check_number(value)
+    return None if value is None else check_coordinate(value)
 
 
 _OptionalNumber = Annotated[float | None, PlainValidator(_check_optional_number)]
@@ -129,7 +129,7 @@ def _check_pixels(value: Any) -> int | None:
     """Require a whole, positive number of pixels, or None."""
     if value is None:
         return None
-    number = check_number(value)
+    number = check_coordinate(value)
     if number != int(number) or number <= 0:
         raise ValueError(f"must be a positive whole number of pixels, got {excerpt(value)}")
     return int(number)
@@ -165,7 +165,7 @@ class DatasetItem:
         if self.pointcloud_location and self.embedding_info:
             raise NucleusValidationError("embedding_info", "is only possible for images")
         camera = (self.metadata or {}).get("camera_params")
-        if camera:
+        if camera is not None:
             try:
                 CameraParams.from_wire(camera)
             except NucleusValidationError as error:

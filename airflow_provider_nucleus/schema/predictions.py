@@ -22,6 +22,7 @@ from airflow_provider_nucleus.schema.base import (
     NullableMetadata,
     OptionalId,
     OptionalText,
+    Position,
     Text,
     wire_object,
 )
@@ -176,7 +177,7 @@ class KeypointsPrediction(Prediction, annotation_types.Keypoints):
     label: Text
     keypoints: list[Keypoint]
     names: list[Text]
-    skeleton: list[list[int]] | None
+    skeleton: list[list[Position]] | None
     reference_id: OptionalId = None
     confidence: Confidence = None
     annotation_id: OptionalId = None

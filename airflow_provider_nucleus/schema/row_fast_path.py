@@ -283,7 +283,7 @@ def item_builder(cls: type[T]) -> Callable[[Mapping[str, Any]], T | None]:
                 return None
         for name in ("width", "height"):
             pixels = row.get(name)
-            if pixels is not None and (type(pixels) is not int or pixels <= 0):
+            if pixels is not None and (type(pixels) is not int or not 0 < pixels <= _HIGH):
                 return None
             values[name] = pixels
         made = new(cls)

@@ -137,7 +137,7 @@ def test_an_origin_that_is_none_is_another_site(api: Api, origin: str):
     assert api("POST", "jobs/", json={}, headers={"Origin": origin}).status_code == 403
 
 
-@pytest.mark.parametrize("reference", ["a\nb", "a\r\nX-Evil: 1", "\u2028", "a\x00b", "x" * 30_000])
+@pytest.mark.parametrize("reference", ["a\nb", "a\r\nX-Evil: 1", "a\u2028", "a\x00b", "x" * 30_000])
 def test_ids_with_line_breaks_and_of_any_length_are_found(api: Api, reference: str):
     """Whatever was taken as an id leads back to its item."""
     dataset = api.dataset(reference)

@@ -214,7 +214,22 @@ BAD_ROWS = {
         "annotations": [{"index": 1}],
         "reference_id": "a",
     },
+    "segment with half a pixel value": {
+        "type": "mask",
+        "mask_url": "x",
+        "annotations": [{"label": "r", "index": 1.5}],
+        "reference_id": "a",
+    },
+    "two segments of one pixel value": {
+        "type": "mask",
+        "mask_url": "x",
+        "annotations": [{"label": "r", "index": 1}, {"label": "s", "index": "1"}],
+        "reference_id": "a",
+    },
+    "blank label": box("a", label="\u2003"),
+    "no keypoints": box("a", type="keypoints", geometry={"keypoints": [], "names": [], "skeleton": None}),
     "embedding text": box("a", embedding_vector="x"),
+    "embedding of texts": box("a", embedding_vector=["1"]),
     "unknown item": box("zzz"),
 }
 

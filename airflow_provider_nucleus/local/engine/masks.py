@@ -143,7 +143,7 @@ class MaskFamily:
         declared = orjson.loads(segments)
         try:
             # The guide writes an index as a string, the client sends what it is given.
-            indices = tuple(int(str(segment["index"])) for segment in declared)
+            indices = tuple(int(str(segment.get("index"))) for segment in declared)
         except ValueError:
             raise MaskError("a segment has an index that is not a whole number") from None
         if len(set(indices)) != len(indices) or not all(0 <= index <= _INDEX_LIMIT for index in indices):

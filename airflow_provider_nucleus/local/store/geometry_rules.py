@@ -69,6 +69,10 @@ def _keypoints(geometry: Mapping[str, Any]) -> str | None:
         or not all(isinstance(name, str) for name in names)
     ):
         return "geometry.keypoints and geometry.names must be lists"
+    if not points:
+        return "geometry.keypoints must not be empty"
+    if any(not name or name.isspace() for name in names):
+        return "geometry.names must not hold an empty name"
     if len(names) != len(points) or len(set(names)) != len(names):
         return "geometry.names must hold one unique name per keypoint"
     for index, point in enumerate(points):
@@ -106,6 +110,8 @@ def _cuboid(geometry: Mapping[str, Any]) -> str | None:
         return "geometry.dimensions must not be negative"
     if not is_number(geometry.get("yaw")):
         return "geometry.yaw must be a finite number"
+    if _too_large(geometry["yaw"]):
+        return f"geometry.yaw {_TOO_LARGE}"
     return None
 
 

@@ -26,11 +26,12 @@ if TYPE_CHECKING:
 __all__ = ["parse_boxes"]
 
 _BOX: Final = ("x", "y", "width", "height")
+_TEXTS: Final = (
+    "label", "reference_id", "item_id", "dataset_id", "annotation_id", "task_id", "track_reference_id",
+)  # fmt: skip
 _SCHEMA: Final = pa.schema({
-    **dict.fromkeys(
-        ("type", "label", "reference_id", "item_id", "dataset_id", "annotation_id", "task_id", "track_reference_id"),
-        pa.string(),
-    ),
+    "type": pa.string(),
+    **dict.fromkeys(_TEXTS, pa.string()),
     "confidence": pa.float64(),
     "geometry": pa.struct([(side, pa.float64()) for side in _BOX]),
     "metadata": pa.struct([]),
@@ -104,6 +105,8 @@ def _good(boxes: pa.Table, *, truth: bool) -> bool:
         return False
     if boxes["reference_id"].null_count and boxes["item_id"].null_count:
         return False
+    if not all(_visible(boxes[name]) for name in _TEXTS):
+        return False
     if any(
         pc.any(pc.is_in(boxes[name], value_set=_DOTS)).as_py() for name in ("reference_id", "annotation_id")
     ):
@@ -115,6 +118,13 @@ def _good(boxes: pa.Table, *, truth: bool) -> bool:
     confidence = boxes["confidence"].drop_null()
     low, high = (-math.inf, math.inf) if truth else (0, 1)
     return len(confidence) == 0 or _within(confidence, low, high)
+
+
+def _visible(column: pa.ChunkedArray) -> bool:
+    """Say whether every text of a column has a visible character."""
+    if column.null_count == len(column):
+        return True
+    return not (pc.any(pc.equal(column, "")).as_py() or pc.any(pc.utf8_is_space(column)).as_py())
 
 
 def _within(numbers: pa.ChunkedArray, low: float, high: float) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.dot_ids import DOT_ID_PROBLEM
+from airflow_provider_nucleus.local.store.geometry_rules import COORDINATE_LIMIT
 from airflow_provider_nucleus.local.store.ingest.object_chunks import RefusedRow, row_errors
 from airflow_provider_nucleus.local.store.ingest.object_rows import (
     mark_bad,
@@ -18,6 +19,7 @@ from airflow_provider_nucleus.local.store.ingest.object_rows import (
     strict_json,
     suspect,
 )
+from airflow_provider_nucleus.local.store.ingest.value_rules import BLANK, camera_problem, embedding_problem
 from airflow_provider_nucleus.local.store.sequences import reserve
 
 if TYPE_CHECKING:
@@ -41,8 +43,8 @@ _STRUCTURE: Final = json.dumps({
     "reference_id": "VARCHAR",
     "image_url": "VARCHAR",
     "metadata": "JSON",
-    "width": "BIGINT",
-    "height": "BIGINT",
+    "width": "DOUBLE",
+    "height": "DOUBLE",
     "embedding_info": "JSON",
 })
 _KIND: Final = (
@@ -50,7 +52,8 @@ _KIND: Final = (
     "WHEN type = 'VARCHAR' THEN 'string' END"
 )
 _SIZE: Final = (
-    "coalesce(t[{0}], 'NULL') <> 'NULL' AND (t[{0}] NOT IN ('UBIGINT', 'BIGINT') OR coalesce(v.{1}, 0) < 1)"
+    "coalesce(t[{0}], 'NULL') <> 'NULL' AND (t[{0}] NOT IN ('UBIGINT', 'BIGINT', 'DOUBLE') OR v.{1} <> floor(v.{1}) "
+    f"OR NOT coalesce(v.{{1}}, 0) BETWEEN 1 AND {COORDINATE_LIMIT:.0f})"
 )
 
 
@@ -72,11 +75,11 @@ def prepare_items(cursor: Cursor, data: bytes, *, first: int) -> int:
     cursor.execute(
         f"""CREATE OR REPLACE TEMP TABLE parsed AS
         SELECT n, v.reference_id, v.image_url, coalesce(nullif(v.metadata::VARCHAR, 'null'), '{{}}') AS metadata,
-            v.width, v.height, nullif(v.embedding_info::VARCHAR, 'null') AS embedding_info,
+            try_cast(v.width AS BIGINT) AS width, try_cast(v.height AS BIGINT) AS height, nullif(v.embedding_info::VARCHAR, 'null') AS embedding_info,
             CASE WHEN coalesce(t[1], '') <> 'OBJECT' THEN 'the row is not a JSON object'
-                WHEN coalesce(t[2], '') <> 'VARCHAR' OR v.reference_id = '' THEN 'reference_id must be a non-empty string'
+                WHEN coalesce(t[2], '') <> 'VARCHAR' OR {BLANK.format("v.reference_id")} THEN 'reference_id must be a non-empty string'
                 WHEN v.reference_id IN ('.', '..') THEN 'reference_id {DOT_ID_PROBLEM}'
-                WHEN coalesce(t[3], '') <> 'VARCHAR' OR v.image_url = '' THEN 'image_url must be a non-empty string'
+                WHEN coalesce(t[3], '') <> 'VARCHAR' OR {BLANK.format("v.image_url")} THEN 'image_url must be a non-empty string'
                 WHEN coalesce(t[4], 'NULL') NOT IN ('OBJECT', 'NULL') THEN 'metadata must be an object'
                 WHEN {_SIZE.format(5, "width")} THEN 'width must be a positive integer'
                 WHEN {_SIZE.format(6, "height")} THEN 'height must be a positive integer'
@@ -86,7 +89,7 @@ def prepare_items(cursor: Cursor, data: bytes, *, first: int) -> int:
     )
     suspects = cursor.execute(
         f"""SELECT n, metadata, embedding_info FROM parsed WHERE reason IS NULL AND
-            (metadata LIKE '%"camera_params"%' OR {suspect("metadata")} OR {suspect("embedding_info")})"""
+            (metadata LIKE '%"camera_params"%' OR {suspect("metadata")} OR embedding_info IS NOT NULL)"""
     ).fetchall()
     mark_bad(
         cursor, [(n, problem) for n, *texts in suspects if (problem := _json_problem(texts)) is not None]
@@ -99,13 +102,10 @@ def _json_problem(texts: list[str | None]) -> str | None:
         values = [strict_json(text) for text in texts if text is not None]
     except ValueError as error:
         return str(error)
-    camera = values[0].get("camera_params")
-    if camera is not None and not (isinstance(camera, dict) and camera.keys() >= _CAMERA):
-        return f"metadata.camera_params must have {', '.join(sorted(_CAMERA))}"
-    return None
-
-
-_CAMERA: Final = frozenset({"position", "heading", "fx", "fy", "cx", "cy"})
+    metadata, embedding = values if len(values) > 1 else (values[0], None)
+    camera = metadata.get("camera_params")
+    problem = None if camera is None else camera_problem(camera)
+    return problem if problem or embedding is None else embedding_problem(embedding)
 
 
 def store_items(

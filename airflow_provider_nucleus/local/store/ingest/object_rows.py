@@ -24,6 +24,13 @@ from airflow_provider_nucleus.local.errors import BadRequestError
 from airflow_provider_nucleus.local.exact_json import dump_json
 from airflow_provider_nucleus.local.store.geometry_rules import COORDINATE_LIMIT, geometry_problem, is_number
 from airflow_provider_nucleus.local.store.ingest.ndjson import table_of_lines
+from airflow_provider_nucleus.local.store.ingest.value_rules import (
+    BLANK,
+    NUMBERS,
+    class_pdf_problem,
+    labels_problem,
+    segments_problem,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +74,7 @@ _STRUCTURE: Final = json.dumps({
 })
 _PATHS: Final = (
     "$",
-    *(f"$.{name}" for name in (*_TEXT, *_JSON, "confidence")),
+    *(f"$.{name}" for name in (*_TEXT, *_JSON, "confidence", "geometry")),
     *(f"$.geometry.{a}" for a in _COLUMNS),
 )
 _NUMERIC: Final = "('UBIGINT', 'BIGINT', 'DOUBLE', 'HUGEINT', 'UHUGEINT')"
@@ -111,8 +118,9 @@ def _checks(role: Role) -> list[tuple[str, str]]:
             for name in ("reference_id", "annotation_id", "taxonomy_name")
         ),
         ("v.reference_id IS NULL AND v.item_id IS NULL", "reference_id is missing"),
+        *((BLANK.format(f"v.{name}"), f"{name} must not be empty") for name in optional),
         (
-            f"{mask} AND ({_not('$.mask_url', 'VARCHAR')} OR v.mask_url = '')",
+            f"{mask} AND ({_not('$.mask_url', 'VARCHAR')} OR {BLANK.format('v.mask_url')})",
             "mask_url must be a non-empty string",
         ),
         (
@@ -124,8 +132,13 @@ def _checks(role: Role) -> list[tuple[str, str]]:
             f"NOT {mask} AND v.type NOT IN {_LISTED} AND {_not('$.label', 'VARCHAR')}",
             "label must be a string",
         ),
+        (f"NOT {mask} AND v.type NOT IN {_LISTED} AND {BLANK.format('v.label')}", "label must not be empty"),
+        (_not("$.geometry", "OBJECT", "NULL"), "geometry must be an object"),
         (_not("$.metadata", "OBJECT", "NULL"), "metadata must be an object"),
-        (_not("$.embedding_vector", "ARRAY", "NULL"), "embedding_vector must be a list or null"),
+        (
+            f"{_not('$.embedding_vector', 'NULL')} AND NOT regexp_full_match(v.embedding_vector::VARCHAR, '{NUMBERS}')",
+            "embedding_vector must be a list of numbers, not an empty one, or null",
+        ),
     ]
     for kind in STORED_TYPES:
         for axis in kind.columns:
@@ -136,6 +149,7 @@ def _checks(role: Role) -> list[tuple[str, str]]:
         checks += [
             (wrong, "confidence must be a number from 0 to 1"),
             (_not("$.class_pdf", "OBJECT", "NULL"), "class_pdf must be an object of label: probability"),
+            ("v.class_pdf::VARCHAR = '{}'", "class_pdf must not be empty"),
         ]
     return checks
 
@@ -238,29 +252,16 @@ def _problem(
         values = [
             None if text is None else strict_json(text) for text in (geometry, class_pdf, labels, segments)
         ]
-        for text in (metadata, vector):
-            _ = None if text is None else strict_json(text)
+        _ = None if metadata is None else strict_json(metadata)
+        if vector is not None and not all(map(is_number, strict_json(vector))):
+            return "embedding_vector holds a number that is too large"
     except ValueError as error:
         return str(error)
     shape, pdf, names, parts = values
     if kind in GEOMETRY_TYPES and (problem := geometry_problem(kind, shape)):
         return problem
-    if pdf is not None and not all(is_number(p) and 0 <= p <= 1 for p in pdf.values()):
-        return "class_pdf must hold probabilities from 0 to 1"
-    if names is not None and not all(isinstance(label, str) for label in names):
-        return "labels must be a list of strings"
-    return None if parts is None else _segments_problem(parts)
-
-
-def _segments_problem(segments: list[object]) -> str | None:
-    for index, segment in enumerate(segments):
-        if (
-            not isinstance(segment, dict)
-            or not isinstance(segment.get("label"), str)
-            or "index" not in segment
-        ):
-            return f"annotations[{index}] must be a segment with a label and an index"
-    return None
+    checked = ((pdf, class_pdf_problem), (names, labels_problem), (parts, segments_problem))
+    return next((text for value, check in checked if value is not None and (text := check(value))), None)
 
 
 def strict_json(text: str) -> Any:
