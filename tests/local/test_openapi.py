@@ -7,14 +7,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 from openapi_spec_validator import validate
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.testclient import TestClient
 
 from airflow_provider_nucleus.local.openapi import openapi_document
 from airflow_provider_nucleus.local.routes.all_routes import all_routes
 from airflow_provider_nucleus.local.routes.diagnostics import DIAGNOSTICS_PREFIX
 from airflow_provider_nucleus.local.routes.diagnostics import ROUTES as DIAGNOSTICS
-from airflow_provider_nucleus.local.server import API_PREFIX
+from airflow_provider_nucleus.local.server import API_PREFIX, create_app
+from airflow_provider_nucleus.local.settings import Settings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from airflow_provider_nucleus.local.testing import LocalNucleus
 
 TABLES = {API_PREFIX: all_routes(), DIAGNOSTICS_PREFIX: DIAGNOSTICS}
@@ -90,6 +96,16 @@ def test_document_needs_the_key(nucleus: LocalNucleus):
     assert limited.json()["servers"] == [{"url": "/"}]
 
 
-def test_paths_lie_below_the_mount():
-    """A server below another application is found where it is mounted."""
-    assert openapi_document(TABLES, root="/nucleus")["servers"] == [{"url": "/nucleus"}]
+def test_paths_lie_below_the_mount(tmp_path: Path):
+    """A server below another application is found where it is mounted, by its document as well."""
+    app = create_app(tmp_path / "data", settings=Settings(api_key="k"))
+    outer = Starlette(routes=[Mount("/some/where", app)])
+    with TestClient(app), TestClient(outer) as client:
+        client.auth = ("k", "")
+        document = client.get("/some/where/openapi.json").json()
+
+        assert document["servers"] == [{"url": "/some/where"}]
+        made = client.post(
+            f"{document['servers'][0]['url']}/v1/nucleus/dataset/create", json={"name": "below the mount"}
+        )
+        assert made.status_code == 200, made.text
