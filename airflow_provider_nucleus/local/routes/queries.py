@@ -9,10 +9,9 @@ from airflow_provider_nucleus.local.http.paging import Pager, Position
 from airflow_provider_nucleus.local.requests.paging import ObjectsPageRequest, QueryPageRequest
 from airflow_provider_nucleus.local.requests.query.compile import compile_query
 from airflow_provider_nucleus.local.routes.routing import RouteTable
-from airflow_provider_nucleus.local.store.catalog import datasets, matches, scenes
+from airflow_provider_nucleus.local.store.catalog import datasets, scenes
 from airflow_provider_nucleus.local.store.views import comparisons
-from airflow_provider_nucleus.local.store.views.category_matches import category_match_page
-from airflow_provider_nucleus.local.store.views.match_pages import match_page
+from airflow_provider_nucleus.local.store.views.match_listing import calculated_matches, listed_matches
 from airflow_provider_nucleus.local.store.views.queried import item_page, object_page
 
 if TYPE_CHECKING:
@@ -87,43 +86,14 @@ def _objects(
 def _matches(
     call: RouteCall, request: ObjectsPageRequest, cursor: Cursor, comparison: RunOnDataset
 ) -> dict[str, Any]:
-    """List stored matches (part 0) and then those of categories (part 1)."""
-    query, mode, dataset = request.query or "", request.patch_mode, comparison.dataset
-    match_set = _calculated(cursor, comparison)
-    condition = compile_query(query, comparison.scope)
+    query, mode = request.query or "", request.patch_mode
+    match_set = calculated_matches(cursor, comparison)
     number = None if match_set is None else match_set.number
-    pager = Pager(
-        call.services.settings.api_key, ("matches", dataset.id, comparison.run.id, mode, query, number)
-    )
+    listing = ("matches", comparison.dataset.id, comparison.run.id, mode, query, number)
+    pager = Pager(call.services.settings.api_key, listing)
     position, size = pager.read(request.token), request.size_within(QUERY_PAGE)
-    rows: list[dict[str, Any]] = []
-    if position.part == 0:
-        last = None
-        if match_set is not None:
-            rows, last = match_page(
-                cursor, match_set, mode=mode, dataset=dataset, condition=condition, after=position.after, size=size,
-                run_id=comparison.run.id,
-            )  # fmt: skip
-        if last is not None:
-            return {"items": rows, "nextPageToken": pager.token(Position(0, last))}
-        position = Position(1)
-    options = matches.NO_OPTIONS if match_set is None else match_set.options
-    of_categories, last = category_match_page(
-        cursor, comparison.sets, options, mode=mode, dataset=dataset, condition=condition, after=position.after,
-        size=max(size - len(rows), 1), run_id=comparison.run.id,
+    condition = compile_query(query, comparison.scope)
+    rows, last = listed_matches(
+        cursor, comparison, match_set, mode=mode, condition=condition, part=position.part, after=position.after, size=size
     )  # fmt: skip
-    return {
-        "items": rows + of_categories,
-        "nextPageToken": None if last is None else pager.token(Position(1, last)),
-    }
-
-
-def _calculated(cursor: Cursor, comparison: RunOnDataset) -> matches.MatchSet | None:
-    """Return the current matches; None only if there is nothing but categories, which need no calculation."""
-    found = matches.current(cursor, comparison.sets.predictions)
-    if found is None and matches.objects_by_type(cursor, comparison.sets):
-        raise BadRequestError(
-            f"No metrics were calculated for model run {comparison.run.id} on dataset {comparison.dataset.id}: post to "
-            f"dataset/{comparison.dataset.id}/model/{comparison.run.model_id}/calculateEvaluationMetrics and wait for its job."
-        )
-    return found
+    return {"items": rows, "nextPageToken": None if last is None else pager.token(Position(*last))}
