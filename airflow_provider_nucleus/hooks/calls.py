@@ -5,6 +5,8 @@ A call that is added to :mod:`airflow_provider_nucleus.client.calls` gets its li
 
 from __future__ import annotations
 
+from typing import Any
+
 from airflow_provider_nucleus.client.calls import annotations as ground_truth
 from airflow_provider_nucleus.client.calls import (
     benchmarks,
@@ -19,13 +21,22 @@ from airflow_provider_nucleus.client.calls import (
     scenes,
     slices,
 )
-from airflow_provider_nucleus.hooks.methods import CallMethod, CancelMethod, ListingMethod
+from airflow_provider_nucleus.hooks.methods import CallDescriptor, CallMethod, CancelMethod, ListingMethod
 
 __all__ = ["NucleusCalls"]
 
 
 class NucleusCalls:
     """Every route of Nucleus as a method, by what it is about."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if NucleusCalls not in cls.__bases__:
+            return
+        # Plain functions: what imitates a class (`create_autospec`) does not see that others are methods.
+        for name, line in vars(NucleusCalls).items():
+            if isinstance(line, CallDescriptor) and name not in vars(cls):
+                setattr(cls, name, line.function(cls))
 
     # Datasets
     list_datasets = CallMethod(datasets.list_datasets)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.client.paging import Page
     from airflow_provider_nucleus.client.sync import NucleusClient
 
-__all__ = ["CallMethod", "CancelMethod", "HasClient", "ListingMethod", "client_method"]
+__all__ = ["CallDescriptor", "CallMethod", "CancelMethod", "HasClient", "ListingMethod", "client_method"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -41,7 +41,7 @@ class HasClient(Protocol):
         ...
 
 
-class _CallDescriptor(Generic[P]):
+class CallDescriptor(Generic[P]):
     """Descriptor of a method that sends `call`, a function of :mod:`airflow_provider_nucleus.client.calls`."""
 
     wrapping: ClassVar[str] = "Call["
@@ -64,8 +64,12 @@ class _CallDescriptor(Generic[P]):
             for method, result in zip(self.methods(), self.results, strict=True)
         )
 
+    def function(self, owner: type) -> Callable[..., Any]:
+        """Return the method that this is in a class: a coroutine function in asynchronous clients."""
+        return self._async_method if issubclass(owner, AsyncNucleusClient) else self._method
+
     def __get__(self, sender: Any, owner: type) -> Any:
-        method = self._async_method if issubclass(owner, AsyncNucleusClient) else self._method
+        method = self.function(owner)
         return method if sender is None else MethodType(method, sender)
 
     def methods(self) -> tuple[Callable[..., Any], Callable[..., Any]]:
@@ -73,7 +77,7 @@ class _CallDescriptor(Generic[P]):
         raise NotImplementedError
 
 
-class CallMethod(_CallDescriptor[P], Generic[P, T]):
+class CallMethod(CallDescriptor[P], Generic[P, T]):
     """Descriptor of a method that sends a call and returns its result."""
 
     def __init__(self, call: Callable[P, Call[T]]) -> None:
@@ -101,7 +105,7 @@ class CallMethod(_CallDescriptor[P], Generic[P, T]):
         return method, async_method
 
 
-class ListingMethod(_CallDescriptor[P], Generic[P, T]):
+class ListingMethod(CallDescriptor[P], Generic[P, T]):
     """Descriptor of a method that yields the members of a listing, fetching each page when it is needed."""
 
     wrapping = "Call[Page["
@@ -132,7 +136,7 @@ class ListingMethod(_CallDescriptor[P], Generic[P, T]):
         return method, async_method
 
 
-class CancelMethod(_CallDescriptor[P]):
+class CancelMethod(CallDescriptor[P]):
     """Descriptor of a method that asks once for something to be cancelled, and returns what that led to."""
 
     results = ("Cancellation", "Cancellation")

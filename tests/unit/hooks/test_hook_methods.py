@@ -8,6 +8,7 @@ import inspect
 import json
 import pkgutil
 from typing import TYPE_CHECKING, Any
+from unittest.mock import create_autospec
 
 import pytest
 
@@ -150,3 +151,38 @@ def test_calls_of_a_hook_pass_its_send(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hook, "send", lambda call: call.name)
 
     assert hook.dataset_name("ds_1") == "read name of dataset ds_1"
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_imitations_of_the_hook_take_what_the_hook_takes(name: str) -> None:
+    """Tests of users patch the hook with `autospec=True`: its methods are functions of the class, without a `self` to pass."""
+    arguments = inspect.signature(METHODS[name]).parameters.values()
+    given = {each.name: "x" for each in arguments if each.kind is not inspect.Parameter.VAR_KEYWORD}
+    imitation = create_autospec(NucleusHook)()
+
+    getattr(imitation, name)(**given)
+
+    with pytest.raises(TypeError):
+        getattr(imitation, name)(**given, no_such_argument=1)
+
+
+def test_imitations_of_the_asynchronous_client_are_awaited() -> None:
+    """Its methods are coroutine functions there, too."""
+    imitation = create_autospec(AsyncNucleus, instance=True)
+    imitation.create_dataset.return_value = "ds_1"
+
+    assert asyncio.run(imitation.create_dataset("images")) == "ds_1"
+
+
+def test_a_subclass_replaces_a_method() -> None:
+    """And reaches the one it replaces."""
+
+    class Named(NucleusHook):
+        def create_dataset(self, name: str, **kwargs: Any) -> str:
+            return f"named {super().create_dataset(name, **kwargs)}"
+
+        def send(self, call: Any) -> Any:
+            return call.path
+
+    assert Named().create_dataset("images") == "named dataset/create"
+    assert Named().delete_dataset("ds_1") == "dataset/ds_1"
