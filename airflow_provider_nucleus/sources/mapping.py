@@ -3,7 +3,7 @@
 A mapping says for each wire field where its value comes from, both as dotted paths::
 
     RowMapping(
-        fields={"reference_id": "image.name", "label": "cls", "geometry.x": "left", "type": "=box", "metadata.site": "site"},
+        fields={"label": "cls", "x": "left", "y": "top", "type": "=box", "metadata.site": "site"},
         labels={"automobile": "car"},
         scores=(0, 100),
         reference_id="{image.folder}/{image.name}",
