@@ -20,7 +20,7 @@
     │   └── NucleusJobTimeout         we stopped waiting; the job may still be running
     ├── NucleusUploadError            an upload as a whole was refused, given up or incomplete
     ├── NucleusMetricsError           metrics are missing, not calculable or not comparable
-    └── NucleusEventError             the triggerer handed over an event of another trigger
+    └── NucleusEventError             the triggerer handed over an event that no trigger of this package sends
 
 The classes are cut by what a caller does next: correct the input (config, validation, request), wait and retry
 (source, connection, rate limit, server), or look at the job. `retryable` says which. An error names its object and carries a

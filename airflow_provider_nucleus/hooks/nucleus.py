@@ -64,8 +64,8 @@ class AsyncNucleus(NucleusCalls, AsyncNucleusClient):
 class NucleusHook(NucleusCalls, BaseHook):
     """A Nucleus (Scale's cloud or an embedded one), as an Airflow connection describes it.
 
-    There is a method for every route. Each raises NucleusConnectionError when there is no answer and a NucleusAPIError when there is a bad one, after the
-    retries that can help. Use the hook as a context manager, or call :meth:`close`, to give its connections back early.
+    There is a method for every route. Each raises NucleusConnectionError when there is no answer and a NucleusAPIError when there
+    is a bad one, after the retries that can help. Use the hook as a context manager, or call :meth:`close`, to give its connections back early.
 
     :param nucleus_conn_id: the Nucleus connection to use
     """

@@ -196,7 +196,7 @@ class NucleusUploadOperator(NucleusWaitingOperator):
         return self._upload
 
     def _rows(self, quarantine: Any) -> RowStream:
-        """Open the source. That the quarantine file is no part of it is asked here: who reads rows may write there."""
+        """Open the source. The quarantine file is checked here to be no part of it: reading rows may write that file."""
         source = self.row_source()
         source.refuse_overlap(quarantine)
         return source.rows()

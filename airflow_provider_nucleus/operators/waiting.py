@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 __all__ = ["ATTACHED", "NucleusWaitingOperator"]
 
 ATTACHED: Final = "attached"
-"""Key of what a wait carries: the jobs that an earlier try started."""
+"""Key in a resume payload: the jobs that an earlier try started."""
 
 _WAIT_KEY: Final = "nucleus_wait"
 _FIRST_PAUSE: Final = 0.1

@@ -67,7 +67,7 @@ class NucleusJobTrigger(BaseTrigger):
     kind: ClassVar[str] = "jobs"
     """What is waited for: triggers of one kind and connection share their looks."""
     subject: ClassVar[str] = "Job"
-    """What one of them is called in messages."""
+    """Its name in messages, singular."""
 
     def __init__(
         self,

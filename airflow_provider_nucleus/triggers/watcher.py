@@ -62,7 +62,7 @@ class Watcher(abc.ABC):
         self.due = loop.time()
         self.expires = max(self.deadline, time.time() + _FIRST_ROUND_SECONDS)
         self.end = loop.create_future()
-        # Airflow finds the log of a line by it.
+        # It tells Airflow which task's log a line belongs to.
         self._context = contextvars.copy_context()
         if not self.waiting:
             self.end.set_result(None)

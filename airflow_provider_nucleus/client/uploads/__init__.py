@@ -1,8 +1,8 @@
 """Uploads of any size: validated, cut into chunks, resumed, every row counted.
 
-`upload.py` is the entrance. An upload runs through four rooms, from the bottom of the house to the top: `resume/` (the record of an
-earlier attempt and the decision about it), `check/` (rows validated, encoded and spooled), `send/` (chunks sent by requests or by
-jobs), and `settlement.py` (the outcome of every row). `upload_spec.py` and `summary.py` are what goes in and what comes out.
+`upload.py` does it in four steps: `resume/` (the record of an earlier attempt and the decision about it), `check/` (rows validated,
+encoded and spooled), `send/` (chunks sent by requests or by jobs), and `settlement.py` (the outcome of every row). The options are
+in `upload_spec.py`, the result in `summary.py`; `watching.py` waits for the jobs.
 """
 
 from __future__ import annotations

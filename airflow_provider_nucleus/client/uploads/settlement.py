@@ -194,9 +194,8 @@ class Settlement:
     def _report_refused_rows(self, summary: UploadSummary, fingerprint: str | None) -> UploadSummary:
         """Write the quarantine file again, with the rows the server refused or left out, and return the summary that names it.
 
-        `fingerprint` is that of the input whose rows were sent. When the input
-        is gone, damaged or changed, the file stays as it is and only the reasons are known. The upload does not fail for it: the good
-        rows are stored.
+        `fingerprint` is that of the input whose rows were sent. When the input is gone, damaged or changed, the file stays as it is
+        and only the reasons are known. The upload does not fail for it: the good rows are stored.
         """
         reasons = tuple(self._refusals.first_reasons(_FIRST_ERRORS))
         for reason in map(reason_with_origin, reasons):
@@ -240,14 +239,14 @@ class Settlement:
         with explain_full_disk(folder):
             quarantine_refused_rows(self._rows, self._encoder, self._refusals, quarantine)
 
-    def _require_error_rate(self, summary: UploadSummary) -> UploadSummary:
+    def _require_error_rate(self, summary: UploadSummary) -> None:
         """Raise NucleusUploadError, with the summary, when more rows are bad than `max_error_rate` allows."""
         if summary.unaccounted:
             self._log.warning(
                 "The server does not account for %d of %d rows it was sent", summary.unaccounted, summary.sent
             )
         if summary.error_rate <= self._options.max_error_rate:
-            return summary
+            return
         bad = summary.rejected + summary.errored + summary.unaccounted
         first = f" First: {summary.first_errors[0]}." if summary.first_errors else ""
         raise NucleusUploadError(

@@ -77,9 +77,9 @@ class Upload:
     `rows` is called whenever the input has to be read, and must give the same rows each time: not at all when there is nothing to
     send, once for an input without fault, a second time when identities repeat, and as often again, and once more, to report rows
     that the server refused. `identity` names the upload among others (the task instance); `clear_count` counts how often the user
-    cleared it; `fingerprint` is called by `start`, and by `collect` before it reports rows the server refused; it
-    identifies the content of the input, None when that is not possible. An attempt that has nothing to send needs no input: rows
-    that are stored do not get lost with the file they came from.
+    cleared it; `fingerprint` is called by `start`, and by `collect` before it reports rows the server refused; it identifies the
+    content of the input, None when that is not possible. An attempt that has nothing to send needs no input: rows that are stored
+    do not get lost with the file they came from.
     """
 
     def __init__(

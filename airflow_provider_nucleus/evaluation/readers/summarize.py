@@ -1,4 +1,4 @@
-"""The numbers with names of the field, read from COCO curves: AP, AP50, AR100 and their relatives.
+"""COCO's named numbers, read from its curves: AP, AP50, AR100 and their relatives.
 
 Every number is a mean over thresholds and labels that have ground truth to be found in the size range; labels all of
 whose predictions lack a confidence cannot be ranked and are left out. When none is left the number is undefined, with

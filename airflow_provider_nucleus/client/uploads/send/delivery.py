@@ -86,7 +86,7 @@ class Delivery:
             client,
             self._call_for,
             concurrency=options.concurrency,
-            retry_seconds=options.ride_out,
+            ride_out=options.ride_out,
             stopped=stopped,
             log=log,
         )

@@ -72,14 +72,14 @@ class RequestPool(Generic[Work, T]):
         call_for: Callable[[Work], Call[T]],
         *,
         concurrency: int,
-        retry_seconds: float,
+        ride_out: float,
         stopped: Callable[[], bool],
         log: logging.Logger,
     ) -> None:
         self._client = client
         self._call_for = call_for
         self._limit = ConcurrencyLimit(concurrency)
-        self._policy = RetryPolicy(attempts=_ATTEMPTS, deadline=retry_seconds)
+        self._policy = RetryPolicy(attempts=_ATTEMPTS, deadline=ride_out)
         self._stopped = stopped
         self._log = log
         self._rng = random.Random()  # ruff: ignore[suspicious-non-cryptographic-random-usage] - jitter
@@ -90,7 +90,7 @@ class RequestPool(Generic[Work, T]):
     def run(self, work: Iterable[Work]) -> Iterator[tuple[Work, T]]:
         """Yield each work item with its answer, in the order of the answers.
 
-        Raises the last error when the server does not recover within `retry_seconds`, or at once when repeating cannot help;
+        Raises the last error when the server does not recover within `ride_out`, or at once when repeating cannot help;
         requests in flight are answered before it is raised.
         """
         source = iter(work)
