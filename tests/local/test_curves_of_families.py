@@ -9,8 +9,8 @@ import pytest
 
 from tests.local import story
 from tests.local.story import annotate, make_model, predict
+from tests.local.test_diagnostics import Own
 from tests.local.test_evaluation_geometries import charts, evaluate
-from tests.local.test_own_evaluation_routes import Own
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.testing import LocalNucleus

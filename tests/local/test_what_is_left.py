@@ -17,8 +17,8 @@ from tests.local.evaluated import World, world
 from tests.local.evaluated import predict as add_boxes
 from tests.local.literal_match import KINDS, Literal, Object
 from tests.local.story import annotate, make_model, predict
+from tests.local.test_diagnostics import Own
 from tests.local.test_evaluation_geometries import charts, evaluate
-from tests.local.test_own_evaluation_routes import Own
 from tests.shared_data import shared_data
 
 if TYPE_CHECKING:
