@@ -259,6 +259,7 @@ class _Wait(Generic[T]):
         if earlier is not None:
             self.outcome.seen |= earlier.seen
             self.outcome.failing |= earlier.failing
+        self._not_found_yet: set[str] = set()
         self._subject = subject
         self._patience = patience
         self._log = log
@@ -282,7 +283,7 @@ class _Wait(Generic[T]):
     def failed(self, object_id: str, error: NucleusError, now: float) -> float | None:
         """Take note of a look that failed, and return the pause that an outage asks for."""
         outcome, patience, subject = self.outcome, self._patience, self._subject
-        known = object_id in outcome.failing
+        known = object_id in (outcome.failing if may_pass(error) else self._not_found_yet)
         reason = patience.decide(
             error, object_id, outcome.failing, now=now, begun=self.begun, answered=object_id in outcome.seen
         )
@@ -292,7 +293,10 @@ class _Wait(Generic[T]):
                     "Looking at %s %s failed, it goes on: %s", subject.name.lower(), object_id, error
                 )
             since = outcome.failing.get(object_id)
-            return None if since is None else patience.pause_after(error, now, since=since)
+            if since is None:
+                self._not_found_yet.add(object_id)
+                return None
+            return patience.pause_after(error, now, since=since)
         if reason is StopReason.GONE and isinstance(error, NucleusNotFoundError):
             outcome.open.remove(object_id)
             outcome.gone[object_id] = error

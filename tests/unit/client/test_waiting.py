@@ -177,6 +177,23 @@ def test_a_failure_that_waiting_does_not_cure_ends_it():
     assert "ride_out" not in str(error)
 
 
+def test_a_job_not_found_yet_is_one_line_in_the_log(caplog):
+    """It is looked at many times within the grace, and the log has the first."""
+    Wait(lambda _, at: GONE if at < 30 else "Completed", "job_1", interval=5.0, first_pause=0.1)
+
+    assert [record.getMessage().partition(",")[0] for record in caplog.records if "failed" in record.msg] == [
+        "Looking at job job_1 failed"
+    ]
+
+
+def test_an_outage_is_one_line_in_the_log_whatever_failed_before(caplog):
+    """A job that was not found, and then a server that is away: the log has both, once."""
+    answers = {True: GONE, False: LOST}
+    Wait(lambda _, at: answers[at < 10] if at < 60 else "Completed", "job_1", interval=5.0)
+
+    assert [record.args[-1] for record in caplog.records if "failed" in record.msg] == [GONE, LOST]
+
+
 def test_a_job_not_found_yet_may_take_a_moment():
     """Until it has been seen once; then it is gone. The others are waited for."""
     assert Wait(away(GONE, 50), "a").outcome.gone == {}
