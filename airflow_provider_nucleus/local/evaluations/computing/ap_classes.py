@@ -1,7 +1,7 @@
 """The classes that AP is a mean over: a label within a family of objects.
 
 Boxes and keypoints of one label are two classes, as COCO evaluates them apart. A family of which the model predicts
-nothing, while it predicts others, has no classes: the model was not trained for it. A model that predicts nothing at all
+nothing, while it predicts others, has no classes: it is none of what the model does. A model that predicts nothing at all
 misses everything.
 """
 
