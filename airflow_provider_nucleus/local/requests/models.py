@@ -13,7 +13,6 @@ __all__ = [
     "CreateModelRequest",
     "CreateRunRequest",
     "MergeRunsRequest",
-    "ModelTagsRequest",
     "RunOnDatasetRequest",
     "TrainedSlicesRequest",
 ]
@@ -28,12 +27,6 @@ class CreateModelRequest(RequestModel):
     bundle_name: str | None = None
     tags: Strings = Field(default_factory=list)
     trained_slice_ids: Strings = Field(default_factory=list)
-
-
-class ModelTagsRequest(RequestModel):
-    """Tags to add to a model or to remove from it."""
-
-    tags: Strings = Field(default_factory=list)
 
 
 class TrainedSlicesRequest(RequestModel):

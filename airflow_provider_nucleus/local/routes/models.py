@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_provider_nucleus.local.requests.datasets import TagsRequest
 from airflow_provider_nucleus.local.requests.models import (
     CreateModelRequest,
-    ModelTagsRequest,
     TrainedSlicesRequest,
 )
 from airflow_provider_nucleus.local.routes.routing import RouteTable
@@ -58,14 +58,14 @@ def delete(call: RouteCall) -> Any:
     return {"msg": "Model deletion running in an async job"}
 
 
-@ROUTES.post("model/{m}/tag", body=ModelTagsRequest)
-def add_tags(call: RouteCall, request: ModelTagsRequest) -> Any:
+@ROUTES.post("model/{m}/tag", body=TagsRequest)
+def add_tags(call: RouteCall, request: TagsRequest) -> Any:
     """Add tags to a model."""
     return _change(call, "tags", models.add_entries, request.tags)
 
 
-@ROUTES.delete("model/{m}/tag", body=ModelTagsRequest)
-def remove_tags(call: RouteCall, request: ModelTagsRequest) -> Any:
+@ROUTES.delete("model/{m}/tag", body=TagsRequest)
+def remove_tags(call: RouteCall, request: TagsRequest) -> Any:
     """Remove tags from a model; none of them being there is an error."""
     return _change(call, "tags", models.remove_entries, request.tags)
 
