@@ -223,7 +223,7 @@ class Record:
         """Return the value to save."""
         return {
             "v": VERSION,
-            "clears": self.clear_count,
+            "gen": self.clear_count,
             "fp": self.fingerprint,
             "to": self.destination,
             "accepted": self.accepted,
@@ -248,7 +248,7 @@ class Record:
             if len(value["accepted"]) != DIGEST_CHARS * sum(run.chunks for run in outcomes):
                 raise ValueError("it does not say of each accepted chunk what became of it")
             return cls(
-                clear_count=int(value["clears"]),
+                clear_count=int(value["gen"]),
                 fingerprint=value["fp"],
                 destination=str(value["to"]),
                 accepted=str(value["accepted"]),
