@@ -242,7 +242,7 @@ def test_filter_schema_lists_labels_and_metadata(evaluated):
     [
         ("charts", {"iouThreshold": 0}, "iouThreshold"),
         ("charts", {"iouThreshold": "0.5"}, "iouThreshold"),
-        ("charts", {"filters": {"labels": ["a"]}}, "Unknown filters ['labels']"),
+        ("charts", {"filters": {"labels": ["a"]}}, "Unknown filters ['labels']; it takes confidence_range, "),
         ("charts", {"filters": {"iouRange": {"min": 1, "max": 0}}}, "min is greater"),
         ("charts", {"filters": {"labelEquality": "SAME"}}, "EQ or NEQ"),
         ("charts", {"filters": {"itemMetadata": [{"key": "a", "op": "LIKE", "value": "x"}]}}, "itemmetadata"),

@@ -6,7 +6,7 @@ Nothing is coerced: true is no number and "1" no 1. A model ignores fields that 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, TypeVar, get_args
 
 from pydantic import (
     BaseModel,
@@ -107,6 +107,7 @@ def _float(text: Any) -> Any:
 
 
 _LONGEST: Final = 18
+_EXCERPT: Final = 60
 DIGITS = BeforeValidator(_digits)
 """Reads a whole number as an address writes it."""
 DECIMAL = BeforeValidator(_float)
@@ -165,7 +166,7 @@ def _read(model: type[M], value: dict[str, Any]) -> M:
 
 
 def _sentence(error: ValidationError, model: type[RequestModel], value: Any) -> str:
-    details = error.errors(include_url=False, include_input=False)
+    details = error.errors(include_url=False)
     unknown = [entry for entry in details if entry["type"] == "extra_forbidden"]
     if unknown:
         return _unknown(unknown, model, value)
@@ -185,7 +186,13 @@ def _sentence(error: ValidationError, model: type[RequestModel], value: Any) -> 
         return f"{name}: {first['msg']}."
     if "expected" in context:
         context = {"expected": _choice(context["expected"])}
-    return f"{name} must be {wanted.format(**context)}."
+    got = f", not {_excerpt(first['input'])}" if first["type"] == "literal_error" else ""
+    return f"{name} must be {wanted.format(**context)}{got}."
+
+
+def _excerpt(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}..."
 
 
 def _choice(expected: str) -> str:
@@ -200,11 +207,41 @@ def _unknown(unknown: list[ErrorDetails], model: type[RequestModel], value: Any)
         for entry in unknown
         if entry["loc"][:-1] == owner
     )
+    inner = _model_at(model, owner)
+    known = (
+        ""
+        if inner is None
+        else ", ".join(sorted(field.alias or name for name, field in inner.model_fields.items()))
+    )
     if not owner:
-        known = ", ".join(sorted(field.alias or name for name, field in model.model_fields.items()))
         return f"Unknown {model.unknown} {names}; this route takes {known}."
     where = _key_as_sent(owner, value)
-    return f"Unknown {where} {names}." if where.isidentifier() else f"{where} has unknown fields {names}."
+    known = f"; it takes {known}" if known else ""
+    return (
+        f"Unknown {where} {names}{known}."
+        if where.isidentifier()
+        else f"{where} has unknown fields {names}{known}."
+    )
+
+
+def _model_at(model: type[BaseModel], place: Sequence[int | str]) -> type[BaseModel] | None:
+    """Return the model of a part of a request, None where there are several kinds to choose from."""
+    for part in place:
+        if isinstance(part, int):
+            continue
+        fields = {field.alias or name: field for name, field in model.model_fields.items()}
+        models = _models_in(fields[part].annotation) if part in fields else set()
+        if len(models) != 1:
+            return None
+        (model,) = models
+    return model
+
+
+def _models_in(annotation: Any) -> set[type[BaseModel]]:
+    """Return the models in a type, however it is wrapped."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return {annotation}
+    return {model for part in get_args(annotation) for model in _models_in(part)}
 
 
 def _key_as_sent(place: Sequence[int | str], value: Any) -> str:
