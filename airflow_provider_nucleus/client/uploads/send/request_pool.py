@@ -6,6 +6,7 @@ logged when it begins and when it ends, not for every request.
 
 from __future__ import annotations
 
+import math
 import random
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -32,7 +33,14 @@ __all__ = ["RequestPool"]
 T = TypeVar("T")
 Work = TypeVar("Work")
 
-_ATTEMPTS = 1_000  # the deadline ends a streak of failures, not their number
+_POLICY = RetryPolicy(attempts=100, deadline=math.inf)
+"""Delays between failures. Seconds of outage end a streak of them, not their number."""
+
+_GROWING = 50
+"""Failures in a row after which delays grow no more."""
+
+_MIN_PAUSE = 0.1
+"""Shortest pause in seconds: the last request of an outage must not come a rounding error too early, again and again."""
 
 
 _QUIET = 2
@@ -79,7 +87,7 @@ class RequestPool(Generic[Work, T]):
         self._client = client
         self._call_for = call_for
         self._limit = ConcurrencyLimit(concurrency)
-        self._policy = RetryPolicy(attempts=_ATTEMPTS, deadline=ride_out)
+        self._ride_out = ride_out
         self._stopped = stopped
         self._log = log
         self._rng = random.Random()  # ruff: ignore[suspicious-non-cryptographic-random-usage] - jitter
@@ -90,8 +98,8 @@ class RequestPool(Generic[Work, T]):
     def run(self, work: Iterable[Work]) -> Iterator[tuple[Work, T]]:
         """Yield each work item with its answer, in the order of the answers.
 
-        Raises the last error when the server does not recover within `ride_out`, or at once when repeating cannot help;
-        requests in flight are answered before it is raised.
+        Raises the error of the first request that fails when `ride_out` seconds of failures are over, or at once when repeating
+        cannot help; requests in flight are answered before it is raised.
         """
         source = iter(work)
         retries: deque[Work] = deque()
@@ -158,9 +166,14 @@ class RequestPool(Generic[Work, T]):
         slow_down = outcome == 429 or (outcome == 503 and bool(headers))
         if slow_down:
             self._limit.on_throttle()
+        elapsed = now - self._failing_since
+        if elapsed >= self._ride_out:
+            return None
         delay = retry_delay(
-            self._failures, outcome, headers, self._policy, self._rng, elapsed=now - self._failing_since
+            min(self._failures, _GROWING), outcome, headers, _POLICY, self._rng, elapsed=elapsed
         )
+        if delay is not None and not headers:
+            delay = max(min(delay, self._ride_out - elapsed), _MIN_PAUSE)
         if delay is not None and self._failures == 1:
             self._log.warning(
                 "%s Going on in %.1f s with up to %d requests at once", error, delay, self._limit.current
