@@ -14,7 +14,7 @@ from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusMetri
 from airflow_provider_nucleus.links.nucleus import NucleusDatasetLink, NucleusModelLink
 from airflow_provider_nucleus.operators.starting import NucleusStartingOperator
 from airflow_provider_nucleus.schema.evaluations import EvaluationState, RollupGroup, parse_exclusion_rule
-from airflow_provider_nucleus.tasks.arguments import coerced_number, is_blank
+from airflow_provider_nucleus.tasks.arguments import check_ids, coerced_number, is_blank
 from airflow_provider_nucleus.tasks.deferring import ride_out_seconds, seconds
 from airflow_provider_nucleus.tasks.labels import MAP_LABEL, short_label
 from airflow_provider_nucleus.tasks.reports import path_for_instance, write_report
@@ -200,6 +200,15 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
 
     def _settings(self, context: Context) -> dict[str, Any]:
         """Return the rendered arguments, checked: they travel with the wait and are the request."""
+        check_ids(
+            self,
+            model_id=self.model_id,
+            model_run_id=self.model_run_id,
+            copy_from_run=self.copy_from_run,
+            benchmark_id=self.benchmark_id,
+            dataset_id=self.dataset_id,
+            slice_id=self.slice_id,
+        )
         model_id, run_id, copied = (
             _text(value) for value in (self.model_id, self.model_run_id, self.copy_from_run)
         )

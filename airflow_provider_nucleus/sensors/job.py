@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, get_args
 
 from airflow.providers.common.compat.sdk import PokeReturnValue
@@ -15,7 +16,7 @@ from airflow_provider_nucleus.tasks.labels import short_label
 from airflow_provider_nucleus.tasks.results import checked_xcom
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from airflow.providers.common.compat.sdk import BaseOperatorLink
 
@@ -60,7 +61,7 @@ class NucleusJobSensor(NucleusWaitingSensor):
     @property
     def job_ids(self) -> list[str]:
         """The rendered jobs; raises NucleusConfigError when there are none."""
-        jobs = [self.job_id] if isinstance(self.job_id, str) else list(self.job_id or ())
+        jobs = [self.job_id] if isinstance(self.job_id, str | Mapping) else list(self.job_id or ())
         for job in jobs or [""]:
             required(self, job_id=job)
         return jobs

@@ -10,7 +10,7 @@ from airflow_provider_nucleus.exceptions import NucleusConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["coerced_flag", "coerced_number", "copied", "is_blank", "required"]
+__all__ = ["check_ids", "coerced_flag", "coerced_number", "copied", "is_blank", "required"]
 
 
 def is_blank(value: Any) -> bool:
@@ -19,7 +19,7 @@ def is_blank(value: Any) -> bool:
 
 
 def required(task: Any, **values: Any) -> None:
-    """Raise NucleusConfigError when a rendered argument of *task* is empty; a template that found nothing renders so."""
+    """Raise NucleusConfigError when a rendered argument of *task* is empty, or an id is none; a template that found nothing is empty."""
     for name, value in values.items():
         if is_blank(value):
             raise NucleusConfigError(
@@ -27,6 +27,19 @@ def required(task: Any, **values: Any) -> None:
                 conn_id=task.nucleus_conn_id,
                 field=name,
                 hint="Give it a value; if it is a template, look at what it renders to in the task's Rendered tab.",
+            )
+    check_ids(task, **{name: value for name, value in values.items() if name.endswith("_id")})
+
+
+def check_ids(task: Any, **values: Any) -> None:
+    """Raise NucleusConfigError when a rendered id of *task* is no text, as the whole output of another task is."""
+    for name, value in values.items():
+        if not (value is None or isinstance(value, str)):
+            raise NucleusConfigError(
+                f"Task {task.task_id!r}: {name} must be an id, not a {type(value).__name__}.",
+                conn_id=task.nucleus_conn_id,
+                field=name,
+                hint=f"Of what another task returned, take the id: `task.output[{name!r}]`.",
             )
 
 
