@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, cast, get_args
 
-from airflow_provider_nucleus.exceptions import NucleusEventError
+from airflow_provider_nucleus.exceptions import NucleusEventError, NucleusValidationError
+from airflow_provider_nucleus.schema.jobs import JobStatus
 
 __all__ = ["EVENT_VERSION", "EventStatus", "WaitEvent"]
 
@@ -60,6 +61,12 @@ class WaitEvent:
             raise _refused("its jobs are not a dict of dicts")
         if not isinstance(resume_payload, dict):
             raise _refused("its resume_payload is not a dict")
+        try:
+            ended = [bool(job) and JobStatus.from_wire(job).state.terminal for job in jobs.values()]
+        except NucleusValidationError as error:
+            raise _refused(f"one of its jobs has no status: {error}") from error
+        if not jobs or (status == "finished" and not all(ended)):
+            raise _refused(f"it is {status}, but it names no jobs or some that have not ended")
         return cls(
             status=cast("EventStatus", status),
             jobs=jobs,

@@ -70,7 +70,7 @@ def test_deadline_is_followed_by_one_look(monkeypatch, status, error):
 @pytest.mark.parametrize("status", ["finished", "unreachable"])
 def test_every_event_is_followed_by_a_look(monkeypatch, status):
     """The event does not hold the evaluation itself; one that still runs was lost sight of."""
-    event = {"event": WaitEvent(status, {"ev_1": {}}, message="503").to_payload()}
+    event = {"event": WaitEvent(status, {"ev_1": {"status": "Completed"}}, message="503").to_payload()}
     done = sensor(monkeypatch, "succeeded", deferrable=True)
     assert done.resume_execution("execute_complete", event, context(done))["status"] == "succeeded"
 

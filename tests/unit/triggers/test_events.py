@@ -28,6 +28,11 @@ def test_event_round_trip():
         {"version": 1, "status": "finished", "jobs": {"job_1": "Completed"}, "resume_payload": {}},
         {"version": 1, "status": "finished", "jobs": {}, "resume_payload": None},
         {"version": 1, "status": ["finished"], "jobs": {}, "resume_payload": {}},
+        {"version": 1, "status": "finished", "jobs": {}, "resume_payload": {}},
+        {"version": 1, "status": "finished", "jobs": {"job_1": {}}, "resume_payload": {}},
+        {"version": 1, "status": "finished", "jobs": {"job_1": {"status": "Running"}}, "resume_payload": {}},
+        {"version": 1, "status": "finished", "jobs": {"job_1": {"state": "ok"}}, "resume_payload": {}},
+        {"version": 1, "status": "timeout", "jobs": {"job_1": {"status": None}}, "resume_payload": {}},
     ],
 )
 def test_foreign_event_fails_loudly(payload):
