@@ -17,6 +17,9 @@ __all__ = ["NO_RETRY", "NoAnswer", "RetryPolicy", "retry_after_seconds", "retry_
 
 TRANSIENT_STATUSES = frozenset({429, 500, 502, 503, 504, 507, 520, 524})
 
+_LONGEST_PAUSE = 86_400.0
+"""Seconds, a day: a server that asks for more is not believed, or one header would end all looks for good."""
+
 FAULT_ATTEMPTS = 8
 """Failures in a row after which a 500 is believed: it may be one bad moment, or a bug that this request meets every time."""
 
@@ -73,20 +76,20 @@ NO_RETRY = RetryPolicy(attempts=1)
 def retry_after_seconds(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
     """Read Retry-After, given in seconds or as an HTTP date; None when absent or senseless.
 
-    `headers` must have lower-case names. A date in the past reads as 0.
+    `headers` must have lower-case names. A date in the past reads as 0, more than a day as a day.
     """
     text = headers.get("retry-after", "").strip()
     if not text:
         return None
     if text.isascii() and text.replace(".", "", 1).isdigit():
-        return float(text)
+        return min(float(text), _LONGEST_PAUSE)
     try:
         when = parsedate_to_datetime(text)
     except (TypeError, ValueError):
         return None
     if when.tzinfo is None:
         when = when.replace(tzinfo=UTC)
-    return max(0.0, (when - (now or datetime.now(UTC))).total_seconds())
+    return min(max(0.0, (when - (now or datetime.now(UTC))).total_seconds()), _LONGEST_PAUSE)
 
 
 def retry_delay(

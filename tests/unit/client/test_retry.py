@@ -101,6 +101,9 @@ def test_no_attempt_starts_after_the_deadline():
         ("Mon, 23 Nov 2026 13:00:30 +0100", 30.0),
         ("Monday, 23-Nov-26 12:00:30 GMT", 30.0),
         ("Mon, 23 Nov 2026 11:00:00 GMT", 0.0),
+        ("86400", 86_400.0),
+        ("9" * 400, 86_400.0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 86_400.0),
         ("", None),
         ("soon", None),
         ("-5", None),
@@ -112,7 +115,7 @@ def test_no_attempt_starts_after_the_deadline():
     ],
 )
 def test_retry_after_is_read_in_both_its_forms(text, expected):
-    """Seconds or an HTTP date; nonsense counts as absent."""
+    """Seconds or an HTTP date; nonsense counts as absent, and more than a day as a day."""
     assert expected == retry_after_seconds({"retry-after": text}, NOW)
 
 
