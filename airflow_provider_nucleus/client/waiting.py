@@ -137,7 +137,8 @@ class Patience:
         `answered` says whether a look at the object was ever answered.
         """
         if may_pass(error):
-            since = failing.setdefault(object_id, now)
+            # A clock that was put back, or that of another machine, must not lengthen the outage by the difference.
+            since = failing[object_id] = min(now, failing.get(object_id, now))
             return StopReason.OUTAGE if now - since >= self.ride_out else None
         failing.pop(object_id, None)
         if not isinstance(error, NucleusNotFoundError):
@@ -209,7 +210,8 @@ def waiting(
 ) -> WaitSteps[T]:
     """Wait until objects have ended, by what was seen of them; never raises because one ended badly.
 
-    All are looked at in turn, up to the first look that fails in a way that may pass. `on_change` is called with every new
+    All are looked at in turn, up to the first look that fails in a way that may pass; the next round begins with that one, so that
+    a server that answers some looks of each round is soon seen to answer all. `on_change` is called with every new
     status, and when the reason changes why an object does not get on; a line in the log at `level` says the same. The wait ends
     before its next pause once it is `stopped`. With the outcome of an `earlier` wait for the same objects this one goes on with it.
     """
@@ -219,7 +221,7 @@ def waiting(
     interval = patience.interval if patience.first_pause is None else patience.first_pause
     while True:
         pause = interval = min(interval, patience.interval)
-        for object_id in tuple(outcome.open):
+        for object_id in wait.round():
             seen = yield subject.look(object_id)
             assert seen is not None
             if isinstance(seen, NucleusError):
@@ -263,6 +265,12 @@ class _Wait(Generic[T]):
         self._subject = subject
         self._patience = patience
         self._log = log
+
+    def round(self) -> list[str]:
+        """Return the objects to look at, from the one on that could not be looked at last."""
+        ids = self.outcome.open
+        first = next((at for at, object_id in enumerate(ids) if object_id in self.outcome.failing), 0)
+        return ids[first:] + ids[:first]
 
     def answered(self, object_id: str, seen: T, level: int) -> bool:
         """Take note of what was seen, and return whether it is news."""

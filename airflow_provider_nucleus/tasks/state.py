@@ -45,7 +45,7 @@ class TaskState:
 class OutageRecord:
     """Since when looks at what a task waits for fail, kept for the next process of the same try.
 
-    A record of an earlier try is none: a retry and a clear ride out an outage anew.
+    A record of an earlier try is none: a retry and a clear ride out an outage anew. Nor is one that is not as it was written.
     """
 
     def __init__(self, state: TaskState, context: Mapping[str, Any]) -> None:
@@ -57,7 +57,9 @@ class OutageRecord:
         record = self._state.get(_OUTAGE_KEY)
         if not isinstance(record, dict) or record.get("try_number") != self._try:
             return {}
-        return {str(object_id): float(since) for object_id, since in record["failing"].items()}
+        failing = record.get("failing")
+        times = failing.items() if isinstance(failing, dict) else ()
+        return {object_id: float(since) for object_id, since in times if isinstance(since, int | float)}
 
     def replace(self, before: Mapping[str, float], failing: Mapping[str, float]) -> None:
         """Keep new times instead of those of before, none when there are none."""

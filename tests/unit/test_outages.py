@@ -312,6 +312,26 @@ def test_another_try_of_a_rescheduled_sensor_begins_an_outage_anew(world: World)
     assert world.store.values == {}
 
 
+@pytest.mark.parametrize(
+    "record",
+    [
+        "x",
+        [],
+        {"try_number": 1},
+        {"try_number": 1, "failing": ["job_1"]},
+        {"try_number": 1, "failing": {"job_1": "x"}},
+    ],
+)
+def test_a_rescheduled_sensor_takes_no_notice_of_a_broken_record(world: World, record: Any):
+    """The store may hold anything under the key; the outage begins anew."""
+    assert world.store is not None
+    world.store.values["nucleus_outage"] = json.dumps(record)
+    world.script.seconds = 5 * 60
+
+    assert job_sensor(world, deferrable=False, mode="reschedule")
+    assert world.store.values == {}
+
+
 def test_an_evaluation_that_ended_is_looked_at_once(world: World):
     """In the worker, which has seen all it needs to say why it failed."""
     world.script = Script(world.clock, 0, well=False)

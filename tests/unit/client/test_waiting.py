@@ -148,6 +148,26 @@ def test_a_failure_that_may_pass_ends_the_round():
     assert wait.looks == ["a", "b", "b", "c"]
 
 
+@pytest.mark.parametrize("answered", [1, 2])
+def test_a_server_that_answers_some_looks_of_each_round_is_not_away(answered):
+    """A limit of requests, say: every job is looked at in turn, and none seems to fail for as long as `ride_out`."""
+    left = {}
+
+    def answer(job_id, at):
+        left.setdefault(at, answered)
+        left[at] -= 1
+        return "Running" if left[at] >= 0 and at < 2000 else LOST if at < 2000 else "Completed"
+
+    assert Wait(answer, *"abcd", interval=5, ride_out=600).outcome.open == []
+
+
+def test_a_clock_that_was_put_back_lengthens_no_outage():
+    """It lasts `ride_out` seconds from then on at most, whatever machine took the time before."""
+    before = WaitOutcome([], failing={"a": 5000.0})
+
+    assert Wait(lambda *_: LOST, "a", earlier=before, ride_out=300).now == pytest.approx(1300.0)
+
+
 def test_pauses_grow_while_looks_fail():
     """With jitter between the interval and a ceiling that grows with the outage."""
     pauses = Wait(away(LOST, 500), "a", interval=5).pauses
