@@ -46,6 +46,7 @@ __all__ = [
     "WaitSubject",
     "given_up",
     "left_running",
+    "log_failed_look",
     "log_stall",
     "may_pass",
     "run",
@@ -297,9 +298,7 @@ class _Wait(Generic[T]):
         )
         if reason is None:
             if not known:
-                self._log.warning(
-                    "Looking at %s %s failed, it goes on: %s", subject.name.lower(), object_id, error
-                )
+                log_failed_look(self._log, error, patience.ride_out)
             since = outcome.failing.get(object_id)
             if since is None:
                 self._not_found_yet.add(object_id)
@@ -357,6 +356,14 @@ def given_up(error: NucleusError, name: str, object_ids: Sequence[str], ride_out
     return (
         f"Looks failed for longer than ride_out allows ({ride_out:g} s). {left}" if may_pass(error) else left
     )
+
+
+def log_failed_look(log: _Log, error: NucleusError, ride_out: float) -> None:
+    """Warn of the first look that failed, and say how long the wait goes on."""
+    if may_pass(error):
+        log.warning("Waiting goes on, through an outage of %g s at most (ride_out): %s", ride_out, error)
+    else:
+        log.warning("Waiting goes on: %s", error)
 
 
 def left_running(name: str, object_ids: Sequence[str]) -> str:

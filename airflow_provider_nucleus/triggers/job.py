@@ -24,6 +24,7 @@ from airflow_provider_nucleus.client.waiting import (
     Patience,
     StopReason,
     given_up,
+    log_failed_look,
     log_stall,
 )
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusError
@@ -226,7 +227,8 @@ class _JobWatcher(Watcher):
         """
         before = self._last[job_id]
         if isinstance(seen, JobStatus):
-            self._failing.pop(job_id, None)
+            if self._failing.pop(job_id, None) is not None:
+                log.info("Job %s can be looked at again", job_id)
             if before is None or before.status != seen.status:
                 log.info("Job %s is %s", job_id, seen.status)
             if before is None or not before.waiting or seen.message is not None or seen.state.terminal:
@@ -244,7 +246,7 @@ class _JobWatcher(Watcher):
         elif reason is not None:
             raise seen
         elif not known:
-            log.warning("Looking at job %s failed, it goes on: %s", job_id, seen)
+            log_failed_look(log, seen, self._patience.ride_out)
 
     def event(self, status: EventStatus, resume_payload: dict[str, Any], message: str = "") -> WaitEvent:
         """Return the event that tells the task."""

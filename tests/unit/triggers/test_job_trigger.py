@@ -311,6 +311,17 @@ def test_why_a_job_waits_is_told_and_travels(script, caplog):
     assert (event.status, event.jobs["job_1"]["message"]) == ("timeout", {"waiting": "The disk is full."})
 
 
+def test_an_outage_begins_and_ends_in_the_log(script, caplog):
+    """Once each, however many looks fail."""
+    script(AWAY, AWAY, RUNNING, COMPLETED)
+
+    with caplog.at_level("INFO"):
+        events(trigger())
+
+    assert caplog.text.count("Waiting goes on, through an outage of 600 s at most (ride_out): ") == 1
+    assert caplog.text.count("Job job_1 can be looked at again") == 1
+
+
 def test_a_listing_does_not_hide_why_a_job_waits(script, caplog):
     """It has no messages: the reason holds until the job itself is looked at."""
     from airflow_provider_nucleus.schema.jobs import JobStatus
