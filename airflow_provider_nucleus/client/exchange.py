@@ -140,9 +140,8 @@ def exchange(
         quiet = attempt > 1 and clock() - logged < _LOG_AGAIN
         level = logging.DEBUG if quiet else logging.WARNING
         logged = logged if quiet else clock()
-        log.log(
-            level, "%s Trying again in %.1f s (attempt %d of %d)", error, delay, attempt + 1, policy.attempts
-        )
+        limit = "" if policy.attempts is None else f" of {policy.attempts}"
+        log.log(level, "%s Trying again in %.1f s (attempt %d%s)", error, delay, attempt + 1, limit)
         yield Pause(delay)
 
 

@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Mapping
 
-__all__ = ["NO_RETRY", "NoAnswer", "RetryPolicy", "retry_after_seconds", "retry_delay", "tls_outcome"]
+__all__ = [
+    "NO_RETRY",
+    "NoAnswer",
+    "RetryPolicy",
+    "retry_after_seconds",
+    "retry_delay",
+    "ride_out_policy",
+    "tls_outcome",
+]
 
 TRANSIENT_STATUSES = frozenset({429, 500, 502, 503, 504, 507, 520, 524})
 
@@ -22,6 +30,12 @@ _LONGEST_PAUSE = 86_400.0
 
 FAULT_ATTEMPTS = 8
 """Failures in a row after which a 500 is believed: it may be one bad moment, or a bug that this request meets every time."""
+
+_GROWING = 50
+"""Attempts after which delays grow no more."""
+
+_MIN_DELAY = 0.1
+"""Shortest delay in seconds of a policy that rides out: its last attempt must not start a rounding error too early."""
 
 
 class NoAnswer(StrEnum):
@@ -60,17 +74,24 @@ def tls_outcome(error: BaseException) -> NoAnswer | None:
 class RetryPolicy:
     """Limits of retrying.
 
-    `attempts` counts requests in all; the delay before attempt n is drawn between 0 and ``base * 2**(n-1)`` seconds, at most
-    `cap`; no attempt starts later than `deadline` seconds after the first.
+    `attempts` counts requests in all, None is any number; the delay before attempt n is drawn between 0 and ``base * 2**(n-1)``
+    seconds, at most `cap`; no attempt starts later than `deadline` seconds after the first. With `rides_out` the last one starts
+    at the deadline, not up to a delay before it, or when the server asks for it.
     """
 
-    attempts: int = 8
+    attempts: int | None = 8
     base: float = 1.0
     cap: float = 60.0
     deadline: float = 300.0
+    rides_out: bool = False
 
 
 NO_RETRY = RetryPolicy(attempts=1)
+
+
+def ride_out_policy(seconds: float) -> RetryPolicy:
+    """Return the policy of requests that an outage of so many seconds must not end."""
+    return RetryPolicy(attempts=None, deadline=seconds, rides_out=True)
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
@@ -108,9 +129,10 @@ def retry_delay(
     `attempt` is the number of requests made so far, `outcome` the status of the last answer or why there was none, `elapsed`
     the seconds since the first request. A request that is not `repeatable` is sent again only if the server certainly did not
     act on it: it was never sent, it was rate limited, or a 503 says when to come back. Retry-After is a lower bound; one
-    beyond the deadline means giving up now instead of holding a worker, and so do `FAULT_ATTEMPTS` requests that end in a 500.
+    beyond the deadline means giving up now instead of holding a worker, unless the policy `rides_out`, and so do
+    `FAULT_ATTEMPTS` requests that end in a 500.
     """
-    if attempt >= policy.attempts:
+    if policy.attempts is not None and attempt >= policy.attempts:
         return None
     requested = None
     if isinstance(outcome, NoAnswer):
@@ -123,6 +145,11 @@ def retry_delay(
         refused = outcome == 429 or (outcome == 503 and requested is not None)
         if not repeatable and not refused:
             return None
-    jittered = rng.uniform(0.0, min(policy.cap, policy.base * 2.0 ** (attempt - 1)))
+    jittered = rng.uniform(0.0, min(policy.cap, policy.base * 2.0 ** (min(attempt, _GROWING) - 1)))
     delay = jittered if requested is None else requested + min(jittered, policy.base)
+    if policy.rides_out:
+        left = policy.deadline - elapsed
+        if left <= 0:
+            return None
+        return max(min(delay, left), _MIN_DELAY) if requested is None else delay
     return None if elapsed + delay > policy.deadline else delay

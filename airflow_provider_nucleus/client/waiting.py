@@ -44,6 +44,7 @@ __all__ = [
     "WaitOutcome",
     "WaitSteps",
     "WaitSubject",
+    "add_hint",
     "given_up",
     "left_running",
     "log_failed_look",
@@ -309,8 +310,7 @@ class _Wait(Generic[T]):
             outcome.gone[object_id] = error
             return None
         outcome.stop, outcome.error = reason, error
-        advice = given_up(error, subject.name, outcome.open, patience.ride_out)
-        error.hint = f"{error.hint} {advice}" if error.hint else advice
+        add_hint(error, given_up(error, subject.name, outcome.open, patience.ride_out))
         return None
 
 
@@ -351,11 +351,15 @@ async def run_async(client: AsyncNucleusClient, steps: WaitSteps[T]) -> WaitOutc
 
 
 def given_up(error: NucleusError, name: str, object_ids: Sequence[str], ride_out: float) -> str:
-    """Return what to add to the error of the look that ended a wait: why it did, and what was left running."""
-    left = left_running(name, object_ids)
-    return (
-        f"Looks failed for longer than ride_out allows ({ride_out:g} s). {left}" if may_pass(error) else left
-    )
+    """Return what to add to the error that ended a wait or an upload: why it did, and what was left running."""
+    outage = f"Requests failed for longer than ride_out allows ({ride_out:g} s)." if may_pass(error) else ""
+    left = left_running(name, object_ids) if object_ids else ""
+    return " ".join(filter(None, (outage, left)))
+
+
+def add_hint(error: NucleusError, text: str) -> None:
+    """Add sentences to the hint of an error."""
+    error.hint = " ".join(filter(None, (error.hint, text)))
 
 
 def log_failed_look(log: _Log, error: NucleusError, ride_out: float) -> None:

@@ -235,7 +235,9 @@ class NucleusAppendItemsOperator(NucleusUploadOperator, NucleusStartingOperator)
                     if not intent.earlier or certainly_before(intent.earlier, job.job_creation_time)
                 ]
                 client = self.hook.get_conn()
-                found = find_orphan_job(client, younger, since=intent.earlier, rows=resume_payload["rows"])
+                found = find_orphan_job(
+                    client.send, younger, since=intent.earlier, rows=resume_payload["rows"]
+                )
                 if found is not None:
                     self.log.info("Found job %s, which an earlier try started", found.job_id)
                     return [found.job_id]

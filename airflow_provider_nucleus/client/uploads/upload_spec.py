@@ -78,7 +78,7 @@ class UploadOptions:
       ``continue`` and send the chunks that are new (to another place they all are).
     - `on_clear`: the user cleared the task: ``rerun`` everything, or ``reattach`` as a retry would.
     - `concurrency`: synchronous requests in flight; fewer while the server answers 429.
-    - `ride_out`: how many seconds the server may be away, while rows are sent in requests or jobs are waited for, before the upload
+    - `ride_out`: how many seconds the server may be away, while rows are sent, jobs are started or waited for, before the upload
       gives up.
     - `poll_interval`, `job_timeout`: seconds between looks at a job and until waiting for it is given up.
     - `progress_interval`: seconds between two progress lines.

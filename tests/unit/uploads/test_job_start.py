@@ -43,6 +43,9 @@ class ForgetfulServer:
         self.jobs.insert(0, (job, rows))
         return job_id
 
+    def clock(self) -> float:
+        return 1000.0
+
     def send(self, call: Any, **_: Any) -> Any:
         if call.path.startswith("jobs"):
             return [job for job, _ in self.jobs][: call.body["limit"]]

@@ -23,14 +23,16 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.client.call import Call
     from airflow_provider_nucleus.client.sync import NucleusClient
     from airflow_provider_nucleus.client.uploads.upload_spec import UploadOptions, UploadTarget
-    from airflow_provider_nucleus.schema.jobs import Job
+    from airflow_provider_nucleus.schema.jobs import Job, JobStatus
 
 __all__ = ["certainly_before", "find_missing_row", "find_orphan_job", "sample_rows"]
 
 _COMPARED = ("label", "geometry", "confidence")
 
 
-def find_orphan_job(client: NucleusClient, listed: Iterable[Job], *, since: str, rows: int) -> Job | None:
+def find_orphan_job(
+    send: Callable[[Call[JobStatus]], JobStatus], listed: Iterable[Job], *, since: str, rows: int
+) -> Job | None:
     """Return the one job of `listed` that a start after `since` with so many `rows` may have led to.
 
     It must have, or at least not contradict, the number of rows; with several that fit nothing is certain and none is taken.
@@ -40,7 +42,7 @@ def find_orphan_job(client: NucleusClient, listed: Iterable[Job], *, since: str,
         if certainly_before(job.job_creation_time, since):
             continue
         try:
-            status = client.send(job_status(job.job_id))
+            status = send(job_status(job.job_id))
         except NucleusNotFoundError:
             continue
         found = job_rows(status)

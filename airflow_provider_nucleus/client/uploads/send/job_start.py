@@ -8,16 +8,19 @@ job that was found is verified once it ended: by its row count, and by reading b
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_nucleus.client.calls.items import new_request_id, put_signed, signed_url
 from airflow_provider_nucleus.client.calls.jobs import list_jobs
+from airflow_provider_nucleus.client.retry import ride_out_policy
 from airflow_provider_nucleus.client.uploads.resume.orphan_jobs import find_orphan_job
 from airflow_provider_nucleus.client.uploads.send.requests import start_call
 from airflow_provider_nucleus.client.uploads.upload_spec import JOB_TYPES
+from airflow_provider_nucleus.client.waiting import add_hint, given_up, may_pass
 from airflow_provider_nucleus.exceptions import (
     NucleusAnswerError,
     NucleusConnectionError,
+    NucleusError,
     NucleusRequestError,
     NucleusServerError,
 )
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Callable
 
+    from airflow_provider_nucleus.client.call import Call
     from airflow_provider_nucleus.client.content import FileContent
     from airflow_provider_nucleus.client.sync import NucleusClient
     from airflow_provider_nucleus.client.uploads.resume.ledger import OpenChunk
@@ -33,6 +37,8 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.schema.jobs import Job
 
 __all__ = ["JobStarter"]
+
+T = TypeVar("T")
 
 _PUT_ATTEMPTS = 4
 """Signed addresses tried for one chunk; each may have expired by the time the file is through."""
@@ -61,19 +67,20 @@ class JobStarter:
         self._options = options
         self._claimed = claimed
         self._log = log
+        self._failing_since: float | None = None
 
     def newest_job_time(self) -> str:
         """Return when the newest job of this kind was created, by the server's clock; empty when there is none."""
-        jobs = self._client.send(self._list(limit=1))
+        jobs = self._send(self._list(limit=1))
         return jobs[0].job_creation_time if jobs else ""
 
     def put(self, content: FileContent) -> str:
         """Upload a chunk as a file and return its request id; an address that expired is replaced by a fresh one."""
         for attempt in range(1, _PUT_ATTEMPTS + 1):
             request_id = new_request_id()
-            address = self._client.send(signed_url(self._target.dataset_id, request_id))
+            address = self._send(signed_url(self._target.dataset_id, request_id))
             try:
-                self._client.send(put_signed(address, content))
+                self._send(put_signed(address, content))
             except NucleusRequestError as error:
                 if attempt == _PUT_ATTEMPTS or error.status not in {400, 401, 403, 410}:
                     raise
@@ -89,7 +96,7 @@ class JobStarter:
         call = start_call(self._target, self._options, request_id)
         for attempt in range(1, _START_ATTEMPTS + 1):
             try:
-                return self._client.send(call)
+                return self._send(call)
             except _AMBIGUOUS as error:
                 self._log.warning("%s Checking whether the job was started", error)
                 found = self.find_started(chunk)
@@ -105,8 +112,8 @@ class JobStarter:
     def find_started(self, chunk: OpenChunk) -> Job | None:
         """Return the job of a recorded start, of our kind and dataset and of no other chunk; None when it is not certain."""
         claimed = self._claimed()
-        candidates = [job for job in self._client.send(self._list(limit=200)) if job.job_id not in claimed]
-        found = find_orphan_job(self._client, candidates, since=chunk.since, rows=chunk.rows)
+        candidates = [job for job in self._send(self._list(limit=200)) if job.job_id not in claimed]
+        found = find_orphan_job(self._send, candidates, since=chunk.since, rows=chunk.rows)
         if found is not None:
             self._log.info("Found job %s of an earlier start", found.job_id)
             chunk.samples = []
@@ -116,6 +123,20 @@ class JobStarter:
     def is_ambiguous(error: Exception) -> bool:
         """Return whether a start that failed with this error may have started a job."""
         return isinstance(error, _AMBIGUOUS)
+
+    def _send(self, call: Call[T]) -> T:
+        """Send a request; an outage is ridden out for as long as waits do, whichever requests meet it."""
+        begun = self._client.clock()
+        since = begun if self._failing_since is None else self._failing_since
+        try:
+            answer = self._client.send(call, retry=ride_out_policy(self._options.ride_out - (begun - since)))
+        except NucleusError as error:
+            self._failing_since = since if may_pass(error) else None
+            if may_pass(error) and self._client.clock() - since >= self._options.ride_out:
+                add_hint(error, given_up(error, "Job", sorted(self._claimed()), self._options.ride_out))
+            raise
+        self._failing_since = None
+        return answer
 
     def _list(self, *, limit: int) -> Any:
         return list_jobs(

@@ -6,14 +6,14 @@ logged when it begins and when it ends, not for every request.
 
 from __future__ import annotations
 
-import math
 import random
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from airflow_provider_nucleus.client.retry import NO_RETRY, NoAnswer, RetryPolicy, retry_delay
+from airflow_provider_nucleus.client.retry import NO_RETRY, NoAnswer, retry_delay, ride_out_policy
+from airflow_provider_nucleus.client.waiting import add_hint, given_up, may_pass
 from airflow_provider_nucleus.exceptions import (
     NucleusAPIError,
     NucleusConnectionError,
@@ -32,16 +32,6 @@ __all__ = ["RequestPool"]
 
 T = TypeVar("T")
 Work = TypeVar("Work")
-
-_POLICY = RetryPolicy(attempts=100, deadline=math.inf)
-"""Delays between failures. Seconds of outage end a streak of them, not their number."""
-
-_GROWING = 50
-"""Failures in a row after which delays grow no more."""
-
-_MIN_PAUSE = 0.1
-"""Shortest pause in seconds: the last request of an outage must not come a rounding error too early, again and again."""
-
 
 _QUIET = 2
 """Rounds of `current` successes before one more request is risked."""
@@ -88,6 +78,7 @@ class RequestPool(Generic[Work, T]):
         self._call_for = call_for
         self._limit = ConcurrencyLimit(concurrency)
         self._ride_out = ride_out
+        self._policy = ride_out_policy(ride_out)
         self._stopped = stopped
         self._log = log
         self._rng = random.Random()  # ruff: ignore[suspicious-non-cryptographic-random-usage] - jitter
@@ -167,13 +158,9 @@ class RequestPool(Generic[Work, T]):
         if slow_down:
             self._limit.on_throttle()
         elapsed = now - self._failing_since
-        if elapsed >= self._ride_out:
-            return None
-        delay = retry_delay(
-            min(self._failures, _GROWING), outcome, headers, _POLICY, self._rng, elapsed=elapsed
-        )
-        if delay is not None and not headers:
-            delay = max(min(delay, self._ride_out - elapsed), _MIN_PAUSE)
+        delay = retry_delay(self._failures, outcome, headers, self._policy, self._rng, elapsed=elapsed)
+        if delay is None and elapsed >= self._ride_out and may_pass(error):
+            add_hint(error, given_up(error, "Job", [], self._ride_out))
         if delay is not None and self._failures == 1:
             self._log.warning(
                 "%s Going on in %.1f s with up to %d requests at once", error, delay, self._limit.current
