@@ -18,10 +18,12 @@ from airflow.providers.common.compat.sdk import BaseSensorOperator, TaskDeferred
 
 from airflow_provider_nucleus.client import AsyncNucleusClient, NucleusClient, NucleusConfig
 from airflow_provider_nucleus.client.benchmarks import ensure_benchmark
-from airflow_provider_nucleus.client.exchange import Response
+from airflow_provider_nucleus.client.exchange import Failure, Response
+from airflow_provider_nucleus.client.retry import NoAnswer
 from airflow_provider_nucleus.client.uploads import StartedUpload, Upload, UploadOptions, UploadTarget
 from airflow_provider_nucleus.exceptions import (
     NucleusConfigError,
+    NucleusConnectionError,
     NucleusError,
     NucleusMetricsError,
     NucleusServerError,
@@ -43,11 +45,18 @@ from tests.virtual_time import Clock, VirtualLoop
 
 ENDPOINT = "http://nucleus.test/v1/nucleus"
 LOOK = re.compile(r"GET /v1/nucleus/(job/job_1|evaluationsV2/ev_1|benchmarks/bm_1)$")
+LEFT = re.compile(r"(Job job_1|Evaluation ev_1|Benchmark bm_1) was left as it is and may still be running")
 JOB = {"job_id": "job_1", "job_last_known_status": "Running", "job_type": "uploadDatasetItems"}
 
 
+ROWS_JOB = "POST /v1/nucleus/dataset/ds_1/annotate?async=1"
+
+
 class Script:
-    """A Nucleus whose objects run until an outage, which begins a second after the first look, and have ended after it."""
+    """A Nucleus whose objects run until an outage, which begins a second after the first look, and have ended after it.
+
+    `begins` is another request whose first one begins the outage instead.
+    """
 
     def __init__(self, clock: Clock, seconds: float, *, well: bool = True) -> None:
         self.clock = clock
@@ -55,27 +64,35 @@ class Script:
         self.well = well
         self.first_look: float | None = None
         self.first_failure: float | None = None
+        self.begins: str | None = None
+        self.unreachable = False
         self.requests: list[str] = []
 
-    def answer(self, request: Any) -> Response:
+    def answer(self, request: Any) -> Response | Failure:
         """Answer a request as of now."""
         line = f"{request.method} {request.url.partition('nucleus.test')[2]}"
         self.requests.append(line)
-        look = LOOK.match(line)
+        look = LOOK.match(line) if self.begins is None else re.match(self.begins, line)
         if look and self.first_look is None:
-            self.first_look = self.clock.now
+            self.first_look = self.clock.now - (self.begins is not None)
         since = 0.0 if self.first_look is None else self.clock.now - self.first_look
         if 1 <= since < 1 + self.seconds:
             self.first_failure = self.first_failure or self.clock.now
+            if self.unreachable:
+                return Failure(NoAnswer.NOT_SENT, OSError("no route"))
             return Response(503, {}, b'{"error": "away"}')
         return Response(200, {}, json.dumps(self._body(line, ended=since >= 1 or not self.seconds)).encode())
 
     def _body(self, line: str, *, ended: bool) -> Any:
-        route = line.split("/v1/nucleus/")[1]
+        route = line.partition("/v1/nucleus/")[2]
         if route == "job/job_1":
             status = ("Completed" if self.well else "Errored") if ended else "Running"
             counts = {"completed": 1, "errored": 0, "pending": 0}
-            return {"status": status, "job_id": "job_1", "message": {"image_upload_step": counts}}
+            rows = {"processed": 1, "ignored": 0, "errored": 0}
+            message = (
+                {"annotation_upload": rows} if ROWS_JOB in self.requests else {"image_upload_step": counts}
+            )
+            return {"status": status, "job_id": "job_1", "message": message}
         if route == "evaluationsV2/ev_1":
             status = ("succeeded" if self.well else "failed") if ended else "computing"
             return {"id": "ev_1", "status": status, "benchmark_id": "bm_1", "model_id": "prj_1"}
@@ -83,8 +100,12 @@ class Script:
             return {"benchmark_id": "bm_1", "name": "b", "status": "ready" if ended else "building"}
         if route == "benchmarks":
             return [{"benchmark_id": "bm_1", "name": "b", "status": "building"}]
-        # Errors of a job, and the start of one.
-        return [] if "errors" in route else JOB
+        if "signedUrl" in route:
+            return {"signed_url": "http://nucleus.test/bucket"}
+        if route == "dataset/ds_1/annotate":
+            return {"annotations_processed": 1, "annotations_ignored": 0}
+        # Errors of a job, jobs, and the start of one.
+        return [] if "errors" in route or route == "jobs/" else JOB
 
 
 class World:
@@ -98,7 +119,7 @@ class World:
         client = functools.partial(NucleusClient, sleep=self.clock.sleep, clock=self.clock)
         self.client = client(NucleusConfig(endpoint=ENDPOINT, api_key="key"))
 
-        async def perform(_: Any, request: Any) -> Response:  # ruff: ignore[unused-async] - as the real one
+        async def perform(_: Any, request: Any) -> Response | Failure:  # ruff: ignore[unused-async] - as the real one
             return self.script.answer(request)
 
         async def opened(_: Any) -> None: ...
@@ -202,6 +223,16 @@ def images(world: World) -> Any:
     return Upload(world.client, target, lambda: open_rows(rows, kind="items"), options).run()
 
 
+def rows(world: World, *, begins: str, asynchronous: bool) -> Any:
+    """An upload of a box, in a request or as a file with a job; the outage begins with one of its requests."""
+    world.script.begins = begins
+    box = {"reference_id": "a", "label": "car", "type": "box", "annotation_id": "1"}
+    box["geometry"] = {"x": 1, "y": 1, "width": 2, "height": 2}
+    options = UploadOptions(asynchronous=asynchronous, poll_interval=10.0)
+    target = UploadTarget("annotations", "ds_1")
+    return Upload(world.client, target, lambda: open_rows([box], kind="annotations"), options).run()
+
+
 def benchmark(world: World) -> Any:
     """The wait for a benchmark that is being made."""
     return ensure_benchmark(world.client, "b", poll_interval=10.0, timeout=9_999)
@@ -212,6 +243,11 @@ CALLERS = {
     "deferred": functools.partial(operator, deferrable=True),
     "upload": upload,
     "images of an upload": images,
+    "rows in a request": functools.partial(rows, begins="POST .*/annotate$", asynchronous=False),
+    "jobs before an upload": functools.partial(rows, begins="POST .*/jobs/$", asynchronous=True),
+    "address of a file": functools.partial(rows, begins="GET .*/signedUrl/", asynchronous=True),
+    "file of rows": functools.partial(rows, begins="PUT ", asynchronous=True),
+    "start of a job": functools.partial(rows, begins=re.escape(ROWS_JOB), asynchronous=True),
     "benchmark": benchmark,
 } | {
     f"{name} {way}": functools.partial(sensor, **arguments)
@@ -247,11 +283,25 @@ def test_everybody_rides_out_the_same_outage(world: World, caller: str, seconds:
 
     said = str(caught.value)
     assert "answered 503" in said
-    assert "Looks failed for longer than ride_out allows (600 s). " in said
-    assert re.search(
-        r"(Job job_1|Evaluation ev_1|Benchmark bm_1) was left as it is and may still be running", said
-    )
+    assert "Requests failed for longer than ride_out allows (600 s)." in said
+    assert bool(LEFT.search(said)) == (world.script.begins is None)
     # Not before, and not later than the longest pause between two looks.
+    assert world.script.first_failure is not None
+    assert 600 <= round(world.clock.now - world.script.first_failure, 6) <= 660
+
+
+@pytest.mark.parametrize("seconds", [10, 5 * 60, 11 * 60])
+def test_a_start_that_never_leaves_rides_out_no_longer(world: World, seconds: float):
+    """No connection comes about, neither for the start nor for the search for its job: it is one outage."""
+    world.script.seconds = seconds
+    world.script.unreachable = True
+    if seconds < 600:
+        assert CALLERS["start of a job"](world)
+        assert world.script.requests.count("PUT /bucket") == 1
+        return
+
+    with pytest.raises(NucleusConnectionError, match=r"ride_out allows \(600 s\)"):
+        CALLERS["start of a job"](world)
     assert world.script.first_failure is not None
     assert 600 <= round(world.clock.now - world.script.first_failure, 6) <= 660
 
