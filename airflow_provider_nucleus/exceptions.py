@@ -70,6 +70,10 @@ class NucleusError(Exception):
         """The message without the hint."""
         return str(self.args[0]) if self.args else ""
 
+    def add_hint(self, text: str) -> None:
+        """Add sentences to the hint."""
+        self.hint = " ".join(filter(None, (self.hint, text)))
+
     def __str__(self) -> str:
         if not self.hint:
             return self.message

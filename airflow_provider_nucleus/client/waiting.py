@@ -44,7 +44,6 @@ __all__ = [
     "WaitOutcome",
     "WaitSteps",
     "WaitSubject",
-    "add_hint",
     "given_up",
     "left_running",
     "log_failed_look",
@@ -213,9 +212,10 @@ def waiting(
     """Wait until objects have ended, by what was seen of them; never raises because one ended badly.
 
     All are looked at in turn, up to the first look that fails in a way that may pass; the next round begins with that one, so that
-    a server that answers some looks of each round is soon seen to answer all. `on_change` is called with every new
-    status, and when the reason changes why an object does not get on; a line in the log at `level` says the same. The wait ends
-    before its next pause once it is `stopped`. With the outcome of an `earlier` wait for the same objects this one goes on with it.
+    a server that answers some looks of each round is soon seen to answer all. `on_change` is called with every new status, and
+    when the reason changes why an object does not get on; a line in the log at `level` says the same, and how many of several are
+    to go. The wait ends before its next pause once it is `stopped`. With the outcome of an `earlier` wait for the same objects
+    this one goes on with it.
     """
     wait = _Wait(subject, object_ids, patience, begun=clock(), earlier=earlier, log=log)
     outcome = wait.outcome
@@ -263,6 +263,7 @@ class _Wait(Generic[T]):
         if earlier is not None:
             self.outcome.seen |= earlier.seen
             self.outcome.failing |= earlier.failing
+        self._several = len(self.outcome.open) > 1
         self._not_found_yet: set[str] = set()
         self._subject = subject
         self._patience = patience
@@ -286,7 +287,9 @@ class _Wait(Generic[T]):
         status, stalled = subject.status(seen), subject.stalled(seen)
         stalled_before = None if before is None else subject.stalled(before)
         if changed := before is None or status != subject.status(before):
-            self._log.log(level, "%s %s is %s%s", subject.name, object_id, status, subject.progress(seen))
+            to_go = f" ({len(outcome.open)} to go)" if self._several and object_id not in outcome.open else ""
+            progress = subject.progress(seen)
+            self._log.log(level, "%s %s is %s%s%s", subject.name, object_id, status, progress, to_go)
         log_stall(self._log, f"{subject.name} {object_id}", stalled_before, stalled)
         return changed or stalled != stalled_before
 
@@ -310,7 +313,7 @@ class _Wait(Generic[T]):
             outcome.gone[object_id] = error
             return None
         outcome.stop, outcome.error = reason, error
-        add_hint(error, given_up(error, subject.name, outcome.open, patience.ride_out))
+        error.add_hint(given_up(error, subject.name, outcome.open, patience.ride_out))
         return None
 
 
@@ -355,11 +358,6 @@ def given_up(error: NucleusError, name: str, object_ids: Sequence[str], ride_out
     outage = f"Requests failed for longer than ride_out allows ({ride_out:g} s)." if may_pass(error) else ""
     left = left_running(name, object_ids) if object_ids else ""
     return " ".join(filter(None, (outage, left)))
-
-
-def add_hint(error: NucleusError, text: str) -> None:
-    """Add sentences to the hint of an error."""
-    error.hint = " ".join(filter(None, (error.hint, text)))
 
 
 def log_failed_look(log: _Log, error: NucleusError, ride_out: float) -> None:

@@ -2,7 +2,7 @@
 
 `upload.py` does it in four steps: `resume/` (the record of an earlier attempt and the decision about it), `check/` (rows validated,
 encoded and spooled), `send/` (chunks sent by requests or by jobs), and `settlement.py` (the outcome of every row). The options are
-in `upload_spec.py`, the result in `summary.py`; `watching.py` waits for the jobs.
+in `upload_spec.py`, the result in `summary.py`; `job_wait.py` waits for the jobs.
 """
 
 from __future__ import annotations

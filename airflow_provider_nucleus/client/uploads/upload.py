@@ -26,6 +26,7 @@ from airflow_provider_nucleus.client.uploads.check.validation import (
     require_error_rate,
     validate_input,
 )
+from airflow_provider_nucleus.client.uploads.job_wait import wait_for_upload_jobs
 from airflow_provider_nucleus.client.uploads.resume.decision import (
     Attach,
     Collect,
@@ -41,7 +42,6 @@ from airflow_provider_nucleus.client.uploads.send.outcomes import Refusals
 from airflow_provider_nucleus.client.uploads.settlement import Settlement
 from airflow_provider_nucleus.client.uploads.summary import Progress, ProgressMeter, UploadSummary, summarize
 from airflow_provider_nucleus.client.uploads.upload_spec import describe_destination
-from airflow_provider_nucleus.client.uploads.watching import wait_for_jobs
 from airflow_provider_nucleus.exceptions import NucleusError, NucleusSourceError, NucleusUploadError
 
 if TYPE_CHECKING:
@@ -297,7 +297,7 @@ class Upload:
 
     def wait(self, started: StartedUpload) -> dict[str, JobStatus]:
         """Return the last status of each job; NucleusJobTimeout after `job_timeout` seconds."""
-        return wait_for_jobs(
+        return wait_for_upload_jobs(
             self._client, started.job_ids, self.options, stopped=self._stop.is_set, log=self._log
         )
 

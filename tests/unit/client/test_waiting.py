@@ -204,6 +204,21 @@ def test_a_job_not_found_yet_is_one_line_in_the_log(caplog):
     assert [line for line in caplog.messages if "goes on" in line] == [f"Waiting goes on: {GONE}"]
 
 
+@pytest.mark.parametrize(
+    ("jobs", "lines"),
+    [
+        ("abc", ["Job a is Completed (2 to go)", "Job b is Running", "Job c is Completed (1 to go)", "Job b is Completed (0 to go)"]),
+        ("a", ["Job a is Completed"]),
+    ],
+)  # fmt: skip
+def test_the_log_counts_the_jobs_that_are_to_go(caplog, jobs, lines):
+    """Whoever reads it sees how far several jobs are; of one there is nothing to count."""
+    caplog.set_level("INFO")
+    Wait(lambda job_id, at: "Running" if job_id == "b" and at < 5 else "Completed", *jobs)
+
+    assert caplog.messages == lines
+
+
 def test_an_outage_is_one_line_in_the_log_whatever_failed_before(caplog):
     """A job that was not found, and then a server that is away: the log has both, once."""
     answers = {True: GONE, False: LOST}

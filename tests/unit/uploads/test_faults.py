@@ -382,7 +382,7 @@ def test_a_wait_that_is_given_up_says_what_is_left(stage: Stage):
     body = b'{"status":"Running","job_id":"x","message":{}}'
     stage.proxy.faults[:] = []
     stage.client.send = lambda call, **_: call.parse(json.loads(body))
-    with pytest.raises(NucleusJobTimeout, match=f"{started.job_ids[0]}.*a retry attaches"):
+    with pytest.raises(NucleusJobTimeout, match=f"{started.job_ids[0]}.*A retry attaches"):
         upload.wait(started)
     del stage.client.send
 

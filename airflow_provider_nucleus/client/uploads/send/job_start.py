@@ -16,7 +16,7 @@ from airflow_provider_nucleus.client.retry import ride_out_policy
 from airflow_provider_nucleus.client.uploads.resume.orphan_jobs import find_orphan_job
 from airflow_provider_nucleus.client.uploads.send.requests import start_call
 from airflow_provider_nucleus.client.uploads.upload_spec import JOB_TYPES
-from airflow_provider_nucleus.client.waiting import add_hint, given_up, may_pass
+from airflow_provider_nucleus.client.waiting import given_up, may_pass
 from airflow_provider_nucleus.exceptions import (
     NucleusAnswerError,
     NucleusConnectionError,
@@ -133,7 +133,7 @@ class JobStarter:
         except NucleusError as error:
             self._failing_since = since if may_pass(error) else None
             if may_pass(error) and self._client.clock() - since >= self._options.ride_out:
-                add_hint(error, given_up(error, "Job", sorted(self._claimed()), self._options.ride_out))
+                error.add_hint(given_up(error, "Job", sorted(self._claimed()), self._options.ride_out))
             raise
         self._failing_since = None
         return answer

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from airflow_provider_nucleus.client.retry import NO_RETRY, NoAnswer, retry_delay, ride_out_policy
-from airflow_provider_nucleus.client.waiting import add_hint, given_up, may_pass
+from airflow_provider_nucleus.client.waiting import given_up, may_pass
 from airflow_provider_nucleus.exceptions import (
     NucleusAPIError,
     NucleusConnectionError,
@@ -160,7 +160,7 @@ class RequestPool(Generic[Work, T]):
         elapsed = now - self._failing_since
         delay = retry_delay(self._failures, outcome, headers, self._policy, self._rng, elapsed=elapsed)
         if delay is None and elapsed >= self._ride_out and may_pass(error):
-            add_hint(error, given_up(error, "Job", [], self._ride_out))
+            error.add_hint(given_up(error, "Job", [], self._ride_out))
         if delay is not None and self._failures == 1:
             self._log.warning(
                 "%s Going on in %.1f s with up to %d requests at once", error, delay, self._limit.current

@@ -1,15 +1,19 @@
-"""Wait for the jobs of an upload."""
+"""The wait for the jobs of an upload."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from airflow_provider_nucleus.client.jobs import JOBS
-from airflow_provider_nucleus.client.waiting import Patience, StopReason, run, stall_hint, waiting
-from airflow_provider_nucleus.exceptions import (
-    NucleusJobTimeout,
-    NucleusUploadError,
+from airflow_provider_nucleus.client.waiting import (
+    Patience,
+    StopReason,
+    left_running,
+    run,
+    stall_hint,
+    waiting,
 )
+from airflow_provider_nucleus.exceptions import NucleusJobTimeout, NucleusUploadError
 
 if TYPE_CHECKING:
     import logging
@@ -19,13 +23,15 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.client.uploads.upload_spec import UploadOptions
     from airflow_provider_nucleus.schema.jobs import JobStatus
 
-__all__ = ["wait_for_jobs"]
+__all__ = ["wait_for_upload_jobs"]
 
 _FIRST_PAUSE = 0.5
 """Seconds until the second look; it doubles up to the poll interval, so that small uploads do not wait for nothing."""
 
+_ATTACHES = "A retry attaches to what still runs."
 
-def wait_for_jobs(
+
+def wait_for_upload_jobs(
     client: NucleusClient,
     job_ids: Sequence[str],
     options: UploadOptions,
@@ -48,27 +54,23 @@ def wait_for_jobs(
     outcome = run(client, waiting(JOBS, job_ids, patience, clock=client.clock, stopped=stopped, log=log))
     left = outcome.open
     if outcome.error is not None:
-        outcome.error.hint = f"{outcome.error.hint} A retry attaches to what still runs."
+        outcome.error.add_hint(_ATTACHES)
         raise outcome.error
     if outcome.stop is StopReason.DEADLINE:
         stalled = stall_hint(outcome.seen[job_id].waiting for job_id in left if job_id in outcome.seen)
-        attaches = "They are left running; a retry attaches to them."
+        hint = f"{left_running('Job', left)} {_ATTACHES}"
         raise NucleusJobTimeout(
-            f"{len(left)} of {len(job_ids)} upload jobs did not end within {options.job_timeout:.0f} s: {_few(left)}.",
+            f"{len(left)} of {len(job_ids)} upload jobs did not end within {options.job_timeout:.0f} s.",
             job_id=left[0],
             status="Running",
             conn_id=client.config.conn_id,
-            hint=attaches if stalled is None else f"{attaches} {stalled}",
+            hint=hint if stalled is None else f"{hint} {stalled}",
         )
     if left:
         raise NucleusUploadError(
-            f"Waiting was stopped; jobs are left running: {_few(left)}.",
+            "Waiting was stopped.",
             job_ids=left,
             conn_id=client.config.conn_id,
-            hint="A retry attaches to them.",
+            hint=f"{left_running('Job', left)} {_ATTACHES}",
         )
     return outcome.seen
-
-
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
