@@ -26,6 +26,7 @@ from airflow_provider_nucleus.client.waiting import (
     given_up,
     log_failed_look,
     log_stall,
+    may_pass,
 )
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusError
 from airflow_provider_nucleus.hooks.nucleus import NucleusHook
@@ -140,11 +141,14 @@ class NucleusJobTrigger(BaseTrigger):
             ):
                 await asyncio.gather(*(self._cancel(client, job_id) for job_id in self.job_ids))
         except (NucleusError, TimeoutError) as error:
-            self.log.warning("Jobs %s may still be running: %r", ", ".join(self.job_ids), error)
+            self.log.warning("%ss %s may still be running: %r", self.subject, ", ".join(self.job_ids), error)
         except Exception as error:  # ruff: ignore[blind-except] - Airflow, its API and secrets back ends fail in any way
             # Not its text, which may hold secrets.
             self.log.warning(
-                "Jobs %s may still be running: %s", ", ".join(self.job_ids), type(error).__name__
+                "%ss %s may still be running: %s",
+                self.subject,
+                ", ".join(self.job_ids),
+                type(error).__name__,
             )
 
     @staticmethod
@@ -161,13 +165,14 @@ class NucleusJobTrigger(BaseTrigger):
         try:
             outcome = await self.request_cancellation(client, job_id)
         except NucleusError as error:
-            self.log.warning("Could not cancel job %s, it may still be running: %s", job_id, error)
+            name = f"{self.subject.lower()} {job_id}"
+            self.log.warning("Could not cancel %s, it may still be running: %s", name, error)
         else:
-            self.log.info("Job %s %s", job_id, outcome)
+            self.log.info("%s %s %s", self.subject, job_id, outcome)
 
     async def _wait(self) -> WaitEvent:
         """Look until all jobs have ended or the deadline has passed, once at least."""
-        wait = _JobWatcher(self.job_ids, self.poll_interval, self.ride_out, self.deadline)
+        wait = _JobWatcher(self.job_ids, self.poll_interval, self.ride_out, self.deadline, self.subject)
         poller = shared_poller(
             f"{self.kind} of {self.nucleus_conn_id}", connect=partial(self.reader, self.nucleus_conn_id)
         )
@@ -194,13 +199,17 @@ def _patience(ride_out: float) -> Patience:
 class _JobWatcher(Watcher):
     """The jobs of one trigger: what was seen of them, and since when looks at them fail."""
 
-    __slots__ = ("_begun", "_failing", "_last", "_patience")
+    __slots__ = ("_begun", "_failing", "_last", "_not_found_yet", "_patience", "_subject")
 
-    def __init__(self, job_ids: Sequence[str], interval: float, ride_out: float, deadline: float) -> None:
+    def __init__(
+        self, job_ids: Sequence[str], interval: float, ride_out: float, deadline: float, subject: str
+    ) -> None:
         super().__init__(interval=interval, deadline=deadline)
         self._begun = time.time()
         self._patience = _patience(ride_out)
         self._failing: dict[str, float] = {}
+        self._not_found_yet: set[str] = set()
+        self._subject = subject
         self._last: dict[str, JobStatus | None] = dict.fromkeys(job_ids)
 
     @property
@@ -225,28 +234,30 @@ class _JobWatcher(Watcher):
         A job that the server no longer knows has ended, for what a job that cannot be found means is the task's to say; the
         others are waited for.
         """
-        before = self._last[job_id]
+        before, name = self._last[job_id], f"{self._subject} {job_id}"
         if isinstance(seen, JobStatus):
             if self._failing.pop(job_id, None) is not None:
-                log.info("Job %s can be looked at again", job_id)
+                log.info("%s can be looked at again", name)
             if before is None or before.status != seen.status:
-                log.info("Job %s is %s", job_id, seen.status)
+                log.info("%s is %s", name, seen.status)
             if before is None or not before.waiting or seen.message is not None or seen.state.terminal:
                 self._last[job_id] = seen
-                log_stall(log, f"Job {job_id}", None if before is None else before.waiting, seen.waiting)
+                log_stall(log, name, None if before is None else before.waiting, seen.waiting)
             # Else it is from a listing, which knows no reasons: the one that was given holds until a look at the job itself.
             return
-        known = job_id in self._failing
+        known = job_id in (self._failing if may_pass(seen) else self._not_found_yet)
         reason = self._patience.decide(
             seen, job_id, self._failing, now=time.time(), begun=self._begun, answered=before is not None
         )
         if reason is StopReason.GONE:
-            log.warning("Job %s is gone: %s", job_id, seen)
+            log.warning("%s is gone: %s", name, seen)
             self._last[job_id] = gone(job_id)
         elif reason is not None:
             raise seen
         elif not known:
             log_failed_look(log, seen, self._patience.ride_out)
+            if not may_pass(seen):
+                self._not_found_yet.add(job_id)
 
     def event(self, status: EventStatus, resume_payload: dict[str, Any], message: str = "") -> WaitEvent:
         """Return the event that tells the task."""

@@ -17,6 +17,7 @@ import pytest
 from airflow_provider_nucleus.client.waiting import Patience
 from airflow_provider_nucleus.exceptions import NucleusConfigError
 from airflow_provider_nucleus.triggers import backoff, job
+from airflow_provider_nucleus.triggers.evaluation import NucleusEvaluationTrigger
 from airflow_provider_nucleus.triggers.events import WaitEvent
 from airflow_provider_nucleus.triggers.job import NucleusJobTrigger
 from tests.airflow.harness import connection_json
@@ -322,12 +323,31 @@ def test_an_outage_begins_and_ends_in_the_log(script, caplog):
     assert caplog.text.count("Job job_1 can be looked at again") == 1
 
 
+def test_an_evaluation_that_is_not_found_yet_is_one_line_in_the_log(caplog):
+    """It is looked at in every round within the grace; the log has the first, and calls it by its name."""
+    from airflow_provider_nucleus.exceptions import NucleusNotFoundError
+    from airflow_provider_nucleus.schema.jobs import JobStatus
+    from airflow_provider_nucleus.triggers.job import _JobWatcher
+
+    missing = NucleusNotFoundError("not found", status=404)
+    wait = _JobWatcher(["ev_1"], 1.0, 600.0, time.time() + 60, NucleusEvaluationTrigger.subject)
+    with caplog.at_level("INFO"):
+        for seen in (missing, missing, JobStatus(status="Running"), missing):
+            wait.apply({"ev_1": seen})
+
+    assert caplog.messages == [
+        f"Waiting goes on: {missing}",
+        "Evaluation ev_1 is Running",
+        f"Evaluation ev_1 is gone: {missing}",
+    ]
+
+
 def test_a_listing_does_not_hide_why_a_job_waits(script, caplog):
     """It has no messages: the reason holds until the job itself is looked at."""
     from airflow_provider_nucleus.schema.jobs import JobStatus
     from airflow_provider_nucleus.triggers.job import _JobWatcher
 
-    wait = _JobWatcher(["job_1"], 1.0, 600.0, time.time() + 60)
+    wait = _JobWatcher(["job_1"], 1.0, 600.0, time.time() + 60, "Job")
     with caplog.at_level("INFO"):
         wait.apply({"job_1": JobStatus.from_wire(WAITS[1])})
         wait.apply({"job_1": JobStatus(status="Running")})
