@@ -56,6 +56,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (DataDirError, SettingsError) as error:
         print(f"nucleus-local: {error}", file=sys.stderr)
         return 2
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing in {"", "airflow_provider_nucleus"}:
+            raise
+        print(
+            f"nucleus-local: {options.command} needs {missing}, which is not installed: "
+            "pip install 'airflow-provider-nucleus[local]'",
+            file=sys.stderr,
+        )
+        return 2
 
 
 def _serve(options: argparse.Namespace) -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from airflow_provider_nucleus.cli.main import main
@@ -69,3 +72,30 @@ def test_serving_says_where_the_pages_are_and_who_may_open_them(tmp_path):
             file = stored.data_dir / "api-key"
             assert f"Pages: {stored.base_url}/ (user name: the API key in {file}; no password)" in stored.log
     assert file.read_text().strip() not in stored.log
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments"),
+    [
+        ("uvicorn", ["serve", "--data-dir", "data"]),
+        ("numpy", ["evaluate", "--ground-truth", "truth.json", "--predictions", "results.json"]),
+        ("numpy", ["demo"]),
+    ],
+)
+def test_a_missing_extra_is_named(module, arguments, tmp_path):
+    """With the command that installs it, instead of a traceback."""
+    without = (
+        f"import sys; sys.modules[{module!r}] = None; "
+        "from airflow_provider_nucleus.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    )
+
+    ended = subprocess.run(
+        [sys.executable, "-c", without, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+    assert ended.returncode == 2
+    assert ended.stderr == (
+        f"nucleus-local: {arguments[0]} needs {module}, which is not installed: "
+        "pip install 'airflow-provider-nucleus[local]'\n"
+    )
+    assert list(tmp_path.iterdir()) == []
