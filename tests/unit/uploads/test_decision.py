@@ -87,7 +87,7 @@ def test_nothing_recorded_submits_everything():
     for on_change, on_clear in itertools.product(("fail", "restart", "continue"), ("rerun", "reattach")):
         policies = Policies(on_change, on_clear)
         decision = decide(None, {}, fingerprint="f", destination="here", clear_count=5, policies=policies)
-        assert decision == Submit("nothing was recorded before", fresh=True)
+        assert decision == Submit("no earlier try is recorded", fresh=True)
 
 
 @pytest.mark.parametrize(("progress", "states", "expected"), SAME_INPUT)

@@ -141,7 +141,7 @@ def decide(
     record of another destination does not count for this one. `clear_count` counts how often the user cleared the task.
     """
     if record is None:
-        return Submit("nothing was recorded before", fresh=True)
+        return Submit("no earlier try is recorded", fresh=True)
     running = tuple(
         job for job, state in remote.items() if state in {RemoteJobState.PENDING, RemoteJobState.UNKNOWN}
     )

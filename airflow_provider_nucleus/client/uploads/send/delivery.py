@@ -141,7 +141,7 @@ class Delivery:
             raise
         self._record_job(entry, job, spool, chunk)
         self._newest_job_time = job.job_creation_time or self._newest_job_time
-        self._log.info("Started job %s for %d rows", job.job_id, chunk.rows)
+        self._log.info("Started job %s for %s rows", job.job_id, f"{chunk.rows:,}")
         # If the upload was stopped meanwhile, the caller has to learn of this job, to cancel it.
         self._check_stop()
 
