@@ -179,7 +179,8 @@ def connection_error(
     if outcome is NoAnswer.HOPELESS:
         hint = "Check the certificate, verify_tls and the proxy settings of this machine."
     elif outcome is NoAnswer.NOT_SENT:
-        hint = "Nothing was sent. Check the endpoint, and that this machine can reach it."
+        unsent = "" if call.method == "GET" else "Nothing was sent. "
+        hint = f"{unsent}Check the endpoint, and that this machine can reach it."
     elif call.repeatable:
         hint = "Try again later."
     else:

@@ -311,6 +311,7 @@ class NucleusWaitingOperator(NucleusOperator):
         """Wait in the worker; raises the error of the last look when an outage lasts too long or waiting does not cure it."""
         outcome = self.wait_for(job_ids, patience, earlier=earlier)
         if outcome.error is not None:
+            outcome.error.hint = f"{outcome.error.hint or ''} A retry attaches to what still runs.".strip()
             raise outcome.error
         for job_id, error in outcome.gone.items():
             self.log.warning("Job %s is gone: %s", job_id, error)

@@ -285,6 +285,8 @@ def test_everybody_rides_out_the_same_outage(world: World, caller: str, seconds:
     assert "answered 503" in said
     assert "Requests failed for longer than ride_out allows (600 s)." in said
     assert bool(LEFT.search(said)) == (world.script.begins is None)
+    if caller in {"worker", "deferred", "upload"}:
+        assert said.count("A retry attaches to what still runs.") == 1
     # Not before, and not later than the longest pause between two looks.
     assert world.script.first_failure is not None
     assert 600 <= round(world.clock.now - world.script.first_failure, 6) <= 660

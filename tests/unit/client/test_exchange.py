@@ -250,7 +250,22 @@ def test_a_host_that_does_not_listen_is_tried_again_then_named(transport):
     assert len(client.sleeps) == 2
     assert caught.value.attempts == 3
     assert f"127.0.0.1:{port}" in str(caught.value)
-    assert "Nothing was sent" in str(caught.value)
+    assert "Nothing was sent. Check the endpoint" in str(caught.value)
+
+
+def test_a_read_that_found_nobody_does_not_say_that_nothing_was_sent(transport):
+    """It has nothing to send; in the log of an upload the words would be about the rows."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        client = transport(
+            f"http://127.0.0.1:{taken.getsockname()[1]}/v1/nucleus", retry=RetryPolicy(attempts=1)
+        )
+
+        with pytest.raises(NucleusConnectionError) as caught:
+            client.send(jobs.get_job("job_1"))
+
+    assert "Check the endpoint" in str(caught.value)
+    assert "Nothing was sent" not in str(caught.value)
 
 
 def test_a_server_that_never_answers_runs_into_the_timeout(transport):
