@@ -142,7 +142,7 @@ def test_an_evaluation_with_the_official_client(client: official.NucleusClient, 
     """The three lines of the page, on one found object."""
     dataset, model = api.dataset("a"), make_model(api)
     annotate(api, dataset, box("a", "car", 0))
-    found = official.BoxPrediction("car", 0, 0, 10, 10, "a", confidence=0.9)
+    found = official.BoxPrediction("car", 0, 0, 10, 10, "a", confidence=0.9, dataset_id=dataset)
     client.get_model(model).upload_predictions([found])
 
     names = _run(
