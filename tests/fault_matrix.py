@@ -400,7 +400,7 @@ def table(outcomes: Sequence[tuple[Cell, Outcome]]) -> str:
 
 _INTRODUCTION = """# What faults do to uploads
 
-Written by `python -m tests.fault_matrix`; `make test` runs a quarter of its {cells} cells, every fault at every step
+Written by `python -m tests.fault_matrix`; `make test-stack` runs a quarter of its {cells} cells, every fault at every step
 in every form among them. Each cell uploads {rows} rows in chunks of
 {chunk} through the operator, with the fault at one step, and checks afterwards that the store holds every valid row exactly once,
 that no job is left running, that no second job was started for a chunk, and that at most one chunk of rows travelled twice.

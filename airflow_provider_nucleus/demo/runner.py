@@ -202,7 +202,8 @@ def _conclude(batch: Batch, table: str, *, work: WorkDir, rendered: bool, consol
         )
     console.fact(f"Results   {work.results} has this table and one JSON report per model")
     console.fact(f"Logs      {work.logs}")
-    console.fact(f"Serve     make serve, or: nucleus-local serve --data-dir {work.nucleus}")
+    folder = "" if str(work.root) == ".demo" else f" DEMO_DIR={work.root}"
+    console.fact(f"Serve     make serve{folder}, or: nucleus-local serve --data-dir {work.nucleus}")
     console.fact(
         f"          keeps this Nucleus running and prints its address; API key: {work.nucleus / 'api-key'}"
     )

@@ -124,7 +124,7 @@ def test_the_demonstration_ends_with_a_comparison(finished, work_dir):
         assert len([line for line in finished.stdout.splitlines() if line.startswith(f"  {task} ")]) == 2
     assert "rendered" in finished.stdout
     assert "By class" in finished.stdout
-    assert "make serve" in finished.stdout
+    assert f"make serve DEMO_DIR={work_dir}, or: nucleus-local serve" in finished.stdout
     assert (work_dir / "results" / "comparison.txt").read_text().strip() in finished.stdout
 
 
