@@ -24,7 +24,7 @@ _STATUSES = {
 def as_job(evaluation: Evaluation) -> JobStatus:
     """Return an evaluation in the shape of a job: that is what waiting, deferring and cancelling are written for.
 
-    A status that nobody knows becomes a failure, never a success.
+    An unknown status becomes a failure, never a success.
     """
     message = {"final_error": evaluation.error_message, "status": evaluation.status}
     return JobStatus(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["GONE", "SHOWN_ERRORS", "OnPartial", "evaluation_failure", "gone", "is_gone", "job_failure"]
 
 OnPartial: TypeAlias = Literal["fail", "succeed"]
-"""What Errored_Partial counts as, and Completed with refused rows."""
+"""Outcome that Errored_Partial counts as, and Completed with refused rows."""
 
 SHOWN_ERRORS = 10
 """Row errors that an error of ours carries."""

@@ -194,7 +194,7 @@ class WaitOutcome(Generic[T]):
 
 
 WaitSteps: TypeAlias = "Generator[Call[T] | Pause, T | NucleusError | None, WaitOutcome[T]]"
-"""What a wait yields, is sent and returns."""
+"""The generator of a wait: its yields, what it is sent and its return value."""
 
 
 def waiting(

@@ -137,7 +137,7 @@ class ListingMethod(CallDescriptor[P], Generic[P, T]):
 
 
 class CancelMethod(CallDescriptor[P]):
-    """Descriptor of a method that asks once for something to be cancelled, and returns what that led to."""
+    """Descriptor of a method that requests a cancellation once, and returns its outcome."""
 
     results = ("Cancellation", "Cancellation")
 

@@ -35,7 +35,7 @@ class AnnotationFamily:
 
     name: FamilyName
     ranked: bool
-    """Whether it has a place in AP: its objects have a confidence and a place on the item."""
+    """Place in AP: its objects have a confidence and a place on the item."""
 
 
 FAMILIES: Final = (
@@ -62,7 +62,7 @@ class StoredType:
     table: ObjectTable
 
     family: FamilyName | None
-    """What it is compared within, None if it has no overlap to match by."""
+    """The family it is compared within, None if it has no overlap to match by."""
 
     columns: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Numbers of the geometry that are columns of ``objects``; without any the geometry is stored as the client's JSON."""
@@ -78,10 +78,10 @@ class StoredType:
 
     predicted: bool = True
     run_free: bool = False
-    """Whether models take its predictions without a run."""
+    """Predictions that models take without a run."""
 
     on_scenes: bool = False
-    """Whether it may stand on a whole scene."""
+    """Permission to stand on a whole scene."""
 
 
 STORED_TYPES: Final = (

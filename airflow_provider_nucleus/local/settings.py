@@ -33,7 +33,7 @@ class Settings:
     upload_limit: int = ASYNC_UPLOAD_LIMIT
     """Largest NDJSON body sent to a signed URL."""
     signed_url_lifetime: float = 3600.0
-    """How long a signed URL takes an upload."""
+    """Seconds for which a signed URL takes an upload."""
     chunk_bytes: int = 32 * 1024 * 1024
     """NDJSON read, checked and committed in one piece by a job: what bounds its memory and what a crash can repeat."""
     evaluation_rows: int = 200_000
@@ -41,9 +41,9 @@ class Settings:
     job_workers: int = 2
     """Jobs that run at the same time."""
     memory_limit: str = "2GB"
-    """What DuckDB may hold in memory before it spills to the data directory."""
+    """Memory that DuckDB may use before it spills to the data directory."""
     fetch_images: bool = False
-    """Whether an appended remote image is fetched, and its row refused if it cannot be."""
+    """True when appended remote images are fetched, and rows refused whose image cannot be."""
 
     @classmethod
     def from_environment(cls, *, api_key: str) -> Self:

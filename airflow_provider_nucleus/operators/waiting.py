@@ -13,7 +13,7 @@ the deferral times out           one last look, as for ``job_timeout``: the sche
                                  ``resume_execution``
 the trigger crashes              left running and named in the log; a retry attaches to it
 the worker dies                  left running; a retry attaches to it, and starts it again, once, if it ends cancelled:
-                                 the dying try may have asked for that
+                                 the dying try may have requested that
 the job vanishes (404)           it has ended, and not well: a retry starts it again
 ===============================  =================================================================================
 """
@@ -66,7 +66,7 @@ _FIRST_PAUSE: Final = 0.1
 """Seconds between the first two looks at a job; small jobs should not pay a whole poll interval."""
 
 _KILL_SECONDS: Final = 4.0
-"""Time for cancelling when the task is killed: Airflow's supervisor ends a process five seconds after it was told to go."""
+"""Time for cancelling when the task is killed: Airflow's supervisor ends a process five seconds after the signal to end."""
 
 _PATIENCE_SECONDS: Final = 60.0
 """Time for cancelling when nobody counts the seconds."""
@@ -281,7 +281,7 @@ class NucleusWaitingOperator(NucleusOperator):
         )
         if cancelled := _cancelled_with_an_earlier_try(statuses, resume_payload):
             self.log.warning(
-                "An earlier try started %s, and they were cancelled, as its end may have asked for: starting again",
+                "An earlier try started %s, and they were cancelled, as its end may have requested: starting again",
                 ", ".join(cancelled),
             )
             rest = {key: value for key, value in resume_payload.items() if key != ATTACHED}

@@ -1,4 +1,4 @@
-"""The base of everything that stands on an item: how one kind of annotation is spelled, parsed and read.
+"""The base of everything that stands on an item: how one kind of annotation is written, parsed and read.
 
 A shape is a mixin without fields of its own; the classes that add the fields live in `annotations` and `predictions`, because
 the official client orders their arguments differently.

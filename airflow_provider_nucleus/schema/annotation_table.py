@@ -48,7 +48,7 @@ __all__ = [
 ]  # fmt: skip
 
 Identity = Literal["annotation id", "item", "taxonomy"]
-"""What tells objects of one item apart: an id each; nothing, there is one; the taxonomy, there is one in each."""
+"""The key that tells objects of one item apart: an id each; nothing, there is one; the taxonomy, there is one in each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ class AnnotationType:
     """A key that only its geometry has: a row without ``type`` is recognised by it."""
 
     builder: Callable[[type[Any]], Callable[[Mapping[str, Any]], Any]] | None = None
-    """What makes the short way from plainly good rows to objects of a class (see `row_fast_path`)."""
+    """The builder of the fast path from plainly good rows to objects of a class (see `row_fast_path`)."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -177,11 +177,11 @@ class _Parser:
 
     what: str
     types: Mapping[str, type[Any]]
-    short_ways: Mapping[str, Callable[[Mapping[str, Any]], Any]]
+    fast_paths: Mapping[str, Callable[[Mapping[str, Any]], Any]]
 
     def parse(self, payload: Mapping[str, Any], *, ignore_unknown: bool) -> Any:
         kind = self._pick(payload)
-        build = self.short_ways.get(payload["type"])
+        build = self.fast_paths.get(payload["type"])
         if build is not None and (built := build(payload)) is not None:
             return built
         return kind.parse(payload, ignore_unknown=ignore_unknown)
@@ -205,12 +205,12 @@ class _Parser:
 
 
 def _parser(what: str, types: Mapping[str, type[Any]]) -> _Parser:
-    short_ways = {
+    fast_paths = {
         kind.name: kind.builder(types[kind.name])
         for kind in ANNOTATION_TABLE
         if kind.builder is not None and kind.name in types
     }
-    return _Parser(what, types, short_ways)
+    return _Parser(what, types, fast_paths)
 
 
 _ANNOTATIONS: Final = _parser("an annotation", ANNOTATION_TYPES)

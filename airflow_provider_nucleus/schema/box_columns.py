@@ -1,4 +1,4 @@
-"""The short way for whole columns: boxes are checked a field at a time, without an object a row in between.
+"""The fast path for whole columns: boxes are checked a field at a time, without an object a row in between.
 
 Every check is one pass in C over a column, not a Python expression a row. Nothing is phrased here: columns that are not
 plainly good in every row get None, and the caller goes through their rows one by one (:mod:`.row_fast_path`, then pydantic). So this

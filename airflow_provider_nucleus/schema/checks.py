@@ -40,7 +40,7 @@ COORDINATE_LIMIT = 2.0**53
 """Largest magnitude of a coordinate: beyond it neighbouring integers blur and areas overflow."""
 
 CLASS_PDF_TOLERANCE = 0.01
-"""How far the sum of a class distribution may lie from 1: room for probabilities rounded to a few digits, no more."""
+"""Largest distance of the sum of a class distribution from 1: room for probabilities rounded to a few digits, no more."""
 
 _METADATA_DEPTH = 64
 _LARGEST = sys.float_info.max

@@ -210,7 +210,7 @@ class Evaluation(Answer):
 
     @property
     def state(self) -> EvaluationState:
-        """The status; one that nobody knows counts as failed, never as success."""
+        """The status; an unknown one counts as failed, never as success."""
         try:
             return EvaluationState(self.status)
         except ValueError:

@@ -20,7 +20,7 @@ class JobState(StrEnum):
     SUCCEEDED = "succeeded"
     """Completed; single rows may still have been refused or lost, see the counts in its message and the job's errors."""
     FAILED = "failed"
-    """Errored in one of the fatal ways, or a status nobody knows: never mistaken for success."""
+    """Errored in one of the fatal ways, or an unknown status: never mistaken for success."""
     PARTIAL = "partial"
     """Errored_Partial: some of the work was done; the caller decides what that means."""
     CANCELLED = "cancelled"

@@ -59,7 +59,7 @@ class EvaluationMatch(Answer):
     true_positive: bool | None = False
     confidence: float | None = None
     family: str | None = None
-    """What was compared: area, cuboid, keypoints, mask or category. Only the embedded Nucleus says so."""
+    """The kind of what was compared: area, cuboid, keypoints, mask or category. Only the embedded Nucleus says so."""
 
     @property
     def confusion_category(self) -> ConfusionCategory:

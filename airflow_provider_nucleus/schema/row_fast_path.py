@@ -1,4 +1,4 @@
-"""The short way through validation for the rows that come by the million: boxes, lines, polygons and items.
+"""The fast path through validation for the rows that come by the million: boxes, lines, polygons and items.
 
 A builder answers with a finished object when the row is plainly good: the expected keys, plain Python types, values in
 range. On the slightest doubt it answers None, and the caller takes the pydantic way, which alone accepts odd spellings and

@@ -59,7 +59,7 @@ class NucleusWaitingSensor(BaseSensorOperator):
     template_fields: Sequence[str] = ("nucleus_conn_id",)
     ui_color: str = "#e8f1ff"
     trigger_class: ClassVar[type[NucleusJobTrigger]] = NucleusJobTrigger
-    """What waits in the triggerer."""
+    """The trigger that waits in the triggerer."""
 
     def __init__(
         self,

@@ -29,7 +29,7 @@ _GUESSES = 4
 _SPACE = b" \t\r\n"
 _DELIMITERS = " \t\r\n,:]}"
 _BEGUN = re.compile(r"[-+.\w]{0,10}\s*")
-"""What the end of a file may leave of a number or a word."""
+"""The part that the end of a file may leave of a number or a word."""
 _scanner = json.JSONDecoder()
 
 

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def path_for_instance(place: Any, context: Mapping[str, Any]) -> Any:
-    """Return where this task instance writes what it is told to write at *place*, a path or URL; None when that is blank.
+    """Return where this task instance writes its report for *place*, a path or URL; None when that is blank.
 
     Mapped instances share their arguments, and each would replace the file of the others: theirs has ``.map<map index>`` before
     the suffix. A number alone would not do: ``part-1.jsonl`` beside ``part.jsonl`` may be what a sibling reads.
@@ -37,7 +37,7 @@ def path_for_instance(place: Any, context: Mapping[str, Any]) -> Any:
 
 
 def is_mapped_form(name: str, place: str) -> bool:
-    """Return whether *name* is where a mapped instance, of any index, writes what it is told to write at *place*.
+    """Return whether *name* is where a mapped instance, of any index, writes its report for *place*.
 
     *place* may itself be what an instance made of it.
     """

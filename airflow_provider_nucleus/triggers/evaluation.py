@@ -30,7 +30,7 @@ class NucleusEvaluationTrigger(NucleusJobTrigger):
 
     @staticmethod
     async def request_cancellation(client: AsyncNucleus, job_id: str) -> Cancellation:
-        """Ask once for an evaluation to be cancelled."""
+        """Request the cancellation of an evaluation, once."""
         return await client.cancel_evaluation(job_id)
 
     @staticmethod

@@ -67,7 +67,7 @@ class NucleusJobTrigger(BaseTrigger):
     """
 
     kind: ClassVar[str] = "jobs"
-    """What is waited for: triggers of one kind and connection share their looks."""
+    """The kind of object that is waited for: triggers of one kind and connection share their looks."""
     subject: ClassVar[str] = "Job"
     """Its name in messages, singular."""
 
@@ -153,7 +153,7 @@ class NucleusJobTrigger(BaseTrigger):
 
     @staticmethod
     async def request_cancellation(client: AsyncNucleus, job_id: str) -> Cancellation:
-        """Ask once for what is waited for to be cancelled."""
+        """Request the cancellation of what is waited for, once."""
         return await client.cancel_job(job_id)
 
     @staticmethod

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["Observation", "Watcher"]
 
 _FIRST_ROUND_SECONDS = 30.0
-"""How long the first look may take that is granted to a trigger whose deadline has passed, while no triggerer ran perhaps."""
+"""Seconds that the first look may take which is granted to a trigger whose deadline has passed, while no triggerer ran perhaps."""
 
 Observation = JobStatus | NucleusError
-"""What one look saw of one job."""
+"""Outcome of one look at one job."""
 
 
 class Watcher(abc.ABC):

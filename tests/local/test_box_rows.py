@@ -117,7 +117,7 @@ def test_what_is_taken_for_plain_boxes_is_what_the_parser_makes_of_it(cursor, tr
 @pytest.mark.parametrize("count", [1, 3, 20_000])
 @pytest.mark.parametrize("dropped", [set(), {"metadata", "task_id", "confidence"}])
 @pytest.mark.parametrize("truth", [True, False])
-def test_plain_boxes_take_the_short_way(cursor, count, dropped, truth):
+def test_plain_boxes_take_the_fast_path(cursor, count, dropped, truth):
     """Otherwise the property above would hold for nothing; and in chunks that several threads read, rows keep their numbers."""
     row = {key: value for key, value in GOOD.items() if key not in dropped}
     data = lines([row | {"annotation_id": f"é{number}"} for number in range(count)])

@@ -20,7 +20,7 @@ FIRST = [("a", "car", 0, 0.9), ("b", "car", 2, 0.4), ("c", "bus", 0, 0.8), ("c",
 SECOND = [("a", "car", 0, 0.9), ("b", "car", 50, 0.4), ("c", "bus", 0, 0.8), ("c", "bus", 101, 0.7)]
 
 
-class Own:
+class InterfaceClient:
     """GETs below /ui/api."""
 
     def __init__(self, nucleus: LocalNucleus) -> None:
@@ -37,8 +37,8 @@ class Own:
 
 
 @pytest.fixture
-def own(nucleus: LocalNucleus) -> Own:
-    return Own(nucleus)
+def own(nucleus: LocalNucleus) -> InterfaceClient:
+    return InterfaceClient(nucleus)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def pair(nucleus: LocalNucleus) -> tuple[Any, Any]:
     return evaluations
 
 
-def test_histograms_split_by_outcome(own: Own, pair):
+def test_histograms_split_by_outcome(own: InterfaceClient, pair):
     """Overlap of matched predictions and confidence of all, true and false positives apart, under filters."""
     found = own.ok(f"evaluations/{pair[0].id}/histograms")
     filtered = own.ok(f"evaluations/{pair[0].id}/histograms", filters='{"confidenceRange": {"min": 0.5}}')
@@ -70,7 +70,7 @@ def test_histograms_split_by_outcome(own: Own, pair):
 
 
 @pytest.mark.parametrize("family", ["coco", "nucleus"])
-def test_curves_have_the_confidence_of_each_point(own: Own, pair, family: str):
+def test_curves_have_the_confidence_of_each_point(own: InterfaceClient, pair, family: str):
     """Recall 1 of cars is reached at the confidence of the second one."""
     found = own.ok(f"evaluations/{pair[0].id}/prCurves", family=family)
 
@@ -82,7 +82,7 @@ def test_curves_have_the_confidence_of_each_point(own: Own, pair, family: str):
     assert curves["bus"]["average_precision"] == {"value": pytest.approx(51 / 101)}
 
 
-def test_the_best_confidence_is_found(own: Own, pair):
+def test_the_best_confidence_is_found(own: InterfaceClient, pair):
     """Cutting above the wrong van gives three of three right."""
     found = own.ok(f"evaluations/{pair[0].id}/f1Curve")
 
@@ -91,7 +91,7 @@ def test_the_best_confidence_is_found(own: Own, pair):
     assert len(found["points"]) == 101
 
 
-def test_calibration_compares_confidence_with_outcome(own: Own, pair):
+def test_calibration_compares_confidence_with_outcome(own: InterfaceClient, pair):
     """Four predictions in four bins; the error is the mean gap."""
     found = own.ok(f"evaluations/{pair[0].id}/calibration", bins=10)
 
@@ -99,7 +99,7 @@ def test_calibration_compares_confidence_with_outcome(own: Own, pair):
     assert found["ece"]["value"] == pytest.approx((0.1 + 0.6 + 0.2 + 0.3) / 4)
 
 
-def test_error_prices_are_those_of_tidecv_on_real_data(client: official.NucleusClient, own: Own):
+def test_error_prices_are_those_of_tidecv_on_real_data(client: official.NucleusClient, own: InterfaceClient):
     """Counts and dAP of home-objects under confidence-first matching, from the stored columns."""
     evaluation = coco_world(client, shared_data("home-objects"), "predictions_yolo.json").evaluate()
 
@@ -126,7 +126,7 @@ def test_error_prices_are_those_of_tidecv_on_real_data(client: official.NucleusC
     )
 
 
-def test_two_evaluations_are_compared_with_intervals(own: Own, pair):
+def test_two_evaluations_are_compared_with_intervals(own: InterfaceClient, pair):
     """Differences, bootstrap intervals around them, and how many objects changed."""
     first, second = pair
 
@@ -146,7 +146,7 @@ def test_two_evaluations_are_compared_with_intervals(own: Own, pair):
     assert found["bootstrap"]["replicates"] == 200
 
 
-def test_changed_objects_are_listed_with_who_found_them(own: Own, pair):
+def test_changed_objects_are_listed_with_who_found_them(own: InterfaceClient, pair):
     """Gained: found by the other only, with its prediction; pages say how many there are."""
     first, second = pair
 
@@ -159,7 +159,7 @@ def test_changed_objects_are_listed_with_who_found_them(own: Own, pair):
     assert (kept["total"], len(kept["rows"])) == (2, 1)
 
 
-def test_evaluations_of_different_ground_truth_are_not_compared(client, own: Own, pair):
+def test_evaluations_of_different_ground_truth_are_not_compared(client, own: InterfaceClient, pair):
     """409 says what differs; an evaluation is not compared with itself."""
     other = world(client, ITEMS, TRUTH, FIRST).evaluate()
 
@@ -170,7 +170,7 @@ def test_evaluations_of_different_ground_truth_are_not_compared(client, own: Own
     assert own(f"evaluations/{pair[0].id}/compare/{pair[0].id}").status_code == 400
 
 
-def test_provenance_says_what_is_in_no_number(client: official.NucleusClient, own: Own):
+def test_provenance_says_what_is_in_no_number(client: official.NucleusClient, own: InterfaceClient):
     """Families, labels, thresholds, objects that cannot be matched with the reason, predictions of runs not read."""
     found = world(client, ITEMS, TRUTH, FIRST)
     found.dataset.annotate([
@@ -191,7 +191,7 @@ def test_provenance_says_what_is_in_no_number(client: official.NucleusClient, ow
     assert origin["nucleus"]["labels"] == ["bus", "car", "lane", "van"]
 
 
-def test_own_routes_need_the_key_and_refuse_nonsense(nucleus: LocalNucleus, own: Own, pair):
+def test_own_routes_need_the_key_and_refuse_nonsense(nucleus: LocalNucleus, own: InterfaceClient, pair):
     """401 without the key, 404 and 400 with a reason; nothing but GET."""
     path = f"evaluations/{pair[0].id}"
 
@@ -207,7 +207,7 @@ def test_own_routes_need_the_key_and_refuse_nonsense(nucleus: LocalNucleus, own:
 
 @pytest.mark.parametrize("name", ["filters", "query"])
 @pytest.mark.parametrize("route", ["errors", "provenance", "compare/{other}", "changes/{other}"])
-def test_answers_about_everything_refuse_filters(own: Own, pair, route: str, name: str):
+def test_answers_about_everything_refuse_filters(own: InterfaceClient, pair, route: str, name: str):
     """Ignoring what was asked would pass everything off as a part of it."""
     first, second = pair
     value = {"filters": '{"gtLabels": ["car"]}', "query": "metadata.x = 1"}[name]
@@ -218,7 +218,7 @@ def test_answers_about_everything_refuse_filters(own: Own, pair, route: str, nam
     assert f"{name} has no effect" in answer.json()["error"]
 
 
-def test_error_prices_are_those_at_one_overlap(own: Own, pair):
+def test_error_prices_are_those_at_one_overlap(own: InterfaceClient, pair):
     """Another one is refused, the same is not."""
     path = f"evaluations/{pair[0].id}/errors"
 

@@ -41,10 +41,10 @@ ALIKE = 12.0
 """Frames whose thumbnails differ by less than this (mean grey levels) were taken in the same light."""
 
 FEWEST, MOST = 3, 7
-"""How many alike frames, the frame itself included, make a background."""
+"""Numbers of alike frames, the frame itself included, that make a background."""
 
 AGREEMENT = 8.0
-"""How many times the usual deviation a frame may be from the median of the alike frames and still agree with it."""
+"""Multiple of the usual deviation that a frame may be from the median of the alike frames and still agree with it."""
 
 NOISES = 5.0
 """Threshold in standard deviations of the noise of the frame."""

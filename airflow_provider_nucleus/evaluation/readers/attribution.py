@@ -55,7 +55,7 @@ _RULES = (
     ErrorKind.DUPLICATE,
     ErrorKind.BACKGROUND,
 )
-"""What a prediction is by the first of these that holds; BOTH if none does."""
+"""The kind of a prediction, by the first of these that holds; BOTH if none does."""
 
 _FIRST_RULE: NDArray[np.int8] = np.array(
     [

@@ -17,7 +17,7 @@ __all__ = ["check_store", "check_tables", "refuse_foreign_log"]
 _FOREIGN_LOG: Final = re.compile(
     r"WAL\b.* does not match the database file|WAL does not match database file", re.DOTALL
 )
-"""How DuckDB says it; its errors have no codes."""
+"""The words of DuckDB for it; its errors have no codes."""
 
 
 def check_store(path: Path) -> None:

@@ -50,19 +50,19 @@ class ShapeFamily:
     """The shapes of ground truth and predictions, from rows read with `columns`."""
 
     coco: CocoOptions
-    """How COCO computes its named numbers for it."""
+    """Options of COCO for its named numbers."""
 
     evaluated: CocoOptions
-    """How an evaluation matches it by confidence, which leaves sizes to the reader."""
+    """Options of the matching by confidence in an evaluation, which leaves sizes to the reader."""
 
     sized: bool
-    """Whether areas are square pixels."""
+    """True when areas are square pixels."""
 
     overlap: OverlapKind | None = None
-    """What it can be compared by besides exact overlap."""
+    """Measure that it can be compared by besides exact overlap."""
 
     rows: int = PARTITION_ROWS
-    """How many objects of both sides are matched in one step."""
+    """Number of objects of both sides that are matched in one step."""
 
     @property
     def types(self) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ _NUMBERS: Final = {
     "COCO's numbers": "/ui/api/evaluations/{evaluation_id}/coco",
     "provenance": "/ui/api/evaluations/{evaluation_id}/provenance",
 }
-"""What there is to read, as JSON, of an evaluation of the second version, which has no page."""
+"""The JSON routes of an evaluation of the second version, which has no page."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ class RequestModel(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False)
 
     two_casings: ClassVar[bool] = False
-    """Whether clients write the keys in snake_case or in camelCase, as they like."""
+    """True when clients write the keys in snake_case or in camelCase, as they like."""
     complaints: ClassVar[Mapping[str, str]] = {}
     """Sentences for fields whose name says less than a sentence does."""
     unknown: ClassVar[str] = "fields"

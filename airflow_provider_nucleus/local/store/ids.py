@@ -21,7 +21,7 @@ SCENE: Final = "scn"
 
 _NUMBER: Final = re.compile(r"[0-9a-f]{16}")
 _LARGEST: Final = 2**63 - 1
-"""What the store can hold as a number."""
+"""Largest number that the store can hold."""
 
 
 def new_id(prefix: str) -> str:

@@ -1,4 +1,4 @@
-"""The short way through validation must agree with the long one."""
+"""The fast path through validation must agree with the long one."""
 
 from __future__ import annotations
 
@@ -167,13 +167,13 @@ def test_both_ways_agree_about_any_row(parse, types, optional, data):
 @pytest.mark.parametrize(
     ("fast", "types", "optional"),
     [
-        (annotation_table._ANNOTATIONS.short_ways, annotation_table.ANNOTATION_TYPES, good_annotations),
-        (annotation_table._PREDICTIONS.short_ways, annotation_table.PREDICTION_TYPES, good_predictions),
+        (annotation_table._ANNOTATIONS.fast_paths, annotation_table.ANNOTATION_TYPES, good_annotations),
+        (annotation_table._PREDICTIONS.fast_paths, annotation_table.PREDICTION_TYPES, good_predictions),
     ],
 )
 @given(data=st.data())
 @settings(max_examples=100, deadline=None)
-def test_a_plainly_good_row_takes_the_short_way(fast, types, optional, data):
+def test_a_plainly_good_row_takes_the_fast_path(fast, types, optional, data):
     """A builder that always hesitates would be right, and useless."""
     row = data.draw(good_rows(optional))
 
@@ -226,7 +226,7 @@ def test_both_ways_agree_about_any_item(row, differences):
 
 @given(row=good_items)
 @settings(max_examples=50, deadline=None)
-def test_a_plainly_good_item_takes_the_short_way(row):
+def test_a_plainly_good_item_takes_the_fast_path(row):
     """Millions of them come."""
     assert items._build_plain(row) is not None
 

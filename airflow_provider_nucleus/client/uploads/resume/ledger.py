@@ -176,9 +176,9 @@ class Record:
     def keep_only(self, digests: Container[str]) -> Record:
         """Remove all other accepted chunks, and return a record of the removed ones."""
         forgotten = Record()
-        accepted, taken = self.accepted, self.outcomes
+        accepted, earlier = self.accepted, self.outcomes
         self.accepted, self.outcomes = "", []
-        outcomes = (run._replace(chunks=1) for run in taken for _ in range(run.chunks))
+        outcomes = (run._replace(chunks=1) for run in earlier for _ in range(run.chunks))
         for at, outcome in zip(range(0, len(accepted), DIGEST_CHARS), outcomes, strict=True):
             digest = accepted[at : at + DIGEST_CHARS]
             (self if digest in digests else forgotten)._append_accepted(digest, outcome)
@@ -255,8 +255,8 @@ class Record:
                 flawed=[FlawedChunk(str(digest), *map(int, numbers)) for digest, *numbers in value["flawed"]],
                 refused=[str(text) for text in value["refused"]],
                 open=[
-                    OpenChunk(str(digest), int(rows), str(since), job, proof)
-                    for digest, rows, since, job, proof in value["open"]
+                    OpenChunk(str(digest), int(rows), str(since), job, samples)
+                    for digest, rows, since, job, samples in value["open"]
                 ],
                 all_sent=bool(value["all_sent"]),
                 outcomes=outcomes,

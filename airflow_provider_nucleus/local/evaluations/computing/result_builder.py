@@ -94,7 +94,7 @@ class SpanResult:
     matches: Matches
     outcome: ScoredOutcomes | None
     sized: bool
-    """Whether areas are square pixels, so that size ranges mean something."""
+    """True when areas are square pixels, so that size ranges mean something."""
 
 
 def coco_outcome(truth: Columns, predictions: Columns, *, options: CocoOptions) -> ScoredOutcomes:

@@ -30,7 +30,7 @@ _STORED: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 _NAMED: Final = 5
-"""How many evaluations an error names."""
+"""Number of evaluations that an error names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

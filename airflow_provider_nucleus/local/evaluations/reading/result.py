@@ -58,7 +58,7 @@ _FLOORS: Final = (0.5, 0.25, 0.1, 0.0)
 """Overlaps from which pairs are made ready for curves at any threshold above: the lower, the more are in each other's way."""
 
 COCO_OPTIONS: Final = CocoOptions(areas=(ANY_AREA, SMALL, MEDIUM, LARGE))
-"""How the stored COCO outcome is to be read."""
+"""Options for reading the stored COCO outcome."""
 
 
 class EvaluationResult:

@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 ERRORS_KEPT: Final = 10_000
-"""How many row errors of a chunk, and of a job, are kept: the latest."""
+"""Number of row errors of a chunk, and of a job, that are kept: the latest."""
 
 LISTING_LIMIT: Final = 50_000
 RUNNING: Final = "Running"

@@ -37,7 +37,7 @@ __all__ = [
 
 
 NO_OPTIONS: Final = MatchOptions()
-"""What applies where nothing was calculated: only equal labels associate."""
+"""The options where nothing was calculated: only equal labels associate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

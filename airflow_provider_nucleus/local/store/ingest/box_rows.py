@@ -1,4 +1,4 @@
-"""The short way from lines to checked rows: a chunk of plain boxes, read by Arrow's JSON reader.
+"""The fast path from lines to checked rows: a chunk of plain boxes, read by Arrow's JSON reader.
 
 Boxes come by the million, and Arrow knows their fields beforehand: it reads a chunk in half the time that DuckDB takes to look
 for every field any object may have, and a request of a few rows in a third. It steps aside for :mod:`.object_rows`, which alone

@@ -24,7 +24,7 @@ NUMBERS: Final = r"\[[-+0-9.eE,\s]*[0-9][-+0-9.eE,\s]*\]"
 """Pattern of JSON that is a list of numbers, at least one."""
 
 _PDF_TOLERANCE: Final = 0.01
-"""How far the sum of a class distribution may lie from 1, as clients check it (``schema.checks``)."""
+"""Largest distance of the sum of a class distribution from 1, as clients check it (``schema.checks``)."""
 
 
 def is_blank(text: str) -> bool:
