@@ -105,7 +105,7 @@ class NucleusConfigError(NucleusError):
 
 
 class NucleusValidationError(NucleusError, ValueError):
-    """One object breaks a rule: `field` (dotted path, e.g. ``geometry.vertices.2.x``) because of `reason`.
+    """One object breaks a rule: `field` (dotted path, e.g. `geometry.vertices.2.x`) because of `reason`.
 
     `row` is the 1-based number of the object in its source, `source` the name of that source, both None when unknown.
     """

@@ -19,7 +19,7 @@ INTEGRATION = "Scale Nucleus"
 
 
 def get_provider_info() -> dict[str, Any]:
-    """Return the provider's metadata in the shape of Airflow's ``provider_info.schema.json``."""
+    """Return the provider's metadata in the shape of Airflow's `provider_info.schema.json`."""
     return {
         "package-name": PACKAGE,
         "name": INTEGRATION,

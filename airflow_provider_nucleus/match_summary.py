@@ -8,18 +8,18 @@ row                                 counts as
 ==================================  =========================================================================
 true positive, IoU >= threshold     one TP, under the ground truth's label
 true positive, IoU < threshold      one FP under the prediction's label and one FN under the ground truth's
-pair with labels that do not match  the same FP and FN, and one ``mislabelled`` under the ground truth's label
+pair with labels that do not match  the same FP and FN, and one `mislabelled` under the ground truth's label
 prediction without ground truth     one FP under its label
 ground truth without prediction     one FN under its label
 ==================================  =========================================================================
 
 So TP + FN is the number of ground-truth objects and TP + FP the number of predictions, whatever the threshold. A pair is
 a true positive when the server says so or its two labels are equal, as in the official client. F1 is
-``2 TP / (2 TP + FP + FN)``; mean IoU is over the true positives. A number whose denominator is zero is None, with the
+`2 TP / (2 TP + FP + FN)`; mean IoU is over the true positives. A number whose denominator is zero is None, with the
 reason beside it, never 0 and never NaN.
 
 Categories of whole items have no overlap. The embedded server names the family of each row, so theirs are counted
-apart, by label alone, under ``categories``; a server that does not name it is taken to list shapes only.
+apart, by label alone, under `categories`; a server that does not name it is taken to list shapes only.
 
 Memory follows the number of labels, plus the ids of pairs with labels that do not match.
 """
@@ -64,7 +64,7 @@ class MatchCounts:
     """Sum of the overlaps of the true positives."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return counts and ratios as JSON-ready values; ``undefined`` says why a number is None."""
+        """Return counts and ratios as JSON-ready values; `undefined` says why a number is None."""
         predictions, ground_truth = self.tp + self.fp, self.tp + self.fn
         undefined: dict[str, str] = {}
         if not predictions:
@@ -139,8 +139,8 @@ class MatchSummary:
     def to_dict(self, *, max_labels: int | None = None) -> dict[str, Any]:
         """Return the summary as JSON-ready values.
 
-        At most *max_labels* labels are kept, those with the most objects first; ``labels`` says how many there are in
-        all. ``categories`` is there only if there are any; mean IoU means nothing for them and is left out.
+        At most *max_labels* labels are kept, those with the most objects first; `labels` says how many there are in
+        all. `categories` is there only if there are any; mean IoU means nothing for them and is left out.
         """
         result = {"iou_threshold": self.iou_threshold, **self.shapes.to_dict(max_labels=max_labels)}
         if self.categories.per_label:
@@ -155,7 +155,7 @@ def summarize_matches(
     false_negatives: Iterable[EvaluationMatch],
     iou_threshold: float,
 ) -> MatchSummary:
-    """Summarize the rows of the modes ``iou``, ``false_positive`` and ``false_negative`` at *iou_threshold* (0-1).
+    """Summarize the rows of the modes `iou`, `false_positive` and `false_negative` at *iou_threshold* (0-1).
 
     A server may list a pair with labels that do not match among the pairs and again among the false positives or
     negatives; it is counted once. Raises ValueError when the threshold is outside 0-1.

@@ -2,7 +2,7 @@
 
     python benchmarks/charts.py [--images 53000] [--data DIR] [--out benchmarks/results/charts.md]
 
-Data like (b) of ``engine_data.py``, 53,000 images, so that 1.8 million predictions lie on items with ground truth, is uploaded to a
+Data like (b) of `engine_data.py`, 53,000 images, so that 1.8 million predictions lie on items with ground truth, is uploaded to a
 server of its own, evaluated, and asked. Nothing is cached per filter, and no filter is asked twice: every repetition moves its
 bound; only AP of everything, which depends on no threshold, is computed once. Besides the time on the clock the table has the processor time the server spent on a question, over all its threads:
 other work on the machine lengthens the former and hardly the latter. With --data the uploaded data stays and is used again.

@@ -8,8 +8,8 @@ moment, starts it again on the same data, and checks, when its jobs have ended:
 - a request without an answer is stored whole or not at all;
 - no job is left running, and what each job says it stored is what was sent.
 
-The next try goes on with the same server and data. ``python benchmarks/crash_ingest.py`` runs 200 tries and writes
-``benchmarks/results/crash_ingest.md``.
+The next try goes on with the same server and data. `python benchmarks/crash_ingest.py` runs 200 tries and writes
+`benchmarks/results/crash_ingest.md`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Two thousand deferred tasks in one triggerer: how late the event loop runs, and how many requests the server gets.
 
 Runs the triggers in one event loop, as a triggerer does, against a server that answers listings and statuses of jobs that all end
-shortly before the run does. The lag is measured by a coroutine that asks to be woken every 10 ms and notes how late it is; ``busy_ms_max``
+shortly before the run does. The lag is measured by a coroutine that asks to be woken every 10 ms and notes how late it is; `busy_ms_max`
 is the most processor time the loop spent between two such moments, which other processes of the machine do not inflate. For
 comparison, the requests that a poll of its own for every trigger would have made.
 

@@ -7,7 +7,7 @@ import numpy as np
 
 
 def polygons(*, images: int = 700, seed: int = 7):
-    """Outlines of 8 to 24 corners for the boxes of :func:`engine_data.make`: (sides, rings) per side."""
+    """Outlines of 8 to 24 corners for the boxes of `engine_data.make`: (sides, rings) per side."""
     data = engine_data.make(images=images, seed=seed)
     rng = np.random.default_rng(seed)
     keep = data.score > 0.12

@@ -1,6 +1,6 @@
 """Evaluate a model after each inference batch.
 
-The DAG runs whenever the producer of a batch updates the asset ``inference_batch``. What to evaluate comes from the extra of
+The DAG runs whenever the producer of a batch updates the asset `inference_batch`. What to evaluate comes from the extra of
 that asset event, for example::
 
     outlet_events[BATCH].extra = {

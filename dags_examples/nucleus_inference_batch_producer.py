@@ -1,7 +1,7 @@
 """A stand-in for your inference job: says that a batch is ready, and where its files are.
 
-Copy the last lines of ``publish`` to the end of the task that writes the predictions. The DAG
-``nucleus_evaluate_inference_batch`` starts by itself whenever this one has run.
+Copy the last lines of `publish` to the end of the task that writes the predictions. The DAG
+`nucleus_evaluate_inference_batch` starts by itself whenever this one has run.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 A cell of the matrix runs the upload operator as Airflow would, try by try, through a proxy that misbehaves at one step, against
 the embedded Nucleus. Whatever happens, in the end: the store holds every valid row exactly once, no job is running, and no more
-than one chunk of rows travelled twice. ``python -m tests.fault_matrix`` runs all cells and writes ``docs/fault-matrix.md``;
-``make test`` runs `SAMPLE`: every fault at every step in every form, each followed by one of the courses in turn.
+than one chunk of rows travelled twice. `python -m tests.fault_matrix` runs all cells and writes `docs/fault-matrix.md`;
+`make test` runs `SAMPLE`: every fault at every step in every form, each followed by one of the courses in turn.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ FOREVER = 10_000
 
 Course = Literal["once", "retry", "rerun", "reattach"]
 COURSES: tuple[Course, ...] = ("once", "retry", "rerun", "reattach")
-"""What follows: ``once``: the fault strikes once, and a retry follows only if the try fails. Otherwise it strikes until the try
-is over, and the task is retried, or cleared with this ``on_clear``."""
+"""What follows: `once`: the fault strikes once, and a retry follows only if the try fails. Otherwise it strikes until the try
+is over, and the task is retried, or cleared with this `on_clear`."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ class Outcome:
     """What a cell ended with."""
 
     first: str
-    """``ok``, or the error that ended the first try."""
+    """`ok`, or the error that ended the first try."""
     tries: int
     succeeded: bool
     exact: bool

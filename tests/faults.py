@@ -41,13 +41,13 @@ _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "te", "trailer",
 class Fault:
     """What happens to which request.
 
-    *pattern* is searched in ``"METHOD /path?query"``. The fault strikes the *at*-th match (1-based) and the *times* - 1
-    matches after it. Actions: ``status`` answers *status* without asking the server; ``refuse`` resets the connection
-    before the request is read; ``cut-request`` after half of its body, the server sees nothing; ``cut-answer`` lets the
-    server do the work and resets instead of answering; ``truncate`` sends half of the answer; ``garbage`` answers 200
-    with a page that is not JSON; ``delay`` waits *seconds* first; ``twice`` delivers the request twice and answers the
-    second time's answer; ``edit-request`` and ``edit-answer`` let *edit* change the body on its way; ``crash`` calls *crash* (which kills and restarts the server, or kills the client) and resets the
-    connection; ``crash-late`` lets the server do the work before.
+    *pattern* is searched in `"METHOD /path?query"`. The fault strikes the *at*-th match (1-based) and the *times* - 1
+    matches after it. Actions: `status` answers *status* without asking the server; `refuse` resets the connection
+    before the request is read; `cut-request` after half of its body, the server sees nothing; `cut-answer` lets the
+    server do the work and resets instead of answering; `truncate` sends half of the answer; `garbage` answers 200
+    with a page that is not JSON; `delay` waits *seconds* first; `twice` delivers the request twice and answers the
+    second time's answer; `edit-request` and `edit-answer` let *edit* change the body on its way; `crash` calls *crash* (which kills and restarts the server, or kills the client) and resets the
+    connection; `crash-late` lets the server do the work before.
     """
 
     name: str
@@ -74,12 +74,12 @@ class Seen:
 
     @property
     def line(self) -> str:
-        """``"METHOD /path?query"``."""
+        """`"METHOD /path?query"`."""
         return f"{self.method} {self.path}"
 
 
 class FaultyNucleus:
-    """The proxy: a context manager whose ``url`` takes the place of the server's.
+    """The proxy: a context manager whose `url` takes the place of the server's.
 
     *upstream* is asked for the server's base address at every request, because a server that was killed comes back
     on another port. Bodies are kept only when *keep_bodies* is set.

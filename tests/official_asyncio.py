@@ -1,7 +1,7 @@
 """What the official client does to asyncio, undone after every test.
 
-To upload local files the official client (0.22.3) calls ``nest_asyncio.apply()``, which patches asyncio for the whole process and
-for good: ``asyncio.run`` then reuses one event loop instead of making one, and leaves its tasks running. A test of ours that
+To upload local files the official client (0.22.3) calls `nest_asyncio.apply()`, which patches asyncio for the whole process and
+for good: `asyncio.run` then reuses one event loop instead of making one, and leaves its tasks running. A test of ours that
 comes later in the same process would see tasks and state of an earlier one. It also never closes the loop it asks for.
 """
 
@@ -28,7 +28,7 @@ _BEFORE = [(owner, dict(vars(owner))) for owner in _PATCHED]
 @contextlib.contextmanager
 def asyncio_unpatched_afterwards() -> Generator[None]:
     """Give the official client an event loop it can use, close that loop, and take back what it patched."""
-    # Without this the client would make a loop of its own after any ``asyncio.run``, and nobody could close that one.
+    # Without this the client would make a loop of its own after any `asyncio.run`, and nobody could close that one.
     asyncio.set_event_loop_policy(None)
     try:
         yield

@@ -1,7 +1,7 @@
 """The embedded Nucleus, started within milliseconds: forked from a process that has imported everything.
 
 Importing the server takes two seconds, which nobody notices once and everybody two hundred times. What runs is the command
-``nucleus-local serve`` in a process of its own, killed with SIGKILL like any other.
+`nucleus-local serve` in a process of its own, killed with SIGKILL like any other.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Nursery:
         process.stdout.close()
 
     def fork(self, arguments: list[str], *, environment: Mapping[str, str], log: Path) -> int:
-        """Start ``nucleus-local`` with *arguments* and return its process id."""
+        """Start `nucleus-local` with *arguments* and return its process id."""
         process = self._process
         assert process.stdin is not None
         assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""Where the real evaluation data lies: a folder ``shared`` beside the checkout, absent on most machines."""
+"""Where the real evaluation data lies: a folder `shared` beside the checkout, absent on most machines."""
 
 from __future__ import annotations
 

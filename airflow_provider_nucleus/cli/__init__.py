@@ -1,1 +1,1 @@
-"""The command ``nucleus-local`` and its sub-commands."""
+"""The command `nucleus-local` and its sub-commands."""

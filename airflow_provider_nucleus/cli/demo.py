@@ -1,4 +1,4 @@
-"""The sub-command ``nucleus-local demo``."""
+"""The sub-command `nucleus-local demo`."""
 
 from __future__ import annotations
 

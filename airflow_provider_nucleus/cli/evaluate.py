@@ -1,4 +1,4 @@
-"""The sub-command ``nucleus-local evaluate``: COCO numbers of result files, without a server."""
+"""The sub-command `nucleus-local evaluate`: COCO numbers of result files, without a server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command ``nucleus-local``."""
+"""The command `nucleus-local`."""
 
 from __future__ import annotations
 

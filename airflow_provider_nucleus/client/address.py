@@ -1,6 +1,6 @@
 r"""The address of a server, read once and strictly, so that whoever sends it cannot read it otherwise.
 
-HTTP libraries forgive much, each something else: ``http://a\@b/`` is the host b to one and a to the other, blanks and line breaks
+HTTP libraries forgive much, each something else: `http://a\@b/` is the host b to one and a to the other, blanks and line breaks
 vanish here and there, a full-width dot becomes a dot. What decides whether credentials go along must be what decides where
 they go, so an address is taken apart here and put together again from its parts, and only that text reaches a transport.
 """
@@ -37,7 +37,7 @@ _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]")
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A plain http or https address (RFC 3986), without user and fragment; ``str()`` is its one spelling.
+    """A plain http or https address (RFC 3986), without user and fragment; `str()` is its one spelling.
 
     `host` is in lower case, an IPv6 address without its brackets; `port` is the scheme's own unless another is given; `path` is
     empty or begins with a slash; `query` is never empty.

@@ -38,7 +38,7 @@ _LOCATION = "nucleus_location"
 
 
 class AsyncNucleusClient:
-    """The asynchronous twin of `NucleusClient`; use it as ``async with``, one per event loop."""
+    """The asynchronous twin of `NucleusClient`; use it as `async with`, one per event loop."""
 
     def __init__(
         self,

@@ -53,14 +53,14 @@ class Call(Generic[T]):
 
 
 def path_segment(value: str, what: str = "id") -> str:
-    """Return an id as one segment of a path: a slash becomes ``%2F``, so that ``../a.jpg`` stays what it is."""
+    """Return an id as one segment of a path: a slash becomes `%2F`, so that `../a.jpg` stays what it is."""
     return quote(addressable(value, what), safe="")
 
 
 def path_tail(value: str, what: str = "id") -> str:
     """Return an id for the routes that do not encode slashes: each adds a segment, everything else is encoded.
 
-    Slashes around a dot segment are encoded all the same, for no library would send ``../a.jpg`` as it is.
+    Slashes around a dot segment are encoded all the same, for no library would send `../a.jpg` as it is.
     """
     has_dots = not DOT_IDS.isdisjoint(addressable(value, what).split("/"))
     return quote(value, safe="" if has_dots else "/")

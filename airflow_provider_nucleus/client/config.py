@@ -20,7 +20,7 @@ _EMBEDDED_KEY = "local_"
 class NucleusConfig:
     """One Nucleus and the key to it; exactly one of the two keys is set.
 
-    `endpoint` is kept in its one spelling (see :class:`Address`); no key goes to Scale in clear, nor one of an embedded Nucleus.
+    `endpoint` is kept in its one spelling (see `Address`); no key goes to Scale in clear, nor one of an embedded Nucleus.
     `timeout` is in seconds, for connecting and for every wait for the next bytes. `verify_tls` may be the path of a bundle of
     certificate authorities. Constructing a contradictory configuration raises NucleusConfigError naming the connection and
     the field. The representation never shows a key.

@@ -32,7 +32,7 @@ _DRIVE: Final = re.compile(r"[A-Za-z]:")
 
 
 def local_path(location: str) -> str:
-    """Return the path that a plain path or a ``file:`` address names; ValueError when that is not on this machine."""
+    """Return the path that a plain path or a `file:` address names; ValueError when that is not on this machine."""
     if _DRIVE.match(location):
         raise ValueError("it names a drive, which this machine has none of")
     parts = urlsplit(location)
@@ -49,7 +49,7 @@ class LocalFiles:
     """The files that rows of one kind may name: images below `root`, none when it is None.
 
     `root` is followed to where it leads once, now: it may be a link, for its name comes from the caller. Relative locations are
-    below it; one that begins with it, is absolute or a ``file:`` address is taken as it stands.
+    below it; one that begins with it, is absolute or a `file:` address is taken as it stands.
     """
 
     def __init__(self, root: str | os.PathLike[str] | None, *, masks: bool = False) -> None:

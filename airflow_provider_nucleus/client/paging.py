@@ -27,7 +27,7 @@ class Page(Generic[T]):
 
 
 def read_page(payload: Any, key: str, read: Callable[[Any], T]) -> Page[T]:
-    """Read ``{"nextPageToken": ..., key: [...]}``; a missing list is an error, an empty token the end."""
+    """Read `{"nextPageToken": ..., key: [...]}`; a missing list is an error, an empty token the end."""
     answer = require_object(payload, "a page")
     members = answer.get(key)
     if not isinstance(members, list):

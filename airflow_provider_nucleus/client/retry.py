@@ -74,7 +74,7 @@ def tls_outcome(error: BaseException) -> NoAnswer | None:
 class RetryPolicy:
     """Limits of retrying.
 
-    `attempts` counts requests in all, None is any number; the delay before attempt n is drawn between 0 and ``base * 2**(n-1)``
+    `attempts` counts requests in all, None is any number; the delay before attempt n is drawn between 0 and `base * 2**(n-1)`
     seconds, at most `cap`; no attempt starts later than `deadline` seconds after the first. With `rides_out` the last one starts
     at the deadline, not up to a delay before it, or when the server asks for it.
     """

@@ -191,7 +191,7 @@ def _remote_item(image: dict[str, Any]) -> dict[str, Any]:
 
 
 def _model_names(results: tuple[Path, ...]) -> list[str]:
-    """Return file names without suffix and common prefix such as ``predictions_``; they stay distinct."""
+    """Return file names without suffix and common prefix such as `predictions_`; they stay distinct."""
     stems = [path.name.removesuffix(".gz").removesuffix(".json") for path in results]
     short = [
         stem.removeprefix("predictions").removeprefix("results").lstrip("_-. ") or stem for stem in stems

@@ -29,7 +29,7 @@ def comparison(
     cuts: Mapping[str, Mapping[str, Mapping[str, Mapping[str, Any]]]] | None = None,
     most_classes: int = MOST_CLASSES,
 ) -> str:
-    """Return overall and per-class tables of all models; the best F1 of several is marked with ``*``.
+    """Return overall and per-class tables of all models; the best F1 of several is marked with `*`.
 
     Classes come with the most ground truth first; what does not fit into *most_classes* is counted in a last line.
     *cuts* adds tables: title -> value -> model -> counts and ratios.

@@ -1,6 +1,6 @@
 """A number, or the reason why there is none.
 
-Every reader of this package answers with :class:`Metric` instead of a bare float, so that "not defined" is its own
+Every reader of this package answers with `Metric` instead of a bare float, so that "not defined" is its own
 value from the engine to the page: never 0, never -1, never NaN.
 """
 
@@ -22,7 +22,7 @@ __all__ = ["Metric", "mean", "ratio", "undefined", "zero_when_undefined"]
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A finite ``value``, or ``None`` with a ``reason`` a reader understands; exactly one of the two is set."""
+    """A finite `value`, or `None` with a `reason` a reader understands; exactly one of the two is set."""
 
     value: float | None
     reason: str | None = None
@@ -49,7 +49,7 @@ class Metric:
         return Metric(self.value - other.value)
 
     def to_dict(self) -> dict[str, float | str | None]:
-        """Return ``{"value": ...}``, with ``"reason"`` only when the value is null."""
+        """Return `{"value": ...}`, with `"reason"` only when the value is null."""
         if self.value is None:
             return {"value": None, "reason": self.reason}
         return {"value": self.value}
@@ -76,7 +76,7 @@ def mean(metrics: list[Metric], *, reason: str) -> Metric:
 
 
 def zero_when_undefined(numerator: NDArray[Any], denominator: NDArray[Any]) -> FloatArray:
-    """Return the quotient per element, 0 where the denominator is 0 (the convention ``zero_division=0``)."""
+    """Return the quotient per element, 0 where the denominator is 0 (the convention `zero_division=0`)."""
     result = np.zeros(np.broadcast_shapes(np.shape(numerator), np.shape(denominator)), dtype=np.float64)
     np.divide(numerator, denominator, out=result, where=np.asarray(denominator) != 0)
     return result

@@ -1,6 +1,6 @@
 """All calls of the client as methods, one line each: those of `NucleusHook`, and of the asynchronous client that it gives.
 
-A call that is added to :mod:`airflow_provider_nucleus.client.calls` gets its line here; a test misses it otherwise.
+A call that is added to `airflow_provider_nucleus.client.calls` gets its line here; a test misses it otherwise.
 """
 
 from __future__ import annotations

@@ -1,21 +1,21 @@
-"""An Airflow connection read into a :class:`NucleusConfig`: the one place where this happens.
+"""An Airflow connection read into a `NucleusConfig`: the one place where this happens.
 
 Precedence, per value:
 
 =====================  ====================================================================================
-endpoint               extra ``endpoint``; else host + port (a full URL, or a name with ``schema`` as protocol);
+endpoint               extra `endpoint`; else host + port (a full URL, or a name with `schema` as protocol);
                        else Scale's cloud, if port and schema are empty too
 API key                password (and nowhere else: a login is shown in clear text)
-limited access key     extra ``limited_access_key``; excludes an API key
-TLS verification       extra ``verify_tls``; else on
-timeout                extra ``timeout``, in seconds; else 120
+limited access key     extra `limited_access_key`; excludes an API key
+TLS verification       extra `verify_tls`; else on
+timeout                extra `timeout`, in seconds; else 120
 =====================  ====================================================================================
 
-Forms store a blank as ``""`` (a port as 0) and URIs carry every extra as a string, so blanks, ``None``, ``"None"`` and
-``"null"`` all mean "not set", and ``"true"``, ``"0"`` or ``"30"`` mean what they say. Not so in endpoint and host: the words
+Forms store a blank as `""` (a port as 0) and URIs carry every extra as a string, so blanks, `None`, `"None"` and
+`"null"` all mean "not set", and `"true"`, `"0"` or `"30"` mean what they say. Not so in endpoint and host: the words
 there are what a template writes for a variable that is missing, so they are refused, like a login that looks like the address,
 or the key would go to Scale's cloud. An IPv6 address as host may lack its brackets, which Airflow takes off. A field may be called
-``extra__nucleus__<field>``, as old forms did. Whatever else the extra holds is refused by name, and so is an extra that is no
+`extra__nucleus__<field>`, as old forms did. Whatever else the extra holds is refused by name, and so is an extra that is no
 JSON object: an endpoint that got lost in it would send the key to Scale's cloud.
 """
 

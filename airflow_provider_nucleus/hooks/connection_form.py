@@ -1,6 +1,6 @@
 """The connection form of a Nucleus connection, written once.
 
-``get_provider_info`` hands this to Airflow 3.2 and later, which draws the form from it; ``NucleusHook``'s legacy
+`get_provider_info` hands this to Airflow 3.2 and later, which draws the form from it; `NucleusHook`'s legacy
 form methods are generated from it for older ones. Literals only, for every process of Airflow reads this.
 """
 
@@ -66,12 +66,12 @@ UI_FIELD_BEHAVIOUR: Final[dict[str, Any]] = {
 
 
 def legacy_field_behaviour() -> dict[str, Any]:
-    """Return :data:`UI_FIELD_BEHAVIOUR` as ``get_ui_field_behaviour`` must answer it before Airflow 3.2."""
+    """Return `UI_FIELD_BEHAVIOUR` as `get_ui_field_behaviour` must answer it before Airflow 3.2."""
     return {key.replace("-", "_"): value for key, value in UI_FIELD_BEHAVIOUR.items()}
 
 
 def legacy_form_widgets() -> dict[str, Any]:
-    """Return :data:`CONN_FIELDS` as WTForms fields, as ``get_connection_form_widgets`` must answer it before 3.2.
+    """Return `CONN_FIELDS` as WTForms fields, as `get_connection_form_widgets` must answer it before 3.2.
 
     Raises ImportError where Flask-AppBuilder is not installed; only a webserver old enough to have it calls this.
     """

@@ -1,6 +1,6 @@
 """Calls of the client as methods: of the hook, and of the asynchronous client that it gives.
 
-A line like ``create_dataset = CallMethod(datasets.create_dataset)`` in a class body makes a method that takes the arguments of the
+A line like `create_dataset = CallMethod(datasets.create_dataset)` in a class body makes a method that takes the arguments of the
 call, sends it and returns the result; the method of an asynchronous client is a coroutine function. Arguments, types and docstring
 are those of the call, for type checkers and editors as well as at run time: there is no second signature that could differ.
 """
@@ -42,7 +42,7 @@ class HasClient(Protocol):
 
 
 class CallDescriptor(Generic[P]):
-    """Descriptor of a method that sends `call`, a function of :mod:`airflow_provider_nucleus.client.calls`."""
+    """Descriptor of a method that sends `call`, a function of `airflow_provider_nucleus.client.calls`."""
 
     wrapping: ClassVar[str] = "Call["
     """Beginning of the annotation of the call, before the type of the result."""

@@ -2,7 +2,7 @@
 
 Nothing else in the Airflow face makes HTTP calls. Tasks use the hook itself; triggers, and tasks that are coroutines, use the
 asynchronous client that it gives, which has the same methods as coroutine functions and whose connection is read without blocking
-the event loop. The methods of the routes are made in :mod:`airflow_provider_nucleus.hooks.calls`.
+the event loop. The methods of the routes are made in `airflow_provider_nucleus.hooks.calls`.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class NucleusHook(NucleusCalls, BaseHook):
     """A Nucleus (Scale's cloud or an embedded one), as an Airflow connection describes it.
 
     There is a method for every route. Each raises NucleusConnectionError when there is no answer and a NucleusAPIError when there
-    is a bad one, after the retries that can help. Use the hook as a context manager, or call :meth:`close`, to give its connections back early.
+    is a bad one, after the retries that can help. Use the hook as a context manager, or call `close`, to give its connections back early.
 
     :param nucleus_conn_id: the Nucleus connection to use
     """

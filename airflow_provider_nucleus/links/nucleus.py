@@ -1,6 +1,6 @@
 """Extra links: from a task in Airflow's interface to the object it worked on in Nucleus.
 
-The task stores the address under the link's own XCom key as soon as it knows the id (:func:`persist_links`), so that the
+The task stores the address under the link's own XCom key as soon as it knows the id (`persist_links`), so that the
 button works during the wait. Airflow asks every link again when the task process ends, after a deferral in a new process
 that remembers nothing; a link therefore answers from that XCom and computes nothing itself.
 """
@@ -82,7 +82,7 @@ def persist_links(
 ) -> None:
     """Store the addresses of the given objects for those links that the running task has.
 
-    Does nothing for a task with ``do_xcom_push=False``: it asked for silence.
+    Does nothing for a task with `do_xcom_push=False`: it asked for silence.
     """
     task: Any = context["task"]
     if not getattr(task, "do_xcom_push", True):

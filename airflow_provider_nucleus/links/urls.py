@@ -1,7 +1,7 @@
 """Addresses at which a person finds an object of Nucleus in a browser.
 
 On Scale's cloud these are dashboard addresses; on an embedded Nucleus they are pages of the same server, whose scheme is
-``<root>/dataset/<id>``, ``<root>/model/<id>``, ``<root>/job/<id>`` and ``<root>/dataset/<id>/model/<id>/evaluation``.
+`<root>/dataset/<id>`, `<root>/model/<id>`, `<root>/job/<id>` and `<root>/dataset/<id>/model/<id>/evaluation`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The table of annotation types: where the server stores a type, how its rows arrive and leave, what it is compared with.
 
 The lists of types, SQL and Python, in requests, store, engine and evaluations are made from it. A new type is one record here and,
-if it has a geometry, its check in ``store.geometry_rules`` and its shape in ``engine.shapes``. What clients make of a type stands
-in ``schema.annotation_table``; a test compares the two.
+if it has a geometry, its check in `store.geometry_rules` and its shape in `engine.shapes`. What clients make of a type stands
+in `schema.annotation_table`; a test compares the two.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class StoredType:
     """One type of annotation as the server stores it."""
 
     name: str
-    """The value of ``type`` on the wire and in the store."""
+    """The value of `type` on the wire and in the store."""
 
     table: ObjectTable
 
@@ -65,7 +65,7 @@ class StoredType:
     """The family it is compared within, None if it has no overlap to match by."""
 
     columns: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    """Numbers of the geometry that are columns of ``objects``; without any the geometry is stored as the client's JSON."""
+    """Numbers of the geometry that are columns of `objects`; without any the geometry is stored as the client's JSON."""
 
     sizes: frozenset[str] = frozenset()
     """Those of them that must not be negative."""
@@ -142,4 +142,4 @@ _LISTED: Final = tuple(kind.name for kind in STORED_TYPES if kind.labels_field =
 CATEGORY_LABELS: Final = (
     f"CASE WHEN type NOT IN {sql_list(_LISTED)} THEN [label] ELSE from_json(labels, '[\"VARCHAR\"]') END"
 )
-"""The labels of a row of ``categories`` as an SQL list."""
+"""The labels of a row of `categories` as an SQL list."""

@@ -49,7 +49,7 @@ class BlobFiles:
 
     @contextmanager
     def keeping(self) -> Generator[Callable[[BinaryIO], tuple[str, int]]]:
-        """Lend :meth:`keep` for as long as no row knows the tokens; what it has kept is deleted if the block raises."""
+        """Lend `keep` for as long as no row knows the tokens; what it has kept is deleted if the block raises."""
         tokens: list[str] = []
 
         def keep(source: BinaryIO) -> tuple[str, int]:

@@ -244,7 +244,7 @@ def contract_route(method: str, path: str) -> ContractRoute | None:
 
 
 def coverage_page(routes: RouteTable) -> str:
-    """Return ``docs/coverage.md``: every route of the contract with a tick if the server has it, then our own."""
+    """Return `docs/coverage.md`: every route of the contract with a tick if the server has it, then our own."""
     own_routes = [route for route in routes if not any(_answers(route, known) for known in contract_routes())]
     lines = [
         "# Coverage of the REST contract",

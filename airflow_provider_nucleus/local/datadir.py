@@ -21,7 +21,7 @@ __all__ = ["DataDir"]
 class DataDir:
     """An exclusively locked data directory, created if it is missing, readable by its owner only then.
 
-    Raises :class:`DataDirError` if it is not ours, its store is missing, another server holds it or it cannot be written.
+    Raises `DataDirError` if it is not ours, its store is missing, another server holds it or it cannot be written.
     """
 
     def __init__(self, root: Path) -> None:

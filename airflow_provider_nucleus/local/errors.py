@@ -39,7 +39,7 @@ __all__ = [
 
 
 class ApiError(Exception):
-    """An answer that is not a success; ``str()`` is the text the client sees under ``error``."""
+    """An answer that is not a success; `str()` is the text the client sees under `error`."""
 
     status: ClassVar[int] = 500
 

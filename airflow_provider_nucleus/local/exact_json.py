@@ -23,7 +23,7 @@ DEEPEST: Final = 250
 
 
 def parse_json(text: bytes | str, *, what: str) -> Any:
-    """Parse JSON without losing a digit; raises :class:`BadRequestError` naming ``what`` if it is not JSON."""
+    """Parse JSON without losing a digit; raises `BadRequestError` naming `what` if it is not JSON."""
     try:
         # orjson reads integers beyond 64 bits as floats.
         raw = text if isinstance(text, bytes) else text.encode()
@@ -53,7 +53,7 @@ def _finite(text: str) -> float:
 def dump_json(value: Any) -> bytes:
     """Serialise plain values and fragments of JSON, as orjson does, and integers of any size too.
 
-    Raises :class:`BadRequestError` for values nested deeper than 250 levels.
+    Raises `BadRequestError` for values nested deeper than 250 levels.
     """
     try:
         return orjson.dumps(value)
@@ -62,7 +62,7 @@ def dump_json(value: Any) -> bytes:
 
 
 def json_text(value: Any) -> str:
-    """Return what :func:`dump_json` does as text, for a column of the store."""
+    """Return what `dump_json` does as text, for a column of the store."""
     return dump_json(value).decode()
 
 

@@ -45,7 +45,7 @@ _SECURITY: Final[dict[str, Any]] = {
 
 
 def openapi_document(tables: Mapping[str, RouteTable], *, root: str) -> dict[str, Any]:
-    """Return the OpenAPI 3.1 document of route tables by their prefix; ``root`` is where the server itself is mounted."""
+    """Return the OpenAPI 3.1 document of route tables by their prefix; `root` is where the server itself is mounted."""
     routes = [(prefix, route) for prefix, table in tables.items() for route in table]
     schemas = _schemas(route for _, route in routes)
     paths: dict[str, dict[str, Any]] = {}

@@ -60,14 +60,14 @@ __all__ = ["API_PREFIX", "create_app"]
 
 API_PREFIX: Final = "/v1/nucleus"
 _WRITERS: Final = 16
-_LOG = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 def create_app(data_dir: Path | str | DataDir, *, settings: Settings) -> Starlette:
     """Open the data directory and return the ASGI application.
 
-    ``app.state.services`` is the opened store; it is closed when the application shuts down.
-    Raises :class:`DataDirError` if the directory is in use or not writable.
+    `app.state.services` is the opened store; it is closed when the application shuts down.
+    Raises `DataDirError` if the directory is in use or not writable.
     """
     folder = data_dir if isinstance(data_dir, DataDir) else DataDir(Path(data_dir))
     services = open_services(folder, settings)
@@ -149,8 +149,8 @@ class _Contract:
             response = error_response(error)
         except ClientDisconnect:
             return
-        except Exception:  # ruff: ignore[blind-except] - the boundary: log it, answer in JSON
-            _LOG.exception("%s %s failed", request.method, request.url.path)
+        except Exception:
+            log.exception("%s %s failed", request.method, request.url.path)
             response = json_response(
                 {"error": "Internal server error; the server's log has the details."}, 500
             )

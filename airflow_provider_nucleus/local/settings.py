@@ -19,13 +19,13 @@ ASYNC_UPLOAD_LIMIT: Final = 0x1FFFFFE8
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Limits and switches; every default is what ``nucleus-local serve`` uses.
+    """Limits and switches; every default is what `nucleus-local serve` uses.
 
     Sizes are bytes, times are seconds.
     """
 
     api_key: str = field(repr=False)
-    """The key of Basic auth (user name) and of the ``x-limited-access-key`` header."""
+    """The key of Basic auth (user name) and of the `x-limited-access-key` header."""
     json_body_limit: int = 64 * 1024 * 1024
     """Largest JSON request body."""
     form_body_limit: int = 1024 * 1024 * 1024
@@ -47,9 +47,9 @@ class Settings:
 
     @classmethod
     def from_environment(cls, *, api_key: str) -> Self:
-        """Return the settings with every ``NUCLEUS_LOCAL_<FIELD>`` of the environment applied.
+        """Return the settings with every `NUCLEUS_LOCAL_<FIELD>` of the environment applied.
 
-        Raises :class:`SettingsError` naming the variable if its value is not of the field's type.
+        Raises `SettingsError` naming the variable if its value is not of the field's type.
         """
         given: dict[str, Any] = {}
         for entry in fields(cls):

@@ -22,10 +22,10 @@ _ADDRESS = re.compile(r"Nucleus listens on (\S+)")
 
 
 class LocalNucleus:
-    """``nucleus-local serve`` on a free loopback port, in a subprocess.
+    """`nucleus-local serve` on a free loopback port, in a subprocess.
 
-    ``url`` is the endpoint for clients (it ends in ``/v1/nucleus``), ``base_url`` the address of the pages. As a
-    context manager it starts on entry and stops on exit. ``environment`` is added to the server's environment.
+    `url` is the endpoint for clients (it ends in `/v1/nucleus`), `base_url` the address of the pages. As a
+    context manager it starts on entry and stops on exit. `environment` is added to the server's environment.
     """
 
     def __init__(

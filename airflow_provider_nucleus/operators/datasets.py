@@ -27,7 +27,7 @@ class NucleusCreateDatasetOperator(NucleusOperator):
     Nucleus lets several datasets have one name, and two runs starting at once may both create one; `on_duplicate` says what
     to do then. The default is to fail and name them, because uploading to the wrong one is worse.
 
-    Returns ``{"dataset_id", "name", "created", "is_scene"}``.
+    Returns `{"dataset_id", "name", "created", "is_scene"}`.
 
     :param name: name of the dataset (templated)
     :param is_scene: whether it holds scenes instead of single items; cannot be changed later, and a dataset found with
@@ -35,9 +35,9 @@ class NucleusCreateDatasetOperator(NucleusOperator):
     :param use_privacy_mode: create it in privacy mode, where image bytes stay with you (templated)
     :param annotation_metadata_schema: schema of the annotations' metadata, for a new dataset (templated)
     :param item_metadata_schema: schema of the items' metadata, for a new dataset (templated)
-    :param on_duplicate: what to do when several datasets have the name: ``fail``, or take the ``oldest`` or ``newest``
+    :param on_duplicate: what to do when several datasets have the name: `fail`, or take the `oldest` or `newest`
     :param multiple_outputs: whether each key of the result is an XCom of its own, so that another task can take
-        ``create.output["dataset_id"]``
+        `create.output["dataset_id"]`
     :param nucleus_conn_id: the Nucleus connection to use (templated)
     """
 
@@ -137,7 +137,7 @@ class NucleusCreateDatasetOperator(NucleusOperator):
 class NucleusDeleteDatasetOperator(NucleusOperator):
     """Delete a dataset with its items, annotations and predictions.
 
-    Suits a teardown task: a dataset that is gone already is fine. Returns ``{"dataset_id", "deleted"}``.
+    Suits a teardown task: a dataset that is gone already is fine. Returns `{"dataset_id", "deleted"}`.
 
     :param dataset_id: id of the dataset (templated)
     :param missing_ok: whether a dataset that does not exist is fine, rather than an error

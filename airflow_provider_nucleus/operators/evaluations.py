@@ -51,8 +51,8 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
     on it); with `model_run_id` those of that run; with `model_id` alone the model's run-free predictions, which
     `copy_from_run` fills first from a run (boxes, polygons and cuboids only).
 
-    Returns ``not_copied`` (predictions of the run that `copy_from_run` had to leave out, null when nothing was copied), mAP at
-    0.50, 0.75 and 0.50:0.95 and by size (COCO's; null with the reason in ``undefined``), counts (TP, FP, FN) at `iou_threshold`, kinds of errors by the rules of TIDE, and AP per label. Labels beyond what an XCom should hold are left
+    Returns `not_copied` (predictions of the run that `copy_from_run` had to leave out, null when nothing was copied), mAP at
+    0.50, 0.75 and 0.50:0.95 and by size (COCO's; null with the reason in `undefined`), counts (TP, FP, FN) at `iou_threshold`, kinds of errors by the rules of TIDE, and AP per label. Labels beyond what an XCom should hold are left
     out, highest AP first; `report` has them all. An evaluation that fails or is cancelled fails the task with the server's
     reason.
 
@@ -66,10 +66,10 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
     :param slice_id: slice whose items with ground truth make up a new benchmark (templated)
     :param evaluation_name: name of the evaluation; the default names DAG, run and task (templated)
     :param iou_threshold: smallest overlap of a true positive, 0.001 to 1 (templated)
-    :param rollup_groups: labels evaluated together, each ``{"class_name": ..., "labels": [...]}`` (templated)
+    :param rollup_groups: labels evaluated together, each `{"class_name": ..., "labels": [...]}` (templated)
     :param exclusion_rules: what is dropped before anything is matched, as the API spells it (templated)
     :param report: file to write all charts to, as JSON: a local path or any URL that Airflow can write; that of a
-        mapped task has ``.map<map index>`` before its suffix (templated)
+        mapped task has `.map<map index>` before its suffix (templated)
     :param deferrable: whether to wait in the triggerer, without holding a worker; the default is Airflow's setting
     :param poll_interval: seconds between two looks at the evaluation
     :param job_timeout: longest wait, in seconds or as timedelta

@@ -41,39 +41,39 @@ _SCENE_JOB = "uploadLidarScene"
 class NucleusAppendItemsOperator(NucleusUploadOperator, NucleusStartingOperator):
     """Append images, or lidar scenes, to a dataset.
 
-    Images are rows with ``reference_id`` and ``image_url``, or the images of a COCO file. An ``image_url`` with a scheme
-    (``https``, ``s3``, ``gs``) stays where it is; any other is a file of the worker, whose bytes are sent if it is an image below
+    Images are rows with `reference_id` and `image_url`, or the images of a COCO file. An `image_url` with a scheme
+    (`https`, `s3`, `gs`) stays where it is; any other is a file of the worker, whose bytes are sent if it is an image below
     `image_folder`, and else a bad row: what rows say does not open other files. Works as
-    :class:`~airflow_provider_nucleus.operators.uploads.NucleusUploadAnnotationsOperator` does and returns the same account; an
+    `NucleusUploadAnnotationsOperator` does and returns the same account; an
     item that exists is ignored, or replaced with `update`.
 
-    Lidar scenes are objects as ``LidarScene`` makes them, in JSONL or in a list; they go into a dataset created with
-    ``is_scene``. All are checked before the first is sent, and one that is bad stops them all: `quarantine` and `max_error_rate`
+    Lidar scenes are objects as `LidarScene` makes them, in JSONL or in a list; they go into a dataset created with
+    `is_scene`. All are checked before the first is sent, and one that is bad stops them all: `quarantine` and `max_error_rate`
     are refused, as are `on_change`, `on_clear` and `chunk_rows`. A retry attaches to the job of the same source and `update`;
     otherwise the earlier job is cancelled, where the server can, and all scenes are sent. A job that ends well without every scene
     (it refused some, or its counts or the data set lack some) fails the task, and a retry sends all again. Locations in scenes
-    are addresses for the server; no file of the worker is read. Returns ``{"kind", "dataset_id", "rows", "jobs"}``.
+    are addresses for the server; no file of the worker is read. Returns `{"kind", "dataset_id", "rows", "jobs"}`.
 
     :param dataset_id: id of the dataset (templated)
     :param source: path or URL of a file, a folder or a glob, or a list of them; or a short list of rows (templated)
-    :param kind: what is appended: ``images`` or ``lidar_scenes``
+    :param kind: what is appended: `images` or `lidar_scenes`
     :param image_folder: folder or URL that is put before image locations which are relative paths; files of the worker are sent
         from below this folder only (templated)
-    :param format: ``jsonl``, ``json``, ``coco`` or ``parquet``; ``auto`` finds out per file (templated)
-    :param mapping: how foreign rows become ours, with any of ``fields`` and ``reference_id``
-        (:class:`~airflow_provider_nucleus.sources.mapping.RowMapping`) (templated)
+    :param format: `jsonl`, `json`, `coco` or `parquet`; `auto` finds out per file (templated)
+    :param mapping: how foreign rows become ours, with any of `fields` and `reference_id`
+        (`RowMapping`) (templated)
     :param update: whether items that exist are replaced, rather than ignored (templated)
     :param asynchronous: has no meaning here: items are always taken in by jobs
     :param chunk_rows: items of one job
     :param concurrency: requests in flight while files are sent
     :param max_error_rate: share of bad rows, 0 to 1, that is tolerated; rows that the server refuses or does not account for are
         among them (templated)
-    :param quarantine: file for the bad rows with their reasons, ``.jsonl`` or ``.parquet``; that of a mapped task has
-        ``.map<map index>`` before its suffix (templated)
+    :param quarantine: file for the bad rows with their reasons, `.jsonl` or `.parquet`; that of a mapped task has
+        `.map<map index>` before its suffix (templated)
     :param validate_only: whether to check and report without sending anything (templated)
-    :param on_change: what to do when the input, or where it goes, is not what an earlier try began with: ``fail``, ``restart``, or
-        ``continue`` with the chunks that are new
-    :param on_clear: what a clear by the user means: ``rerun`` everything, or ``reattach`` like a retry
+    :param on_change: what to do when the input, or where it goes, is not what an earlier try began with: `fail`, `restart`, or
+        `continue` with the chunks that are new
+    :param on_clear: what a clear by the user means: `rerun` everything, or `reattach` like a retry
     :param deferrable: whether to wait in the triggerer, without holding a worker; the default is Airflow's setting
     :param poll_interval: seconds between two looks at a job
     :param job_timeout: longest wait for the jobs, in seconds or as timedelta

@@ -43,7 +43,7 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator):
     earlier calculation. Run it again after new predictions or corrected ground truth.
 
     Returns counts (TP, FP, FN), precision, recall, F1 and mean IoU, overall and per label, at `iou_threshold`; how each row
-    counts is written in :mod:`airflow_provider_nucleus.match_summary`. A number that cannot be calculated is null, with the
+    counts is written in `airflow_provider_nucleus.match_summary`. A number that cannot be calculated is null, with the
     reason beside it. Labels beyond what an XCom should hold are left out, least frequent first; `report` has them all.
 
     :param dataset_id: id of the dataset (templated)
@@ -51,11 +51,11 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator):
     :param iou_threshold: smallest overlap of a true positive, 0 to 1; a matched pair below it is a false positive and a
         false negative (templated)
     :param allowed_label_matches: further pairs of labels that may match, each
-        ``{"ground_truth_label": ..., "model_prediction_label": ...}``; not together with `class_agnostic` (templated)
+        `{"ground_truth_label": ..., "model_prediction_label": ...}`; not together with `class_agnostic` (templated)
     :param class_agnostic: whether objects with any two labels may be paired; always sent, because the public texts disagree
         about its default (templated)
     :param report: file to write the whole result to, as JSON: a local path or any URL that Airflow can write; that of a
-        mapped task has ``.map<map index>`` before its suffix (templated)
+        mapped task has `.map<map index>` before its suffix (templated)
     :param deferrable: whether to wait in the triggerer, without holding a worker; the default is Airflow's setting
     :param poll_interval: seconds between two looks at the job
     :param job_timeout: longest wait for the job, in seconds or as timedelta

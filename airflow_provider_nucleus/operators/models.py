@@ -27,14 +27,14 @@ class NucleusCreateModelOperator(NucleusOperator):
     A reference id is unique in the account, so two tasks that create it at once end with the same model. An existing
     model is left as it is; its name or metadata may differ from the arguments, which the log says.
 
-    Returns ``{"model_id", "reference_id", "name", "created"}``.
+    Returns `{"model_id", "reference_id", "name", "created"}`.
 
-    :param reference_id: your own id of the model (version), for example ``detector-2026-11-23`` (templated)
+    :param reference_id: your own id of the model (version), for example `detector-2026-11-23` (templated)
     :param name: name for a new model; the reference id when not given (templated)
     :param metadata: metadata for a new model, JSON (templated)
     :param tags: tags for a new model (templated)
     :param multiple_outputs: whether each key of the result is an XCom of its own, so that another task can take
-        ``create.output["model_id"]``
+        `create.output["model_id"]`
     :param nucleus_conn_id: the Nucleus connection to use (templated)
     """
 

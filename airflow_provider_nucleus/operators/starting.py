@@ -46,7 +46,7 @@ class NucleusStartingOperator(NucleusWaitingOperator):
         raise NotImplementedError
 
     def attach_or_start(self, context: Context, resume_payload: dict[str, Any]) -> list[str]:
-        """Return the jobs an earlier try started for the same *resume_payload*, or those that :meth:`start_jobs` starts now.
+        """Return the jobs an earlier try started for the same *resume_payload*, or those that `start_jobs` starts now.
 
         Jobs of before a clear by the user, for other arguments, or that did not end well, are not taken; those that still run
         are cancelled, or named where they must not be.

@@ -44,7 +44,7 @@ _FILE_POLL_SECONDS = 0.5
 
 
 class NucleusUploadOperator(NucleusWaitingOperator):
-    """Base of the operators that upload rows with the engine of :mod:`airflow_provider_nucleus.client.uploads`."""
+    """Base of the operators that upload rows with the engine of `airflow_provider_nucleus.client.uploads`."""
 
     template_fields: Sequence[str] = (
         "dataset_id",
@@ -243,30 +243,30 @@ class NucleusUploadAnnotationsOperator(NucleusUploadOperator):
     """Upload ground truth to a dataset.
 
     The input is checked completely before anything is sent; a retry sends only what the server does not have yet, and waits for
-    the jobs that an earlier try started. Returns the account of all rows: ``rows``, ``rejected``, ``duplicates``, ``sent``,
-    ``processed``, ``ignored``, ``errored``, ``unaccounted``, ``jobs``, ``quarantine`` and more
-    (:class:`~airflow_provider_nucleus.client.uploads.UploadSummary`).
+    the jobs that an earlier try started. Returns the account of all rows: `rows`, `rejected`, `duplicates`, `sent`,
+    `processed`, `ignored`, `errored`, `unaccounted`, `jobs`, `quarantine` and more
+    (`UploadSummary`).
 
     :param dataset_id: id of the dataset (templated)
     :param source: path or URL of a file, a folder or a glob, or a list of them; or a short list of rows (templated)
-    :param format: ``jsonl``, ``json``, ``coco`` or ``parquet``; ``auto`` finds out per file (templated)
-    :param mapping: how foreign rows become ours, with any of ``fields``, ``labels``, ``scores``, ``reference_id`` and
-        ``annotation_id`` (:class:`~airflow_provider_nucleus.sources.mapping.RowMapping`) (templated)
-    :param geometry: what COCO annotations are sent as: ``box``, ``polygon`` or ``keypoints``
+    :param format: `jsonl`, `json`, `coco` or `parquet`; `auto` finds out per file (templated)
+    :param mapping: how foreign rows become ours, with any of `fields`, `labels`, `scores`, `reference_id` and
+        `annotation_id` (`RowMapping`) (templated)
+    :param geometry: what COCO annotations are sent as: `box`, `polygon` or `keypoints`
     :param mask_folder: folder or URL that is put before mask locations which are relative paths; a mask that is a file of the
-        worker is sent from below this folder only, with ``asynchronous=False`` (templated)
+        worker is sent from below this folder only, with `asynchronous=False` (templated)
     :param update: whether rows that exist are replaced, rather than ignored (templated)
     :param asynchronous: whether rows are handed over as files and stored by jobs, rather than sent in requests
     :param chunk_rows: rows of one job or round of requests; a retry repeats at most one chunk
     :param concurrency: requests in flight when not asynchronous
     :param max_error_rate: share of bad rows, 0 to 1, that is tolerated; rows that the server refuses or does not account for are
         among them (templated)
-    :param quarantine: file for the bad rows with their reasons, ``.jsonl`` or ``.parquet``; that of a mapped task has
-        ``.map<map index>`` before its suffix (templated)
+    :param quarantine: file for the bad rows with their reasons, `.jsonl` or `.parquet`; that of a mapped task has
+        `.map<map index>` before its suffix (templated)
     :param validate_only: whether to check and report without sending anything (templated)
-    :param on_change: what to do when the input, or where it goes, is not what an earlier try began with: ``fail``, ``restart``, or
-        ``continue`` with the chunks that are new
-    :param on_clear: what a clear by the user means: ``rerun`` everything, or ``reattach`` like a retry
+    :param on_change: what to do when the input, or where it goes, is not what an earlier try began with: `fail`, `restart`, or
+        `continue` with the chunks that are new
+    :param on_clear: what a clear by the user means: `rerun` everything, or `reattach` like a retry
     :param deferrable: whether to wait in the triggerer, without holding a worker; the default is Airflow's setting
     :param poll_interval: seconds between two looks at a job
     :param job_timeout: longest wait for the jobs, in seconds or as timedelta
@@ -312,7 +312,7 @@ class NucleusUploadAnnotationsOperator(NucleusUploadOperator):
 class NucleusUploadPredictionsOperator(NucleusUploadOperator):
     """Upload the predictions of a model for the items of a dataset.
 
-    Works as :class:`NucleusUploadAnnotationsOperator` does; rows may have ``confidence`` and ``class_pdf``. Nucleus keeps one run
+    Works as `NucleusUploadAnnotationsOperator` does; rows may have `confidence` and `class_pdf`. Nucleus keeps one run
     of a model on a dataset and adds to it. Calculate the metrics anew afterwards.
 
     :param dataset_id: id of the dataset (templated)
@@ -320,24 +320,24 @@ class NucleusUploadPredictionsOperator(NucleusUploadOperator):
     :param source: path or URL of a file, a folder or a glob, or a list of them; or a short list of rows (templated)
     :param ground_truth: for COCO results: the COCO ground truth they refer to, for the names of images and labels; other
         formats do not need it and ignore it (templated)
-    :param format: ``jsonl``, ``json``, ``coco`` or ``parquet``; ``auto`` finds out per file (templated)
-    :param mapping: how foreign rows become ours, with any of ``fields``, ``labels``, ``scores``, ``reference_id`` and
-        ``annotation_id`` (:class:`~airflow_provider_nucleus.sources.mapping.RowMapping`) (templated)
-    :param geometry: what COCO results are sent as: ``box``, ``polygon`` or ``keypoints``
+    :param format: `jsonl`, `json`, `coco` or `parquet`; `auto` finds out per file (templated)
+    :param mapping: how foreign rows become ours, with any of `fields`, `labels`, `scores`, `reference_id` and
+        `annotation_id` (`RowMapping`) (templated)
+    :param geometry: what COCO results are sent as: `box`, `polygon` or `keypoints`
     :param mask_folder: folder or URL that is put before mask locations which are relative paths; a mask that is a file of the
-        worker is sent from below this folder only, with ``asynchronous=False`` (templated)
+        worker is sent from below this folder only, with `asynchronous=False` (templated)
     :param update: whether rows that exist are replaced, rather than ignored (templated)
     :param asynchronous: whether rows are handed over as files and stored by jobs, rather than sent in requests
     :param chunk_rows: rows of one job or round of requests; a retry repeats at most one chunk
     :param concurrency: requests in flight when not asynchronous
     :param max_error_rate: share of bad rows, 0 to 1, that is tolerated; rows that the server refuses or does not account for are
         among them (templated)
-    :param quarantine: file for the bad rows with their reasons, ``.jsonl`` or ``.parquet``; that of a mapped task has
-        ``.map<map index>`` before its suffix (templated)
+    :param quarantine: file for the bad rows with their reasons, `.jsonl` or `.parquet`; that of a mapped task has
+        `.map<map index>` before its suffix (templated)
     :param validate_only: whether to check and report without sending anything (templated)
-    :param on_change: what to do when the input, or where it goes, is not what an earlier try began with: ``fail``, ``restart``, or
-        ``continue`` with the chunks that are new
-    :param on_clear: what a clear by the user means: ``rerun`` everything, or ``reattach`` like a retry
+    :param on_change: what to do when the input, or where it goes, is not what an earlier try began with: `fail`, `restart`, or
+        `continue` with the chunks that are new
+    :param on_clear: what a clear by the user means: `rerun` everything, or `reattach` like a retry
     :param deferrable: whether to wait in the triggerer, without holding a worker; the default is Airflow's setting
     :param poll_interval: seconds between two looks at a job
     :param job_timeout: longest wait for the jobs, in seconds or as timedelta

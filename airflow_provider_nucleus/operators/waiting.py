@@ -4,13 +4,13 @@ What becomes of a remote job, whoever ends the wait:
 
 ===============================  =================================================================================
 the task is marked failed,       cancelled where the server can (`cancel_on_kill`), else left running and named in
-cleared or marked success        the log; while waiting by ``on_kill`` of the operator, while deferred by that of the
+cleared or marked success        the log; while waiting by `on_kill` of the operator, while deferred by that of the
                                  trigger (Airflow 3.3; below, and in the seconds before a triggerer has taken the
                                  trigger up, nothing of ours is called and the job is left running)
-``job_timeout`` passes           one last look at each job; if one still runs the same, then NucleusJobTimeout
-``execution_timeout`` passes     the same as for a mark (while waiting; Airflow does not count it while deferred)
-the deferral times out           one last look, as for ``job_timeout``: the scheduler wakes the task only to fail it, see
-                                 ``resume_execution``
+`job_timeout` passes           one last look at each job; if one still runs the same, then NucleusJobTimeout
+`execution_timeout` passes     the same as for a mark (while waiting; Airflow does not count it while deferred)
+the deferral times out           one last look, as for `job_timeout`: the scheduler wakes the task only to fail it, see
+                                 `resume_execution`
 the trigger crashes              left running and named in the log; a retry attaches to it
 the worker dies                  left running; a retry attaches to it, and starts it again, once, if it ends cancelled:
                                  the dying try may have requested that
@@ -149,7 +149,7 @@ class NucleusWaitingOperator(NucleusOperator):
     def wait_for_jobs(
         self, context: Context, job_ids: Sequence[str], resume_payload: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Wait for *job_ids* and return what :meth:`jobs_ended` makes of them; *resume_payload* survives a deferral.
+        """Wait for *job_ids* and return what `jobs_ended` makes of them; *resume_payload* survives a deferral.
 
         Raises TaskDeferred in a deferrable task with a job that is still running.
         """

@@ -1,6 +1,6 @@
 """Types of all that travels to and from Nucleus, in the words and with the arguments of the official client.
 
-Everything is importable from here: ``from airflow_provider_nucleus.schema import BoxAnnotation, Point``.
+Everything is importable from here: `from airflow_provider_nucleus.schema import BoxAnnotation, Point`.
 """
 
 from __future__ import annotations

@@ -22,13 +22,13 @@ class Shape:
     """One kind of annotation on the wire."""
 
     type: ClassVar[str]
-    """The value of ``type`` on the wire."""
+    """The value of `type` on the wire."""
 
     geometry_fields: ClassVar[tuple[str, ...]] = ()
-    """Arguments that travel inside ``geometry``."""
+    """Arguments that travel inside `geometry`."""
 
     wire_keys: ClassVar[Mapping[str, str]]
-    """Key on the wire to argument, without ``type`` and ``geometry``."""
+    """Key on the wire to argument, without `type` and `geometry`."""
 
     read_only_keys: ClassVar[frozenset[str]] = frozenset()
     """Keys that are understood but carry nothing to keep."""
@@ -36,7 +36,7 @@ class Shape:
     has_geometry: ClassVar[bool] = True
 
     null_metadata: ClassVar[bool] = False
-    """True when unset metadata is null on the wire instead of ``{}``."""
+    """True when unset metadata is null on the wire instead of `{}`."""
 
     if TYPE_CHECKING:
         label: Any
@@ -96,7 +96,7 @@ class Shape:
 
     @classmethod
     def parse(cls, payload: object, *, ignore_unknown: bool = False) -> Self:
-        """Validate one wire object and build it; NucleusValidationError names the key, e.g. ``geometry.width``."""
+        """Validate one wire object and build it; NucleusValidationError names the key, e.g. `geometry.width`."""
         arguments = cls.arguments(require_object(payload, cls.described()), ignore_unknown=ignore_unknown)
         try:
             return cls(**arguments)
@@ -145,5 +145,5 @@ class Shape:
 
     @classmethod
     def described(cls) -> str:
-        """Name the kind of object for a message: ``a box annotation``."""
+        """Name the kind of object for a message: `a box annotation`."""
         return f"a {cls.type} object"

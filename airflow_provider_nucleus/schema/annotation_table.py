@@ -56,7 +56,7 @@ class AnnotationType:
     """One type of annotation."""
 
     name: str
-    """The value of ``type`` on the wire."""
+    """The value of `type` on the wire."""
 
     annotation: type[Any]
     prediction: type[Any] | None
@@ -75,7 +75,7 @@ class AnnotationType:
     """True when models take its predictions without a run."""
 
     geometry_key: str | None = None
-    """A key that only its geometry has: a row without ``type`` is recognised by it."""
+    """A key that only its geometry has: a row without `type` is recognised by it."""
 
     builder: Callable[[type[Any]], Callable[[Mapping[str, Any]], Any]] | None = None
     """The builder of the fast path from plainly good rows to objects of a class (see `row_fast_path`)."""
@@ -218,7 +218,7 @@ _PREDICTIONS: Final = _parser("a prediction", PREDICTION_TYPES)
 
 
 def parse_annotation(payload: Mapping[str, Any], *, ignore_unknown: bool = False) -> AnyAnnotation:
-    """Validate one ground-truth row and build it, by its ``type``.
+    """Validate one ground-truth row and build it, by its `type`.
 
     The object may share its metadata and lists with the row. Raises NucleusValidationError naming the key; unknown keys
     are an error, because a misspelt key would be lost in silence, unless `ignore_unknown`.
@@ -232,7 +232,7 @@ def read_annotation(payload: object) -> AnyAnnotation:
 
 
 def parse_prediction(payload: Mapping[str, Any], *, ignore_unknown: bool = False) -> AnyPrediction:
-    """Validate one prediction row and build it, by its ``type``; the rules are those of `parse_annotation`."""
+    """Validate one prediction row and build it, by its `type`; the rules are those of `parse_annotation`."""
     return _PREDICTIONS.parse(payload, ignore_unknown=ignore_unknown)  # type: ignore[no-any-return]
 
 

@@ -91,7 +91,7 @@ class BoxAnnotation(annotation_types.Box, Annotation):
 
 @wire_object
 class LineAnnotation(annotation_types.Line, Annotation):
-    """An open chain of at least two vertices (Points or ``{"x": .., "y": ..}``), in pixels."""
+    """An open chain of at least two vertices (Points or `{"x": .., "y": ..}`), in pixels."""
 
     wire_keys = _keys("label", "annotation_id", *_COMMON)
 
@@ -107,7 +107,7 @@ class LineAnnotation(annotation_types.Line, Annotation):
 
 @wire_object
 class PolygonAnnotation(annotation_types.Polygon, Annotation):
-    """A closed region of at least three vertices (Points or ``{"x": .., "y": ..}``), in pixels."""
+    """A closed region of at least three vertices (Points or `{"x": .., "y": ..}`), in pixels."""
 
     wire_keys = _keys("label", "annotation_id", "embedding_vector", *_COMMON)
 

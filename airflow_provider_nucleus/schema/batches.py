@@ -90,7 +90,7 @@ def zip_rows(columns: Tree, count: int) -> list[dict[str, Any]]:
 class RowBatch:
     """Consecutive rows of one source.
 
-    ``rows[i]`` is the object read from row ``numbers[i]`` (1-based) of `source`; `problems` are the rows in between that could
+    `rows[i]` is the object read from row `numbers[i]` (1-based) of `source`; `problems` are the rows in between that could
     not be read. Rows are owned by whoever receives the batch, who may change them. `made_ids` says that their annotation ids
     were made of their content: rows with one id are equal objects, and none is a mistake.
     """

@@ -1,7 +1,7 @@
 """The fast path for whole columns: boxes are checked a field at a time, without an object a row in between.
 
 Every check is one pass in C over a column, not a Python expression a row. Nothing is phrased here: columns that are not
-plainly good in every row get None, and the caller goes through their rows one by one (:mod:`.row_fast_path`, then pydantic). So this
+plainly good in every row get None, and the caller goes through their rows one by one (`row_fast_path`, then pydantic). So this
 may be timid but never wrong; a property test holds it equal to the schema's own parser.
 """
 

@@ -192,7 +192,7 @@ def check_embedding(value: Any) -> list[int | float] | None:
 
 
 def check_metadata(value: Any) -> dict[str, Any]:
-    """Require what JSON can carry: an object with text keys and finite numbers. None becomes ``{}``."""
+    """Require what JSON can carry: an object with text keys and finite numbers. None becomes `{}`."""
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -203,7 +203,7 @@ def check_metadata(value: Any) -> dict[str, Any]:
 
 
 def check_nullable_metadata(value: Any) -> dict[str, Any] | None:
-    """Require the same, and keep None where the wire tells null from ``{}``."""
+    """Require the same, and keep None where the wire tells null from `{}`."""
     return None if value is None else check_metadata(value)
 
 

@@ -136,7 +136,7 @@ _RULES: dict[str, type[Any]] = {
 
 
 def parse_exclusion_rule(payload: object) -> ExclusionRule:
-    """Validate one rule of the wire and build it, by its ``type``."""
+    """Validate one rule of the wire and build it, by its `type`."""
     members = require_object(payload, "an exclusion rule")
     kind = _RULES.get(str(members.get("type")))
     if kind is None:

@@ -62,12 +62,12 @@ def _set(members: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def annotations_by_type(groups: object) -> dict[str, list[AnyAnnotation]]:
-    """Read ``{type: [annotation, ...]}``; unknown types are skipped, empty ones left out."""
+    """Read `{type: [annotation, ...]}`; unknown types are skipped, empty ones left out."""
     return _by_type(groups, ANNOTATION_TYPES)
 
 
 def predictions_by_type(groups: object) -> dict[str, list[AnyPrediction]]:
-    """Read ``{type: [prediction, ...]}``; unknown types are skipped, empty ones left out."""
+    """Read `{type: [prediction, ...]}`; unknown types are skipped, empty ones left out."""
     return _by_type(groups, PREDICTION_TYPES)
 
 

@@ -143,7 +143,7 @@ class DatasetItem:
     """An image or a point cloud; `reference_id` is the user's name for it, unique in the dataset.
 
     Locations are addresses the server can fetch (http, https, s3, gs, ...), or, for images, a local path. `width` and
-    `height` are pixels. Camera parameters go into ``metadata["camera_params"]``.
+    `height` are pixels. Camera parameters go into `metadata["camera_params"]`.
     """
 
     image_location: OptionalText = None
@@ -251,7 +251,7 @@ class DatasetItem:
 
 
 def _bare_location(members: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """Read ``url``: by ``type`` when the server says it, else by its suffix as the official client does."""
+    """Read `url`: by `type` when the server says it, else by its suffix as the official client does."""
     url = members.get("url")
     if not url:
         return None, None

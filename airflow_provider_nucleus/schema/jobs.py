@@ -104,7 +104,7 @@ class RowError:
 
     @classmethod
     def from_wire(cls, text: str) -> RowError:
-        """Read a line: JSON with ``annotation`` and ``error`` (ids in either casing), or any other text as the reason."""
+        """Read a line: JSON with `annotation` and `error` (ids in either casing), or any other text as the reason."""
         try:
             members = json.loads(text)
         except ValueError:

@@ -143,7 +143,7 @@ _OTHER_TARGETS = frozenset({"item_id", "dataset_item_id", "dataset_id"})
 
 
 def box_wire_builder(cls: type[Any]) -> Callable[[Mapping[str, Any]], dict[str, Any] | None]:
-    """Return a builder of what ``to_wire`` of a box of one class would spell, without the object in between.
+    """Return a builder of what `to_wire` of a box of one class would spell, without the object in between.
 
     It knows boxes that name their item by reference id; the others are rare.
     """

@@ -13,7 +13,7 @@ class SourceRow:
     """An object in wire format, with the place it was read from.
 
     `number` is the 1-based row number in `source`. A row that could not even be read carries `problem`, and its raw text
-    in ``data["raw"]``.
+    in `data["raw"]`.
     """
 
     source: str

@@ -19,7 +19,7 @@ MAX_VIDEO_FRAMES = 3000
 
 
 class Frame:
-    """Items of all sensors at one moment: ``Frame(lidar=DatasetItem(...), front=DatasetItem(...))``."""
+    """Items of all sensors at one moment: `Frame(lidar=DatasetItem(...), front=DatasetItem(...))`."""
 
     __slots__ = ("items",)
 

@@ -49,9 +49,9 @@ class NucleusWaitingSensor(BaseSensorOperator):
     A look that fails in a way that may pass (no answer, 429, 5xx, a portal's page) does not fail the task, whether the sensor
     pokes, is rescheduled or is deferred, unless such looks have failed for `ride_out` seconds. A rescheduled sensor keeps the
     beginning of an outage in Airflow's task state. Before Airflow 3.3 there is none: each of its pokes begins anew, and only its
-    own ``timeout`` ends it.
+    own `timeout` ends it.
 
-    :param ride_out: how long the server may be away while the sensor waits, in seconds or as timedelta; ``timeout`` still counts
+    :param ride_out: how long the server may be away while the sensor waits, in seconds or as timedelta; `timeout` still counts
     :param deferrable: whether to wait in the triggerer, without holding a worker; the default is Airflow's setting
     :param nucleus_conn_id: the Nucleus connection to use (templated)
     """
@@ -224,7 +224,7 @@ class NucleusWaitingSensor(BaseSensorOperator):
         return PokeReturnValue(is_done=False) if outcome.open else verdict
 
     def _unless_never_fail(self, act: Callable[[], T]) -> T:
-        """Do what Airflow does about ``never_fail`` while it pokes."""
+        """Do what Airflow does about `never_fail` while it pokes."""
         try:
             return act()
         except NucleusError as error:

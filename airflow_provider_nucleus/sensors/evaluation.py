@@ -25,15 +25,15 @@ __all__ = ["NucleusEvaluationSensor"]
 class NucleusEvaluationSensor(NucleusWaitingSensor):
     """Wait until an evaluation has succeeded.
 
-    Raises NucleusMetricsError with the server's reason when it has failed or was cancelled; ``soft_fail`` is for the sensor's own
-    ``timeout`` only. Both are the same whether the sensor pokes or is deferred. The sensor did not start the evaluation, so it
+    Raises NucleusMetricsError with the server's reason when it has failed or was cancelled; `soft_fail` is for the sensor's own
+    `timeout` only. Both are the same whether the sensor pokes or is deferred. The sensor did not start the evaluation, so it
     never cancels it.
 
-    Returns ``{"evaluation_id": ..., "benchmark_id": ..., "model_id": ..., "model_run_id": ..., "status": "succeeded"}``.
+    Returns `{"evaluation_id": ..., "benchmark_id": ..., "model_id": ..., "model_run_id": ..., "status": "succeeded"}`.
 
     :param evaluation_id: the evaluation to wait for (templated)
     :param deferrable: whether to wait in the triggerer, without holding a worker; the default is Airflow's setting
-    :param ride_out: how long the server may be away while the sensor waits, in seconds or as timedelta; ``timeout`` still counts
+    :param ride_out: how long the server may be away while the sensor waits, in seconds or as timedelta; `timeout` still counts
     :param nucleus_conn_id: the Nucleus connection to use (templated)
     """
 

@@ -29,16 +29,16 @@ __all__ = ["NucleusJobSensor"]
 class NucleusJobSensor(NucleusWaitingSensor):
     """Wait until jobs of the server have ended well.
 
-    Raises NucleusJobFailed or NucleusJobCancelled, with the first row errors, when one has not; ``soft_fail`` is for the sensor's
-    own ``timeout`` only. Both are the same whether the sensor pokes or is deferred. The sensor did not start the jobs, so it
+    Raises NucleusJobFailed or NucleusJobCancelled, with the first row errors, when one has not; `soft_fail` is for the sensor's
+    own `timeout` only. Both are the same whether the sensor pokes or is deferred. The sensor did not start the jobs, so it
     never cancels them.
 
-    Returns ``{"jobs": {<job id>: <status>}}``.
+    Returns `{"jobs": {<job id>: <status>}}`.
 
     :param job_id: the job to wait for, or several of them (templated)
-    :param on_partial: whether a job that failed in part, or completed and refused rows, counts as ``fail`` or ``succeed``
+    :param on_partial: whether a job that failed in part, or completed and refused rows, counts as `fail` or `succeed`
     :param deferrable: whether to wait in the triggerer, without holding a worker; the default is Airflow's setting
-    :param ride_out: how long the server may be away while the sensor waits, in seconds or as timedelta; ``timeout`` still counts
+    :param ride_out: how long the server may be away while the sensor waits, in seconds or as timedelta; `timeout` still counts
     :param nucleus_conn_id: the Nucleus connection to use (templated)
     """
 

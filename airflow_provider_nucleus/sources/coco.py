@@ -1,18 +1,18 @@
 """COCO ground truth and results of any size as wire rows, and COCO images as dataset items.
 
-Ids are made so that sending the same objects again is recognised, in whichever order and file: ``coco-<id>`` where the file
-numbers its annotations, else ``coco-<image id>-<digest>`` of category, shape and score. Equal objects of one upload are numbered
+Ids are made so that sending the same objects again is recognised, in whichever order and file: `coco-<id>` where the file
+numbers its annotations, else `coco-<image id>-<digest>` of category, shape and score. Equal objects of one upload are numbered
 when it is checked.
 
 What COCO can say and Nucleus cannot:
 
-- a run-length mask is no polygon. A crowd region sent as polygon becomes its box with ``iscrowd`` in the metadata; any other
+- a run-length mask is no polygon. A crowd region sent as polygon becomes its box with `iscrowd` in the metadata; any other
   run-length mask is a problem row, because replacing a shape by its box would change what is measured;
-- an annotation of several rings becomes one polygon per ring (``coco-7-1``, ``coco-7-2`` with ``part`` and ``parts`` in the
+- an annotation of several rings becomes one polygon per ring (`coco-7-1`, `coco-7-2` with `part` and `parts` in the
   metadata).
 
-``iscrowd`` and ``area`` (square pixels) of ground truth are kept in the metadata, for keypoints the ``bbox`` too. A prediction has
-them where COCO's tools see another size than that of its shape: that of its box for a polygon, that of its mask for a box. Boxes are ``[x, y, width, height]`` in pixels from the top left
+`iscrowd` and `area` (square pixels) of ground truth are kept in the metadata, for keypoints the `bbox` too. A prediction has
+them where COCO's tools see another size than that of its shape: that of its box for a polygon, that of its mask for a box. Boxes are `[x, y, width, height]` in pixels from the top left
 corner in both worlds.
 """
 
@@ -47,7 +47,7 @@ class CocoReader:
     """Reads the COCO files of one source.
 
     `geometry` says what an annotation is sent as. `index` is needed for result files only; a ground truth brings its own.
-    `image_folder` (path or URL) is put before file names to find the images; without it ``coco_url`` or ``flickr_url`` is used.
+    `image_folder` (path or URL) is put before file names to find the images; without it `coco_url` or `flickr_url` is used.
     """
 
     geometry: Geometry = "box"

@@ -49,7 +49,7 @@ class CocoIndex:
 
 
 def image_fields(image: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an image entry with ``name`` and ``stem`` of its file name, for templates."""
+    """Return an image entry with `name` and `stem` of its file name, for templates."""
     path = PurePosixPath(str(image.get("file_name", "")))
     return {"name": path.name, "stem": path.stem, **image}
 
@@ -62,7 +62,7 @@ def load_index(
 ) -> CocoIndex:
     """Read images and categories of a COCO file, or take mappings of ids to names.
 
-    `source` is a path, or a mapping with ``images`` (id to file name) and ``categories`` (id to label). `reference_id` makes the
+    `source` is a path, or a mapping with `images` (id to file name) and `categories` (id to label). `reference_id` makes the
     reference id from an image entry; without it the file name is taken as it stands. Raises NucleusValidationError when an
     entry is unusable, because every row that refers to it would be.
     """

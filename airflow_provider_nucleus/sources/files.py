@@ -1,7 +1,7 @@
 """Files of a source: one file, a folder, a glob or a list of them, on a disk or in an object store.
 
-A path is anything with ``open()``: `pathlib.Path`, a UPath, Airflow's ObjectStoragePath. Text with a scheme
-(``s3://bucket/rows.jsonl``) is opened through universal-pathlib, which Airflow 3 brings along.
+A path is anything with `open()`: `pathlib.Path`, a UPath, Airflow's ObjectStoragePath. Text with a scheme
+(`s3://bucket/rows.jsonl`) is opened through universal-pathlib, which Airflow 3 brings along.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class SourceFile:
 
     @property
     def suffix(self) -> str:
-        """The lower-case suffix below any compression suffix: ``.jsonl`` for ``rows.jsonl.gz``."""
+        """The lower-case suffix below any compression suffix: `.jsonl` for `rows.jsonl.gz`."""
         suffixes = [suffix.lower() for suffix in Path(self.name).suffixes]
         while suffixes and suffixes[-1] in _COMPRESSIONS:
             suffixes.pop()
@@ -59,7 +59,7 @@ class SourceFile:
 
 
 def to_path(source: Any) -> Any:
-    """Return an object with ``open()`` for a path given as text, `os.PathLike` or already such an object."""
+    """Return an object with `open()` for a path given as text, `os.PathLike` or already such an object."""
     if hasattr(source, "open"):
         return source
     text = str(source)
@@ -81,8 +81,8 @@ def to_path(source: Any) -> Any:
 def find_files(source: Any) -> list[SourceFile]:
     """List the files of a source in a stable order (by name).
 
-    A folder stands for every row file below it, hidden files and those starting with ``_`` excepted; a name with ``*``, ``?``
-    or ``[`` that is not itself a file is a glob. Raises NucleusSourceError when there is nothing to read, or its storage
+    A folder stands for every row file below it, hidden files and those starting with `_` excepted; a name with `*`, `?`
+    or `[` that is not itself a file is a glob. Raises NucleusSourceError when there is nothing to read, or its storage
     does not tell, which may change.
     """
     if isinstance(source, (list, tuple)):
@@ -288,7 +288,7 @@ def _glob(path: Any) -> Iterable[Any]:
 
 
 def in_glob(pattern: str, place: str) -> bool:
-    """Return whether a glob takes a file in, existing or not; both are written with slashes. ``**`` stands for any folders."""
+    """Return whether a glob takes a file in, existing or not; both are written with slashes. `**` stands for any folders."""
     return _steps_match(pattern.split("/"), place.split("/"))
 
 

@@ -33,7 +33,7 @@ def check_format(name: str) -> Format | Literal["auto"]:
 def detect_format(source_file: SourceFile) -> Format:
     """Return the format of a file.
 
-    ``json`` is an array of wire objects, ``coco`` an array of COCO results or a COCO ground truth, ``jsonl`` one object a line.
+    `json` is an array of wire objects, `coco` an array of COCO results or a COCO ground truth, `jsonl` one object a line.
     A file in which nothing can be recognised is read as JSONL, whose reader names the bad lines.
     """
     if (format_of_suffix := _SUFFIXES.get(source_file.suffix)) is not None:

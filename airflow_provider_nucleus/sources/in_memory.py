@@ -13,7 +13,7 @@ __all__ = ["read_objects"]
 
 
 def read_objects(objects: Iterable[Any], *, name: str = "rows in memory") -> Iterator[RowBatch]:
-    """Yield schema objects (anything with ``to_wire()``) and mappings as rows; everything else becomes a problem row."""
+    """Yield schema objects (anything with `to_wire()`) and mappings as rows; everything else becomes a problem row."""
     numbered = enumerate(objects, 1)
     while chunk := list(islice(numbered, BATCH_ROWS)):
         numbers: list[int] = []

@@ -1,7 +1,7 @@
 """A stream tokenizer for the two shapes JSON data sets come in: an array of objects, or an object of such arrays.
 
-The file is never decoded as a whole. A window of bytes is cut after a ``}``, ``]`` or other end of an element and decoded in one
-go: if ``[<window>]`` parses, the window held whole elements and nothing else, because JSON has only one reading. Where the guess
+The file is never decoded as a whole. A window of bytes is cut after a `}`, `]` or other end of an element and decoded in one
+go: if `[<window>]` parses, the window held whole elements and nothing else, because JSON has only one reading. Where the guess
 is wrong (a nested object ended there, or the characters stood inside a string) the elements are decoded one at a time with the
 standard library's scanner, which finds where each ends.
 """
@@ -49,7 +49,7 @@ class JsonFile:
         self._ended = False
 
     def peek(self) -> bytes:
-        """Return the next byte that is not white space, without reading past it; ``b""`` at the end."""
+        """Return the next byte that is not white space, without reading past it; `b""` at the end."""
         while True:
             while self._at < len(self._window):
                 sign = self._window[self._at : self._at + 1]
@@ -125,7 +125,7 @@ class JsonFile:
             self.value()
 
     def _whole_elements(self) -> list[Any]:
-        """Decode as many whole elements as the window holds; ``[]`` when not even the first is whole."""
+        """Decode as many whole elements as the window holds; `[]` when not even the first is whole."""
         if len(self._window) - self._at < WINDOW // 2:
             self._more()
         if self.peek() == b"{":
@@ -143,7 +143,7 @@ class JsonFile:
         return self._single_elements()
 
     def _element_end_before(self, end: int) -> int:
-        """Return where the last ``}`` that is followed by ``, {`` stands before `end`; -1 when there is none."""
+        """Return where the last `}` that is followed by `, {` stands before `end`; -1 when there is none."""
         while (end := self._window.rfind(b"},", self._at, end)) >= 0:
             if self._window[end + 2 : end + 66].lstrip(_SPACE).startswith(b"{"):
                 return end

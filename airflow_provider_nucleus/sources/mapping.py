@@ -45,10 +45,10 @@ _CORNER = frozenset({"x", "y"})
 class RowMapping:
     """A mapping from rows of a source to wire rows.
 
-    `fields`: wire path to source path, or to ``=text`` for a constant. `labels`: source label to label in Nucleus; others stay as they are.
-    `scores`: ``(low, high)`` is spread over 0 to 1, ``"logit"`` goes through the logistic function. `reference_id` and
-    `annotation_id`: templates such as ``{folder}/{name}.jpg`` over the fields of the source row, format specifications
-    (``{frame:06d}``) included.
+    `fields`: wire path to source path, or to `=text` for a constant. `labels`: source label to label in Nucleus; others stay as they are.
+    `scores`: `(low, high)` is spread over 0 to 1, `"logit"` goes through the logistic function. `reference_id` and
+    `annotation_id`: templates such as `{folder}/{name}.jpg` over the fields of the source row, format specifications
+    (`{frame:06d}`) included.
     """
 
     fields: Mapping[str, str] = field(default_factory=dict)
@@ -162,7 +162,7 @@ class RowMapping:
 
 
 def complete_row(row: Row) -> Row:
-    """Supply what a flat or untyped row leaves unsaid: box geometry from ``x, y, width, height``, the type from the geometry."""
+    """Supply what a flat or untyped row leaves unsaid: box geometry from `x, y, width, height`, the type from the geometry."""
     if "geometry" not in row and "x" in row and "y" in row:
         row["geometry"] = {name: row.pop(name) for name in _BOX if name in row}
     if "type" in row:

@@ -43,8 +43,8 @@ def open_rows(
 ) -> RowStream:
     """Open a source and return its rows in wire form, read lazily and in bounded memory.
 
-    `source`: a path (text, `os.PathLike`, or any object with ``open()``), a folder, a glob, a list of these, or rows in memory
-    (schema objects or dicts). `format`: ``jsonl``, ``json``, ``coco``, ``parquet``, or found out per file. `mapping`: a
+    `source`: a path (text, `os.PathLike`, or any object with `open()`), a folder, a glob, a list of these, or rows in memory
+    (schema objects or dicts). `format`: `jsonl`, `json`, `coco`, `parquet`, or found out per file. `mapping`: a
     `RowMapping`, or just its `fields`.
 
     For COCO: `images` and `categories` name the ground truth file(s) that result files refer to, or map ids to names (one file

@@ -1,7 +1,7 @@
 """Parquet: read batch by batch, only the columns that are needed, and assembled column-wise into wire rows.
 
-A column may hold a wire field (``geometry`` as struct), a member of one (a column called ``geometry.x``), its JSON text, or
-anything a mapping names. Needs pyarrow (extra ``parquet``).
+A column may hold a wire field (`geometry` as struct), a member of one (a column called `geometry.x`), its JSON text, or
+anything a mapping names. Needs pyarrow (extra `parquet`).
 """
 
 from __future__ import annotations

@@ -12,9 +12,9 @@ __all__ = ["area_of_rle", "box_of_rle"]
 
 
 def box_of_rle(segmentation: Mapping[str, Any]) -> list[int]:
-    """Return ``[x, y, width, height]`` in pixels of the mask's foreground; all zero when it is empty.
+    """Return `[x, y, width, height]` in pixels of the mask's foreground; all zero when it is empty.
 
-    Equal to ``toBbox`` of the COCO tools. Raises ValueError when the mask is malformed.
+    Equal to `toBbox` of the COCO tools. Raises ValueError when the mask is malformed.
     """
     height, width, runs = _runs(segmentation)
     left, right, top, bottom = width, -1, height, -1

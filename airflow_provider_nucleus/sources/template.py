@@ -37,7 +37,7 @@ def template_paths(template: str) -> list[str]:
 
 
 def compile_template(template: str, name: str) -> Callable[[Mapping[str, Any]], str]:
-    """Compile ``{path}`` and ``{path:spec}`` fields; anything else str.format offers is refused."""
+    """Compile `{path}` and `{path:spec}` fields; anything else str.format offers is refused."""
     try:
         fields = list(string.Formatter().parse(template))
     except ValueError as error:

@@ -14,7 +14,7 @@ __all__ = ["check_ids", "coerced_flag", "coerced_number", "copied", "is_blank", 
 
 
 def is_blank(value: Any) -> bool:
-    """Return whether a rendered argument holds nothing; a template that found nothing renders to ``""`` or ``"None"``."""
+    """Return whether a rendered argument holds nothing; a template that found nothing renders to `""` or `"None"`."""
     return value is None or (isinstance(value, str) and value.strip() in {"", "None"})
 
 

@@ -29,7 +29,7 @@ FAIL: Final = "__fail__"
 
 
 def default_deferrable() -> bool:
-    """Return Airflow's ``[operators] default_deferrable``."""
+    """Return Airflow's `[operators] default_deferrable`."""
     return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
 
 

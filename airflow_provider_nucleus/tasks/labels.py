@@ -11,7 +11,7 @@ from airflow_provider_nucleus.tasks.arguments import is_blank
 __all__ = ["MAP_LABEL", "MAX_LABEL", "short_label"]
 
 MAP_LABEL: Final = "{{ task.map_label }}"
-"""The default ``map_index_template`` of operators and sensors."""
+"""The default `map_index_template` of operators and sensors."""
 
 MAX_LABEL: Final = 250
 """Characters in Airflow's column; with more, the task's end or deferral is refused by a database that keeps to its types.

@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 def path_for_instance(place: Any, context: Mapping[str, Any]) -> Any:
     """Return where this task instance writes its report for *place*, a path or URL; None when that is blank.
 
-    Mapped instances share their arguments, and each would replace the file of the others: theirs has ``.map<map index>`` before
-    the suffix. A number alone would not do: ``part-1.jsonl`` beside ``part.jsonl`` may be what a sibling reads.
+    Mapped instances share their arguments, and each would replace the file of the others: theirs has `.map<map index>` before
+    the suffix. A number alone would not do: `part-1.jsonl` beside `part.jsonl` may be what a sibling reads.
     """
     if is_blank(place):
         return None

@@ -1,8 +1,8 @@
 """The default retry policy of our operators on Airflow 3.3: whether a failed task is tried again.
 
-The policy reads the real exception in the worker. It waits as long as the server asked for (``Retry-After``), does not
+The policy reads the real exception in the worker. It waits as long as the server asked for (`Retry-After`), does not
 repeat what cannot succeed (a wrong key, an unknown id, a refused request), and leaves everything else to the task's own
-``retries`` and ``retry_delay``. Below 3.3 there are no retry policies, and the task's own settings decide alone.
+`retries` and `retry_delay`. Below 3.3 there are no retry policies, and the task's own settings decide alone.
 """
 
 from __future__ import annotations

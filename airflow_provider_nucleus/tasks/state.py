@@ -90,6 +90,6 @@ def task_identity(context: Mapping[str, Any]) -> str:
 def clear_count(context: Mapping[str, Any]) -> int:
     """Return a number that grows with every clear by a user, and is the same for all tries between two of them.
 
-    It is ``max_tries``, which Airflow raises when a user clears a finished task, and only then.
+    It is `max_tries`, which Airflow raises when a user clears a finished task, and only then.
     """
     return int(getattr(context["ti"], "max_tries", 0) or 0)

@@ -25,7 +25,7 @@ _STATUSES: Final = get_args(EventStatus)
 class WaitEvent:
     """The end of a wait for jobs.
 
-    ``finished``: every job is terminal, whatever its outcome. ``timeout``: the deadline passed. ``unreachable``: the
+    `finished`: every job is terminal, whatever its outcome. `timeout`: the deadline passed. `unreachable`: the
     jobs' statuses could not be read for too long, or the server refused to tell; the jobs were left as they are.
     `jobs` holds the last known status object of each job (empty when none was ever read), `resume_payload` what the task gave the
     trigger, `message` a sentence for the log.
@@ -48,7 +48,7 @@ class WaitEvent:
 
     @classmethod
     def from_payload(cls, payload: Any) -> WaitEvent:
-        """Read an event back; raises NucleusEventError when anything about it is not as :meth:`to_payload` makes it."""
+        """Read an event back; raises NucleusEventError when anything about it is not as `to_payload` makes it."""
         if not isinstance(payload, dict):
             raise _refused(f"it is {type(payload).__name__}, not a dict")
         if payload.get("version") != EVENT_VERSION:

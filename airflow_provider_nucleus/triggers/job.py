@@ -50,17 +50,17 @@ __all__ = ["NucleusJobTrigger"]
 log = logging.getLogger(__name__)
 
 _KILL_SECONDS = 20.0
-"""Airflow grants ``on_kill`` thirty."""
+"""Airflow grants `on_kill` thirty."""
 
 
 class NucleusJobTrigger(BaseTrigger):
-    """Waits until all of some jobs are terminal, and sends one :class:`WaitEvent`.
+    """Waits until all of some jobs are terminal, and sends one `WaitEvent`.
 
     :param nucleus_conn_id: the Nucleus connection to use
     :param job_ids: the jobs to wait for
     :param deadline: when to stop waiting, in seconds since the epoch
     :param poll_interval: seconds between two looks
-    :param ride_out: seconds for which looks may fail in a row before the wait ends as ``unreachable``; an outage counts anew
+    :param ride_out: seconds for which looks may fail in a row before the wait ends as `unreachable`; an outage counts anew
         when the trigger moves to another process
     :param cancel_on_kill: whether to cancel the jobs when a user marks or clears the deferred task (Airflow 3.3)
     :param resume_payload: JSON that the task gets back with the event

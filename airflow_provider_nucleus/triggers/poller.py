@@ -5,7 +5,7 @@ every few seconds. So the triggers of one connection in one process subscribe to
 and for many with one listing, and then only for the jobs that ended or are not in the listing.
 
 The poller decides nothing. It passes on to each watcher what was seen of its jobs, a status or the error met, as soon as it was
-seen, and the watcher asks its own `Patience` (:mod:`airflow_provider_nucleus.client.waiting`). A connection that
+seen, and the watcher asks its own `Patience` (`airflow_provider_nucleus.client.waiting`). A connection that
 cannot be read is such an error as well, of all jobs; only one that is wrong in itself ends the poll.
 """
 

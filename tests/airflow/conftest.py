@@ -44,7 +44,7 @@ def nucleus_conn(nucleus: Any) -> str:
 
 @pytest.fixture
 def run_dag(private_airflow: PrivateAirflow, nucleus_conn: str, tmp_path: Path) -> Callable[..., RunResult]:
-    """Run DAG source text (or a file) in real Airflow, ``nucleus_default`` being the embedded Nucleus."""
+    """Run DAG source text (or a file) in real Airflow, `nucleus_default` being the embedded Nucleus."""
 
     def run(source: str | Path, dag_id: str, **arguments: Any) -> RunResult:
         if isinstance(source, str):

@@ -36,7 +36,7 @@ def airflow_environment(home: Path) -> dict[str, str]:
 
 
 def connection_json(*, endpoint: str, api_key: str | None, **extra: Any) -> str:
-    """Return a Nucleus connection as ``AIRFLOW_CONN_*`` wants it."""
+    """Return a Nucleus connection as `AIRFLOW_CONN_*` wants it."""
     return json.dumps({"conn_type": "nucleus", "password": api_key, "extra": {"endpoint": endpoint, **extra}})
 
 
@@ -80,7 +80,7 @@ class PrivateAirflow:
         assert done.returncode == 0, done.stdout + done.stderr
 
     def cli(self, *arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        """Run one ``airflow`` command to its end."""
+        """Run one `airflow` command to its end."""
         return subprocess.run(
             [str(Path(sys.executable).with_name("airflow")), *arguments],
             env=self.environment | (env or {}),
@@ -99,7 +99,7 @@ class PrivateAirflow:
         connections: dict[str, str] | None = None,
         env: dict[str, str] | None = None,
     ) -> RunResult:
-        """Run a DAG file through ``dag.test()`` and return states, XComs and everything it logged."""
+        """Run a DAG file through `dag.test()` and return states, XComs and everything it logged."""
         if self._process is None:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.airflow.runner"],

@@ -17,7 +17,7 @@ KEY = "live_0123456789abcdef"
 
 
 def test_airflow_lists_the_provider(private_airflow: PrivateAirflow) -> None:
-    """``airflow providers list`` shows the distribution by its name."""
+    """`airflow providers list` shows the distribution by its name."""
     done = private_airflow.cli("providers", "list", "--output", "json")
 
     assert done.returncode == 0, done.stderr

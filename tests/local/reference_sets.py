@@ -24,7 +24,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Upload:
-    """One dataset with the predictions of one model. ``masks``: (item, file, segments) of ground truth and predictions."""
+    """One dataset with the predictions of one model. `masks`: (item, file, segments) of ground truth and predictions."""
 
     items: list[Row]
     truth: list[Row] = field(default_factory=list)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SmallDisk:
-    """A mounted file system; ``path`` is its root."""
+    """A mounted file system; `path` is its root."""
 
     path: Path
 
@@ -34,7 +34,7 @@ class SmallDisk:
             file.write(bytes(max(0, state.f_bavail * state.f_bsize - left)))
 
     def make_room(self) -> None:
-        """Take back what :meth:`fill` has put there."""
+        """Take back what `fill` has put there."""
         self._ballast.unlink(missing_ok=True)
 
 

@@ -1,4 +1,4 @@
-"""The command ``nucleus-local``: what it does not understand, it says."""
+"""The command `nucleus-local`: what it does not understand, it says."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class ShortDisk(io.FileIO):
-    """A file that takes a few bytes at a time, and none beyond ``room``."""
+    """A file that takes a few bytes at a time, and none beyond `room`."""
 
     room = 10_000_000
     code = errno.ENOSPC

@@ -1,7 +1,7 @@
 """Every set of real data reproduces its expected.json through the server: uploaded, evaluated, read back over HTTP.
 
 A set yields (path into expected.json, number the server answers) for all it can. What it does not yield is listed in
-``LEFT_OUT`` with the reason; a number of expected.json that is neither fails the test.
+`LEFT_OUT` with the reason; a number of expected.json that is neither fails the test.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PUBLISHED = 0.0005000001
 
 TEXT = ("tool", "note", "classifier", "where", "published/where", "image_licences")
 NUCLEUS_METRICS = "scale_nucleus"
-"""Numbers of the official client's ``nucleus.metrics``: that library's definitions and defects, see docs/evaluation.md."""
+"""Numbers of the official client's `nucleus.metrics`: that library's definitions and defects, see docs/evaluation.md."""
 
 LEFT_OUT: dict[str, dict[str, str]] = {
     "home-objects": {

@@ -1,6 +1,6 @@
 """What is read above a confidence is what an evaluation of the predictions above it says, for every number there is.
 
-The oracle is :mod:`tests.local.literal_match`, which matches what is left pair by pair.
+The oracle is `tests.local.literal_match`, which matches what is left pair by pair.
 """
 
 from __future__ import annotations

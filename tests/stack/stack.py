@@ -1,7 +1,7 @@
 """A whole Airflow for tests: API server, scheduler with LocalExecutor, DAG processor, triggerer, each its own process.
 
 `airflow standalone` would start the same parts, but as one tree; here each can be killed and restarted alone. Tests
-talk to it as a user does, through ``/api/v2``.
+talk to it as a user does, through `/api/v2`.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ class Run:
     def until_watched(self) -> None:
         """Wait until the task is deferred and the triggerer has looked at its jobs.
 
-        Airflow calls ``on_kill`` of triggers that run; one it ends before a triggerer took it is never heard of.
+        Airflow calls `on_kill` of triggers that run; one it ends before a triggerer took it is never heard of.
         """
         self.until_state("deferred")
         self.stack.until(lambda: len(set(_RUNNING.findall(self.log()))) == 3, timeout=60, what="the trigger")
@@ -179,7 +179,7 @@ def test_what_ended_while_no_triggerer_ran_is_collected(stack: AirflowStack, wor
 
 @pytest.mark.parametrize(("way", "sends"), [("deferred", 6), ("reattaching", 3)])
 def test_clear_means_what_on_clear_says(stack: AirflowStack, world: World, way: str, sends: int):
-    """Clearing a finished task sends everything again with ``rerun`` and nothing with ``reattach``; rows stay single."""
+    """Clearing a finished task sends everything again with `rerun` and nothing with `reattach`; rows stay single."""
     batch = world.batch()
     run = Run(stack, way, batch)
     run.ends("success")
@@ -225,7 +225,7 @@ def late(stack: AirflowStack, running_world: World) -> dict[str, Run]:
 
 @pytest.mark.parametrize("way", ["impatient", "impatient_deferred", "hurried"])
 def test_waiting_too_long_fails_and_cancels(late: dict[str, Run], way: str):
-    """``job_timeout`` in both forms and ``execution_timeout``: the task fails, its jobs are cancelled, the log says so."""
+    """`job_timeout` in both forms and `execution_timeout`: the task fails, its jobs are cancelled, the log says so."""
     run = late[way]
 
     assert run.batch.statuses() == ["Cancelled"] * 3
@@ -234,7 +234,7 @@ def test_waiting_too_long_fails_and_cancels(late: dict[str, Run], way: str):
 
 
 def test_waiting_too_long_leaves_jobs_when_told_to(late: dict[str, Run]):
-    """``cancel_on_kill=False``: the task fails, the jobs go on and are named."""
+    """`cancel_on_kill=False`: the task fails, the jobs go on and are named."""
     run = late["leaving"]
 
     assert run.batch.statuses() == ["Completed"] * 3

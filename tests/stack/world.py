@@ -32,7 +32,7 @@ CANCEL = r"POST .*/job/[^/]*/cancel"
 class World:
     """One embedded Nucleus, the proxy before it, and the data in it; a context manager.
 
-    The server can be started without workers for jobs: they stay Running until :meth:`release`, so that a test chooses how
+    The server can be started without workers for jobs: they stay Running until `release`, so that a test chooses how
     long they take.
     """
 

@@ -1,4 +1,4 @@
-"""What modules offer each other is written down: ``__all__`` is complete, true and respected."""
+"""What modules offer each other is written down: `__all__` is complete, true and respected."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _taken(tree: ast.Module) -> set[tuple[str, str]]:
 
 
 def test_every_exported_name_exists():
-    """A name in ``__all__`` that the module does not bind would break ``from module import *`` and mislead readers."""
+    """A name in `__all__` that the module does not bind would break `from module import *` and mislead readers."""
     missing = {
         module: sorted(set(members) - _bound(TREES[module]))
         for module, members in EXPORTED.items()
@@ -75,7 +75,7 @@ def test_every_exported_name_exists():
 
 
 def test_modules_take_from_each_other_only_what_is_exported():
-    """A name that another module needs is part of the module's surface, so its ``__all__`` lists it."""
+    """A name that another module needs is part of the module's surface, so its `__all__` lists it."""
     unlisted = sorted(
         f"{user} takes {module}.{name}"
         for user, tree in TREES.items()

@@ -18,8 +18,6 @@ TREES = {
 ROOMS = sorted({path.split("/")[0] for path in TREES if "/" in path} | {"."})
 
 LONGEST_MODULE = 400
-PENDING = {"client", "local", "operators", "sensors", "triggers"}
-"""Rooms whose names and first lines are still being mended."""
 QUESTION = re.compile(r"(What|Who|Whether|How|Why|Where|When|Which)\b")
 METAPHORS = {
     "hear", "heard", "hears", "told", "tells", "asked", "asks", "piece", "pieces", "carry", "carried", "newcomer", "meet",
@@ -113,3 +111,30 @@ def test_modules_are_short():
     }
 
     assert long == {}
+
+
+def test_docstrings_have_one_mark_up():
+    """Single backticks around code, whatever it is: no roles, no doubled backticks."""
+    other = [
+        f"{path}:{number}"
+        for path in TREES
+        for number, line in enumerate((ROOT / path).read_text().splitlines(), start=1)
+        if re.search(r":(class|meth|func|mod|data|attr|exc):`|(?<!`)``(?!`)", line)
+    ]
+
+    assert other == []
+
+
+def test_loggers_have_one_name():
+    """The logger of a module is `log`."""
+    other = [
+        f"{path}: {ast.unparse(node)}"
+        for path, tree in TREES.items()
+        for node in tree.body
+        if isinstance(node, ast.Assign | ast.AnnAssign)
+        and node.value is not None
+        and "logging.getLogger" in ast.unparse(node.value)
+        and not re.match(r"log\b", ast.unparse(node))
+    ]
+
+    assert other == []

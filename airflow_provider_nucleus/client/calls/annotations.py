@@ -41,7 +41,7 @@ def annotate(
 def annotate_local_masks(
     dataset_id: str, masks: Sequence[Mapping[str, Any]], images: Sequence[Content], *, update: bool = False
 ) -> Call[UploadAnswer]:
-    """Send at most 10 masks with their PNGs; ``images[i]`` are the bytes of ``masks[i]``, whose ``mask_url`` is the path."""
+    """Send at most 10 masks with their PNGs; `images[i]` are the bytes of `masks[i]`, whose `mask_url` is the path."""
     name = f"upload {len(masks)} masks to dataset {dataset_id}"
     return local_masks_upload(_route(dataset_id), masks, images, name=name, update=update)
 

@@ -75,7 +75,7 @@ def create_benchmark(
 ) -> Call[StartedBenchmark]:
     """Create a benchmark from the union of its sources; items without ground truth are skipped by the server.
 
-    `items` are ``{"dataset_id": .., "ref_id": ..}``. At most one of the three taxonomies may be given.
+    `items` are `{"dataset_id": .., "ref_id": ..}`. At most one of the three taxonomies may be given.
     """
     taxonomy = _taxonomy(
         rollup_groups, class_agnostic=class_agnostic, allowed_label_matches_id=allowed_label_matches_id

@@ -111,7 +111,7 @@ def dataset_slices(
 
 
 def dataset_label_schema(dataset_id: str) -> Call[dict[str, Any]]:
-    """Return the labels in use: ``{"gt_labels": [...], "prediction_labels": [...]}``."""
+    """Return the labels in use: `{"gt_labels": [...], "prediction_labels": [...]}`."""
     return _get(dataset_id, "labelSchema", as_is)
 
 

@@ -94,7 +94,7 @@ def append_local_images(
 ) -> Call[Job]:
     """Append at most 10 images of this machine and start the job that takes them in.
 
-    `items` are wire objects whose ``image_url`` is the local path; ``images[i]`` are the bytes of ``items[i]``.
+    `items` are wire objects whose `image_url` is the local path; `images[i]` are the bytes of `items[i]`.
     """
     if not 0 < len(items) <= MAX_FILES_PER_REQUEST or len(images) != len(items):
         raise NucleusValidationError(

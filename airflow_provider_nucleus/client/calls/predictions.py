@@ -139,7 +139,7 @@ def upload_model_predictions(
 ) -> Call[UploadAnswer]:
     """Send predictions to a model without a run, as benchmark evaluations read them; boxes, polygons and cuboids only.
 
-    Each row names its item by ``item_id``, or by ``reference_id`` and ``dataset_id``.
+    Each row names its item by `item_id`, or by `reference_id` and `dataset_id`.
     """
     for row in rows:
         if row.get("type") not in RUN_FREE_TYPES:

@@ -77,5 +77,5 @@ def query_matches_page(
     query: str = "",
     page_size: int = 10_000,
 ) -> Call[Page[EvaluationMatch]]:
-    """List the matches of a model run, page by page: pairs (``iou``) or the unmatched of one side."""
+    """List the matches of a model run, page by page: pairs (`iou`) or the unmatched of one side."""
     return query_objects_page(dataset_id, query, mode=mode, model_run_id=model_run_id, page_size=page_size)

@@ -41,7 +41,7 @@ def wait_for_upload_jobs(
 ) -> dict[str, JobStatus]:
     """Return how each job ended; a job that the server does not have (any more) is left out.
 
-    Raises NucleusJobTimeout after ``job_timeout`` seconds, the error of the last look when an outage lasts longer than ``ride_out``
+    Raises NucleusJobTimeout after `job_timeout` seconds, the error of the last look when an outage lasts longer than `ride_out`
     or waiting does not cure it, and NucleusUploadError when stopped. Jobs go on in all cases.
     """
     patience = Patience(

@@ -21,7 +21,7 @@ _JOBS_SHOWN = 50
 class UploadSummary:
     """Summary of an upload; every row of the input is in exactly one of the counts that follow.
 
-    ``rows = rejected + sent`` (when anything was sent at all), ``sent = processed + ignored + errored + unaccounted``, unless
+    `rows = rejected + sent` (when anything was sent at all), `sent = processed + ignored + errored + unaccounted`, unless
     the server counts more rows than it was given, which is logged.
     """
 

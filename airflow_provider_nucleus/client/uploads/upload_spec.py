@@ -67,16 +67,16 @@ class UploadOptions:
       in size) or one round of requests (synchronous, default 40,000). A retry repeats at most one chunk.
     - `max_error_rate`: share of bad rows (0 to 1) that is tolerated. Above it nothing is sent, or, when it is the server that
       refuses rows or does not account for them, the upload fails after everything was sent and reported.
-    - `quarantine`: file for the bad rows (``.jsonl`` or ``.parquet``), text or any object with ``open()``.
+    - `quarantine`: file for the bad rows (`.jsonl` or `.parquet`), text or any object with `open()`.
     - `local_root`: folder below which rows may name files of this machine, whose bytes are then sent: images of items, PNG masks.
       None reads no file, whatever rows say.
     - `validate_only`: check and report, send nothing.
     - `stable_ids`: give rows without an annotation id (lines, polygons, cuboids) one made from their content, so that sending
       them again does not double them.
     - `ignore_unknown`: drop fields that are not part of the wire format instead of refusing the row.
-    - `on_change`: the input, or where it goes, is not what the recorded upload began with: ``fail``, ``restart`` from nothing, or
-      ``continue`` and send the chunks that are new (to another place they all are).
-    - `on_clear`: the user cleared the task: ``rerun`` everything, or ``reattach`` as a retry would.
+    - `on_change`: the input, or where it goes, is not what the recorded upload began with: `fail`, `restart` from nothing, or
+      `continue` and send the chunks that are new (to another place they all are).
+    - `on_clear`: the user cleared the task: `rerun` everything, or `reattach` as a retry would.
     - `concurrency`: synchronous requests in flight; fewer while the server answers 429.
     - `ride_out`: how many seconds the server may be away, while rows are sent, jobs are started or waited for, before the upload
       gives up.

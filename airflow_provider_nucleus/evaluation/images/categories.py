@@ -1,11 +1,11 @@
 """Category predictions: exact match per item inside one taxonomy.
 
-Two shapes of label: one category per item (:func:`category_scores`) and a set of categories per item
-(:func:`multicategory_scores`). Labels and items are codes, 0 up to the number of them; call once per taxonomy.
+Two shapes of label: one category per item (`category_scores`) and a set of categories per item
+(`multicategory_scores`). Labels and items are codes, 0 up to the number of them; call once per taxonomy.
 
 An item without ground truth in the taxonomy cannot be judged: it is left out and counted. An item with ground truth
 and no prediction is a miss (a false negative of its class, no false positive). Averages follow scikit-learn with
-``zero_division=0``: macro over the classes that occur on either side, weighted by ground-truth support. A single
+`zero_division=0`: macro over the classes that occur on either side, weighted by ground-truth support. A single
 class's precision without any prediction of it stays undefined, although it enters the averages as 0.
 """
 
@@ -112,7 +112,7 @@ class MulticategoryScores(LabelScores):
 def category_scores(
     truth: NDArray[np.integer], predicted: NDArray[np.integer], *, classes: int
 ) -> CategoryScores:
-    """Compare one label per item; *truth* and *predicted* are codes below *classes*, or :data:`MISSING`.
+    """Compare one label per item; *truth* and *predicted* are codes below *classes*, or `MISSING`.
 
     Raises ValueError when the sides differ in length or hold a code outside the range.
     """
@@ -215,7 +215,7 @@ def multicategory_scores(
 def top_k_accuracy(truth: NDArray[np.integer], probabilities: FloatArray, *, k: int) -> Metric:
     """Return the share of items whose true class is among the *k* most probable (equal probability: lower code first).
 
-    *probabilities* is [items, classes]; items whose truth is :data:`MISSING` are left out.
+    *probabilities* is [items, classes]; items whose truth is `MISSING` are left out.
     """
     evaluated = np.asarray(truth) != MISSING
     order = np.argsort(-probabilities[evaluated], axis=1, kind="stable")[:, :k]

@@ -90,8 +90,8 @@ def panoptic_counts(
 ) -> PanopticCounts:
     """Match the segments of one image pair.
 
-    *truth* and *predicted* hold a segment number per pixel; ``truth_classes[n]`` is the class of segment n, or
-    :data:`VOID`. Raises ValueError when the sizes differ or a pixel names a segment without a class entry.
+    *truth* and *predicted* hold a segment number per pixel; `truth_classes[n]` is the class of segment n, or
+    `VOID`. Raises ValueError when the sizes differ or a pixel names a segment without a class entry.
     """
     overlap = index_overlap(truth, predicted)
     truth_classes = np.asarray(truth_classes, dtype=np.int64)

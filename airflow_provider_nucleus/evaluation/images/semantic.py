@@ -1,9 +1,9 @@
 """Semantic masks: pixel counts of index images, and the scores read from them.
 
-One image pair yields :class:`PixelCounts`, a matrix of (truth class, predicted class) pixels; counts add up over
+One image pair yields `PixelCounts`, a matrix of (truth class, predicted class) pixels; counts add up over
 images, so a dataset of any size needs memory for one image and one matrix.
 
-Some index values mean "not labelled" (0 in ADE20K, 255 in Cityscapes). Named in ``ignore``, truth pixels with such a
+Some index values mean "not labelled" (0 in ADE20K, 255 in Cityscapes). Named in `ignore`, truth pixels with such a
 value are left out and counted; a prediction of such a value on a labelled pixel is a miss of the true class and a
 false alarm of none.
 """
@@ -41,7 +41,7 @@ class PixelCounts:
     left_out: int
     """Pixels whose truth is an ignored index."""
     evaluated: tuple[int, ...]
-    """Class indices that take part: all below ``classes`` except the ignored ones."""
+    """Class indices that take part: all below `classes` except the ignored ones."""
 
     def __add__(self, other: PixelCounts) -> PixelCounts:
         """Return the counts of both sets of images; raise ValueError when their classes differ."""

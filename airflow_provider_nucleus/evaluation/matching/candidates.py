@@ -118,7 +118,7 @@ def _by_ground_truth(edges: Edges, *, truths: int) -> Candidates:
 
 
 def match_only(matches: Matches, pairs: StoredPairs, predictions: BoolArray) -> Matches:
-    """Return the match of the predictions marked, as :meth:`~.nucleus.Matches.only` does from all pairs."""
+    """Return the match of the predictions marked, as `only` does from all pairs."""
     kept = matches.predictions.counted & predictions
     ordinal = matches.ground_truth.ordinal
     match = _Reassignment(matches.match, matches.overlap, matches.found_by, ordinal=ordinal)

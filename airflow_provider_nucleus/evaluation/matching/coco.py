@@ -3,7 +3,7 @@
 A prediction takes the best free ground truth at or above the threshold; one that is not ignored wins over one that
 is, and of equally good ones the later wins. A crowd can be taken any number of times. A prediction matched to an
 ignored ground truth is ignored, and so is an unmatched one whose own area lies outside the size range. How the pairs
-are taken is in :mod:`.coco_order`.
+are taken is in `coco_order`.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def match_coco_edges(
     labels: int,
     options: CocoOptions = BOX_OPTIONS,
 ) -> CocoRows:
-    """Match pairs whose overlap is known: those of :func:`coco_edges`, or of more predictions than the limit admits.
+    """Match pairs whose overlap is known: those of `coco_edges`, or of more predictions than the limit admits.
 
     Pairs of predictions beyond the limit or without confidence are passed over.
     """
@@ -155,7 +155,7 @@ def _matched(
     labels: int,
     options: CocoOptions,
 ) -> CocoRows:
-    """Match the pairs of *ranked* predictions, which are what :func:`ranked_predictions` returned."""
+    """Match the pairs of *ranked* predictions, which are what `ranked_predictions` returned."""
     rows, ranks = ranked
     coco_order = match_in_order(edges, ground_truth, predictions, thresholds=options.thresholds)
     hit, ignored = coco_outcomes(coco_order, ground_truth, predictions, options=options)
@@ -177,7 +177,7 @@ def coco_edges(
 ) -> Edges:
     """Find the pairs of equal image and label that reach the lowest threshold.
 
-    *rows* are the predictions that take part, from :func:`ranked_predictions`.
+    *rows* are the predictions that take part, from `ranked_predictions`.
     """
     return overlapping_pairs(
         ground_truth,
@@ -193,7 +193,7 @@ def coco_edges(
 def coco_outcomes(
     coco_order: CocoOrder, ground_truth: Columns, predictions: Columns, *, options: CocoOptions = BOX_OPTIONS
 ) -> tuple[Bits, Bits]:
-    """Read the matched pairs of :func:`coco_edges` (or of some of them) for every size range.
+    """Read the matched pairs of `coco_edges` (or of some of them) for every size range.
 
     Returns *hit* and *ignored* per [prediction row, size range], one bit per threshold.
     """

@@ -1,6 +1,6 @@
 """The order of COCO matching: pairs by (confidence rank, ignored last, overlap descending, position descending).
 
-At each threshold the kernel of :mod:`.greedy` takes the pairs that reach it. Size ranges only change which ground truths
+At each threshold the kernel of `greedy` takes the pairs that reach it. Size ranges only change which ground truths
 are ignored, and with that the order of the few predictions that overlap several of different sizes: the order is shared
 by all size ranges, and only the (image, label) groups of those predictions are matched again. The same holds for pairs
 that are left out later, or come in where there were too many: only groups in which that changes anything are matched again.
@@ -69,7 +69,7 @@ def match_in_order(
 
 
 def pair_groups(edges: Edges, predictions: Columns) -> IntArray:
-    """Return the *group* of a :class:`CocoOrder`."""
+    """Return the *group* of a `CocoOrder`."""
     keys = group_keys(predictions, edges.prediction, span=label_span(predictions))
     return _numbered(keys)
 
@@ -194,7 +194,7 @@ class _Choices:
         return result
 
     def moved(self, order: IndexArray) -> IndexArray:
-        """Return where *order*, one of :meth:`order`, differs from the order in which the pairs lie."""
+        """Return where *order*, one of `order`, differs from the order in which the pairs lie."""
         changed: IndexArray = self._place[order[self._place] != self._place]
         return changed
 

@@ -2,7 +2,7 @@
 
 At threshold t a prediction is a true positive when it is matched, its labels are right and its overlap is at
 least t. A pair that is matched but below t (or wrongly labelled) is one false positive and one false negative.
-Counts above a confidence are those of the match of what is left: ``counts_at(matches.above(0.3), 0.5)``.
+Counts above a confidence are those of the match of what is left: `counts_at(matches.above(0.3), 0.5)`.
 """
 
 from __future__ import annotations

@@ -2,16 +2,16 @@
 
 | step | rule |
 | --- | --- |
-| candidates | pairs of one image that overlap, restricted by the :class:`~.labels.LabelMatchPolicy` |
+| candidates | pairs of one image that overlap, restricted by the `LabelMatchPolicy` |
 | order | overlap descending, confidence descending (missing last), prediction ordinal, ground-truth ordinal |
 | order | take a pair when both ends are free |
 | leftovers | paired once more whatever their labels, for display only: never a true positive |
 
 The result is an immutable table that every reader (counts, curves, confusion, error types) is a function of.
 It is about the predictions that were matched and no others: taking predictions away sets ground truth free for those
-that had to yield, so the numbers above a confidence are those of another match (:meth:`Matches.only`,
-:meth:`Matches.above`).
-This is not the matching behind COCO's AP, which goes by confidence at each threshold: see :mod:`.coco`.
+that had to yield, so the numbers above a confidence are those of another match (`Matches.only`,
+`Matches.above`).
+This is not the matching behind COCO's AP, which goes by confidence at each threshold: see `coco`.
 """
 
 from __future__ import annotations
@@ -167,8 +167,8 @@ def match_edges(
 ) -> Matches:
     """Match two sides whose overlapping pairs are given (index masks have them from one histogram).
 
-    The edges of one image must come in the order of :func:`prediction_order`, and those of one prediction in the
-    order of :func:`truth_order`: that is what decides between equal overlaps.
+    The edges of one image must come in the order of `prediction_order`, and those of one prediction in the
+    order of `truth_order`: that is what decides between equal overlaps.
     """
     edges = Edges(edges.ground_truth, edges.prediction, np.minimum(edges.overlap, 1.0))
     correct = rule.is_correct(ground_truth.label[edges.ground_truth], predictions.label[edges.prediction])

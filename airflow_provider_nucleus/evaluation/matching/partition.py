@@ -1,6 +1,6 @@
 """Evaluate whole images in partitions, on several workers, and merge: bit for bit the result of one run.
 
-:func:`map_partition` and :func:`merge` are pure and their results are small and picklable, so that mapped tasks or a Spark
+`map_partition` and `merge` are pure and their results are small and picklable, so that mapped tasks or a Spark
 job can do the same with their own partitions. Memory follows the partition, not the dataset.
 """
 
@@ -109,7 +109,7 @@ def by_image(side: Columns) -> Columns:
 
 
 def split(ground_truth: Columns, predictions: Columns, *, rows: int = ROWS_PER_PART) -> Iterator[Sides]:
-    """Cut both sides, sorted :func:`by_image`, into parts of about *rows* rows; an image is never cut."""
+    """Cut both sides, sorted `by_image`, into parts of about *rows* rows; an image is never cut."""
     if rows < 1:
         raise ValueError(f"a part of {rows} rows is not possible")
     sides = (ground_truth, predictions)

@@ -29,7 +29,7 @@ FINE_LIMIT = 1 << 22
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Segments:
-    """Segments known by their number of pixels only; their overlaps come from :func:`segment_pairs`."""
+    """Segments known by their number of pixels only; their overlaps come from `segment_pairs`."""
 
     pixels: FloatArray
 

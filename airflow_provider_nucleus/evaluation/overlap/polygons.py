@@ -5,7 +5,7 @@
 where s is the direction of the edge along x and y is counted from the lowest point of the pair. It follows from
 writing the inside of a polygon as the sum of s_e * [y < y_e(x)] over its edges. No topology, so no degenerate cases:
 touching and shared edges, identical polygons, holes (rings of reversed direction) and several rings all work. Only a
-ring that crosses itself would weigh its area by how often it goes round: see :mod:`.rings` for how those are found.
+ring that crosses itself would weigh its area by how often it goes round: see `rings` for how those are found.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Polygons:
 
     An edge goes from (*x*, *y*) to (*to_x*, *to_y*); vertical edges, which add nothing to the integral, are left out.
     *bounds* is the box around each row, *is_box* marks rows that are exactly that box.
-    Make them with :func:`~.rings.polygons_from_rings` or :meth:`from_boxes`.
+    Make them with `polygons_from_rings` or `from_boxes`.
     """
 
     x: FloatArray

@@ -1,7 +1,7 @@
 """Polygons to pixel masks exactly as COCO does it, for all polygons at once.
 
 The outline is drawn on a grid five times finer, point by point, and every step to another pixel column
-whose centre it crosses toggles the pixels below. Differs from exact geometry (:mod:`.polygons`) on small objects:
+whose centre it crosses toggles the pixels below. Differs from exact geometry (`polygons`) on small objects:
 never mix the two in one number.
 """
 

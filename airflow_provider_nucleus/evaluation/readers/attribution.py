@@ -36,7 +36,7 @@ __all__ = ["Attribution", "ErrorCounts", "ErrorKind", "Overlaps", "attribute", "
 
 
 class ErrorKind(IntEnum):
-    """Kinds of predictions; the codes of :attr:`Attribution.kind`."""
+    """Kinds of predictions; the codes of `Attribution.kind`."""
 
     LEFT_OUT = -1
     TRUE_POSITIVE = 0
@@ -88,7 +88,7 @@ class Attribution:
     """The kind of every prediction and whether each ground truth was missed."""
 
     kind: NDArray[np.int8]
-    """Per prediction, an :class:`ErrorKind`; LEFT_OUT for rows that take no part."""
+    """Per prediction, an `ErrorKind`; LEFT_OUT for rows that take no part."""
     towards: IntArray
     """Per prediction, the ground truth a localization or classification error points at, else -1."""
     missed: BoolArray

@@ -36,7 +36,7 @@ __all__ = [
 Bits = NDArray[np.uint16]
 
 COCO_RECALLS: FloatArray = np.linspace(0.0, 1.0, 101)
-"""The recall levels of COCO; they differ in the last bit from :data:`EXACT_RECALLS`, which decides at equality."""
+"""The recall levels of COCO; they differ in the last bit from `EXACT_RECALLS`, which decides at equality."""
 
 EXACT_RECALLS: FloatArray = np.arange(101) / 100
 """The recall levels of tidecv, hundredths as exact as they can be."""

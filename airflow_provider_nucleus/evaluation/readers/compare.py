@@ -1,7 +1,7 @@
 """Two or more models on the same items: differences with paired bootstrap intervals, and the objects that changed.
 
 The first model is the baseline; every other one is compared with it, and a positive difference means the other one
-is higher. Intervals are percentiles of the differences over :mod:`.bootstrap` replicates; replicates in which a
+is higher. Intervals are percentiles of the differences over `bootstrap` replicates; replicates in which a
 number is not defined (no ground truth was drawn, say) are left out and counted.
 """
 

@@ -119,7 +119,7 @@ def f1_curve(
     """Read F1 against confidence over all labels of *rows* at one of their thresholds.
 
     Each point is about the predictions of its confidence or more, matched without the others (see
-    :class:`~.ranked.RankedMatch`). The grid has ``steps + 1`` points over 0..1. Raises ValueError when the threshold is not
+    `RankedMatch`). The grid has `steps + 1` points over 0..1. Raises ValueError when the threshold is not
     among those of the rows.
     """
     bit = np.uint16(1 << threshold_place(rows.thresholds, threshold))

@@ -21,7 +21,7 @@ __all__ = ["Histogram", "bounds_of", "bucket_of", "overlap_histogram", "score_hi
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """Counts per bucket; ``bounds`` has one entry more than the counts."""
+    """Counts per bucket; `bounds` has one entry more than the counts."""
 
     bounds: FloatArray
     true_positives: IndexArray
@@ -36,7 +36,7 @@ class Histogram:
 
 
 def bounds_of(bins: int) -> FloatArray:
-    """Return the ``bins + 1`` bounds of equal buckets over 0..1."""
+    """Return the `bins + 1` bounds of equal buckets over 0..1."""
     if bins < 1:
         raise ValueError(f"a histogram needs at least one bucket, not {bins}")
     return np.arange(bins + 1, dtype=np.float64) / bins

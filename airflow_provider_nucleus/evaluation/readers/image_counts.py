@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 TRUE_POSITIVES, PREDICTIONS, GROUND_TRUTHS, OVERLAP_SUM = range(4)
-"""Columns of :attr:`ImageCounts.table`."""
+"""Columns of `ImageCounts.table`."""
 
 NUMBERS = ("precision", "recall", "f1", "mean_iou")
 """The numbers that these counts give; mean IoU is over the true positives."""
@@ -81,7 +81,7 @@ def image_counts(matches: Matches, threshold: float, *, images: int) -> ImageCou
 
 
 def quotients(total: FloatArray) -> dict[str, tuple[FloatArray, FloatArray]]:
-    """Return numerator and denominator of each of :data:`NUMBERS` for totals of shape [..., 4]."""
+    """Return numerator and denominator of each of `NUMBERS` for totals of shape [..., 4]."""
     hits, named, true = total[..., TRUE_POSITIVES], total[..., PREDICTIONS], total[..., GROUND_TRUTHS]
     return {
         "precision": precision_terms(hits, named),

@@ -1,8 +1,8 @@
 """AP per label, its mean over labels, and AP by size, as metrics, from ranked rows of either family.
 
-Read from a :class:`~.ranked.RankedMatch` these are numbers of Nucleus matches, which go by overlap and not by
+Read from a `RankedMatch` these are numbers of Nucleus matches, which go by overlap and not by
 confidence: they are NOT COCO's AP and must not be published as mAP. Read from a
-:class:`~.ranked.RankedCoco` they are COCO's. A label without ground truth has no AP and enters no mean.
+`RankedCoco` they are COCO's. A label without ground truth has no AP and enters no mean.
 """
 
 from __future__ import annotations

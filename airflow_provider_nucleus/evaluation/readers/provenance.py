@@ -38,7 +38,7 @@ class Provenance:
     """The origin of the numbers of one evaluation."""
 
     family: str
-    """``nucleus`` (matches by overlap) or ``coco`` (matches by confidence): never mixed under one name."""
+    """`nucleus` (matches by overlap) or `coco` (matches by confidence): never mixed under one name."""
     options: dict[str, Any]
     ground_truths: int
     predictions: int

@@ -1,8 +1,8 @@
 """Matched predictions sorted once, so that any choice of rows gives curves without sorting or matching again.
 
-Two sources, two families of numbers that never share a name: :class:`RankedMatch` reads Nucleus matches (highest
-overlap first, among the predictions above each confidence), :class:`RankedCoco` the confidence-first matches of COCO. Both
-hand out :class:`~.average_precision.RankedRows` for the rows chosen by masks and for one size range.
+Two sources, two families of numbers that never share a name: `RankedMatch` reads Nucleus matches (highest
+overlap first, among the predictions above each confidence), `RankedCoco` the confidence-first matches of COCO. Both
+hand out `RankedRows` for the rows chosen by masks and for one size range.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class RankedMatch:
     """The predictions of a Nucleus match that have a confidence, by (label, confidence, image, ordinal), and what each adds.
 
     Every point of a curve over confidence is about the predictions above it, and reads the match of those alone: a row is
-    a true positive at the thresholds at which it leads to one more ground truth found (see :mod:`.gains`), so that the
+    a true positive at the thresholds at which it leads to one more ground truth found (see `gains`), so that the
     true positives of the first rows are what a match of the first rows finds. *row* is the prediction's row number, by its
     place in the ranking, which is what *gains* name. A prediction that leads to ground truth of another, listed label is
     ranked under that label, so that recall stays below 1. *unscored* are those that have no confidence.
@@ -223,7 +223,7 @@ def by_gained_label(
 
 
 def unscored_of(matches: Matches) -> Unscored:
-    """Return the counted predictions without confidence, under the labels :func:`rank_match` would rank them."""
+    """Return the counted predictions without confidence, under the labels `rank_match` would rank them."""
     row = np.flatnonzero(np.isnan(matches.predictions.confidence) & matches.predictions.counted)
     return Unscored(row, correct_labels(matches, row))
 
@@ -312,7 +312,7 @@ class RankedCoco:
 def rank_coco(
     rows: CocoRows, ground_truth: Columns, predictions: Columns, *, options: CocoOptions = BOX_OPTIONS
 ) -> RankedCoco:
-    """Sort the matched rows of :func:`~.matching.coco.match_coco`, made from the same two sides with the same options."""
+    """Sort the matched rows of `match_coco`, made from the same two sides with the same options."""
     row, _ = ranked_predictions(predictions, limit=options.max_detections[-1])
     if row.size != len(rows):
         raise ValueError(

@@ -79,7 +79,7 @@ def total_counts(
     """Count the rows chosen by masks over predictions and ground truth.
 
     A true positive whose ground truth is masked out is not counted at all: it is no error. A ground truth whose
-    prediction is masked out is missed: the masks choose rows of this match. :meth:`~.nucleus.Matches.only` gives what the chosen predictions find
+    prediction is masked out is missed: the masks choose rows of this match. `only` gives what the chosen predictions find
     without the others. *hits* are the true positives, where computed already.
     """
     kept = matches.predictions.counted
@@ -112,7 +112,7 @@ def slice_numbers(
     coco: RankedCoco | None = None,
     minimum_confidence: float | None = None,
 ) -> dict[str, SliceNumbers]:
-    """Evaluate every slice, given as a mask over item codes, and all items together under :data:`WHOLE`.
+    """Evaluate every slice, given as a mask over item codes, and all items together under `WHOLE`.
 
     Slices may overlap and may be empty. With a *minimum_confidence*, every number is that of the predictions left. Raises
     ValueError when a mask has the wrong length or a slice takes the reserved name.

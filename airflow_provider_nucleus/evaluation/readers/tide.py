@@ -2,7 +2,7 @@
 
 Matching is tidecv's: the detections of an image from the most confident down, the first *max_detections* per image
 (not per class), each taking the ground truth of its class that it overlaps most (the first on ties) among the free
-ones, if by the foreground threshold or more. The kinds are those of :mod:`.attribution`; a localization error may
+ones, if by the foreground threshold or more. The kinds are those of `attribution`; a localization error may
 overlap by exactly the foreground threshold, as in tidecv. Crowd and ignore regions are no ground truth; an unmatched
 detection that lies in one of its class by more than the foreground threshold leaves the AP, but keeps its kind.
 

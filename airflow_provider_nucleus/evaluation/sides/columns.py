@@ -52,7 +52,7 @@ class Geometry(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Columns:
-    """The rows of one side of a dataset, ground truth or predictions; build it with :func:`columns`.
+    """The rows of one side of a dataset, ground truth or predictions; build it with `columns`.
 
     *image* and *label* are codes >= 0 shared by both sides. *confidence* is NaN where there is none.
     *ordinal* is the rank of the row's id within its image and breaks ties. Rows that are *crowd* or *ignore* are

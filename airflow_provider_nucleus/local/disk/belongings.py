@@ -114,7 +114,7 @@ def _named(paths: Iterable[Path]) -> Iterator[tuple[Path, str]]:
 
 
 def check_folder(root: Path) -> None:
-    """Raise :class:`DataDirError` unless a folder is missing, empty, or a data directory whose store is there.
+    """Raise `DataDirError` unless a folder is missing, empty, or a data directory whose store is there.
 
     None of its folders may be a link: what lies behind it may be another server's, and would be moved or deleted.
     """

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["PART", "DurableFile", "Former", "part_of", "sync_directory", "written"]
 
 PART: Final = re.compile(r"(?P<name>.+?)\.[0-9a-f]{8}\.part")
-"""The name of a part, as :func:`part_of` makes it; ``name`` is what it would have become."""
+"""The name of a part, as `part_of` makes it; `name` is what it would have become."""
 
 
 def part_of(path: Path) -> Path:
@@ -37,9 +37,9 @@ def sync_directory(folder: Path) -> None:
 
 
 class DurableFile:
-    """A file on its way: a part beside its place until :meth:`publish`, gone with :meth:`discard`.
+    """A file on its way: a part beside its place until `publish`, gone with `discard`.
 
-    Only its owner may read it. Raises :class:`FullDiskError` when the disk is full.
+    Only its owner may read it. Raises `FullDiskError` when the disk is full.
     """
 
     def __init__(self, path: Path) -> None:
@@ -85,9 +85,9 @@ class DurableFile:
 
 
 class Former:
-    """A file kept beside the one that takes its name: :meth:`restore` it, or :meth:`discard` it for good.
+    """A file kept beside the one that takes its name: `restore` it, or `discard` it for good.
 
-    Raises :class:`FullDiskError` when the disk is full; nothing has changed then.
+    Raises `FullDiskError` when the disk is full; nothing has changed then.
     """
 
     def __init__(self, path: Path) -> None:

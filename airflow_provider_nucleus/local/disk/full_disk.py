@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 __all__ = ["full_disk_named"]
 
-_LOG: Final = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 _CODES: Final = (errno.ENOSPC, errno.EDQUOT)
 _TEXTS: Final = tuple(os.strerror(code) for code in _CODES)
 
 
 @contextmanager
 def full_disk_named(place: Path | Callable[[], str] | None = None) -> Generator[None]:
-    """Turn the errors of the system and of DuckDB about a full disk into :class:`FullDiskError`.
+    """Turn the errors of the system and of DuckDB about a full disk into `FullDiskError`.
 
     *place* is what the block writes, on the disk that is full then, or a function that returns it.
     """
@@ -35,7 +35,7 @@ def full_disk_named(place: Path | Callable[[], str] | None = None) -> Generator[
         if not _is_full(error):
             raise
         # Clients get no paths; who frees the disk needs them.
-        _LOG.warning("a disk is full%s: %s", _named(place), error)
+        log.warning("a disk is full%s: %s", _named(place), error)
         raise FullDiskError from error
 
 

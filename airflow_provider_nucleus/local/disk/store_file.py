@@ -21,7 +21,7 @@ _FOREIGN_LOG: Final = re.compile(
 
 
 def check_store(path: Path) -> None:
-    """Look into a store without changing a byte; raises :class:`DataDirError` if it is a foreign file."""
+    """Look into a store without changing a byte; raises `DataDirError` if it is a foreign file."""
     try:
         with duckdb.connect(str(path), read_only=True) as store:
             check_tables(store, path)
@@ -34,7 +34,7 @@ def check_store(path: Path) -> None:
 
 
 def refuse_foreign_log(path: Path, error: Exception) -> None:
-    """Raise :class:`DataDirError` if an error of DuckDB is that the log beside a store is of another one, or of another time."""
+    """Raise `DataDirError` if an error of DuckDB is that the log beside a store is of another one, or of another time."""
     if _FOREIGN_LOG.search(str(error)):
         raise DataDirError(
             f"{path}.wal is not the log of the store {path}: a backup was put over files of another store or of a later time, or one "
@@ -44,7 +44,7 @@ def refuse_foreign_log(path: Path, error: Exception) -> None:
 
 
 def check_tables(store: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Raise :class:`DataDirError` if an opened DuckDB file holds the tables of something else."""
+    """Raise `DataDirError` if an opened DuckDB file holds the tables of something else."""
     names = (
         "SELECT table_name FROM duckdb_tables() UNION SELECT view_name FROM duckdb_views() WHERE NOT internal"
     )

@@ -1,7 +1,7 @@
 """Ignored regions: ground truth in which nothing is counted, by the metadata of objects from COCO files.
 
 Nucleus has no crowd regions and the contract does not name them. COCO's are uploaded as objects whose metadata has
-``iscrowd``; a region that is not to be taken apart is neither found nor missed, so such an object takes no part in any match.
+`iscrowd`; a region that is not to be taken apart is neither found nor missed, so such an object takes no part in any match.
 Neither does an object without a labelled keypoint. A prediction that lies in one and fits nothing else is a false positive
 of the Nucleus match; COCO's numbers ignore it.
 """
@@ -30,14 +30,14 @@ COCO_FIELDS: Final = (
     "AS crowd, CASE WHEN metadata LIKE '%\"iscrowd\"%' THEN TRY_CAST(json_extract_string(metadata, '$.area') AS DOUBLE) END "
     "AS coco_area"
 )
-"""Objects from COCO files are recognized by ``iscrowd``; size ranges then read their ``area``.
+"""Objects from COCO files are recognized by `iscrowd`; size ranges then read their `area`.
 
 For predictions that matters where a result's area is not that of its shape: pycocotools takes a polygon's from its box.
 """
 
 
 def crowds(table: pa.Table) -> BoolArray:
-    """Return the crowd flag of every row read with :data:`COCO_FIELDS`."""
+    """Return the crowd flag of every row read with `COCO_FIELDS`."""
     return np.asarray(table.column("crowd").combine_chunks().to_numpy(zero_copy_only=False), dtype=np.bool_)
 
 

@@ -2,10 +2,10 @@
 
 Keypoints are compared by object keypoint similarity. Nucleus has no tolerances, so a name of COCO's person skeleton
 has the published one and every other name the engine's default. An object without a labelled keypoint stands where the
-``bbox`` in its metadata says (x, y, width, height), as COCO has it.
+`bbox` in its metadata says (x, y, width, height), as COCO has it.
 
-Distances are measured against the object's area, the first of these that is above 0, in square pixels: ``area`` in its
-metadata, where uploads from COCO keep it; the box around its keypoints; ``bbox`` in its metadata; the larger side of the box
+Distances are measured against the object's area, the first of these that is above 0, in square pixels: `area` in its
+metadata, where uploads from COCO keep it; the box around its keypoints; `bbox` in its metadata; the larger side of the box
 around its keypoints, squared; 1,000 for a single point, which is within 4 pixels of what passes at a similarity of 0.5.
 """
 
@@ -50,7 +50,7 @@ _SIGMAS: Final = dict(zip(_PERSON, PERSON_SIGMAS, strict=True))
 def keypoint_shapes(truth: pa.Table, predictions: pa.Table) -> tuple[KeypointArrays, KeypointArrays]:
     """Return the keypoints of both sides over the names that occur; a keypoint without coordinates is not labelled.
 
-    Raises :class:`BadRequestError` if there are more than 500 different names.
+    Raises `BadRequestError` if there are more than 500 different names.
     """
     tables = [_Table(table) for table in (truth, predictions)]
     names = sorted({name for table in tables for name in table.names})

@@ -60,7 +60,7 @@ class _StoredMask:
 
 @dataclass(frozen=True, slots=True)
 class MaskFamily:
-    """Segments of masks; ``path_of`` says where the bytes of an uploaded mask lie."""
+    """Segments of masks; `path_of` says where the bytes of an uploaded mask lie."""
 
     path_of: Callable[[str], Path]
     name: str = "mask"
@@ -73,7 +73,7 @@ class MaskFamily:
     def match(
         self, cursor: Cursor, sets: ComparedSets, *, span: Span, options: MatchOptions, first: int
     ) -> SpanMatches:
-        """Match a span; its rows are numbered from ``first``."""
+        """Match a span; its rows are numbered from `first`."""
         found = self.compare(cursor, sets, span=span)
         vocabulary = Vocabulary.of(found.truth.labels, found.predictions.labels)
         rule = LabelMatchPolicy.from_names(
@@ -105,7 +105,7 @@ class MaskFamily:
     ) -> ComparedSegments:
         """Read the masks of a span and overlay them.
 
-        ``items`` is a further condition on the items; segments with a label in ``dropped`` (ground truth, predictions)
+        `items` is a further condition on the items; segments with a label in `dropped` (ground truth, predictions)
         count as no segments.
         """
         stored: dict[int, dict[bool, tuple[int, str, str | None]]] = defaultdict(dict)
@@ -136,7 +136,7 @@ class MaskFamily:
         return ComparedSegments(truth, predictions, *segment_pairs(overlaps), tuple(skipped))
 
     def _read(self, stored: tuple[int, str, str | None] | None) -> _StoredMask | None:
-        """Return a stored mask with its pixels; raises :class:`MaskError` if it cannot be compared."""
+        """Return a stored mask with its pixels; raises `MaskError` if it cannot be compared."""
         if stored is None:
             return None
         number, segments, blob = stored
@@ -155,7 +155,7 @@ class MaskFamily:
 
 
 def read_pixels(path: Path) -> NDArray[Any]:
-    """Return the indices of a mask, [height, width]; raises :class:`MaskError` if the file is no index mask."""
+    """Return the indices of a mask, [height, width]; raises `MaskError` if the file is no index mask."""
     try:
         with Image.open(path) as image:
             pixels = np.asarray(image)
@@ -176,7 +176,7 @@ class MaskError(Exception):
 
 @dataclass(slots=True)
 class SegmentRows:
-    """One side's segments, gathered image by image; those with a label in ``dropped`` are left out."""
+    """One side's segments, gathered image by image; those with a label in `dropped` are left out."""
 
     dropped: frozenset[str] = frozenset()
     number: list[int] = field(default_factory=list)

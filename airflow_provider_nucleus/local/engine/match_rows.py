@@ -28,7 +28,7 @@ _KINDS: Final = (MATCHED, FALSE_POSITIVE, FALSE_NEGATIVE)
 def match_rows(
     truth: Side, predictions: Side, matches: Matches, *, vocabulary: Vocabulary, family: str, first: int
 ) -> pa.Table:
-    """Return the rows of the ``matches`` table without the match set, numbered from ``first``.
+    """Return the rows of the `matches` table without the match set, numbered from `first`.
 
     Ground truth in which nothing is counted has no row. Rows come by item; within an item predictions first, in the order they were stored.
     """

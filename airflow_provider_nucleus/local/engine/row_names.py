@@ -14,7 +14,7 @@ __all__ = ["RowNames"]
 
 
 class RowNames(Sequence[str]):
-    """Annotation id and item of each row of a table with ``annotation_id`` and ``item_no``."""
+    """Annotation id and item of each row of a table with `annotation_id` and `item_no`."""
 
     def __init__(self, table: pa.Table) -> None:
         self._table = table

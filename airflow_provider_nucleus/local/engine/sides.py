@@ -23,7 +23,7 @@ PARTITION_ROWS: Final = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Items from ``first`` to ``last``, both included."""
+    """Items from `first` to `last`, both included."""
 
     first: int
     last: int
@@ -31,9 +31,9 @@ class Span:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Side:
-    """Objects as columns; ``number``, ``item`` and ``segment`` lead from a row back to the stored object.
+    """Objects as columns; `number`, `item` and `segment` lead from a row back to the stored object.
 
-    ``segment`` is the index of a mask's segment, None for objects that are one thing.
+    `segment` is the index of a mask's segment, None for objects that are one thing.
     """
 
     number: IndexArray
@@ -48,7 +48,7 @@ class Side:
 def item_spans(
     cursor: Cursor, sets: ComparedSets, *, table: str, condition: str, rows: int = PARTITION_ROWS
 ) -> list[Span]:
-    """Cut the items that have rows of a table into spans of about ``rows`` rows, items kept whole, ascending."""
+    """Cut the items that have rows of a table into spans of about `rows` rows, items kept whole, ascending."""
     found = cursor.execute(
         f"SELECT item_no, count(*) AS objects FROM {table} WHERE set_no IN (SELECT unnest(?::INTEGER[])) "
         f"AND {condition} GROUP BY item_no ORDER BY item_no",

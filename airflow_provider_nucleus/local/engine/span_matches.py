@@ -25,9 +25,9 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SpanMatches:
-    """Rows of the ``matches`` table without the match set, what was skipped, and ground truth in which nothing is counted.
+    """Rows of the `matches` table without the match set, what was skipped, and ground truth in which nothing is counted.
 
-    ``ignored_regions`` are counted by type of object and reason (see :mod:`.ignored_regions`).
+    `ignored_regions` are counted by type of object and reason (see `ignored_regions`).
     """
 
     rows: pa.Table

@@ -1,4 +1,4 @@
-"""Authentication: HTTP Basic with the key as user name, or the ``x-limited-access-key`` header."""
+"""Authentication: HTTP Basic with the key as user name, or the `x-limited-access-key` header."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["check_key", "check_site"]
 
 
 def check_key(headers: Headers, key: str) -> None:
-    """Raise :class:`UnauthorizedError` unless the request carries the server's key."""
+    """Raise `UnauthorizedError` unless the request carries the server's key."""
     offered = headers.get("x-limited-access-key") or _basic_user(headers.get("authorization", ""))
     if not offered:
         raise UnauthorizedError(
@@ -28,7 +28,7 @@ def check_key(headers: Headers, key: str) -> None:
 
 
 def check_site(headers: Headers) -> None:
-    """Raise :class:`ForbiddenError` if a page of another site makes a browser send this request.
+    """Raise `ForbiddenError` if a page of another site makes a browser send this request.
 
     A browser that was given the key for the pages adds it to every request to this server, whoever asks for it. It
     also says who asked, in headers that other clients do not send.

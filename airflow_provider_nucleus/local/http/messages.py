@@ -47,7 +47,7 @@ class Form:
 
 
 async def limited_stream(request: Request, limit: int) -> AsyncGenerator[bytes]:
-    """Yield the body block by block; raises :class:`TooLargeError` as soon as it exceeds ``limit`` bytes."""
+    """Yield the body block by block; raises `TooLargeError` as soon as it exceeds `limit` bytes."""
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limit:
         raise TooLargeError(f"The request body has {declared} bytes; this route takes at most {limit}.")
@@ -60,12 +60,12 @@ async def limited_stream(request: Request, limit: int) -> AsyncGenerator[bytes]:
 
 
 async def read_limited(request: Request, limit: int) -> bytes:
-    """Return the whole body, at most ``limit`` bytes of it."""
+    """Return the whole body, at most `limit` bytes of it."""
     return b"".join([block async for block in limited_stream(request, limit)])
 
 
 async def read_form(request: Request, limit: int, *, field_limit: int) -> Form:
-    """Read a multipart body of at most ``limit`` bytes; large files go to disk, not to memory."""
+    """Read a multipart body of at most `limit` bytes; large files go to disk, not to memory."""
     parser = MultiPartParser(
         request.headers,
         limited_stream(request, limit),

@@ -25,7 +25,7 @@ _DIGEST: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """The last row shown: ``part`` of the listing and its number; the default is before the first."""
+    """The last row shown: `part` of the listing and its number; the default is before the first."""
 
     part: int = 0
     after: int = -1
@@ -39,7 +39,7 @@ class Pager:
     listing: tuple[Any, ...]
 
     def read(self, token: str | None) -> Position:
-        """Return where to go on; raises :class:`BadRequestError` for a token this listing did not make."""
+        """Return where to go on; raises `BadRequestError` for a token this listing did not make."""
         if token is None or token == "":
             return Position()
         raw = _decoded(token)
@@ -63,7 +63,7 @@ class Pager:
 
 
 def row_of_token(token: str | None) -> int:
-    """Return the row after which a plain listing goes on; raises :class:`BadRequestError` for what is no token of one."""
+    """Return the row after which a plain listing goes on; raises `BadRequestError` for what is no token of one."""
     if token is None:
         return -1
     if not token.isascii() or not token.isdigit() or len(token) > 18:

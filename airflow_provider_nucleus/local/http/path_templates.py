@@ -1,4 +1,4 @@
-"""Path templates: ``{name}`` stands for one part of a path, ``{name*}`` for the rest of it, slashes included."""
+"""Path templates: `{name}` stands for one part of a path, `{name*}` for the rest of it, slashes included."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def run_chunks(
 ) -> Counter[str]:
     """Work through the job's file and return its final counts.
 
-    ``prepare`` parses a chunk without the writer's lock and returns its rows; ``store`` runs inside the transaction,
+    `prepare` parses a chunk without the writer's lock and returns its rows; `store` runs inside the transaction,
     adds to the counts and returns error texts.
     """
     job, services = context.job, context.services
@@ -61,6 +61,6 @@ def run_chunks(
 
 
 def dataset_of(cursor: Cursor, context: JobContext) -> DatasetRecord:
-    """Return the job's dataset as it is now; raises :class:`NotFoundError` if it was deleted meanwhile."""
+    """Return the job's dataset as it is now; raises `NotFoundError` if it was deleted meanwhile."""
     assert context.job.dataset_no is not None
     return datasets.by_number(cursor, context.job.dataset_no)

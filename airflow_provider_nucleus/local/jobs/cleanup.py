@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["delete_input", "sweep_at_start", "sweep_blobs", "sweep_spilled", "sweep_uploads"]
 
-_LOG = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 _GRACE = timedelta(hours=1)
 
 
@@ -57,7 +57,7 @@ def sweep_at_start(services: Services) -> None:
         _sort_files(services, root)
         sweep_blobs(services)
     except FullDiskError:
-        _LOG.warning("what nobody needs any more stays until the next start: to forget it takes room")
+        log.warning("what nobody needs any more stays until the next start: to forget it takes room")
 
 
 def _sort_files(services: Services, root: Path) -> None:
@@ -66,7 +66,7 @@ def _sort_files(services: Services, root: Path) -> None:
     for path in kept(root / ASIDE):
         place = root / path.relative_to(root / ASIDE)
         if str(place.relative_to(root)) in known and _moved(path, place):
-            _LOG.warning("moved %s back from %s: the store knows it again", place.relative_to(root), ASIDE)
+            log.warning("moved %s back from %s: the store knows it again", place.relative_to(root), ASIDE)
     count = size = 0
     for path in kept(root):
         name = str(path.relative_to(root))
@@ -76,7 +76,7 @@ def _sort_files(services: Services, root: Path) -> None:
             count += 1
             size += _size(root / ASIDE / name)
     if count:
-        _LOG.warning(
+        log.warning(
             "moved %s files or results (%s bytes) that the store does not know to %s: they are of a newer store, if an "
             "older one was put back, of a request that a crash ended, or rows that no job was started on before their "
             "signed address expired. A start with a store that knows them moves them "
@@ -109,7 +109,7 @@ def _ended(cursor: Cursor) -> set[str]:
 def _moved(path: Path, place: Path) -> bool:
     """Move a file or folder to a place where nothing is; returns whether it is there now."""
     if place.exists():
-        _LOG.warning(
+        log.warning(
             "%s stays where it is: %s is there as well. Delete the one that is not needed", path, place
         )
         return False
@@ -117,7 +117,7 @@ def _moved(path: Path, place: Path) -> bool:
         place.parent.mkdir(parents=True, exist_ok=True)
         path.rename(place)
     except OSError as error:
-        _LOG.warning("%s stays where it is, unused: it cannot be moved: %s", path, error)
+        log.warning("%s stays where it is, unused: it cannot be moved: %s", path, error)
         return False
     return True
 

@@ -1,4 +1,4 @@
-"""The job behind ``DELETE annotation/{ds}``."""
+"""The job behind `DELETE annotation/{ds}`."""
 
 from __future__ import annotations
 

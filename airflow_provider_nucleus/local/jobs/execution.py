@@ -39,7 +39,7 @@ class JobOutcome:
 
 @dataclass(frozen=True, slots=True)
 class JobContext:
-    """One execution of a job. ``job`` is as it was when the execution began."""
+    """One execution of a job. `job` is as it was when the execution began."""
 
     services: Services
     job: jobs.JobRecord

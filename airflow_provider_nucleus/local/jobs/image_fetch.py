@@ -1,4 +1,4 @@
-"""Fetching the images of appended items, for servers that are told to (``fetch_images``)."""
+"""Fetching the images of appended items, for servers that are told to (`fetch_images`)."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _WEB: Final = build_opener(_WebOnly)
 
 
 def fetch_images(cursor: Cursor, blobs: BlobFiles) -> list[Fetched]:
-    """Fetch the http(s) images of the good rows of ``parsed``; rows whose image does not come get their reason."""
+    """Fetch the http(s) images of the good rows of `parsed`; rows whose image does not come get their reason."""
     wanted = cursor.execute(
         "SELECT n, image_url FROM parsed WHERE reason IS NULL AND regexp_matches(image_url, '^https?://')"
     ).fetchall()

@@ -1,4 +1,4 @@
-"""The job behind ``calculateEvaluationMetrics`` and ``modelRun/{r}/commit``."""
+"""The job behind `calculateEvaluationMetrics` and `modelRun/{r}/commit`."""
 
 from __future__ import annotations
 

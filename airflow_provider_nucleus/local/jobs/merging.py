@@ -1,4 +1,4 @@
-"""The job behind ``POST modelRun/merge``."""
+"""The job behind `POST modelRun/merge`."""
 
 from __future__ import annotations
 

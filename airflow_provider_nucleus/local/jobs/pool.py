@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["JobPool"]
 
-_LOG: Final = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 60.0
 _WAITS_FOR_ROOM: Final = "The disk of this Nucleus server is full. The job goes on behind its last committed step once there is room."
@@ -35,7 +35,7 @@ _WAITS_FOR_ROOM: Final = "The disk of this Nucleus server is full. The job goes 
 class JobPool:
     """A few worker threads over one queue of job ids; the rows in the store are the truth.
 
-    ``runners`` maps job types to the functions that run them. A job that meets a full disk stays Running and is tried
+    `runners` maps job types to the functions that run them. A job that meets a full disk stays Running and is tried
     again until there is room.
     """
 
@@ -56,7 +56,7 @@ class JobPool:
         with services.db.read() as cursor:
             waiting = jobs.unfinished(cursor)
         for job in waiting:
-            _LOG.warning(
+            log.warning(
                 "job %s (%s) was interrupted at step %s: resuming",
                 job.id,
                 job.type,
@@ -96,8 +96,8 @@ class JobPool:
                 self._run(job_id)
             except JobInterrupted:
                 return
-            except Exception:  # ruff: ignore[blind-except] - a worker outlives any job
-                _LOG.exception("job %s could not be brought to an end", job_id)
+            except Exception:
+                log.exception("job %s could not be brought to an end", job_id)
 
     def _run(self, job_id: str) -> None:
         alarm = self._alarms[job_id] = threading.Event()
@@ -108,7 +108,7 @@ class JobPool:
                 try:
                     return self._try(job_id)
                 except FullDiskError:
-                    _LOG.warning("job %s waits for room on the disk, %s s at most", job_id, pause)
+                    log.warning("job %s waits for room on the disk, %s s at most", job_id, pause)
                 self._wait(job_id, alarm, pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
         finally:
@@ -148,6 +148,6 @@ class JobPool:
             )
         except ApiError as error:
             return JobOutcome("Errored_User", {"final_error": f"{type(error).__name__}: {error}"})
-        except Exception as error:  # ruff: ignore[blind-except] - whatever it was, the job has ended and says so
-            _LOG.exception("job %s (%s) failed", job.id, job.type)
+        except Exception as error:
+            log.exception("job %s (%s) failed", job.id, job.type)
             return JobOutcome("Errored_Server", {"final_error": failure_of(error)})

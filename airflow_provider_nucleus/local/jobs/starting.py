@@ -30,7 +30,7 @@ def start_on_upload(
     """Start a job on the rows that were PUT for a request id.
 
     A client that repeats the call after a lost answer gets the job it has already started, not a second one.
-    Raises :class:`BadRequestError` if nothing has arrived.
+    Raises `BadRequestError` if nothing has arrived.
     """
     upload = signed_uploads.received(cursor, dataset, request_id)
     if upload is None:

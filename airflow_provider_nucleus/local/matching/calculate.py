@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["calculate"]
 
-_LOG: Final = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 _REASONS_SHOWN: Final = 20
 
 
@@ -36,8 +36,8 @@ def calculate(
 ) -> dict[str, Any]:
     """Match the sets of a begun match set and make it the current one; returns its summary.
 
-    Everything is read from one snapshot, so objects uploaded meanwhile count wholly or not at all. ``mask_path`` says
-    where the bytes of a mask lie. ``step`` is called after each span of items with how many are done and how many
+    Everything is read from one snapshot, so objects uploaded meanwhile count wholly or not at all. `mask_path` says
+    where the bytes of a mask lie. `step` is called after each span of items with how many are done and how many
     there are; what it raises ends the calculation, and the matches of the one before stay the current ones.
     """
     sets = match_set.sets
@@ -62,7 +62,7 @@ def calculate(
         summary["rows"] = matches.tally(cursor, match_set)
         if not matches.publish(cursor, match_set, summary):
             summary["superseded"] = "A later request was calculated first; its matches are the current ones."
-    _LOG.info("match set %s of object set %s is done: %s rows", match_set.number, sets.predictions, written)
+    log.info("match set %s of object set %s is done: %s rows", match_set.number, sets.predictions, written)
     return summary
 
 

@@ -39,7 +39,7 @@ __all__ = ["ObjectFamily"]
 
 @dataclass(frozen=True, slots=True)
 class ObjectFamily:
-    """Types of object that are compared with each other, under one name; ``rows`` of them in one step."""
+    """Types of object that are compared with each other, under one name; `rows` of them in one step."""
 
     name: str
     types: tuple[str, ...]
@@ -52,7 +52,7 @@ class ObjectFamily:
     def match(
         self, cursor: Cursor, sets: ComparedSets, *, span: Span, options: MatchOptions, first: int
     ) -> SpanMatches:
-        """Match a span; its rows are numbered from ``first``."""
+        """Match a span; its rows are numbered from `first`."""
         tables = [self._read(cursor, set_no, span) for set_no in (sets.truth, sets.predictions)]
         shapes = SHAPE_FAMILIES[self.name].shapes(*tables)
         vocabulary = Vocabulary.of(*(table.column("label").unique().to_pylist() for table in tables))

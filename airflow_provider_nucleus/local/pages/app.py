@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PagesApp", "environment"]
 
-_LOG: Final = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 _HERE: Final = Path(__file__).parent
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; "
@@ -104,8 +104,8 @@ class PagesApp:
             return self._page(request, path, urls)
         except ApiError as error:
             return self._problem(error, urls)
-        except Exception:  # ruff: ignore[blind-except] - the last resort of a request
-            _LOG.exception("page %s failed", path)
+        except Exception:
+            log.exception("page %s failed", path)
             return self._problem(_UnexpectedError("An unexpected error."), urls)
 
     def _page(self, request: Request, path: str, urls: Urls) -> Response:

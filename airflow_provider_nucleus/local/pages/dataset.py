@@ -24,7 +24,7 @@ _JOBS: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """A run of a model on a dataset; ``evaluation`` leads to its numbers, ``calculated`` is when they came about."""
+    """A run of a model on a dataset; `evaluation` leads to its numbers, `calculated` is when they came about."""
 
     model: Link
     dataset: Link
@@ -57,7 +57,7 @@ class DatasetPage(PageFrame):
 
 
 def dataset_page(cursor: Cursor, urls: Urls, dataset_id: str) -> DatasetPage:
-    """Gather the page of a dataset; raises :class:`NotFoundError` if there is none with this id."""
+    """Gather the page of a dataset; raises `NotFoundError` if there is none with this id."""
     dataset = datasets.find(cursor, dataset_id)
     tags = datasets.tags(cursor, dataset)
     latest = jobs.listing(

@@ -89,7 +89,7 @@ class NotMatchedRow:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Everything that was calculated, at the threshold of the page; ``stale`` if objects came or went since."""
+    """Everything that was calculated, at the threshold of the page; `stale` if objects came or went since."""
 
     stale: bool
     options: tuple[Fact, ...]
@@ -106,7 +106,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationPage(PageFrame):
-    """A model on a dataset; ``result`` is None until metrics were calculated."""
+    """A model on a dataset; `result` is None until metrics were calculated."""
 
     facts: tuple[Fact, ...]
     iou: str
@@ -121,11 +121,11 @@ class EvaluationPage(PageFrame):
 def evaluation_page(
     cursor: Cursor, urls: Urls, dataset_id: str, model_id: str, *, state: Mapping[str, str]
 ) -> EvaluationPage:
-    """Gather the page at ``?iou=`` (0 to 1, default 0.5), the labels in the order of ``?sort=``.
+    """Gather the page at `?iou=` (0 to 1, default 0.5), the labels in the order of `?sort=`.
 
-    The id of a run in place of the model's chooses that run. Raises :class:`NotFoundError` if there is no such dataset
+    The id of a run in place of the model's chooses that run. Raises `NotFoundError` if there is no such dataset
     or model, or the model has no predictions there, and
-    :class:`BadRequestError` for a state that cannot be meant.
+    `BadRequestError` for a state that cannot be meant.
     """
     dataset = datasets.find(cursor, dataset_id)
     model = models.find(cursor, model_id)

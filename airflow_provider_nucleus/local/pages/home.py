@@ -57,7 +57,7 @@ class JobRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HomePage(PageFrame):
-    """Everything the server has, newest first; ``limit`` is how many of each are listed at most."""
+    """Everything the server has, newest first; `limit` is how many of each are listed at most."""
 
     datasets: tuple[DatasetRow, ...]
     models: tuple[ModelRow, ...]

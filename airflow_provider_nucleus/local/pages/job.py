@@ -32,7 +32,7 @@ class JobPage(PageFrame):
 
 
 def job_page(cursor: Cursor, urls: Urls, job_id: str) -> JobPage:
-    """Gather the page of a job; raises :class:`NotFoundError` if there is none with this id."""
+    """Gather the page of a job; raises `NotFoundError` if there is none with this id."""
     job = jobs.find(cursor, job_id)
     errors = jobs.errors(cursor, job)
     facts = [

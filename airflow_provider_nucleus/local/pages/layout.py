@@ -9,7 +9,7 @@ __all__ = ["Fact", "Link", "PageFrame"]
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A piece of text that leads somewhere; ``here`` marks the place the reader is at."""
+    """A piece of text that leads somewhere; `here` marks the place the reader is at."""
 
     text: str
     address: str
@@ -18,7 +18,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A named value; with an address it is a link. ``code`` sets ids and other things to copy."""
+    """A named value; with an address it is a link. `code` sets ids and other things to copy."""
 
     name: str
     value: str
@@ -28,7 +28,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageFrame:
-    """The frame around a page; ``trail`` leads from the home page to it."""
+    """The frame around a page; `trail` leads from the home page to it."""
 
     title: str
     trail: tuple[Link, ...] = ()

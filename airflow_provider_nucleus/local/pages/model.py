@@ -30,7 +30,7 @@ class ModelPage(PageFrame):
 
 
 def model_page(cursor: Cursor, urls: Urls, model_id: str) -> ModelPage:
-    """Gather the page of a model (a run's id leads to its model); raises :class:`NotFoundError`."""
+    """Gather the page of a model (a run's id leads to its model); raises `NotFoundError`."""
     model = models.find(cursor, model_id)
     metadata = orjson.loads(model.metadata)
     return ModelPage(

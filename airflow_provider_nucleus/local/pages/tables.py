@@ -26,7 +26,7 @@ _ROWS: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """A column; ``address`` sorts by it, or the other way round if it does already. ``sorted`` is for screen readers."""
+    """A column; `address` sorts by it, or the other way round if it does already. `sorted` is for screen readers."""
 
     text: str
     address: str
@@ -64,7 +64,7 @@ _COLUMNS: Final[dict[str, tuple[str, Callable[[ThresholdCounts], Any]]]] = {
 
 
 def headings(sort: str, *, address: Callable[..., str]) -> tuple[Heading, ...]:
-    """Return the columns with the addresses that sort by them; ``-`` before a name means largest first."""
+    """Return the columns with the addresses that sort by them; `-` before a name means largest first."""
     found = []
     for name, (text, _) in _COLUMNS.items():
         current = {"": "none", name: "ascending", f"-{name}": "descending"}.get(sort, "none")

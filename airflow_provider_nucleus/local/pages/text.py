@@ -20,7 +20,7 @@ _NOT_DEFINED: Final = "n/a"
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A number in the range 0 to 1 as text, or ``n/a`` with the reason; ``bar`` is the length of its bar."""
+    """A number in the range 0 to 1 as text, or `n/a` with the reason; `bar` is the length of its bar."""
 
     text: str
     bar: str
@@ -28,7 +28,7 @@ class Figure:
 
 
 def figure(value: float | None, *, reason: str) -> Figure:
-    """Return a number for the page; ``reason`` is shown if there is none."""
+    """Return a number for the page; `reason` is shown if there is none."""
     if value is None:
         return Figure(_NOT_DEFINED, "0", reason)
     return Figure(f"{value:.3f}", percent_bar(value))
@@ -40,12 +40,12 @@ def percent_bar(value: float) -> str:
 
 
 def whole(number: int) -> str:
-    """Return a count with thin groups of thousands: ``1 800 000``."""
+    """Return a count with thin groups of thousands: `1 800 000`."""
     return f"{number:,}".replace(",", "\u202f")
 
 
 def iou_text(value: float) -> str:
-    """Return a threshold as short as it can be written: ``0.5``, ``0.75``."""
+    """Return a threshold as short as it can be written: `0.5`, `0.75`."""
     return f"{value:.6f}".rstrip("0").rstrip(".") or "0"
 
 

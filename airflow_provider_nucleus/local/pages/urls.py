@@ -31,7 +31,7 @@ _NUMBERS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Urls:
-    """Addresses below ``prefix``, which has no trailing slash and is empty at the root of a host."""
+    """Addresses below `prefix`, which has no trailing slash and is empty at the root of a host."""
 
     prefix: str = ""
 
@@ -58,7 +58,7 @@ class Urls:
         return self._path("job", job_id=job_id)
 
     def evaluation(self, dataset_id: str, model_id: str, *, state: Mapping[str, str] | None = None) -> str:
-        """Return the address of a model's evaluation on a dataset; ``state`` is what the page shows it at."""
+        """Return the address of a model's evaluation on a dataset; `state` is what the page shows it at."""
         path = self._path("evaluation", dataset_id=dataset_id, model_id=model_id)
         return f"{path}?{urlencode(state)}" if state else path
 

@@ -27,7 +27,7 @@ def camel_case(key: str) -> str:
 
 
 def snake_keys(value: Any, depth: int = 0) -> Any:
-    """Return JSON with every key in snake_case, except below ``metadata`` and ``value``.
+    """Return JSON with every key in snake_case, except below `metadata` and `value`.
 
     Raises `BadRequestError` for JSON that is nested deeper than it could be written back.
     """

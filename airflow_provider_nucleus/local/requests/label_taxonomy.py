@@ -62,9 +62,9 @@ RollupGroups: TypeAlias = Annotated[list[LabelGroup], AfterValidator(_disjoint)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taxonomy:
-    """At most one of the three: groups, ``class_agnostic`` (labels ignored), or directed pairs that count as right.
+    """At most one of the three: groups, `class_agnostic` (labels ignored), or directed pairs that count as right.
 
-    ``pairs`` are (ground truth label, prediction label), raw.
+    `pairs` are (ground truth label, prediction label), raw.
     """
 
     groups: tuple[LabelGroup, ...] = ()
@@ -90,7 +90,7 @@ class Taxonomy:
 
     @classmethod
     def from_wire(cls, data: Mapping[str, Any]) -> Self:
-        """Read what :meth:`to_wire` has written."""
+        """Read what `to_wire` has written."""
         return cls(
             groups=tuple(
                 LabelGroup(class_name=group["class_name"], labels=tuple(group["labels"]))

@@ -19,7 +19,7 @@ __all__ = ["LabelPair", "MatchOptions", "MatchRequest", "pairs_of"]
 class MatchOptions:
     """Labels that may be associated; kept with every match set and shown with it.
 
-    ``allowed_label_matches`` are directed pairs (ground truth label, prediction label) that count as right in
+    `allowed_label_matches` are directed pairs (ground truth label, prediction label) that count as right in
     addition to equal labels. Absent options mean class-sensitive: only equal labels associate.
     """
 
@@ -28,7 +28,7 @@ class MatchOptions:
 
     @classmethod
     def from_wire(cls, data: Mapping[str, Any]) -> Self:
-        """Read what :meth:`to_wire` has written."""
+        """Read what `to_wire` has written."""
         pairs = data["allowed_label_matches"]
         return cls(
             class_agnostic=data["class_agnostic"],

@@ -1,6 +1,6 @@
 """All routes of the REST contract in one table.
 
-To add a resource, write a module with a ``ROUTES`` table and add it to ``_MODULES``. Order matters only where two
+To add a resource, write a module with a `ROUTES` table and add it to `_MODULES`. Order matters only where two
 templates match the same path: the first wins.
 """
 

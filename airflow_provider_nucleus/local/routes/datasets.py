@@ -49,7 +49,7 @@ def info(call: RouteCall) -> Any:
 
 @ROUTES.get("dataset/")
 def ids(call: RouteCall) -> Any:
-    """List the ids of all datasets (deprecated by ``dataset/details``)."""
+    """List the ids of all datasets (deprecated by `dataset/details`)."""
     with call.db.read() as cursor:
         return [entry["id"] for entry in datasets.listing(cursor)]
 

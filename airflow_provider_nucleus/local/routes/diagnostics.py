@@ -1,7 +1,7 @@
-"""Diagnostics: read-only routes over evaluations below ``/ui/api``, for which the compatible contract has no place.
+"""Diagnostics: read-only routes over evaluations below `/ui/api`, for which the compatible contract has no place.
 
 They never change a compatible answer. Threshold, filters and query are those of charts, in the address:
-``?iouThreshold=0.5&filters={...}&query=...``.
+`?iouThreshold=0.5&filters={...}&query=...`.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def histograms(call: RouteCall, address: ChartsAddress) -> Any:
 
 @ROUTES.get("evaluations/{ev}/prCurves", query=CurvesAddress)
 def curves(call: RouteCall, address: CurvesAddress) -> Any:
-    """Precision, recall and confidence per label; ``family=coco`` (default) or ``nucleus``."""
+    """Precision, recall and confidence per label; `family=coco` (default) or `nucleus`."""
     result, selection = selected(call, address)
     return {
         "family": address.family,
@@ -71,7 +71,7 @@ def curves(call: RouteCall, address: CurvesAddress) -> Any:
 
 @ROUTES.get("evaluations/{ev}/f1Curve", query=F1Address)
 def f1(call: RouteCall, address: F1Address) -> Any:
-    """F1 against confidence with the best cut; ``family=nucleus`` or ``coco``."""
+    """F1 against confidence with the best cut; `family=nucleus` or `coco`."""
     result, selection = selected(call, address)
     return {
         "family": address.family,
@@ -82,7 +82,7 @@ def f1(call: RouteCall, address: F1Address) -> Any:
 
 @ROUTES.get("evaluations/{ev}/calibration", query=CalibrationAddress)
 def calibration(call: RouteCall, address: CalibrationAddress) -> Any:
-    """Calibration errors and reliability bins; ``bins`` 1 to 100, 10 by default."""
+    """Calibration errors and reliability bins; `bins` 1 to 100, 10 by default."""
     return calibration_of(*selected(call, address), bins=address.bins)
 
 
@@ -94,7 +94,7 @@ def errors(call: RouteCall, _: ErrorsAddress) -> Any:
 
 @ROUTES.get("evaluations/{ev}/coco", query=CocoAddress)
 def coco(call: RouteCall, address: CocoAddress) -> Any:
-    """COCO's named numbers with average recall, per family; ``iou=exact`` (default), ``raster`` or ``bev``."""
+    """COCO's named numbers with average recall, per family; `iou=exact` (default), `raster` or `bev`."""
     result, selection = selected(call, address)
     with call.db.read() as cursor:
         return coco_of(cursor, result, selection, kind=address.iou)
@@ -102,7 +102,7 @@ def coco(call: RouteCall, address: CocoAddress) -> Any:
 
 @ROUTES.get("evaluations/{ev}/masks", query=MasksAddress)
 def masks(call: RouteCall, address: MasksAddress) -> Any:
-    """Pixel and panoptic scores of masks; ``groupBy`` is a key of item metadata."""
+    """Pixel and panoptic scores of masks; `groupBy` is a key of item metadata."""
     filters = address.chosen
     result, selection = selected(call, address)
     with call.db.read() as cursor:
@@ -118,7 +118,7 @@ def masks(call: RouteCall, address: MasksAddress) -> Any:
 
 @ROUTES.get("evaluations/{ev}/categories", query=CategoriesAddress)
 def categories(call: RouteCall, address: CategoriesAddress) -> Any:
-    """Accuracy, top-k, precision, recall and F1 of categories, per taxonomy; ``topK`` 1 to 100, 5 by default."""
+    """Accuracy, top-k, precision, recall and F1 of categories, per taxonomy; `topK` 1 to 100, 5 by default."""
     result, selection = selected(call, address)
     with call.db.read() as cursor:
         return category_scores_of(cursor, result, selection, k=address.top_k)
@@ -148,7 +148,7 @@ def compare(call: RouteCall, address: CompareAddress) -> Any:
 
 @ROUTES.get("evaluations/{ev}/changes/{other}", query=ChangesAddress)
 def changes(call: RouteCall, address: ChangesAddress) -> Any:
-    """Ground truth by who found it: ``change`` is gained (default), lost, kept or missed."""
+    """Ground truth by who found it: `change` is gained (default), lost, kept or missed."""
     return changes_of(
         *_pair(call),
         threshold=address.iou_threshold,

@@ -78,7 +78,7 @@ def selected(call: RouteCall, request: ChartsRequest | ChartsAddress) -> tuple[E
 def read_result(call: RouteCall, evaluation_id: str | None = None) -> EvaluationResult:
     """Return the result of the evaluation in the path.
 
-    Raises :class:`ConflictError` until it has succeeded, or if another version has written it, and :class:`NotFoundError` if
+    Raises `ConflictError` until it has succeeded, or if another version has written it, and `NotFoundError` if
     its files are gone.
     """
     with call.db.read() as cursor:

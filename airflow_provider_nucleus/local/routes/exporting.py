@@ -28,7 +28,7 @@ _ROWS_AT_ONCE: Final = 200
 
 
 def item_writer(call: RouteCall, *, mirrored_images: bool) -> Callable[[Item], dict[str, Any]]:
-    """Return how items are written: with the address of the stored bytes as ``processed_url`` if asked for."""
+    """Return how items are written: with the address of the stored bytes as `processed_url` if asked for."""
     if not mirrored_images:
         return lambda item: item.to_wire()
     return lambda item: {**item.to_wire(), "processed_url": mirrored(call, item)}
@@ -50,7 +50,7 @@ def one_page(
     listing: tuple[Any, ...],
     limit: int = EXPORT_PAGE,
 ) -> dict[str, Any]:
-    """Answer a ``...Page`` export; ``listing`` is what decides which rows there are."""
+    """Answer a `...Page` export; `listing` is what decides which rows there are."""
     pager = Pager(call.services.settings.api_key, ("export", export.dataset.id, export.set_no, *listing))
     position, size = pager.read(request.token), request.size_within(limit)
     rows, last = export_page(cursor, export, after=position.after, size=size)

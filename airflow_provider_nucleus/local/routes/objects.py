@@ -34,7 +34,7 @@ def store_now(
 ) -> tuple[ChunkResult, SetOwner]:
     """Store the objects of a synchronous request, JSON or multipart; return what became of them and where they went.
 
-    ``find_target`` runs inside the transaction; a model run that it creates is kept only if the upload is.
+    `find_target` runs inside the transaction; a model run that it creates is kept only if the upload is.
     """
     masks = request.segmentations
     with call.services.blobs.keeping() as keep:
@@ -100,7 +100,7 @@ def _error_text(error: object_chunks.RefusedRow) -> str:
 def start_upload(
     call: RouteCall, request: ObjectsRequest, job_type: str, find_target: Callable[[Cursor], SetOwner]
 ) -> Any:
-    """Start the job that stores the rows uploaded for ``requestId``."""
+    """Start the job that stores the rows uploaded for `requestId`."""
     with call.db.write() as cursor:
         target = find_target(cursor)
         if target.dataset is None:

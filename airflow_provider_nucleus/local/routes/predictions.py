@@ -55,7 +55,7 @@ def upload(
     target: Callable[[Cursor], SetOwner],
     runs: list[Run],
 ) -> Any:
-    """Upload predictions to a run, at once or as a job; ``runs`` holds the run once ``target`` was called."""
+    """Upload predictions to a run, at once or as a job; `runs` holds the run once `target` was called."""
     if address.as_job and call.files is None:
         return start_upload(call, request, "uploadPredictions", target)
     stored, place = store_now(call, request, "run", target)

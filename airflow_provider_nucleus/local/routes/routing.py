@@ -2,8 +2,8 @@
 
 Templates are matched on the path as it was sent. Ids may contain slashes. Some routes send them percent-encoded, some
 raw, so matching works on the undecoded path and parameters are decoded one by one afterwards. A parameter written
-``{name*}`` takes the rest of the path, slashes included. A slash at the end is no matter of taste: HTTP libraries resolve
-an id of ``..`` before they send it, and what is left is the address of the parent, with a slash.
+`{name*}` takes the rest of the path, slashes included. A slash at the end is no matter of taste: HTTP libraries resolve
+an id of `..` before they send it, and what is left is the address of the parent, with a slash.
 
 What a route declares (the model of its body and of its address, the parts of a form, the status and the type of its
 answer) is what its handler gets, what the server answers with and what the OpenAPI document says.
@@ -47,7 +47,7 @@ JSON = "application/json"
 class FormParts:
     """The parts of a multipart request: one of JSON, and files that belong to rows of it in order.
 
-    ``field`` names the field of the body that the JSON part is; without it the part is the whole body.
+    `field` names the field of the body that the JSON part is; without it the part is the whole body.
     """
 
     json: str
@@ -59,8 +59,8 @@ class FormParts:
 class Route:
     """One method and path template with its handler and what it declares.
 
-    ``public`` routes need no key (their path carries a secret token); ``raw`` names the content of a body that the
-    handler, a coroutine, reads itself. ``errors`` are those that only this route answers with.
+    `public` routes need no key (their path carries a secret token); `raw` names the content of a body that the
+    handler, a coroutine, reads itself. `errors` are those that only this route answers with.
     """
 
     method: str
@@ -102,7 +102,7 @@ class Match:
     raw: dict[str, str]
 
     def params(self) -> dict[str, str]:
-        """Decode the parameters; raises :class:`BadRequestError` for what cannot be the id of anything."""
+        """Decode the parameters; raises `BadRequestError` for what cannot be the id of anything."""
         found = {}
         for name, raw in self.raw.items():
             try:
@@ -115,7 +115,7 @@ class Match:
 
 
 class RouteTable:
-    """An ordered list of routes; the first that matches wins. ``get``, ``post`` ... register the decorated handler."""
+    """An ordered list of routes; the first that matches wins. `get`, `post` ... register the decorated handler."""
 
     def __init__(self) -> None:
         self._routes: list[Route] = []

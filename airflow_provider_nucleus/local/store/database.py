@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Cursor", "Database", "count_of", "one", "rows"]
 
 Cursor = duckdb.DuckDBPyConnection
-_LOG: Final = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 _LOG_LIMIT: Final = 64 * 1024 * 1024
 _REOPEN_SECONDS: Final = 5.0
 """Longest wait, in seconds, until nothing holds a connection any more to a store that DuckDB has given up."""
@@ -35,7 +35,7 @@ class Database:
     Readers get a snapshot and are never blocked by a writer; writers take turns, because DuckDB would
     otherwise abort one of two transactions that touch the same rows.
 
-    A full disk raises :class:`FullDiskError` and undoes no more than the transaction that met it. After a fatal error
+    A full disk raises `FullDiskError` and undoes no more than the transaction that met it. After a fatal error
     DuckDB refuses every further statement: the store is then opened anew as soon as nobody holds a connection.
     """
 
@@ -88,10 +88,10 @@ class Database:
         try:
             self._root = open_store(self._path, memory_limit=self._memory_limit, spill=self._spill)
         except DataDirError:
-            _LOG.exception("the store cannot be opened again yet")
+            log.exception("the store cannot be opened again yet")
             raise fatal from None
         self._fatal = None
-        _LOG.warning("the store was opened again after: %s", fatal)
+        log.warning("the store was opened again after: %s", fatal)
 
     def _close_all(self) -> None:
         while not self._idle.empty():
@@ -131,7 +131,7 @@ class Database:
     def write(self, cursor: Cursor | None = None) -> Generator[Cursor]:
         """Run the block as the only writer: committed (durably) when it ends, undone if it raises.
 
-        ``cursor`` is a connection of the caller, outside any transaction; without it one is lent.
+        `cursor` is a connection of the caller, outside any transaction; without it one is lent.
         """
         with ExitStack() as stack:
             stack.enter_context(self._writer)
@@ -159,7 +159,7 @@ class Database:
             # Readers of older rows can be in the way; the next commit tries again.
             pass
         except duckdb.Error as error:
-            _LOG.warning("the log of the store could not be moved into its file: %s", error)
+            log.warning("the log of the store could not be moved into its file: %s", error)
             if isinstance(error, duckdb.FatalException):
                 with self._changed:
                     self._fatal = error
@@ -183,8 +183,8 @@ def _do_all(actions: Iterable[Callable[[], None]]) -> None:
     for action in actions:
         try:
             action()
-        except Exception:  # ruff: ignore[blind-except] - whatever it is, the transaction has ended as it has
-            _LOG.exception("what was to follow a transaction of the store failed")
+        except Exception:
+            log.exception("what was to follow a transaction of the store failed")
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Rules of geometries that are not boxes: lines, polygons, keypoints, cuboids.
 
-Boxes, the bulk of all uploads, are checked by SQL in ``ingest/object_rows.py``.
+Boxes, the bulk of all uploads, are checked by SQL in `ingest/object_rows.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["COORDINATE_LIMIT", "geometry_problem", "is_number"]
 
 COORDINATE_LIMIT: Final = 2.0**53
-"""Largest magnitude of a coordinate or size, as clients check it (``schema.checks``): areas stay finite and exact enough."""
+"""Largest magnitude of a coordinate or size, as clients check it (`schema.checks`): areas stay finite and exact enough."""
 
 _LARGEST: Final = sys.float_info.max
 

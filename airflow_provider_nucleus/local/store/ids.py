@@ -25,7 +25,7 @@ _LARGEST: Final = 2**63 - 1
 
 
 def new_id(prefix: str) -> str:
-    """Return a fresh random id such as ``ds_c9b3...``; 100 random bits."""
+    """Return a fresh random id such as `ds_c9b3...`; 100 random bits."""
     return f"{prefix}_" + "".join(secrets.choice(_ALPHABET) for _ in range(20))
 
 

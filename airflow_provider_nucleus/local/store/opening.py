@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import duckdb
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 __all__ = ["open_store"]
 
-_LOG: Final = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 def open_store(path: Path, *, memory_limit: str, spill: Path) -> duckdb.DuckDBPyConnection:
     """Open the store, making it if it is missing, and bring its tables up to date.
 
-    Raises :class:`DataDirError` if it cannot be opened, is no store of ours or one of a newer version; it is as before.
+    Raises `DataDirError` if it cannot be opened, is no store of ours or one of a newer version; it is as before.
     """
     config: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": memory_limit,
@@ -54,7 +54,7 @@ def open_store(path: Path, *, memory_limit: str, spill: Path) -> duckdb.DuckDBPy
         try:
             store.execute("PRAGMA disable_checkpoint_on_shutdown")
         except duckdb.Error:
-            _LOG.exception("the log of the store %s may be moved into its file", path)
+            log.exception("the log of the store %s may be moved into its file", path)
         finally:
             store.close()
         if isinstance(error, duckdb.Error):

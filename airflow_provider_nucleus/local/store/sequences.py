@@ -11,7 +11,7 @@ __all__ = ["reserve"]
 
 
 def reserve(cursor: Cursor, name: str, *, count: int = 1) -> int:
-    """Reserve ``count`` consecutive numbers of a kind and return the first, starting at 1.
+    """Reserve `count` consecutive numbers of a kind and return the first, starting at 1.
 
     Must run inside the writer's transaction: if that is undone, so is the reservation.
     """

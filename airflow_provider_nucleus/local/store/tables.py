@@ -1,11 +1,11 @@
 """The tables of the store.
 
 Objects hang on *object sets*: the ground truth of a dataset, the predictions of a model run on a dataset, or the
-run-free predictions of a model on a dataset. One integer, ``set_no``, therefore selects everything an evaluation reads,
+run-free predictions of a model on a dataset. One integer, `set_no`, therefore selects everything an evaluation reads,
 and row groups of other sets are skipped by their minimum and maximum.
 
 No table has a primary key or an index: DuckDB's indexes live in memory and make bulk ingest several times slower, while
-its scans skip row groups by minimum and maximum. Uniqueness is kept by the single writer (see ``ingest/objects.py``).
+its scans skip row groups by minimum and maximum. Uniqueness is kept by the single writer (see `ingest/objects.py`).
 Columns that hold JSON are VARCHAR with the client's own text, so that a read gives back what was sent.
 """
 

@@ -1,6 +1,6 @@
 """The tables of Evaluations V2: benchmarks, label configurations, evaluations and presets.
 
-What an evaluation found lies in files beside the store (``evaluations/computing/result_files.py``); its row here says how far it is.
+What an evaluation found lies in files beside the store (`evaluations/computing/result_files.py`); its row here says how far it is.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The tables of matches: what ``calculateEvaluationMetrics`` leaves behind.
+"""The tables of matches: what `calculateEvaluationMetrics` leaves behind.
 
 A *match set* is the result of one calculation. Its rows are written while the previous set is still the one readers
 see; the last transaction makes it current and removes the other, so nobody ever sees half of one.

@@ -13,5 +13,5 @@ def now() -> datetime:
 
 
 def to_wire(moment: datetime) -> str:
-    """Return a stored moment as answers show it: ``2026-11-23T08:00:00.000Z``."""
+    """Return a stored moment as answers show it: `2026-11-23T08:00:00.000Z`."""
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"

@@ -1,4 +1,4 @@
-"""One DAG per way an upload can wait and end; each has one task, ``upload``."""
+"""One DAG per way an upload can wait and end; each has one task, `upload`."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ def test_an_outage_goes_on_in_the_next_wait():
 
 
 def test_no_patience_is_no_second_look():
-    """``ride_out=0``."""
+    """`ride_out=0`."""
     assert Wait(lambda *_: LOST, "a", ride_out=0).looks == ["a"]
 
 

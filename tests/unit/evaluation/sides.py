@@ -42,7 +42,7 @@ def prediction_side(rows, **options) -> Columns:
 
 
 def coco_rows(folder: Path, model: str) -> tuple[list[tuple], list[tuple]]:
-    """Read the boxes of a COCO pair as rows of :func:`truth_side` and :func:`prediction_side`."""
+    """Read the boxes of a COCO pair as rows of `truth_side` and `prediction_side`."""
     truth = json.loads((folder / "ground_truth.json").read_text())
     predictions = json.loads((folder / f"predictions_{model}.json").read_text())
     images = {row["id"]: code for code, row in enumerate(sorted(truth["images"], key=itemgetter("id")))}

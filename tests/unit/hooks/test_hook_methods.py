@@ -51,7 +51,7 @@ def test_every_call_is_one_method() -> None:
 
 
 def test_every_call_is_exported() -> None:
-    """``__all__`` of a module of calls lists them all, so that nothing escapes the comparison."""
+    """`__all__` of a module of calls lists them all, so that nothing escapes the comparison."""
     unlisted = {
         call.__name__
         for call in CALLS
@@ -63,7 +63,7 @@ def test_every_call_is_exported() -> None:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_methods_are_named_and_described_as_their_call(name: str) -> None:
-    """Listings are called ``iter_...``, all others like their call; arguments and docstring are those of the call."""
+    """Listings are called `iter_...`, all others like their call; arguments and docstring are those of the call."""
     call = METHODS[name]
     expected = inspect.signature(call)
     is_listing = expected.return_annotation.startswith("Call[Page[")

@@ -121,7 +121,7 @@ def test_links_are_stored_while_the_task_runs(hook, nucleus):
 
 
 def test_silence_is_kept(hook):
-    """``do_xcom_push=False`` is for the side XComs too."""
+    """`do_xcom_push=False` is for the side XComs too."""
     task = NucleusCreateDatasetOperator(task_id="create", name="silent", do_xcom_push=False)
     surroundings = context(task)
     task.execute(surroundings)

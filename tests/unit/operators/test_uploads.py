@@ -74,7 +74,7 @@ def test_local_images_are_stored_with_their_bytes(hook, dataset_id, batch):
 
 @pytest.mark.parametrize("coco", [False, True])
 def test_image_folder_is_not_taken_for_the_start_of_a_name(tmp_path, coco):
-    """A folder ``images`` and a name ``images_day/1.png``: the file lies below the folder."""
+    """A folder `images` and a name `images_day/1.png`: the file lies below the folder."""
     rows = [{"reference_id": "1", "image_url": "images_day/1.png"}]
     if coco:
         rows = str(tmp_path / "coco.json")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def hook(nucleus: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[NucleusHook]:
-    """The hook of ``nucleus_default``, which is the session's embedded Nucleus."""
+    """The hook of `nucleus_default`, which is the session's embedded Nucleus."""
     connection = connection_json(endpoint=nucleus.url, api_key=nucleus.api_key)
     monkeypatch.setenv("AIRFLOW_CONN_NUCLEUS_DEFAULT", connection)
     with NucleusHook() as made:

@@ -81,7 +81,7 @@ def test_every_event_is_followed_by_a_look(monkeypatch, status):
 
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_never_fail_skips_in_both_modes(monkeypatch, deferrable):
-    """``never_fail`` turns a failed evaluation into a skip."""
+    """`never_fail` turns a failed evaluation into a skip."""
     made = sensor(monkeypatch, "failed", deferrable=deferrable, never_fail=True)
 
     with pytest.raises(AirflowSkipException):

@@ -96,7 +96,7 @@ def test_partial_success_may_count_as_success(monkeypatch, deferrable):
 
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_never_fail_skips_in_both_modes(monkeypatch, deferrable):
-    """``never_fail`` turns a bad end into a skip."""
+    """`never_fail` turns a bad end into a skip."""
     with pytest.raises(AirflowSkipException):
         outcome(monkeypatch, deferrable, "Errored_Server", never_fail=True)
 
@@ -212,7 +212,7 @@ def test_looks_that_never_succeed_end_the_sensor(monkeypatch):
 
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_what_does_not_pass_ends_the_sensor_at_once(monkeypatch, deferrable):
-    """A wrong key, in both modes; ``never_fail`` makes it a skip in both."""
+    """A wrong key, in both modes; `never_fail` makes it a skip in both."""
     wrong_key = NucleusAuthError("wrong key", status=401)
     sensor = troubled(monkeypatch, wrong_key, deferrable=deferrable)
     with pytest.raises(NucleusAuthError):

@@ -80,7 +80,7 @@ AWAY = (503, {"error": "away"})
 
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch):
-    """Make a scripted Nucleus the connection ``probe``; pauses between rounds last no time."""
+    """Make a scripted Nucleus the connection `probe`; pauses between rounds last no time."""
     with contextlib.ExitStack() as stack:
 
         def start(*answers: tuple[int, dict[str, Any]], **options: Any) -> Script:
@@ -272,7 +272,7 @@ def test_on_kill_never_raises(script, caplog, answer):
 
 
 def test_on_kill_leaves_jobs_alone_when_told_to(script):
-    """``cancel_on_kill=False`` means that."""
+    """`cancel_on_kill=False` means that."""
     server = script(RUNNING)
 
     asyncio.run(trigger(cancel_on_kill=False).on_kill())

@@ -66,7 +66,7 @@ class Server:
 
 
 class Watch(Watcher):
-    """Waits for jobs, and keeps what each round saw of them; ``enough`` rounds end it with an error."""
+    """Waits for jobs, and keeps what each round saw of them; `enough` rounds end it with an error."""
 
     def __init__(self, *job_ids: str, interval: float = 0, enough: int = 10**9, lasts: float = 60) -> None:
         super().__init__(interval=interval, deadline=time.time() + lasts)

@@ -70,7 +70,7 @@ def test_a_longer_outage_ends_it_not_before_its_time():
 
 
 def test_no_patience_is_no_second_request():
-    """``ride_out=0``."""
+    """`ride_out=0`."""
     client = Away(10)
     with pytest.raises(NucleusServerError):
         run(client, 0)

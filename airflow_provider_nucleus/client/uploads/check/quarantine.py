@@ -2,7 +2,7 @@
 
 Rows are collected in a local temporary file and published atomically; a file left by an earlier attempt is replaced, even by an
 empty one, because outdated reasons mislead. Written as JSONL or, by suffix, as Parquet; to a disk or to any storage whose path
-objects have ``open()``.
+objects have `open()`.
 """
 
 from __future__ import annotations

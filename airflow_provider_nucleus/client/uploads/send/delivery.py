@@ -206,7 +206,7 @@ class Delivery:
         )
 
     def _wait_for_image_job(self, job_id: str, images: int) -> JobStatus:
-        """Wait until the job is over; NucleusJobTimeout after ``job_timeout`` seconds."""
+        """Wait until the job is over; NucleusJobTimeout after `job_timeout` seconds."""
         limit = self._options.job_timeout
         patience = Patience(self._options.poll_interval, self._options.ride_out, limit, not_found_grace=0.0)
         steps = waiting(

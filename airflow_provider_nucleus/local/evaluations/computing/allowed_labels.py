@@ -1,7 +1,7 @@
 """Directed pairs of labels in AP: the one label under which a prediction is ranked, where there is one.
 
 COCO matches and ranks label by label. A prediction that may be right about ground truth of one label only is ranked under
-that label, which is the rule itself. One that may be right about several (``van`` about ``bus`` by a pair and about ``van``
+that label, which is the rule itself. One that may be right about several (`van` about `bus` by a pair and about `van`
 by itself) has no single place in the order of confidence, and AP is then not defined.
 """
 

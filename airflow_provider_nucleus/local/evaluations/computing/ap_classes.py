@@ -30,7 +30,7 @@ def evaluated_families(predictions: NDArray[np.integer], *, among: Collection[in
 def ap_classes(found: dict[str, NDArray[Any]], *, ranked: Collection[int]) -> dict[str, NDArray[Any]]:
     """Return the class of every object, -1 for one that has no place in AP, and per class its family and its label.
 
-    *found* has the family and label of every object, and takes out ``ap_label``, under which predictions are ranked.
+    *found* has the family and label of every object, and takes out `ap_label`, under which predictions are ranked.
     """
     labels = {"truth": found["truth_label"], "prediction": found.pop("ap_label")}
     families = evaluated_families(found["prediction_family"], among=ranked)

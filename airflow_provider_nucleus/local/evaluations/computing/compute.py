@@ -66,7 +66,7 @@ def compute(
 ) -> EvaluationColumns:
     """Evaluate inside the snapshot of a cursor with temporary tables of its own.
 
-    ``rows`` objects are matched at a time. ``step`` is called after each span of items with how many are done and how many there are; what it raises ends the
+    `rows` objects are matched at a time. `step` is called after each span of items with how many are done and how many there are; what it raises ends the
     evaluation.
     """
     population = read_population(

@@ -4,7 +4,7 @@
 | --- | --- | --- | --- |
 | area | boxes and polygons | intersection over union in pixels | yes |
 | cuboid | cuboids | 3D intersection over union | yes, not by size |
-| keypoints | keypoints (see ``engine/keypoints.py``) | object keypoint similarity | yes |
+| keypoints | keypoints (see `engine/keypoints.py`) | object keypoint similarity | yes |
 | mask | segments of index masks | intersection over union in pixels | no: segments have no confidence |
 | category | categories, per taxonomy | 1 on the same item | no: there is nothing to overlap |
 """
@@ -69,7 +69,7 @@ class Family(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ShapeMatcher:
-    """Objects with a shape of their own; ``sized`` says that their areas are square pixels, ``rows`` how many at once."""
+    """Objects with a shape of their own; `sized` says that their areas are square pixels, `rows` how many at once."""
 
     name: str
     types: tuple[str, ...]
@@ -115,7 +115,7 @@ class ShapeMatcher:
 def families(
     taxonomy: Taxonomy, *, mask_path: Callable[[str], Path], rows: int = PARTITION_ROWS
 ) -> tuple[Family, ...]:
-    """Return every family; ``mask_path`` says where the bytes of a mask lie."""
+    """Return every family; `mask_path` says where the bytes of a mask lie."""
     return (
         *(
             ShapeMatcher(

@@ -1,4 +1,4 @@
-"""Segments of index masks, compared pixel by pixel; see ``engine/masks.py`` for what can be compared."""
+"""Segments of index masks, compared pixel by pixel; see `engine/masks.py` for what can be compared."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The population of an evaluation: its items, the object sets of both sides, and what the rules drop of them.
 
-The items lie in a temporary table ``evaluated`` (item_no, place), places counting from 0 in order of ingestion, so that
+The items lie in a temporary table `evaluated` (item_no, place), places counting from 0 in order of ingestion, so that
 everything read through it is read from one snapshot.
 """
 
@@ -37,7 +37,7 @@ _SEGMENT_LABELS: Final = 'from_json(segments, \'[{"label":"VARCHAR"}]\')'
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """Objects that annotation rules drop of one side: a condition on rows of ``objects`` that stay, and labels that go."""
+    """Objects that annotation rules drop of one side: a condition on rows of `objects` that stay, and labels that go."""
 
     kept: Fragment
     labels: frozenset[str]
@@ -47,7 +47,7 @@ class Dropped:
 class EvaluatedItems:
     """The items of an evaluation and, per dataset they are from, the sets that are compared.
 
-    ``items`` are the item numbers by place. ``stats`` says what the rules dropped.
+    `items` are the item numbers by place. `stats` says what the rules dropped.
     """
 
     items: IndexArray
@@ -66,7 +66,7 @@ def read_population(
     rules: Sequence[ExclusionRule],
     only_predicted: bool,
 ) -> EvaluatedItems:
-    """Fill ``evaluated`` from a table or subquery of item numbers, and apply the rules.
+    """Fill `evaluated` from a table or subquery of item numbers, and apply the rules.
 
     Run it inside the transaction that reads the objects; the cursor keeps the temporary table.
     """
@@ -150,7 +150,7 @@ def _drop_items(cursor: Cursor, datasets: Sequence[ComparedSets], rule: Exclusio
 
 
 def _matching(rule: LabelExclusion | BoxAreaRule) -> Fragment:
-    """Return the condition on rows of ``objects`` that a rule drops."""
+    """Return the condition on rows of `objects` that a rule drops."""
     if isinstance(rule, LabelExclusion):
         return Fragment("label IN (SELECT unnest(?::VARCHAR[]))", (list(rule.labels),))
     outside: list[Fragment] = []

@@ -54,7 +54,7 @@ _EVERY: Final = np.uint16((1 << len(COCO_THRESHOLDS)) - 1)
 class ObjectSide:
     """One side of a span result: columns of the engine, and per row the stored object, its segment and its raw label.
 
-    ``image`` of the columns is the place of the item, ``label`` the canonical code.
+    `image` of the columns is the place of the item, `label` the canonical code.
     """
 
     columns: Columns
@@ -68,10 +68,10 @@ class ObjectSide:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoredOutcomes:
-    """Rows that have a confidence, by (image, label, confidence): their hits and ignored bits per size of :data:`SIZES`.
+    """Rows that have a confidence, by (image, label, confidence): their hits and ignored bits per size of `SIZES`.
 
-    ``rank`` counts the rows of an image and label from 0; those from ``limit`` on are ignored. ``coco_order`` has the pairs of
-    all rows that can match, and which of them did, for matching some of the rows once more. ``label`` is that of every
+    `rank` counts the rows of an image and label from 0; those from `limit` on are ignored. `coco_order` has the pairs of
+    all rows that can match, and which of them did, for matching some of the rows once more. `label` is that of every
     prediction under which it is ranked.
     """
 
@@ -120,7 +120,7 @@ def coco_outcome(truth: Columns, predictions: Columns, *, options: CocoOptions) 
 
 @dataclass(slots=True)
 class ResultBuilder:
-    """Collects the results of spans; :meth:`arrays` concatenates them."""
+    """Collects the results of spans; `arrays` concatenates them."""
 
     _parts: dict[str, list[NDArray[Any]]] = field(default_factory=dict)
     _ranked: set[int] = field(default_factory=set)
@@ -205,7 +205,7 @@ def _coco_order(found: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """Sort the rows that have a confidence by (class, confidence), and keep for each size those that count in it.
 
     The sizes share few rows, so AP by size costs little more than AP. Of all sizes together every row is kept, the
-    ignored ones too: they may count among fewer rows. ``edge_place`` is where the prediction of a pair lies in that order.
+    ignored ones too: they may count among fewer rows. `edge_place` is where the prediction of a pair lies in that order.
     """
     row = found.pop("coco_row")
     hit, ignored = found.pop("coco_hit"), found.pop("coco_ignored")
@@ -231,7 +231,7 @@ def _coco_order(found: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
 
 
 def _bucket(confidence: FloatArray) -> NDArray[np.uint8]:
-    """Return the bucket of the score histogram, :data:`BUCKETS` for a prediction without confidence."""
+    """Return the bucket of the score histogram, `BUCKETS` for a prediction without confidence."""
     scored = ~np.isnan(confidence)
     buckets = np.full(confidence.size, BUCKETS, dtype=np.uint8)
     buckets[scored] = bucket_of(confidence[scored], BUCKETS)

@@ -2,7 +2,7 @@
 
 A folder appears all at once (written beside, then renamed), never changes, and its name is never used again: the row of
 the evaluation says which one is its own, so that an older store that is put back takes none for another. Everything that
-is one number per object is a ``.npy`` file; ``about.json`` has the vocabularies, the provenance and whatever else is small.
+is one number per object is a `.npy` file; `about.json` has the vocabularies, the provenance and whatever else is small.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate_again", "has_other_layout", "log_other_layouts"]
 
-_LOG: Final = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 _START: Final = re.compile(rb'\{"layout":(\d+)[,}]')
 
 
@@ -48,7 +48,7 @@ def log_other_layouts(db: Database, folder: Path) -> None:
         names = evaluations.results(cursor)
     count = sum(has_other_layout(folder, name) for name in names)
     if count:
-        _LOG.warning(
+        log.warning(
             "%s of %s evaluations have results of another layout, which this version does not read: they answer 409. "
             "Evaluate their models again on the same benchmarks (POST benchmarks/{id}/evaluationsV2); the older ones can be deleted",
             count,

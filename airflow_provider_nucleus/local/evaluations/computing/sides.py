@@ -45,9 +45,9 @@ _LABELS: Final = f"""SELECT DISTINCT label FROM (
 
 @dataclass(frozen=True, slots=True)
 class LabelCodes:
-    """The labels of an evaluation: as uploaded (``raw``), as evaluated (``canonical``), and the way from one to the other.
+    """The labels of an evaluation: as uploaded (`raw`), as evaluated (`canonical`), and the way from one to the other.
 
-    ``ranked_under`` has per canonical code the one under which predictions of it are ranked in AP; ``no_ap`` says why
+    `ranked_under` has per canonical code the one under which predictions of it are ranked in AP; `no_ap` says why
     there is no AP (None: there is).
     """
 
@@ -112,7 +112,7 @@ def object_rows(
 def sides_of(
     tables: tuple[pa.Table, pa.Table], family: str, codes: LabelCodes
 ) -> tuple[ObjectSide, ObjectSide]:
-    """Turn the rows of :func:`object_rows` into ground truth and predictions of the engine."""
+    """Turn the rows of `object_rows` into ground truth and predictions of the engine."""
     truth, predictions = SHAPE_FAMILIES[family].shapes(*tables)
     return _side(tables[0], truth, codes, truth=True), _side(tables[1], predictions, codes, truth=False)
 

@@ -1,7 +1,7 @@
 """Scores of categories per taxonomy: accuracy, top-k, precision, recall and F1, averaged in three ways and per label.
 
 Labels are those of the evaluation, correct means equal; a taxonomy of multicategories is scored by sets of labels. Which
-taxonomy a category belongs to and its ``class_pdf`` are read from the store.
+taxonomy a category belongs to and its `class_pdf` are read from the store.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _CELLS_LIMIT: Final = 20_000_000
 def category_scores_of(
     cursor: Cursor, result: EvaluationResult, selection: Selection, *, k: int
 ) -> dict[str, Any]:
-    """Score the chosen categories of every taxonomy; raises :class:`BadRequestError` where filters have no meaning."""
+    """Score the chosen categories of every taxonomy; raises `BadRequestError` where filters have no meaning."""
     masks = selection.ap
     if masks is None or masks.area is not None:
         raise BadRequestError(
@@ -175,7 +175,7 @@ def _of_sets(scores: MulticategoryScores) -> dict[str, Any]:
 
 
 def _top(result: EvaluationResult, truth: _Labels, predicted: _Labels, *, k: int) -> Metric:
-    """Return the share of items with ground truth whose label is among the k most probable of ``class_pdf``.
+    """Return the share of items with ground truth whose label is among the k most probable of `class_pdf`.
 
     An item without a prediction is a miss. Probabilities of labels that are evaluated under one name add up.
     """

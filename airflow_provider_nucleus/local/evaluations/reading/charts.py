@@ -1,7 +1,7 @@
 """The charts of an evaluation: nine answers, each a reader of the engine over the selected rows.
 
-Two families of numbers, never mixed under one name (see :mod:`.provenance`): ``mapSummary``, ``perClassAp`` and
-``apBySize`` are COCO's, over its ten thresholds; everything that depends on ``iouThreshold`` reads the one Nucleus match.
+Two families of numbers, never mixed under one name (see `provenance`): `mapSummary`, `perClassAp` and
+`apBySize` are COCO's, over its ten thresholds; everything that depends on `iouThreshold` reads the one Nucleus match.
 """
 
 from __future__ import annotations

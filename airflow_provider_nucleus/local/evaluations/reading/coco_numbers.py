@@ -54,7 +54,7 @@ def coco_of(
 ) -> dict[str, Any]:
     """Return the numbers of every family that has objects.
 
-    Raises :class:`BadRequestError` where they have no meaning under the filters, :class:`ConflictError` where the labels
+    Raises `BadRequestError` where they have no meaning under the filters, `ConflictError` where the labels
     leave no AP.
     """
     if selection.ap is None:

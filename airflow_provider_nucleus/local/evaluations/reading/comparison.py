@@ -31,7 +31,7 @@ _AP_ROWS: Final = 300_000
 
 
 def require_comparable(baseline: EvaluationResult, other: EvaluationResult) -> None:
-    """Raise :class:`ConflictError` unless both were evaluated on the same items and the same ground truth."""
+    """Raise `ConflictError` unless both were evaluated on the same items and the same ground truth."""
     pairs = (
         ("items", baseline.items, other.items),
         *(
@@ -108,7 +108,7 @@ def _matches_alike(
 ) -> tuple[Matches, Matches]:
     """Return both matches above a confidence with label codes of one vocabulary.
 
-    Raises :class:`ConflictError` if they are of other objects.
+    Raises `ConflictError` if they are of other objects.
 
     An evaluation numbers the labels it has seen, those of the predictions included, so that ground truth of one label has
     different codes as soon as the models name different labels. The classes of AP are numbered so too, but each side's

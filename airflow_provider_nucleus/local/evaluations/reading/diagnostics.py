@@ -125,7 +125,7 @@ def _ranked_rows(
     *,
     ground_truth: Columns | None = None,
 ) -> RankedRows:
-    """Return the rows of a curve; *ground_truth* is for those of Nucleus' match (see :func:`~.charts.curve_rows`)."""
+    """Return the rows of a curve; *ground_truth* is for those of Nucleus' match (see `curve_rows`)."""
     if selection.ap is None:
         raise BadRequestError(
             "Curves need a choice of objects: leave out iouRange, labelEquality, hasGroundTruth and tideBackground."
@@ -170,8 +170,8 @@ def calibration_of(result: EvaluationResult, selection: Selection, *, bins: int)
 def errors_of(result: EvaluationResult) -> dict[str, Any]:
     """Return TIDE as published: counts and the AP each kind costs (dAP), at an overlap of 0.5, of everything.
 
-    Matching is by confidence, so the counts are not those of ``tideAttribution``. Only objects that have a place in
-    AP take part, and of the predictions those with a confidence. Raises :class:`ConflictError` where AP is not defined.
+    Matching is by confidence, so the counts are not those of `tideAttribution`. Only objects that have a place in
+    AP take part, and of the predictions those with a confidence. Raises `ConflictError` where AP is not defined.
     """
     require_ap(result)
     found = _tide(result)

@@ -32,7 +32,7 @@ FROM entry WHERE json_type(value) NOT IN ('NULL', 'OBJECT', 'ARRAY') GROUP BY ke
 
 
 def filter_schema(session: Cursor, result: EvaluationResult) -> dict[str, Any]:
-    """Return the vocabulary; ``session`` is a connection of its own.
+    """Return the vocabulary; `session` is a connection of its own.
 
     A field with values of several types is a string.
     """

@@ -50,7 +50,7 @@ def ranking(
 ) -> list[dict[str, Any]]:
     """Return the entries, best first; equal scores share a rank. What has no score has no entry.
 
-    Raises :class:`ConflictError` when that of an evaluation cannot be read.
+    Raises `ConflictError` when that of an evaluation cannot be read.
     """
     scored: list[tuple[float, EvaluationRecord]] = []
     unread: list[EvaluationRecord] = []
@@ -69,9 +69,9 @@ def ranking(
 
 
 def f1_curves(evaluations: Sequence[EvaluationRecord], *, top: int) -> list[dict[str, Any]]:
-    """Return F1 against confidence of the best evaluation of each model, best F1 first, at most ``top``.
+    """Return F1 against confidence of the best evaluation of each model, best F1 first, at most `top`.
 
-    Raises :class:`ConflictError` when the curve of an evaluation cannot be read.
+    Raises `ConflictError` when the curve of an evaluation cannot be read.
     """
     summaries = {entry.number: _summary(entry) for entry in evaluations}
     _require_all_read(
@@ -99,7 +99,7 @@ def f1_curves(evaluations: Sequence[EvaluationRecord], *, top: int) -> list[dict
 
 
 def _require_all_read(evaluations: Sequence[EvaluationRecord], unread: Sequence[EvaluationRecord]) -> None:
-    """Raise :class:`ConflictError` rather than rank some of the evaluations as if they were all."""
+    """Raise `ConflictError` rather than rank some of the evaluations as if they were all."""
     if not unread:
         return
     more = f" and {len(unread) - _NAMED} more" if len(unread) > _NAMED else ""

@@ -67,11 +67,11 @@ def mask_scores_of(
 ) -> dict[str, Any]:
     """Score the chosen segments pixel by pixel, over all items and per value of an item metadata key.
 
-    ``every_label`` says that labels were not chosen: the classes are then those of the whole evaluation, whichever items
+    `every_label` says that labels were not chosen: the classes are then those of the whole evaluation, whichever items
     are chosen, so that means over all classes can be compared.
 
-    Raises :class:`BadRequestError` where the filters have no meaning for pixels or there is too much to count, and
-    :class:`ConflictError` when a mask is no longer what was evaluated.
+    Raises `BadRequestError` where the filters have no meaning for pixels or there is too much to count, and
+    `ConflictError` when a mask is no longer what was evaluated.
     """
     masks = selection.ap
     if masks is None or masks.area is not None:
@@ -248,7 +248,7 @@ class _Sums:
         self._iou_items = self._iou_items + other._iou_items
 
     def scores(self, names: Sequence[str]) -> dict[str, Any]:
-        """Return the scores of the images counted; labels on neither side are left out of ``per_class``."""
+        """Return the scores of the images counted; labels on neither side are left out of `per_class`."""
         pixel, segment = semantic_scores(self._pixels), panoptic_scores(self._segments)
         panoptic = {scores.label: scores for scores in segment.per_class}
         return {

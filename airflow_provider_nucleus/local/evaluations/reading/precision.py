@@ -32,8 +32,8 @@ __all__ = ["ChosenOrder", "ap_table", "chosen_order", "cut_range", "require_ap",
 class ChosenOrder:
     """COCO's matching of the chosen objects, and the predictions that take part in it.
 
-    ``outcomes`` has a column for each size of :data:`COCO_OPTIONS`. ``place`` is where each prediction that has pairs lies
-    in the stored order by (class, confidence); ``offered`` marks in that order the predictions that take part (None: all).
+    `outcomes` has a column for each size of `COCO_OPTIONS`. `place` is where each prediction that has pairs lies
+    in the stored order by (class, confidence); `offered` marks in that order the predictions that take part (None: all).
     """
 
     outcomes: PairOutcomes
@@ -42,7 +42,7 @@ class ChosenOrder:
 
 
 def require_ap(result: EvaluationResult) -> None:
-    """Raise :class:`ConflictError` for an evaluation whose labels leave no matching by confidence."""
+    """Raise `ConflictError` for an evaluation whose labels leave no matching by confidence."""
     if result.no_ap is not None:
         raise ConflictError(f"Evaluation {result.id} has no matching by confidence: {result.no_ap}.")
 
@@ -90,9 +90,9 @@ def _offered(result: EvaluationResult, chosen: BoolArray | None) -> BoolArray | 
 def ap_table(
     result: EvaluationResult, masks: ApMasks, coco_order: ChosenOrder | None, *, size: AreaRange
 ) -> Precisions:
-    """Compute AP of the chosen objects in one of the sizes of :data:`COCO_OPTIONS`, cut to the chosen range of areas.
+    """Compute AP of the chosen objects in one of the sizes of `COCO_OPTIONS`, cut to the chosen range of areas.
 
-    ``coco_order`` is that of :func:`chosen_order`. AP of everything depends on no request, so it is computed once per result.
+    `coco_order` is that of `chosen_order`. AP of everything depends on no request, so it is computed once per result.
     """
 
     def compute() -> Precisions:
@@ -105,7 +105,7 @@ def ap_table(
 def rows_of(
     result: EvaluationResult, masks: ApMasks, coco_order: ChosenOrder | None, *, areas: Sequence[AreaRange]
 ) -> list[RankedRows]:
-    """Return the ranked rows of the selection for some of the size ranges of :data:`COCO_OPTIONS`."""
+    """Return the ranked rows of the selection for some of the size ranges of `COCO_OPTIONS`."""
     if coco_order is not None:
         found = _matched_again(result, masks, coco_order, areas)
     else:

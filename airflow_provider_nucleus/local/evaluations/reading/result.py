@@ -83,7 +83,7 @@ class EvaluationResult:
         """Ground truth of AP: by class (see `computing.ap_classes`), ignored where it has no place in AP."""
         self.ap_predictions = self._in_ap(self.predictions, "prediction")
         self.coco = self._coco()
-        """COCO's matching by size range; one that counts everything under ``all``."""
+        """COCO's matching by size range; one that counts everything under `all`."""
 
     def _columns(self, side: str) -> Columns:
         arrays, count = self.arrays, self.arrays[f"{side}_image"].size
@@ -203,7 +203,7 @@ class EvaluationResult:
     ) -> RankedMatch:
         """Rank the predictions marked (None: all) for curves over confidence at one overlap threshold.
 
-        *ground_truth* is what there is to be found: :attr:`curve_truth` by default, or :attr:`f1_truth`.
+        *ground_truth* is what there is to be found: `curve_truth` by default, or `f1_truth`.
         """
         row, label = self.arrays["ranked_row"], self.arrays["ranked_label"]
         confidence, area = self.arrays["ranked_confidence"], self.arrays["ranked_area"]
@@ -285,7 +285,7 @@ def load(files: ResultFiles, evaluation: EvaluationRecord) -> EvaluationResult:
 
 
 class ResultCache:
-    """The results used last, at most ``capacity`` of them.
+    """The results used last, at most `capacity` of them.
 
     Columns are mapped files, so what is held is a view of the page cache; the bound is on derived columns and on
     address space.

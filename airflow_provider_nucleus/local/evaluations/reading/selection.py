@@ -34,8 +34,8 @@ def background_at(threshold: float) -> float:
 class ApMasks:
     """The objects AP is about. None means all of them.
 
-    ``again`` says that COCO's matching has to be done once more, because predictions that may have been in the way of
-    others are gone; otherwise the stored one is exact. ``area`` is the range of areas to stay in.
+    `again` says that COCO's matching has to be done once more, because predictions that may have been in the way of
+    others are gone; otherwise the stored one is exact. `area` is the range of areas to stay in.
     """
 
     predictions: BoolArray | None
@@ -53,8 +53,8 @@ class ApMasks:
 class Selection:
     """Chosen predictions and ground truth (None: all), for counts at the threshold.
 
-    ``view`` is the match of the predictions that are left and of no others; ``matched`` marks those (None: all). What is
-    chosen beyond that are rows of this match. ``ap`` is None when the filters choose rows by what they were matched to,
+    `view` is the match of the predictions that are left and of no others; `matched` marks those (None: all). What is
+    chosen beyond that are rows of this match. `ap` is None when the filters choose rows by what they were matched to,
     after which AP has no meaning.
     """
 
@@ -81,7 +81,7 @@ def select(
 ) -> Selection:
     """Apply filters to a result read at an overlap threshold in (0, 1].
 
-    ``cursor`` is only needed for filters that look at stored items or predictions.
+    `cursor` is only needed for filters that look at stored items or predictions.
     """
     predictions, truth = _LazyMask(), _LazyMask()
     if filters.of_items:

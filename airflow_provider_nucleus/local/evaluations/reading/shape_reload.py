@@ -42,7 +42,7 @@ def read_again(
 ) -> tuple[Columns, Columns]:  # fmt: skip
     """Return some rows of a result as ground truth and predictions that have shapes.
 
-    Raises :class:`ConflictError` when objects are gone, :class:`BadRequestError` when they cannot be drawn.
+    Raises `ConflictError` when objects are gone, `BadRequestError` when they cannot be drawn.
     """
     tables = tuple(
         _read(cursor, result, family, side=side, rows=rows)

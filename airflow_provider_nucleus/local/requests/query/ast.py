@@ -21,7 +21,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """A name such as ``annotations.car`` by its segments."""
+    """A name such as `annotations.car` by its segments."""
 
     segments: tuple[str, ...]
     position: int
@@ -45,7 +45,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Date:
-    """A calendar day, ``YYYY-MM-DD``."""
+    """A calendar day, `YYYY-MM-DD`."""
 
     value: str
     position: int
@@ -53,7 +53,7 @@ class Date:
 
 @dataclass(frozen=True, slots=True)
 class Arithmetic:
-    """``left`` ``+``, ``-`` or ``%`` ``right``."""
+    """`left` `+`, `-` or `%` `right`."""
 
     operator: str
     left: Term
@@ -63,7 +63,7 @@ class Arithmetic:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A term compared with a value by ``=``, ``!=``, ``<``, ``<=``, ``>`` or ``>=``."""
+    """A term compared with a value by `=`, `!=`, `<`, `<=`, `>` or `>=`."""
 
     operator: str
     left: Term
@@ -73,7 +73,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Junction:
-    """Conditions joined by one of ``AND`` and ``OR``."""
+    """Conditions joined by one of `AND` and `OR`."""
 
     operator: str
     parts: tuple[Condition, ...]

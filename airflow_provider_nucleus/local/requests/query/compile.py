@@ -1,4 +1,4 @@
-"""Compiler of conditions to SQL on the alias ``i`` of ``items``.
+"""Compiler of conditions to SQL on the alias `i` of `items`.
 
 Every name and value of the query travels as a parameter; the SQL text is put together from the constants below only, so
 no query can change what is asked.
@@ -61,7 +61,7 @@ EVERYTHING: Final = Fragment("true")
 class QueriedObjects:
     """The objects a query is about: the set of the ground truth and that of the selected model run.
 
-    None for ``truth`` means there are none; None for ``predictions`` that no run is selected.
+    None for `truth` means there are none; None for `predictions` that no run is selected.
     """
 
     truth: int | None
@@ -75,7 +75,7 @@ _SIGNS: Final = frozenset({"=", "!=", "<", "<=", ">", ">="})
 
 
 def compile_query(query: str, scope: QueriedObjects) -> Fragment:
-    """Return the condition a query stands for; raises :class:`QueryError` if it is not understood."""
+    """Return the condition a query stands for; raises `QueryError` if it is not understood."""
     condition = parse(query)
     return EVERYTHING if condition is None else _Compiler(query, scope).condition(condition)
 
@@ -145,7 +145,7 @@ class _Compiler:
                 assert_never(meaning)
 
     def _calculated(self, term: Term, ranges: list[_Range]) -> Fragment:
-        """Return the number a term stands for; objects it ranges over are left in ``ranges``, at most one entry."""
+        """Return the number a term stands for; objects it ranges over are left in `ranges`, at most one entry."""
         if isinstance(term, Number):
             return Fragment("?::DOUBLE", (term.value,))
         if isinstance(term, Arithmetic):

@@ -43,7 +43,7 @@ _EXAMPLE: Final = "A comparison looks like annotations.car >= 2 or metadata.weat
 
 
 def parse(query: str) -> Condition | None:
-    """Return the condition of a query, None for an empty one; raises :class:`QueryError`."""
+    """Return the condition of a query, None for an empty one; raises `QueryError`."""
     reader = _TokenReader(query)
     if reader.at_end():
         return None

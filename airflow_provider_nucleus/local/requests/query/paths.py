@@ -3,24 +3,24 @@
 =========================================  =====================================================================
 path                                       meaning
 =========================================  =====================================================================
-``annotations.count``                      objects of the item, a mask counting as one; categories do not count
-``annotations.<class>``                    objects, and segments of its mask, with this label
-``annotations.<type>[.count]``             objects of a type
-``annotations.<type>.<class>``             objects of a type with this label
-``annotations.<taxonomy> = label``         the item's category (a comparison with text says that it is one)
-``annotations.metadata.<field>``           metadata of any annotation
-``annotations.<class>.<field>``            metadata of an annotation with this label
-``annotations.position.x|y|z``             left and top of a box, centre of a cuboid
-``annotations.dimensions.x|y|z``           width and height of a box, size of a cuboid
-``predictions. ...``                       the same for the selected model run
-``metadata.<field>``                       metadata of the item; more segments reach into nested objects
-``scene.metadata.<field>``                 metadata of the item's scene
-``reference_id`` or ``ref_id``             the item's reference id
-``slice``                                  name or id of a slice that holds the item
+`annotations.count`                      objects of the item, a mask counting as one; categories do not count
+`annotations.<class>`                    objects, and segments of its mask, with this label
+`annotations.<type>[.count]`             objects of a type
+`annotations.<type>.<class>`             objects of a type with this label
+`annotations.<taxonomy> = label`         the item's category (a comparison with text says that it is one)
+`annotations.metadata.<field>`           metadata of any annotation
+`annotations.<class>.<field>`            metadata of an annotation with this label
+`annotations.position.x|y|z`             left and top of a box, centre of a cuboid
+`annotations.dimensions.x|y|z`           width and height of a box, size of a cuboid
+`predictions. ...`                       the same for the selected model run
+`metadata.<field>`                       metadata of the item; more segments reach into nested objects
+`scene.metadata.<field>`                 metadata of the item's scene
+`reference_id` or `ref_id`             the item's reference id
+`slice`                                  name or id of a slice that holds the item
 =========================================  =====================================================================
 
 Where an item may have several values (metadata and places of annotations) a comparison holds if it holds for one of
-them. A field that is missing satisfies no comparison, ``!=`` included.
+them. A field that is missing satisfies no comparison, `!=` included.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class ObjectField:
 
 @dataclass(frozen=True, slots=True)
 class ObjectPlace:
-    """A coordinate of a box or cuboid: ``part`` is position or dimensions."""
+    """A coordinate of a box or cuboid: `part` is position or dimensions."""
 
     predictions: bool
     part: str
@@ -116,7 +116,7 @@ PathTarget: TypeAlias = (
 def resolve_path(path: Path, *, compared_with: Value | None) -> PathTarget | str:
     """Return what a path stands for, or a text saying why it stands for nothing.
 
-    ``compared_with`` is the value of the comparison if the path is all of its left side.
+    `compared_with` is the value of the comparison if the path is all of its left side.
     """
     head, rest = path.segments[0], path.segments[1:]
     if head in _SIDES and rest:

@@ -33,7 +33,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A word with its position (from 0). ``segments`` are the parts of a path, without quotes."""
+    """A word with its position (from 0). `segments` are the parts of a path, without quotes."""
 
     kind: Kind
     text: str
@@ -58,7 +58,7 @@ _KEYWORDS: Final = {"and": Kind.AND, "or": Kind.OR}
 
 
 def tokens_of(query: str) -> list[Token]:
-    """Split a query into tokens, the last of which is the end; raises :class:`QueryError` at the first stranger."""
+    """Split a query into tokens, the last of which is the end; raises `QueryError` at the first stranger."""
     if len(query) > QUERY_LIMIT:
         raise QueryError(
             f"it has {len(query)} characters",

@@ -50,9 +50,9 @@ def find_sources(
     dataset_ids: list[str],
     scene_ids: list[str],
 ) -> Sources:
-    """Look up sources by their ids; ``references`` are pairs of dataset id and reference id.
+    """Look up sources by their ids; `references` are pairs of dataset id and reference id.
 
-    Raises :class:`BadRequestError` naming unknown ids, and :class:`NotFoundError` for an unknown slice or dataset.
+    Raises `BadRequestError` naming unknown ids, and `NotFoundError` for an unknown slice or dataset.
     """
     items = _numbers(cursor, item_ids, ITEM, "items", "item_no", field="item_ids")
     items += _references(cursor, references)

@@ -31,7 +31,7 @@ class WantedVersion:
     major_step: bool = False
 
     def after(self, parent: BenchmarkRecord | None) -> tuple[int, int, str | None]:
-        """Return major, minor and label; raises :class:`BadRequestError` if that does not exceed the parent's."""
+        """Return major, minor and label; raises `BadRequestError` if that does not exceed the parent's."""
         if self.major is None and self.minor is None:
             if parent is None:
                 return 1, 0, self.label
@@ -111,7 +111,7 @@ def build_request(
 
 
 def find_parent(cursor: Cursor, benchmark_id: str) -> BenchmarkRecord:
-    """Return the benchmark that a new version is cut from; raises :class:`ConflictError` unless it is ready."""
+    """Return the benchmark that a new version is cut from; raises `ConflictError` unless it is ready."""
     parent = benchmarks.find(cursor, benchmark_id)
     if parent.status != benchmarks.READY:
         raise ConflictError(

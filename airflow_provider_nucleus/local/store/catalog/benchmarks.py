@@ -49,7 +49,7 @@ class Labels:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchmarkRecord:
-    """A benchmark as stored; ``members`` and ``datasets`` count its items that still exist and where they are from."""
+    """A benchmark as stored; `members` and `datasets` count its items that still exist and where they are from."""
 
     number: int
     id: str
@@ -128,7 +128,7 @@ def create(
     labels: Labels,
     rules: Sequence[ExclusionRule],
 ) -> BenchmarkRecord:
-    """Add a benchmark without items; ``version`` is major, minor, label."""
+    """Add a benchmark without items; `version` is major, minor, label."""
     number, benchmark_id = reserve(cursor, "benchmark"), new_id("bm")
     cursor.execute(
         "INSERT INTO benchmarks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, false, ?)",
@@ -146,7 +146,7 @@ def _json(value: Any) -> str | None:
 
 
 def find(cursor: Cursor, benchmark_id: str) -> BenchmarkRecord:
-    """Return a benchmark; raises :class:`NotFoundError` if there is none with this id, or it was deleted."""
+    """Return a benchmark; raises `NotFoundError` if there is none with this id, or it was deleted."""
     row = one(cursor, f"{_BENCHMARK} WHERE b.benchmark_id = ? AND NOT b.archived", [benchmark_id])
     if row is None:
         raise NotFoundError(f"Benchmark {benchmark_id} does not exist.")
@@ -169,7 +169,7 @@ def listing(cursor: Cursor) -> list[BenchmarkRecord]:
 
 
 def require_draft(benchmark: BenchmarkRecord, what: str) -> None:
-    """Raise :class:`ConflictError` unless the benchmark is a draft."""
+    """Raise `ConflictError` unless the benchmark is a draft."""
     if benchmark.status != DRAFT:
         raise ConflictError(
             f"Benchmark {benchmark.id} is {benchmark.status}, not a draft: its {what} cannot change. "
@@ -178,7 +178,7 @@ def require_draft(benchmark: BenchmarkRecord, what: str) -> None:
 
 
 def require_ready(benchmark: BenchmarkRecord) -> None:
-    """Raise :class:`ConflictError` unless the benchmark can be evaluated."""
+    """Raise `ConflictError` unless the benchmark can be evaluated."""
     if benchmark.status != READY:
         hint = "finalize it first" if benchmark.status == DRAFT else "wait until it is ready"
         raise ConflictError(
@@ -187,7 +187,7 @@ def require_ready(benchmark: BenchmarkRecord) -> None:
 
 
 def update(cursor: Cursor, benchmark: BenchmarkRecord, values: dict[str, Any]) -> BenchmarkRecord:
-    """Set columns; ``metadata`` and ``exclusion_rules`` as plain data."""
+    """Set columns; `metadata` and `exclusion_rules` as plain data."""
     for column, value in values.items():
         assert column in {
             "name", "description", "metadata", "config_id", "class_agnostic", "exclusion_rules",
@@ -210,7 +210,7 @@ def archive(cursor: Cursor, benchmark: BenchmarkRecord) -> None:
 
 
 def add_members(cursor: Cursor, benchmark: BenchmarkRecord, source: str) -> tuple[int, int]:
-    """Add the items of a table or subquery ``source`` (item_no) that have ground truth and are no members yet.
+    """Add the items of a table or subquery `source` (item_no) that have ground truth and are no members yet.
 
     Returns how many were added and how many were skipped because they have no ground truth; both are counted once
     per item, and the skipped ones added to the benchmark's count.
@@ -261,7 +261,7 @@ def item_page(cursor: Cursor, benchmark: BenchmarkRecord, *, limit: int, offset:
 
 
 def finalize(cursor: Cursor, benchmark: BenchmarkRecord) -> BenchmarkRecord:
-    """Freeze a draft; raises :class:`ConflictError` if it is none or items are being added, 400 if it is empty."""
+    """Freeze a draft; raises `ConflictError` if it is none or items are being added, 400 if it is empty."""
     require_draft(benchmark, "state")
     found = cursor.execute(
         "SELECT job_id FROM jobs WHERE status = ? AND type = ? "

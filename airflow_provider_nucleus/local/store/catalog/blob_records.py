@@ -26,7 +26,7 @@ def record_blobs(cursor: Cursor, blobs: Iterable[Kept]) -> None:
 
 
 def content_type_of(cursor: Cursor, token: str) -> str:
-    """Return the content type of a blob; raises :class:`NotFoundError` if there is none with this token."""
+    """Return the content type of a blob; raises `NotFoundError` if there is none with this token."""
     found = cursor.execute("SELECT content_type FROM blobs WHERE token = ?", [token]).fetchone()
     if found is None:
         raise NotFoundError("This file does not exist.")

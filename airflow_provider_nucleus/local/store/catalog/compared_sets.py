@@ -9,7 +9,7 @@ __all__ = ["ComparedSets"]
 
 @dataclass(frozen=True, slots=True)
 class ComparedSets:
-    """The two object sets of a comparison; ``truth`` is None for a dataset that has no ground truth."""
+    """The two object sets of a comparison; `truth` is None for a dataset that has no ground truth."""
 
     truth: int | None
     predictions: int

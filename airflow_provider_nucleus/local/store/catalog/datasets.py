@@ -55,7 +55,7 @@ _DATASET: Final = (
 
 
 def find(cursor: Cursor, dataset_id: str) -> DatasetRecord:
-    """Return a dataset; raises :class:`NotFoundError` if there is none with this id."""
+    """Return a dataset; raises `NotFoundError` if there is none with this id."""
     row = one(cursor, f"{_DATASET} WHERE dataset_id = ?", [dataset_id])
     if row is None:
         raise NotFoundError(f"Dataset {dataset_id} does not exist.")
@@ -63,7 +63,7 @@ def find(cursor: Cursor, dataset_id: str) -> DatasetRecord:
 
 
 def by_number(cursor: Cursor, number: int) -> DatasetRecord:
-    """Return the dataset with an internal number; raises :class:`NotFoundError` if it was deleted."""
+    """Return the dataset with an internal number; raises `NotFoundError` if it was deleted."""
     row = one(cursor, f"{_DATASET} WHERE dataset_no = ?", [number])
     if row is None:
         raise NotFoundError("the dataset was deleted while the job ran.")
@@ -128,7 +128,7 @@ def size(cursor: Cursor, dataset: DatasetRecord) -> int:
 
 
 def info(cursor: Cursor, dataset: DatasetRecord) -> dict[str, Any]:
-    """Return the summary of a dataset as ``dataset/{ds}/info`` shows it."""
+    """Return the summary of a dataset as `dataset/{ds}/info` shows it."""
     row = one(
         cursor,
         "SELECT annotation_metadata_schema, item_metadata_schema, tags FROM datasets WHERE dataset_no = ?",

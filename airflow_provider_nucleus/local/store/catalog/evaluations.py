@@ -61,7 +61,7 @@ EVALUATION_JOB: Final = "evaluationV2"
 class Config:
     """The labels and rules of an evaluation, fixed when it is created.
 
-    ``rules`` are those of the request; ``benchmark_rules`` those the benchmark adds.
+    `rules` are those of the request; `benchmark_rules` those the benchmark adds.
     """
 
     taxonomy: Taxonomy
@@ -80,7 +80,7 @@ class Config:
 
     @classmethod
     def from_text(cls, text: str) -> Config:
-        """Read what :meth:`to_text` has written."""
+        """Read what `to_text` has written."""
         data = parse_json(text, what="A stored configuration")
         return cls(
             taxonomy=Taxonomy.from_wire(data["taxonomy"]),
@@ -174,7 +174,7 @@ def create(
     model_no: int | None = None,
     run_no: int | None = None,
 ) -> EvaluationRecord:
-    """Add a pending evaluation of a model or of a run; its job is set by :func:`set_job` in the same transaction."""
+    """Add a pending evaluation of a model or of a run; its job is set by `set_job` in the same transaction."""
     assert (model_no is None) != (run_no is None)
     number, evaluation_id = reserve(cursor, "evaluation"), new_id("evalv2")
     cursor.execute(
@@ -209,7 +209,7 @@ def set_job(cursor: Cursor, evaluation: EvaluationRecord, job: JobRecord) -> Non
 
 
 def find(cursor: Cursor, evaluation_id: str) -> EvaluationRecord:
-    """Return an evaluation; raises :class:`NotFoundError` if there is none with this id, or it was archived."""
+    """Return an evaluation; raises `NotFoundError` if there is none with this id, or it was archived."""
     row = one(cursor, f"{_EVALUATION} WHERE e.evaluation_id = ? AND NOT e.archived", [evaluation_id])
     if row is None:
         raise NotFoundError(f"Evaluation {evaluation_id} does not exist.")
@@ -279,7 +279,7 @@ def fail(cursor: Cursor, evaluation: EvaluationRecord, message: str) -> None:
 
 
 def cancel(cursor: Cursor, evaluation: EvaluationRecord) -> None:
-    """Stop an evaluation; raises :class:`ConflictError` if it has ended."""
+    """Stop an evaluation; raises `ConflictError` if it has ended."""
     if evaluation.status not in {PENDING, COMPUTING}:
         raise ConflictError(
             f"Evaluation {evaluation.id} has already ended: {evaluation.status}. Delete it to put it away."
@@ -302,7 +302,7 @@ def archive(cursor: Cursor, evaluation: EvaluationRecord) -> None:
 
 
 def require_succeeded(evaluation: EvaluationRecord) -> None:
-    """Raise :class:`ConflictError` unless there is a result to read."""
+    """Raise `ConflictError` unless there is a result to read."""
     if evaluation.status == SUCCEEDED:
         return
     reason = f": {evaluation.error_message.rstrip('.')}" if evaluation.error_message else ""

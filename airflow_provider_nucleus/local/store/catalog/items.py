@@ -25,7 +25,7 @@ _COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One stored item; ``metadata`` is JSON as it was sent, ``blob`` the token of uploaded image bytes."""
+    """One stored item; `metadata` is JSON as it was sent, `blob` the token of uploaded image bytes."""
 
     item_no: int
     dataset_no: int
@@ -39,7 +39,7 @@ class Item:
 
     @property
     def id(self) -> str:
-        """The public ``di_`` id."""
+        """The public `di_` id."""
         return numbered(ITEM, self.item_no)
 
     def to_wire(self) -> dict[str, Any]:
@@ -58,7 +58,7 @@ class Item:
 
 
 def item_rows(cursor: Cursor, tail: str, parameters: list[Any]) -> list[Item]:
-    """Return the items that a condition (and order, limit ...) on ``items`` selects."""
+    """Return the items that a condition (and order, limit ...) on `items` selects."""
     return [Item(**row) for row in rows(cursor, f"SELECT {_COLUMNS} FROM items WHERE {tail}", parameters)]
 
 
@@ -91,7 +91,7 @@ def in_any_dataset(cursor: Cursor, reference_id: str) -> list[Item]:
 
 
 def by_id(cursor: Cursor, dataset: DatasetRecord | None, item_id: str) -> Item:
-    """Return the item with a ``di_`` id, in one dataset or in any."""
+    """Return the item with a `di_` id, in one dataset or in any."""
     number = number_of(ITEM, item_id)
     found = [] if number is None else item_rows(cursor, "item_no = ?", [number])
     if not found or (dataset is not None and found[0].dataset_no != dataset.number):
@@ -101,7 +101,7 @@ def by_id(cursor: Cursor, dataset: DatasetRecord | None, item_id: str) -> Item:
 
 
 def page(cursor: Cursor, dataset: DatasetRecord, *, after: int, size: int) -> tuple[list[Item], int | None]:
-    """Return up to ``size`` items numbered above ``after`` and the number to continue after, None at the end."""
+    """Return up to `size` items numbered above `after` and the number to continue after, None at the end."""
     tail = "dataset_no = ? AND item_no > ? ORDER BY item_no LIMIT ?"
     found = item_rows(cursor, tail, [dataset.number, after, size + 1])
     return found[:size], found[size - 1].item_no if len(found) > size else None

@@ -53,7 +53,7 @@ _FROM: Final = "FROM jobs j LEFT JOIN datasets d USING (dataset_no)"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobProgress:
-    """Progress of a job: ``cursor`` in units of its own (bytes for uploads), ``counts`` its tallies so far."""
+    """Progress of a job: `cursor` in units of its own (bytes for uploads), `counts` its tallies so far."""
 
     cursor: int
     counts: dict[str, Any]
@@ -63,7 +63,7 @@ class JobProgress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRecord:
-    """A job as stored; ``request`` is what its runner needs to know, from the first run to the last resumption."""
+    """A job as stored; `request` is what its runner needs to know, from the first run to the last resumption."""
 
     number: int
     id: str
@@ -87,7 +87,7 @@ class JobRecord:
         }
 
     def status_to_wire(self) -> dict[str, Any]:
-        """Return the status object of ``GET job/{id}``."""
+        """Return the status object of `GET job/{id}`."""
         done, steps = self.state.completed_steps, self.state.total_steps
         share = done / steps if steps else float(self.status == "Completed")
         return {
@@ -140,7 +140,7 @@ def create(
 
 
 def find(cursor: Cursor, job_id: str) -> JobRecord:
-    """Return a job; raises :class:`NotFoundError` if there is none with this id."""
+    """Return a job; raises `NotFoundError` if there is none with this id."""
     row = one(cursor, f"SELECT {_COLUMNS} {_FROM} WHERE job_id = ?", [job_id])
     if row is None:
         raise NotFoundError(f"Job {job_id} does not exist.")
@@ -178,7 +178,7 @@ def listing(
     limit: int,
     show_completed: bool,
 ) -> list[JobRecord]:
-    """Return jobs, newest first; an empty ``job_types`` means all of them."""
+    """Return jobs, newest first; an empty `job_types` means all of them."""
     conditions: list[str] = ["true"]
     parameters: list[Any] = []
     if dataset_id is not None:
@@ -220,7 +220,7 @@ def finish(cursor: Cursor, job: JobRecord, *, status: str, message: dict[str, An
 
 
 def request_cancel(cursor: Cursor, job: JobRecord) -> None:
-    """Ask a running job to stop before its next chunk; raises :class:`ConflictError` if it has ended."""
+    """Ask a running job to stop before its next chunk; raises `ConflictError` if it has ended."""
     if job.status != RUNNING:
         raise ConflictError(f"Job {job.id} has already ended: {job.status}.")
     cursor.execute("UPDATE jobs SET cancel_requested = true WHERE job_no = ?", [job.number])
@@ -233,7 +233,7 @@ def is_cancelled(cursor: Cursor, job: JobRecord) -> bool:
 
 
 def add_errors(cursor: Cursor, job: JobRecord, texts: Sequence[str]) -> None:
-    """Append row errors, forgetting the oldest beyond :data:`ERRORS_KEPT`."""
+    """Append row errors, forgetting the oldest beyond `ERRORS_KEPT`."""
     if not texts:
         return
     first = reserve(cursor, "job_error", count=len(texts))

@@ -31,7 +31,7 @@ def create(cursor: Cursor, groups: Sequence[LabelGroup]) -> str:
 
 
 def groups_of(cursor: Cursor, config_id: str) -> tuple[LabelGroup, ...]:
-    """Return the groups of a configuration; raises :class:`BadRequestError` if there is none with this id."""
+    """Return the groups of a configuration; raises `BadRequestError` if there is none with this id."""
     found = cursor.execute("SELECT groups FROM label_configs WHERE config_id = ?", [config_id]).fetchone()
     if found is None:
         raise BadRequestError(

@@ -85,7 +85,7 @@ def begin(
 
 
 def insert_rows(cursor: Cursor, match_set: MatchSet, table: pa.Table) -> None:
-    """Append match rows (the columns of ``matches`` without the first) to a match set."""
+    """Append match rows (the columns of `matches` without the first) to a match set."""
     cursor.register("new_matches", table)
     cursor.execute("INSERT INTO matches SELECT ?, * FROM new_matches", [match_set.number])
     cursor.unregister("new_matches")
@@ -94,7 +94,7 @@ def insert_rows(cursor: Cursor, match_set: MatchSet, table: pa.Table) -> None:
 def publish(cursor: Cursor, match_set: MatchSet, summary: dict[str, Any]) -> bool:
     """Make a match set the one that readers see, in place of the one before; returns whether it is.
 
-    If a later request was faster its matches stay and these are removed. Raises :class:`NotFoundError` if the run or
+    If a later request was faster its matches stay and these are removed. Raises `NotFoundError` if the run or
     the dataset was deleted meanwhile.
     """
     found = cursor.execute("SELECT 1 FROM match_sets WHERE match_set_no = ?", [match_set.number]).fetchone()

@@ -37,7 +37,7 @@ def create_merged_run(
 ) -> tuple[Run, list[int]]:
     """Create the run that others of its model are merged into; return it and the numbers of the datasets it will cover.
 
-    Raises :class:`BadRequestError` for runs of different models.
+    Raises `BadRequestError` for runs of different models.
     """
     runs = [models.find_run(cursor, run_id) for run_id in ids]
     model = models.find(cursor, runs[0].model_id)

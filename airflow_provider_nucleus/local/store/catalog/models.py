@@ -87,7 +87,7 @@ def create(
     trained_slice_ids: list[str],
     bundle_name: str | None = None,
 ) -> ModelRecord:
-    """Create a model; raises :class:`ConflictError` if the reference id is taken."""
+    """Create a model; raises `ConflictError` if the reference id is taken."""
     taken = one(cursor, f"{_MODEL} WHERE reference_id = ?", [reference_id])
     if taken is not None:
         raise ConflictError(
@@ -139,7 +139,7 @@ def create_run(
 
 
 def find_run(cursor: Cursor, run_id: str) -> Run:
-    """Return a run; raises :class:`NotFoundError` if there is none with this id."""
+    """Return a run; raises `NotFoundError` if there is none with this id."""
     row = one(cursor, f"{_RUN} WHERE run_id = ?", [run_id])
     if row is None:
         raise NotFoundError(f"Model run {run_id} does not exist.")
@@ -185,7 +185,7 @@ def add_entries(cursor: Cursor, model: ModelRecord, column: ListColumn, values: 
 
 
 def remove_entries(cursor: Cursor, model: ModelRecord, column: ListColumn, values: list[str]) -> list[str]:
-    """Remove tags or trained slices and return those left; raises :class:`BadRequestError` if no tag is among them."""
+    """Remove tags or trained slices and return those left; raises `BadRequestError` if no tag is among them."""
     old = _entries(model, column)
     new = [entry for entry in old if entry not in values]
     if column == "tags" and new == old:

@@ -1,4 +1,4 @@
-"""Object sets: whose objects they are, and on which dataset. See ``tables.py``."""
+"""Object sets: whose objects they are, and on which dataset. See `tables.py`."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ Role = Literal["truth", "run", "model"]
 class SetOwner:
     """Owner of a set of objects: what an upload goes to.
 
-    ``dataset`` is None if each row names its own (run-free predictions, runs over several datasets). ``run_no`` is
-    set for role ``run``, ``model_no`` for ``run`` and ``model``.
+    `dataset` is None if each row names its own (run-free predictions, runs over several datasets). `run_no` is
+    set for role `run`, `model_no` for `run` and `model`.
     """
 
     role: Role
@@ -57,7 +57,7 @@ def ensure_set(cursor: Cursor, target: SetOwner, dataset_no: int) -> int:
 
 
 def drop_sets(cursor: Cursor, where: str, parameters: list[object]) -> None:
-    """Delete the sets that a condition on ``object_sets`` selects, with everything in them."""
+    """Delete the sets that a condition on `object_sets` selects, with everything in them."""
     found = cursor.execute(f"SELECT set_no FROM object_sets WHERE {where}", parameters).fetchall()
     numbers = [row[0] for row in found]
     matches.remove_match_sets(cursor, numbers)

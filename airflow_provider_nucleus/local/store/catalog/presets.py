@@ -59,7 +59,7 @@ def listing(cursor: Cursor) -> list[Preset]:
 
 
 def find(cursor: Cursor, preset_id: str) -> Preset:
-    """Return a preset; raises :class:`NotFoundError` if there is none with this id."""
+    """Return a preset; raises `NotFoundError` if there is none with this id."""
     row = one(cursor, f"{_PRESET} WHERE preset_id = ?", [preset_id])
     if row is None:
         raise NotFoundError(f"Evaluation preset {preset_id} does not exist.")
@@ -67,7 +67,7 @@ def find(cursor: Cursor, preset_id: str) -> Preset:
 
 
 def create(cursor: Cursor, values: Mapping[str, Any]) -> Preset:
-    """Keep a preset of a name, groups and rules, as plain data; raises :class:`ConflictError` if its name is taken."""
+    """Keep a preset of a name, groups and rules, as plain data; raises `ConflictError` if its name is taken."""
     _require_free(cursor, values["name"], None)
     preset_id, now = new_id("evp"), timestamps.now()
     cursor.execute(

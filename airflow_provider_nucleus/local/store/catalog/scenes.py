@@ -44,7 +44,7 @@ VIDEO: Final = "video"
 
 @dataclass(frozen=True, slots=True)
 class StoredScene:
-    """The outcome for an uploaded scene: ``created``, ``updated``, ``ignored`` or ``errored`` (then with a problem)."""
+    """The outcome for an uploaded scene: `created`, `updated`, `ignored` or `errored` (then with a problem)."""
 
     status: str
     problem: str | None = None
@@ -52,7 +52,7 @@ class StoredScene:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """A stored scene; ``frames`` is the JSON list of item numbers (video) or of sensor: item number (lidar)."""
+    """A stored scene; `frames` is the JSON list of item numbers (video) or of sensor: item number (lidar)."""
 
     scene_no: int
     reference_id: str
@@ -140,7 +140,7 @@ def store_checked(
 ) -> StoredScene:
     """Check and store one uploaded scene.
 
-    A scene is known by its reference id; with ``update`` an existing one is replaced, but its items keep their ids and
+    A scene is known by its reference id; with `update` an existing one is replaced, but its items keep their ids and
     annotations where their reference ids stay. An item whose reference id another scene has is an error of the scene.
     """
     problem = scene_problem(scene, kind)
@@ -237,7 +237,7 @@ def listing(cursor: Cursor, dataset: DatasetRecord) -> list[dict[str, Any]]:
 def page(
     cursor: Cursor, dataset: DatasetRecord, condition: Fragment, *, after: int, size: int
 ) -> tuple[list[dict[str, Any]], int | None]:
-    """Return up to ``size`` scenes with an item that satisfies a condition, and the scene to go on after."""
+    """Return up to `size` scenes with an item that satisfies a condition, and the scene to go on after."""
     found = rows(
         cursor,
         f"SELECT {_COLUMNS} FROM scenes WHERE dataset_no = ? AND scene_no > ? AND scene_no IN "

@@ -27,7 +27,7 @@ _NAMED: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    """Members of one type as rows (item, object, scene); ``names`` are the ids they were looked up by."""
+    """Members of one type as rows (item, object, scene); `names` are the ids they were looked up by."""
 
     type: str
     rows: tuple[tuple[int | None, int | None, int | None], ...]
@@ -35,7 +35,7 @@ class Members:
 
     @property
     def column(self) -> str:
-        """The column of ``slice_items`` that identifies a member."""
+        """The column of `slice_items` that identifies a member."""
         return _COLUMNS[self.type]
 
     @property
@@ -46,7 +46,7 @@ class Members:
 
 
 def by_id(cursor: Cursor, dataset: DatasetRecord, kind: str, names: Sequence[str]) -> Members:
-    """Look up the members of one type by their ids; raises :class:`BadRequestError` naming those the dataset has not."""
+    """Look up the members of one type by their ids; raises `BadRequestError` naming those the dataset has not."""
     if kind == OBJECTS:
         return _objects(cursor, dataset, names)
     is_scene = kind == SCENES
@@ -72,7 +72,7 @@ def by_reference(
 ) -> Members:
     """Look up reference ids: of items, or of scenes if a scene dataset has scenes of all these names.
 
-    ``kind`` is the type a slice has already.
+    `kind` is the type a slice has already.
     """
     for table, column, found_kind in _tables(dataset, kind):
         found = dict(
@@ -92,7 +92,7 @@ def by_reference(
 
 
 def sample(cursor: Cursor, dataset: DatasetRecord, condition: Fragment, *, size: int) -> Members:
-    """Draw up to ``size`` items at random among those that satisfy a condition, in order of insertion."""
+    """Draw up to `size` items at random among those that satisfy a condition, in order of insertion."""
     found = cursor.execute(
         "SELECT item_no FROM (SELECT i.item_no FROM items i WHERE i.dataset_no = ? "
         f"AND {condition.sql} ORDER BY random() LIMIT ?) ORDER BY item_no",

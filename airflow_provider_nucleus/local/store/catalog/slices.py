@@ -31,7 +31,7 @@ _SLICE: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SliceRecord:
-    """A slice; ``type`` says what its members are."""
+    """A slice; `type` says what its members are."""
 
     number: int
     id: str
@@ -55,7 +55,7 @@ class SliceRecord:
         }
 
     def info_to_wire(self) -> dict[str, Any]:
-        """Return the slice as ``slice/{s}/info`` shows it."""
+        """Return the slice as `slice/{s}/info` shows it."""
         return {**self.to_wire(), "slice_id": self.id, "description": self.description, "tags": self.tags}
 
 
@@ -72,7 +72,7 @@ def create(cursor: Cursor, dataset: DatasetRecord, *, name: str, members: Member
 
 
 def find(cursor: Cursor, slice_id: str) -> SliceRecord:
-    """Return a slice; raises :class:`NotFoundError` if there is none with this id."""
+    """Return a slice; raises `NotFoundError` if there is none with this id."""
     row = one(cursor, f"{_SLICE} WHERE slice_id = ?", [slice_id])
     if row is None:
         raise NotFoundError(f"Slice {slice_id} does not exist.")

@@ -18,7 +18,7 @@ _CUTS = "#?%"
 def add(
     cursor: Cursor, dataset: DatasetRecord, *, name: str, kind: str, labels: list[str], update: bool
 ) -> str:
-    """Create a taxonomy, or add labels to it with ``update``; return the status text of the contract."""
+    """Create a taxonomy, or add labels to it with `update`; return the status text of the contract."""
     found = cursor.execute(
         "SELECT labels FROM taxonomies WHERE dataset_no = ? AND name = ?", [dataset.number, name]
     ).fetchone()

@@ -1,7 +1,7 @@
 """The fast path from lines to checked rows: a chunk of plain boxes, read by Arrow's JSON reader.
 
 Boxes come by the million, and Arrow knows their fields beforehand: it reads a chunk in half the time that DuckDB takes to look
-for every field any object may have, and a request of a few rows in a third. It steps aside for :mod:`.object_rows`, which alone
+for every field any object may have, and a request of a few rows in a third. It steps aside for `object_rows`, which alone
 phrases complaints, for every chunk with something else in it: another type, metadata, a field it does not know, the least fault.
 So this may be timid but never wrong; a property test holds the tables of both ways equal (but for the sign of a zero written `-0`).
 """
@@ -48,9 +48,9 @@ _COLUMNS: Final = """
 
 
 def parse_boxes(cursor: Cursor, data: bytes, *, truth: bool, first: int) -> bool:
-    """Fill the temporary table ``parsed`` and return True, if all lines are plain boxes; else do nothing.
+    """Fill the temporary table `parsed` and return True, if all lines are plain boxes; else do nothing.
 
-    ``data`` is NDJSON whose rows are numbered from ``first``. Ground truth has no confidence.
+    `data` is NDJSON whose rows are numbered from `first`. Ground truth has no confidence.
     """
     boxes = _read(data)
     if boxes is None or not _good(boxes, truth=truth):

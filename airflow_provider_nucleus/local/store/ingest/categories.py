@@ -39,7 +39,7 @@ def check_taxonomies(cursor: Cursor) -> str | None:
 
 
 def store_categories(cursor: Cursor, *, update: bool) -> tuple[int, int]:
-    """Store the good category rows of ``parsed``; return (processed, ignored). The rules are those of objects."""
+    """Store the good category rows of `parsed`; return (processed, ignored). The rules are those of objects."""
     winner = "max" if update else "min"
     cursor.execute(
         f"""CREATE OR REPLACE TEMP TABLE placed AS

@@ -1,6 +1,6 @@
 """Uploading items: checked, compared and stored a chunk at a time, as objects are.
 
-An item is known by its reference id within its dataset. An existing one is ignored, or replaced with ``update``
+An item is known by its reference id within its dataset. An existing one is ignored, or replaced with `update`
 (metadata included: keys that are not sent again are gone).
 """
 
@@ -70,7 +70,7 @@ class StoredItems:
 
 
 def prepare_items(cursor: Cursor, data: bytes, *, first: int) -> int:
-    """Parse a chunk of item lines into the temporary table ``parsed`` and return its number of rows."""
+    """Parse a chunk of item lines into the temporary table `parsed` and return its number of rows."""
     count = stage_lines(cursor, data, first=first)
     cursor.execute(
         f"""CREATE OR REPLACE TEMP TABLE parsed AS
@@ -113,7 +113,7 @@ def store_items(
 ) -> StoredItems:
     """Store the prepared chunk; must run inside the writer's transaction, on the connection that prepared it.
 
-    ``blobs`` maps row numbers to the tokens of images whose bytes came with the request.
+    `blobs` maps row numbers to the tokens of images whose bytes came with the request.
     """
     if dataset.use_privacy_mode:
         cursor.execute(

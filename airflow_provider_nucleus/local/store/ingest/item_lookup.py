@@ -22,7 +22,7 @@ _ON_SCENES: Final = sql_list(kind.name for kind in STORED_TYPES if kind.on_scene
 
 
 def locate_rows(cursor: Cursor, target: SetOwner) -> None:
-    """Fill ``located`` (n, dataset_no, item_no or scene_no, set_no) for the good rows of ``parsed``.
+    """Fill `located` (n, dataset_no, item_no or scene_no, set_no) for the good rows of `parsed`.
 
     Rows that name no item, or one of several, get their reason. A row with an item id is looked up by it; otherwise
     its reference id counts, in the target's dataset, else in the dataset the row names, else in all of them.

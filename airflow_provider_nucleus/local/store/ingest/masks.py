@@ -17,9 +17,9 @@ __all__ = ["store_masks"]
 
 
 def store_masks(cursor: Cursor, *, prefix: str, update: bool, blobs: Mapping[int, str]) -> tuple[int, int]:
-    """Store the good mask rows of ``parsed``; return (processed, ignored).
+    """Store the good mask rows of `parsed`; return (processed, ignored).
 
-    ``prefix`` makes the id of a mask that came without one; ``blobs`` maps row numbers to the tokens of masks whose bytes came with the request.
+    `prefix` makes the id of a mask that came without one; `blobs` maps row numbers to the tokens of masks whose bytes came with the request.
     """
     winner = "max" if update else "min"
     cursor.execute(

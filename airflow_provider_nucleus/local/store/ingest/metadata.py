@@ -17,7 +17,7 @@ __all__ = ["merge_metadata"]
 
 
 def merge_metadata(cursor: Cursor, dataset: DatasetRecord, entry: Any, *, level: str) -> str | None:
-    """Merge one ``{"reference_id", "metadata"}`` entry into an item or scene; return what is wrong with it, or None."""
+    """Merge one `{"reference_id", "metadata"}` entry into an item or scene; return what is wrong with it, or None."""
     if not isinstance(entry, dict) or not isinstance(entry.get("reference_id"), str):
         return "an entry needs a reference_id and a metadata object"
     name, fresh = entry["reference_id"], entry.get("metadata")

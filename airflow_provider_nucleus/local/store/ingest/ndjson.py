@@ -46,9 +46,9 @@ class LineChunk:
 
 
 def read_chunk(file: BinaryIO, start: int, *, size: int) -> LineChunk:
-    """Read about ``size`` bytes of whole lines from ``start``; empty ``data`` means the end of the file.
+    """Read about `size` bytes of whole lines from `start`; empty `data` means the end of the file.
 
-    A line longer than :data:`LINE_LIMIT` is replaced by a line that is not JSON, so that it becomes one row error.
+    A line longer than `LINE_LIMIT` is replaced by a line that is not JSON, so that it becomes one row error.
     """
     file.seek(start)
     data = file.read(size)
@@ -78,7 +78,7 @@ def rows_of(values: Iterable[Any]) -> bytes:
 
 
 def table_of_lines(data: bytes, *, first: int) -> pa.Table:
-    """Return a table (n, line) over the bytes, one row per line that is not blank, numbered from ``first``.
+    """Return a table (n, line) over the bytes, one row per line that is not blank, numbered from `first`.
 
     Lines that are not UTF-8 are replaced by one that is not JSON. The newline stays at the end of each value: JSON does
     not mind, and the values need no copying. The table comes in batches, which DuckDB reads on all cores.

@@ -104,7 +104,7 @@ def _counts(cursor: Cursor) -> dict[str, Any]:
 
 
 def row_errors(cursor: Cursor) -> list[RefusedRow]:
-    """Return the latest bad rows of the prepared chunk, :data:`~.jobs.ERRORS_KEPT` at most, in order of their numbers."""
+    """Return the latest bad rows of the prepared chunk, `ERRORS_KEPT` at most, in order of their numbers."""
     found = cursor.execute(
         """SELECT n, left(line, 100000), reason FROM parsed JOIN staged USING (n)
         WHERE reason IS NOT NULL ORDER BY n DESC LIMIT ?""",

@@ -1,10 +1,10 @@
 """From NDJSON lines to typed, checked rows, all of a chunk at once.
 
-:func:`parse_objects` fills the temporary table ``parsed`` of a connection: one row per line with every field a column
-and ``reason`` saying what is wrong with it, or null. Nothing is looked up yet, so no lock is held.
+`parse_objects` fills the temporary table `parsed` of a connection: one row per line with every field a column
+and `reason` saying what is wrong with it, or null. Nothing is looked up yet, so no lock is held.
 
 DuckDB reads each line twice, once for the values and once for their JSON types: a value of the wrong type is an
-error of its row, never converted in silence (``"label": 5``) and never able to fail the chunk.
+error of its row, never converted in silence (`"label": 5`) and never able to fail the chunk.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ _NUMERIC: Final = "('UBIGINT', 'BIGINT', 'DOUBLE', 'HUGEINT', 'UHUGEINT')"
 
 
 def suspect(column: str) -> str:
-    """Return the SQL condition under which a text column must be read by :func:`strict_json` before it is kept."""
+    """Return the SQL condition under which a text column must be read by `strict_json` before it is kept."""
     return _SUSPECT.format(column, _LONG)
 
 
@@ -196,14 +196,14 @@ _SQL: Final = {role: _projection(role) for role in _ROLES}
 
 
 def stage_lines(cursor: Cursor, data: bytes, *, first: int) -> int:
-    """Register NDJSON as the table ``staged`` (n, line) of a connection and return how many rows it has."""
+    """Register NDJSON as the table `staged` (n, line) of a connection and return how many rows it has."""
     lines = table_of_lines(data, first=first)
     cursor.register("staged", lines)
     return int(lines.num_rows)
 
 
 def parse_objects(cursor: Cursor, role: Role) -> None:
-    """Fill the temporary table ``parsed`` from ``staged``, with the first problem of each row in ``reason``."""
+    """Fill the temporary table `parsed` from `staged`, with the first problem of each row in `reason`."""
     cursor.execute(f"CREATE OR REPLACE TEMP TABLE parsed AS {_SQL[role]}")
     _check_rest(cursor)
 
@@ -228,7 +228,7 @@ def _check_rest(cursor: Cursor) -> None:
 
 
 def mark_bad(cursor: Cursor, reasons: Sequence[tuple[int, str]]) -> None:
-    """Write the reasons of rows that turned out to be bad into ``parsed``."""
+    """Write the reasons of rows that turned out to be bad into `parsed`."""
     if not reasons:
         return
     numbers, texts = zip(*reasons, strict=True)

@@ -21,9 +21,9 @@ _GEOMETRIC: Final = sql_list(types_in("objects"))
 
 
 def store_objects(cursor: Cursor, *, prefix: str, update: bool) -> tuple[int, int]:
-    """Store the good geometric rows of ``parsed`` at their places in ``located``; return (processed, ignored).
+    """Store the good geometric rows of `parsed` at their places in `located`; return (processed, ignored).
 
-    Within the chunk the first row of an identity wins, or the last if ``update``. ``prefix`` makes the internal id that
+    Within the chunk the first row of an identity wins, or the last if `update`. `prefix` makes the internal id that
     stands in for an annotation id the client left out.
     """
     winner = "max" if update else "min"
@@ -50,7 +50,7 @@ def store_objects(cursor: Cursor, *, prefix: str, update: bool) -> tuple[int, in
 
 
 def _find_existing(cursor: Cursor) -> None:
-    """Fill ``existing`` with the stored rows that the winners meet."""
+    """Fill `existing` with the stored rows that the winners meet."""
     cursor.execute("CREATE OR REPLACE TEMP TABLE existing (n BIGINT, stored_row BIGINT, object_no BIGINT)")
     sets = [row[0] for row in cursor.execute("SELECT DISTINCT set_no FROM winners").fetchall()]
     if cursor.execute(

@@ -31,7 +31,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedUpload:
-    """An NDJSON file that has arrived: its token names the file, ``lines`` counts its lines."""
+    """An NDJSON file that has arrived: its token names the file, `lines` counts its lines."""
 
     token: str
     lines: int
@@ -43,7 +43,7 @@ def spool_path(folder: Path, token: str) -> Path:
 
 
 def expect(cursor: Cursor, dataset: DatasetRecord, request_id: str, *, lifetime: float) -> str:
-    """Hand out a token for an upload, valid for ``lifetime`` seconds."""
+    """Hand out a token for an upload, valid for `lifetime` seconds."""
     token = secrets.token_urlsafe(32)
     cursor.execute(
         "INSERT INTO uploads VALUES (?, ?, ?, ?, NULL, NULL)",

@@ -18,13 +18,13 @@ _DISTORTION: Final = ("k1", "k2", "k3", "k4", "p1", "p2")
 _COORDINATES: Final = "finite numbers, none too large for a coordinate,"
 
 BLANK: Final = r"NOT regexp_matches({0}, '[^\x09-\x0d\x1c-\x20\x{{85}}\p{{Z}}]')"
-"""SQL condition under which a text has no visible character, with the name of its column to fill in: as :func:`is_blank`."""
+"""SQL condition under which a text has no visible character, with the name of its column to fill in: as `is_blank`."""
 
 NUMBERS: Final = r"\[[-+0-9.eE,\s]*[0-9][-+0-9.eE,\s]*\]"
 """Pattern of JSON that is a list of numbers, at least one."""
 
 _PDF_TOLERANCE: Final = 0.01
-"""Largest distance of the sum of a class distribution from 1, as clients check it (``schema.checks``)."""
+"""Largest distance of the sum of a class distribution from 1, as clients check it (`schema.checks`)."""
 
 
 def is_blank(text: str) -> bool:

@@ -39,7 +39,7 @@ def category_match_page(
     cursor: Cursor, sets: ComparedSets, options: MatchOptions, *, mode: str, dataset: DatasetRecord, condition: Fragment, after: int,
     size: int, run_id: str,
 ) -> tuple[list[dict[str, Any]], int | None]:  # fmt: skip
-    """Return the rows of a mode on the next ``size`` items behind item ``after``, and the item to go on after."""
+    """Return the rows of a mode on the next `size` items behind item `after`, and the item to go on after."""
     found = cursor.execute(
         "SELECT DISTINCT c.item_no FROM categories c JOIN items i USING (item_no) WHERE i.dataset_no = ? "
         f"AND c.set_no IN (SELECT unnest(?::INTEGER[])) AND c.item_no > ? AND ({condition.sql}) ORDER BY 1 LIMIT ?",

@@ -35,7 +35,7 @@ class RunOnDataset:
 
 
 def of_model(cursor: Cursor, dataset: DatasetRecord, model: ModelRecord) -> RunOnDataset:
-    """Return the comparison of a model's run; raises :class:`NotFoundError` if it has no predictions on the dataset."""
+    """Return the comparison of a model's run; raises `NotFoundError` if it has no predictions on the dataset."""
     run = models.run_of(cursor, model, dataset)
     found = None if run is None else _comparison(cursor, dataset, run)
     if found is None:
@@ -47,7 +47,7 @@ def of_model(cursor: Cursor, dataset: DatasetRecord, model: ModelRecord) -> RunO
 
 
 def of_run(cursor: Cursor, dataset: DatasetRecord, run_id: str) -> RunOnDataset:
-    """Return the comparison of a run (or of a model's run, by the model's id); raises :class:`NotFoundError`."""
+    """Return the comparison of a run (or of a model's run, by the model's id); raises `NotFoundError`."""
     if not run_id.startswith("run_"):
         return of_model(cursor, dataset, models.find(cursor, run_id))
     run = models.find_run(cursor, run_id)

@@ -31,7 +31,7 @@ _EVERYTHING: Final = " UNION ALL ".join(f"SELECT set_no, item_no FROM {table}" f
 class Export:
     """Content of an export: objects of a set (None: none) on the items of a dataset that satisfy a condition.
 
-    ``item_wire`` writes an item, which the caller may want with the address of its stored bytes.
+    `item_wire` writes an item, which the caller may want with the address of its stored bytes.
     """
 
     dataset: DatasetRecord
@@ -44,7 +44,7 @@ class Export:
 def export_page(
     cursor: Cursor, export: Export, *, after: int, size: int
 ) -> tuple[list[dict[str, Any]], int | None]:
-    """Return the next rows behind item ``after``, at most ``size``, and the item to go on after, None at the end."""
+    """Return the next rows behind item `after`, at most `size`, and the item to go on after, None at the end."""
     items, last = item_page(cursor, export.dataset, export.condition, after=after, size=size)
     kept = _within_budget(cursor, export.set_no, items)
     if len(kept) < len(items):
@@ -66,7 +66,7 @@ def export_rows(cursor: Cursor, export: Export) -> Iterator[dict[str, Any]]:
 
 
 def _within_budget(cursor: Cursor, set_no: int | None, items: list[Item]) -> list[Item]:
-    """Return the first items whose objects together stay within :data:`OBJECTS_AT_ONCE`, at least one of them."""
+    """Return the first items whose objects together stay within `OBJECTS_AT_ONCE`, at least one of them."""
     if set_no is None or not items:
         return items
     counts = dict(

@@ -1,6 +1,6 @@
 """Counts of a stored match at an overlap threshold, overall and per label, and what was taken for what.
 
-The rules are those of the summary that the provider leaves in XCom (``match_summary.py``), so that page and task show
+The rules are those of the summary that the provider leaves in XCom (`match_summary.py`), so that page and task show
 the same numbers:
 
 ==================================  ==============================================================================
@@ -38,7 +38,7 @@ __all__ = ["ConfusionCount", "ThresholdCounts", "confusions", "label_counts", "t
 
 @dataclass(frozen=True, slots=True)
 class ThresholdCounts:
-    """Counts at one threshold; ``overlap`` is the sum over the true positives. A ratio over nothing is None."""
+    """Counts at one threshold; `overlap` is the sum over the true positives. A ratio over nothing is None."""
 
     label: str
     tp: int
@@ -114,9 +114,9 @@ def total(labels: Iterable[ThresholdCounts]) -> ThresholdCounts:
 
 
 def confusions(cursor: Cursor, match_set: MatchSet, *, iou: float, limit: int) -> list[ConfusionCount]:
-    """Return the commonest pairs of different labels that overlap by at least ``iou`` without being a true positive.
+    """Return the commonest pairs of different labels that overlap by at least `iou` without being a true positive.
 
-    These are pairs that ``class_agnostic`` matched, and ground truth that was not found and lies beside a false positive.
+    These are pairs that `class_agnostic` matched, and ground truth that was not found and lies beside a false positive.
     """
     found = cursor.execute(
         """SELECT truth, prediction_label, count(*) AS pairs FROM (

@@ -20,7 +20,7 @@ __all__ = ["calculated_matches", "listed_matches"]
 def calculated_matches(cursor: Cursor, comparison: RunOnDataset) -> matches.MatchSet | None:
     """Return the current matches; None only if there is nothing but categories, which need no calculation.
 
-    Raises :class:`BadRequestError` if matches were never calculated.
+    Raises `BadRequestError` if matches were never calculated.
     """
     found = matches.current(cursor, comparison.sets.predictions)
     if found is None and matches.objects_by_type(cursor, comparison.sets):
@@ -42,7 +42,7 @@ def listed_matches(
     after: int,
     size: int,
 ) -> tuple[list[dict[str, Any]], tuple[int, int] | None]:
-    """Return up to ``size`` matches behind a place, and the place to go on after, None at the end.
+    """Return up to `size` matches behind a place, and the place to go on after, None at the end.
 
     A place is a part (0: calculated matches, 1: those of categories) and the last row of it.
     """

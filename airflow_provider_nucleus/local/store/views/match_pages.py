@@ -1,4 +1,4 @@
-"""Pages of stored matches, as ``queryObjectsPage`` lists them."""
+"""Pages of stored matches, as `queryObjectsPage` lists them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def match_page(
     size: int,
     run_id: str,
 ) -> tuple[list[dict[str, Any]], int | None]:
-    """Return up to ``size`` rows of a mode behind ``after`` and the row to go on after, None at the end."""
+    """Return up to `size` rows of a mode behind `after` and the row to go on after, None at the end."""
     chosen = ""
     parameters: list[Any] = [match_set.number, after]
     if condition != EVERYTHING:
@@ -74,7 +74,7 @@ def match_wire(
 ) -> dict[str, Any]:
     """Return an evaluation match as clients read it; the absent side of an unmatched object is null.
 
-    ``family`` is ours: what was compared with what (area, cuboid, keypoints, mask, category).
+    `family` is ours: what was compared with what (area, cuboid, keypoints, mask, category).
     """
     return {
         "model_run_id": run_id,

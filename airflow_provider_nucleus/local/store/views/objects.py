@@ -53,10 +53,10 @@ def objects_of_items(
 def objects_where(
     cursor: Cursor, condition: str, parameters: list[Any], *, truth: bool, with_id: bool = False
 ) -> Iterator[dict[str, Any]]:
-    """Yield the objects, categories and masks (alias ``o``) that a condition selects, as wire objects.
+    """Yield the objects, categories and masks (alias `o`) that a condition selects, as wire objects.
 
-    ``truth`` says whether they are ground truth, which has no confidence; ``with_id`` adds the internal ``ann_`` or
-    ``pred_`` id as ``id``, which object slices need.
+    `truth` says whether they are ground truth, which has no confidence; `with_id` adds the internal `ann_` or
+    `pred_` id as `id`, which object slices need.
     """
     for query in (_OBJECTS, _CATEGORIES, _MASKS):
         for row in rows(cursor, query.format(condition), parameters):
@@ -74,7 +74,7 @@ def _named(wire: dict[str, Any], row: dict[str, Any], *, truth: bool) -> dict[st
 def _named_objects(
     cursor: Cursor, condition: str, parameters: list[Any], *, truth: bool
 ) -> list[dict[str, Any]]:
-    """Return the geometric objects and masks (alias ``o``) that a condition on their annotation ids selects."""
+    """Return the geometric objects and masks (alias `o`) that a condition on their annotation ids selects."""
     found = [_object(row, truth=truth) for row in rows(cursor, _OBJECTS.format(condition), parameters)]
     return found or [_mask(row) for row in rows(cursor, _MASKS.format(condition), parameters)]
 
@@ -101,7 +101,7 @@ def run_free_predictions(cursor: Cursor, model: ModelRecord, item_nos: list[int]
 def predicted_item_at(cursor: Cursor, model: ModelRecord, index: str) -> int:
     """Return the number of the n-th item with predictions of a model without a run, by dataset and insertion.
 
-    Raises :class:`NotFoundError` if there are not as many.
+    Raises `NotFoundError` if there are not as many.
     """
     found = None
     if index.isascii() and index.isdigit() and len(index) < 19:
@@ -118,9 +118,9 @@ def predicted_item_at(cursor: Cursor, model: ModelRecord, index: str) -> int:
 def object_by_path(
     cursor: Cursor, dataset: DatasetRecord, set_no: int | None, path: str, *, truth: bool
 ) -> dict[str, Any]:
-    """Return the object that ``<reference id>/<annotation id>`` names; both may contain slashes themselves.
+    """Return the object that `<reference id>/<annotation id>` names; both may contain slashes themselves.
 
-    Raises :class:`NotFoundError` if there is none.
+    Raises `NotFoundError` if there is none.
     """
     cuts = [index for index, character in enumerate(path) if character == "/"]
     condition = (

@@ -50,7 +50,7 @@ class ModelFacts:
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """A run on a dataset; ``calculated_at`` is null until metrics are calculated."""
+    """A run on a dataset; `calculated_at` is null until metrics are calculated."""
 
     run_id: str
     model_id: str

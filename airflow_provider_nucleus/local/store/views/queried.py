@@ -19,7 +19,7 @@ __all__ = ["item_page", "object_page"]
 def item_page(
     cursor: Cursor, dataset: DatasetRecord, condition: Fragment, *, after: int, size: int
 ) -> tuple[list[Item], int | None]:
-    """Return up to ``size`` items that satisfy a condition, in order of insertion, and the item to go on after."""
+    """Return up to `size` items that satisfy a condition, in order of insertion, and the item to go on after."""
     found = item_rows(
         cursor,
         f"item_no IN (SELECT i.item_no FROM items i WHERE i.dataset_no = ? AND i.item_no > ? AND {condition.sql}) "
@@ -39,7 +39,7 @@ def object_page(
     size: int,
     truth: bool,
 ) -> tuple[list[dict[str, Any]], int | None]:
-    """Return up to ``size`` objects of a set on items that satisfy a condition, and the object to go on after.
+    """Return up to `size` objects of a set on items that satisfy a condition, and the object to go on after.
 
     Geometric objects, categories and masks share one numbering, in order of upload.
     """

@@ -27,19 +27,19 @@ _EVERY: Final = 1_000_000_000
 
 
 def items_condition(found: SliceRecord) -> Fragment:
-    """Return the condition on items ``i`` that are in a slice, carry one of its objects, or are frames of its scenes."""
+    """Return the condition on items `i` that are in a slice, carry one of its objects, or are frames of its scenes."""
     return Fragment(f"i.item_no IN {_ITEM_NUMBERS}", (found.number, found.number))
 
 
 def item_page(cursor: Cursor, found: SliceRecord, *, after: int, size: int) -> tuple[list[Item], int | None]:
-    """Return up to ``size`` items of a slice behind item ``after`` and the item to go on after, None at the end."""
+    """Return up to `size` items of a slice behind item `after` and the item to go on after, None at the end."""
     tail = f"item_no > ? AND item_no IN {_ITEM_NUMBERS} ORDER BY item_no LIMIT ?"
     items = item_rows(cursor, tail, [after, found.number, found.number, size + 1])
     return items[:size], items[size - 1].item_no if len(items) > size else None
 
 
 def members(cursor: Cursor, found: SliceRecord) -> list[dict[str, Any]]:
-    """Return the members of a slice as wire objects with their ``id``: items, objects or scenes."""
+    """Return the members of a slice as wire objects with their `id`: items, objects or scenes."""
     if found.type == slice_members.OBJECTS:
         return object_rows(cursor, found)
     if found.type == slice_members.SCENES:
@@ -49,7 +49,7 @@ def members(cursor: Cursor, found: SliceRecord) -> list[dict[str, Any]]:
 
 
 def object_rows(cursor: Cursor, found: SliceRecord) -> list[dict[str, Any]]:
-    """Return the annotations and then the predictions of an object slice, with their ``id``."""
+    """Return the annotations and then the predictions of an object slice, with their `id`."""
     condition = (
         "o.object_no IN (SELECT object_no FROM slice_items WHERE slice_no = ?) AND o.set_no IN "
         "(SELECT set_no FROM object_sets WHERE dataset_no = ? AND {})"
@@ -62,7 +62,7 @@ def object_rows(cursor: Cursor, found: SliceRecord) -> list[dict[str, Any]]:
 
 
 def objects_with_items(cursor: Cursor, found: SliceRecord) -> list[dict[str, Any]]:
-    """Return each object of an object slice with its item; raises :class:`BadRequestError` for a slice of other members."""
+    """Return each object of an object slice with its item; raises `BadRequestError` for a slice of other members."""
     if found.type != slice_members.OBJECTS:
         raise BadRequestError(f"Slice {found.id} holds no objects but members of type {found.type}.")
     condition = "item_no IN (SELECT item_no FROM slice_items WHERE slice_no = ?)"
