@@ -117,7 +117,8 @@ class Patience:
     not_found_grace: float = 60.0
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.ride_out, int | float) and 0 <= self.ride_out < math.inf):
+        number = isinstance(self.ride_out, int | float) and not isinstance(self.ride_out, bool)
+        if not (number and 0 <= self.ride_out < math.inf):
             raise NucleusConfigError(
                 f"ride_out must be a number of seconds, 0 or more, not {self.ride_out!r}.", field="ride_out"
             )

@@ -322,7 +322,7 @@ def test_how_long_is_for_the_task_to_say(world: World, monkeypatch, caller: str,
     assert world.clock.now == world.script.first_failure
 
 
-@pytest.mark.parametrize("ride_out", [-1, float("nan"), float("inf"), "long", timedelta(seconds=-1)])
+@pytest.mark.parametrize("ride_out", [-1, float("nan"), float("inf"), "long", True, timedelta(seconds=-1)])
 @pytest.mark.parametrize("task", [Waits, functools.partial(NucleusJobSensor, task_id="see", job_id="job_1")])
 def test_what_is_no_duration_is_refused_in_the_dag_file(task: Any, ride_out: Any):
     """With the name of the argument."""
