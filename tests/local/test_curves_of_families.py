@@ -9,7 +9,7 @@ import pytest
 
 from tests.local import story
 from tests.local.story import annotate, make_model, predict
-from tests.local.test_diagnostics import Own
+from tests.local.test_diagnostics import InterfaceClient
 from tests.local.test_evaluation_geometries import charts, evaluate
 
 if TYPE_CHECKING:
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def own(nucleus: LocalNucleus) -> Own:
+def own(nucleus: LocalNucleus) -> InterfaceClient:
     """Our own routes."""
-    return Own(nucleus)
+    return InterfaceClient(nucleus)
 
 
 def mixed(api: Api, predictions: list[dict[str, Any]]) -> str:
@@ -49,7 +49,7 @@ def points(name: str, x: float, **more: Any) -> dict[str, Any]:
     }
 
 
-def test_families_without_predictions_are_missed_in_f1_curves(api: Api, own: Own):
+def test_families_without_predictions_are_missed_in_f1_curves(api: Api, own: InterfaceClient):
     """A model that knows boxes only misses the keypoints in the F1 curve as it does in the charts."""
     found = mixed(api, [box("p1", 0, confidence=0.9)])
 
@@ -61,7 +61,7 @@ def test_families_without_predictions_are_missed_in_f1_curves(api: Api, own: Own
     assert curve["points"][50]["recall"]["value"] == 0.5
 
 
-def test_curves_without_predictions_say_so(api: Api, own: Own):
+def test_curves_without_predictions_say_so(api: Api, own: InterfaceClient):
     """What filters leave nothing of is not said to lack confidences."""
     found = mixed(api, [box("p1", 0, confidence=0.2), box("p2", 20)])
 
@@ -69,7 +69,7 @@ def test_curves_without_predictions_say_so(api: Api, own: Own):
     assert own.ok(f"evaluations/{found}/f1Curve", filters=json.dumps(filters))["reason"] == "no predictions"
 
 
-def test_ties_between_families_do_not_depend_on_what_is_gone(api: Api, own: Own):
+def test_ties_between_families_do_not_depend_on_what_is_gone(api: Api, own: InterfaceClient):
     """Equal confidences of a box and of keypoints come in one order, however many boxes came before."""
     left = [box("p2", 30, confidence=0.5), points("k1", 50, confidence=0.5)]
     before = [box("p0", 70, confidence=0.2), box("p1", 90, confidence=0.2)]

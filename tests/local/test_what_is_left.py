@@ -17,7 +17,7 @@ from tests.local.evaluated import World, world
 from tests.local.evaluated import predict as add_boxes
 from tests.local.literal_match import KINDS, Literal, Object
 from tests.local.story import annotate, make_model, predict
-from tests.local.test_diagnostics import Own
+from tests.local.test_diagnostics import InterfaceClient
 from tests.local.test_evaluation_geometries import charts, evaluate
 from tests.shared_data import shared_data
 
@@ -148,16 +148,18 @@ def test_charts_and_examples_are_those_of_what_is_left(evaluation: EvaluationV2,
 
 
 @pytest.fixture
-def own(nucleus: LocalNucleus) -> Own:
+def own(nucleus: LocalNucleus) -> InterfaceClient:
     """Our own routes."""
-    return Own(nucleus)
+    return InterfaceClient(nucleus)
 
 
 def _curve_of(found: Any) -> list[tuple[float, int, int]]:
     return [(point["confidence"], point["true_positives"], point["predictions"]) for point in found["points"]]
 
 
-def test_curves_over_confidence_are_those_of_what_is_left(evaluation: EvaluationV2, own: Own, sets):
+def test_curves_over_confidence_are_those_of_what_is_left(
+    evaluation: EvaluationV2, own: InterfaceClient, sets
+):
     """F1, precision and recall at every grid point, and the best cut, on 200 random sets: what charts say above it."""
     for number, (truths, found) in enumerate(sets):
         threshold = THRESHOLDS[number % len(THRESHOLDS)]
@@ -217,7 +219,7 @@ def crowded(folder: str, models: tuple[str, ...]) -> tuple[list[Object], list[Ob
     return truths, found
 
 
-def test_real_detections_without_suppression(client: official.NucleusClient, own: Own):
+def test_real_detections_without_suppression(client: official.NucleusClient, own: InterfaceClient):
     """Charts, leaderboards, comparison and changed objects of real detectors, above a confidence and at the best cut."""
     truths, found = crowded("home-objects", ("yolo", "centernet"))
     made = uploaded(client, truths, found, {one.item: {} for one in truths})
@@ -300,7 +302,7 @@ def wire(one: Object) -> dict[str, Any]:
     return row if one.confidence is None else row | {"confidence": one.confidence}
 
 
-def test_listed_labels_are_matched_anew_too(api: Api, own: Own, sets):
+def test_listed_labels_are_matched_anew_too(api: Api, own: InterfaceClient, sets):
     """With allowed label matches one ground truth may go to another label: charts and the F1 curve still say what is left."""
     listed = frozenset({("car", "van"), ("bus", "car")})
     whole = [Literal(*pair, listed) for pair in sets[:40]]
@@ -329,7 +331,7 @@ def test_listed_labels_are_matched_anew_too(api: Api, own: Own, sets):
             assert (counts[0], counts[0] + counts[1]) == ours[level]
 
 
-def test_ap_of_a_comparison_is_that_of_what_is_left(client: official.NucleusClient, own: Own):
+def test_ap_of_a_comparison_is_that_of_what_is_left(client: official.NucleusClient, own: InterfaceClient):
     """Of four objects the baseline finds one confidently and three hesitantly, the other two: above 0.5 the other is better."""
     truth = [("a", "car", 20.0 * n) for n in range(4)]
     hesitant = world(
