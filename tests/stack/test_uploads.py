@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 ALL = list(range(120))
 TASK = "upload"
-_RUNNING = re.compile(r"Job (job_\w+) is Running")
+_RUNNING = re.compile(r"Job (job_\w+) is Running\b.*\bairflow_provider_nucleus\.triggers\b")
+"""A line of the triggerer; the task has looked once, too, before it was deferred."""
 
 
 class Run:
