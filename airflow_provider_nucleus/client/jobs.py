@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from airflow_provider_nucleus.client.calls.evaluations import get_evaluation
-from airflow_provider_nucleus.client.calls.jobs import job_status
+from airflow_provider_nucleus.client.calls.jobs import job_errors, job_status
+from airflow_provider_nucleus.client.job_outcome import SHOWN_ERRORS, evaluation_failure, job_failure
 from airflow_provider_nucleus.client.waiting import (
     RIDE_OUT,
     Patience,
@@ -16,14 +18,16 @@ from airflow_provider_nucleus.client.waiting import (
     stall_hint,
     waiting,
 )
-from airflow_provider_nucleus.exceptions import NucleusJobTimeout
+from airflow_provider_nucleus.exceptions import NucleusError, NucleusJobTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from airflow_provider_nucleus.client.aio import AsyncNucleusClient
+    from airflow_provider_nucleus.client.job_outcome import OnPartial
     from airflow_provider_nucleus.client.sync import NucleusClient
     from airflow_provider_nucleus.client.waiting import WaitOutcome, WaitSteps
+    from airflow_provider_nucleus.exceptions import NucleusJobError
     from airflow_provider_nucleus.schema.evaluations import Evaluation
     from airflow_provider_nucleus.schema.jobs import JobStatus
 
@@ -39,6 +43,8 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 def _steps(status: JobStatus) -> str:
@@ -70,18 +76,28 @@ def wait_for_job(
     timeout: float | None = None,
     deadline: float | None = None,
     ride_out: float = RIDE_OUT,
+    on_partial: OnPartial = "fail",
     on_change: Callable[[JobStatus], object] | None = None,
 ) -> JobStatus:
-    """Wait until a job is over and return its last status; whether it ended well, `job_failure` says.
+    """Wait until a job is over and return its last status.
 
     `on_change` is called with every new status, and when the reason changes for which the job waits (`JobStatus.waiting`).
     `timeout` is in seconds from now, `deadline` in seconds since the epoch; the earlier counts. Looks that fail in ways that may
     pass are ridden out for `ride_out` seconds. Raises NucleusJobTimeout, the error of the last look when an outage lasted longer
-    or waiting does not cure it, and NucleusNotFoundError for a job that the server does not know (any more).
+    or waiting does not cure it, NucleusNotFoundError for a job that the server does not know (any more), and for one that ended badly
+    NucleusJobFailed or NucleusJobCancelled with its first row errors. `wait_for_jobs` raises none of them.
     """
     patience = Patience(poll_interval, ride_out, timeout, deadline)
     outcome = run(client, _waiting(client, JOBS, job_id, patience, on_change))
-    return _last(JOBS, outcome, client.config.conn_id)
+    status = _last(JOBS, outcome, client.config.conn_id)
+    if job_failure(status, on_partial=on_partial) is None:
+        return status
+    try:
+        errors = client.send(job_errors(job_id))[:SHOWN_ERRORS]
+    except NucleusError as error:
+        log.warning("The row errors of job %s could not be read: %s", job_id, error)
+        errors = []
+    raise _bad_end(status, errors, on_partial, client.config.conn_id)
 
 
 def wait_for_jobs(
@@ -117,12 +133,21 @@ async def wait_for_job_async(
     timeout: float | None = None,  # ruff: ignore[async-function-with-timeout] - also a deadline across processes
     deadline: float | None = None,
     ride_out: float = RIDE_OUT,
+    on_partial: OnPartial = "fail",
     on_change: Callable[[JobStatus], object] | None = None,
 ) -> JobStatus:
     """Do the same as `wait_for_job` in the event loop."""
     patience = Patience(poll_interval, ride_out, timeout, deadline)
     outcome = await run_async(client, _waiting(client, JOBS, job_id, patience, on_change))
-    return _last(JOBS, outcome, client.config.conn_id)
+    status = _last(JOBS, outcome, client.config.conn_id)
+    if job_failure(status, on_partial=on_partial) is None:
+        return status
+    try:
+        errors = (await client.send(job_errors(job_id)))[:SHOWN_ERRORS]
+    except NucleusError as error:
+        log.warning("The row errors of job %s could not be read: %s", job_id, error)
+        errors = []
+    raise _bad_end(status, errors, on_partial, client.config.conn_id)
 
 
 def wait_for_evaluation(
@@ -135,10 +160,10 @@ def wait_for_evaluation(
     ride_out: float = RIDE_OUT,
     on_change: Callable[[Evaluation], object] | None = None,
 ) -> Evaluation:
-    """Wait until an evaluation is over and return it, as `wait_for_job` does; whether it ended well, `evaluation_failure` says."""
+    """Wait until an evaluation is over and return it, as `wait_for_job` does; raises NucleusMetricsError if it ended badly."""
     patience = Patience(poll_interval, ride_out, timeout, deadline)
     outcome = run(client, _waiting(client, EVALUATIONS, evaluation_id, patience, on_change))
-    return _last(EVALUATIONS, outcome, client.config.conn_id)
+    return _succeeded(_last(EVALUATIONS, outcome, client.config.conn_id), client.config.conn_id)
 
 
 async def wait_for_evaluation_async(
@@ -154,7 +179,7 @@ async def wait_for_evaluation_async(
     """Do the same as `wait_for_evaluation` in the event loop."""
     patience = Patience(poll_interval, ride_out, timeout, deadline)
     outcome = await run_async(client, _waiting(client, EVALUATIONS, evaluation_id, patience, on_change))
-    return _last(EVALUATIONS, outcome, client.config.conn_id)
+    return _succeeded(_last(EVALUATIONS, outcome, client.config.conn_id), client.config.conn_id)
 
 
 def _waiting(
@@ -165,6 +190,20 @@ def _waiting(
     on_change: Callable[[T], object] | None,
 ) -> WaitSteps[T]:
     return waiting(subject, [object_id], patience, clock=client.clock, on_change=on_change)
+
+
+def _bad_end(
+    status: JobStatus, errors: list[str], on_partial: OnPartial, conn_id: str | None
+) -> NucleusJobError:
+    failure = job_failure(status, errors=errors, on_partial=on_partial, conn_id=conn_id)
+    assert failure is not None
+    return failure
+
+
+def _succeeded(evaluation: Evaluation, conn_id: str | None) -> Evaluation:
+    if (failure := evaluation_failure(evaluation, conn_id=conn_id)) is not None:
+        raise failure
+    return evaluation
 
 
 def _last(subject: WaitSubject[T], outcome: WaitOutcome[T], conn_id: str | None) -> T:

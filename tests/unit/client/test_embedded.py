@@ -16,7 +16,6 @@ from airflow_provider_nucleus.client import (
     NucleusClient,
     NucleusConfig,
     check_target,
-    job_failure,
     wait_for_job,
     wait_for_job_async,
 )
@@ -33,6 +32,7 @@ from airflow_provider_nucleus.client.calls import (
 )
 from airflow_provider_nucleus.exceptions import (
     NucleusAuthError,
+    NucleusJobFailed,
     NucleusNotFoundError,
     NucleusRequestError,
 )
@@ -199,12 +199,12 @@ def test_bad_rows_are_reported_both_ways(client, dataset_id):
 
     answer = client.send(annotations.annotate(dataset_id, [row.to_wire() for row in rows]))
     job = client.send(annotations.start_annotate(dataset_id, put_rows(client, dataset_id, rows), update=True))
-    status = client.wait(job.job_id)
+    with pytest.raises(NucleusJobFailed, match="refused 1 rows with status Completed"):
+        client.wait(job.job_id)
     errors = [schema.RowError.from_wire(text) for text in client.send(jobs.job_errors(job.job_id))]
 
     assert (answer.processed, len(answer.errors)) == (1, 1)
     assert "nowhere" in answer.errors[0]
-    assert "refused 1 rows with status Completed" in str(job_failure(status))
     assert [error.reference_id for error in errors] == ["nowhere"]
     assert client.send(jobs.get_job(job.job_id)).job_type == "uploadAnnotations"
     assert job.job_id in {

@@ -7,14 +7,15 @@ import re
 
 import pytest
 
-from airflow_provider_nucleus.client.calls.jobs import job_errors
-from airflow_provider_nucleus.client.job_outcome import SHOWN_ERRORS, evaluation_failure, job_failure
+from airflow_provider_nucleus.client.job_outcome import job_failure
 from airflow_provider_nucleus.exceptions import (
     NucleusAuthError,
     NucleusConnectionError,
     NucleusJobCancelled,
+    NucleusJobError,
     NucleusJobFailed,
     NucleusJobTimeout,
+    NucleusMetricsError,
     NucleusNotFoundError,
     NucleusServerError,
 )
@@ -29,9 +30,10 @@ def status(name, **more):
 
 
 def failure(client, **options):
-    """The error that the end of the job deserves, with its row errors."""
-    ended = client.wait_for_job("job_1")
-    return job_failure(ended, errors=client.send(job_errors("job_1"))[:SHOWN_ERRORS], **options)
+    """The error with which the wait for a job ends."""
+    with pytest.raises(NucleusJobError) as caught:
+        client.wait_for_job("job_1", **options)
+    return caught.value
 
 
 def test_queued_and_running_both_mean_not_yet(server, transport):
@@ -77,11 +79,9 @@ def test_a_cancelled_job_is_no_success(server, transport, name):
 def test_a_partial_failure_may_count_as_success(server, transport):
     """If the caller says so."""
     server.answers(status("Errored_Partial"))
-    ended = transport(server).wait_for_job("job_1")
+    ended = transport(server).wait_for_job("job_1", on_partial="succeed")
 
     assert JobState.PARTIAL is ended.state
-    assert isinstance(job_failure(ended), NucleusJobFailed)
-    assert job_failure(ended, on_partial="succeed") is None
 
 
 @pytest.mark.parametrize(
@@ -90,12 +90,19 @@ def test_a_partial_failure_may_count_as_success(server, transport):
 def test_a_completed_job_that_refused_rows_failed_in_part(server, transport, part):
     """Completed says that it ended: the reasons are asked for, unless the caller can live with a part."""
     completed = {"status": "Completed", "job_id": "job_1", "message": {part: {"processed": 5, "errored": 2}}}
-    server.answers(*[Reply(200, completed), Reply(200, ["row 7 is bad"])] * 2)
+    server.answers(Reply(200, completed), Reply(200, ["row 7 is bad"]), Reply(200, completed))
 
     error = failure(transport(server))
 
     assert re.search(r"refused 2 rows with status Completed.*row 7 is bad", str(error))
-    assert failure(transport(server), on_partial="succeed") is None
+    assert transport(server).wait_for_job("job_1", on_partial="succeed").state is JobState.SUCCEEDED
+
+
+def test_row_errors_that_cannot_be_read_do_not_hide_the_failure(server, transport):
+    """The failure is what counts."""
+    server.answers(status("Errored"), Reply(404, {"error": "no errors"}))
+
+    assert isinstance(failure(transport(server)), NucleusJobFailed)
 
 
 def test_looks_may_fail_while_the_job_goes_on(server, transport):
@@ -196,14 +203,14 @@ def test_an_evaluation_is_waited_for(server, transport):
 
 
 @pytest.mark.parametrize("name", ["failed", "cancelled", "exploded"])
-def test_an_evaluation_that_does_not_succeed_deserves_an_error(server, transport, name):
+def test_an_evaluation_that_does_not_succeed_raises(server, transport, name):
     """With the server's reason; the official client lets cancelled pass."""
     server.answers(Reply(200, {"id": "evalv2_1", "status": name, "error_message": "no items"}))
 
-    error = evaluation_failure(transport(server).wait_for_evaluation("evalv2_1"))
+    with pytest.raises(NucleusMetricsError, match="no items") as caught:
+        transport(server).wait_for_evaluation("evalv2_1")
 
-    assert "no items" in str(error)
-    assert error.evaluation_id == "evalv2_1"
+    assert caught.value.evaluation_id == "evalv2_1"
 
 
 FULL = "The disk of this Nucleus server is full."
