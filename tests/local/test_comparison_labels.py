@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -153,8 +154,9 @@ def test_real_models_of_other_vocabularies_are_compared(
 def test_what_cannot_be_compared_is_refused_with_the_reason(api: Api, nucleus: LocalNucleus, route: str):
     """409 and why, not a server error, where the rows of one result are in another order."""
     one, two = two_evaluations(api, TRUTH, PLAIN, OTHERS)
-    ordinals = result_folder(nucleus, two) / "truth_ordinal.npy"
-    np.load(ordinals, mmap_mode="r+")[:] += 1
+    result = result_folder(nucleus, two)
+    place = json.loads((result / "about.json").read_text())["columns"]["truth_ordinal"]
+    np.memmap(result / "columns.bin", place["type"], "r+", place["start"], tuple(place["shape"]))[:] += 1
 
     answer = requests.get(
         f"{nucleus.base_url}/ui/api/evaluations/{one}/{route}/{two}", auth=(nucleus.api_key, ""), timeout=60

@@ -418,7 +418,7 @@ def test_failed_evaluations_say_why_and_can_be_retried(tmp_path: Path, monkeypat
 
 
 LAYOUT_COLUMNS = {
-    5: """
+    6: """
         best_correct best_correct_overlap best_incorrect best_incorrect_overlap candidate_count
         candidate_overlap candidate_prediction class_family class_label coco_all_area
         coco_all_confidence coco_all_hit coco_all_ignored coco_all_label coco_all_row
@@ -442,4 +442,4 @@ def test_columns_of_a_result_belong_to_its_layout(client: official.NucleusClient
     about = json.loads((result_folder(nucleus, found.id) / "about.json").read_text())
 
     assert about["layout"] == LAYOUT
-    assert about["columns"] == LAYOUT_COLUMNS[LAYOUT].split()
+    assert list(about["columns"]) == LAYOUT_COLUMNS[LAYOUT].split()

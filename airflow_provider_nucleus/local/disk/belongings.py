@@ -43,7 +43,7 @@ _PART: Final = r"(\.[0-9a-f]{8}\.part)?"
 _OURS: Final = re.compile(
     rf"lock|{_KEY}{_PART}|{re.escape(STORE)}(\.wal(\.checkpoint|\.recovery)?|{_PART})"
     rf"|blobs/(?P<two>[0-9a-f]{{2}})/(?P=two)[0-9a-f]{{38}}{_PART}|spool/{_UPLOAD.pattern}{_PART}|spool/spill/duckdb_temp_[\w.-]+"
-    rf"|evaluations/{_RESULT.pattern}{_PART}/(about\.json|\w+\.npy){_PART}",
+    rf"|evaluations/{_RESULT.pattern}{_PART}/(about\.json|columns\.bin|\w+\.npy){_PART}",
     re.ASCII,
 )
 _FOLDERS: Final = ("blobs", "spool", "evaluations", ASIDE)

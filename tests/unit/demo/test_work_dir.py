@@ -133,6 +133,7 @@ def test_whatever_a_demonstration_and_its_server_write_is_replaced(tmp_path):
         "lock", "api-key", f"api-key.{digits}.part", "nucleus.duckdb", "nucleus.duckdb.wal", f"nucleus.duckdb.{digits}.part",
         f"blobs/ab/{token}", f"blobs/ab/{token}.{digits}.part", f"spool/{upload}.ndjson", f"spool/{upload}.ndjson.{digits}.part",
         "spool/spill/duckdb_temp_storage_DEFAULT-0.tmp", f"evaluations/{result}/about.json", f"evaluations/{result}/truth_image.npy",
+        f"evaluations/{result}/columns.bin",
         f"evaluations/{result}.{digits}.part/truth_image.npy.{digits}.part",
     )  # fmt: skip
     assert list(foreign(made(tmp_path / "data", *names))) == []

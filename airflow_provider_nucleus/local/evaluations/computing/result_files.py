@@ -1,18 +1,21 @@
-"""Results of evaluations as files: a folder of typed columns per evaluation, mapped into memory when read.
+"""Results of evaluations as files: typed columns, one behind the other, mapped into memory as a whole when read.
 
 A folder appears all at once (written beside, then renamed), never changes, and its name is never used again: the row of
 the evaluation says which one is its own, so that an older store that is put back takes none for another. Everything that
-is one number per object is a `.npy` file; `about.json` has the vocabularies, the provenance and whatever else is small.
+is one number per object is a column of `columns.bin`: descriptors and mappings are few in a process.
+`about.json` says where each column lies, and has the vocabularies, the provenance and whatever else is small.
 """
 
 from __future__ import annotations
 
+import math
 import secrets
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import pyarrow as pa
 
 from airflow_provider_nucleus.local.disk.durable import part_of, sync_directory, written
 from airflow_provider_nucleus.local.disk.full_disk import full_disk_named
@@ -26,8 +29,12 @@ if TYPE_CHECKING:
 
 __all__ = ["LAYOUT", "ResultFiles"]
 
-LAYOUT: Final = 5
+LAYOUT: Final = 6
 """Changes when files of an older version can no longer be read."""
+
+_COLUMNS: Final = "columns.bin"
+_ALIGNMENT: Final = 64
+"""Every column begins at a multiple of these bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +71,11 @@ class ResultFiles:
 
     def arrays(self, name: str) -> dict[str, NDArray[Any]]:
         """Map every column of a result into memory, read-only."""
-        folder = self.root / name
-        found: dict[str, NDArray[Any]] = {}
-        for column in self.about(name)["columns"]:
-            path = folder / f"{column}.npy"
-            # An empty file cannot be mapped. Plain arrays: every operation on a memmap object makes another.
-            values = np.load(path, mmap_mode="r", allow_pickle=False) if _has_rows(path) else np.load(path)
-            found[column] = np.asarray(values)
-        return found
+        places = self.about(name)["columns"]
+        # NumPy would hold a descriptor for as long as a view lives; Arrow closes the file and keeps the mapping.
+        with pa.memory_map(str(self.root / name / _COLUMNS)) as file:
+            octets = np.frombuffer(file.read_buffer(), np.uint8)
+        return {column: _column(octets, place) for column, place in places.items()}
 
     def remove(self, name: str) -> None:
         """Delete a result; readers that have it mapped keep what they see."""
@@ -79,20 +83,18 @@ class ResultFiles:
 
 
 def _fill(folder: Path, arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> None:
-    for name, values in arrays.items():
-        # Not into a file of the system: NumPy would write that past Python, and not look whether its end got there.
-        with written(folder / f"{name}.npy") as file:
-            np.save(file, values, allow_pickle=False)
+    places: dict[str, dict[str, Any]] = {}
+    with written(folder / _COLUMNS) as file:
+        for name, values in sorted(arrays.items()):
+            file.write(bytes(-file.size % _ALIGNMENT))
+            places[name] = {"type": values.dtype.str, "shape": list(values.shape), "start": file.size}
+            file.write(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
     with written(folder / "about.json") as file:
-        file.write(dump_json({"layout": LAYOUT, "columns": sorted(arrays), **about}))
+        file.write(dump_json({"layout": LAYOUT, "columns": places, **about}))
 
 
-def _has_rows(path: Path) -> bool:
-    # The header is padded to a multiple of 64 bytes, at least 128: anything beyond is data.
-    with path.open("rb") as file:
-        version = np.lib.format.read_magic(file)
-        read = (
-            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        )
-        shape, _, _ = read(file)
-    return 0 not in shape
+def _column(octets: NDArray[np.uint8], place: Mapping[str, Any]) -> NDArray[Any]:
+    """Return the view of a mapped file that is one column."""
+    kind, start = np.dtype(place["type"]), place["start"]
+    size = kind.itemsize * math.prod(place["shape"])
+    return octets[start : start + size].view(kind).reshape(place["shape"])

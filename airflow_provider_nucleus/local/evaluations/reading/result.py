@@ -75,9 +75,9 @@ class EvaluationResult:
         self.taxonomy = Taxonomy.from_wire(about["taxonomy"])
         self.truth = self._columns("truth")
         self.predictions = self._columns("prediction")
-        self.matches = self._matches()
+        matches = self.matches = self._matches()
         self.pairs = StoredPairs(self._candidates("candidate"), self._candidates("displayed_candidate"))
-        self.view = MatchView(lambda: self.matches)
+        self.view = MatchView(lambda: matches)
         """The match of everything."""
         self.ap_truth = self._in_ap(self.truth, "truth")
         """Ground truth of AP: by class (see `computing.ap_classes`), ignored where it has no place in AP."""
