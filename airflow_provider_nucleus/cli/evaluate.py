@@ -9,6 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.cli.arguments import share, whole_number
+from airflow_provider_nucleus.evaluation_options import (
+    DEFAULT_MAX_DETECTIONS,
+    DEFAULT_MAX_DETECTIONS_OF_KEYPOINTS,
+    MAX_DETECTIONS_LIMIT,
+    EvaluationOptions,
+)
 
 if TYPE_CHECKING:
     import argparse
@@ -51,6 +57,20 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--workers", type=whole_number(1, 1024), default=1, help="threads to evaluate with (default: 1)"
     )
+    parser.add_argument(
+        "--max-detections",
+        type=whole_number(1, MAX_DETECTIONS_LIMIT),
+        metavar="N",
+        help=(
+            f"most confident predictions of a label on an image that AP and AR look at (default: {DEFAULT_MAX_DETECTIONS}; keypoints "
+            f"{DEFAULT_MAX_DETECTIONS_OF_KEYPOINTS}); counts have all"
+        ),
+    )
+    parser.add_argument(
+        "--crowd-as-objects",
+        action="store_true",
+        help="take crowds (iscrowd) for objects to be found, not for regions in which nothing is counted",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
     parser.set_defaults(run=run)
 
@@ -67,6 +87,9 @@ def run(args: argparse.Namespace) -> int:
             iou_type=args.iou_type,
             threshold=args.iou,
             workers=args.workers,
+            options=EvaluationOptions(
+                max_detections=args.max_detections, crowd_as_objects=args.crowd_as_objects
+            ),
         ).to_dict()
     except OSError as error:
         print(f"nucleus-local: cannot read {error.filename}: {error.strerror}", file=sys.stderr)
@@ -106,9 +129,10 @@ def render(report: Mapping[str, Any]) -> str:
     ]
     lines += _classes(models)
     notes = [f"{truth['file']}: {count} x {reason}" for reason, count in truth["excluded"].items()]
+    notes += [f"{truth['file']}: {note['text']}" for note in truth["notes"]]
     for name, model in models.items():
-        remarks = {**model["excluded"], **model["notes"]}
-        notes += [f"{name}: {count} x {reason}" for reason, count in remarks.items()]
+        notes += [f"{name}: {count} x {reason}" for reason, count in model["excluded"].items()]
+        notes += [f"{name}: {note['text']}" for note in model["notes"]]
         notes += [f"{name}: {number} is {MISSING}: {reason}" for number, reason in model["undefined"].items()]
     if notes:
         lines += ["", "Notes", "", *(f"- {note}" for note in notes)]

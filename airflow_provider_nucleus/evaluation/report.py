@@ -6,7 +6,7 @@ and, under `nucleus`, the counts of Nucleus' one-to-one match (by overlap) at on
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus import __version__
@@ -29,8 +29,18 @@ from airflow_provider_nucleus.evaluation.matching.partition import (
     merge,
     split,
 )
+from airflow_provider_nucleus.evaluation.notes import (
+    Note,
+    area_beyond_box,
+    beyond_limit,
+    label_spellings,
+    only_crowds,
+)
+from airflow_provider_nucleus.evaluation.overlap.boxes import Boxes
+from airflow_provider_nucleus.evaluation.overlap.rle import Runs
 from airflow_provider_nucleus.evaluation.readers.average_precision import COCO_RECALLS
 from airflow_provider_nucleus.evaluation.readers.coco import CocoResult, coco_result
+from airflow_provider_nucleus.evaluation_options import DEFAULT_OPTIONS, EvaluationOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +53,7 @@ __all__ = [
     "CROWD",
     "ENGINE",
     "NO_CONFIDENCE",
+    "TIES",
     "UNLABELLED",
     "ModelReport",
     "Report",
@@ -54,6 +65,10 @@ __all__ = [
 ENGINE = f"airflow-provider-nucleus {__version__}"
 NO_CONFIDENCE = "no confidence (left out of the COCO numbers, kept in the Nucleus counts)"
 CROWD = "crowd region (an ignored region for the COCO numbers, left out of the Nucleus counts)"
+TIES = (
+    "of equally confident predictions the one on the earlier image comes first (images in the order of their ids), on one image the "
+    "earlier row; of equal overlaps the later ground truth is taken: as in pycocotools"
+)
 UNLABELLED = "object without labelled keypoints (ignored by the COCO numbers, left out of the Nucleus counts)"
 
 
@@ -66,7 +81,7 @@ class ModelReport:
     coco: CocoResult
     counts: LabelCounts
     excluded: dict[str, int]
-    notes: dict[str, int]
+    notes: tuple[Note, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,6 +92,8 @@ class Report:
     truth: CocoTruth
     threshold: float
     options: CocoOptions
+    chosen: EvaluationOptions
+    notes: tuple[Note, ...]
     models: dict[str, ModelReport]
 
     def to_dict(self) -> dict[str, Any]:
@@ -91,11 +108,14 @@ class Report:
                 "categories": len(self.truth.vocabulary),
                 "annotations": len(side),
                 "excluded": {**self.truth.excluded, **{reason: n for reason, n in left_out.items() if n}},
+                "notes": [note.to_dict() for note in self.notes],
             },
             "options": {
                 "iou_type": self.truth.iou_type,
+                **self.chosen.to_dict(),
                 "coco": {
                     "matching": "by confidence, per image and category, at every threshold",
+                    "ties": TIES,
                     "iou_thresholds": [round(threshold, 12) for threshold in self.options.thresholds],
                     "recall_levels": len(COCO_RECALLS),
                     "max_detections": list(self.options.max_detections),
@@ -121,7 +141,7 @@ class Report:
             "file": model.file,
             "predictions": model.predictions,
             "excluded": model.excluded,
-            "notes": model.notes,
+            "notes": [note.to_dict() for note in model.notes],
         }
 
     @staticmethod
@@ -145,23 +165,34 @@ def evaluate_files(
     iou_type: IouType = "bbox",
     threshold: float = 0.5,
     workers: int = 1,
+    options: EvaluationOptions = DEFAULT_OPTIONS,
 ) -> Report:
     """Evaluate result files against a ground truth file.
 
-    *threshold* is that of the Nucleus counts, *workers* the number of threads. Raises CocoFormatError when a file is
+    *threshold* is that of the Nucleus counts, *workers* the number of threads, *options* the choices in
+    the definition of the numbers. Raises CocoFormatError when a file is
     not what it should be and OSError when it cannot be read.
     """
     if not 0.0 <= threshold <= 1.0:
         raise ValueError(f"threshold is {threshold}, an overlap threshold lies in [0, 1]")
     truth = read_truth(ground_truth, iou_type=iou_type)
-    options = KEYPOINT_OPTIONS if iou_type == "keypoints" else BOX_OPTIONS
-    plan = PartitionPlan(labels=len(truth.vocabulary), coco=options, threshold=threshold)
+    notes = _notes_of_truth(truth, options)
+    if options.crowd_as_objects:
+        truth = replace(truth, columns=truth.columns.without_crowds())
+    coco = (KEYPOINT_OPTIONS if iou_type == "keypoints" else BOX_OPTIONS).limited(options.max_detections)
+    plan = PartitionPlan(labels=len(truth.vocabulary), coco=coco, threshold=threshold)
     models = {
         name: evaluate_results(read_results(path, truth), truth, plan=plan, file=path.name, workers=workers)
         for name, path in model_names(predictions).items()
     }
     return Report(
-        truth_file=ground_truth.name, truth=truth, threshold=threshold, options=options, models=models
+        truth_file=ground_truth.name,
+        truth=truth,
+        threshold=threshold,
+        options=coco,
+        chosen=options,
+        notes=notes,
+        models=models,
     )
 
 
@@ -177,14 +208,31 @@ def evaluate_results(
     excluded = dict(results.excluded)
     if merged.coco.excluded:
         excluded[NO_CONFIDENCE] = merged.coco.excluded
+    limit = plan.coco.max_detections[-1]
+    late = len(results.columns) - merged.coco.excluded - len(merged.coco)
     return ModelReport(
         file=file,
         predictions=len(results.columns),
         coco=coco_result(merged.coco, options=plan.coco),
         counts=merged.counts,
         excluded=excluded,
-        notes=dict(results.notes),
+        notes=(*results.notes, *beyond_limit(late, limit=limit)),
     )
+
+
+def _notes_of_truth(truth: CocoTruth, options: EvaluationOptions) -> tuple[Note, ...]:
+    """Return what is to be known of the ground truth."""
+    side, shape = truth.columns, truth.columns.geometry
+    found = label_spellings(truth.vocabulary)
+    if not options.crowd_as_objects:
+        found += only_crowds(side.crowd)
+    if isinstance(shape, Boxes):
+        found += area_beyond_box(side.area, shape.area)
+    elif isinstance(shape, Runs):
+        # A mask fills the pixels that an outline only touches.
+        box = shape.bounding_boxes
+        found += area_beyond_box(side.area, (box.width + 1) * (box.height + 1))
+    return tuple(found)
 
 
 def model_names(paths: Sequence[Path]) -> dict[str, Path]:

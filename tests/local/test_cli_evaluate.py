@@ -183,8 +183,8 @@ def test_boxes_are_not_evaluated_as_masks_in_silence(tmp_path, capsys):
     masks = tmp_path / "masks.json"
     masks.write_text(json.dumps(document))
     assert main([*arguments, "--ground-truth", str(masks)]) == 0
-    assert "- results: 1 x result without segmentation" in capsys.readouterr().out
+    assert "- results: 1 results have no segmentation" in capsys.readouterr().out
     assert main([*arguments, "--ground-truth", str(masks), "--json"]) == 0
     model = json.loads(capsys.readouterr().out)["models"]["results"]
-    assert list(model["notes"].values()) == [1]
+    assert [(note["note"], note["count"]) for note in model["notes"]] == [("boxes_as_masks", 1)]
     assert (model["nucleus"]["tp"], model["nucleus"]["mean_iou"]) == (1, 0.5)

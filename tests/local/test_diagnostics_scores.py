@@ -373,7 +373,8 @@ def test_taxonomies_are_scored_apart(api: Api, own: Own):
     weather = found["weather"]
     assert (weather["items"], weather["missing_predictions"]) == (3, 1)
     assert weather["accuracy"]["value"] == weather["top_k"]["accuracy"]["value"] == pytest.approx(1 / 3)
-    assert two[2]["top_k"] == {"k": 2, "accuracy": {"value": pytest.approx(2 / 3)}}
+    assert (two[2]["top_k"]["k"], two[2]["top_k"]["accuracy"]) == (2, {"value": pytest.approx(2 / 3)})
+    assert "alphabetical" in two[2]["top_k"]["ties"]
     assert weather["macro"]["f1"]["value"] == pytest.approx((2 / 3 + 0) / 2)
     assert weather["micro"]["precision"]["value"] == 0.5
     mood = found["mood"]
@@ -388,6 +389,20 @@ def test_taxonomies_are_scored_apart(api: Api, own: Own):
         "mood": 1,
         "weather": 2,
     }
+
+
+@pytest.mark.parametrize(("b", "hit"), [(0, 0.0), (1e-6, 1.0)])
+def test_a_label_of_probability_0_is_never_a_hit(api: Api, own: Own, b: float, hit: float):
+    """Among two labels the second best is whatever is left, predicted or not."""
+    dataset, model = dataset_of(api, item("a"))
+    annotate(api, dataset, category("a", "b"))
+    run = predict(api, dataset, model, category("a", "a", confidence=1, class_pdf={"a": 1 - b, "b": b}))
+    evaluation = evaluate(api, run)
+
+    for k in (2, 5):
+        (found,) = own.ok(evaluation, "categories", topK=k)["taxonomies"]
+        assert found["top_k"]["accuracy"] == {"value": hit}
+    assert own.ok(evaluation, "categories", topK=1)["taxonomies"][0]["top_k"]["accuracy"] == {"value": 0.0}
 
 
 def test_rolled_up_labels_share_their_probabilities(api: Api, own: Own):

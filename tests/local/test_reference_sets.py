@@ -359,8 +359,9 @@ def digits(server: Server, folder: Path, expected: dict[str, Any]) -> Iterator[Y
         if model == "logistic":
             yield (*path, "top3_accuracy"), value_of(found["top_k"]["accuracy"])
         else:
-            # scikit-learn had the unrounded probabilities; of equal ones the label earlier in the alphabet wins here.
-            assert value_of(found["top_k"]["accuracy"]) == pytest.approx(285 / 300)
+            # scikit-learn had the unrounded probabilities; six digits of the file are 0 where the model was nearly sure, and
+            # a label of probability 0 is no hit here.
+            assert value_of(found["top_k"]["accuracy"]) == pytest.approx(279 / 300)
         for entry in found["per_class"]:
             label = (*path, "per_class", entry["label"])
             for name in ("precision", "recall", "f1"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,6 +23,7 @@ from airflow_provider_nucleus.evaluation.coco_files.shapes import (
     keypoints_of_truth,
     masks_of,
 )
+from airflow_provider_nucleus.evaluation.notes import Note, boxes_as_masks
 from airflow_provider_nucleus.evaluation.overlap.boxes import Boxes
 from airflow_provider_nucleus.evaluation.sides.columns import Columns, columns
 from airflow_provider_nucleus.evaluation.sides.labels import Vocabulary
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.sides.columns import Geometry
 
 __all__ = [
-    "BOX_AS_MASK",
     "UNKNOWN_CATEGORY",
     "CocoFormatError",
     "CocoResults",
@@ -49,7 +49,6 @@ IouType = Literal["bbox", "segm", "keypoints"]
 Rows = list[dict[str, Any]]
 
 UNKNOWN_CATEGORY = "category unknown to the ground truth"
-BOX_AS_MASK = "result without segmentation (evaluated as the area of its box, as pycocotools does)"
 
 
 class CocoFormatError(ValueError):
@@ -77,12 +76,12 @@ class CocoTruth:
 class CocoResults:
     """A result list encoded against one ground truth; *excluded* counts rows left out by reason.
 
-    *notes* counts rows that were taken for something they do not say they are.
+    *notes* say of rows that they were taken for something they do not say they are.
     """
 
     columns: Columns
     excluded: Mapping[str, int]
-    notes: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[Note, ...] = ()
 
 
 def read_truth(source: Path | bytes, *, iou_type: IouType = "bbox") -> CocoTruth:
@@ -249,7 +248,7 @@ class _RowReader:
         name = self._naming(rows)
         geometry: Geometry
         area: FloatArray | None = None
-        notes: dict[str, int] = {}
+        notes: list[Note] = []
         if iou_type == "keypoints":
             flat = [self._field(row, "keypoints", index) for index, row in enumerate(rows)]
             geometry = self._checked(keypoints_of_results, flat, name=name)
@@ -259,7 +258,7 @@ class _RowReader:
                 # a result that has none.
                 area = Boxes.from_xywh(self._table(rows, "bbox")).area
                 shapes = [row["segmentation"] if "segmentation" in row else [row["bbox"]] for row in rows]
-                notes = _reasons({BOX_AS_MASK: sum("segmentation" not in row for row in rows)})
+                notes = boxes_as_masks(sum("segmentation" not in row for row in rows))
             else:
                 shapes = self._segmentations(rows, "results")
             geometry = self._masks(shapes, image, name)
@@ -274,7 +273,7 @@ class _RowReader:
             if score is not None and type(score) is not float and type(score) is not int:
                 raise CocoFormatError(f"{name(index)}: score is {score!r}, not a number")
         side = self._checked(columns, geometry, image, label=category, confidence=scores, area=area)
-        return CocoResults(side, excluded, notes)
+        return CocoResults(side, excluded, tuple(notes))
 
     def _ids(self, rows: Rows, key: str) -> IndexArray:
         id_codes = self.images if key == "image_id" else self.categories

@@ -213,13 +213,15 @@ def multicategory_scores(
 
 
 def top_k_accuracy(truth: NDArray[np.integer], probabilities: FloatArray, *, k: int) -> Metric:
-    """Return the share of items whose true class is among the *k* most probable (equal probability: lower code first).
+    """Return the share of items whose true class is among the *k* most probable.
 
-    *probabilities* is [items, classes]; items whose truth is `MISSING` are left out.
+    Of equally probable classes the lower code comes first. A class of probability 0 was not predicted and is never a hit,
+    however few others there are. *probabilities* is [items, classes]; items whose truth is `MISSING` are left out.
     """
     evaluated = np.asarray(truth) != MISSING
     order = np.argsort(-probabilities[evaluated], axis=1, kind="stable")[:, :k]
-    hits = (order == np.asarray(truth)[evaluated][:, None]).any(axis=1)
+    possible = np.take_along_axis(probabilities[evaluated], order, axis=1) > 0
+    hits = (possible & (order == np.asarray(truth)[evaluated][:, None])).any(axis=1)
     return ratio(int(np.count_nonzero(hits)), len(hits), reason=_NO_TRUTH)
 
 

@@ -23,6 +23,10 @@ from airflow_provider_nucleus.evaluation.matching.pairs import (
     overlapping_pairs,
 )
 from airflow_provider_nucleus.evaluation.sides.areas import COCO_AREAS, KEYPOINT_AREAS, AreaRange
+from airflow_provider_nucleus.evaluation_options import (
+    DEFAULT_MAX_DETECTIONS,
+    DEFAULT_MAX_DETECTIONS_OF_KEYPOINTS,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -67,7 +71,7 @@ class CocoOptions:
 
     thresholds: tuple[float, ...] = COCO_THRESHOLDS
     areas: tuple[AreaRange, ...] = COCO_AREAS
-    max_detections: tuple[int, ...] = (1, 10, 100)
+    max_detections: tuple[int, ...] = (1, 10, DEFAULT_MAX_DETECTIONS)
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.thresholds) <= MAX_THRESHOLDS:
@@ -85,9 +89,16 @@ class CocoOptions:
         if not self.areas:
             raise ValueError("at least one size range is needed")
 
+    def limited(self, most: int | None) -> CocoOptions:
+        """Return the same with *most* as the last cut-off, which AP uses; itself for None."""
+        if most is None:
+            return self
+        below = (cut for cut in self.max_detections[:-1] if cut < most)
+        return replace(self, max_detections=(*below, most))
+
 
 BOX_OPTIONS = CocoOptions()
-KEYPOINT_OPTIONS = CocoOptions(areas=KEYPOINT_AREAS, max_detections=(20,))
+KEYPOINT_OPTIONS = CocoOptions(areas=KEYPOINT_AREAS, max_detections=(DEFAULT_MAX_DETECTIONS_OF_KEYPOINTS,))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,7 +6,7 @@ caller's way back to its own records; nothing here holds ids or strings.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
@@ -85,6 +85,10 @@ class Columns:
             ignore=self.ignore[rows],
             area=self.area[rows],
         )
+
+    def without_crowds(self) -> Columns:
+        """Return the same rows with crowds as objects like any other."""
+        return replace(self, crowd=frozen(np.zeros(len(self), dtype=np.bool_)))
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "counted", frozen(~(self.crowd | self.ignore)))

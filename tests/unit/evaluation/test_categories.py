@@ -150,11 +150,21 @@ def test_digits_reproduce_the_reference_numbers(model):
         assert reference["precision"] == pytest.approx(row.precision.value, abs=5e-7)
         assert reference["recall"] == pytest.approx(row.recall.value, abs=5e-7)
         assert (reference["support"], pytest.approx(reference["f1"], abs=5e-7)) == (row.support, row.f1.value)
-    # The stored probabilities are rounded to six digits, which can exchange equal ones at the third place.
-    top3 = top_k_accuracy(
-        truth, np.array([[row["probabilities"][name] for name in labels] for row in rows]), k=3
-    )
+    # The stored probabilities are rounded to six digits, which can exchange equal ones at the third place; what they
+    # round to 0 scikit-learn has seen as more.
+    probabilities = np.array([[row["probabilities"][name] for name in labels] for row in rows])
+    top3 = top_k_accuracy(truth, np.maximum(probabilities, 1e-9), k=3)
     assert expected["top3_accuracy"] == pytest.approx(top3.value, abs=1 / 300 + 1e-6)
+
+
+def test_top_k_never_counts_what_has_no_probability():
+    """Equal probabilities go by code, a probability of 0 is no place among the first, and an absent truth is left out."""
+    probabilities = np.array([[1.0, 0.0, 0.0], [0.5, 0.5, 0.0], [0.0, 0.0, 0.0], [0.2, 0.3, 0.5]])
+    truth = codes(1, 1, 0, MISSING)
+
+    found = {k: top_k_accuracy(truth, probabilities, k=k).value for k in (1, 2, 3, 9)}
+
+    assert found == {1: 0.0, 2: 1 / 3, 3: 1 / 3, 9: 1 / 3}
 
 
 def test_without_any_judged_item_every_number_says_why():

@@ -163,9 +163,9 @@ def test_results_that_are_boxes_are_masks_of_their_box_and_counted():
     boxes = read_results(orjson.dumps([RESULT, RESULT | mask, RESULT]), truth)
     assert boxes.columns.area.tolist() == [12.0, 12.0, 12.0]
     assert boxes.columns.geometry.area.tolist() == [12.0, 16.0, 12.0]
-    assert list(boxes.notes.values()) == [2]
-    assert "box" in next(iter(boxes.notes))
-    assert read_results(orjson.dumps([mask]), truth).notes == {}
+    assert [(note.note, note.count) for note in boxes.notes] == [("boxes_as_masks", 2)]
+    assert "box" in boxes.notes[0].text
+    assert read_results(orjson.dumps([mask]), truth).notes == ()
     with pytest.raises(CocoFormatError, match=r"row 1 .*has no 'segmentation'"):
         read_results(orjson.dumps([mask, RESULT]), truth)
 

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = ["category_scores_of"]
 
+_TIES: Final = (
+    "of equally probable labels the first in alphabetical order; a label of probability 0 is never a hit"
+)
 _CELLS_LIMIT: Final = 20_000_000
 """Cells of a confusion matrix or of a table of probabilities, 8 bytes each."""
 
@@ -144,7 +147,7 @@ def _scores(
         "excluded_without_truth": found.excluded_without_truth,
         "missing_predictions": found.missing_predictions,
         "accuracy": found.accuracy.to_dict(),
-        "top_k": {"k": k, "accuracy": top.to_dict()},
+        "top_k": {"k": k, "accuracy": top.to_dict(), "ties": _TIES},
         **{name: _averaged(getattr(found, name)) for name in ("micro", "macro", "weighted")},
         **(_of_sets(found) if isinstance(found, MulticategoryScores) else {}),
         "per_class": [
@@ -177,7 +180,8 @@ def _of_sets(scores: MulticategoryScores) -> dict[str, Any]:
 def _top(result: EvaluationResult, truth: _Labels, predicted: _Labels, *, k: int) -> Metric:
     """Return the share of items with ground truth whose label is among the k most probable of `class_pdf`.
 
-    An item without a prediction is a miss. Probabilities of labels that are evaluated under one name add up.
+    An item without a prediction is a miss, and so is a label of probability 0. Probabilities of labels that are evaluated
+    under one name add up. Of equally probable labels the first in alphabetical order comes first.
     """
     label_of = dict(zip(truth.image.tolist(), truth.label.tolist(), strict=True))
     ranked = [

@@ -1,0 +1,139 @@
+"""Notes beside numbers: what is true of them and easily overlooked, how often, and the way out.
+
+Every interface shows the same sentences: the command, the evaluation on the server, the operators, the pages. A note is no
+error and changes no number; `note` names its kind, for those who decide by it.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray
+
+__all__ = [
+    "Note",
+    "area_beyond_box",
+    "beyond_limit",
+    "boxes_as_masks",
+    "empty_segments",
+    "label_spellings",
+    "only_crowds",
+    "predictions_of_runs",
+    "without_ground_truth",
+]
+
+_LABELS_NAMED: Final = 3
+_ROUNDING: Final = 1.01
+"""Areas that are larger than their box by less are rounded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One thing to know about some numbers: its kind, how many objects it is about, and a sentence with the way out."""
+
+    note: str
+    count: int
+    text: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return asdict(self)
+
+
+def only_crowds(crowd: BoolArray, *, objects: str = "annotations") -> list[Note]:
+    """Say that all ground truth is crowd regions, where it is; *crowd* marks them."""
+    count = int(crowd.size) if crowd.all() else 0
+    text = (
+        f"all {count} {objects} of the ground truth are crowds (iscrowd), in which nothing is counted: there is nothing to be found, "
+        "so no AP, and every prediction is a false positive of the counts; if they are objects, evaluate with crowd_as_objects"
+    )
+    return [Note("only_crowds", count, text)] if count else []
+
+
+def beyond_limit(count: int, *, limit: int, objects: str = "predictions") -> list[Note]:
+    """Say that predictions lie beyond the limit of detections, where some do."""
+    text = (
+        f"{count} {objects} lie beyond the {limit} most confident of their label on their item, which is as far as AP and AR look; "
+        "counts at one threshold have them all; evaluate with a higher max_detections where so many objects are real"
+    )
+    return [Note("beyond_max_detections", count, text)] if count else []
+
+
+def area_beyond_box(area: FloatArray, box: FloatArray) -> list[Note]:
+    """Say that stated areas are larger than the box around the object, where some are; both in square pixels, by object."""
+    count = int(np.count_nonzero(area > box * _ROUNDING + 1))
+    text = (
+        f"{count} annotations state an area larger than their box: AP by size goes by what is stated; correct their area, or leave "
+        "it out for that of the shape"
+    )
+    return [Note("area_beyond_box", count, text)] if count else []
+
+
+def boxes_as_masks(count: int) -> list[Note]:
+    """Say that results without a mask were compared as the area of their box, where some were."""
+    text = (
+        f"{count} results have no segmentation and are evaluated as the area of their box, as pycocotools does; give them one, or "
+        "compare boxes with iou type bbox"
+    )
+    return [Note("boxes_as_masks", count, text)] if count else []
+
+
+def label_spellings(*sides: Iterable[str]) -> list[Note]:
+    """Say that labels differ only in case, blanks or Unicode form, where some do; *sides* are the labels of each side."""
+    spelt: dict[str, set[str]] = {}
+    for label in {label for side in sides for label in side}:
+        spelt.setdefault(_folded(label), set()).add(label)
+    several = sorted(sorted(names) for names in spelt.values() if len(names) > 1)
+    if not several:
+        return []
+    count = sum(len(names) for names in several)
+    named = "; ".join(" and ".join(map(repr, names)) for names in several[:_LABELS_NAMED])
+    more = f" and {len(several) - _LABELS_NAMED} more" if len(several) > _LABELS_NAMED else ""
+    text = (
+        f"{count} labels differ only in case, blanks or Unicode form ({named}{more}) and are different labels: none is right for "
+        "another; rename them, or put them into one rollup group"
+    )
+    return [Note("label_spellings", count, text)]
+
+
+def empty_segments(count: int) -> list[Note]:
+    """Say that listed segments have no pixel in their mask, where some have none."""
+    text = (
+        f"{count} segments are listed with their mask and have no pixel of their index in it: each is missed, or a false positive; "
+        "list the indices that the mask holds"
+    )
+    return [Note("empty_segments", count, text)] if count else []
+
+
+def without_ground_truth(items: int, *, predictions: int) -> list[Note]:
+    """Say that a benchmark leaves out items without ground truth, and the predictions on them, where there are some."""
+    if not items:
+        return []
+    text = (
+        f"{items} items of the datasets of this benchmark have no ground truth and are left out, and with them {predictions} predictions of "
+        "the model: false alarms on them are in no number; evaluate the model run on its datasets to count them "
+        "(modelRun/{run}/evaluationsV2, or calculateEvaluationMetrics)"
+    )
+    return [Note("without_ground_truth", predictions, text)]
+
+
+def predictions_of_runs(count: int) -> list[Note]:
+    """Say that a model has predictions of runs on the evaluated items, which an evaluation of the model does not read."""
+    text = (
+        f"the model has {count} predictions of runs on these items, which an evaluation of the model does not read: copy them with "
+        "copy_predictions_from_run, or evaluate the run"
+    )
+    return [Note("predictions_of_runs", count, text)] if count else []
+
+
+def _folded(label: str) -> str:
+    return " ".join(
+        unicodedata.normalize("NFKC", label).casefold().replace("_", " ").replace("-", " ").split()
+    )
