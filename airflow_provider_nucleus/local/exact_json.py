@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import math
 import re
-import string
 from typing import Any, Final
 
 import orjson
 
 from airflow_provider_nucleus.local.errors import BadRequestError
+from airflow_provider_nucleus.long_numbers import has_long_numbers
 
 __all__ = ["DEEPEST", "dump_json", "json_text", "parse_json"]
 
-_DIGITS: Final = bytes(ord("0") if chr(octet) in string.digits else ord(" ") for octet in range(256))
-_LONG_NUMBER: Final = b"0" * 19
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
 DEEPEST: Final = 250
@@ -25,9 +23,8 @@ DEEPEST: Final = 250
 def parse_json(text: bytes | str, *, what: str) -> Any:
     """Parse JSON without losing a digit; raises `BadRequestError` naming `what` if it is not JSON."""
     try:
-        # orjson reads integers beyond 64 bits as floats.
         raw = text if isinstance(text, bytes) else text.encode()
-        if _LONG_NUMBER not in raw.translate(_DIGITS):
+        if not has_long_numbers(raw):
             return orjson.loads(raw)
         value = json.loads(raw, parse_constant=_refuse, parse_float=_finite)
         if _SURROGATE.search(raw):

@@ -20,24 +20,33 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import struct
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any
 
-from airflow_provider_nucleus.exceptions import NucleusConfigError
+from airflow_provider_nucleus.coco.entries import CocoCategory, CocoImages
+from airflow_provider_nucleus.coco.errors import CocoError
+from airflow_provider_nucleus.coco.layouts import HEAD, looks_like
+from airflow_provider_nucleus.coco.objects import Shape as Geometry
+from airflow_provider_nucleus.coco.objects import normal_object, object_ids
+from airflow_provider_nucleus.coco.run_lengths import box_of_rle
+from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusValidationError
 from airflow_provider_nucleus.schema.batches import RowBatch
 from airflow_provider_nucleus.schema.rows import SourceRow
-from airflow_provider_nucleus.sources.coco_index import CocoCategory, CocoIndex, image_fields, load_index
+from airflow_provider_nucleus.sources.coco_index import CocoIndex, image_fields, no_coco, read_index
+from airflow_provider_nucleus.sources.coco_truths import CocoTruths
 from airflow_provider_nucleus.sources.files import SourceFile, in_folder, open_plain
 from airflow_provider_nucleus.sources.json_stream import JsonFile
-from airflow_provider_nucleus.sources.rle import area_of_rle, box_of_rle
 
 __all__ = ["CocoReader", "Geometry"]
 
-Geometry = Literal["box", "polygon", "keypoints"]
+log = logging.getLogger(__name__)
+
 Row = dict[str, Any]
 _CONTENT = ("category_id", "bbox", "segmentation", "keypoints", "score")
+_UNKNOWN_SIZE = (None, None)
 _packed = struct.Struct("<5d").pack
 _canonical_json = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
@@ -46,50 +55,83 @@ _canonical_json = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 class CocoReader:
     """Reads the COCO files of one source.
 
-    `geometry` says what an annotation is sent as. `index` is needed for result files only; a ground truth brings its own.
+    `geometry` says what an annotation is sent as. `truths` is needed for result files only; a ground truth brings its own.
     `image_folder` (path or URL) is put before file names to find the images; without it `coco_url` or `flickr_url` is used.
     """
 
     geometry: Geometry = "box"
-    index: CocoIndex | None = None
+    truths: CocoTruths | None = None
     image_folder: str | None = None
     reference_id: Callable[[Mapping[str, Any]], str] | None = None
     predictions: bool = False
+    _warned: set[str] = field(default_factory=set)
 
-    def objects(self, source_file: SourceFile) -> Iterator[RowBatch]:
-        """Yield annotations or predictions of one file, numbered by their position in it."""
-        index = self.index
+    def objects(self, source_file: SourceFile, *, place: int = 0, places: int = 1) -> Iterator[RowBatch]:
+        """Yield annotations or predictions of one file, numbered by their position in it.
+
+        The file is at *place* of *places* of the source: results belong to the ground truth at the same place, where there are several.
+        """
         with open_plain(source_file) as stream:
             document = JsonFile(stream, source_file.name)
-            is_results = document.peek() == b"["
-            if is_results and index is not None:
+            opening = document.peek()
+            if opening == b"[" and self.truths is not None:
+                self._refuse_foreign(source_file)
+                truths = self.truths.of_file(source_file, place, places)
                 yield from self._batches(
-                    document, source_file.name, lambda element: self._object_rows(element, index)
+                    document, source_file.name, lambda element: self._object_rows(element, truths)
                 )
                 return
-        if is_results:
+        if opening == b"[":
+            self._refuse_foreign(source_file)
             raise NucleusConfigError(
                 f"{source_file.name} holds COCO results, which name neither images nor categories.",
                 field="categories",
                 hint="Name the ground truth file: ground_truth= of an upload operator, categories= of open_rows.",
             )
-        own = index or load_index(source_file.path, reference_id=self.reference_id)
+        if opening != b"{":
+            raise no_coco(source_file, ["annotations"])
+        if self.truths is None:
+            own = CocoTruths([read_index(source_file, reference_id=self.reference_id)])
+        else:
+            own = self.truths.of_file(source_file, place, places)
         yield from self._section(source_file, "annotations", lambda element: self._object_rows(element, own))
 
     def items(self, source_file: SourceFile) -> Iterator[RowBatch]:
         """Yield the images of one ground truth file as dataset items."""
-        yield from self._section(source_file, "images", lambda image: [self._item(image)])
+        images = CocoImages(unique_names=self.reference_id is None)
+        yield from self._section(source_file, "images", lambda image: [self._item(image, images)])
+
+    @staticmethod
+    def _refuse_foreign(source_file: SourceFile) -> None:
+        """Raise for a list that is in the layout of another tool."""
+        with open_plain(source_file) as stream:
+            likeness = looks_like(stream.read(HEAD))
+        if likeness not in {None, "COCO results"}:
+            raise NucleusValidationError(
+                "",
+                f"is no list of COCO results; it looks like {likeness}",
+                source=source_file.name,
+                hint="COCO results are a list of objects with image_id, category_id, bbox and score.",
+            )
 
     def _section(
         self, source_file: SourceFile, section: str, convert: Callable[[Any], list[Row]]
     ) -> Iterator[RowBatch]:
+        found = False
         with open_plain(source_file) as stream:
             document = JsonFile(stream, source_file.name)
+            if document.peek() != b"{":
+                raise no_coco(source_file, [section])
             for key in document.members():
-                if key == section:
-                    yield from self._batches(document, source_file.name, convert)
-                else:
+                if key != section:
                     document.skip()
+                    continue
+                if document.peek() != b"[":
+                    raise NucleusValidationError(section, "must be a list", source=source_file.name)
+                found = True
+                yield from self._batches(document, source_file.name, convert)
+        if not found:
+            raise no_coco(source_file, [section])
 
     @staticmethod
     def _batches(document: JsonFile, name: str, convert: Callable[[Any], list[Row]]) -> Iterator[RowBatch]:
@@ -106,46 +148,88 @@ class CocoReader:
                     named = named or element.get("id") is not None
                 except ValueError as error:
                     problems.append(SourceRow(name, number, _excerpt(element), str(error)))
-                except (KeyError, TypeError, AttributeError) as error:
-                    problems.append(SourceRow(name, number, _excerpt(element), _malformed(error)))
                 else:
                     rows.extend(made)
                     numbers.extend([number] * len(made))
             yield RowBatch(name, numbers, rows, problems, made_ids=not named)
 
-    def _metadata(self, element: Mapping[str, Any]) -> Row:
-        if self.predictions:
-            # COCO's tools take no notice of the area a result states.
-            area = _seen_area(element, self.geometry)
-            return {} if area is None else {"iscrowd": 0, "area": area}
-        # An object without a labelled keypoint is nowhere but in its box.
-        kept = ("iscrowd", "area", "bbox") if self.geometry == "keypoints" else ("iscrowd", "area")
-        return {name: element[name] for name in kept if name in element}
-
-    def _object_rows(self, element: Mapping[str, Any], index: CocoIndex) -> list[Row]:
-        image_id = element["image_id"]
-        category = index.category(element["category_id"])
+    def _object_rows(self, element: Any, truths: CocoTruths) -> list[Row]:
+        image_id, category_id = object_ids(element)
+        index = truths.index(image_id)
+        reference, category = index.reference(image_id), index.category(category_id)
+        normal = normal_object(
+            element, self.geometry, predicted=self.predictions, image=index.sizes.get(image_id, _UNKNOWN_SIZE)
+        )
         row: Row = {
             "label": category.name,
             "type": self.geometry,
             "geometry": None,
-            "reference_id": index.reference(image_id),
-            "annotation_id": _annotation_id(element),
-            "metadata": self._metadata(element),
+            "reference_id": reference,
+            "annotation_id": _annotation_id(element, normal),
+            "metadata": self._metadata(element, normal),
         }
-        if "score" in element:
-            row["confidence"] = element["score"]
+        if normal.get("score") is not None:
+            row["confidence"] = normal["score"]
         if self.geometry == "polygon":
-            return _polygons(element, row)
-        row["geometry"] = (
-            _box(element)
-            if self.geometry == "box"
-            else _keypoints(element, category, predicted=self.predictions)
-        )
+            return _polygons(normal, row)
+        if self.geometry == "box":
+            row["geometry"] = _box(normal["bbox"])
+        else:
+            row["geometry"] = self._keypoints(normal["keypoints"], category, index)
         return [row]
 
-    def _item(self, image: Mapping[str, Any]) -> Row:
-        name = str(image["file_name"])
+    def _metadata(self, element: Mapping[str, Any], normal: Mapping[str, Any]) -> Row:
+        if self.predictions:
+            # COCO's tools take no notice of the area a result states, and take a polygon's from its box.
+            area = normal.get("area")
+            if self.geometry == "polygon" and "bbox" in normal:
+                area = float(normal["bbox"][2] * normal["bbox"][3])
+            return {} if area is None else {"iscrowd": 0, "area": area}
+        kept: Row = {"iscrowd": normal["iscrowd"]} if normal["iscrowd"] or "iscrowd" in element else {}
+        if "area" in normal:
+            kept["area"] = normal["area"]
+        # An object without a labelled keypoint is nowhere but in its box.
+        if self.geometry == "keypoints" and "bbox" in normal:
+            kept["bbox"] = normal["bbox"]
+        return kept
+
+    def _keypoints(self, flat: list[Any], category: CocoCategory, index: CocoIndex) -> Row:
+        points: list[Row] = []
+        for x, y, flag in zip(flat[::3], flat[1::3], flat[2::3], strict=True):
+            # Truth: 0 is not labelled, 1 is labelled but hidden, 2 is visible. In results it is no visibility.
+            if self.predictions or flag >= 2:
+                points.append({"x": x, "y": y, "visible": True})
+            elif flag > 0:
+                points.append({"x": x, "y": y, "visible": False})
+            else:
+                points.append({"x": None, "y": None, "visible": False})
+        names, skeleton = list(category.keypoints), category.skeleton
+        if not points:
+            # An object that has none is ignored; it still has to be there.
+            points = [{"x": None, "y": None, "visible": False} for _ in names or ("0",)]
+        if names and len(names) != len(points):
+            self._warn(
+                f"{index.name}: category {category.name!r} names {len(names)} keypoints, and objects have {len(points)}: their names and "
+                "skeleton are left out"
+            )
+            names, skeleton = [], ()
+        names = names or [str(position) for position in range(len(points))]
+        if skeleton and max(map(max, skeleton)) >= len(points):
+            self._warn(
+                f"{index.name}: the skeleton of category {category.name!r} joins more keypoints than objects have ({len(points)}): it is "
+                "left out"
+            )
+            skeleton = ()
+        return {"keypoints": points, "names": names, "skeleton": [list(pair) for pair in skeleton] or None}
+
+    def _warn(self, text: str) -> None:
+        if text not in self._warned:
+            self._warned.add(text)
+            log.warning("%s", text)
+
+    def _item(self, image: Any, images: CocoImages) -> Row:
+        entry = images.add(image, named=True)
+        name = str(entry.file_name)
         if self.image_folder:
             address = in_folder(self.image_folder, name.lstrip("/"))
         else:
@@ -158,19 +242,20 @@ class CocoReader:
             "reference_id": name if self.reference_id is None else self.reference_id(image_fields(image)),
             "image_url": address,
         }
-        row.update({side: image[side] for side in ("width", "height") if image.get(side) is not None})
+        sides = {"width": entry.width, "height": entry.height}
+        row.update({side: pixels for side, pixels in sides.items() if pixels is not None})
         return row
 
 
-def _annotation_id(element: Mapping[str, Any]) -> str:
+def _annotation_id(element: Mapping[str, Any], normal: Mapping[str, Any]) -> str:
     """Return the id that the file gives, else one that the object has wherever it stands.
 
     A position would not do: shards that are uploaded side by side would give one id to different objects of an image.
     """
-    if (number := element.get("id")) is not None:
+    if (number := normal.get("id")) is not None:
         return f"coco-{number}"
     digest = hashlib.blake2b(_content(element), digest_size=8).hexdigest()
-    return f"coco-{element['image_id']}-{digest}"
+    return f"coco-{normal['image_id']}-{digest}"
 
 
 def _content(element: Mapping[str, Any]) -> bytes:
@@ -183,41 +268,22 @@ def _content(element: Mapping[str, Any]) -> bytes:
     return _canonical_json([element.get(name) for name in _CONTENT]).encode("utf-8", "surrogatepass")
 
 
-def _box(element: Mapping[str, Any]) -> Row:
-    if "bbox" in element:
-        x, y, width, height = _numbers(element["bbox"], "bbox", 4)
-    elif isinstance(element.get("segmentation"), Mapping):
-        x, y, width, height = box_of_rle(element["segmentation"])
-    elif element.get("segmentation"):
-        corners = [_ring(ring) for ring in element["segmentation"]]
-        xs = [point["x"] for ring in corners for point in ring]
-        ys = [point["y"] for ring in corners for point in ring]
-        x, y = min(xs), min(ys)
-        width, height = max(xs) - x, max(ys) - y
-    else:
-        other = "; it has keypoints: read it with geometry='keypoints'" if "keypoints" in element else ""
-        raise ValueError(f"has neither bbox nor segmentation{other}")
+def _box(bbox: list[Any]) -> Row:
+    x, y, width, height = bbox
     return {"x": x, "y": y, "width": width, "height": height}
 
 
-def _seen_area(element: Mapping[str, Any], geometry: Geometry) -> float | None:
-    """Return the area COCO's tools give a result where that is not the area of the shape that is sent."""
-    if geometry == "polygon" and element.get("bbox"):
-        _, _, width, height = _numbers(element["bbox"], "bbox", 4)
-        return float(width * height)
-    if geometry == "box" and not element.get("bbox") and isinstance(element.get("segmentation"), Mapping):
-        return area_of_rle(element["segmentation"])
-    return None
-
-
-def _polygons(element: Mapping[str, Any], row: Row) -> list[Row]:
-    segmentation = element.get("segmentation")
+def _polygons(normal: Mapping[str, Any], row: Row) -> list[Row]:
+    segmentation = normal.get("segmentation")
     if isinstance(segmentation, Mapping):
-        if not element.get("iscrowd"):
-            raise ValueError("its run-length mask cannot be sent as polygon; read it with geometry='box'")
-        return [{**row, "type": "box", "geometry": _box(element)}]
+        if not normal.get("iscrowd"):
+            raise CocoError(
+                "segmentation",
+                "is a run-length mask, which cannot be sent as polygon; read it with geometry='box'",
+            )
+        return [{**row, "type": "box", "geometry": _box(box_of_rle(segmentation))}]
     if not segmentation:
-        raise ValueError("has no segmentation; read it with geometry='box'")
+        raise CocoError("segmentation", "is missing; read it with geometry='box'")
     rings = [_ring(ring) for ring in segmentation]
     if len(rings) == 1:
         row["geometry"] = {"vertices": rings[0]}
@@ -233,43 +299,9 @@ def _polygons(element: Mapping[str, Any], row: Row) -> list[Row]:
     ]
 
 
-def _ring(flat: Any) -> list[Row]:
-    if not isinstance(flat, list) or len(flat) < 6 or len(flat) % 2:
-        raise ValueError("a ring of its segmentation is not a list of at least three x, y pairs")
+def _ring(flat: list[Any]) -> list[Row]:
     return [{"x": x, "y": y} for x, y in zip(flat[::2], flat[1::2], strict=True)]
-
-
-def _keypoints(element: Mapping[str, Any], category: CocoCategory, *, predicted: bool) -> Row:
-    flat = element.get("keypoints")
-    if not flat:
-        raise ValueError("has no keypoints")
-    values = _numbers(flat, "keypoints", len(flat) - len(flat) % 3)
-    points: list[Row] = []
-    for x, y, flag in zip(values[::3], values[1::3], values[2::3], strict=True):
-        # Truth: 0 is not labelled, 1 is labelled but hidden, 2 is visible. Results carry a score there instead.
-        seen = flag > 0 if predicted else flag >= 2
-        points.append({"x": x, "y": y, "visible": True} if seen else _hidden(x, y, flag))
-    names = list(category.keypoints) or [str(position) for position in range(len(points))]
-    return {
-        "keypoints": points,
-        "names": names,
-        "skeleton": [list(pair) for pair in category.skeleton] or None,
-    }
-
-
-def _hidden(x: float, y: float, flag: float) -> Row:
-    return {"x": x, "y": y, "visible": False} if flag > 0 else {"x": None, "y": None, "visible": False}
-
-
-def _numbers(values: Any, name: str, count: int) -> list[Any]:
-    if not isinstance(values, list) or len(values) != count:
-        raise ValueError(f"{name} must be a list of {count} numbers")
-    return values
 
 
 def _excerpt(element: Any) -> Row:
     return element if isinstance(element, dict) else {"raw": repr(element)[:10_000]}
-
-
-def _malformed(error: Exception) -> str:
-    return f"lacks {error}" if isinstance(error, KeyError) else f"is malformed: {error}"

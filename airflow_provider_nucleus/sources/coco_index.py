@@ -2,49 +2,51 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
+from airflow_provider_nucleus.coco.entries import CocoCategories, CocoCategory, CocoImages
+from airflow_provider_nucleus.coco.errors import CocoError
+from airflow_provider_nucleus.coco.ids import Identifier, normal_id
+from airflow_provider_nucleus.coco.layouts import HEAD, looks_like
 from airflow_provider_nucleus.exceptions import NucleusValidationError
 from airflow_provider_nucleus.sources.files import SourceFile, find_files, open_plain
 from airflow_provider_nucleus.sources.json_stream import JsonFile
 
-__all__ = ["CocoCategory", "CocoIndex", "image_fields", "load_index"]
+__all__ = ["CocoIndex", "image_fields", "index_of_mapping", "load_indexes", "no_coco", "read_index"]
 
+log = logging.getLogger(__name__)
 
-@dataclass(frozen=True, slots=True)
-class CocoCategory:
-    """A class of objects; `keypoints` and `skeleton` (0-based pairs) only where the file names them."""
-
-    name: str
-    keypoints: tuple[str, ...] = ()
-    skeleton: tuple[tuple[int, int], ...] = ()
+ReferenceIdMaker = Callable[[Mapping[str, Any]], str]
 
 
 @dataclass(slots=True)
 class CocoIndex:
-    """Reference id by image id, and category by category id: all that is held in memory of a COCO file."""
+    """Reference id and size by image id, category by category id: all that is held in memory of a COCO file. Ids are in normal form."""
 
     name: str
-    references: dict[Any, str] = field(default_factory=dict)
-    categories: dict[Any, CocoCategory] = field(default_factory=dict)
+    references: dict[Identifier, str] = field(default_factory=dict)
+    categories: dict[Identifier, CocoCategory] = field(default_factory=dict)
+    sizes: dict[Identifier, tuple[int, int]] = field(default_factory=dict)
+    """Height and width, where the file gives both."""
 
-    def reference(self, image_id: Any) -> str:
-        """Return the reference id of an image; ValueError with the reason when it is unknown."""
+    def reference(self, image_id: Identifier) -> str:
+        """Return the reference id of an image; CocoError when it is unknown."""
         try:
             return self.references[image_id]
-        except (KeyError, TypeError):
-            raise ValueError(f"image_id {image_id!r} is not among the images of {self.name}") from None
+        except KeyError:
+            raise CocoError("image_id", f"{image_id!r} is not among the images of {self.name}") from None
 
-    def category(self, category_id: Any) -> CocoCategory:
-        """Return a category; ValueError with the reason when it is unknown."""
+    def category(self, category_id: Identifier) -> CocoCategory:
+        """Return a category; CocoError when it is unknown."""
         try:
             return self.categories[category_id]
-        except (KeyError, TypeError):
-            raise ValueError(
-                f"category_id {category_id!r} is not among the categories of {self.name}"
+        except KeyError:
+            raise CocoError(
+                "category_id", f"{category_id!r} is not among the categories of {self.name}"
             ) from None
 
 
@@ -54,79 +56,131 @@ def image_fields(image: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": path.name, "stem": path.stem, **image}
 
 
-def load_index(
-    source: Any,
+def index_of_mapping(
+    images: Mapping[Any, str] | None = None, categories: Mapping[Any, Any] | None = None
+) -> CocoIndex:
+    """Return the index that mappings of ids to names make. Raises NucleusValidationError for what is no id."""
+    try:
+        return CocoIndex(
+            "the given mapping",
+            {normal_id(key, "images"): name for key, name in (images or {}).items()},
+            {
+                normal_id(key, "categories"): one if isinstance(one, CocoCategory) else CocoCategory(str(one))
+                for key, one in (categories or {}).items()
+            },
+        )
+    except CocoError as error:
+        raise NucleusValidationError(error.field, error.reason) from None
+
+
+def load_indexes(source: Any, *, reference_id: ReferenceIdMaker | None = None) -> list[CocoIndex]:
+    """Read images and categories of every file of a source, each once, in the order of the files."""
+    read: dict[str, CocoIndex] = {}
+    found = []
+    for source_file in find_files(source):
+        key = str(source_file.path)
+        if key not in read:
+            read[key] = read_index(source_file, reference_id=reference_id)
+        found.append(read[key])
+    return found
+
+
+def read_index(
+    source_file: SourceFile,
     *,
     sections: Iterable[str] = ("images", "categories"),
-    reference_id: Callable[[Mapping[str, Any]], str] | None = None,
+    reference_id: ReferenceIdMaker | None = None,
 ) -> CocoIndex:
-    """Read images and categories of a COCO file, or take mappings of ids to names.
+    """Read images and categories of a COCO file.
 
-    `source` is a path, or a mapping with `images` (id to file name) and `categories` (id to label). `reference_id` makes the
-    reference id from an image entry; without it the file name is taken as it stands. Raises NucleusValidationError when an
-    entry is unusable, because every row that refers to it would be.
+    `reference_id` makes the reference id from an image entry; without it the file name is taken as it stands. Raises
+    NucleusValidationError when the file is no COCO ground truth, or an entry is unusable, because every row that refers to it would be.
     """
-    if isinstance(source, Mapping):
-        return _from_mapping(source)
-    index = CocoIndex(", ".join(source_file.name for source_file in find_files(source)))
-    for source_file in find_files(source):
-        _load_file(source_file, index, frozenset(sections), reference_id)
-    return index
-
-
-def _from_mapping(source: Mapping[str, Any]) -> CocoIndex:
-    categories = {
-        key: one if isinstance(one, CocoCategory) else CocoCategory(str(one))
-        for key, one in source.get("categories", {}).items()
-    }
-    return CocoIndex("the given mapping", dict(source.get("images", {})), categories)
-
-
-def _load_file(
-    source_file: SourceFile,
-    index: CocoIndex,
-    sections: frozenset[str],
-    reference_id: Callable[[Mapping[str, Any]], str] | None,
-) -> None:
+    index = CocoIndex(source_file.name)
+    reader = _EntryReader(index, reference_id)
+    wanted = set(sections)
     with open_plain(source_file) as stream:
         document = JsonFile(stream, source_file.name)
         if document.peek() != b"{":
-            raise NucleusValidationError(
-                "",
-                "has no 'images' and 'categories': it is not a COCO ground truth",
-                source=source_file.name,
-                hint="Pass the ground truth file of these results.",
-            )
+            raise no_coco(source_file, sorted(wanted))
         for key in document.members():
-            if key not in sections:
+            if key not in wanted:
                 document.skip()
                 continue
+            if document.peek() != b"[":
+                raise NucleusValidationError(key, "must be a list", source=source_file.name)
+            wanted.discard(key)
+            row = 0
             for batch in document.batches():
                 for entry in batch:
+                    row += 1
                     try:
-                        if key == "images":
-                            index.references[entry["id"]] = _reference(entry, reference_id)
-                        else:
-                            index.categories[entry["id"]] = _category(entry)
-                    except (KeyError, TypeError, ValueError) as error:
+                        reader.add(key, entry)
+                    except CocoError as error:
                         raise NucleusValidationError(
-                            key, _reason(error, entry), source=source_file.name
+                            error.field, error.reason, row=row, source=source_file.name
                         ) from None
+                    except (ValueError, TypeError) as error:
+                        raise NucleusValidationError(
+                            key, str(error), row=row, source=source_file.name
+                        ) from None
+    if wanted:
+        raise no_coco(source_file, sorted(wanted))
+    reader.finish()
+    return index
 
 
-def _reference(image: Mapping[str, Any], reference_id: Callable[[Mapping[str, Any]], str] | None) -> str:
-    return str(image["file_name"]) if reference_id is None else reference_id(image_fields(image))
-
-
-def _category(entry: Mapping[str, Any]) -> CocoCategory:
-    return CocoCategory(
-        str(entry["name"]),
-        tuple(str(name) for name in entry.get("keypoints") or ()),
-        # COCO counts key points from 1, Nucleus from 0.
-        tuple((int(first) - 1, int(second) - 1) for first, second in entry.get("skeleton") or ()),
+def no_coco(source_file: SourceFile, lacks: list[str]) -> NucleusValidationError:
+    """Return the error for a document that lacks sections of a COCO ground truth, with what it looks like."""
+    with open_plain(source_file) as stream:
+        likeness = looks_like(stream.read(HEAD))
+    return NucleusValidationError(
+        "",
+        f"has no {' and no '.join(map(repr, lacks))}: it is not a COCO ground truth"
+        + (f"; it looks like {likeness}" if likeness else ""),
+        source=source_file.name,
+        hint="A COCO ground truth is an object with the lists images, categories and annotations.",
     )
 
 
-def _reason(error: Exception, entry: object) -> str:
-    excerpt = repr(entry)[:120]
-    return f"entry {excerpt} lacks {error}" if isinstance(error, KeyError) else f"entry {excerpt}: {error}"
+class _EntryReader:
+    """Puts images and categories into an index."""
+
+    def __init__(self, index: CocoIndex, reference_id: ReferenceIdMaker | None) -> None:
+        self._index = index
+        self._reference_id = reference_id
+        self._images = CocoImages(unique_names=reference_id is None)
+        self._categories = CocoCategories()
+        self._owners: dict[str, Identifier] = {}
+
+    def add(self, section: str, entry: Any) -> None:
+        if section == "categories":
+            self._categories.add(entry)
+            return
+        image = self._images.add(entry, named=self._reference_id is None)
+        if self._reference_id is None:
+            assert image.file_name is not None
+            reference = image.file_name
+        else:
+            reference = self._reference_id(image_fields(entry))
+            other = self._owners.setdefault(reference, image.id)
+            if other != image.id:
+                raise CocoError(
+                    "images",
+                    f"the template makes the reference id {reference!r} of the images {other!r} and {image.id!r}; objects of both "
+                    "would land on one item",
+                )
+        self._index.references[image.id] = reference
+        if image.height and image.width:
+            self._index.sizes[image.id] = (image.height, image.width)
+
+    def finish(self) -> None:
+        self._index.categories = self._categories.labelled()
+        for number, category in self._index.categories.items():
+            if category.left_out:
+                log.warning(
+                    "%s: category %r: %s; it is left out, no number depends on it",
+                    self._index.name,
+                    number,
+                    category.left_out,
+                )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_nucleus.long_numbers import has_long_numbers
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -20,9 +22,15 @@ def loads_lenient(raw: bytes) -> Any:
 
 
 loads: Callable[[bytes], Any]
-"""Decode one JSON document; raises ValueError."""
+"""Decode one JSON document to the last digit; raises ValueError."""
 
 try:
-    from orjson import loads
+    import orjson
 except ImportError:  # the base install has no orjson
     loads = loads_lenient
+else:
+
+    def _fast_and_exact(raw: bytes) -> Any:
+        return loads_lenient(raw) if has_long_numbers(raw) else orjson.loads(raw)
+
+    loads = _fast_and_exact

@@ -27,6 +27,7 @@ LONGEST_ELEMENT = 256 << 20
 
 _GUESSES = 4
 _SPACE = b" \t\r\n"
+_SIGN = re.compile(rb"[^ \t\r\n]")
 _DELIMITERS = " \t\r\n,:]}"
 _BEGUN = re.compile(r"[-+.\w]{0,10}\s*")
 """The part that the end of a file may leave of a number or a word."""
@@ -51,11 +52,10 @@ class JsonFile:
     def peek(self) -> bytes:
         """Return the next byte that is not white space, without reading past it; `b""` at the end."""
         while True:
-            while self._at < len(self._window):
-                sign = self._window[self._at : self._at + 1]
-                if sign not in _SPACE:
-                    return sign
-                self._at += 1
+            if (found := _SIGN.search(self._window, self._at)) is not None:
+                self._at = found.start()
+                return found[0]
+            self._at = len(self._window)
             if not self._more():
                 return b""
 
@@ -96,8 +96,9 @@ class JsonFile:
         self.peek()
         wanted = 64
         while wanted <= LONGEST_ELEMENT:
-            while len(self._window) - self._at <= wanted and not self._ended:
-                self._more()
+            # One read for what is missing: a window that grows by blocks would be copied for each of them.
+            while (missing := wanted + 1 - (len(self._window) - self._at)) > 0 and not self._ended:
+                self._more(missing)
             text, complete = self._decoded(self._at + wanted)
             try:
                 value, end = _scanner.raw_decode(text)
@@ -108,6 +109,8 @@ class JsonFile:
                     raise self._broken(error.msg, error.pos) from None
             except RecursionError:
                 raise self._broken("nested too deeply") from None
+            except ValueError as error:
+                raise self._broken(str(error)) from None  # a whole number of thousands of digits
             else:
                 # "2" may be the beginning of "2.5", so a value only counts when a delimiter follows it.
                 if complete or (end < len(text) and text[end] in _DELIMITERS):
@@ -157,7 +160,7 @@ class JsonFile:
         while True:
             try:
                 element, at = _scanner.raw_decode(text, at)
-            except (json.JSONDecodeError, RecursionError):
+            except (ValueError, RecursionError):
                 break
             following = _next_sign(text, at)
             if following >= len(text) or text[following] not in _DELIMITERS:
@@ -183,9 +186,9 @@ class JsonFile:
                 raise self._broken(f"not UTF-8: {error.reason}", error.start) from None
             return block[: error.start].decode("utf-8"), False
 
-    def _more(self) -> bool:
-        """Append the next block to the window and drop what was read; False at the end of the file."""
-        block = self._stream.read(WINDOW)
+    def _more(self, wanted: int = 0) -> bool:
+        """Append the next block, or as much as is wanted, to the window and drop what was read; False at the end of the file."""
+        block = self._stream.read(max(WINDOW, wanted))
         if not block:
             self._ended = True
             return False

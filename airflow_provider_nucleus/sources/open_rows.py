@@ -11,7 +11,8 @@ from airflow_provider_nucleus.exceptions import NucleusConfigError
 from airflow_provider_nucleus.schema.batches import ColumnRows, RowBatch, RowStream
 from airflow_provider_nucleus.schema.rows import SourceRow
 from airflow_provider_nucleus.sources.coco import CocoReader, Geometry
-from airflow_provider_nucleus.sources.coco_index import CocoIndex, load_index
+from airflow_provider_nucleus.sources.coco_index import CocoIndex, index_of_mapping, load_indexes
+from airflow_provider_nucleus.sources.coco_truths import CocoTruths
 from airflow_provider_nucleus.sources.files import SourceFile, find_files, open_plain
 from airflow_provider_nucleus.sources.formats import Format, check_format, detect_format
 from airflow_provider_nucleus.sources.in_memory import read_objects
@@ -96,11 +97,15 @@ class _RecordReader:
         coco: CocoReader | None = None
         found: set[str] = set()
         by_row = False
-        for source_file in files:
+        for place, source_file in enumerate(files):
             form: Format = detect_format(source_file) if self.format == "auto" else self.format  # type: ignore[assignment]
             if form == "coco":
                 coco = coco or self.coco()
-                batches = coco.items(source_file) if self.kind == "items" else coco.objects(source_file)
+                batches = (
+                    coco.items(source_file)
+                    if self.kind == "items"
+                    else coco.objects(source_file, place=place, places=len(files))
+                )
                 yield from _mapped(batches, self._coco_mapping(source_file), "items")
             elif form == "parquet":
                 columnwise = not (self.rules.reference_id or self.rules.annotation_id)
@@ -146,18 +151,12 @@ def _coco_reader(
     reference_id = compile_template(rules.reference_id, "reference_id") if rules.reference_id else None
 
     def make() -> CocoReader:
-        index: CocoIndex | None = None
+        truths: CocoTruths | None = None
         if kind != "items" and (images is not None or categories is not None):
-            index = _load(images, "images", reference_id) if images is not None else None
-            other = (
-                _load(categories, "categories", reference_id)
-                if categories is not None and categories is not images
-                else None
-            )
-            index = _merge(index, other)
+            truths = _truths(images, categories, reference_id)
         return CocoReader(
             geometry=geometry,
-            index=index,
+            truths=truths,
             image_folder=image_folder or None,
             reference_id=reference_id,
             predictions=kind == "predictions",
@@ -166,20 +165,46 @@ def _coco_reader(
     return make
 
 
-def _load(source: Any, section: str, reference_id: Callable[[Mapping[str, Any]], str] | None) -> CocoIndex:
-    if isinstance(source, Mapping):
-        return load_index({section: source})
-    return load_index(source, reference_id=reference_id)
-
-
-def _merge(first: CocoIndex | None, second: CocoIndex | None) -> CocoIndex | None:
-    if first is None or second is None:
-        return first or second
-    return CocoIndex(
-        f"{first.name} and {second.name}",
-        first.references or second.references,
-        second.categories or first.categories,
+def _truths(
+    images: Any, categories: Any, reference_id: Callable[[Mapping[str, Any]], str] | None
+) -> CocoTruths:
+    """Read what results refer to: ground truths that have both, or one source of either."""
+    if images is None or categories is None or images is categories:
+        given = categories if images is None else images
+        if isinstance(given, Mapping):
+            section = "categories" if images is None else "images"
+            return CocoTruths([index_of_mapping(**{section: given})])
+        return CocoTruths(load_indexes(given, reference_id=reference_id))
+    first, second = (
+        _one_index(source, section, reference_id)
+        for source, section in ((images, "images"), (categories, "categories"))
     )
+    name = f"{first.name} and {second.name}"
+    return CocoTruths([CocoIndex(name, first.references, second.categories, first.sizes)])
+
+
+def _one_index(
+    source: Any, section: str, reference_id: Callable[[Mapping[str, Any]], str] | None
+) -> CocoIndex:
+    if isinstance(source, Mapping):
+        return index_of_mapping(**{section: source})
+    joined, *others = load_indexes(source, reference_id=reference_id)
+    for other in others:
+        for first, second in ((joined.references, other.references), (joined.categories, other.categories)):
+            twice = [key for key in first if key in second and first[key] != second[key]]
+            if twice:
+                raise NucleusConfigError(
+                    f"The id {twice[0]!r} means different things in {joined.name} and {other.name}.",
+                    field=section,
+                    hint="Name whole ground truths, as many as files of results and in the same order.",
+                )
+        joined = CocoIndex(
+            f"{joined.name}, {other.name}",
+            {**joined.references, **other.references},
+            {**joined.categories, **other.categories},
+            {**joined.sizes, **other.sizes},
+        )
+    return joined
 
 
 def _read_array(source_file: SourceFile) -> Iterator[RowBatch]:

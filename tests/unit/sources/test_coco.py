@@ -79,11 +79,11 @@ def test_a_run_length_mask_that_is_no_crowd_is_not_sent_as_a_box(tmp_path: Path,
     """Replacing a shape by its box would change what is measured, so the row is a problem."""
     results = write(
         tmp_path,
-        [{"image_id": 1, "category_id": 3, "score": 0.5, "segmentation": {"size": [2, 3], "counts": [0, 6]}}],
+        [{"image_id": 2, "category_id": 3, "score": 0.5, "segmentation": {"size": [2, 3], "counts": [0, 6]}}],
     )
     (row,) = open_rows(results, kind="predictions", categories=truth, geometry="polygon")
 
-    assert "run-length mask cannot be sent as polygon" in (row.problem or "")
+    assert "is a run-length mask, which cannot be sent as polygon" in (row.problem or "")
     (box,) = open_rows(results, kind="predictions", categories=truth)
     assert box.data["geometry"] == {"x": 0, "y": 0, "width": 3, "height": 2}
 
@@ -91,7 +91,7 @@ def test_a_run_length_mask_that_is_no_crowd_is_not_sent_as_a_box(tmp_path: Path,
 def test_results_say_the_area_that_coco_tools_see(tmp_path: Path, truth: Path):
     """A polygon's is that of its box, a box's made from a mask that of the mask; what the result states is passed over."""
     ring, mask = [[0, 0, 4, 0, 4, 4]], {"size": [2, 3], "counts": [0, 1, 1, 1, 3]}
-    own = {"image_id": 1, "category_id": 3, "score": 0.5, "area": 99, "iscrowd": 1}
+    own = {"image_id": 2, "category_id": 3, "score": 0.5, "area": 99, "iscrowd": 1}
     shapes = write(
         tmp_path, [own | {"bbox": [0, 0, 4, 5], "segmentation": ring}, own | {"segmentation": ring}]
     )
@@ -213,13 +213,13 @@ def test_bad_elements_are_problems_with_reasons(tmp_path: Path, truth: Path):
     for row, reason in zip(
         rows,
         [
-            "image_id 99",
-            "category_id 99",
-            "neither bbox",
-            "lacks 'image_id'",
-            "image_id [1]",
-            "4 numbers",
-            "malformed",
+            "image_id: 99 is not among the images",
+            "category_id: 99 is not among the categories",
+            "bbox: is missing, and there is no segmentation",
+            "image_id: is missing",
+            "image_id: must be a whole number or text, got [1]",
+            "bbox: must be four numbers",
+            "must be an object, got 'what'",
         ],
     ):
         assert reason in row.problem

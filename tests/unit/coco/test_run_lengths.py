@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from pycocotools import mask as coco_mask
 
-from airflow_provider_nucleus.sources.rle import box_of_rle
+from airflow_provider_nucleus.coco.run_lengths import box_of_rle
 from tests.shared_data import shared_data
 
 
