@@ -10,8 +10,6 @@ import unicodedata
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -20,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Note",
     "area_beyond_box",
+    "beyond_box",
     "beyond_limit",
     "boxes_as_masks",
     "empty_segments",
@@ -30,6 +29,8 @@ __all__ = [
 ]
 
 _LABELS_NAMED: Final = 3
+_BLANKS: Final = frozenset({"Zs", "Zl", "Zp", "Cc", "Cf"})
+"""Categories of characters that show nothing."""
 _ROUNDING: Final = 1.01
 """Areas that are larger than their box by less are rounded."""
 
@@ -66,9 +67,14 @@ def beyond_limit(count: int, *, limit: int, objects: str = "predictions") -> lis
     return [Note("beyond_max_detections", count, text)] if count else []
 
 
-def area_beyond_box(area: FloatArray, box: FloatArray) -> list[Note]:
-    """Say that stated areas are larger than the box around the object, where some are; both in square pixels, by object."""
-    count = int(np.count_nonzero(area > box * _ROUNDING + 1))
+def beyond_box(area: FloatArray, box: FloatArray) -> BoolArray:
+    """Mark stated areas that are larger than the box around the object by more than rounding; both in square pixels."""
+    larger: BoolArray = area > box * _ROUNDING + 1
+    return larger
+
+
+def area_beyond_box(count: int) -> list[Note]:
+    """Say that stated areas are larger than the box around the object, where some are."""
     text = (
         f"{count} annotations state an area larger than their box: AP by size goes by what is stated; correct their area, or leave "
         "it out for that of the shape"
@@ -98,7 +104,7 @@ def label_spellings(*sides: Iterable[str]) -> list[Note]:
     more = f" and {len(several) - _LABELS_NAMED} more" if len(several) > _LABELS_NAMED else ""
     text = (
         f"{count} labels differ only in case, blanks or Unicode form ({named}{more}) and are different labels: none is right for "
-        "another; rename them, or put them into one rollup group"
+        "another; rename them, or evaluate them as one rollup group"
     )
     return [Note("label_spellings", count, text)]
 
@@ -134,6 +140,8 @@ def predictions_of_runs(count: int) -> list[Note]:
 
 
 def _folded(label: str) -> str:
-    return " ".join(
-        unicodedata.normalize("NFKC", label).casefold().replace("_", " ").replace("-", " ").split()
+    """Return a label without what is not seen as a difference: case, blanks and what stands for them, Unicode form."""
+    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", label).casefold())
+    return "".join(
+        letter for letter in text if letter not in "_-" and unicodedata.category(letter) not in _BLANKS
     )

@@ -32,6 +32,7 @@ from airflow_provider_nucleus.evaluation.matching.partition import (
 from airflow_provider_nucleus.evaluation.notes import (
     Note,
     area_beyond_box,
+    beyond_box,
     beyond_limit,
     label_spellings,
     only_crowds,
@@ -227,11 +228,11 @@ def _notes_of_truth(truth: CocoTruth, options: EvaluationOptions) -> tuple[Note,
     if not options.crowd_as_objects:
         found += only_crowds(side.crowd)
     if isinstance(shape, Boxes):
-        found += area_beyond_box(side.area, shape.area)
+        found += area_beyond_box(int(beyond_box(side.area, shape.area).sum()))
     elif isinstance(shape, Runs):
         # A mask fills the pixels that an outline only touches.
         box = shape.bounding_boxes
-        found += area_beyond_box(side.area, (box.width + 1) * (box.height + 1))
+        found += area_beyond_box(int(beyond_box(side.area, (box.width + 1) * (box.height + 1)).sum()))
     return tuple(found)
 
 

@@ -13,14 +13,19 @@ from airflow_provider_nucleus.client.waiting import WaitOutcome
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusMetricsError
 from airflow_provider_nucleus.links.nucleus import NucleusDatasetLink, NucleusModelLink
 from airflow_provider_nucleus.operators.starting import NucleusStartingOperator
-from airflow_provider_nucleus.schema.evaluations import EvaluationState, RollupGroup, parse_exclusion_rule
+from airflow_provider_nucleus.schema.evaluations import (
+    EvaluationState,
+    RollupGroup,
+    check_evaluation_options,
+    parse_exclusion_rule,
+)
 from airflow_provider_nucleus.tasks.arguments import check_ids, coerced_number, is_blank
 from airflow_provider_nucleus.tasks.deferring import ride_out_seconds, seconds
+from airflow_provider_nucleus.tasks.evaluation_summary import evaluation_summary
 from airflow_provider_nucleus.tasks.labels import MAP_LABEL, short_label
 from airflow_provider_nucleus.tasks.reports import path_for_instance, write_report
 from airflow_provider_nucleus.tasks.results import checked_xcom, shrink_to_xcom
 from airflow_provider_nucleus.triggers.evaluation import NucleusEvaluationTrigger
-from airflow_provider_nucleus.undefined_reasons import NO_GROUND_TRUTH, NO_PREDICTIONS, no_ground_truth
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,6 +56,10 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
     on it); with `model_run_id` those of that run; with `model_id` alone the model's run-free predictions, which
     `copy_from_run` fills first from a run (boxes, polygons and cuboids only).
 
+    The result carries `notes`, what is true of its numbers and easily overlooked (each with `note`, `count` and `text`, which is
+    logged as a warning), the `options` it was computed with, and under `excluded` what is in no number: what the rules dropped, and the
+    items without ground truth that the benchmark leaves out, with the predictions on them.
+
     Returns `not_copied` (predictions of the run that `copy_from_run` had to leave out, null when nothing was copied), mAP at
     0.50, 0.75 and 0.50:0.95 and by size (COCO's; null with the reason in `undefined`), counts (TP, FP, FN) at `iou_threshold`, kinds of errors by the rules of TIDE, and AP per label. Labels beyond what an XCom should hold are left
     out, highest AP first; `report` has them all. An evaluation that fails or is cancelled fails the task with the server's
@@ -68,6 +77,8 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
     :param iou_threshold: smallest overlap of a true positive, 0.001 to 1 (templated)
     :param rollup_groups: labels evaluated together, each `{"class_name": ..., "labels": [...]}` (templated)
     :param exclusion_rules: what is dropped before anything is matched, as the API spells it (templated)
+    :param options: choices in the definition of the numbers, for example `{"max_detections": 300, "crowd_as_objects": True}`
+        (see `evaluation_options`); only the embedded Nucleus knows them (templated)
     :param report: file to write all charts to, as JSON: a local path or any URL that Airflow can write; that of a
         mapped task has `.map<map index>` before its suffix (templated)
     :param deferrable: whether to wait in the triggerer, without holding a worker; the default is Airflow's setting
@@ -90,10 +101,15 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
         "iou_threshold",
         "rollup_groups",
         "exclusion_rules",
+        "options",
         "report",
         "nucleus_conn_id",
     )
-    template_fields_renderers: ClassVar[dict[str, str]] = {"rollup_groups": "json", "exclusion_rules": "json"}
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        "rollup_groups": "json",
+        "exclusion_rules": "json",
+        "options": "json",
+    }
     operator_extra_links: Sequence[BaseOperatorLink] = (NucleusDatasetLink(), NucleusModelLink())
 
     def __init__(
@@ -110,6 +126,7 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
         iou_threshold: float | str = 0.5,
         rollup_groups: Sequence[Mapping[str, Any]] | None = None,
         exclusion_rules: Sequence[Mapping[str, Any]] | None = None,
+        options: Mapping[str, Any] | None = None,
         report: str | None = None,
         map_index_template: str | None = MAP_LABEL,
         **kwargs: Any,
@@ -126,6 +143,7 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
         self.iou_threshold = iou_threshold
         self.rollup_groups = rollup_groups
         self.exclusion_rules = exclusion_rules
+        self.options = options
         self.report = report
         self._evaluations: dict[str, Evaluation] = {}
 
@@ -186,8 +204,9 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
             evaluation = self._evaluation(evaluation_id)
         if (failure := evaluation_failure(evaluation, conn_id=self.nucleus_conn_id)) is not None:
             raise failure
+        self._require_options(evaluation, resume_payload)
         charts = self.hook.evaluation_charts(evaluation_id, iou_threshold=resume_payload["iou_threshold"])
-        summary = _summary(evaluation, charts, resume_payload)
+        summary = evaluation_summary(evaluation, charts, resume_payload)
         report = path_for_instance(self.report, context)
         summary["report"] = None if report is None else str(report)
         self._log_result(charts, evaluation)
@@ -235,6 +254,7 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
             ),
             "rollup_groups": [RollupGroup.from_wire(group).to_wire() for group in self.rollup_groups or ()],
             "exclusion_rules": [parse_exclusion_rule(rule).to_wire() for rule in self.exclusion_rules or ()],
+            "options": check_evaluation_options(self.options).to_wire(),
         }
 
     def _one_of(self, **values: str | None) -> None:
@@ -282,6 +302,7 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
             name=resume_payload["name"],
             rollup_groups=[RollupGroup.from_wire(group) for group in resume_payload["rollup_groups"]] or None,
             exclusion_rules=resume_payload["exclusion_rules"] or None,
+            options=resume_payload.get("options"),
         )
         self.log.info("Started evaluation %s on benchmark %s", evaluation_id, resume_payload["benchmark_id"])
         return [evaluation_id]
@@ -301,13 +322,29 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
             well = one.state not in {EvaluationState.FAILED, EvaluationState.CANCELLED}
             # The mark itself is that of an evaluation of before.
             younger = not since or certainly_before(since, one.created_at or "")
-            if fits and well and younger:
+            # A Nucleus without options says nothing of them.
+            alike = one.options is None or check_evaluation_options(
+                one.options
+            ).to_wire() == resume_payload.get("options", {})
+            if fits and alike and well and younger:
                 self.log.info("Found evaluation %s, which an earlier try started", one.id)
                 return one.id
         return None
 
     def _evaluation(self, evaluation_id: str) -> Evaluation:
         return self.hook.get_evaluation(evaluation_id)
+
+    def _require_options(self, evaluation: Evaluation, resume_payload: Mapping[str, Any]) -> None:
+        """Raise unless the evaluation has the options that were asked for: its numbers would be others than they seem."""
+        wanted, found = resume_payload.get("options") or {}, evaluation.options or {}
+        unknown = [name for name, value in wanted.items() if found.get(name) != value]
+        if unknown:
+            raise NucleusMetricsError(
+                f"Evaluation {evaluation.id} was computed without {', '.join(unknown)}: this Nucleus does not know the option.",
+                evaluation_id=evaluation.id,
+                conn_id=self.nucleus_conn_id,
+                hint="Leave it out, or evaluate on an embedded Nucleus.",
+            )
 
     def _log_result(self, charts: EvaluationCharts, evaluation: Evaluation) -> None:
         counts = charts.total_counts
@@ -319,52 +356,11 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
             counts.fp,
             counts.fn,
         )
+        for note in evaluation.notes or ():
+            self.log.warning("Evaluation %s: %s", evaluation.id, note.text)
         for name in ("tp", "fp", "fn"):
             Stats.gauge(f"nucleus.evaluation.{name}", getattr(counts, name))
 
 
 def _text(value: Any) -> str | None:
     return None if is_blank(value) else str(value)
-
-
-def _summary(
-    evaluation: Evaluation, charts: EvaluationCharts, resume_payload: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return what a task needs to decide with, small enough for an XCom once labels are cut."""
-    found = charts.model_dump(mode="json")
-    # The worst come first: they are what a gate looks at, and what must not be cut.
-    ranked = sorted(charts.per_class_ap, key=lambda entry: (entry.ap, entry.class_label))
-    return {
-        "evaluation_id": evaluation.id,
-        "benchmark_id": resume_payload["benchmark_id"],
-        "model_id": resume_payload["model_id"],
-        "model_run_id": resume_payload["model_run_id"],
-        "not_copied": resume_payload.get("not_copied"),
-        "iou_threshold": resume_payload["iou_threshold"],
-        "map": found["map_summary"],
-        "ap_by_size": found["ap_by_size"],
-        "counts": found["total_counts"],
-        "tide": found["tide_attribution"],
-        "labels": len(ranked),
-        "per_class_ap": {entry.class_label: entry.ap for entry in ranked},
-        "excluded": (evaluation.exclusion_stats or {}).get("totals"),
-        "undefined": _undefined(charts),
-    }
-
-
-def _undefined(charts: EvaluationCharts) -> dict[str, str]:
-    """Return why the numbers that are null are null."""
-    counts = charts.total_counts
-    if counts.tp + counts.fn == 0:
-        reason = NO_GROUND_TRUTH
-    elif counts.tp + counts.fp == 0:
-        reason = NO_PREDICTIONS
-    else:
-        reason = "no label has both ground truth and a ranking"
-    maps = charts.map_summary.model_dump()
-    sizes = charts.ap_by_size.model_dump()
-    return {name: reason for name, value in maps.items() if value is None} | {
-        f"ap_{name}": no_ground_truth(size="this") if counts.tp + counts.fn else reason
-        for name, value in sizes.items()
-        if value is None
-    }

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AliasChoices, BeforeValidator, Field, PlainValidator
 
+from airflow_provider_nucleus.evaluation_options import EvaluationOptions, parse_options
 from airflow_provider_nucleus.exceptions import NucleusValidationError
 from airflow_provider_nucleus.schema.base import Answer, Text, require_object, wire_object
 from airflow_provider_nucleus.schema.checks import check_number
@@ -16,12 +17,14 @@ from airflow_provider_nucleus.schema.checks import check_number
 __all__ = [
     "BoxAreaExclusionRule",
     "Evaluation",
+    "EvaluationNote",
     "EvaluationPreset",
     "EvaluationState",
     "ExclusionRule",
     "LabelExclusionRule",
     "MetadataExclusionRule",
     "RollupGroup",
+    "check_evaluation_options",
     "check_rollup_groups",
     "parse_exclusion_rule",
 ]
@@ -146,6 +149,14 @@ def parse_exclusion_rule(payload: object) -> ExclusionRule:
     return kind(**{key: value for key, value in members.items() if key != "type"})  # type: ignore[no-any-return]
 
 
+def check_evaluation_options(value: object) -> EvaluationOptions:
+    """Read the options of an evaluation, in either casing of their keys; raise NucleusValidationError for what is none."""
+    try:
+        return parse_options(value)
+    except ValueError as error:
+        raise NucleusValidationError("options", str(error)) from None
+
+
 class EvaluationState(StrEnum):
     """Life of an evaluation."""
 
@@ -190,6 +201,14 @@ _Rules = Annotated[list[dict[str, Any]] | None, BeforeValidator(_decoded)]
 _Stats = Annotated[dict[str, Any] | None, BeforeValidator(_decoded)]
 
 
+class EvaluationNote(Answer):
+    """One thing to know about the numbers of an evaluation: its kind, how many objects it is about, a sentence."""
+
+    note: str
+    count: int = 0
+    text: str = ""
+
+
 class Evaluation(Answer):
     """An evaluation of a model (or, deprecated, of a model run) against a benchmark."""
 
@@ -207,6 +226,10 @@ class Evaluation(Answer):
     rollup_groups: _Rollups = None
     exclusion_rules: _Rules = None
     exclusion_stats: _Stats = None
+    options: dict[str, Any] | None = None
+    """The choices in the definition of the numbers; None from a Nucleus that has none."""
+    notes: list[EvaluationNote] | None = None
+    """Filled by the embedded Nucleus once it has succeeded."""
 
     @property
     def state(self) -> EvaluationState:

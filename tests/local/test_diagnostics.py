@@ -186,7 +186,9 @@ def test_provenance_says_what_is_in_no_number(client: official.NucleusClient, ow
     assert origin["families"] == {"area": {"ground_truths": 4, "predictions": 4}}
     (line,) = origin["not_evaluated"]
     assert (line["objects"], line["ground_truth"], line["predictions"]) == ("line", 1, 0)
-    assert "1 predictions of runs" in origin["remarks"][0]
+    (note,) = origin["notes"]
+    assert (note["note"], note["count"]) == ("predictions_of_runs", 1)
+    assert "1 predictions of runs" in note["text"]
     assert origin["charts"]["coco"] == ["mapSummary", "perClassAp", "apBySize"]
     assert origin["nucleus"]["labels"] == ["bus", "car", "lane", "van"]
 

@@ -19,11 +19,14 @@ from airflow_provider_nucleus.schema.evaluations import (
     EvaluationPreset,
     ExclusionRule,
     RollupGroup,
+    check_evaluation_options,
     check_rollup_groups,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from airflow_provider_nucleus.evaluation_options import EvaluationOptions
 
 __all__ = [
     "UNCHANGED",
@@ -67,14 +70,21 @@ def create_evaluation(
     name: str | None = None,
     rollup_groups: Sequence[RollupGroup] | None = None,
     exclusion_rules: Sequence[ExclusionRule | dict[str, Any]] | None = None,
+    options: EvaluationOptions | Mapping[str, Any] | None = None,
 ) -> Call[str]:
-    """Start evaluating a model (or, deprecated, a model run) against a benchmark; returns the evaluation's id."""
+    """Start evaluating a model (or, deprecated, a model run) against a benchmark; returns the evaluation's id.
+
+    *options* are choices in the definition of the numbers (see `evaluation_options`), which only the embedded Nucleus
+    knows: those that are the default are not sent.
+    """
     if (model_id is None) == (model_run_id is None):
         raise NucleusValidationError("model_id", "or model_run_id must be given, exactly one of them")
     body: dict[str, Any] = {"model_id": model_id} if model_id is not None else {"model_run_id": model_run_id}
     if name is not None:
         body["name"] = name
     body |= _configuration(rollup_groups, exclusion_rules)
+    if chosen := check_evaluation_options(options).to_wire():
+        body["options"] = chosen
     return Call(
         "POST",
         f"benchmarks/{path_segment(benchmark_id)}/evaluationsV2",

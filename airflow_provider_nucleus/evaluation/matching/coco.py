@@ -49,6 +49,7 @@ __all__ = [
     "match_coco",
     "match_coco_edges",
     "merge_rows",
+    "most_confident",
     "pair_outcomes",
     "ranked_predictions",
     "truth_in_groups",
@@ -241,6 +242,21 @@ def compact(rows: CocoRows, *, options: CocoOptions) -> CocoRows:
         rows,
         label=rows.label.astype(np.min_scalar_type(max(labels - 1, 0))),
         rank=rows.rank.astype(np.min_scalar_type(options.max_detections[-1] - 1)),
+    )
+
+
+def most_confident(rows: CocoRows, *, limit: int) -> CocoRows:
+    """Return the first *limit* rows of every image and label; exact, because they chose before the others."""
+    if not len(rows) or int(rows.rank.max()) < limit:
+        return rows
+    kept = np.flatnonzero(rows.rank < limit)
+    return replace(
+        rows,
+        label=rows.label[kept],
+        confidence=rows.confidence[kept],
+        rank=rows.rank[kept],
+        hit=rows.hit[kept],
+        ignored=rows.ignored[kept],
     )
 
 

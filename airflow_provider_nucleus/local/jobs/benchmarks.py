@@ -48,6 +48,8 @@ def _build(context: JobContext, cursor: Cursor) -> JobOutcome:
         parent = f"(SELECT item_no FROM benchmark_items WHERE benchmark_no = {int(request['parent_no'])})"
         added += benchmarks.add_members(cursor, benchmark, parent)[0]
     added += benchmarks.add_members(cursor, benchmark, select(cursor, request["sources"]))[0]
+    if request["parent_no"] is not None:
+        benchmarks.leave_out(cursor, benchmark, parent_no=request["parent_no"])
     added -= benchmarks.remove_items(cursor, benchmark, request["removed"])
     benchmark = benchmarks.by_number(cursor, benchmark.number)
     if benchmark.status == benchmarks.BUILDING:

@@ -63,6 +63,8 @@ def _compute(context: JobContext, evaluation: EvaluationRecord) -> JobOutcome:
         taxonomy=config.taxonomy,
         rules=(*config.benchmark_rules, *config.rules),
         only_predicted=config.only_predicted,
+        options=config.options,
+        benchmark_no=evaluation.benchmark_no,
     )
 
     def step(done: int, total: int) -> None:

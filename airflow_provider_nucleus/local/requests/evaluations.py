@@ -6,10 +6,17 @@ from typing import Annotated, ClassVar, Final, Literal, Self, TypeAlias
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
+from airflow_provider_nucleus.evaluation_options import (
+    DEFAULT_OPTIONS,
+    MAX_DETECTIONS_LIMIT,
+    EvaluationOptions,
+    parse_options,
+)
 from airflow_provider_nucleus.local.requests.base import (
     DECIMAL,
     AddressModel,
     Flag,
+    RequestModel,
     TwoCasingsModel,
     must,
     nothing_is,
@@ -21,7 +28,7 @@ from airflow_provider_nucleus.local.requests.match_options import LabelPair
 
 __all__ = [
     "DEFAULT_IOU_THRESHOLD", "LEAST_IOU_THRESHOLD", "ChartsAddress", "ChartsRequest", "Collapse", "EvaluateRequest", "EvaluateRunRequest", "ExamplesRequest",
-    "F1CurveRequest", "LeaderboardRequest", "MatchType", "Metric", "RankingRequest",
+    "F1CurveRequest", "LeaderboardRequest", "MatchType", "Metric", "OptionsObject", "RankingRequest",
 ]  # fmt: skip
 
 LEAST_IOU_THRESHOLD: Final = 0.001
@@ -38,6 +45,19 @@ _MOST: Final = 2**53
 _BOUNDS = must(f"a number from {LEAST_IOU_THRESHOLD:g} to 1")
 
 
+class OptionsObject(RequestModel):
+    """The options of an evaluation as a client sends them; null stands for the default."""
+
+    max_detections: Annotated[int, Field(ge=1, le=MAX_DETECTIONS_LIMIT)] | None = None
+    crowd_as_objects: bool | None = None
+    ignore_labels: list[str] | None = None
+
+
+Options = Annotated[
+    EvaluationOptions, BeforeValidator(parse_options, json_schema_input_type=OptionsObject | None)
+]
+
+
 class EvaluateRequest(TwoCasingsModel):
     """An evaluation of a model or of a run on a benchmark."""
 
@@ -48,6 +68,7 @@ class EvaluateRequest(TwoCasingsModel):
     name: str | None = None
     rollup_groups: RollupGroups | None = None
     exclusion_rules: ExclusionRules | None = None
+    options: Options = DEFAULT_OPTIONS
 
     @model_validator(mode="after")
     def _one_anchor(self) -> Self:
@@ -68,6 +89,7 @@ class EvaluateRunRequest(TwoCasingsModel):
     allowed_label_matches_id: str | None = None
     slice_id: str | None = None
     only_items_with_predictions: Flag = False
+    options: Options = DEFAULT_OPTIONS
 
     @model_validator(mode="after")
     def _one_taxonomy(self) -> Self:

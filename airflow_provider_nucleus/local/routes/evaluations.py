@@ -60,7 +60,10 @@ def _config(cursor: Cursor, request: EvaluateRequest, benchmark: BenchmarkRecord
             )
         taxonomy = Taxonomy(groups=tuple(request.rollup_groups))
     return Config(
-        taxonomy=taxonomy, rules=tuple(request.exclusion_rules or ()), benchmark_rules=benchmark.rules()
+        taxonomy=taxonomy,
+        rules=tuple(request.exclusion_rules or ()),
+        benchmark_rules=benchmark.rules(),
+        options=request.options,
     )
 
 
@@ -77,6 +80,7 @@ def create_of_run(call: RouteCall, request: EvaluateRunRequest) -> Any:
                 taxonomy=_taxonomy_of_run(cursor, request),
                 rules=tuple(request.exclusion_rules or ()),
                 only_predicted=request.only_items_with_predictions,
+                options=request.options,
             ),
             name=request.name,
             slice_no=None if chosen is None else chosen.number,

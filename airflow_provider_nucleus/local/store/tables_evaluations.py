@@ -21,6 +21,8 @@ EVALUATION_TABLES: Final = (
         exclusion_rules VARCHAR NOT NULL, skipped BIGINT NOT NULL, archived BOOLEAN NOT NULL,
         created_at TIMESTAMP NOT NULL)""",
     "CREATE TABLE IF NOT EXISTS benchmark_items (benchmark_no INTEGER NOT NULL, item_no BIGINT NOT NULL)",
+    # The items that were skipped.
+    "CREATE TABLE IF NOT EXISTS benchmark_left_out (benchmark_no INTEGER NOT NULL, item_no BIGINT NOT NULL)",
     # Exactly one of model_no (run-free predictions) and run_no is set. benchmark_no is null only for evaluations of a run
     # over its own datasets. config: JSON of the labels and rules that apply. exclusion_stats, summary: JSON, null until
     # it has succeeded.

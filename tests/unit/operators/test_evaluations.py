@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_provider_nucleus.client.evaluations import as_job
 from airflow_provider_nucleus.client.job_outcome import gone
-from airflow_provider_nucleus.exceptions import NucleusMetricsError
+from airflow_provider_nucleus.exceptions import NucleusMetricsError, NucleusValidationError
 from airflow_provider_nucleus.operators.evaluations import NucleusEvaluateModelOperator
 from airflow_provider_nucleus.operators.starting import StartIntent
 from airflow_provider_nucleus.schema.evaluations import Evaluation
@@ -88,3 +89,42 @@ def test_an_evaluation_that_vanished_is_not_a_404():
 
     with pytest.raises(NucleusMetricsError, match="ev_1 ended without a result"):
         task.resume_execution("execute_complete", {"event": event.to_payload()}, context(task))
+
+
+def test_options_are_checked_before_anything_is_made():
+    """A misspelt option is refused by name."""
+    task = NucleusEvaluateModelOperator(
+        task_id="evaluate", model_id="prj_1", benchmark_id="bm_1", options={"max_detection": 300}
+    )
+
+    with pytest.raises(NucleusValidationError, match="no option 'max_detection': there are max_detections"):
+        task.execute(context(task))
+
+
+def test_only_options_that_differ_from_the_default_are_sent(monkeypatch):
+    """A Nucleus that knows none sees none unless one was chosen."""
+    sent = []
+    task = NucleusEvaluateModelOperator(task_id="evaluate", model_id="prj_1", benchmark_id="bm_1")
+
+    def send(call):
+        sent.append(call.body)
+        return [] if call.method == "GET" else "ev_new"
+
+    monkeypatch.setattr(task.hook, "send", send)
+    for options in ({}, {"max_detections": 300}):
+        task.start_jobs(CARRY | {"options": options}, StartIntent(lambda _: None, None))
+
+    assert [body.get("options") for body in sent if body and "model_id" in body] == [
+        None,
+        {"max_detections": 300},
+    ]
+
+
+def test_an_evaluation_without_the_options_is_no_success():
+    """Its numbers would be others than they seem."""
+    task = NucleusEvaluateModelOperator(task_id="evaluate", model_id="prj_1", benchmark_id="bm_1")
+    task._evaluations = {"ev_1": evaluation("ev_1", status="succeeded")}
+    resume_payload = CARRY | {"options": {"max_detections": 300}, "iou_threshold": 0.5}
+
+    with pytest.raises(NucleusMetricsError, match="computed without max_detections"):
+        task.jobs_ended(context(task), {"ev_1": as_job(task._evaluations["ev_1"])}, resume_payload)

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import airflow_provider_nucleus
+from airflow_provider_nucleus.evaluation_options import DEFAULT_OPTIONS, EvaluationOptions
 from airflow_provider_nucleus.local.annotation_table import FAMILY_NAMES, sql_list, types_of_family
 from airflow_provider_nucleus.local.evaluations.computing.families import families
+from airflow_provider_nucleus.local.evaluations.computing.left_out import left_out
 from airflow_provider_nucleus.local.evaluations.computing.population import read_population
 from airflow_provider_nucleus.local.evaluations.computing.result_builder import ResultBuilder
+from airflow_provider_nucleus.local.evaluations.computing.result_notes import result_notes
 from airflow_provider_nucleus.local.evaluations.computing.sides import label_codes
 from airflow_provider_nucleus.local.store.catalog import matches
 from airflow_provider_nucleus.local.store.ids import ITEM, numbered
@@ -37,7 +40,10 @@ _REASONS_LISTED: Final = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationSpec:
-    """The evaluation to compute: items (a table or subquery of item numbers), a model or a run, labels and rules."""
+    """The evaluation to compute: items (a table or subquery of item numbers), a model or a run, labels, rules and options.
+
+    `benchmark_no` is the benchmark the items are of, if they are of one.
+    """
 
     items: str
     model_no: int | None
@@ -45,6 +51,8 @@ class EvaluationSpec:
     taxonomy: Taxonomy
     rules: Sequence[ExclusionRule]
     only_predicted: bool = False
+    options: EvaluationOptions = DEFAULT_OPTIONS
+    benchmark_no: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,7 +86,7 @@ def compute(
         only_predicted=spec.only_predicted,
     )
     codes = label_codes(cursor, population, spec.taxonomy)
-    every = families(spec.taxonomy, mask_path=mask_path, rows=rows)
+    every = families(spec.taxonomy, mask_path=mask_path, options=spec.options, rows=rows)
     work = [
         (family, sets, span)
         for family in every
@@ -92,7 +100,21 @@ def compute(
         step(done, len(work))
     arrays = builder.arrays()
     arrays["items"] = population.items
-    return EvaluationColumns(arrays, _about(cursor, spec, population, codes, every), population.stats)
+    left = left_out(cursor, spec.benchmark_no, model_no=spec.model_no, run_no=spec.run_no)
+    stats = population.stats | {"totals": population.stats["totals"] | left.to_wire()}
+    about = _about(cursor, spec, population, codes, every)
+    about["notes"] = [
+        note.to_dict()
+        for note in result_notes(
+            arrays,
+            builder,
+            taxonomy=spec.taxonomy,
+            labels=codes.canonical,
+            left=left,
+            of_runs=_elsewhere(cursor, spec),
+        )
+    ]
+    return EvaluationColumns(arrays, about, stats)
 
 
 def _about(
@@ -106,12 +128,12 @@ def _about(
         "engine_version": airflow_provider_nucleus.__version__,
         "taxonomy": spec.taxonomy.to_wire(),
         "rules": [rule.to_wire() for rule in spec.rules],
+        "options": spec.options.to_wire(),
         "labels": {"raw": list(codes.raw), "canonical": list(codes.canonical)},
         "no_ap": codes.no_ap,
         "families": list(FAMILY_NAMES),
         "sets": [{"truth": sets.truth, "predictions": sets.predictions} for sets in population.datasets],
         "not_evaluated": _not_evaluated(cursor, population, every),
-        "elsewhere": _elsewhere(cursor, spec),
         "boxes_and_polygons": _boxes_and_polygons(cursor, population),
     }
 

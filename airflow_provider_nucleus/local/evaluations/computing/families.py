@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from airflow_provider_nucleus.evaluation.matching.nucleus import match
 from airflow_provider_nucleus.evaluation.sides.labels import LabelMatchPolicy
+from airflow_provider_nucleus.evaluation_options import DEFAULT_OPTIONS, EvaluationOptions
 from airflow_provider_nucleus.local.annotation_table import FAMILY_NAMES
 from airflow_provider_nucleus.local.engine.shape_families import SHAPE_FAMILIES
 from airflow_provider_nucleus.local.engine.sides import PARTITION_ROWS, item_spans
 from airflow_provider_nucleus.local.evaluations.computing.category_matcher import CategoryMatcher
 from airflow_provider_nucleus.local.evaluations.computing.mask_matcher import MaskMatcher
 from airflow_provider_nucleus.local.evaluations.computing.result_builder import SpanResult, coco_outcome
-from airflow_provider_nucleus.local.evaluations.computing.sides import object_rows, sides_of
+from airflow_provider_nucleus.local.evaluations.computing.sides import areas_beyond_box, object_rows, sides_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -69,13 +70,17 @@ class Family(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ShapeMatcher:
-    """Objects with a shape of their own; `sized` says that their areas are square pixels, `rows` how many at once."""
+    """Objects with a shape of their own; `sized` says that their areas are square pixels, `rows` how many at once.
+
+    With `crowd_as_objects` crowds are ground truth like any other.
+    """
 
     name: str
     types: tuple[str, ...]
     taxonomy: Taxonomy
     options: CocoOptions
     sized: bool
+    crowd_as_objects: bool = False
     rows: int = PARTITION_ROWS
 
     def spans(self, cursor: Cursor, sets: ComparedSets) -> list[Span]:
@@ -91,6 +96,8 @@ class ShapeMatcher:
         """Match a span by overlap and by confidence."""
         tables = object_rows(cursor, population, sets, family=self.name, types=self.types, span=span)
         truth, predictions = sides_of(tables, self.name, codes)
+        if self.crowd_as_objects:
+            truth = replace(truth, columns=truth.columns.without_crowds())
         rule = LabelMatchPolicy.from_names(self.taxonomy.pairs, codes.canonical)
         yield SpanResult(
             family=FAMILY_NAMES.index(self.name),
@@ -99,6 +106,7 @@ class ShapeMatcher:
             matches=match(truth.columns, predictions.columns, rule=rule),
             outcome=self._outcome(truth.columns, predictions.columns, codes),
             sized=self.sized,
+            beyond_box=areas_beyond_box(tables[0]) if self.name == "area" else 0,
         )
 
     def _outcome(self, truth: Columns, predictions: Columns, codes: LabelCodes) -> ScoredOutcomes | None:
@@ -113,13 +121,23 @@ class ShapeMatcher:
 
 
 def families(
-    taxonomy: Taxonomy, *, mask_path: Callable[[str], Path], rows: int = PARTITION_ROWS
+    taxonomy: Taxonomy,
+    *,
+    mask_path: Callable[[str], Path],
+    options: EvaluationOptions = DEFAULT_OPTIONS,
+    rows: int = PARTITION_ROWS,
 ) -> tuple[Family, ...]:
     """Return every family; `mask_path` says where the bytes of a mask lie."""
     return (
         *(
             ShapeMatcher(
-                each.name, each.types, taxonomy, each.evaluated, sized=each.sized, rows=min(rows, each.rows)
+                each.name,
+                each.types,
+                taxonomy,
+                each.evaluated.limited(options.max_detections),
+                sized=each.sized,
+                crowd_as_objects=options.crowd_as_objects,
+                rows=min(rows, each.rows),
             )
             for each in SHAPE_FAMILIES.values()
         ),

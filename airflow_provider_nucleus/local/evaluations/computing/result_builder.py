@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -95,6 +96,8 @@ class SpanResult:
     outcome: ScoredOutcomes | None
     sized: bool
     """True when areas are square pixels, so that size ranges mean something."""
+    beyond_box: int = 0
+    """Ground truth whose stated area is larger than its box."""
 
 
 def coco_outcome(truth: Columns, predictions: Columns, *, options: CocoOptions) -> ScoredOutcomes:
@@ -126,6 +129,9 @@ class ResultBuilder:
     _ranked: set[int] = field(default_factory=set)
     truths: int = 0
     predictions: int = 0
+    beyond_box: int = 0
+    beyond_limit: Counter[tuple[int, int]] = field(default_factory=Counter)
+    """Predictions beyond the limit of detections, by family and limit."""
 
     def add(self, span_result: SpanResult) -> None:
         """Append the result of a span; its row numbers are shifted behind those there are."""
@@ -168,7 +174,11 @@ class ResultBuilder:
         else:
             self._ranked.add(span_result.family)
             self._put("ap_label", span_result.outcome.label)
-            self._put_long_groups(span_result.outcome, before)
+            outcome = span_result.outcome
+            self._put_long_groups(outcome, before)
+            self.beyond_limit[span_result.family, outcome.limit] += int(
+                np.count_nonzero(outcome.rank >= outcome.limit)
+            )
             self._put("coco_row", (span_result.outcome.row + before).astype(np.int32))
             self._put("coco_hit", span_result.outcome.hit)
             self._put("coco_ignored", span_result.outcome.ignored)
@@ -177,6 +187,7 @@ class ResultBuilder:
             self._put("edge_prediction", (edges.prediction + before).astype(np.int32))
             self._put("edge_overlap", edges.overlap)
             self._put("edge_taken", span_result.outcome.coco_order.taken)
+        self.beyond_box += span_result.beyond_box
         self.truths += len(span_result.truth)
         self.predictions += len(span_result.predictions)
 
@@ -187,7 +198,7 @@ class ResultBuilder:
         inside = np.flatnonzero(np.repeat(sizes > outcome.limit, sizes))
         self._put("long_row", (outcome.row[inside] + before).astype(np.int32))
         self._put("long_first", outcome.rank[inside] == 0)
-        self._put("long_limit", np.full(inside.size, outcome.limit, dtype=np.uint16))
+        self._put("long_limit", np.full(inside.size, outcome.limit, dtype=np.int32))
 
     def _put(self, name: str, values: NDArray[Any]) -> None:
         self._parts.setdefault(name, []).append(values)
@@ -291,7 +302,7 @@ _EMPTY: Final[dict[str, NDArray[Any]]] = {
     **{f"{name}_{column}": _empty(dtype) for name in ("candidate", "displayed_candidate")
        for column, dtype in (("count", np.int32), ("prediction", np.int32), ("overlap", np.float64))},
     "ap_label": _empty(np.int32), "long_row": _empty(np.int32), "long_first": _empty(np.bool_),
-    "long_limit": _empty(np.uint16),
+    "long_limit": _empty(np.int32),
     "coco_row": _empty(np.int32), "coco_hit": _empty(np.uint16, 0, len(SIZES)),
     "coco_ignored": _empty(np.uint16, 0, len(SIZES)),
 }  # fmt: skip

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from airflow_provider_nucleus.evaluation.arrays import NONE
+from airflow_provider_nucleus.evaluation.notes import beyond_box
 from airflow_provider_nucleus.evaluation.sides.columns import columns
 from airflow_provider_nucleus.evaluation.sides.labels import Vocabulary
 from airflow_provider_nucleus.local.annotation_table import CATEGORY_LABELS
@@ -34,7 +35,15 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.store.catalog.compared_sets import ComparedSets
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["LabelCodes", "codes_of", "label_codes", "no_segments", "object_rows", "sides_of"]
+__all__ = [
+    "LabelCodes",
+    "areas_beyond_box",
+    "codes_of",
+    "label_codes",
+    "no_segments",
+    "object_rows",
+    "sides_of",
+]
 
 _LABELS: Final = f"""SELECT DISTINCT label FROM (
     SELECT label, set_no, item_no FROM objects UNION ALL
@@ -140,6 +149,13 @@ def _areas(table: pa.Table, geometry: Geometry) -> FloatArray:
     stated = floats(table, "coco_area")
     usable = np.isfinite(stated) & (stated >= 0)
     return np.where(usable, stated, geometry.area)
+
+
+def areas_beyond_box(table: pa.Table) -> int:
+    """Count the boxes of ground truth whose stated area cannot be that of something inside."""
+    return int(
+        np.count_nonzero(beyond_box(floats(table, "coco_area"), floats(table, "w") * floats(table, "h")))
+    )
 
 
 def no_segments(count: int) -> IntArray:

@@ -16,9 +16,11 @@ from airflow_provider_nucleus.evaluation.matching.coco import (
     COCO_THRESHOLDS,
     match_coco,
     match_coco_edges,
+    most_confident,
 )
 from airflow_provider_nucleus.evaluation.matching.pairs import Edges
 from airflow_provider_nucleus.evaluation.metric import ratio, undefined
+from airflow_provider_nucleus.evaluation.notes import beyond_limit
 from airflow_provider_nucleus.evaluation.readers.coco import CocoResult, coco_result
 from airflow_provider_nucleus.evaluation.readers.summarize import average_precision
 from airflow_provider_nucleus.local.engine.shape_families import SHAPE_FAMILIES
@@ -89,36 +91,47 @@ class _Family:
         self.present = bool(of_truth.any() or of_predictions.any())
         self._truths = _rows(of_truth, masks.ground_truth)
         self._predictions = _rows(of_predictions, masks.predictions)
-        self._options = _within(family.coco, masks.area)
+        self._options = _within(family.coco.limited(result.options.max_detections), masks.area)
 
     def numbers(self, cursor: Cursor, kind: OverlapKind) -> dict[str, Any]:
         """Match by confidence and return the numbers of all labels and of each."""
         stored_threshold = any(abs(self._threshold - threshold) < 1e-9 for threshold in COCO_THRESHOLDS)
         if kind == "exact" and stored_threshold:
-            rows = at = self._stored()
+            every = at = self._stored()
         else:
-            rows, at = self._again(cursor, kind)
+            every, at = self._again(cursor, kind)
+        # Counts at one threshold are about all predictions, AP about the most confident ones.
+        limit = self._options.max_detections[-1]
+        rows = most_confident(every, limit=limit)
         coco = coco_result(rows, options=self._options)
-        one = coco if at is rows else coco_result(at, options=self._at_threshold)
+        one = (
+            coco
+            if at is every
+            else coco_result(most_confident(at, limit=limit), options=self._at_threshold(self._options))
+        )
         match = _Match(one, at, self._threshold)
+        beyond = len(every) - len(rows)
         numbers = dict(coco.numbers)
         if not self._family.sized:
             numbers |= dict.fromkeys(_NO_SIZE, undefined(f"{self._family.title} have no area in pixels"))
-        scored = int(np.count_nonzero(~np.isnan(self._result.predictions.confidence[self._predictions])))
         return {
             "ground_truths": int(rows.positives[:, 0].sum()),
             "predictions": int(self._predictions.size),
             "without_confidence": rows.excluded,
-            "beyond_limit": scored - len(rows),
+            "beyond_limit": beyond,
             "max_detections": list(self._options.max_detections),
             "numbers": {name: metric.to_dict() for name, metric in numbers.items()},
             "at_threshold": match.of_all(),
-            "per_class": [self._label(label, coco, match) for label in _labels(rows).tolist()],
+            "per_class": [self._label(label, coco, match) for label in _labels(every).tolist()],
+            "notes": [note.to_dict() for note in beyond_limit(beyond, limit=limit)],
         }
 
+    def _at_threshold(self, options: CocoOptions) -> CocoOptions:
+        return replace(options, thresholds=(self._threshold,), areas=options.areas[:1])
+
     @property
-    def _at_threshold(self) -> CocoOptions:
-        return replace(self._options, thresholds=(self._threshold,), areas=self._options.areas[:1])
+    def _unlimited(self) -> CocoOptions:
+        return replace(self._options, max_detections=(max(1, self._predictions.size),))
 
     def _stored(self) -> CocoRows:
         """Match the pairs that the evaluation has kept."""
@@ -131,7 +144,7 @@ class _Family:
             self._ranked(result.predictions.take(self._predictions)),
             Edges(truth[kept], prediction[kept], edges.overlap[kept]),
             labels=len(result.labels),
-            options=self._options,
+            options=self._unlimited,
         )
 
     def _ranked(self, predictions: Columns) -> Columns:
@@ -149,8 +162,8 @@ class _Family:
         predictions = self._ranked(predictions)
         labels = len(self._result.labels)
         return (
-            match_coco(truth, predictions, labels=labels, options=self._options),
-            match_coco(truth, predictions, labels=labels, options=self._at_threshold),
+            match_coco(truth, predictions, labels=labels, options=self._unlimited),
+            match_coco(truth, predictions, labels=labels, options=self._at_threshold(self._unlimited)),
         )
 
     def _label(self, label: int, coco: CocoResult, at: _Match) -> dict[str, Any]:

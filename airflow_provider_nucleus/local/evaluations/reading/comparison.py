@@ -31,7 +31,12 @@ _AP_ROWS: Final = 300_000
 
 
 def require_comparable(baseline: EvaluationResult, other: EvaluationResult) -> None:
-    """Raise `ConflictError` unless both were evaluated on the same items and the same ground truth."""
+    """Raise `ConflictError` unless both were evaluated on the same items and ground truth, with the same options."""
+    if baseline.options != other.options:
+        raise ConflictError(
+            f"Evaluations {baseline.id} and {other.id} have different options ({baseline.options.to_wire()} and "
+            f"{other.options.to_wire()}): evaluate both with the same, then compare."
+        )
     pairs = (
         ("items", baseline.items, other.items),
         *(

@@ -2,7 +2,7 @@
 
 Pixels are read from the masks that are stored now; which segments take part and what they are called is what the
 evaluation has (labels grouped, excluded ones gone). A truth pixel of no segment is not labelled and left out; a predicted
-pixel of no segment misses what is there. Segments of one label in one mask are one class for the pixel scores and
+pixel of no segment misses what is there. Labels of the option `ignore_labels` are none, on either side. Segments of one label in one mask are one class for the pixel scores and
 different things for panoptic quality.
 """
 
@@ -45,6 +45,8 @@ _LABELS_LIMIT: Final = 2_000
 _GROUPS_LIMIT: Final = 200
 _CELLS_LIMIT: Final = 100_000_000
 """Cells of the matrices of all groups together, 8 bytes each."""
+_CELLS_LISTED: Final = 10_000
+"""Cells of the confusion matrix in an answer."""
 _SEGMENTS_LIMIT: Final = 4_000
 """Segments of one mask: panoptic quality compares each with each."""
 
@@ -81,7 +83,7 @@ def mask_scores_of(
         )
     truth = _Side(result, "truth", masks.ground_truth, every_label=every_label)
     predicted = _Side(result, "prediction", masks.predictions, every_label=every_label)
-    classes = np.union1d(truth.classes, predicted.classes)
+    classes = np.setdiff1d(np.union1d(truth.classes, predicted.classes), _ignored(result))
     if classes.size > _LABELS_LIMIT:
         raise BadRequestError(
             f"Masks have {classes.size} labels, of which {_LABELS_LIMIT} can be scored together: choose some with gtLabels."
@@ -103,12 +105,20 @@ def mask_scores_of(
         total.merge(entry)
     found = {
         **total.scores(names),
+        **total.confusion(names),
+        "ignore_labels": list(result.options.ignore_labels),
         "items_without_ground_truth": len(predicted.images - truth.images),
     }
     if group_by is not None:
         found["group_by"] = group_by
         found["groups"] = [{"value": value, **entry.scores(names)} for value, entry in sums.items()]
     return found
+
+
+def _ignored(result: EvaluationResult) -> list[int]:
+    """Return the codes of the labels that are in no pixel score, by their names as uploaded or as evaluated."""
+    names = {result.taxonomy.canonical(label) for label in result.options.ignore_labels}
+    return [result.labels.codes[name] for name in sorted(names) if name in result.labels.codes]
 
 
 class _Side:
@@ -200,7 +210,13 @@ class _Pixels:
             raise self._changed(image, str(error)) from error
         table = np.zeros(max(int(pixels.max(initial=0)), int(index.max())) + 1, dtype=np.uint16)
         table[index] = np.arange(1, index.size + 1)
-        return _Image(table[pixels], np.append(VOID, np.searchsorted(classes, code)))
+        place = (
+            np.minimum(np.searchsorted(classes, code), classes.size - 1)
+            if classes.size
+            else np.zeros_like(code)
+        )
+        known = classes[place] == code if classes.size else np.zeros(code.size, dtype=np.bool_)
+        return _Image(table[pixels], np.append(VOID, np.where(known, place, VOID)))
 
     def _name(self, image: int) -> str:
         return numbered(ITEM, int(self._result.items[image]))
@@ -246,6 +262,23 @@ class _Sums:
         self._segments += other._segments
         self._iou_sum += other._iou_sum
         self._iou_items = self._iou_items + other._iou_items
+
+    def confusion(self, names: Sequence[str]) -> dict[str, Any]:
+        """Return the pixels by true and predicted label, the largest cells first; null is a prediction of no label."""
+        matrix = self._pixels.matrix
+        truth, predicted = np.nonzero(matrix)
+        pixels = matrix[truth, predicted]
+        order = np.argsort(-pixels, kind="stable")[:_CELLS_LISTED]
+        columns = (*names, None)
+        return {
+            "confusion": [
+                {"truth": names[row], "predicted": columns[column], "pixels": count}
+                for row, column, count in zip(
+                    truth[order].tolist(), predicted[order].tolist(), pixels[order].tolist(), strict=True
+                )
+            ],
+            "confusion_cells_left_out": int(pixels.size - order.size),
+        }
 
     def scores(self, names: Sequence[str]) -> dict[str, Any]:
         """Return the scores of the images counted; labels on neither side are left out of `per_class`."""

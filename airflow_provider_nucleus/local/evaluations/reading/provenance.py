@@ -9,6 +9,7 @@ import numpy as np
 from airflow_provider_nucleus.evaluation.matching.coco import COCO_THRESHOLDS
 from airflow_provider_nucleus.evaluation.readers.provenance import nucleus_provenance
 from airflow_provider_nucleus.local.annotation_table import RANKED_FAMILIES
+from airflow_provider_nucleus.local.engine.shape_families import SHAPE_FAMILIES
 from airflow_provider_nucleus.local.evaluations.computing.result_builder import SIZES
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 __all__ = ["provenance_of"]
 
+_TIES: Final = (
+    "of equally confident predictions the one on the item that was ingested earlier comes first, on one item the one uploaded earlier; "
+    "of equal overlaps the later ground truth is taken: as in pycocotools"
+)
 _LABELS_NAMED: Final = 5
 
 _CHARTS: Final = {
@@ -35,11 +40,6 @@ def provenance_of(
     inside = {"AP": int(counted), "without_confidence": ranked.without_confidence}
     about = result.about
     remarks = []
-    if about["elsewhere"]:
-        remarks.append(
-            f"the model has {about['elsewhere']} predictions of runs on these items, which an evaluation of the model does "
-            "not read: copy them with copy_predictions_from_run, or evaluate the run"
-        )
     families = {
         name: {
             side: int(np.count_nonzero(result.arrays[f"{column}_family"] == code))
@@ -74,6 +74,8 @@ def provenance_of(
         "charts": _CHARTS,
         "taxonomy": about["taxonomy"],
         "exclusion_rules": about["rules"],
+        "options": result.options.to_dict(),
+        "notes": about["notes"],
         "exclusion_stats": evaluation.to_wire()["exclusion_stats"],
         "items": int(result.items.size),
         "families": {name: counts for name, counts in families.items() if any(counts.values())},
@@ -82,7 +84,11 @@ def provenance_of(
         "coco": {
             "thresholds": list(COCO_THRESHOLDS),
             "sizes": list(SIZES),
-            "max_detections": "100 per item and label (20 for keypoints)",
+            "max_detections": {
+                name: family.evaluated.limited(result.options.max_detections).max_detections[-1]
+                for name, family in SHAPE_FAMILIES.items()
+            },
+            "ties": _TIES,
             "recall_levels": 101,
             "predictions": inside,
             "families": {

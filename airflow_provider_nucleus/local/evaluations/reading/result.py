@@ -33,6 +33,7 @@ from airflow_provider_nucleus.evaluation.readers.ranked import (
 from airflow_provider_nucleus.evaluation.sides.areas import LARGE, MEDIUM, SMALL, AreaRange
 from airflow_provider_nucleus.evaluation.sides.columns import Columns
 from airflow_provider_nucleus.evaluation.sides.labels import LabelMatchPolicy, Vocabulary
+from airflow_provider_nucleus.evaluation_options import parse_options
 from airflow_provider_nucleus.local.evaluations.computing.ap_classes import evaluated_families
 from airflow_provider_nucleus.local.evaluations.computing.result_builder import by_confidence
 from airflow_provider_nucleus.local.evaluations.reading.match_view import MatchView
@@ -73,6 +74,7 @@ class EvaluationResult:
         self.raw = Vocabulary(tuple(about["labels"]["raw"]))
         self.labels = Vocabulary(tuple(about["labels"]["canonical"]))
         self.taxonomy = Taxonomy.from_wire(about["taxonomy"])
+        self.options = parse_options(about["options"])
         self.truth = self._columns("truth")
         self.predictions = self._columns("prediction")
         matches = self.matches = self._matches()

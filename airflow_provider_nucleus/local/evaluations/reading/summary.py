@@ -32,6 +32,7 @@ def summary_of(result: EvaluationResult) -> dict[str, Any]:
         "items": int(result.items.size),
         "ground_truths": int(result.truth.counted.sum()),
         "predictions": len(result.predictions),
+        "notes": result.about["notes"],
         **{name: found[name] for name in ("mapSummary", "apBySize", "totalCounts")},
         "f1_curve": {
             "best": None if curve.best is None else curve.best.f1.value,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BENCHMARK_JOB", "BUILDING", "DRAFT", "FAILED", "READY", "BenchmarkRecord", "Labels", "add_members", "archive", "by_number", "create",
-    "finalize", "find", "item_page", "listing", "remove_items", "require_draft", "require_ready", "set_status", "update",
+    "finalize", "find", "item_page", "leave_out", "listing", "remove_items", "require_draft", "require_ready", "set_status", "update",
 ]  # fmt: skip
 
 DRAFT: Final = "draft"
@@ -230,6 +230,11 @@ def add_members(cursor: Cursor, benchmark: BenchmarkRecord, source: str) -> tupl
         "INSERT INTO benchmark_items SELECT ?, item_no FROM new_members WHERE annotated ORDER BY item_no",
         [benchmark.number],
     )
+    cursor.execute(
+        """INSERT INTO benchmark_left_out SELECT $benchmark, item_no FROM new_members WHERE NOT annotated
+            AND item_no NOT IN (SELECT item_no FROM benchmark_left_out WHERE benchmark_no = $benchmark)""",
+        {"benchmark": benchmark.number},
+    )
     found = cursor.execute(
         "SELECT count(*) FILTER (annotated), count(*) FILTER (NOT annotated) FROM new_members"
     ).fetchone()
@@ -238,6 +243,15 @@ def add_members(cursor: Cursor, benchmark: BenchmarkRecord, source: str) -> tupl
         "UPDATE benchmarks SET skipped = skipped + ? WHERE benchmark_no = ?", [found[1], benchmark.number]
     )
     return int(found[0]), int(found[1])
+
+
+def leave_out(cursor: Cursor, benchmark: BenchmarkRecord, *, parent_no: int) -> None:
+    """Take over from a parent which items it left out for want of ground truth."""
+    cursor.execute(
+        """INSERT INTO benchmark_left_out SELECT $benchmark, item_no FROM benchmark_left_out WHERE benchmark_no = $parent
+            AND item_no NOT IN (SELECT item_no FROM benchmark_items WHERE benchmark_no = $benchmark)""",
+        {"benchmark": benchmark.number, "parent": parent_no},
+    )
 
 
 def remove_items(cursor: Cursor, benchmark: BenchmarkRecord, item_ids: Sequence[str]) -> int:

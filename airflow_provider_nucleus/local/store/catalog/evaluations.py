@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_provider_nucleus.evaluation_options import DEFAULT_OPTIONS, EvaluationOptions, parse_options
 from airflow_provider_nucleus.local.errors import ConflictError, NotFoundError
 from airflow_provider_nucleus.local.exact_json import json_text, parse_json
 from airflow_provider_nucleus.local.requests.exclusion_rules import stored_rules
@@ -59,7 +60,7 @@ EVALUATION_JOB: Final = "evaluationV2"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """The labels and rules of an evaluation, fixed when it is created.
+    """The labels, rules and options of an evaluation, fixed when it is created.
 
     `rules` are those of the request; `benchmark_rules` those the benchmark adds.
     """
@@ -68,6 +69,7 @@ class Config:
     rules: tuple[ExclusionRule, ...] = ()
     benchmark_rules: tuple[ExclusionRule, ...] = ()
     only_predicted: bool = False
+    options: EvaluationOptions = DEFAULT_OPTIONS
 
     def to_text(self) -> str:
         """Return JSON for the store."""
@@ -76,6 +78,7 @@ class Config:
             "rules": [rule.to_wire() for rule in self.rules],
             "benchmark_rules": [rule.to_wire() for rule in self.benchmark_rules],
             "only_predicted": self.only_predicted,
+            "options": self.options.to_wire(),
         })
 
     @classmethod
@@ -87,6 +90,8 @@ class Config:
             rules=stored_rules(data["rules"]),
             benchmark_rules=stored_rules(data["benchmark_rules"]),
             only_predicted=data["only_predicted"],
+            # Absent from evaluations of a version that had none.
+            options=parse_options(data.get("options")),
         )
 
 
@@ -120,7 +125,7 @@ class EvaluationRecord:
 
     @property
     def config(self) -> Config:
-        """The labels and rules."""
+        """The labels, rules and options."""
         return Config.from_text(self.config_text)
 
     def to_wire(self) -> dict[str, Any]:
@@ -147,6 +152,10 @@ class EvaluationRecord:
             "rollup_groups": groups or None,
             "allowed_label_matches": pairs or None,
             "exclusion_rules": [rule.to_wire() for rule in (*config.benchmark_rules, *config.rules)],
+            "options": config.options.to_dict(),
+            "notes": None
+            if self.summary is None
+            else parse_json(self.summary, what="A summary").get("notes", []),
             "exclusion_stats": None
             if self.exclusion_stats is None
             else parse_json(self.exclusion_stats, what="exclusion_stats"),
