@@ -9,7 +9,9 @@ ApiError                     base: a status and one sentence
   ConflictError         409  the state of the object forbids the call
   GoneError             410  a signed URL that has expired
   TooLargeError         413  the body is larger than the server takes
+  UnsupportedEncodingError 415  the body is compressed
   NotImplementedRoute   501  a route of the contract that the embedded server does not have
+  MemoryLimitError      503  the store has no memory left for this, beside what else is going on
   FullDiskError         507  a disk of the server is full
 DataDirError                 not HTTP: the data directory cannot be used (locked, not writable, not ours, newer version)
   DataDirBusyError           another server is using it
@@ -29,12 +31,14 @@ __all__ = [
     "ForbiddenError",
     "FullDiskError",
     "GoneError",
+    "MemoryLimitError",
     "MethodNotAllowedError",
     "NotFoundError",
     "NotImplementedRoute",
     "SettingsError",
     "TooLargeError",
     "UnauthorizedError",
+    "UnsupportedEncodingError",
 ]
 
 
@@ -111,10 +115,33 @@ class TooLargeError(ApiError):
     status = 413
 
 
+class UnsupportedEncodingError(ApiError):
+    """The body is compressed."""
+
+    status = 415
+
+
 class NotImplementedRoute(ApiError):  # ruff: ignore[error-suffix-on-exception-name] - named after the HTTP status
     """A route the embedded server does not have; the text names it."""
 
     status = 501
+
+
+class MemoryLimitError(ApiError):
+    """The store has no memory left for this beside what else is going on; nothing of it was stored."""
+
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The server has no memory left for this beside what else it does; nothing of it was stored. Try again in a moment; if "
+            "that does not help, ask for less, or start the server with a higher NUCLEUS_LOCAL_MEMORY_LIMIT."
+        )
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """When to try again, in seconds."""
+        return {"Retry-After": "1"}
 
 
 class FullDiskError(ApiError):

@@ -9,12 +9,16 @@ from typing import Any, Final
 
 import orjson
 
-from airflow_provider_nucleus.local.errors import BadRequestError
+from airflow_provider_nucleus.local.errors import BadRequestError, TooLargeError
 from airflow_provider_nucleus.long_numbers import has_long_numbers
 
-__all__ = ["DEEPEST", "dump_json", "json_text", "parse_json"]
+__all__ = ["DEEPEST", "dump_json", "json_text", "parse_json", "parse_request"]
 
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+
+_PARTS_LIMIT: Final = 2_000_000
+"""Objects and lists in one request: an empty one takes three bytes of a body and many times that in memory."""
+_VALUES_LIMIT: Final = 10_000_000
 
 DEEPEST: Final = 250
 """Levels that orjson can write, a few left for what an answer is wrapped in."""
@@ -34,6 +38,21 @@ def parse_json(text: bytes | str, *, what: str) -> Any:
         raise BadRequestError(f"{what} is not valid JSON: {error}.") from error
     else:
         return value
+
+
+def parse_request(text: bytes | str, *, what: str) -> Any:
+    """Parse JSON that somebody has sent; raises `TooLargeError` before more values are made than a server has memory for.
+
+    What separates values is counted in texts as well, so that of very long texts less is taken.
+    """
+    raw = text if isinstance(text, bytes) else text.encode(errors="replace")
+    for limit, marks, kind in ((_PARTS_LIMIT, b"{[", "objects and lists"), (_VALUES_LIMIT, b",", "values")):
+        # Of a mark each there are no more than bytes.
+        if len(raw) > limit and sum(raw.count(mark) for mark in marks) > limit:
+            raise TooLargeError(
+                f"{what} has more than {limit:,} {kind}; send its rows in several requests, or as a file for a job."
+            )
+    return parse_json(text, what=what)
 
 
 def _refuse(name: str) -> float:

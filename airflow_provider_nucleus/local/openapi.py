@@ -15,9 +15,11 @@ from airflow_provider_nucleus.local.errors import (
     ConflictError,
     ForbiddenError,
     FullDiskError,
+    MemoryLimitError,
     NotFoundError,
     TooLargeError,
     UnauthorizedError,
+    UnsupportedEncodingError,
 )
 from airflow_provider_nucleus.local.requests.casing import camel_case
 
@@ -168,11 +170,11 @@ def _body(model: type[RequestModel], form: FormParts | None, schemas: Mapping[st
 
 def _errors(route: Route) -> set[type[ApiError]]:
     """Return the errors a route may answer with: by its kind, and those it declares."""
-    errors: set[type[ApiError]] = {BadRequestError, FullDiskError, *route.errors}
+    errors: set[type[ApiError]] = {BadRequestError, FullDiskError, MemoryLimitError, *route.errors}
     if not route.public:
         errors.add(UnauthorizedError)
     if route.method != "GET":
-        errors |= {ForbiddenError, TooLargeError}
+        errors |= {ForbiddenError, TooLargeError, UnsupportedEncodingError}
     if "{" in route.template or route.body is not None:
         errors |= {NotFoundError, ConflictError}
     return errors

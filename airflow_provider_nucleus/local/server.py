@@ -24,8 +24,11 @@ from airflow_provider_nucleus.local.datadir import DataDir
 from airflow_provider_nucleus.local.errors import (
     ApiError,
     BadRequestError,
+    MemoryLimitError,
     MethodNotAllowedError,
     NotImplementedRoute,
+    TooLargeError,
+    UnsupportedEncodingError,
 )
 from airflow_provider_nucleus.local.evaluations.computing.result_files import ResultFiles
 from airflow_provider_nucleus.local.evaluations.computing.result_layouts import log_other_layouts
@@ -60,6 +63,8 @@ __all__ = ["API_PREFIX", "create_app"]
 
 API_PREFIX: Final = "/v1/nucleus"
 _WRITERS: Final = 16
+_LARGE: Final = 1 << 20
+"""Bytes of a body that is itself the reason when there is no memory for it."""
 log = logging.getLogger(__name__)
 
 
@@ -147,6 +152,11 @@ class _Contract:
             response = await self._answer(request)
         except ApiError as error:
             response = error_response(error)
+        except RecursionError:
+            # Nothing of ours goes deep by itself: it follows what was sent.
+            response = error_response(
+                BadRequestError("The request is nested too deep; nothing of it was stored.")
+            )
         except ClientDisconnect:
             return
         except Exception:
@@ -166,6 +176,11 @@ class _Contract:
                 check_site(request.headers)
         if match is None:
             raise self._missing(request.method, path)
+        if (encoding := request.headers.get("content-encoding", "identity").lower()) != "identity":
+            raise UnsupportedEncodingError(
+                f"The body is sent with the content encoding {encoding[:40]}, which this server does not undo: it could become "
+                "any size. Send it as it is; nothing was changed."
+            )
         if request.method in {"DELETE", "PATCH"} and request.url.query:
             # None of these has parameters, and what was meant is not what would be deleted.
             raise BadRequestError(
@@ -210,6 +225,13 @@ class _Contract:
             return await to_thread.run_sync(
                 lambda: _response(route.run(call, body, form), route.status), limiter=limiter
             )
+        except MemoryLimitError as error:
+            if len(body) < _LARGE:
+                raise
+            raise TooLargeError(
+                f"The request body of {len(body):,} bytes takes more memory than the server may use (NUCLEUS_LOCAL_MEMORY_LIMIT); "
+                "nothing of it was stored. Send fewer rows at once."
+            ) from error
         finally:
             for part in form.files if form is not None else ():
                 part.file.close()

@@ -44,6 +44,9 @@ MINIMUM_OVERLAP: Final = 0.01
 """Share of the union above which segments of any labels may associate."""
 _INDEX_LIMIT: Final = 65_535
 """Largest index of a segment: what a 16-bit image can hold. Larger ones would let a row take any amount of memory."""
+_PIXELS_LIMIT: Final = 100_000_000
+"""Pixels of the largest mask: a few kilobytes of PNG can hold any number."""
+_PIECE: Final = 1 << 20
 _MASKS_AT_ONCE: Final = 2_000
 """Masks of both sides handled in one step; their pixels are read one image at a time and only counts are held."""
 
@@ -158,16 +161,28 @@ def read_pixels(path: Path) -> NDArray[Any]:
     """Return the indices of a mask, [height, width]; raises `MaskError` if the file is no index mask."""
     try:
         with Image.open(path) as image:
+            if image.width * image.height > _PIXELS_LIMIT:
+                raise MaskError(
+                    f"the mask has {image.width} x {image.height} pixels; at most {_PIXELS_LIMIT:,} are read"
+                )
             pixels = np.asarray(image)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise MaskError(f"the mask cannot be read: {type(error).__name__}") from error
     if pixels.ndim != 2:
         raise MaskError("the mask has colours; an index mask has one channel")
-    if pixels.dtype.kind != "u":
-        pixels = pixels.astype(np.int64)
     if pixels.size and not 0 <= int(pixels.min()) <= int(pixels.max()) <= _INDEX_LIMIT:
         raise MaskError(f"the mask has pixel values outside of 0 to {_INDEX_LIMIT}")
-    return pixels
+    return pixels if pixels.dtype.kind == "u" else pixels.astype(np.uint16)
+
+
+def _pixel_counts(pixels: NDArray[Any], least: int) -> NDArray[np.int64]:
+    """Return how many pixels have each index, for `least` indices at least; in pieces, because a count takes eight bytes a pixel."""
+    flat = pixels.reshape(-1)
+    size = max(least, int(flat.max(initial=0)) + 1)
+    counts = np.zeros(size, dtype=np.int64)
+    for start in range(0, flat.size, _PIECE):
+        counts += np.bincount(flat[start : start + _PIECE], minlength=size)
+    return counts
 
 
 class MaskError(Exception):
@@ -190,7 +205,7 @@ class SegmentRows:
         if mask is None:
             return np.full(0, NONE, dtype=np.int64)
         table = np.full(max(mask.indices, default=-1) + 1, NONE, dtype=np.int64)
-        counts = np.bincount(mask.pixels.ravel(), minlength=table.size)
+        counts = _pixel_counts(mask.pixels, table.size)
         for label, index in zip(mask.labels, mask.indices, strict=True):
             if label in self.dropped:
                 continue

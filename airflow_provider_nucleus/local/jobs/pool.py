@@ -7,7 +7,7 @@ import queue
 import threading
 from typing import TYPE_CHECKING, Final
 
-from airflow_provider_nucleus.local.errors import ApiError, FullDiskError
+from airflow_provider_nucleus.local.errors import ApiError, FullDiskError, MemoryLimitError
 from airflow_provider_nucleus.local.jobs.cleanup import delete_input
 from airflow_provider_nucleus.local.jobs.execution import (
     JobCancelled,
@@ -109,7 +109,11 @@ class JobPool:
                     return self._try(job_id)
                 except FullDiskError:
                     log.warning("job %s waits for room on the disk, %s s at most", job_id, pause)
-                self._wait(job_id, alarm, pause)
+                    self._wait(job_id, alarm, pause)
+                except MemoryLimitError:
+                    log.warning("job %s waits for memory, %s s", job_id, pause)
+                    if self._stopping.wait(pause):
+                        raise JobInterrupted from None
                 pause = min(2 * pause, _LONGEST_PAUSE)
         finally:
             del self._alarms[job_id]

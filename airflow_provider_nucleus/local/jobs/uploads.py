@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
@@ -22,11 +22,16 @@ if TYPE_CHECKING:
     from collections import Counter
 
     from airflow_provider_nucleus.local.jobs.execution import JobContext
+    from airflow_provider_nucleus.local.services import Services
     from airflow_provider_nucleus.local.store.catalog.jobs import JobRecord
     from airflow_provider_nucleus.local.store.database import Cursor
     from airflow_provider_nucleus.local.store.ingest.object_chunks import RefusedRow
 
 __all__ = ["run_item_upload", "run_metadata_update", "run_object_upload", "run_scene_upload"]
+
+
+_ECHOED: Final = 10_000
+"""Characters of the longest line whose geometry and metadata an error repeats."""
 
 
 def run_object_upload(context: JobContext) -> JobOutcome:
@@ -54,7 +59,7 @@ def run_object_upload(context: JobContext) -> JobOutcome:
             last_taxonomy_error.append(stored.taxonomy_error)
         return [_object_error(error) for error in stored.errors]
 
-    counts = run_chunks(context, prepare, store)
+    counts = run_chunks(context, prepare, store, kind="annotation")
     message = _object_message(
         counts, context.job.dataset_id, "annotation" if role == "truth" else "prediction"
     )
@@ -94,7 +99,7 @@ def run_item_upload(context: JobContext) -> JobOutcome:
 
     def prepare(cursor: Cursor, data: bytes, first: int) -> int:
         rows = item_chunks.prepare_items(cursor, data, first=first)
-        fetched.clear()
+        _drop(services, fetched)
         if services.settings.fetch_images and not blobs:
             fetched.extend(fetch_images(cursor, services.blobs))
             unreachable[0] = sum(entry.problem is not None for entry in fetched)
@@ -119,18 +124,23 @@ def run_item_upload(context: JobContext) -> JobOutcome:
         return [_item_error(error) for error in stored.errors]
 
     try:
-        counts = run_chunks(context, prepare, store)
+        counts = run_chunks(context, prepare, store, kind="item")
     except BaseException:
-        # What is still listed has no row: the chunk was not committed, and its images are fetched again.
-        for entry in fetched:
-            if entry.token is not None:
-                services.blobs.remove(entry.token)
+        _drop(services, fetched)
         raise
     message = _item_message(counts, context.job)
     if counts["unreachable"]:
         text = f"ImageError: {counts['unreachable']} images could not be fetched; see the errors."
         return JobOutcome("Errored_Partial", message | {"final_error": text})
     return JobOutcome("Completed", message)
+
+
+def _drop(services: Services, fetched: list[Fetched]) -> None:
+    """Delete the images of a chunk that was not committed: they have no row, and are fetched again."""
+    for entry in fetched:
+        if entry.token is not None:
+            services.blobs.remove(entry.token)
+    fetched.clear()
 
 
 def _item_message(counts: Counter[str], job: JobRecord) -> dict[str, Any]:
@@ -175,7 +185,7 @@ def run_scene_upload(context: JobContext) -> JobOutcome:
                 )
         return problems
 
-    counts = run_chunks(context, prepare, store)
+    counts = run_chunks(context, prepare, store, kind="scene")
     names = ("created", "updated", "ignored", "errored")
     return JobOutcome("Completed", {"scene_upload": {name: counts[name] for name in names}})
 
@@ -197,7 +207,7 @@ def run_metadata_update(context: JobContext) -> JobOutcome:
         counts["processed"] += len(found) - len(problems)
         return problems
 
-    counts = run_chunks(context, prepare, store)
+    counts = run_chunks(context, prepare, store, kind="metadata")
     return JobOutcome(
         "Completed", {"metadata_update": {name: counts[name] for name in ("processed", "errored")}}
     )
@@ -233,12 +243,11 @@ def _object_error(error: RefusedRow) -> str:
     if not isinstance(row, dict):
         return _error_line("annotation", {"raw": error.line[:1000]}, error)
     source = {name: row.get(name) for name in ("label", "type", "geometry") if name in row}
-    source |= {
-        "referenceId": row.get("reference_id"),
-        "annotationId": row.get("annotation_id"),
-        "metadata": row.get("metadata") or {},
-    }
-    return _error_line("annotation", source, error)
+    known = {"referenceId": row.get("reference_id"), "annotationId": row.get("annotation_id")}
+    if len(error.line) > _ECHOED:
+        # Thousands of them are kept and answered with.
+        return _error_line("annotation", known, error)
+    return _error_line("annotation", source | known | {"metadata": row.get("metadata") or {}}, error)
 
 
 def _item_error(error: RefusedRow) -> str:

@@ -19,6 +19,7 @@ _TITLES: Final = {
     404: "Not found",
     405: "Pages are only read",
     500: "The server failed",
+    503: "The server has no memory left for this page",
     507: "The disk of this server is full",
 }
 _HINTS: Final = {
@@ -28,6 +29,7 @@ _HINTS: Final = {
     404: "It may have been deleted, or it belongs to another data directory.",
     405: "Use the REST API to change something.",
     500: "The log of the server has the details.",
+    503: "Reload in a moment.",
     507: "Make room on it, then reload.",
 }
 

@@ -17,7 +17,7 @@ from urllib.parse import unquote_to_bytes
 
 from airflow_provider_nucleus.dot_ids import DOT_ID_PROBLEM, DOT_IDS
 from airflow_provider_nucleus.local.errors import BadRequestError
-from airflow_provider_nucleus.local.exact_json import parse_json
+from airflow_provider_nucleus.local.exact_json import parse_request
 from airflow_provider_nucleus.local.http.path_templates import template_pattern
 from airflow_provider_nucleus.local.requests.base import read_address, read_body
 
@@ -87,10 +87,10 @@ class Route:
 
     def _read(self, model: type[B], body: bytes, form: Form | None) -> B:
         if form is None or self.form is None:
-            value = parse_json(body, what="The request body") if body.strip() else {}
+            value = parse_request(body, what="The request body") if body.strip() else {}
             return read_body(model, value)
         part = f"The part {self.form.json!r}"
-        value = parse_json(form.fields.get(self.form.json, ""), what=part)
+        value = parse_request(form.fields.get(self.form.json, ""), what=part)
         return read_body(model, value if self.form.field is None else {self.form.field: value}, what=part)
 
 

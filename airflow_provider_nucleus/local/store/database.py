@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import duckdb
 
 from airflow_provider_nucleus.local.disk.full_disk import full_disk_named
-from airflow_provider_nucleus.local.errors import DataDirError
+from airflow_provider_nucleus.local.errors import DataDirError, MemoryLimitError
 from airflow_provider_nucleus.local.store.opening import open_store
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Database:
     Readers get a snapshot and are never blocked by a writer; writers take turns, because DuckDB would
     otherwise abort one of two transactions that touch the same rows.
 
-    A full disk raises `FullDiskError` and undoes no more than the transaction that met it. After a fatal error
+    Raises `MemoryLimitError` for a query that takes more memory than it may. A full disk raises `FullDiskError` and undoes no more than the transaction that met it. After a fatal error
     DuckDB refuses every further statement: the store is then opened anew as soon as nobody holds a connection.
     """
 
@@ -106,6 +106,9 @@ class Database:
                 yield cursor
             except BaseException as error:
                 self._give_back(cursor, reusable=False, error=error)
+                if isinstance(error, duckdb.OutOfMemoryException):
+                    log.warning("a query takes more memory than there is: %s", error)
+                    raise MemoryLimitError from error
                 raise
             self._give_back(cursor, reusable=not fresh)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 __all__ = [
+    "LINES_AT_ONCE",
     "LINE_LIMIT",
     "LineChunk",
     "integers",
@@ -29,27 +30,50 @@ __all__ = [
 ]
 
 LINE_LIMIT: Final = 64 * 1024 * 1024
-"""Bytes of the longest line that is read as one object; a longer one is reported as a bad row and skipped."""
+"""Bytes of the longest line that is read as one object; a longer one is a row's error and skipped."""
+
+LINES_AT_ONCE: Final = 500_000
+"""Lines of one chunk: the shortest take three bytes in the file, and hundreds as rows."""
 
 _UNREADABLE: Final = b"!"
 _PIECE: Final = 1 << 20
 _SHORT: Final = 40
+_SHOWN: Final = 1000
+"""Bytes that are kept of a line that is not read."""
 _BATCH: Final = 8192
 
 
 @dataclass(frozen=True, slots=True)
 class LineChunk:
-    """Whole lines of a file and the offset just behind them."""
+    """Whole lines of a file and the offset just behind them; with a `problem`, the beginning of one that is not read, and why."""
 
     data: bytes
     end: int
+    problem: str | None = None
+
+    def halved(self) -> Self:
+        """Return the first half of the lines; of a single line, the problem that it is too large."""
+        ends = line_ends(self.data)
+        if len(ends) > 2:
+            cut = int(ends[len(ends) // 2])
+            return type(self)(self.data[:cut], self.end - len(self.data) + cut)
+        reason = f"the row has {len(self.data):,} bytes, which take more memory than this server may use"
+        return type(self)(self.data[:_SHOWN], self.end, reason)
 
 
 def read_chunk(file: BinaryIO, start: int, *, size: int) -> LineChunk:
-    """Read about `size` bytes of whole lines from `start`; empty `data` means the end of the file.
+    """Read about `size` bytes of whole lines from `start`, `LINES_AT_ONCE` at most; empty `data` means the end of the file.
 
-    A line longer than `LINE_LIMIT` is replaced by a line that is not JSON, so that it becomes one row error.
+    A line longer than `LINE_LIMIT` is a chunk of its own, with a problem.
     """
+    chunk = _read_bytes(file, start, size=size)
+    if chunk.data.count(b"\n") <= LINES_AT_ONCE:
+        return chunk
+    cut = int(line_ends(chunk.data)[LINES_AT_ONCE])
+    return LineChunk(chunk.data[:cut], start + cut)
+
+
+def _read_bytes(file: BinaryIO, start: int, *, size: int) -> LineChunk:
     file.seek(start)
     data = file.read(size)
     if len(data) < size:
@@ -64,7 +88,8 @@ def read_chunk(file: BinaryIO, start: int, *, size: int) -> LineChunk:
     while rest and not rest.endswith(b"\n"):
         rest = file.readline(1 << 20)
         end += len(rest)
-    return LineChunk(_UNREADABLE + b"\n", end)
+    problem = f"the row has {end - start:,} bytes; at most {LINE_LIMIT:,} are read"
+    return LineChunk(data[:_SHOWN], end, problem)
 
 
 def lines_of(objects: Iterable[bytes]) -> bytes:
