@@ -140,7 +140,7 @@ class MemoryLimitError(ApiError):
 
     @property
     def headers(self) -> dict[str, str]:
-        """When to try again, in seconds."""
+        """Seconds until another try."""
         return {"Retry-After": "1"}
 
 

@@ -97,4 +97,5 @@ def _column(octets: NDArray[np.uint8], place: Mapping[str, Any]) -> NDArray[Any]
     """Return the view of a mapped file that is one column."""
     kind, start = np.dtype(place["type"]), place["start"]
     size = kind.itemsize * math.prod(place["shape"])
-    return octets[start : start + size].view(kind).reshape(place["shape"])
+    column: NDArray[Any] = octets[start : start + size].view(kind).reshape(place["shape"])
+    return column
