@@ -20,7 +20,8 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from airflow_provider_nucleus.local.testing import LocalNucleus
-from tests.local.conftest import Api, box
+from tests.fuzz.world import EXTREME_TEXTS, EXTREMES, QUERIES, ROWS, Ids, world
+from tests.local.conftest import Api
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,10 +39,6 @@ def _ndjson(_: Any, value: Any) -> bytes:
     return str(value).encode(errors="replace")
 
 
-Ids = dict[str, list[str]]
-"""What exists, by the name under which a path, an address or a body asks for it."""
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalNucleus]:
     """A server of this module's own: the fuzzer leaves little standing."""
@@ -57,88 +54,6 @@ def document(server: LocalNucleus) -> dict[str, Any]:
     return dict(answer.json())
 
 
-def _world(api: Api) -> Ids:
-    """Make one of everything, and return the ids."""
-    references = ["a", "b", "c", "d"]
-    dataset = api.dataset(*references)
-    truth = [box(name, f"t-{name}") for name in references[:3]]
-    truth += [
-        {
-            "type": "category",
-            "label": "rain",
-            "reference_id": "a",
-            "taxonomy_name": "weather",
-            "metadata": {},
-        },
-        _shape("polygon", "b", vertices=[{"x": 0, "y": 0}, {"x": 9, "y": 0}, {"x": 9, "y": 9}]),
-        _shape("line", "c", vertices=[{"x": 0, "y": 0}, {"x": 9, "y": 0}]),
-    ]
-    taxonomy = {"taxonomy_name": "weather", "type": "category", "labels": ["rain", "sun"]}
-    api.ok("POST", f"dataset/{dataset}/add_taxonomy", json=taxonomy)
-    api.ok("POST", f"dataset/{dataset}/annotate", json={"annotations": truth, "update": False})
-    model = api.ok("POST", "models/add", json={"name": "m", "reference_id": f"model-{dataset}"})["model_id"]
-    predictions = [box(name, f"p-{name}", confidence=0.9) for name in references]
-    upload = {"annotations": predictions, "update": False}
-    runs = [
-        api.ok("POST", f"dataset/{dataset}/model/{model}/uploadPredictions", json=upload)["model_run_id"],
-        api.ok("POST", f"model/{model}/modelRun/create", json={"name": "second"})["model_run_id"],
-    ]
-    api.ok("POST", f"dataset/{dataset}/modelRun/{runs[1]}/uploadPredictions", json=upload)
-    api.ok("POST", f"model/{model}/predictions/copyFromRun", json={"model_run_id": runs[0]})
-    matching = api.ok("POST", f"dataset/{dataset}/model/{model}/calculateEvaluationMetrics", json={})[
-        "job_id"
-    ]
-    sliced = api.ok(
-        "POST", f"dataset/{dataset}/create_slice", json={"name": "s", "reference_ids": ["a", "b"]}
-    )
-    ready = api.ok("POST", "benchmarks", json={"name": "ready", "dataset_id": dataset})
-    draft = api.ok("POST", "benchmarks", json={"name": "draft", "dataset_id": dataset, "draft": True})
-    for job in (matching, ready["job_id"], draft["job_id"]):
-        api.wait(job)
-    anchors = [{"model_id": model}, {"model_run_id": runs[0]}, {"model_run_id": runs[1]}]
-    started = [
-        api.ok("POST", f"benchmarks/{ready['benchmark_id']}/evaluationsV2", json=anchor) for anchor in anchors
-    ]
-    for entry in started:
-        api.wait(entry["workflow_id"])
-    preset = api.ok("POST", "evaluationV2Presets", json={"name": f"preset of {dataset}"})["id"]
-    scenes = api.dataset(is_scene=True)
-    frame = {"url": "s3://b/f.jpg", "reference_id": "frame", "type": "image", "metadata": {}}
-    video = {"reference_id": "video", "frames": [frame], "frame_rate": 5, "metadata": {}}
-    api.ok("POST", f"{scenes}/upload_video_scenes", json={"scenes": [video], "update": False})
-    items = [
-        entry["dataset_item_id"]
-        for entry in api.ok("GET", f"dataset/{dataset}/datasetItems")["dataset_items"]
-    ]
-    benchmarks = [ready["benchmark_id"], draft["benchmark_id"]]
-    evaluations = [entry["evaluation_id"] for entry in started]
-    config = api.ok(
-        "POST",
-        "benchmarks",
-        json={"name": "grouped", "draft": True, "rollup_groups": [{"class_name": "v", "labels": ["car"]}]},
-    )["benchmark_id"]
-    return {
-        "ds": [dataset, scenes], "dataset_id": [dataset, scenes], "dataset_ids": [dataset], "m": [model, *runs], "model_id": [model],
-        "model_ids": [model], "r": runs, "model_run_id": runs, "model_run_ids": runs, "bm": benchmarks, "benchmark_ids": benchmarks,
-        "parent_benchmark_id": benchmarks, "ev": evaluations, "other": evaluations, "s": [sliced["slice_id"]],
-        "slice_id": [sliced["slice_id"]], "sliceId": [sliced["slice_id"]], "slice_ids": [sliced["slice_id"]],
-        "trained_slice_ids": [sliced["slice_id"]], "item": items, "item_ids": items, "removed_item_ids": items,
-        "dataset_item_ids": items, "object_ids": [f"ann_{number:016x}" for number in (1, 2, 3)],
-        "ref": [*references, "frame", "video"], "reference_ids": references, "ref_id": references,
-        "rest": ["a/t-a", "b/p-b"], "index": ["0", "3", "-1"], "job": [matching, started[0]["workflow_id"]], "p": [preset],
-        "name": ["weather"], "labels": ["car", "rain"], "pred_labels": ["car"], "gt_labels": ["car"], "reference_id": [f"model-{dataset}"],
-        "allowed_label_matches_id": [api.ok("GET", f"benchmarks/{config}")["allowed_label_matches_id"]],
-        "request_id": ["r1"], "scene_ids": ["scn_0000000000000001"], "groupBy": ["hour"], "key": ["hour"],
-    }  # fmt: skip
-
-
-def _shape(kind: str, reference_id: str, **geometry: Any) -> dict[str, Any]:
-    return {
-        "type": kind, "label": "car", "geometry": geometry, "reference_id": reference_id, "annotation_id": f"{kind}-1",
-        "metadata": {},
-    }  # fmt: skip
-
-
 _JSON = st.recursive(
     st.none()
     | st.booleans()
@@ -148,58 +63,12 @@ _JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )
-_ROWS: list[dict[str, Any]] = [
-    box("a", "new", confidence=0.5, task_id=None),
-    _shape("polygon", "b", vertices=[{"x": 0, "y": 0}, {"x": 9, "y": 0}, {"x": 9, "y": 9}]),
-    _shape("line", "c", vertices=[{"x": 0, "y": 0}, {"x": 9, "y": 0}]),
-    _shape(
-        "keypoints",
-        "a",
-        keypoints=[{"x": 1, "y": 1, "visible": True, "label": "k"}],
-        names=["k"],
-        skeleton=[],
-    ),
-    _shape("cuboid", "a", position={"x": 0, "y": 0, "z": 0}, dimensions={"x": 1, "y": 1, "z": 1}, yaw=0.5),
-    {"type": "category", "label": "rain", "reference_id": "a", "taxonomy_name": "weather", "metadata": {}},
-    {"type": "multicategory", "labels": ["rain"], "reference_id": "a", "taxonomy_name": "weather"},
-    {
-        "type": "mask",
-        "mask_url": "s3://b/m.png",
-        "annotations": [{"index": 1, "label": "car"}],
-        "reference_id": "a",
-    },
-    {"reference_id": "fresh", "image_url": "s3://b/x.jpg", "metadata": {"hour": 5}, "width": 9, "height": 9},
-    {"reference_id": "a", "metadata": {"hour": 7}, "camera_params": None},
-    {
-        "reference_id": "sc",
-        "frames": [{"url": "s3://b/f.jpg", "reference_id": "fr", "type": "image"}],
-        "frame_rate": 2,
-    },
-    {
-        "reference_id": "sc",
-        "frames": [{"lidar": {"url": "s3://b/f.json", "reference_id": "fr", "type": "pointcloud"}}],
-    },
-]
-_QUERIES = [
-    "", "metadata.hour > 5", 'annotations.label = "car"', "predictions.confidence > 0.5 AND metadata.hour < 9",
-    'reference_id = "a"', "annotations.metadata.a = 1", 'predictions.label = "car" OR NOT metadata.x = true', 'slice = "s"', "annotations.count > 1", "annotations.box.count >= 1", "scene.metadata.x = 1", "annotations.position.x > 3",
-    "metadata.", "(",
-]  # fmt: skip
-
-_EXTREMES: list[Any] = [
-    None, True, -1, 2**53 + 1, 2**63, 10**40, 1.7e308, "", "\x00", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", [[]], {},
-    json.loads("[" * 300 + "]" * 300),
-]  # fmt: skip
-"""Values at the ends of what can be computed, stored or written."""
-_EXTREME_TEXTS: list[str] = [
-    "", "\x00", "-1", "9" * 40, "1e999", "nan", "0x1", "\u0663", "true", "[", "[" * 900 + "]" * 900, '{"iouRange":{"min":1e308}}', "x" * 5000,
-]  # fmt: skip
 
 
 @st.composite
 def _row(draw: st.DrawFn) -> Any:
     """A row of an upload, of which up to two fields are anything."""
-    row = json.loads(json.dumps(draw(st.sampled_from(_ROWS))))
+    row = json.loads(json.dumps(draw(st.sampled_from(ROWS))))
     for _ in range(draw(st.integers(0, 2))):
         place = row
         name = draw(st.sampled_from(sorted(place)))
@@ -212,7 +81,7 @@ def _row(draw: st.DrawFn) -> Any:
 def _known(draw: st.DrawFn, value: Any, ids: Ids) -> Any:
     """Return a body in which most ids name something that is there, and most rows are nearly right."""
     if draw(st.integers(0, 29)) == 0:
-        return draw(st.sampled_from(_EXTREMES))
+        return draw(st.sampled_from(EXTREMES))
     if isinstance(value, list):
         return [_known(draw, entry, ids) for entry in value]
     if not isinstance(value, dict):
@@ -231,7 +100,7 @@ def _known(draw: st.DrawFn, value: Any, ids: Ids) -> Any:
         elif likely and name in ids and isinstance(entry, str):
             changed[name] = draw(st.sampled_from(ids[name]))
         elif likely and name == "query" and isinstance(entry, str):
-            changed[name] = draw(st.sampled_from(_QUERIES))
+            changed[name] = draw(st.sampled_from(QUERIES))
         else:
             changed[name] = _known(draw, entry, ids)
     return changed
@@ -246,7 +115,7 @@ def _cases(draw: st.DrawFn, operation: APIOperation, ids: Ids) -> Case:
             if name in ids and draw(st.integers(0, 9)) > 0:
                 part[name] = draw(st.sampled_from(ids[name]))
             elif name == "query":
-                part[name] = draw(st.sampled_from(_QUERIES))
+                part[name] = draw(st.sampled_from(QUERIES))
     if case.media_type == "application/json":
         case.body = _known(draw, case.body, ids)
     return case
@@ -329,7 +198,7 @@ def _least(schema: dict[str, Any], schemas: dict[str, Any], ids: Ids) -> dict[st
 def test_every_field_takes_or_refuses_every_extreme(server: LocalNucleus, document: dict[str, Any]):
     """Field by field, and parameter by parameter: values at the ends of what can be computed are no error of the server."""
     api = Api(server)
-    ids, schemas, problems = _world(api), document["components"]["schemas"], []
+    ids, schemas, problems = world(api), document["components"]["schemas"], []
     for path, methods in document["paths"].items():
         address = re.sub(r"\{(\w+)\}", lambda found: quote(ids.get(found[1], ["x"])[0], safe=""), path)
         for method, operation in methods.items():
@@ -351,12 +220,12 @@ def _extreme_requests(
 ) -> Iterator[dict[str, Any]]:
     for parameter in operation["parameters"]:
         if parameter["in"] == "query":
-            yield from ({"params": {parameter["name"]: value}} for value in _EXTREME_TEXTS)
+            yield from ({"params": {parameter["name"]: value}} for value in EXTREME_TEXTS)
     content = operation.get("requestBody", {}).get("content", {}).get("application/json")
     if content is not None:
         schema = _resolved(content["schema"], schemas)
         for path in _fields(schema, schemas):
-            for value in _EXTREMES:
+            for value in EXTREMES:
                 body = _least(schema, schemas, ids)
                 place = body
                 for name in path[:-1]:
@@ -368,7 +237,7 @@ def _extreme_requests(
 def test_server_keeps_its_word_whatever_the_document_allows(server: LocalNucleus, document: dict[str, Any]):
     """No answer is an error of the server, each has a declared status and type; deletions come last."""
     api = Api(server)
-    ids = _world(api)
+    ids = world(api)
     schema = schemathesis.openapi.from_dict(document)
     operations = [found.ok() for found in schema.get_all_operations()]
     assert len(operations) == sum(len(entry) for entry in document["paths"].values())
