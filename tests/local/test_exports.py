@@ -18,6 +18,7 @@ from nucleus.annotation import Keypoint, Point, Point3D, Segment
 from airflow_provider_nucleus.local.store.views import exports
 from tests.annotation_examples import NOT_OFFICIAL
 from tests.local.story import annotate, box, make_model
+from tests.pictures import picture
 
 if TYPE_CHECKING:
     import pytest
@@ -118,10 +119,10 @@ def test_predictions_of_a_slice_come_back_equal(client: official.NucleusClient, 
 
 def test_mirrored_images_lead_to_the_stored_bytes(client: official.NucleusClient, api: Api, tmp_path):
     """chip exports and raw items give an address that serves the uploaded image; remote images keep theirs."""
-    picture = tmp_path / "scene.png"
-    picture.write_bytes(b"\x89PNG not really")
+    file = tmp_path / "scene.png"
+    file.write_bytes(picture())
     dataset = client.create_dataset("mirrored", is_scene=False)
-    dataset.append([official.DatasetItem(str(picture), reference_id="local")]).sleep_until_complete(False)
+    dataset.append([official.DatasetItem(str(file), reference_id="local")]).sleep_until_complete(False)
     dataset.append([official.DatasetItem("https://e/1.jpg", reference_id="remote")]).sleep_until_complete(
         False
     )
@@ -129,11 +130,11 @@ def test_mirrored_images_lead_to_the_stored_bytes(client: official.NucleusClient
 
     local, remote = (row["item"] for row in dataset.items_and_annotation_generator(use_mirrored_images=True))
 
-    assert requests.get(local.image_location, timeout=60).content == picture.read_bytes()
+    assert requests.get(local.image_location, timeout=60).content == file.read_bytes()
     assert remote.image_location == "https://e/1.jpg"
     raw = made.export_raw_items()["raw_dataset_items"]
     assert [entry["ref_id"] for entry in raw] == ["local", "remote"]
-    assert requests.get(raw[0]["scale_url"], timeout=60).content == picture.read_bytes()
+    assert requests.get(raw[0]["scale_url"], timeout=60).content == file.read_bytes()
 
 
 def test_an_unknown_dataset_or_model_fails_before_anything_is_sent(api: Api):

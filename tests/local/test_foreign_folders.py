@@ -20,6 +20,7 @@ from airflow_provider_nucleus.local.store.opening import open_store
 from airflow_provider_nucleus.local.testing import LocalNucleus
 from tests.local.conftest import Api, box
 from tests.local.evaluated import predict, world
+from tests.pictures import picture as plain_picture
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -298,7 +299,7 @@ def test_a_backup_put_over_the_log_of_another_store_is_refused(tmp_path: Path, *
 
 def append_image(api: Api, dataset: str, name: str) -> bytes:
     """Append an item with its image and return the bytes of that."""
-    picture = b"\x89PNG" + name.encode()
+    picture = plain_picture() + name.encode()
     item = {"reference_id": name, "image_url": name, "metadata": {}}
     files = [
         ("items", (None, json.dumps([item]), "application/json")),
@@ -379,6 +380,7 @@ def test_an_older_store_whose_address_expired_costs_the_newer_one_no_upload(tmp_
         server.url + signed.partition("/v1/nucleus")[2], data=json.dumps(box("a", "1")), timeout=60
     ).ok
     server.stop()
+    (name,) = (f"spool/{path.name}" for path in folder.glob("spool/*.ndjson"))
     shutil.copy(folder / "nucleus.duckdb", newer)
     if copied == "behind the rows":
         shutil.copy(newer, older)
@@ -387,7 +389,6 @@ def test_an_older_store_whose_address_expired_costs_the_newer_one_no_upload(tmp_
     with duckdb.connect(str(folder / "nucleus.duckdb")) as store:
         store.execute("UPDATE uploads SET expires_at = TIMESTAMP '2020-01-01'")
     server.start()
-    name = f"spool/{signed.rpartition('/')[2]}.ndjson"
     assert not (folder / name).exists()
     assert (folder / "not-in-the-store" / name).exists()
     assert "moved 1 files or results" in server.log

@@ -17,6 +17,7 @@ from airflow_provider_nucleus.local.server import create_app
 from airflow_provider_nucleus.local.settings import Settings
 from airflow_provider_nucleus.local.testing import LocalNucleus
 from tests.local.conftest import Api, box
+from tests.pictures import picture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     import nucleus as official
 
-PICTURE = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR and the rest of a picture"
+PICTURE = picture()
 
 
 def test_metadata_updates_merge(client: official.NucleusClient, api: Api):
@@ -120,6 +121,7 @@ def test_leftovers_are_removed_at_start(tmp_path: Path):
     api.ok("DELETE", f"dataset/{gone}", json={})
     server.stop()
     spool, blobs = server.data_dir / "spool", server.data_dir / "blobs"
+    (kept,) = (path.name for path in spool.glob("*.ndjson"))
     stray, unknown = f"{'s' * 43}.ndjson", "00" * 20
     (spool / stray).write_bytes(b"{}")
     (spool / f"{stray}.12345678.part").write_bytes(b"{}")
@@ -135,7 +137,7 @@ def test_leftovers_are_removed_at_start(tmp_path: Path):
     server.start()
 
     assert {path.name for path in spool.glob("*.*")} == {
-        f"{waiting.rsplit('/', 1)[1]}.ndjson",
+        kept,
         "notes.ndjson",
     }
     assert not list((spool / "spill").glob("*DEFAULT-0.tmp"))

@@ -13,12 +13,13 @@ import pytest
 
 from airflow_provider_nucleus.local.testing import LocalNucleus
 from tests.local.conftest import Api
+from tests.pictures import picture
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from pathlib import Path
 
-PICTURE = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR and the rest of a picture"
+PICTURE = picture()
 
 
 class Redirecting(BaseHTTPRequestHandler):

@@ -6,7 +6,6 @@ import errno
 import os
 import re
 import secrets
-import shutil
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-__all__ = ["PART", "DurableFile", "Former", "part_of", "sync_directory", "written"]
+__all__ = ["PART", "DurableFile", "part_of", "sync_directory", "written"]
 
 PART: Final = re.compile(r"(?P<name>.+?)\.[0-9a-f]{8}\.part")
 """The name of a part, as `part_of` makes it; `name` is what it would have become."""
@@ -82,39 +81,6 @@ class DurableFile:
         with suppress(OSError):
             self._file.close()
         self._part.unlink(missing_ok=True)
-
-
-class Former:
-    """A file kept beside the one that takes its name: `restore` it, or `discard` it for good.
-
-    Raises `FullDiskError` when the disk is full; nothing has changed then.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._kept = part_of(path)
-        if not path.exists():
-            return
-        with full_disk_named(path):
-            try:
-                self._kept.hardlink_to(path)
-            except OSError:
-                # Not every file system has a second name for a file. A copy: under its name it survives a kill.
-                shutil.copyfile(path, self._kept)
-
-    def restore(self) -> None:
-        """Give the name back to what had it; if there was nothing, there is nothing again."""
-        if self._kept.exists():
-            self._kept.replace(self._path)
-            # Two names of one file stay two: nothing has taken the name yet.
-            self._kept.unlink(missing_ok=True)
-        else:
-            self._path.unlink(missing_ok=True)
-        sync_directory(self._path.parent)
-
-    def discard(self) -> None:
-        """Delete what was kept."""
-        self._kept.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -160,13 +160,13 @@ class MaskFamily:
 def read_pixels(path: Path) -> NDArray[Any]:
     """Return the indices of a mask, [height, width]; raises `MaskError` if the file is no index mask."""
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=("PNG",)) as image:
             if image.width * image.height > _PIXELS_LIMIT:
                 raise MaskError(
                     f"the mask has {image.width} x {image.height} pixels; at most {_PIXELS_LIMIT:,} are read"
                 )
             pixels = np.asarray(image)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         raise MaskError(f"the mask cannot be read: {type(error).__name__}") from error
     if pixels.ndim != 2:
         raise MaskError("the mask has colours; an index mask has one channel")

@@ -88,7 +88,7 @@ def _sort_files(services: Services, root: Path) -> None:
 
 
 def _known(cursor: Cursor) -> set[str]:
-    tokens = {row[0] for row in cursor.execute("SELECT token FROM uploads").fetchall()}
+    tokens = {row[0] for row in cursor.execute("SELECT coalesce(file, token) FROM uploads").fetchall()}
     tokens |= {token for job in jobs.unfinished(cursor) if (token := job.request.get("token"))}
     blobs = cursor.execute("SELECT token FROM blobs").fetchall()
     return {
@@ -135,7 +135,7 @@ def sweep_uploads(services: Services) -> None:
     with services.db.write() as cursor:
         found = cursor.execute(
             """DELETE FROM uploads WHERE (job_no IS NULL AND expires_at < ?)
-                OR job_no IN (SELECT job_no FROM jobs WHERE status <> ?) RETURNING token, job_no""",
+                OR job_no IN (SELECT job_no FROM jobs WHERE status <> ?) RETURNING coalesce(file, token), job_no""",
             [_an_hour_ago(), jobs.RUNNING],
         ).fetchall()
     for token, job_no in found:

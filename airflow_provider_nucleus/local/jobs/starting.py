@@ -45,7 +45,7 @@ def start_on_upload(
         cursor,
         job_type,
         dataset_no=dataset.number,
-        request={**request, "request_id": request_id, "token": upload.token},
+        request={**request, "request_id": request_id, "token": upload.file},
         total_steps=upload.lines,
     )
     signed_uploads.assign(cursor, upload, job.number)

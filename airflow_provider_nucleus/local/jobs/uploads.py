@@ -15,6 +15,7 @@ from airflow_provider_nucleus.local.store.catalog import scenes
 from airflow_provider_nucleus.local.store.catalog.blob_records import record_blobs
 from airflow_provider_nucleus.local.store.catalog.object_sets import SetOwner
 from airflow_provider_nucleus.local.store.ingest import item_chunks, object_chunks
+from airflow_provider_nucleus.local.store.ingest.item_chunks import ItemImage
 from airflow_provider_nucleus.local.store.ingest.metadata import merge_metadata
 from airflow_provider_nucleus.local.store.ingest.object_rows import strict_json
 
@@ -93,14 +94,15 @@ def _object_message(counts: Counter[str], dataset_id: str | None, kind: str) -> 
 def run_item_upload(context: JobContext) -> JobOutcome:
     """Store items; bad rows become job errors and do not fail the job, images that cannot be fetched do."""
     request, services = context.job.request, context.services
-    blobs: dict[int, str] = dict(enumerate(request.get("blobs", [])))
+    images = {row: ItemImage(**image) for row, image in enumerate(_images(request))}
     fetched: list[Fetched] = []
     unreachable: list[int] = [0]
 
     def prepare(cursor: Cursor, data: bytes, first: int) -> int:
         rows = item_chunks.prepare_items(cursor, data, first=first)
         _drop(services, fetched)
-        if services.settings.fetch_images and not blobs:
+        item_chunks.refuse_images(cursor, images)
+        if services.settings.fetch_images and not images:
             fetched.extend(fetch_images(cursor, services.blobs))
             unreachable[0] = sum(entry.problem is not None for entry in fetched)
         return rows
@@ -116,8 +118,12 @@ def run_item_upload(context: JobContext) -> JobOutcome:
             ],
         )
         services.db.after_commit(fetched.clear)
-        tokens = blobs | {entry.row: entry.token for entry in fetched if entry.token is not None}
-        stored = item_chunks.store_items(cursor, dataset, update=request["update"], blobs=tokens)
+        kept = images | {
+            entry.row: ItemImage(token=entry.token, phash=entry.phash)
+            for entry in fetched
+            if entry.token is not None
+        }
+        stored = item_chunks.store_items(cursor, dataset, update=request["update"], images=kept)
         counts["unreachable"] += unreachable[0]
         for name in ("total", "created", "updated", "ignored", "errored"):
             counts[name] += getattr(stored, name)
@@ -141,6 +147,11 @@ def _drop(services: Services, fetched: list[Fetched]) -> None:
         if entry.token is not None:
             services.blobs.remove(entry.token)
     fetched.clear()
+
+
+def _images(request: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the images that came with the rows; jobs of former versions know only their tokens."""
+    return list(request.get("images", [{"token": token} for token in request.get("blobs", [])]))
 
 
 def _item_message(counts: Counter[str], job: JobRecord) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.local.blobs import Kept
 from airflow_provider_nucleus.local.errors import BadRequestError
 from airflow_provider_nucleus.local.http.paging import row_of_token
 from airflow_provider_nucleus.local.jobs.starting import start_on_bytes, start_on_upload
+from airflow_provider_nucleus.local.pictures import examine
 from airflow_provider_nucleus.local.requests.paging import PageRequest
 from airflow_provider_nucleus.local.requests.uploads import AppendRequest, MetadataRequest, UploadAddress
 from airflow_provider_nucleus.local.routes.routing import FormParts, RouteTable
@@ -15,12 +17,13 @@ from airflow_provider_nucleus.local.store.catalog import datasets, items
 from airflow_provider_nucleus.local.store.catalog.blob_records import record_blobs
 from airflow_provider_nucleus.local.store.catalog.object_sets import SetOwner, find_set
 from airflow_provider_nucleus.local.store.ingest import item_chunks
+from airflow_provider_nucleus.local.store.ingest.item_chunks import ItemImage
 from airflow_provider_nucleus.local.store.ingest.metadata import merge_metadata
 from airflow_provider_nucleus.local.store.ingest.ndjson import rows_of
 from airflow_provider_nucleus.local.store.views import objects
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from airflow_provider_nucleus.local.call import RouteCall
     from airflow_provider_nucleus.local.http.messages import ReceivedFile
@@ -80,13 +83,30 @@ def _append_files(call: RouteCall, files: Sequence[ReceivedFile], rows: list[Any
         _check_plain(datasets.find(cursor, call.params["ds"]))
     update = any(row.pop("update", False) is True for row in rows)
     with call.services.blobs.keeping() as keep:
-        blobs = [Kept(*keep(image.file), image.content_type) for image in images]
+        pictures = [examine(image.file) for image in images]
+        blobs = {
+            row: Kept(*keep(image.file), image.content_type)
+            for row, (image, picture) in enumerate(zip(images, pictures, strict=True))
+            if picture.problem is None
+        }
+        found = {
+            row: ItemImage(
+                token=blobs[row].token if row in blobs else None,
+                phash=picture.phash,
+                problem=picture.problem,
+            )
+            for row, picture in enumerate(pictures)
+        }
         if not as_job:
-            return _store_now(call, rows, update=update, blobs=blobs)
+            return _store_now(call, rows, update=update, blobs=blobs.values(), images=found)
         with call.db.write() as cursor:
             dataset = datasets.find(cursor, call.params["ds"])
-            record_blobs(cursor, blobs)
-            request = {"update": update, "blobs": [blob.token for blob in blobs]}
+            record_blobs(cursor, blobs.values())
+            request = {
+                "update": update,
+                "blobs": [blob.token for blob in blobs.values()],
+                "images": [asdict(image) for image in found.values()],
+            }
             job = start_on_bytes(
                 call.services,
                 cursor,
@@ -98,15 +118,22 @@ def _append_files(call: RouteCall, files: Sequence[ReceivedFile], rows: list[Any
     return job.to_wire()
 
 
-def _store_now(call: RouteCall, rows: list[Any], *, update: bool, blobs: Sequence[Kept] = ()) -> Any:
+def _store_now(
+    call: RouteCall,
+    rows: list[Any],
+    *,
+    update: bool,
+    blobs: Iterable[Kept] = (),
+    images: Mapping[int, ItemImage] | None = None,
+) -> Any:
     with call.db.session() as cursor:
         item_chunks.prepare_items(cursor, rows_of(rows), first=0)
+        item_chunks.refuse_images(cursor, images or {})
         with call.db.write(cursor):
             dataset = datasets.find(cursor, call.params["ds"])
             _check_plain(dataset)
             record_blobs(cursor, blobs)
-            tokens = dict(enumerate(blob.token for blob in blobs))
-            stored = item_chunks.store_items(cursor, dataset, update=update, blobs=tokens)
+            stored = item_chunks.store_items(cursor, dataset, update=update, images=images)
     answer = {
         "dataset_id": dataset.id,
         "new_items": stored.created,

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
+from airflow_provider_nucleus.image_bytes import PNG
 from airflow_provider_nucleus.local.blobs import Kept
 from airflow_provider_nucleus.local.errors import BadRequestError
 from airflow_provider_nucleus.local.exact_json import parse_json
 from airflow_provider_nucleus.local.jobs.starting import start_on_upload
+from airflow_provider_nucleus.local.pictures import examine
 from airflow_provider_nucleus.local.routes.routing import FormParts
 from airflow_provider_nucleus.local.store.catalog.blob_records import record_blobs
 from airflow_provider_nucleus.local.store.ingest import object_chunks
 from airflow_provider_nucleus.local.store.ingest.ndjson import rows_of
+from airflow_provider_nucleus.local.store.ingest.object_rows import mark_bad
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,13 +41,15 @@ def store_now(
     """
     masks = request.segmentations
     with call.services.blobs.keeping() as keep:
-        blobs = _keep_masks(call, len(masks), keep)
+        blobs, problems = _keep_masks(call, len(masks), keep)
         for mask in masks:
             if isinstance(mask, dict):
                 mask.setdefault("type", "mask")
         # Masks first, so that the i-th file belongs to row i.
         rows = [*masks, *request.annotations]
-        return _store(call, role, find_target, rows_of(rows), blobs=blobs, update=request.update)
+        return _store(
+            call, role, find_target, rows_of(rows), blobs=blobs, problems=problems, update=request.update
+        )
 
 
 def _store(
@@ -53,28 +58,43 @@ def _store(
     find_target: Callable[[Cursor], SetOwner],
     data: bytes,
     *,
-    blobs: list[Kept],
+    blobs: dict[int, Kept],
+    problems: list[tuple[int, str]],
     update: bool,
 ) -> tuple[ChunkResult, SetOwner]:
     with call.db.session() as cursor:
         object_chunks.prepare(cursor, data, role=role, first=0)
+        mark_bad(cursor, problems)
         with call.db.write(cursor):
             target = find_target(cursor)
-            record_blobs(cursor, blobs)
-            tokens = dict(enumerate(blob.token for blob in blobs))
+            record_blobs(cursor, blobs.values())
+            tokens = {row: blob.token for row, blob in blobs.items()}
             return object_chunks.store(cursor, target, update=update, blobs=tokens), target
 
 
-def _keep_masks(call: RouteCall, count: int, keep: Callable[[BinaryIO], tuple[str, int]]) -> list[Kept]:
-    """Keep each mask of a multipart request, in order."""
+def _keep_masks(
+    call: RouteCall, count: int, keep: Callable[[BinaryIO], tuple[str, int]]
+) -> tuple[dict[int, Kept], list[tuple[int, str]]]:
+    """Keep each mask of a multipart request that is one, by its row; of the others return the row and the problem."""
     if call.files is None:
-        return []
+        return {}, []
     files = [part for part in call.files if part.field == MASK_PARTS.files]
     if len(files) != count:
         raise BadRequestError(
             f"{count} segmentations came with {len(files)} masks; send one mask per segmentation, in order."
         )
-    return [Kept(*keep(part.file), part.content_type) for part in files]
+    found = [examine(part.file, PNG) for part in files]
+    kept = {
+        row: Kept(*keep(part.file), part.content_type)
+        for row, part in enumerate(files)
+        if found[row].problem is None
+    }
+    problems = [
+        (row, f"the file of the mask is no PNG: {mask.problem}")
+        for row, mask in enumerate(found)
+        if mask.problem is not None
+    ]
+    return kept, problems
 
 
 def summary(stored: ChunkResult, kind: str) -> dict[str, Any]:

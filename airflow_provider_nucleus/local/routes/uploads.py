@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from anyio import to_thread
 from starlette.responses import FileResponse, Response
 
-from airflow_provider_nucleus.local.disk.durable import DurableFile, Former
+from airflow_provider_nucleus.local.disk.durable import DurableFile
 from airflow_provider_nucleus.local.errors import GoneError, NotFoundError
 from airflow_provider_nucleus.local.http.messages import limited_stream
 from airflow_provider_nucleus.local.routes.routing import RouteTable
@@ -39,10 +39,12 @@ async def put_rows(call: RouteCall) -> Any:
     """Stream the rows to disk; they count once the whole body is there and synced."""
     token = call.params["token"]
     await to_thread.run_sync(_take, call, token)
-    file = await to_thread.run_sync(DurableFile, signed_uploads.spool_path(call.services.folder.spool, token))
+    # A name of its own for each body: the rows that came before stay what they are until these are committed.
+    name = signed_uploads.new_file()
+    file = await to_thread.run_sync(DurableFile, signed_uploads.spool_path(call.services.folder.spool, name))
     try:
         lines = await _receive(call, file)
-        await to_thread.run_sync(_publish, call, token, file, lines)
+        await to_thread.run_sync(_publish, call, token, name, file, lines)
     finally:
         file.discard()
     return {}
@@ -73,16 +75,16 @@ async def _receive(call: RouteCall, file: DurableFile) -> int:
     return lines + (last != b"\n")
 
 
-def _publish(call: RouteCall, token: str, file: DurableFile, lines: int) -> None:
+def _publish(call: RouteCall, token: str, name: str, file: DurableFile, lines: int) -> None:
+    folder = call.services.folder.spool
     with call.db.write() as cursor:
         # Again: a job may have started on an earlier upload while this one came in.
         signed_uploads.require_open(cursor, token)
-        # Without a commit the rows of an earlier upload are still those that count.
-        former = Former(signed_uploads.spool_path(call.services.folder.spool, token))
-        call.db.after_undo(former.restore)
-        call.db.after_commit(former.discard)
+        call.db.after_undo(lambda: signed_uploads.spool_path(folder, name).unlink(missing_ok=True))
         file.publish()
-        signed_uploads.mark_received(cursor, token, lines=lines)
+        former = signed_uploads.mark_received(cursor, token, file=name, lines=lines)
+        if former is not None:
+            call.db.after_commit(lambda: signed_uploads.spool_path(folder, former).unlink(missing_ok=True))
 
 
 @ROUTES.get("files/{token}", public=True, answers="*/*")

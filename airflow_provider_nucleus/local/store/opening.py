@@ -11,7 +11,7 @@ import duckdb
 from airflow_provider_nucleus.local.disk.durable import part_of, sync_directory
 from airflow_provider_nucleus.local.disk.store_file import check_tables, refuse_foreign_log
 from airflow_provider_nucleus.local.errors import DataDirError
-from airflow_provider_nucleus.local.store.tables import SCHEMA_VERSION, TABLES
+from airflow_provider_nucleus.local.store.tables import ADDED_COLUMNS, SCHEMA_VERSION, TABLES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,5 +101,7 @@ def _update(store: duckdb.DuckDBPyConnection) -> None:
         )
     for statement in TABLES:
         store.execute(statement)
+    for table, column, kind in ADDED_COLUMNS:
+        store.execute(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {column} {kind}")
     if version < SCHEMA_VERSION:
         store.execute("INSERT INTO store_version VALUES (?)", [SCHEMA_VERSION])

@@ -17,9 +17,9 @@ from airflow_provider_nucleus.local.store.tables_evaluations import EVALUATION_T
 from airflow_provider_nucleus.local.store.tables_matches import MATCH_TABLES
 from airflow_provider_nucleus.local.store.tables_slices import SLICE_TABLES
 
-__all__ = ["SCHEMA_VERSION", "TABLES"]
+__all__ = ["ADDED_COLUMNS", "SCHEMA_VERSION", "TABLES"]
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 _CORE: Final = (
     # The next number of each kind of row; changed in the transaction that uses the numbers, so never used twice.
@@ -30,10 +30,11 @@ _CORE: Final = (
         tags VARCHAR[] NOT NULL, created_at TIMESTAMP NOT NULL)""",
     # What type of value each metadata key of a dataset has: 'string' or 'number', fixed by the first item that has it.
     "CREATE TABLE IF NOT EXISTS metadata_kinds (dataset_no INTEGER NOT NULL, key VARCHAR NOT NULL, kind VARCHAR NOT NULL)",
+    # phash: 64 characters 0 or 1, of the image's bytes; null where the server has none that it can decode.
     """CREATE TABLE IF NOT EXISTS items (
         item_no BIGINT NOT NULL, dataset_no INTEGER NOT NULL, reference_id VARCHAR NOT NULL,
         image_url VARCHAR, pointcloud_url VARCHAR, blob VARCHAR, metadata VARCHAR NOT NULL,
-        width BIGINT, height BIGINT, embedding_info VARCHAR, scene_no BIGINT, created_at TIMESTAMP NOT NULL)""",
+        width BIGINT, height BIGINT, embedding_info VARCHAR, scene_no BIGINT, created_at TIMESTAMP NOT NULL, phash VARCHAR)""",
     """CREATE TABLE IF NOT EXISTS scenes (
         scene_no BIGINT NOT NULL, dataset_no INTEGER NOT NULL, reference_id VARCHAR NOT NULL, type VARCHAR NOT NULL,
         metadata VARCHAR, frames VARCHAR NOT NULL, tracks VARCHAR, frame_rate DOUBLE, video_url VARCHAR,
@@ -70,10 +71,11 @@ _CORE: Final = (
     # Bytes that were uploaded; token is the unguessable last part of the URL that serves them.
     """CREATE TABLE IF NOT EXISTS blobs (
         token VARCHAR NOT NULL, content_type VARCHAR NOT NULL, size BIGINT NOT NULL, created_at TIMESTAMP NOT NULL)""",
-    # Signed URLs that were handed out. lines is null until the bytes have arrived, job_no until a job reads them.
+    # Signed URLs that were handed out. lines is null until the bytes have arrived, job_no until a job reads them. file: the token
+    # that names the file which came last; null for one of a former layout, whose file bears the token of the address.
     """CREATE TABLE IF NOT EXISTS uploads (
         token VARCHAR NOT NULL, dataset_no INTEGER NOT NULL, request_id VARCHAR NOT NULL, expires_at TIMESTAMP NOT NULL,
-        lines BIGINT, job_no BIGINT)""",
+        lines BIGINT, job_no BIGINT, file VARCHAR)""",
     # cursor: bytes of the input whose rows are committed, in the same transaction. counts: JSON of what was done so far.
     """CREATE TABLE IF NOT EXISTS jobs (
         job_no BIGINT NOT NULL, job_id VARCHAR NOT NULL, type VARCHAR NOT NULL, status VARCHAR NOT NULL, dataset_no INTEGER,
@@ -85,3 +87,6 @@ _CORE: Final = (
 
 TABLES: Final = (*_CORE, *MATCH_TABLES, *SLICE_TABLES, *EVALUATION_TABLES)
 """Every statement that a new or older store needs; other rooms append theirs here."""
+
+ADDED_COLUMNS: Final = (("items", "phash", "VARCHAR"), ("uploads", "file", "VARCHAR"))
+"""Columns (table, name, type) that stores before layout 3 lack: null in the rows they have."""

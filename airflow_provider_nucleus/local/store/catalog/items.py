@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Item", "at_index", "by_id", "by_reference", "delete", "in_any_dataset", "item_rows", "page"]
 
 _COLUMNS: Final = (
-    "item_no, dataset_no, reference_id, image_url, pointcloud_url, blob, metadata, width, height"
+    "item_no, dataset_no, reference_id, image_url, pointcloud_url, blob, metadata, width, height, phash"
 )
 
 
@@ -36,6 +36,7 @@ class Item:
     metadata: str
     width: int | None
     height: int | None
+    phash: str | None
 
     @property
     def id(self) -> str:
@@ -54,6 +55,8 @@ class Item:
             wire["width"] = self.width
         if self.height is not None:
             wire["height"] = self.height
+        if self.phash is not None:
+            wire["phash"] = self.phash
         return wire
 
 

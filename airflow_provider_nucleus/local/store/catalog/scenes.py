@@ -216,7 +216,7 @@ def _store_entries(
         if entry.get("camera_params") is not None:
             metadata.setdefault("camera_params", entry["camera_params"])
         cursor.execute(
-            "INSERT INTO items VALUES (?, ?, ?, ?, ?, NULL, ?, ?, ?, NULL, ?, ?)",
+            "INSERT INTO items VALUES (?, ?, ?, ?, ?, NULL, ?, ?, ?, NULL, ?, ?, NULL)",
             [
                 item_no, dataset.number, entry["reference_id"], image, cloud, _text(metadata), entry.get("width"),
                 entry.get("height"), scene_no, timestamps.now(),

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.store.catalog.dataset import DatasetRecord
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["StoredItems", "prepare_items", "store_items"]
+__all__ = ["ItemImage", "StoredItems", "prepare_items", "refuse_images", "store_items"]
 
 _TYPES: Final = (
     "$",
@@ -55,6 +55,15 @@ _SIZE: Final = (
     "coalesce(t[{0}], 'NULL') <> 'NULL' AND (t[{0}] NOT IN ('UBIGINT', 'BIGINT', 'DOUBLE') OR v.{1} <> floor(v.{1}) "
     f"OR NOT coalesce(v.{{1}}, 0) BETWEEN 1 AND {COORDINATE_LIMIT:.0f})"
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemImage:
+    """The image that came with an item: the token of its bytes and its hash, or a problem."""
+
+    token: str | None = None
+    phash: str | None = None
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,12 +117,24 @@ def _json_problem(texts: list[str | None]) -> str | None:
     return problem if problem or embedding is None else embedding_problem(embedding)
 
 
+def refuse_images(cursor: Cursor, images: Mapping[int, ItemImage]) -> None:
+    """Mark the prepared rows whose image has a problem."""
+    mark_bad(
+        cursor,
+        [
+            (row, f"the file of the item is no image that can be stored: {image.problem}")
+            for row, image in images.items()
+            if image.problem is not None
+        ],
+    )
+
+
 def store_items(
-    cursor: Cursor, dataset: DatasetRecord, *, update: bool, blobs: Mapping[int, str] | None = None
+    cursor: Cursor, dataset: DatasetRecord, *, update: bool, images: Mapping[int, ItemImage] | None = None
 ) -> StoredItems:
     """Store the prepared chunk; must run inside the writer's transaction, on the connection that prepared it.
 
-    `blobs` maps row numbers to the tokens of images whose bytes came with the request.
+    `images` maps row numbers to the images whose bytes are kept.
     """
     if dataset.use_privacy_mode:
         cursor.execute(
@@ -137,16 +158,20 @@ def store_items(
     else:
         cursor.execute("DELETE FROM chosen WHERE item_no IS NOT NULL")
     first = reserve(cursor, "item", count=new) if new else 0
-    tokens = blobs or {}
+    kept = images or {}
     cursor.execute(
         """INSERT INTO items
         SELECT coalesce(c.item_no, ? - 1 + count(*) FILTER (c.item_no IS NULL) OVER (ORDER BY c.n)), ?, p.reference_id,
             p.image_url, NULL, b.token, p.metadata, p.width, p.height, p.embedding_info, NULL,
-            coalesce(c.created_at, now() AT TIME ZONE 'UTC')
+            coalesce(c.created_at, now() AT TIME ZONE 'UTC'), b.phash
         FROM chosen c JOIN parsed p USING (n)
-        LEFT JOIN (SELECT unnest(?::BIGINT[]) AS n, unnest(?::VARCHAR[]) AS token) b USING (n) ORDER BY c.n""",
-        [first, dataset.number, list(tokens), list(tokens.values())],
-    )
+        LEFT JOIN (SELECT unnest(?::BIGINT[]) AS n, unnest(?::VARCHAR[]) AS token, unnest(?::VARCHAR[]) AS phash) b
+            USING (n) ORDER BY c.n""",
+        [
+            first, dataset.number, list(kept), [image.token for image in kept.values()],
+            [image.phash for image in kept.values()],
+        ],
+    )  # fmt: skip
     total, errored = counts
     updated = old if update else 0
     return StoredItems(

@@ -22,6 +22,7 @@ __all__ = [
     "assign",
     "expect",
     "mark_received",
+    "new_file",
     "received",
     "remove",
     "require_open",
@@ -31,22 +32,28 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedUpload:
-    """An NDJSON file that has arrived: its token names the file, `lines` counts its lines."""
+    """An NDJSON file that has arrived: `token` is of the address, `file` names the file, `lines` counts its lines."""
 
     token: str
+    file: str
     lines: int
 
 
-def spool_path(folder: Path, token: str) -> Path:
-    """Return where the file of a token lies."""
-    return folder / f"{token}.ndjson"
+def new_file() -> str:
+    """Return the name of a file that is to arrive; no two are the same."""
+    return secrets.token_urlsafe(32)
+
+
+def spool_path(folder: Path, name: str) -> Path:
+    """Return where a file lies, by its own token."""
+    return folder / f"{name}.ndjson"
 
 
 def expect(cursor: Cursor, dataset: DatasetRecord, request_id: str, *, lifetime: float) -> str:
     """Hand out a token for an upload, valid for `lifetime` seconds."""
     token = secrets.token_urlsafe(32)
     cursor.execute(
-        "INSERT INTO uploads VALUES (?, ?, ?, ?, NULL, NULL)",
+        "INSERT INTO uploads VALUES (?, ?, ?, ?, NULL, NULL, NULL)",
         [token, dataset.number, request_id, timestamps.now() + timedelta(seconds=lifetime)],
     )
     return token
@@ -63,16 +70,18 @@ def require_open(cursor: Cursor, token: str) -> None:
         raise GoneError("This upload URL has expired; ask for a new signed URL.")
 
 
-def mark_received(cursor: Cursor, token: str, *, lines: int) -> None:
-    """Record that the file of a token is complete on disk."""
-    cursor.execute("UPDATE uploads SET lines = ? WHERE token = ?", [lines, token])
+def mark_received(cursor: Cursor, token: str, *, file: str, lines: int) -> str | None:
+    """Record which file is the upload of a token, complete on disk; return the one that was until now, None if there was none."""
+    row = one(cursor, "SELECT coalesce(file, token) AS file, lines FROM uploads WHERE token = ?", [token])
+    cursor.execute("UPDATE uploads SET file = ?, lines = ? WHERE token = ?", [file, lines, token])
+    return None if row is None or row["lines"] is None else str(row["file"])
 
 
 def received(cursor: Cursor, dataset: DatasetRecord, request_id: str) -> SignedUpload | None:
     """Return the newest complete upload of a request id that no job reads yet, or None."""
     row = one(
         cursor,
-        "SELECT token, lines FROM uploads WHERE dataset_no = ? AND request_id = ? AND lines IS NOT NULL "
+        "SELECT token, coalesce(file, token) AS file, lines FROM uploads WHERE dataset_no = ? AND request_id = ? AND lines IS NOT NULL "
         "AND job_no IS NULL ORDER BY expires_at DESC LIMIT 1",
         [dataset.number, request_id],
     )
@@ -84,6 +93,6 @@ def assign(cursor: Cursor, upload: SignedUpload, job_no: int) -> None:
     cursor.execute("UPDATE uploads SET job_no = ? WHERE token = ?", [job_no, upload.token])
 
 
-def remove(cursor: Cursor, token: str) -> None:
-    """Forget an upload; the file itself is the caller's to delete."""
-    cursor.execute("DELETE FROM uploads WHERE token = ?", [token])
+def remove(cursor: Cursor, name: str) -> None:
+    """Forget the upload whose file this is; the file itself is the caller's to delete."""
+    cursor.execute("DELETE FROM uploads WHERE coalesce(file, token) = ?", [name])

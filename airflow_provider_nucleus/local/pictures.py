@@ -1,0 +1,97 @@
+"""Images as bytes: whether they are one, and their perceptual hash.
+
+The hash is the 64 bits that the Python package `imagehash` calls `phash`, as text of 0 and 1: the image in grey at 32 x 32 pixels,
+its discrete cosine transform, and of the 8 x 8 lowest frequencies those above their median.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from PIL import Image
+
+from airflow_provider_nucleus.image_bytes import HEAD, IMAGES, image_format
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import BinaryIO
+
+    from numpy.typing import NDArray
+
+__all__ = ["Picture", "examine", "perceptual_hash"]
+
+_SIDE: Final = 32
+_LOW: Final = 8
+_DECIMALS: Final = 6
+"""Digits of a frequency that count: below them is the noise of the transform, which is above the median by chance."""
+
+_DECODERS: Final = {
+    "JPEG": ("JPEG", "MPO"),
+    "PNG": ("PNG",),
+    "GIF": ("GIF",),
+    "WebP": ("WEBP",),
+    "BMP": ("BMP",),
+    "TIFF": ("TIFF",),
+    "JPEG 2000": ("JPEG2000",),
+    "HEIF or AVIF": ("AVIF",),
+}
+"""The decoders of each format of `image_bytes`."""
+
+_ALWAYS: Final = frozenset({"JPEG", "PNG", "GIF", "BMP"})
+"""Formats that every build of the library decodes wholly: what it cannot decode of them is damaged."""
+
+_LARGEST: Final = 178_956_970
+"""Pixels above which an image is not decoded: where its decoder warns of a decompression bomb."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """An image that came in: its hash, None where it cannot be decoded here, or a problem."""
+
+    phash: str | None = None
+    problem: str | None = None
+
+
+def examine(source: BinaryIO, formats: Mapping[str, Callable[[bytes], bool]] = IMAGES) -> Picture:
+    """Look at the bytes of an image of one of some formats, from the start of a stream that can be rewound."""
+    source.seek(0)
+    head = source.read(HEAD)
+    source.seek(0)
+    if not head:
+        return Picture(problem="it has no bytes")
+    found = image_format(head, formats)
+    if found is None:
+        other = image_format(head)
+        return Picture(problem=f"it has bytes of {other or 'no image format'}")
+    try:
+        # The decoder of the format that was told, and no other: some of the many are rarely used.
+        with Image.open(source, formats=_DECODERS.get(found)) as image:
+            if image.width * image.height > _LARGEST:
+                return Picture()
+            return Picture(phash=perceptual_hash(image))
+    except Image.DecompressionBombError:
+        return Picture()
+    except (OSError, SyntaxError, ValueError, EOFError, NotImplementedError) as error:
+        # A format that needs a library of its own is taken as it is.
+        return Picture(problem=f"it cannot be decoded: {error}") if found in _ALWAYS else Picture()
+    finally:
+        source.seek(0)
+
+
+def perceptual_hash(image: Image.Image) -> str:
+    """Return the hash of an image as 64 characters 0 or 1; raises what decoding raises."""
+    grey = image.convert("L").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+    pixels = np.asarray(grey, dtype=np.float64)
+    low = np.round(_COSINES @ pixels @ _COSINES.T, _DECIMALS)
+    return "".join("1" if bit else "0" for bit in (low > np.median(low)).ravel())
+
+
+def _cosines() -> NDArray[np.float64]:
+    """Return the lowest rows of the matrix of the cosine transform (type II, as SciPy scales it)."""
+    frequency, place = np.arange(_LOW)[:, None], np.arange(_SIDE)[None, :]
+    return 2 * np.cos(np.pi * frequency * (2 * place + 1) / (2 * _SIDE))
+
+
+_COSINES: Final = _cosines()

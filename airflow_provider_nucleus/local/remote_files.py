@@ -1,0 +1,149 @@
+"""Files behind addresses that clients send: read where the server is told that it may, bounded in size and time.
+
+Three kinds of places: the web (http, https), object stores (s3, gs and whatever else fsspec knows), and files of this machine below
+folders that the server's settings name.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.error import URLError
+from urllib.parse import unquote, urlsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+if TYPE_CHECKING:
+    from typing import Any, BinaryIO
+
+__all__ = ["RemoteFile", "RemoteFileError", "RemoteFiles", "read_web"]
+
+_TIMEOUT: Final = 30.0
+_DEADLINE: Final = 120.0
+"""Seconds after which a file that still comes in is given up."""
+_BLOCK: Final = 1 << 16
+_STORES: Final = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"})
+
+
+class RemoteFileError(Exception):
+    """A file that was not read, and why; the address is the caller's to name."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A file as it came, with the type that its host gave it, if it gave one."""
+
+    data: bytes
+    content_type: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteFiles:
+    """Where files may be read from; `roots` are folders of this machine, and nothing outside of them is read."""
+
+    web: bool = False
+    stores: bool = False
+    roots: tuple[Path, ...] = ()
+
+    def read(self, address: str, *, limit: int) -> bytes:
+        """Return the bytes behind an address, at most `limit`; raises `RemoteFileError`."""
+        scheme = urlsplit(address).scheme.lower() if "://" in address else ""
+        if scheme in {"http", "https"}:
+            if not self.web:
+                raise RemoteFileError(
+                    "the server does not fetch from the web (see NUCLEUS_LOCAL_FETCH_MASKS)"
+                )
+            return read_web(address, limit=limit).data
+        if scheme in _STORES:
+            if not self.stores:
+                raise RemoteFileError(
+                    "the server does not fetch from object stores (see NUCLEUS_LOCAL_FETCH_MASKS)"
+                )
+            return _read_store(address, limit=limit)
+        if scheme in {"", "file"}:
+            return self._read_file(address, limit=limit)
+        raise RemoteFileError(f"the server reads no {scheme} addresses")
+
+    def _read_file(self, address: str, *, limit: int) -> bytes:
+        text = unquote(urlsplit(address).path) if address.startswith("file:") else address
+        if not self.roots:
+            raise RemoteFileError(
+                "the server reads no files of its own machine (NUCLEUS_LOCAL_FILE_ROOTS names folders that it may read)"
+            )
+        try:
+            path = Path(text).resolve()
+        except (OSError, ValueError, RuntimeError):
+            raise RemoteFileError("it is no path of a file") from None
+        if not Path(text).is_absolute() or not any(
+            path.is_relative_to(root.resolve()) for root in self.roots
+        ):
+            raise RemoteFileError("it is in none of the folders of NUCLEUS_LOCAL_FILE_ROOTS")
+        if not path.is_file():
+            raise RemoteFileError("there is no such file")
+        try:
+            with path.open("rb") as file:
+                return _bounded(file, limit=limit)
+        except OSError as error:
+            raise RemoteFileError(f"it cannot be read: {error.strerror}") from error
+
+
+def read_web(url: str, *, limit: int) -> RemoteFile:
+    """Fetch an http(s) address, wholly; raises `RemoteFileError`."""
+    try:
+        request = Request(url, headers={"User-Agent": "airflow-provider-nucleus"})  # ruff: ignore[suspicious-url-open-usage] - http(s) only, see below
+        with _WEB.open(request, timeout=_TIMEOUT) as response:
+            data = _bounded(response, limit=limit)
+            # What the answer has declared and not sent: the library returns what came as if it were all.
+            missing = response.length or 0
+            content_type = response.headers.get_content_type()
+    except (URLError, HTTPException, OSError, ValueError) as error:
+        raise RemoteFileError(str(error)) from error
+    if missing:
+        raise RemoteFileError(f"the connection ended {missing} bytes before its end")
+    return RemoteFile(data, content_type)
+
+
+class _WebOnly(HTTPRedirectHandler):
+    """Follows redirects to http and https alone: the library would go on to ftp as well."""
+
+    def redirect_request(
+        self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> Request | None:
+        """Return the request to go on with; raises URLError when it would leave the web."""
+        if urlsplit(newurl).scheme not in {"http", "https"}:
+            raise URLError("it redirects to an address that is not http or https")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+_WEB: Final = build_opener(_WebOnly)
+
+
+def _read_store(address: str, *, limit: int) -> bytes:
+    try:
+        import fsspec
+    except ImportError:
+        raise RemoteFileError("object stores need the package fsspec, and s3fs or gcsfs") from None
+    try:
+        with fsspec.open(address, "rb") as file:
+            return _bounded(file, limit=limit)
+    except RemoteFileError:
+        raise
+    except Exception as error:
+        # The libraries of the stores raise errors of their own kinds.
+        raise RemoteFileError(f"{type(error).__name__}: {error}") from error
+
+
+def _bounded(file: BinaryIO, *, limit: int) -> bytes:
+    """Read a file of at most `limit` bytes, within the deadline."""
+    end = time.monotonic() + _DEADLINE
+    data = bytearray()
+    read = getattr(file, "read1", file.read)
+    while block := read(_BLOCK):
+        data += block
+        if len(data) > limit:
+            raise RemoteFileError(f"it is larger than {limit} bytes")
+        if time.monotonic() > end:
+            raise RemoteFileError(f"it did not come within {_DEADLINE:.0f} seconds")
+    return bytes(data)
