@@ -41,7 +41,7 @@ class RemoteFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteFiles:
-    """Where files may be read from; `roots` are folders of this machine, and nothing outside of them is read."""
+    """Places that files may be read from; `roots` are folders of this machine, and nothing outside of them is read."""
 
     web: bool = False
     stores: bool = False

@@ -168,7 +168,7 @@ def test_a_line_break_in_a_path_needs_the_key_too(nucleus: LocalNucleus, path: s
     ],
 )
 def test_bad_scenes_leave_the_good_ones(api: Api, changes: dict[str, Any], frame: dict[str, Any]):
-    """A scene with a value of the wrong type is an error of its own, not of the job."""
+    """A scene with a value of the wrong type is an error of its own; the job ends in part."""
     dataset = api.dataset(is_scene=True)
 
     def scene(name: str, changes: dict[str, Any], frame: dict[str, Any]) -> str:
@@ -181,7 +181,7 @@ def test_bad_scenes_leave_the_good_ones(api: Api, changes: dict[str, Any], frame
     lines = "\n".join([scene("bad", changes, frame), scene("good", {}, {})])
     status = api.wait(api.upload(dataset, f"{dataset}/upload_scenes", lines))
 
-    assert status["status"] == "Completed", status
+    assert status["status"] == "Errored_Partial", status
     assert status["message"]["scene_upload"] == {"created": 1, "updated": 0, "ignored": 0, "errored": 1}
     assert [entry["reference_id"] for entry in api.ok("GET", f"dataset/{dataset}/scenes_list")["scenes"]] == [
         "good"

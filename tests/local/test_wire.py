@@ -13,6 +13,7 @@ import requests
 
 from airflow_provider_nucleus.local.testing import LocalNucleus
 from tests.local.conftest import Api, box
+from tests.pictures import picture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -257,6 +258,7 @@ def test_a_client_that_hangs_up_leaves_no_upload(api: Api, nucleus: LocalNucleus
 def test_uploaded_files_are_served_but_never_run(api: Api, nucleus: LocalNucleus):
     """A blob has an unguessable URL and cannot be a page of ours."""
     dataset = api.dataset()
+    page = picture("GIF") + b"<script>"
     parts = [
         (
             "items",
@@ -266,15 +268,15 @@ def test_uploaded_files_are_served_but_never_run(api: Api, nucleus: LocalNucleus
                 "application/json",
             ),
         ),
-        ("image", ("x.html", b"<script>", "text/html")),
+        ("image", ("x.html", page, "text/html")),
     ]
     job = api.ok("POST", f"dataset/{dataset}/append?async=1", files=parts)
     assert api.wait(job["job_id"])["status"] == "Completed"
-    (blob,) = [path for path in (nucleus.data_dir / "blobs").glob("*/*") if path.read_bytes() == b"<script>"]
+    (blob,) = [path for path in (nucleus.data_dir / "blobs").glob("*/*") if path.read_bytes() == page]
 
     response = requests.get(f"{nucleus.url}/files/{blob.name}", timeout=60)
 
-    assert response.content == b"<script>"
+    assert response.content == page
     assert response.headers["content-type"] == "application/octet-stream"
     assert requests.get(f"{nucleus.url}/files/{'0' * 40}", timeout=60).status_code == 404
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from airflow_provider_nucleus.local.jobs.benchmarks import run_benchmark_build
+from airflow_provider_nucleus.local.jobs.custom_indexing import INDEXING_JOB, run_custom_indexing
+from airflow_provider_nucleus.local.jobs.deduplication import DEDUPLICATION_JOB, run_deduplication
 from airflow_provider_nucleus.local.jobs.deletions import run_annotation_deletion
 from airflow_provider_nucleus.local.jobs.evaluations import run_evaluation
 from airflow_provider_nucleus.local.jobs.matching import MATCHING_JOB, run_matching
@@ -26,7 +28,9 @@ __all__ = ["RUNNERS"]
 RUNNERS: Final[dict[str, Runner]] = {
     "annotationDeletion": run_annotation_deletion,
     BENCHMARK_JOB: run_benchmark_build,
+    DEDUPLICATION_JOB: run_deduplication,
     EVALUATION_JOB: run_evaluation,
+    INDEXING_JOB: run_custom_indexing,
     MATCHING_JOB: run_matching,
     MERGE_JOB: run_merge,
     "metadataUpdate": run_metadata_update,

@@ -36,7 +36,7 @@ _ECHOED: Final = 10_000
 
 
 def run_object_upload(context: JobContext) -> JobOutcome:
-    """Store annotations or predictions; bad rows become job errors and do not fail the job."""
+    """Store annotations or predictions; bad rows become job errors and do not fail the job, unless there are no others."""
     request = context.job.request
     role = request["role"]
     last_taxonomy_error: list[str] = []
@@ -71,7 +71,20 @@ def run_object_upload(context: JobContext) -> JobOutcome:
             else "a taxonomy or label does not exist; see the errors."
         )
         return JobOutcome("Errored_Server", message | {"final_error": f"BadRequestError: {text}"})
-    return JobOutcome("Completed", message)
+    rows, refused = (counts[name] + counts[f"mask_{name}"] for name in ("total", "errored"))
+    # The contract calls an upload with some bad rows complete.
+    return _outcome(message, refused if refused == rows else 0, rows)
+
+
+def _outcome(message: dict[str, Any], refused: int, rows: int) -> JobOutcome:
+    """Return the end of an upload of some rows, of which so many were refused: that is no success."""
+    if not refused:
+        return JobOutcome("Completed", message)
+    if refused == rows:
+        text = f"all {rows} rows were refused" if rows > 1 else "the only row was refused"
+        return JobOutcome("Errored_User", message | {"final_error": f"RowError: {text}; see the errors."})
+    text = f"{refused} of {rows} rows were refused; the others are stored, see the errors."
+    return JobOutcome("Errored_Partial", message | {"final_error": f"RowError: {text}"})
 
 
 def _object_message(counts: Counter[str], dataset_id: str | None, kind: str) -> dict[str, Any]:
@@ -92,7 +105,7 @@ def _object_message(counts: Counter[str], dataset_id: str | None, kind: str) -> 
 
 
 def run_item_upload(context: JobContext) -> JobOutcome:
-    """Store items; bad rows become job errors and do not fail the job, images that cannot be fetched do."""
+    """Store items; bad rows, and images that cannot be fetched, become job errors and its partial end."""
     request, services = context.job.request, context.services
     images = {row: ItemImage(**image) for row, image in enumerate(_images(request))}
     fetched: list[Fetched] = []
@@ -138,7 +151,7 @@ def run_item_upload(context: JobContext) -> JobOutcome:
     if counts["unreachable"]:
         text = f"ImageError: {counts['unreachable']} images could not be fetched; see the errors."
         return JobOutcome("Errored_Partial", message | {"final_error": text})
-    return JobOutcome("Completed", message)
+    return _outcome(message, counts["errored"], counts["total"])
 
 
 def _drop(services: Services, fetched: list[Fetched]) -> None:
@@ -197,8 +210,8 @@ def run_scene_upload(context: JobContext) -> JobOutcome:
         return problems
 
     counts = run_chunks(context, prepare, store, kind="scene")
-    names = ("created", "updated", "ignored", "errored")
-    return JobOutcome("Completed", {"scene_upload": {name: counts[name] for name in names}})
+    found = {name: counts[name] for name in ("created", "updated", "ignored", "errored")}
+    return _outcome({"scene_upload": found}, found["errored"], sum(found.values()))
 
 
 def run_metadata_update(context: JobContext) -> JobOutcome:
@@ -219,9 +232,8 @@ def run_metadata_update(context: JobContext) -> JobOutcome:
         return problems
 
     counts = run_chunks(context, prepare, store, kind="metadata")
-    return JobOutcome(
-        "Completed", {"metadata_update": {name: counts[name] for name in ("processed", "errored")}}
-    )
+    found = {name: counts[name] for name in ("processed", "errored")}
+    return _outcome({"metadata_update": found}, found["errored"], sum(found.values()))
 
 
 def _check_run(cursor: Cursor, target: SetOwner) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from anyio import to_thread
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from airflow_provider_nucleus.local.errors import ApiError, MethodNotAllowedError, NotFoundError
 from airflow_provider_nucleus.local.http.auth import check_key
@@ -26,7 +26,7 @@ from airflow_provider_nucleus.local.pages.home import home_page
 from airflow_provider_nucleus.local.pages.job import job_page
 from airflow_provider_nucleus.local.pages.model import model_page
 from airflow_provider_nucleus.local.pages.problem import problem_page
-from airflow_provider_nucleus.local.pages.urls import PATHS, Urls
+from airflow_provider_nucleus.local.pages.urls import PATHS, Urls, dashboard_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -100,6 +100,8 @@ class PagesApp:
                 raise MethodNotAllowedError(f"{request.method} {path}", allowed=["GET"])
             if path == PATHS["style"]:
                 return Response(self._style, media_type="text/css", headers={"Cache-Control": "max-age=300"})
+            if (target := dashboard_target(path, urls)) is not None:
+                return RedirectResponse(target, 307)
             check_key(request.headers, self._services.settings.api_key)
             return self._page(request, path, urls)
         except ApiError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode
@@ -9,7 +10,7 @@ from urllib.parse import quote, urlencode
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["PATHS", "Urls"]
+__all__ = ["PATHS", "Urls", "dashboard_target"]
 
 PATHS: Final = {
     "home": "/",
@@ -27,6 +28,25 @@ _NUMBERS: Final = {
     "provenance": "/ui/api/evaluations/{evaluation_id}/provenance",
 }
 """The JSON routes of an evaluation of the second version, which has no page."""
+
+
+_DASHBOARD: Final = re.compile(
+    r"(?P<dataset>ds_\w+)(/(slc_\w+|jobs))?|(?P<model>prj_\w+)|(?P<job>job_\w+)|jobs/(?P<listed>job_\w+)|jobs|datasets|models",
+    re.ASCII,
+)
+
+
+def dashboard_target(path: str, urls: Urls) -> str | None:
+    """Return our page for a path of Scale's dashboard, to which the official command line links; None if there is none."""
+    found = _DASHBOARD.fullmatch(path.strip("/"))
+    if found is None:
+        return None
+    if (dataset := found["dataset"]) is not None:
+        return urls.dataset(dataset)
+    if (model := found["model"]) is not None:
+        return urls.model(model)
+    job = found["job"] or found["listed"]
+    return urls.home if job is None else urls.job(job)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from airflow_provider_nucleus.local.routes import annotations as ground_truth
 from airflow_provider_nucleus.local.routes import (
     benchmarks,
     datasets,
+    deduplication,
     evaluation_results,
     evaluations,
     exports,
@@ -21,6 +22,7 @@ from airflow_provider_nucleus.local.routes import (
     metrics,
     model_runs,
     models,
+    nothing_indexed,
     predictions,
     presets,
     queries,
@@ -28,6 +30,7 @@ from airflow_provider_nucleus.local.routes import (
     slice_building,
     slice_exports,
     slices,
+    tracks,
     uploads,
 )
 from airflow_provider_nucleus.local.routes.routing import RouteTable
@@ -52,6 +55,9 @@ _MODULES: Final[tuple[ModuleType, ...]] = (
     slice_building,
     slice_exports,
     scenes,
+    tracks,
+    deduplication,
+    nothing_indexed,
     uploads,
     benchmarks,
     evaluations,

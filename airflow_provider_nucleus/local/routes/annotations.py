@@ -36,9 +36,9 @@ def annotate(call: RouteCall, request: ObjectsRequest, address: UploadAddress) -
 
     if address.as_job and call.files is None:
         return start_upload(call, request, "uploadAnnotations", target)
-    stored, place = store_now(call, request, "truth", target)
-    assert place.dataset is not None
-    return {"dataset_id": place.dataset.id, **summary(stored, "annotations")}
+    stored = store_now(call, request, "truth", target)
+    assert stored.target.dataset is not None
+    return {"dataset_id": stored.target.dataset.id, **summary(stored, "annotations")}
 
 
 @ROUTES.get("dataset/{ds}/groundTruth/loc/{rest*}")

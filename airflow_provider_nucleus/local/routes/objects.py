@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from airflow_provider_nucleus.image_bytes import PNG
 from airflow_provider_nucleus.local.blobs import Kept
 from airflow_provider_nucleus.local.errors import BadRequestError
 from airflow_provider_nucleus.local.exact_json import parse_json
+from airflow_provider_nucleus.local.jobs.custom_indexing import start_custom_indexing
 from airflow_provider_nucleus.local.jobs.starting import start_on_upload
 from airflow_provider_nucleus.local.pictures import examine
 from airflow_provider_nucleus.local.routes.routing import FormParts
@@ -25,19 +27,30 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.store.database import Cursor
     from airflow_provider_nucleus.local.store.ingest.object_chunks import ChunkResult
 
-__all__ = ["MASK_PARTS", "start_upload", "store_now", "summary"]
+__all__ = ["MASK_PARTS", "StoredNow", "start_upload", "store_now", "summary"]
 
 
+_REASONS_SHOWN: Final = 3
 MASK_PARTS: Final = FormParts(json="serialized_request", files="mask")
 """The multipart form of uploads with masks: one file per segmentation, in order."""
 
 
+@dataclass(frozen=True, slots=True)
+class StoredNow:
+    """The outcome of a synchronous upload: its rows, where they went, and the job on the embeddings that came with them."""
+
+    rows: ChunkResult
+    target: SetOwner
+    indexing_job: str | None = None
+
+
 def store_now(
     call: RouteCall, request: ObjectsRequest, role: Role, find_target: Callable[[Cursor], SetOwner]
-) -> tuple[ChunkResult, SetOwner]:
-    """Store the objects of a synchronous request, JSON or multipart; return what became of them and where they went.
+) -> StoredNow:
+    """Store the objects of a synchronous request, JSON or multipart.
 
-    `find_target` runs inside the transaction; a model run that it creates is kept only if the upload is.
+    `find_target` runs inside the transaction; a model run that it creates is kept only if the upload is. Raises `BadRequestError`
+    when each row names its own dataset and none could be stored.
     """
     masks = request.segmentations
     with call.services.blobs.keeping() as keep:
@@ -61,7 +74,7 @@ def _store(
     blobs: dict[int, Kept],
     problems: list[tuple[int, str]],
     update: bool,
-) -> tuple[ChunkResult, SetOwner]:
+) -> StoredNow:
     with call.db.session() as cursor:
         object_chunks.prepare(cursor, data, role=role, first=0)
         mark_bad(cursor, problems)
@@ -69,7 +82,25 @@ def _store(
             target = find_target(cursor)
             record_blobs(cursor, blobs.values())
             tokens = {row: blob.token for row, blob in blobs.items()}
-            return object_chunks.store(cursor, target, update=update, blobs=tokens), target
+            stored = object_chunks.store(cursor, target, update=update, blobs=tokens)
+            if target.dataset is None:
+                _refuse_all_refused(stored)
+            if not stored.embedded:
+                return StoredNow(stored, target)
+            number = None if target.dataset is None else target.dataset.number
+            job = start_custom_indexing(call.services, cursor, dataset_no=number, count=stored.embedded)
+            return StoredNow(stored, target, job.id)
+
+
+def _refuse_all_refused(stored: ChunkResult) -> None:
+    """Raise `BadRequestError` when not one of the rows that there are could be stored: in no dataset anything has changed."""
+    refused = stored.errored + stored.mask_errored
+    if not refused or refused < stored.total + stored.mask_total:
+        return
+    reasons = [_error_text(error) for error in stored.errors]
+    first = "; ".join(dict.fromkeys(reasons[:_REASONS_SHOWN]))
+    more = f"; and {len(reasons) - _REASONS_SHOWN} more" if len(reasons) > _REASONS_SHOWN else ""
+    raise BadRequestError(f"None of the {refused} predictions was stored: {first}{more}")
 
 
 def _keep_masks(
@@ -97,14 +128,17 @@ def _keep_masks(
     return kept, problems
 
 
-def summary(stored: ChunkResult, kind: str) -> dict[str, Any]:
+def summary(done: StoredNow, kind: str) -> dict[str, Any]:
     """Return the counters of a synchronous answer; masks count as one object each."""
+    stored = done.rows
     answer: dict[str, Any] = {
         f"{kind}_processed": stored.processed + stored.mask_processed,
         f"{kind}_ignored": stored.ignored + stored.mask_ignored,
     }
     if stored.errors:
         answer["errors"] = [_error_text(error) for error in stored.errors]
+    if done.indexing_job is not None:
+        answer["customObjectIndexingJobId"] = done.indexing_job
     return answer
 
 
@@ -114,7 +148,7 @@ def _error_text(error: object_chunks.RefusedRow) -> str:
     except BadRequestError:
         row = None
     name = row.get("reference_id") or row.get("item_id") if isinstance(row, dict) else None
-    return error.reason if name is None or str(name) in error.reason else f"{name}: {error.reason}"
+    return error.reason if name is None or f"id {name} " in error.reason else f"{name}: {error.reason}"
 
 
 def start_upload(

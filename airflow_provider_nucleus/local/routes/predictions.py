@@ -58,9 +58,10 @@ def upload(
     """Upload predictions to a run, at once or as a job; `runs` holds the run once `target` was called."""
     if address.as_job and call.files is None:
         return start_upload(call, request, "uploadPredictions", target)
-    stored, place = store_now(call, request, "run", target)
+    stored = store_now(call, request, "run", target)
     answer: dict[str, Any] = {"model_run_id": runs[0].id, **summary(stored, "predictions")}
-    return answer if place.dataset is None else {"dataset_id": place.dataset.id, **answer}
+    dataset = stored.target.dataset
+    return answer if dataset is None else {"dataset_id": dataset.id, **answer}
 
 
 def _place(cursor: Cursor, call: RouteCall) -> tuple[DatasetRecord, int | None]:
@@ -123,7 +124,7 @@ def upload_run_free(call: RouteCall, request: ObjectsRequest, address: UploadAdd
 
     if address.as_job:
         raise BadRequestError("Run-free predictions cannot be uploaded asynchronously.")
-    stored, _ = store_now(call, request, "model", target)
+    stored = store_now(call, request, "model", target)
     return {"model_id": chosen[0].id, **summary(stored, "predictions")}
 
 

@@ -89,7 +89,7 @@ def _export(
     if model_id is None:
         set_no = comparisons.truth_set(cursor, dataset)
     else:
-        set_no = comparisons.of_model(cursor, dataset, models.find(cursor, model_id)).sets.predictions
+        set_no = comparisons.prediction_set(cursor, dataset, models.find(cursor, model_id))
     return Export(
         dataset=dataset,
         condition=slice_contents.items_condition(found),

@@ -39,6 +39,9 @@ _CORE: Final = (
         scene_no BIGINT NOT NULL, dataset_no INTEGER NOT NULL, reference_id VARCHAR NOT NULL, type VARCHAR NOT NULL,
         metadata VARCHAR, frames VARCHAR NOT NULL, tracks VARCHAR, frame_rate DOUBLE, video_url VARCHAR,
         created_at TIMESTAMP NOT NULL)""",
+    # What is known of a track beside the objects that name it.
+    """CREATE TABLE IF NOT EXISTS tracks (
+        dataset_no INTEGER NOT NULL, reference_id VARCHAR NOT NULL, metadata VARCHAR NOT NULL)""",
     """CREATE TABLE IF NOT EXISTS taxonomies (
         dataset_no INTEGER NOT NULL, name VARCHAR NOT NULL, type VARCHAR NOT NULL, labels VARCHAR[] NOT NULL)""",
     """CREATE TABLE IF NOT EXISTS models (

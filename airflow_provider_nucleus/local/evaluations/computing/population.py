@@ -11,10 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_nucleus.local.annotation_table import CATEGORY_LABELS, OBJECT_TABLES
+from airflow_provider_nucleus.local.annotation_table import CATEGORY_LABELS
 from airflow_provider_nucleus.local.requests.exclusion_rules import BoxAreaRule, LabelExclusion, MetadataRule
 from airflow_provider_nucleus.local.requests.query.compile import Fragment
 from airflow_provider_nucleus.local.store.catalog.compared_sets import ComparedSets
+from airflow_provider_nucleus.local.store.catalog.object_sets import items_with_objects
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -76,10 +77,7 @@ def read_population(
     )
     datasets = _datasets(cursor, model_no=model_no, run_no=run_no)
     if only_predicted:
-        numbers = _numbers(entry.predictions for entry in datasets)
-        anywhere = " UNION ".join(
-            f"SELECT item_no FROM {table} WHERE set_no IN {numbers}" for table in OBJECT_TABLES
-        )
+        anywhere = items_with_objects(_numbers(entry.predictions for entry in datasets).strip("()"))
         cursor.execute(f"DELETE FROM candidates WHERE item_no NOT IN ({anywhere})")
     before = _count(cursor, "candidates", Fragment("true"))
     counts = [_drop_items(cursor, datasets, rule) for rule in rules]

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from airflow_provider_nucleus.local.annotation_table import OBJECT_TABLES
 from airflow_provider_nucleus.local.errors import BadRequestError, ConflictError, NotFoundError
 from airflow_provider_nucleus.local.exact_json import json_text, parse_json
 from airflow_provider_nucleus.local.requests.exclusion_rules import stored_rules
 from airflow_provider_nucleus.local.requests.label_taxonomy import Taxonomy
 from airflow_provider_nucleus.local.store import timestamps
 from airflow_provider_nucleus.local.store.catalog import jobs, label_configs
+from airflow_provider_nucleus.local.store.catalog.object_sets import items_with_objects
 from airflow_provider_nucleus.local.store.database import count_of, one, rows
 from airflow_provider_nucleus.local.store.ids import ITEM, new_id, number_of, numbered
 from airflow_provider_nucleus.local.store.sequences import reserve
@@ -216,9 +216,7 @@ def add_members(cursor: Cursor, benchmark: BenchmarkRecord, source: str) -> tupl
     per item, and the skipped ones added to the benchmark's count.
     """
     truths = "SELECT set_no FROM object_sets WHERE role = 'truth'"
-    annotated = " UNION ".join(
-        f"SELECT item_no FROM {table} WHERE set_no IN ({truths})" for table in OBJECT_TABLES
-    )
+    annotated = items_with_objects(truths)
     cursor.execute(
         f"""CREATE OR REPLACE TEMP TABLE new_members AS SELECT DISTINCT s.item_no,
             s.item_no IN ({annotated}) AS annotated

@@ -74,7 +74,7 @@ def delete(cursor: Cursor, dataset: DatasetRecord) -> None:
     """Delete a dataset with its items, scenes, annotations and predictions."""
     drop_sets(cursor, "dataset_no = ?", [dataset.number])
     slices.delete_of_dataset(cursor, dataset)
-    for table in ("items", "scenes", "taxonomies", "metadata_kinds", "uploads", "datasets"):
+    for table in ("items", "scenes", "taxonomies", "tracks", "metadata_kinds", "uploads", "datasets"):
         cursor.execute(f"DELETE FROM {table} WHERE dataset_no = ?", [dataset.number])
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.store.catalog.dataset import DatasetRecord
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["Role", "SetOwner", "drop_sets", "ensure_set", "find_set"]
+__all__ = ["Role", "SetOwner", "drop_sets", "ensure_set", "find_set", "items_with_objects"]
 
 Role = Literal["truth", "run", "model"]
 """Whose objects a set holds: ground truth, a model run's, or a model's without a run."""
@@ -54,6 +54,17 @@ def ensure_set(cursor: Cursor, target: SetOwner, dataset_no: int) -> int:
         [number, target.role, dataset_no, target.model_no, target.run_no],
     )
     return number
+
+
+def items_with_objects(sets: str) -> str:
+    """Return a query of the items (item_no) that have an object of some sets: a list of numbers or a subquery, without brackets.
+
+    What belongs to a scene is on no item; a null among the items would make every `IN` unknown.
+    """
+    return " UNION ".join(
+        f"SELECT item_no FROM {table} WHERE set_no IN ({sets}) AND item_no IS NOT NULL"
+        for table in OBJECT_TABLES
+    )
 
 
 def drop_sets(cursor: Cursor, where: str, parameters: list[object]) -> None:

@@ -42,7 +42,7 @@ class RefusedRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkResult:
-    """The outcome of a chunk. Masks are counted apart because job messages report them apart."""
+    """The outcome of a chunk. Masks are counted apart because job messages report them apart; `embedded` are good rows with an embedding."""
 
     total: int
     processed: int
@@ -52,6 +52,7 @@ class ChunkResult:
     mask_processed: int
     mask_ignored: int
     mask_errored: int
+    embedded: int = 0
     taxonomy_error: str | None = None
     errors: list[RefusedRow] = field(default_factory=list, repr=False)
 
@@ -90,6 +91,7 @@ def store(
         mask_processed=masked[0],
         mask_ignored=masked[1],
         mask_errored=counts["bad_masks"],
+        embedded=counts["embedded"],
         taxonomy_error=taxonomy_error,
         errors=row_errors(cursor) if counts["bad"] else [],
     )
@@ -99,7 +101,8 @@ def _counts(cursor: Cursor) -> dict[str, Any]:
     return rows(
         cursor,
         f"""SELECT count(*) AS total, count(*) FILTER (type IN {_MASKS}) AS masks, count(reason) AS bad,
-            count(*) FILTER (type IN {_MASKS} AND reason IS NOT NULL) AS bad_masks FROM parsed""",
+            count(*) FILTER (type IN {_MASKS} AND reason IS NOT NULL) AS bad_masks,
+            count(embedding_vector) FILTER (reason IS NULL) AS embedded FROM parsed""",
     )[0]
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.store.catalog.models import ModelRecord, Run
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["RunOnDataset", "datasets_of", "of_model", "of_run", "query_scope", "truth_set"]
+__all__ = ["RunOnDataset", "datasets_of", "of_model", "of_run", "prediction_set", "query_scope", "truth_set"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +69,13 @@ def datasets_of(cursor: Cursor, run: Run) -> list[int]:
 def truth_set(cursor: Cursor, dataset: DatasetRecord) -> int | None:
     """Return the set of a dataset's ground truth, None if nothing was ever annotated."""
     return find_set(cursor, SetOwner(role="truth", dataset=dataset), dataset.number)
+
+
+def prediction_set(cursor: Cursor, dataset: DatasetRecord, model: ModelRecord) -> int | None:
+    """Return the set of a model's run on a dataset, None if it has predicted nothing there."""
+    run = models.run_of(cursor, model, dataset)
+    found = None if run is None else _comparison(cursor, dataset, run)
+    return None if found is None else found.sets.predictions
 
 
 def query_scope(cursor: Cursor, dataset: DatasetRecord, run_id: str | None) -> QueriedObjects:

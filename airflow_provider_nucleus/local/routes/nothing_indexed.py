@@ -1,0 +1,106 @@
+"""Routes about what this server never has (autotags, indexes, labelling tasks): they list none (contract sections 2.9, 2.10, 2.13).
+
+Embeddings that came with items are given back; the server computes none.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow_provider_nucleus.local.errors import NotFoundError
+from airflow_provider_nucleus.local.requests.indexing import IndexingStatusRequest
+from airflow_provider_nucleus.local.routes.routing import RouteTable
+from airflow_provider_nucleus.local.store.catalog import datasets, models, slices
+from airflow_provider_nucleus.local.store.views import embeddings, slice_contents
+
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.local.call import RouteCall
+
+__all__ = ["ROUTES"]
+
+ROUTES: Final = RouteTable()
+
+
+@ROUTES.get("{ds}/list_autotags")
+def autotags(call: RouteCall) -> Any:
+    """List no autotags."""
+    with call.db.read() as cursor:
+        datasets.find(cursor, call.params["ds"])
+    return []
+
+
+def _no_autotag(call: RouteCall) -> Any:
+    with call.db.read() as cursor:
+        dataset = datasets.find(cursor, call.params["ds"])
+    raise NotFoundError(f"The autotag {call.params['name']} was not found in dataset {dataset.id}")
+
+
+@ROUTES.post("dataset/{ds}/autotag/{name}/taggedItems")
+def tagged_items(call: RouteCall) -> Any:
+    """Say that there is no autotag of this name."""
+    return _no_autotag(call)
+
+
+@ROUTES.get("dataset/{ds}/autotag/{name}/trainingItems")
+def training_items(call: RouteCall) -> Any:
+    """Say that there is no autotag of this name."""
+    return _no_autotag(call)
+
+
+@ROUTES.get("dataset/{ds}/embeddingIndexes")
+def indexes(call: RouteCall) -> Any:
+    """List no indexes of embeddings."""
+    with call.db.read() as cursor:
+        datasets.find(cursor, call.params["ds"])
+    return {"embedding_indexes": []}
+
+
+@ROUTES.post("dataset/{ds}/indexingStatus", body=IndexingStatusRequest)
+def indexing_status(call: RouteCall, request: IndexingStatusRequest) -> Any:
+    """Return how much of a dataset is indexed: nothing."""
+    with call.db.read() as cursor:
+        dataset = datasets.find(cursor, call.params["ds"])
+        if request.image:
+            counted = {"image_count": datasets.size(cursor, dataset)}
+        else:
+            run = None if request.model_run_id is None else models.find_run(cursor, request.model_run_id)
+            counted = {"object_count": embeddings.object_count(cursor, dataset, run)}
+    return {
+        "embedding_count": 0,
+        **counted,
+        "percent_indexed": 0.0,
+        "additional_context": "This server indexes nothing.",
+    }
+
+
+@ROUTES.get("dataset/{ds}/embeddings")
+def of_dataset(call: RouteCall) -> Any:
+    """Return the embeddings that came with the items of a dataset."""
+    with call.db.read() as cursor:
+        dataset = datasets.find(cursor, call.params["ds"])
+        return embeddings.of_items(cursor, dataset)
+
+
+@ROUTES.get("slice/{s}/embeddings")
+def of_slice(call: RouteCall) -> Any:
+    """Return the embeddings that came with the items of a slice."""
+    with call.db.read() as cursor:
+        found = slices.find(cursor, call.params["s"])
+        dataset = datasets.find(cursor, found.dataset_id)
+        return embeddings.of_items(cursor, dataset, slice_contents.items_condition(found))
+
+
+@ROUTES.get("dataset/{ds}/exportScaleTaskInfo")
+def tasks_of_dataset(call: RouteCall) -> Any:
+    """List no labelling tasks."""
+    with call.db.read() as cursor:
+        datasets.find(cursor, call.params["ds"])
+    return {"exportedScaleTaskInfoRows": []}
+
+
+@ROUTES.get("slice/{s}/exportScaleTaskInfo")
+def tasks_of_slice(call: RouteCall) -> Any:
+    """List no labelling tasks."""
+    with call.db.read() as cursor:
+        slices.find(cursor, call.params["s"])
+    return {"exportedScaleTaskInfoRows": []}
