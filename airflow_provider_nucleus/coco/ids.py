@@ -6,6 +6,7 @@ decimal point made it inexact, is no id, and neither is `true`.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow_provider_nucleus.coco.errors import CocoError, excerpt
@@ -18,7 +19,7 @@ __all__ = ["Identifier", "id_of", "normal_id"]
 Identifier: TypeAlias = int | str
 
 _EXACT = 2.0**53
-_LONGEST = 1000
+_NUMBER = re.compile(r"-?[1-9][0-9]{0,999}|0")
 
 
 def normal_id(value: Any, field: str = "id") -> Identifier:
@@ -27,9 +28,7 @@ def normal_id(value: Any, field: str = "id") -> Identifier:
     if kind is int:
         return value  # type: ignore[no-any-return]
     if kind is str and value and not value.isspace():
-        if value[0] in "123456789" or value == "0":
-            return int(value) if value.isascii() and value.isdigit() and len(value) <= _LONGEST else value
-        return value  # type: ignore[no-any-return]
+        return int(value) if _NUMBER.fullmatch(value) else value
     if kind is float and value.is_integer() and abs(value) < _EXACT:
         return int(value)
     if value is None:

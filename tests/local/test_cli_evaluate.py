@@ -174,7 +174,7 @@ def test_boxes_are_not_evaluated_as_masks_in_silence(tmp_path, capsys):
     assert main([*arguments, "--ground-truth", str(truth)]) == 2
     refused = capsys.readouterr()
     assert not refused.out
-    assert "gt.json, row 0 (id 1) has no 'segmentation'" in refused.err
+    assert "gt.json: row 1: segmentation: is missing" in refused.err
 
     document = json.loads(truth.read_text())
     for row in document["annotations"]:

@@ -1,7 +1,7 @@
-"""Ids of COCO files: numbers, or strings of digits that mean the same numbers, translated to codes.
+"""Ids of COCO files translated to codes.
 
-Real files mix 2299 and "2299"; both name the same image. Codes follow the order of the ids (by number when all are
-numbers, otherwise as text), because the order of images decides between predictions of equal confidence.
+Codes follow the order of the ids (by number when all are numbers, otherwise as text), because the order of images decides between
+predictions of equal confidence.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from airflow_provider_nucleus.coco.ids import Identifier, normal_id
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -18,54 +20,37 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.evaluation.arrays import IndexArray
 
-__all__ = ["IdCodes", "Identifier", "normal_id"]
+__all__ = ["IdCodes"]
 
-Identifier = int | str
-
-
-def normal_id(value: Any) -> Identifier:
-    """Return a number for a number or a string of digits, other strings as they are; anything else raises."""
-    if isinstance(value, bool) or not isinstance(value, int | str | float):
-        raise ValueError(f"{value!r} is not an id: ids are numbers or strings")  # ruff: ignore[type-check-without-type-error]
-    if isinstance(value, float):
-        if not value.is_integer():
-            raise ValueError(f"{value!r} is not an id: ids are whole numbers or strings")
-        return int(value)
-    if isinstance(value, str) and value.isascii() and value.isdigit() and (value == "0" or value[0] != "0"):
-        return int(value)
-    return value
+_LARGEST = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class IdCodes:
-    """Ids in order; the position of an id is its code. *numbers* holds them as an array when all are numbers."""
+    """Ids in order; the position of an id is its code. *numbers* holds them as an array when all are numbers of 64 bits."""
 
     ids: tuple[Identifier, ...]
     codes: Mapping[Identifier, int]
     numbers: IndexArray | None
 
     @classmethod
-    def of(cls, values: Iterable[Any], *, what: str) -> IdCodes:
-        """Order the ids of a list in which none may appear twice; *what* names the list in the error."""
-        normal = [normal_id(value) for value in values]
-        seen: dict[Identifier, int] = {}
-        for value in normal:
-            if value in seen:
-                raise ValueError(f"{what} id {value!r} appears twice: ids must be unique")
-            seen[value] = 0
+    def of(cls, ids: Iterable[Identifier]) -> IdCodes:
+        """Order ids in normal form, of which none may appear twice."""
+        normal = list(ids)
         numeric = all(isinstance(value, int) for value in normal)
         ordered = tuple(sorted(normal) if numeric else sorted(normal, key=str))
+        short = numeric and all(-_LARGEST <= value <= _LARGEST for value in ordered)  # type: ignore[operator]
         return cls(
             ids=ordered,
             codes={value: code for code, value in enumerate(ordered)},
-            numbers=np.array(ordered, dtype=np.int64) if numeric else None,
+            numbers=np.array(ordered, dtype=np.int64) if short else None,
         )
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def encode(self, values: Sequence[Any] | NDArray[np.int64]) -> IndexArray:
-        """Translate ids to codes; an unknown id becomes -1."""
+        """Translate ids to codes; an unknown id becomes -1. Raises CocoError for what is no id."""
         if isinstance(values, np.ndarray) and values.dtype.kind in "iu":
             if self.numbers is None:
                 return np.array([self.codes.get(int(value), -1) for value in values], dtype=np.int64)

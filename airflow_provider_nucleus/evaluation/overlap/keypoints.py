@@ -12,23 +12,24 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from airflow_provider_nucleus.keypoint_tolerances import tolerances_of
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray
 
-__all__ = ["PERSON_SIGMAS", "UNIFORM_SIGMA", "KeypointArrays", "keypoint_similarity", "sigmas_for"]
+__all__ = [
+    "POINT_AREA",
+    "KeypointArrays",
+    "boxes_around",
+    "keypoint_similarity",
+    "object_areas",
+    "sigmas_for",
+]
 
-PERSON_SIGMAS = tuple(
-    tenths / 10.0
-    for tenths in (
-        0.26, 0.25, 0.25, 0.35, 0.35, 0.79, 0.79, 0.72, 0.72, 0.62, 0.62, 1.07, 1.07, 0.87, 0.87, 0.89, 0.89,
-    )
-)  # fmt: skip
-"""The published sigmas of COCO's 17 person keypoints, from nose to right ankle, rounded the way COCO's code does."""
-
-UNIFORM_SIGMA = 0.05
-"""Tolerance of every keypoint when none is published (Nucleus keypoints carry none): about COCO's mean."""
+POINT_AREA = 1000.0
+"""Square pixels an object has whose keypoints have no extent and that states neither area nor box: COCO calls it small."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,11 +76,35 @@ class KeypointArrays:
         return int(np.argmax(wrong)), "keypoints, box and area must be finite, sizes >= 0"
 
 
-def sigmas_for(keypoints: int) -> FloatArray:
-    """Return COCO's sigmas for 17 keypoints and the uniform default for any other number."""
-    if keypoints == len(PERSON_SIGMAS):
-        return np.array(PERSON_SIGMAS)
-    return np.full(keypoints, UNIFORM_SIGMA)
+def sigmas_for(keypoints: int) -> tuple[float, ...]:
+    """Return the tolerances of so many keypoints without names."""
+    return tolerances_of([str(position) for position in range(keypoints)]).sigmas
+
+
+def boxes_around(x: FloatArray, y: FloatArray, labelled: BoolArray) -> FloatArray:
+    """Return x, y, width, height around the labelled keypoints of each row; zeros for a row without any."""
+    some = labelled.any(axis=1) if labelled.shape[1] else np.zeros(len(labelled), dtype=np.bool_)
+    box = np.zeros((len(labelled), 4))
+    if not some.any():
+        return box
+    for column, values in enumerate((x[some], y[some])):
+        kept = np.where(labelled[some], values, np.nan)
+        low, high = np.nanmin(kept, axis=1), np.nanmax(kept, axis=1)
+        box[some, column], box[some, column + 2] = low, high - low
+    return box
+
+
+def object_areas(stated: FloatArray, *, box: FloatArray, around: FloatArray) -> FloatArray:
+    """Return the area that distances of each row are measured against, in square pixels: the one that is *stated*, also where it is 0.
+
+    Else it is the first of these that is above 0: that of the object's *box*; that of the box *around* its keypoints; the larger side of
+    the latter, squared; `POINT_AREA`, which is within 4 pixels of what passes at a similarity of 0.5. NaN is what is not given.
+    """
+    area = box[:, 2] * box[:, 3]
+    area = np.where(area > 0, area, around[:, 2] * around[:, 3])
+    area = np.where(area > 0, area, around[:, 2:].max(axis=1, initial=0.0) ** 2)
+    area = np.where(area > 0, area, POINT_AREA)
+    return np.where(np.isfinite(stated) & (stated >= 0), stated, area)
 
 
 def keypoint_similarity(

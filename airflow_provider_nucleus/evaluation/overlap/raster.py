@@ -17,10 +17,27 @@ from airflow_provider_nucleus.evaluation.overlap.rle import Runs
 if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import FloatArray, IndexArray
 
-__all__ = ["POINTS_AT_ONCE", "SCALE", "rasterize"]
+__all__ = ["LONGEST_OUTLINE", "POINTS_AT_ONCE", "SCALE", "LongOutlineError", "rasterize"]
 
 SCALE = 5.0
 POINTS_AT_ONCE = 1 << 21
+
+LONGEST_OUTLINE = 1 << 20
+"""Pixels that the outline of one ring may have on its way through the image and nearby: what is drawn at once has to fit into memory."""
+
+_NEAR = float(1 << 16)
+"""Pixels around an image within which outlines are drawn point by point; what reaches further is cut there first."""
+
+
+class LongOutlineError(ValueError):
+    """A ring of a mask, by its position, has an outline that is too long to be drawn."""
+
+    def __init__(self, mask: int, length: float) -> None:
+        super().__init__(
+            f"a ring has an outline of {length:.3g} pixels, and {LONGEST_OUTLINE} can be drawn: are its coordinates pixels?"
+        )
+        self.mask = mask
+        self.length = length
 
 
 def rasterize(
@@ -29,12 +46,17 @@ def rasterize(
     """Draw rings and unite those of one owner into a mask.
 
     *xy* holds the vertices of all rings, ring k owning rows `ring_starts[k]` to `ring_starts[k + 1]`; *owner* is the
-    mask each ring belongs to (ascending), *height* and *width* are per mask. A mask without rings is empty.
+    mask each ring belongs to (ascending), *height* and *width* are per mask. A mask without rings is empty. Raises LongOutlineError.
     """
     rings = ring_starts.size - 1
+    xy, ring_starts = _cut_far_rings(xy, ring_starts, owner=owner, height=height, width=width)
     fine = np.trunc(SCALE * xy + 0.5).astype(np.int64)
     steps = _steps(fine, ring_starts)
     total = np.concatenate(([0], np.cumsum(steps)))
+    outlines = np.diff(total[ring_starts])
+    if (outlines > SCALE * LONGEST_OUTLINE).any():
+        longest = int(np.argmax(outlines))
+        raise LongOutlineError(int(owner[longest]), float(outlines[longest] / SCALE))
     at: list[IndexArray] = []
     whose: list[IndexArray] = []
     begin = 0
@@ -52,6 +74,41 @@ def rasterize(
     return _unite(
         np.concatenate([none, *whose]), np.concatenate([none, *at]), owner=owner, height=height, width=width
     )
+
+
+def _cut_far_rings(
+    xy: FloatArray, ring_starts: IndexArray, *, owner: IndexArray, height: IndexArray, width: IndexArray
+) -> tuple[FloatArray, IndexArray]:
+    """Cut rings that reach far out of their image at its surroundings, half-plane by half-plane, which keeps what is inside."""
+    if not xy.size or (np.abs(xy) <= _NEAR).all():
+        return xy, ring_starts
+    rings = [xy[begin:end] for begin, end in zip(ring_starts[:-1].tolist(), ring_starts[1:].tolist())]
+    for number, ring in enumerate(rings):
+        sides = (float(width[owner[number]]), float(height[owner[number]]))
+        for axis, side in enumerate(sides):
+            if ring.size and ring[:, axis].min() < -_NEAR:
+                ring = _cut(ring, axis, -1.0, sign=1.0)
+            if ring.size and ring[:, axis].max() > side + _NEAR:
+                ring = _cut(ring, axis, side + 1.0, sign=-1.0)
+        # What lies outside altogether encloses nothing: a point.
+        rings[number] = ring if ring.size else np.full((1, 2), -1.0)
+    starts = np.concatenate(([0], np.cumsum([len(ring) for ring in rings]))).astype(np.int64)
+    return np.concatenate(rings), starts
+
+
+def _cut(ring: FloatArray, axis: int, bound: float, *, sign: float) -> FloatArray:
+    """Return the part of a ring on the side of a line where `sign * coordinate >= sign * bound`."""
+    away = sign * (ring[:, axis] - bound)
+    kept: list[FloatArray] = []
+    for at in range(len(ring)):
+        if (away[at - 1] >= 0) != (away[at] >= 0):
+            share = away[at - 1] / (away[at - 1] - away[at])
+            crossing = ring[at - 1] + share * (ring[at] - ring[at - 1])
+            crossing[axis] = bound
+            kept.append(crossing)
+        if away[at] >= 0:
+            kept.append(ring[at])
+    return np.array(kept).reshape(-1, 2)
 
 
 def _steps(fine: IndexArray, ring_starts: IndexArray) -> IndexArray:

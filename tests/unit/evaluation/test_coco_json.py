@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+from json import dumps, loads
+
 import orjson
 import pytest
 
@@ -72,39 +75,33 @@ def test_a_missing_area_is_that_of_the_box():
     assert read_truth(document(annotations=rows)).columns.area.tolist() == [20.0, 7.0]
 
 
+ROW = {"id": 5, "image_id": 9, "category_id": 1, "bbox": [1, 2, 3, 4]}
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"images": None}, "no list 'images'"),
-        ({"images": [{"id": 1}, {"id": "1"}]}, "image id 1 appears twice"),
-        ({"images": [{}]}, "no id"),
-        ({"images": [{"id": True}]}, "not an id"),
-        ({"images": [{"id": 1.5}]}, "not an id"),
-        ({"annotations": [{"id": 5, "image_id": 9, "category_id": 1}]}, r"row 0 \(id 5\) has no 'bbox'"),
-        ({"annotations": [{"id": 5, "category_id": 1}]}, "row 0 has no 'image_id'"),
-        (
-            {"annotations": [{"id": 5, "image_id": 9, "category_id": 1, "bbox": [1, 2, 3]}]},
-            r"row 0 \(id 5\).*four",
-        ),
-        (
-            {"annotations": [{"id": 5, "image_id": 9, "category_id": 1, "bbox": [1, 2, 3, -4]}]},
-            r"\(id 5\).*box",
-        ),
-        (
-            {"annotations": [{"id": 5, "image_id": 9, "category_id": 1, "bbox": [1, 2, 3, 4], "area": -1}]},
-            "area",
-        ),
-        (
-            {
-                "annotations": [
-                    {"id": 5, "image_id": 9, "category_id": 1, "bbox": [1, 2, 3, 4], "area": "big"}
-                ]
-            },
-            "area must be a number",
-        ),
-        ({"images": [{"id": 9, "width": "wide"}]}, "width and height of images"),
+        ({"images": None}, "images: must be a list"),
+        ({"images": [{"id": 1}, {"id": "1"}]}, r"row 2: images\.id: 1 is the id of two images"),
+        ({"images": [{"id": 1, "file_name": "a"}, {"id": 2, "file_name": "a"}]}, r"row 2: images\.file_name: 'a' is the name of"),
+        ({"images": [{}]}, r"row 1: images\.id: is missing"),
+        ({"images": [{"id": True}]}, r"images\.id: must be a whole number or text, got True"),
+        ({"images": [{"id": 1.5}]}, r"images\.id: must be a whole number or text, got 1\.5"),
+        ({"images": [{"id": 9, "width": "wide"}]}, r"row 1: images\.width: must be a whole number"),
+        ({"categories": [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]}, r"row 2: categories\.id: 1 is the id of two categories"),
+        ({"annotations": [{"id": 5, "image_id": 9, "category_id": 1}]}, "row 1: bbox: is missing"),
+        ({"annotations": [ROW, {"id": 6, "category_id": 1}]}, "row 2: image_id: is missing"),
+        ({"annotations": [ROW, None]}, "row 2: must be an object, got None"),
+        ({"annotations": [ROW, ROW]}, "row 2: id: 5 is the id of two objects of image 9"),
+        ({"annotations": [ROW | {"category_id": None}]}, "row 1: category_id: is missing"),
+        ({"annotations": [ROW | {"bbox": [1, 2, 3]}]}, "row 1: bbox: must be four numbers"),
+        ({"annotations": [ROW | {"bbox": [1, 2, 3, -4]}]}, "row 1: bbox: width and height must not be negative"),
+        ({"annotations": [ROW | {"bbox": [1, 2, 3, 1e300]}]}, r"row 1: bbox: .*1e\+300 is too large for a coordinate"),
+        ({"annotations": [ROW | {"area": -1}]}, "row 1: area: must be a finite number from 0"),
+        ({"annotations": [ROW | {"area": "big"}]}, "row 1: area: must be a finite number from 0, got 'big'"),
+        ({"annotations": [ROW | {"iscrowd": "0"}]}, "row 1: iscrowd: must be 0 or 1, got '0'"),
     ],
-)
+)  # fmt: skip
 def test_broken_ground_truth_is_refused(change, words):
     """Each message says where and what."""
     with pytest.raises(CocoFormatError, match=words):
@@ -115,19 +112,21 @@ def test_broken_ground_truth_is_refused(change, words):
     ("content", "words"),
     [
         (b"[{", "not JSON"),
-        (b'[{"image_id": 9, "category_id": 1, "bbox": [1, 2, 3, 4], "score": NaN}]', "NaN"),
+        (b'[{"image_id": 9, "category_id": 1, "bbox": [1, 2, 3, 4], "score": NaN}]', "row 1: score: must be a finite number, got nan"),
+        (b'[{"image_id": 9, "category_id": 1, "bbox": [1, 2, Infinity, 4], "score": 1}]', "row 1: bbox: .* inf is not a finite number"),
         (b"{}", "not a COCO result list"),
-        (b"[1]", "not a COCO result list"),
-        (orjson.dumps([RESULT | {"image_id": 77}]), r"result 0: image 77.*belong together"),
-        (orjson.dumps([RESULT | {"bbox": [1, 2, 3, "x"]}]), "row 0"),
-        (orjson.dumps([RESULT | {"bbox": [1, 2, 3, -1]}]), "row 0"),
-        (orjson.dumps([RESULT | {"score": "high"}]), "score is 'high'"),
-        (orjson.dumps([RESULT | {"score": "0.9"}]), r"row 0 .*score is '0.9', not a number"),
-        (orjson.dumps([RESULT | {"score": True}]), "score is True"),
-        (orjson.dumps([RESULT | {"category_id": [1]}]), r"category_id: \[1\] is not an id"),
-        (orjson.dumps([{"image_id": 9, "category_id": 1}]), "no 'bbox'"),
+        (b"[1]", "row 1: must be an object, got 1"),
+        (orjson.dumps([RESULT, RESULT | {"image_id": 77}]), r"row 2: image_id: 77 is not among the images of the document .*belong together"),
+        (orjson.dumps([RESULT | {"bbox": [1, 2, 3, "x"]}]), "row 1: bbox: .*'x' is not a finite number"),
+        (orjson.dumps([RESULT | {"bbox": [1, 2, 3, -1]}]), "row 1: bbox"),
+        (orjson.dumps([RESULT | {"score": "high"}]), "row 1: score: must be a finite number, got 'high'"),
+        (orjson.dumps([RESULT | {"score": "0.9"}]), "row 1: score: must be a finite number, got '0.9'"),
+        (orjson.dumps([RESULT | {"score": True}]), "row 1: score: must be a finite number, got True"),
+        (orjson.dumps([RESULT | {"category_id": [1]}]), r"row 1: category_id: must be a whole number or text, got \[1\]"),
+        (orjson.dumps([{"image_id": 9, "category_id": 1}]), "row 1: bbox: is missing"),
+        (orjson.dumps([{"image": "a.jpg", "annotations": []}]), "CreateML"),
     ],
-)
+)  # fmt: skip
 def test_broken_results_are_refused(content, words):
     """Results are untrusted input: the file and the row are named."""
     with pytest.raises(CocoFormatError, match=words):
@@ -148,7 +147,7 @@ def test_masks_need_a_segmentation_in_every_annotation(more):
     )
 
     with pytest.raises(
-        CocoFormatError, match=r"row 1 \(id 5\) has no 'segmentation' \(2 annotations like it\).*bbox"
+        CocoFormatError, match=r"row 2: segmentation: is missing \(2 annotations like it\).*bbox"
     ):
         read_truth(truth, iou_type="segm")
     assert len(read_truth(truth).columns) == 3
@@ -166,7 +165,7 @@ def test_results_that_are_boxes_are_masks_of_their_box_and_counted():
     assert [(note.note, note.count) for note in boxes.notes] == [("boxes_as_masks", 2)]
     assert "box" in boxes.notes[0].text
     assert read_results(orjson.dumps([mask]), truth).notes == ()
-    with pytest.raises(CocoFormatError, match=r"row 1 .*has no 'segmentation'"):
+    with pytest.raises(CocoFormatError, match=r"row 2: segmentation: is missing"):
         read_results(orjson.dumps([mask, RESULT]), truth)
 
 
@@ -196,13 +195,26 @@ def test_ground_truth_that_is_a_list_is_refused():
         RESULT | {"bbox": [1, 2, 3, -1]},
         RESULT | {"image_id": 77},
         RESULT | {"image_id": 9.5},
+        RESULT | {"image_id": 9.0},
+        RESULT | {"image_id": 2**64 + 9},
+        RESULT | {"score": "0.9"},
+        RESULT | {"score": True},
+        RESULT | {"score": None},
+        RESULT | {"score": 1e300},
+        RESULT | {"bbox": [1, 2, "3", 4]},
+        RESULT | {"bbox": [1, 2, True, 4]},
+        RESULT | {"bbox": [1, 2, None, 4]},
+        RESULT | {"bbox": [1, 2, 1e300, 4]},
+        RESULT | {"bbox": None},
+        RESULT | {"id": 7},
+        RESULT | {"segmentation": [], "note": "n"},
         {"image_id": 9, "category_id": 1, "score": 0.5, "segmentation": [[0, 0, 5, 0, 5, 5]]},
     ],
 )
 def test_large_files_are_read_like_small_ones(row, tmp_path, monkeypatch):
     """The columns read by DuckDB, or the error, are those of the reader by rows."""
     path = tmp_path / "results.json"
-    path.write_bytes(orjson.dumps([RESULT] * 3 + [row]))
+    path.write_text(dumps([RESULT] * 3 + [row]))
     truth = read_truth(document())
 
     def outcome():
@@ -230,3 +242,43 @@ def test_plain_files_are_read_in_bulk(tmp_path):
 
     assert rows.image_id.tolist() == [9] * 5
     assert rows.boxes.height.tolist() == [4.0] * 5
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_numbers_that_are_none_are_refused_in_files_of_any_size(number, tmp_path, monkeypatch):
+    """With row and field, by the reader of large files as well."""
+    path = tmp_path / "results.json"
+    path.write_text(dumps([RESULT, RESULT]).replace("0.5}]", f"{number}}}]"))
+    for least in (json.BULK_BYTES, 0):
+        monkeypatch.setattr(json, "BULK_BYTES", least)
+        with pytest.raises(CocoFormatError, match=r"results\.json: row 2: score: must be a finite number"):
+            read_results(path, read_truth(document()))
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, lambda text: b"\xef\xbb\xbf" + text])
+def test_files_are_read_compressed_and_with_a_byte_order_mark(pack, tmp_path):
+    """As uploads read them."""
+    path, other = tmp_path / "truth.json", tmp_path / "results.json"
+    path.write_bytes(pack(document()))
+    other.write_bytes(pack(orjson.dumps([RESULT])))
+
+    assert len(read_results(other, read_truth(path)).columns) == 1
+
+
+def test_utf_16_is_named(tmp_path):
+    """Not a character position of what is no UTF-8."""
+    path = tmp_path / "truth.json"
+    path.write_bytes(document().decode().encode("utf-16"))
+
+    with pytest.raises(CocoFormatError, match=r"truth\.json: is not JSON: .*UTF-16"):
+        read_truth(path)
+
+
+@pytest.mark.parametrize("number", [2**63, 2**64 + 1, -(2**63) - 1, 2**100 + 1])
+def test_ids_of_any_size_are_exact(number):
+    """Neighbours beyond 64 bits are two images."""
+    images = [{"id": number}, {"id": number + 1}]
+    truth = read_truth(dumps(loads(document(annotations=[])) | {"images": images}).encode())
+    results = [RESULT | {"image_id": number + 1}, RESULT | {"image_id": str(number)}]
+
+    assert read_results(dumps(results).encode(), truth).columns.image.tolist() == [1, 0]
