@@ -7,13 +7,14 @@
     ├── NucleusValidationError        one object is wrong; also a ValueError
     ├── NucleusSourceError            a file of the input is missing, out of reach or cut off
     ├── NucleusConnectionError        no usable answer: host unreachable, reset, timeout
+    │   └── NucleusCertificateError   the server's certificate is not trusted
     ├── NucleusAPIError               an answer that is not a usable success
     │   ├── NucleusAuthError          401, 403
-    │   ├── NucleusNotFoundError      404
-    │   ├── NucleusRequestError       400, 409, 413, 422 and every other 4xx; an unfollowed redirect
+    │   ├── NucleusNotFoundError      404, in the words of a Nucleus
+    │   ├── NucleusRequestError       400, 409, 413, 422 and every other 4xx
     │   ├── NucleusRateLimitError     429
-    │   ├── NucleusServerError        5xx
-    │   └── NucleusAnswerError        2xx whose body is not what the route promises
+    │   ├── NucleusServerError        5xx; 408 and 425
+    │   └── NucleusAnswerError        not a Nucleus' answer: a page of a proxy or portal, a redirect, a body without what it must have
     ├── NucleusJobError               a job of the server did not end well
     │   ├── NucleusJobFailed          it ended in one of the Errored statuses
     │   ├── NucleusJobCancelled       it was cancelled or superseded
@@ -36,6 +37,7 @@ __all__ = [
     "NucleusAPIError",
     "NucleusAnswerError",
     "NucleusAuthError",
+    "NucleusCertificateError",
     "NucleusConfigError",
     "NucleusConnectionError",
     "NucleusError",
@@ -167,6 +169,12 @@ class NucleusConnectionError(NucleusError):
         self.conn_id = conn_id
 
 
+class NucleusCertificateError(NucleusConnectionError):
+    """The server's certificate is not trusted: nothing was sent, and waiting does not help."""
+
+    retryable = False
+
+
 class NucleusAPIError(NucleusError):
     """The server answered, but not with a usable success.
 
@@ -202,7 +210,7 @@ class NucleusAuthError(NucleusAPIError):
 
 
 class NucleusNotFoundError(NucleusAPIError):
-    """404: the object does not exist for this key, or the endpoint is not a Nucleus API."""
+    """404 in the words of a Nucleus: the object does not exist for this key."""
 
 
 class NucleusRequestError(NucleusAPIError):
@@ -216,13 +224,16 @@ class NucleusRateLimitError(NucleusAPIError):
 
 
 class NucleusServerError(NucleusAPIError):
-    """5xx: the server failed; nothing is known to be wrong with the request."""
+    """5xx, 408 or 425: the server failed; nothing is known to be wrong with the request."""
 
     retryable = True
 
 
 class NucleusAnswerError(NucleusAPIError):
-    """A 2xx answer whose body does not parse or lacks what the route promises; the request may have taken effect."""
+    """An answer that is not a Nucleus': of a proxy, gateway or portal, a redirect, or a 2xx that lacks what the route promises.
+
+    It says nothing about the object of the request, which may have taken effect if `status` is 2xx.
+    """
 
 
 class NucleusJobError(NucleusError):

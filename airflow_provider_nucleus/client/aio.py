@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import random
-import ssl
 import time
 from typing import TYPE_CHECKING, Self, TypeVar
 
 import httpx
 
+from airflow_provider_nucleus.client.address import Address
+from airflow_provider_nucleus.client.answer_body import AnswerBody
+from airflow_provider_nucleus.client.certificates import Authorities
 from airflow_provider_nucleus.client.exchange import (
-    ERROR_BODY_LIMIT,
+    SLOWEST_RATE,
     Failure,
     Pause,
     Reply,
@@ -21,7 +22,9 @@ from airflow_provider_nucleus.client.exchange import (
     exchange,
 )
 from airflow_provider_nucleus.client.paging import Page, follow_pages
+from airflow_provider_nucleus.client.proxies import Proxies
 from airflow_provider_nucleus.client.retry import NoAnswer, RetryPolicy, tls_outcome
+from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -35,6 +38,9 @@ __all__ = ["AsyncNucleusClient"]
 T = TypeVar("T")
 
 _LOCATION = "nucleus_location"
+
+_GRACE = 1.0
+"""Seconds that the time-outs of sockets have, which know better what is missing, before the deadline ends a request."""
 
 
 class AsyncNucleusClient:
@@ -54,19 +60,29 @@ class AsyncNucleusClient:
         self.clock = clock
         self._retry = retry or RetryPolicy()
         self._rng = rng or random.Random()  # ruff: ignore[suspicious-non-cryptographic-random-usage] - jitter
-        self._http: httpx.AsyncClient | None = None
+        self._answered = False
+        self._proxies = Proxies()
+        self._clients: dict[tuple[str, str | None], httpx.AsyncClient] = {}
 
     async def send(self, call: Call[T], *, retry: RetryPolicy | None = None) -> T:
         """Send a call and return its result.
 
         Raises NucleusConnectionError or a NucleusAPIError once retrying is over.
         """
-        steps = exchange(call, self.config, retry or self._retry, rng=self._rng, clock=self.clock)
+        steps = exchange(
+            call,
+            self.config,
+            retry or self._retry,
+            rng=self._rng,
+            clock=self.clock,
+            answered=self._answered,
+        )
         reply: Reply = None
         while True:
             try:
                 step = steps.send(reply)
             except StopIteration as finished:
+                self._answered |= call.reads_body
                 return finished.value  # type: ignore[no-any-return]
             if isinstance(step, Pause):
                 await self.sleep(step.seconds)
@@ -88,39 +104,48 @@ class AsyncNucleusClient:
                 yield member
 
     async def _perform(self, request: Request) -> Response | Failure:
-        http = await self._opened()
+        http = await self._client_for(Address.parse(request.url))
         headers = dict(request.headers)
         if request.content is not None:
             headers["Content-Length"] = str(request.content.size)
+        deadline = asyncio.timeout(request.timeout + _GRACE)
         try:
-            async with http.stream(
-                request.method,
-                request.url,
-                headers=headers,
-                content=None if request.content is None else _chunks(request.content),
-                timeout=request.timeout,
-            ) as answer:
-                found = {name.lower(): value for name, value in answer.headers.items()}
-                found |= answer.extensions.get(_LOCATION, {})
-                body = await answer.aread() if answer.status_code < 300 else await _start_of(answer)
-                return Response(answer.status_code, found, body)
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
+            async with deadline:
+                moved = _Moved(deadline)
+                async with http.stream(
+                    request.method,
+                    request.url,
+                    headers=headers,
+                    content=None if request.content is None else _chunks(request.content, moved),
+                    timeout=request.timeout,
+                ) as answer:
+                    return await _read(answer, request.answer_limit, moved)
+        except NucleusError:
+            raise
+        except Exception as error:  # ruff: ignore[blind-except] - bytes of others end in any error of four libraries
+            if deadline.expired():
+                late = TimeoutError(f"no complete answer within {request.timeout + _GRACE:.1f} s")
+                return Failure(NoAnswer.LOST, late)
             return Failure(_outcome(error), error)
 
-    async def _opened(self) -> httpx.AsyncClient:
-        if self._http is None:
+    async def _client_for(self, address: Address) -> httpx.AsyncClient:
+        """Return the client for the requests of a scheme, through the proxy that the environment names if any."""
+        key = address.scheme, self._proxies.proxy_for(address)
+        if key not in self._clients:
             # Reading certificates blocks; the loop is shared with every other trigger.
-            verify = await asyncio.to_thread(_tls, self.config.verify_tls)
-            self._http = httpx.AsyncClient(
-                verify=verify, follow_redirects=False, event_hooks={"response": [_hide_location]}
-            )
-        return self._http
+            made = await asyncio.to_thread(_new_client, Authorities.of(self.config), *key)
+            if self._clients.setdefault(key, made) is not made:
+                await made.aclose()
+        return self._clients[key]
+
+    async def _opened(self) -> None:
+        await self._client_for(Address.parse(self.config.endpoint))
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._http is not None:
-            await self._http.aclose()
-            self._http = None
+        while self._clients:
+            _, http = self._clients.popitem()
+            await http.aclose()
 
     async def __aenter__(self) -> Self:
         await self._opened()
@@ -136,31 +161,63 @@ async def _hide_location(answer: httpx.Response) -> None:  # ruff: ignore[unused
         answer.extensions[_LOCATION] = {"location": answer.headers.pop("location")}
 
 
-@functools.lru_cache(maxsize=8)
-def _tls(verify: bool | str) -> ssl.SSLContext:
-    """Read the certificates of a configuration, once per process."""
-    if isinstance(verify, str):
-        return ssl.create_default_context(cafile=verify)
-    return httpx.create_ssl_context(verify=verify)
+def _new_client(authorities: Authorities, scheme: str, proxy: str | None) -> httpx.AsyncClient:
+    through_tls = proxy is not None and proxy.startswith("https:")
+    context = authorities.context() if scheme == "https" or through_tls else None
+    try:
+        return httpx.AsyncClient(
+            verify=False if context is None else context,
+            proxy=None if proxy is None else httpx.Proxy(proxy, ssl_context=context if through_tls else None),
+            trust_env=False,
+            follow_redirects=False,
+            event_hooks={"response": [_hide_location]},
+        )
+    except (ImportError, ValueError) as error:
+        raise NucleusConfigError(
+            f"The proxy in the environment cannot be used: {type(error).__name__}.",
+            field="proxy",
+            hint="Use an http proxy, or name the host in NO_PROXY.",
+        ) from error
 
 
-async def _chunks(content: Content) -> AsyncIterator[bytes]:
+class _Moved:
+    """Lengthens a deadline by the bytes that move."""
+
+    def __init__(self, deadline: asyncio.Timeout) -> None:
+        self._deadline = deadline
+        self._ends = deadline.when() or 0.0
+
+    def add(self, size: int) -> None:
+        self._ends += size / SLOWEST_RATE
+        if not self._deadline.expired():
+            self._deadline.reschedule(self._ends)
+
+
+async def _chunks(content: Content, moved: _Moved) -> AsyncIterator[bytes]:
     chunks = content.chunks()
     while True:
         # Chunks may come from disk.
         chunk = await asyncio.to_thread(next, chunks, None)
         if chunk is None:
             return
+        moved.add(len(chunk))
         yield chunk
 
 
-async def _start_of(answer: httpx.Response) -> bytes:
-    found = b""
-    async for chunk in answer.aiter_bytes():
-        found += chunk
-        if len(found) >= ERROR_BODY_LIMIT:
+async def _read(answer: httpx.Response, limit: int, moved: _Moved) -> Response:
+    found = {name.lower(): value for name, value in answer.headers.items()}
+    found |= answer.extensions.get(_LOCATION, {})
+    body = AnswerBody(
+        found.get("content-encoding"), limit=limit, is_error=not 200 <= answer.status_code < 300
+    )
+    async for data in answer.aiter_raw():
+        moved.add(len(data))
+        if not body.feed(data):
             break
-    return found[:ERROR_BODY_LIMIT]
+        # Where bytes come faster than they are read, nothing else would have its turn.
+        await asyncio.sleep(0)
+    content = body.content()
+    return Response(answer.status_code, found, content, body.problem)
 
 
 def _outcome(error: Exception) -> NoAnswer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
 from airflow_provider_nucleus.dot_ids import DOT_IDS
@@ -15,9 +15,27 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.client.content import Content
 
-__all__ = ["Call", "Refused", "addressable", "path_segment", "path_tail"]
+__all__ = [
+    "ANSWER_LIMIT",
+    "EXPORT_LIMIT",
+    "LOOK_LIMIT",
+    "Call",
+    "Refused",
+    "addressable",
+    "path_segment",
+    "path_tail",
+]
 
 T = TypeVar("T")
+
+ANSWER_LIMIT: Final = 128 << 20
+"""Bytes that an answer has at most, decoded: pages of an export, listings."""
+
+EXPORT_LIMIT: Final = 1 << 30
+"""Bytes of an answer that holds all of something at once."""
+
+LOOK_LIMIT: Final = 4 << 20
+"""Bytes of the answer to a look at one thing, which the event loop of a triggerer reads between others."""
 
 
 class Refused(Exception):  # ruff: ignore[error-suffix-on-exception-name] - it never leaves the client
@@ -31,7 +49,7 @@ class Call(Generic[T]):
     `path` follows the endpoint and is percent-encoded already. `parse` turns the decoded JSON of a 2xx answer into the result;
     with `reads_body` off it gets None and the body is ignored. `name` completes "Could not ..." in messages. `repeatable` says
     whether a request that may have been processed can be sent again blindly. `signed_url` replaces endpoint and path, and
-    goes without credentials.
+    goes without credentials. An answer of more than `answer_limit` decoded bytes is an error.
     """
 
     method: str
@@ -45,6 +63,7 @@ class Call(Generic[T]):
     content: Content | None = None
     content_type: str | None = None
     signed_url: str | None = None
+    answer_limit: int = ANSWER_LIMIT
 
     @property
     def target(self) -> str:

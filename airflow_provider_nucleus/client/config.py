@@ -21,23 +21,25 @@ class NucleusConfig:
     """One Nucleus and the key to it; exactly one of the two keys is set.
 
     `endpoint` is kept in its one spelling (see `Address`); no key goes to Scale in clear, nor one of an embedded Nucleus.
-    `timeout` is in seconds, for connecting and for every wait for the next bytes. `verify_tls` may be the path of a bundle of
-    certificate authorities. Constructing a contradictory configuration raises NucleusConfigError naming the connection and
+    `timeout` is in seconds, for connecting and for an answer, beyond the time in which its bytes move. `ca_bundle` is the path of
+    certificate authorities, a PEM file or a folder of them; without it the environment's count (see `Authorities`). Constructing a contradictory configuration raises NucleusConfigError naming the connection and
     the field. The representation never shows a key.
     """
 
     endpoint: str = CLOUD_ENDPOINT
     api_key: str | None = field(default=None, repr=False)
     limited_access_key: str | None = field(default=None, repr=False)
-    verify_tls: bool | str = True
+    verify_tls: bool = True
     timeout: float = 120.0
     conn_id: str | None = None
+    ca_bundle: str | None = None
 
     def __post_init__(self) -> None:
         address = self._read_endpoint()
         object.__setattr__(self, "endpoint", str(address))
         self._check_keys()
         self._check_cloud(address)
+        self._check_tls()
         if not 0 < self.timeout <= 24 * 3600:
             raise self._wrong(
                 "timeout", f"must be a positive number of seconds, at most a day, got {self.timeout}"
@@ -69,6 +71,16 @@ class NucleusConfig:
                 f"is Scale's ({address.host}), or missing, but the key is that of an embedded Nucleus",
                 hint="Fill in the address that `nucleus-local serve` printed.",
             )
+
+    def _check_tls(self) -> None:
+        if not isinstance(self.verify_tls, bool):
+            raise self._wrong(
+                "verify_tls",
+                f"must be true or false, got {self.verify_tls!r}",
+                hint="The path of certificate authorities belongs into ca_bundle.",
+            )
+        if self.ca_bundle is not None and not self.verify_tls:
+            raise self._wrong("ca_bundle", "is set while verify_tls is off: only one of them can be meant")
 
     def _check_keys(self) -> None:
         if self.api_key and self.limited_access_key:

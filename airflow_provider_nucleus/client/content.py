@@ -46,9 +46,9 @@ class BytesContent:
         return len(self.data)
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield the bytes in one chunk."""
-        if self.data:
-            yield self.data
+        """Yield the bytes chunk by chunk."""
+        for at in range(0, len(self.data), _CHUNK):
+            yield self.data[at : at + _CHUNK]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,17 +13,20 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from airflow_provider_nucleus import __version__
 from airflow_provider_nucleus.client.address import Address
+from airflow_provider_nucleus.client.answer_body import ACCEPTED_ENCODINGS
 from airflow_provider_nucleus.client.call import Call, Refused
 from airflow_provider_nucleus.client.content import BytesContent, Content, json_bytes
 from airflow_provider_nucleus.client.error_mapping import (
     answer_error,
     api_error,
     connection_error,
+    is_foreign,
+    is_web_page,
     redacted_url,
     refused_error,
 )
 from airflow_provider_nucleus.client.retry import NoAnswer, RetryPolicy, retry_delay
-from airflow_provider_nucleus.exceptions import NucleusValidationError
+from airflow_provider_nucleus.exceptions import NucleusAPIError, NucleusError, NucleusValidationError
 
 if TYPE_CHECKING:
     import random
@@ -31,19 +34,22 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.client.config import NucleusConfig
 
-__all__ = ["ERROR_BODY_LIMIT", "Failure", "Pause", "Reply", "Request", "Response", "exchange"]
+__all__ = ["SLOWEST_RATE", "Failure", "Pause", "Reply", "Request", "Response", "exchange"]
 
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-ERROR_BODY_LIMIT = 65_536
-"""Bytes of an error's body that transports need to read."""
+SLOWEST_RATE = 16_384
+"""Bytes a second, in both directions together, that lengthen the time which a request may take."""
 
 _LOG_AGAIN = 20.0
 """Seconds of failures after which the log says that they go on."""
 
 _MAX_REDIRECTS = 5
+
+_SHORTEST_HOP = 1.0
+"""Seconds that a redirect is given at least, however long those before it took."""
 
 _UPLOAD_TIMEOUT = 600.0
 """Seconds to wait for a store to acknowledge a large file."""
@@ -51,22 +57,28 @@ _UPLOAD_TIMEOUT = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request to perform; redirects must not be followed by the transport, nor headers be added."""
+    """One HTTP request to perform; redirects must not be followed by the transport, nor headers be added.
+
+    `timeout` is in seconds, for connecting, for each wait for bytes, and for the whole request beyond the bytes that move at
+    `SLOWEST_RATE`. A body of more than `answer_limit` decoded bytes is not read.
+    """
 
     method: str
     url: str
     headers: Mapping[str, str]
     content: Content | None
     timeout: float
+    answer_limit: int
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One HTTP answer; header names are lower-case."""
+    """One HTTP answer; header names are lower-case. `problem` says why the body of a success cannot be used."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,36 +107,37 @@ def exchange(
     *,
     rng: random.Random,
     clock: Callable[[], float],
+    answered: bool = False,
 ) -> Generator[Step, Reply, T]:
     """Carry a call through; `clock` counts seconds and only its differences matter.
 
-    Returns what the call's `parse` makes of the answer. Raises NucleusConnectionError or a NucleusAPIError.
+    `answered` says that a Nucleus has answered at this endpoint before: then an answer that is not a Nucleus' is an outage, which
+    a policy may ride out, and else a wrong endpoint. Returns what the call's `parse` makes of the answer. Raises
+    NucleusConnectionError or a NucleusAPIError.
     """
     started = logged = clock()
     attempt = 0
     while True:
         attempt += 1
-        url, reply = yield from _follow(call, config)
-        if isinstance(reply, Response) and 200 <= reply.status < 300:
-            if attempt > 1:
-                log.info("Could %s after %d attempts", call.name, attempt)
-            return _read(call, config, url, reply, attempt)  # ruff: ignore[return-in-generator]
-        outcome = reply.outcome if isinstance(reply, Failure) else reply.status
-        delay = retry_delay(
-            attempt,
-            outcome,
-            reply.headers if isinstance(reply, Response) else {},
-            policy,
-            rng,
-            repeatable=call.repeatable,
-            elapsed=clock() - started,
-        )
-        error: Exception
+        url, reply = yield from _follow(call, config, clock)
+        outcome: int | NoAnswer
+        error: NucleusError
         if isinstance(reply, Failure):
+            outcome = reply.outcome
             error = connection_error(
                 call, config, url=url, cause=reply.cause, outcome=reply.outcome, attempts=attempt
             )
+        elif 200 <= reply.status < 300:
+            try:
+                result = _read(call, config, url, reply, attempt)
+            except NucleusAPIError as unusable:
+                outcome, error = reply.status, unusable
+            else:
+                if attempt > 1:
+                    log.info("Could %s after %d attempts", call.name, attempt)
+                return result  # ruff: ignore[return-in-generator]
         else:
+            outcome = reply.status
             error = api_error(
                 call,
                 config,
@@ -134,6 +147,16 @@ def exchange(
                 body=reply.body,
                 attempts=attempt,
             )
+        delay = retry_delay(
+            attempt,
+            outcome,
+            reply.headers if isinstance(reply, Response) else {},
+            policy,
+            rng,
+            repeatable=call.repeatable,
+            elapsed=clock() - started,
+            foreign=answered and is_foreign(error),
+        )
         if delay is None:
             raise error
         # The first failure is news and its repetitions are not, but neither is there silence while they go on.
@@ -145,15 +168,18 @@ def exchange(
         yield Pause(delay)
 
 
-def _follow(call: Call[Any], config: NucleusConfig) -> Generator[Step, Reply, tuple[str, Response | Failure]]:
-    """Perform the request and the redirects that are safe; return the last address and its reply."""
+def _follow(
+    call: Call[Any], config: NucleusConfig, clock: Callable[[], float]
+) -> Generator[Step, Reply, tuple[str, Response | Failure]]:
+    """Perform the request and the redirects that are safe, in the time of one; return the last address and its reply."""
+    begun = clock()
     if call.signed_url is not None:
         address = Address.parse(call.signed_url, "signed_url")
     else:
         address = Address.parse(config.url(call.target), "path")
     hops = 0
     while True:
-        reply = yield _request(call, config, address)
+        reply = yield _request(call, config, address, spent=clock() - begun if hops else 0.0)
         assert isinstance(reply, Response | Failure)
         if isinstance(reply, Failure) or reply.status not in {301, 302, 303, 307, 308}:
             return str(address), reply
@@ -183,9 +209,13 @@ def _redirected(call: Call[Any], reply: Response, source: Address) -> Address | 
     return target if target.origin in own else None
 
 
-def _request(call: Call[Any], config: NucleusConfig, address: Address) -> Request:
+def _request(call: Call[Any], config: NucleusConfig, address: Address, *, spent: float) -> Request:
     url = str(address)
-    headers = {"User-Agent": f"airflow-provider-nucleus/{__version__}", "Accept": "application/json"}
+    headers = {
+        "User-Agent": f"airflow-provider-nucleus/{__version__}",
+        "Accept": "application/json",
+        "Accept-Encoding": ACCEPTED_ENCODINGS,
+    }
     content = call.content
     if content is None and call.body is not None:
         content = BytesContent(json_bytes(call.body))
@@ -194,20 +224,26 @@ def _request(call: Call[Any], config: NucleusConfig, address: Address) -> Reques
         headers["Content-Type"] = call.content_type
     if call.signed_url is not None:
         headers["Accept"] = "*/*"
-        return Request(call.method, url, headers, content, max(config.timeout, _UPLOAD_TIMEOUT))
-    headers |= config.auth_headers()
-    return Request(call.method, url, headers, content, config.timeout)
+        timeout = max(config.timeout, _UPLOAD_TIMEOUT)
+    else:
+        headers |= config.auth_headers()
+        timeout = config.timeout
+    left = min(timeout, max(timeout - spent, _SHORTEST_HOP))
+    return Request(call.method, url, headers, content, left, call.answer_limit)
 
 
 def _read(call: Call[T], config: NucleusConfig, url: str, reply: Response, attempts: int) -> T:
-    if not call.reads_body:
-        return call.parse(None)
-
     def unusable(problem: str) -> Exception:
         return answer_error(
             call, config, url=url, status=reply.status, body=reply.body, problem=problem, attempts=attempts
         )
 
+    if not call.reads_body:
+        if call.signed_url is None and is_web_page(reply.body):
+            raise unusable("with a web page")
+        return call.parse(None)
+    if reply.problem is not None:
+        raise unusable(reply.problem)
     try:
         decoded = json.loads(reply.body)
     except (ValueError, RecursionError):
@@ -220,5 +256,5 @@ def _read(call: Call[T], config: NucleusConfig, url: str, reply: Response, attem
         ) from None
     except NucleusValidationError as error:
         raise unusable(f"not with what was expected ({error})") from None
-    except (KeyError, TypeError, AttributeError, IndexError) as error:
+    except Exception as error:
         raise unusable(f"not with what was expected ({type(error).__name__}: {error})") from error

@@ -11,8 +11,11 @@ import requests
 import requests.adapters
 import urllib3.exceptions
 
+from airflow_provider_nucleus.client.address import Address
+from airflow_provider_nucleus.client.answer_body import AnswerBody
+from airflow_provider_nucleus.client.certificates import Authorities
 from airflow_provider_nucleus.client.exchange import (
-    ERROR_BODY_LIMIT,
+    SLOWEST_RATE,
     Failure,
     Pause,
     Reply,
@@ -21,7 +24,10 @@ from airflow_provider_nucleus.client.exchange import (
     exchange,
 )
 from airflow_provider_nucleus.client.paging import Page, follow_pages
+from airflow_provider_nucleus.client.proxies import Proxies
+from airflow_provider_nucleus.client.request_deadline import RequestDeadline, observe_connections
 from airflow_provider_nucleus.client.retry import NoAnswer, RetryPolicy, tls_outcome
+from airflow_provider_nucleus.exceptions import NucleusError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,6 +39,11 @@ if TYPE_CHECKING:
 __all__ = ["NucleusClient"]
 
 T = TypeVar("T")
+
+_READ = 1 << 16
+
+_GRACE = 1.0
+"""Seconds that the time-outs of sockets have, which know better what is missing, before the deadline ends a request."""
 
 
 class NucleusClient:
@@ -56,9 +67,12 @@ class NucleusClient:
         self.clock = clock
         self._retry = retry or RetryPolicy()
         self._rng = rng or random.Random()  # ruff: ignore[suspicious-non-cryptographic-random-usage] - jitter
+        self._answered = False
+        self._proxies = Proxies()
         self._session = _Session()
-        # Retrying is decided in one place, and it is not here.
-        adapter = requests.adapters.HTTPAdapter(pool_connections=4, pool_maxsize=pool_size, max_retries=0)
+        # Proxies and certificates are those that both transports find, and .netrc is nobody's business.
+        self._session.trust_env = False
+        adapter = _Adapter(Authorities.of(config), pool_size=pool_size)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -68,12 +82,20 @@ class NucleusClient:
 
         Raises NucleusConnectionError or a NucleusAPIError once retrying is over.
         """
-        steps = exchange(call, self.config, retry or self._retry, rng=self._rng, clock=self.clock)
+        steps = exchange(
+            call,
+            self.config,
+            retry or self._retry,
+            rng=self._rng,
+            clock=self.clock,
+            answered=self._answered,
+        )
         reply: Reply = None
         while True:
             try:
                 step = steps.send(reply)
             except StopIteration as finished:
+                self._answered |= call.reads_body
                 return finished.value  # type: ignore[no-any-return]
             if isinstance(step, Pause):
                 self.sleep(step.seconds)
@@ -94,25 +116,34 @@ class NucleusClient:
             yield from page.members
 
     def _perform(self, request: Request) -> Response | Failure:
-        try:
-            with self._session.request(
-                request.method,
-                request.url,
-                headers=dict(request.headers),
-                data=_Body(request.content) if request.content is not None and request.content.size else None,
-                timeout=request.timeout,
-                verify=self.config.verify_tls,
-                allow_redirects=False,
-                stream=True,
-                auth=_leave_alone,
-            ) as answer:
-                headers = {name.lower(): value for name, value in answer.headers.items()}
-                body = answer.content if answer.status_code < 300 else _start_of(answer)
-                return Response(answer.status_code, headers, body)
-        except requests.RequestException as error:
-            return Failure(_outcome(error), error)
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            return Failure(NoAnswer.LOST, error)
+        proxy = self._proxies.proxy_for(Address.parse(request.url))
+        with RequestDeadline(request.timeout + _GRACE, rate=SLOWEST_RATE) as deadline:
+            try:
+                answer = self._session.request(
+                    request.method,
+                    request.url,
+                    headers=dict(request.headers),
+                    data=_Body(request.content, deadline)
+                    if request.content is not None and request.content.size
+                    else None,
+                    timeout=request.timeout,
+                    verify=self.config.verify_tls,
+                    proxies={} if proxy is None else {"http": proxy, "https": proxy},
+                    allow_redirects=False,
+                    stream=True,
+                    auth=_leave_alone,
+                )
+                with answer:
+                    response = _read(answer, request.answer_limit, deadline)
+            except NucleusError:
+                raise
+            except Exception as error:  # ruff: ignore[blind-except] - bytes of others end in any error of three libraries
+                outcome = _outcome(error)
+                if deadline.expired and outcome is not NoAnswer.NOT_SENT:
+                    return Failure(NoAnswer.LOST, deadline.error())
+                return Failure(outcome, error)
+            # An answer without a length ends with its connection, also where it is we who ended that.
+            return Failure(NoAnswer.LOST, deadline.error()) if deadline.expired else response
 
     def close(self) -> None:
         """Close the pooled connections."""
@@ -133,21 +164,54 @@ class _Session(requests.Session):
         return None
 
 
+class _Adapter(requests.adapters.HTTPAdapter):
+    """Pooled connections with our certificate authorities, which know their deadline."""
+
+    def __init__(self, authorities: Authorities, *, pool_size: int) -> None:
+        self._authorities = authorities
+        # Retrying is decided in one place, and it is not here.
+        super().__init__(pool_connections=4, pool_maxsize=pool_size, max_retries=0)
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        super().init_poolmanager(*arguments, **options)
+        observe_connections(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        if proxy.startswith("https:"):
+            options["proxy_ssl_context"] = self._authorities.context()
+        manager = super().proxy_manager_for(proxy, **options)
+        observe_connections(manager)
+        return manager
+
+    def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
+        host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
+        return host, {"ssl_context": self._authorities.context()} if host["scheme"] == "https" else {}
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:  # ruff: ignore[unused-method-argument] - requests'
+        """Leave out the library's own authorities: they would be trusted besides ours."""
+        if url.lower().startswith("https"):
+            conn.cert_reqs = "CERT_REQUIRED" if verify else "CERT_NONE"
+
+
 def _leave_alone(request: Any) -> Any:
     """Stand in for an authentication, so that requests does not take one for the host from .netrc."""
     return request
 
 
-def _start_of(answer: requests.Response) -> bytes:
-    found = b""
-    for chunk in answer.iter_content(8192):
-        found += chunk
-        if len(found) >= ERROR_BODY_LIMIT:
+def _read(answer: requests.Response, limit: int, deadline: RequestDeadline) -> Response:
+    headers = {name.lower(): value for name, value in answer.headers.items()}
+    body = AnswerBody(
+        headers.get("content-encoding"), limit=limit, is_error=not 200 <= answer.status_code < 300
+    )
+    for data in answer.raw.stream(_READ, decode_content=False):
+        deadline.moved += len(data)
+        if not body.feed(data):
             break
-    return found[:ERROR_BODY_LIMIT]
+    content = body.content()
+    return Response(answer.status_code, headers, content, body.problem)
 
 
-def _outcome(error: requests.RequestException) -> NoAnswer:
+def _outcome(error: Exception) -> NoAnswer:
     tls = tls_outcome(error)
     if tls is not None:
         return tls
@@ -165,10 +229,11 @@ def _outcome(error: requests.RequestException) -> NoAnswer:
 class _Body:
     """A body of known length as the file-like object that http.client sends with Content-Length."""
 
-    def __init__(self, content: Content) -> None:
+    def __init__(self, content: Content, deadline: RequestDeadline) -> None:
         self._size = content.size
         self._chunks = content.chunks()
-        self._rest = b""
+        self._deadline = deadline
+        self._rest = memoryview(b"")
 
     def __len__(self) -> int:
         return self._size
@@ -182,9 +247,11 @@ class _Body:
             chunk = next(self._chunks, None)
             if chunk is None:
                 return b""
-            self._rest = chunk
+            self._rest = memoryview(chunk)
         if size is None or size < 0:
-            everything, self._rest = self._rest + b"".join(self._chunks), b""
-            return everything
-        taken, self._rest = self._rest[:size], self._rest[size:]
+            taken, self._rest = b"".join((self._rest, *self._chunks)), memoryview(b"")
+        else:
+            # A slice of bytes would copy all that is left, for every few kilobytes.
+            taken, self._rest = bytes(self._rest[:size]), self._rest[size:]
+        self._deadline.moved += len(taken)
         return taken

@@ -22,9 +22,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeAlias, TypeVar
 
 from airflow_provider_nucleus.client.exchange import Pause
-from airflow_provider_nucleus.client.retry import NO_RETRY
+from airflow_provider_nucleus.client.retry import LONGEST_PAUSE, NO_RETRY, is_denied, may_pass
 from airflow_provider_nucleus.exceptions import (
-    NucleusAnswerError,
     NucleusConfigError,
     NucleusError,
     NucleusNotFoundError,
@@ -48,7 +47,6 @@ __all__ = [
     "left_running",
     "log_failed_look",
     "log_stall",
-    "may_pass",
     "run",
     "run_async",
     "stall_hint",
@@ -65,6 +63,9 @@ _MAX_PAUSE: Final = 60.0
 
 _MIN_PAUSE: Final = 0.1
 """Shortest of these: the look at the end of an outage must not come a rounding error too early, again and again."""
+
+_DENIED: Final = 120.0
+"""Seconds for which looks may be forbidden in a row, four intervals at least: a few looks, whatever the interval."""
 
 _rng = random.Random()  # ruff: ignore[suspicious-non-cryptographic-random-usage] - jitter
 
@@ -90,11 +91,6 @@ class StopReason(StrEnum):
     FATAL = "fatal"
     GONE = "gone"
     STOPPED = "stopped"
-
-
-def may_pass(error: NucleusError) -> bool:
-    """Return whether the next look may well succeed where this one failed; a page that some portal answers with passes too."""
-    return error.retryable or isinstance(error, NucleusAnswerError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +134,11 @@ class Patience:
         `failing` is since when looks at objects fail in ways that may pass, and is kept here. `begun` is when the wait began,
         `answered` says whether a look at the object was ever answered.
         """
-        if may_pass(error):
+        if may_pass(error) or is_denied(error):
             # A clock that was put back, or that of another machine, must not lengthen the outage by the difference.
             since = failing[object_id] = min(now, failing.get(object_id, now))
+            if is_denied(error) and now - since >= min(max(_DENIED, 4 * self.interval), self.ride_out):
+                return StopReason.FATAL
             return StopReason.OUTAGE if now - since >= self.ride_out else None
         failing.pop(object_id, None)
         if not isinstance(error, NucleusNotFoundError):
@@ -152,7 +150,7 @@ class Patience:
         longest = max(min(_MAX_PAUSE, 2 * self.interval + now - since), self.interval)
         # Many tasks wait for the same server; when it comes back they must not all return at once.
         pause = min(_rng.uniform(self.interval, longest), since + self.ride_out - now)
-        return max(pause, _MIN_PAUSE, getattr(error, "retry_after", None) or 0.0)
+        return max(pause, _MIN_PAUSE, min(getattr(error, "retry_after", None) or 0.0, LONGEST_PAUSE))
 
     def ends(self, begun: float) -> float:
         """Return when a wait that has `begun` is over."""
@@ -297,7 +295,8 @@ class _Wait(Generic[T]):
     def failed(self, object_id: str, error: NucleusError, now: float) -> float | None:
         """Take note of a look that failed, and return the pause that an outage asks for."""
         outcome, patience, subject = self.outcome, self._patience, self._subject
-        known = object_id in (outcome.failing if may_pass(error) else self._not_found_yet)
+        passing = may_pass(error) or is_denied(error)
+        known = object_id in (outcome.failing if passing else self._not_found_yet)
         reason = patience.decide(
             error, object_id, outcome.failing, now=now, begun=self.begun, answered=object_id in outcome.seen
         )

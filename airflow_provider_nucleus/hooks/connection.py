@@ -8,6 +8,7 @@ endpoint               extra `endpoint`; else host + port (a full URL, or a name
 API key                password (and nowhere else: a login is shown in clear text)
 limited access key     extra `limited_access_key`; excludes an API key
 TLS verification       extra `verify_tls`; else on
+authorities            extra `ca_bundle`; else those of the environment
 timeout                extra `timeout`, in seconds; else 120
 =====================  ====================================================================================
 
@@ -31,7 +32,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from airflow_provider_nucleus.client.config import NucleusConfig
 from airflow_provider_nucleus.cloud import CLOUD_ENDPOINT
 from airflow_provider_nucleus.exceptions import (
-    NucleusAPIError,
+    NucleusAnswerError,
     NucleusConfigError,
     NucleusConnectionError,
     NucleusNotFoundError,
@@ -48,13 +49,14 @@ _PREFIX = "extra__nucleus__"
 _MEANT = (
     (r"prox(y|ies)", "Proxies are set in the environment of workers and triggerers: HTTPS_PROXY, HTTP_PROXY, NO_PROXY."),
     (r"key|token|secret|passw|auth|credential", "The API key belongs into the password field, a limited one into limited_access_key."),
-    (r"ssl|tls|verif|cert|insecure|(^|_)ca(_|$)", "To switch the verification of certificates off, set verify_tls to false."),
+    (r"ssl|tls|verif|cert|insecure|(^|_)ca(_|$)", "The path of certificate authorities is called ca_bundle; verify_tls set to false switches verification off."),
     (r"time|seconds|patience", "The longest wait for an answer is called timeout, in seconds."),
     (r"ur[li]|host|addr|endp|server|base|api|site|path|port|schem|protocol|domain|region|env",
      "The address of the API is called endpoint: http://host:port/v1/nucleus."),
 )  # fmt: skip
 """Patterns of unknown names and hints at what they are likely to mean; the first that fits counts."""
 
+_PATH_HINT = "The path of certificate authorities belongs into ca_bundle."
 _LIKE_A_KEY = re.compile(r"(live|test|local)_[^\W_]{8}|[^\W_]{20}|.{60}|[^ -~]", re.IGNORECASE | re.DOTALL)
 _TRUE = frozenset({"true", "yes", "on", "1", "t", "y"})
 _FALSE = frozenset({"false", "no", "off", "0", "f", "n"})
@@ -104,7 +106,8 @@ def parse_connection(conn: AirflowConnection) -> NucleusConfig:
         endpoint=_endpoint(conn, reader),
         api_key=api_key,
         limited_access_key=limited_access_key,
-        verify_tls=reader.flag("verify_tls", default=True),
+        verify_tls=reader.flag("verify_tls", default=True, hint=_PATH_HINT),
+        ca_bundle=reader.text("ca_bundle"),
         timeout=reader.seconds("timeout", default=DEFAULT_TIMEOUT_SECONDS),
         conn_id=conn.conn_id,
     )
@@ -114,13 +117,12 @@ def connection_hint(error: NucleusError, config: NucleusConfig | None) -> str | 
     """Return what to do about a connection that does not work, None when the error says it already."""
     if config is None:
         return None
-    is_page = isinstance(error, NucleusAPIError) and error.body.lstrip().startswith("<")
-    if isinstance(error, NucleusNotFoundError) or is_page:
+    if isinstance(error, NucleusNotFoundError | NucleusAnswerError):
         return (
             f"Something answers at {config.endpoint}, but not as a Nucleus API: check the path of the endpoint, which "
-            "usually ends in /v1/nucleus."
+            "usually ends in /v1/nucleus, and that no proxy, gateway or login page answers in its place."
         )
-    if isinstance(error, NucleusConnectionError):
+    if isinstance(error, NucleusConnectionError) and error.retryable:
         return (
             f"Check that {config.endpoint} can be reached from here; an embedded Nucleus must be running "
             "(`nucleus-local serve`)."
@@ -250,7 +252,7 @@ class _ConnectionReader:
             raise self.error(field, f"must be text, not {type(value).__name__}")
         return _text(value)
 
-    def flag(self, field: str, *, default: bool) -> bool:
+    def flag(self, field: str, *, default: bool, hint: str | None = None) -> bool:
         value = self._extra.get(field)
         if isinstance(value, bool):
             return value
@@ -261,7 +263,7 @@ class _ConnectionReader:
             return True
         if word in _FALSE:
             return False
-        raise self.error(field, f"must be true or false{_instead(value)}")
+        raise self.error(field, f"must be true or false{_instead(value)}", hint=hint)
 
     def seconds(self, field: str, *, default: float) -> float:
         value = self._extra.get(field)

@@ -45,6 +45,14 @@ CONN_FIELDS: Final[dict[str, dict[str, Any]]] = {
         "description": "Switch off only for a test server whose certificate cannot be verified.",
         "schema": {"type": ["boolean", "null"], "default": True},
     },
+    "ca_bundle": {
+        "label": "Certificate authorities (path)",
+        "description": (
+            "PEM file, or folder of them, of the authorities to trust instead of those of the environment; at the same place on "
+            "all workers and triggerers."
+        ),
+        "schema": {"type": ["string", "null"]},
+    },
     "timeout": {
         "label": "Timeout (seconds)",
         "description": "Longest wait for one answer of the server, in seconds.",

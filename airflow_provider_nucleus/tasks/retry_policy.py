@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.exceptions import (
+    NucleusAnswerError,
     NucleusAPIError,
     NucleusConfigError,
     NucleusError,
@@ -45,7 +46,8 @@ class NucleusRetryPolicy(RetryPolicy):
         """Return what to do about *exception*; pure, it runs after the failure in the worker."""
         if isinstance(exception, NucleusConfigError | NucleusValidationError):
             return RetryDecision.fail(f"a retry would repeat this: {exception}")
-        if isinstance(exception, NucleusAPIError):
+        # Whatever its status, a Nucleus did not give it.
+        if isinstance(exception, NucleusAPIError) and not isinstance(exception, NucleusAnswerError):
             if exception.status in _NEVER_AGAIN:
                 return RetryDecision.fail(f"HTTP {exception.status}, a retry would repeat it: {exception}")
             if exception.retryable:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_nucleus.client.waiting import may_pass
+from airflow_provider_nucleus.client.retry import LONGEST_PAUSE, is_denied, may_pass
 
 if TYPE_CHECKING:
     import random
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["MAX_BACK_OFF", "RoundBackoff", "due_together", "next_due"]
 
 MAX_BACK_OFF = 30.0
-"""Longest pause, in seconds, after rounds that failed; a server that asks for more gets more. Waits end that much late at most."""
+"""Longest pause, in seconds, after rounds that failed; a server that asks for more gets up to `LONGEST_PAUSE`. Waits end that much late at most."""
 
 
 class RoundBackoff:
@@ -32,7 +32,7 @@ class RoundBackoff:
 
     def record(self, errors: Iterable[NucleusError], now: float) -> None:
         """Take note of the errors that a round met."""
-        passing = [error for error in errors if may_pass(error)]
+        passing = [error for error in errors if may_pass(error) or is_denied(error)]
         if not passing:
             self._failed = 0
             self.until = now
@@ -41,7 +41,7 @@ class RoundBackoff:
         retry_after = max(getattr(error, "retry_after", None) or 0.0 for error in passing)
         # Triggerers whose server comes back must not all return at once.
         pause = min(MAX_BACK_OFF, 2.0**self._failed) * self._rng.uniform(0.75, 1.0)
-        self.until = now + max(retry_after, pause)
+        self.until = now + max(min(retry_after, LONGEST_PAUSE), pause)
 
 
 def due_together(watchers: Collection[Watcher], now: float) -> list[Watcher]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_nucleus.client.job_outcome import gone
-from airflow_provider_nucleus.client.retry import NO_RETRY
+from airflow_provider_nucleus.client.retry import NO_RETRY, is_denied, may_pass
 from airflow_provider_nucleus.client.waiting import (
     RIDE_OUT,
     Patience,
@@ -26,7 +26,6 @@ from airflow_provider_nucleus.client.waiting import (
     given_up,
     log_failed_look,
     log_stall,
-    may_pass,
 )
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusError
 from airflow_provider_nucleus.hooks.nucleus import NucleusHook
@@ -245,7 +244,8 @@ class _JobWatcher(Watcher):
                 log_stall(log, name, None if before is None else before.waiting, seen.waiting)
             # Else it is from a listing, which knows no reasons: the one that was given holds until a look at the job itself.
             return
-        known = job_id in (self._failing if may_pass(seen) else self._not_found_yet)
+        passing = may_pass(seen) or is_denied(seen)
+        known = job_id in (self._failing if passing else self._not_found_yet)
         reason = self._patience.decide(
             seen, job_id, self._failing, now=time.time(), begun=self._begun, answered=before is not None
         )
@@ -256,7 +256,7 @@ class _JobWatcher(Watcher):
             raise seen
         elif not known:
             log_failed_look(log, seen, self._patience.ride_out)
-            if not may_pass(seen):
+            if not passing:
                 self._not_found_yet.add(job_id)
 
     def event(self, status: EventStatus, resume_payload: dict[str, Any], message: str = "") -> WaitEvent:

@@ -19,6 +19,7 @@ ERRORS = [
     exceptions.NucleusValidationError("x", "is wrong", row=3, source="s", hint="h"),
     exceptions.NucleusSourceError("is cut off", source="rows.jsonl.gz", hint="h"),
     exceptions.NucleusConnectionError("a", url="http://x", method="GET", attempts=3, conn_id="c"),
+    exceptions.NucleusCertificateError("a", url="http://x", method="GET", attempts=1, conn_id="c"),
     *[
         getattr(exceptions, name)(
             "a", status=429, method="GET", url="u", body="b", retry_after=2.5, conn_id="c", hint="h"

@@ -22,6 +22,7 @@ from airflow_provider_nucleus.client.exchange import Failure, Response
 from airflow_provider_nucleus.client.retry import NoAnswer
 from airflow_provider_nucleus.client.uploads import StartedUpload, Upload, UploadOptions, UploadTarget
 from airflow_provider_nucleus.exceptions import (
+    NucleusAuthError,
     NucleusConfigError,
     NucleusConnectionError,
     NucleusError,
@@ -66,6 +67,7 @@ class Script:
         self.first_failure: float | None = None
         self.begins: str | None = None
         self.unreachable = False
+        self.away = Response(503, {}, b'{"error": "away"}')
         self.requests: list[str] = []
 
     def answer(self, request: Any) -> Response | Failure:
@@ -80,7 +82,7 @@ class Script:
             self.first_failure = self.first_failure or self.clock.now
             if self.unreachable:
                 return Failure(NoAnswer.NOT_SENT, OSError("no route"))
-            return Response(503, {}, b'{"error": "away"}')
+            return self.away
         return Response(200, {}, json.dumps(self._body(line, ended=since >= 1 or not self.seconds)).encode())
 
     def _body(self, line: str, *, ended: bool) -> Any:
@@ -290,6 +292,71 @@ def test_everybody_rides_out_the_same_outage(world: World, caller: str, seconds:
     # Not before, and not later than the longest pause between two looks.
     assert world.script.first_failure is not None
     assert 600 <= round(world.clock.now - world.script.first_failure, 6) <= 660
+
+
+PASSING = {
+    "request time-out": Response(408, {}, b""),
+    "too early": Response(425, {}, b""),
+    "conflict": Response(409, {}, b'{"error":"busy"}'),
+    "locked": Response(423, {}, b'{"error":"locked"}'),
+    "portal": Response(302, {"location": "http://portal.test/login"}, b""),
+    "ingress": Response(404, {}, b"default backend - 404"),
+    "gateway": Response(404, {}, b'{"message":"no Route matched with those values"}'),
+    "framework": Response(404, {}, b'{"timestamp":1,"status":404,"error":"Not Found","path":"/v1"}'),
+    "page": Response(403, {}, b"<!DOCTYPE html><title>Access denied</title>"),
+    "login page": Response(200, {}, b"<html><title>Log in</title></html>"),
+    "nothing": Response(200, {}, b""),
+    "no such object": Response(200, {}, b'{"ok": true}'),
+    "cloud front": Response(530, {}, b"error code: 1016"),
+}
+"""Answers that say nothing of the object of a look."""
+
+FEW = ["worker", "deferred", "upload", "benchmark", "job sensor rescheduled", "evaluation sensor deferred"]
+
+
+@pytest.mark.parametrize("caller", FEW)
+@pytest.mark.parametrize("answer", PASSING)
+def test_an_answer_that_says_nothing_of_the_object_is_an_outage(world: World, caller: str, answer: str):
+    """It is neither gone nor failed; nothing is started or sent again."""
+    world.script.seconds, world.script.away = 5 * 60, PASSING[answer]
+
+    assert CALLERS[caller](world)
+    assert not [line for line in world.script.requests if "POST" in line and "jobs/" not in line]
+
+
+@pytest.mark.parametrize("caller", ["file of rows", "rows in a request", "jobs before an upload"])
+@pytest.mark.parametrize("answer", ["request time-out", "cloud front"])
+def test_uploads_ride_out_what_passes(world: World, caller: str, answer: str):
+    """Where repeating is harmless."""
+    world.script.seconds, world.script.away = 5 * 60, PASSING[answer]
+
+    assert CALLERS[caller](world)
+
+
+@pytest.mark.parametrize("caller", FEW)
+def test_a_few_refusals_in_a_row_pass_and_many_do_not(world: World, caller: str):
+    """Gateways forbid what is too much for them; a key without rights stays one."""
+    world.script.away = Response(403, {}, b'{"error":"not now"}')
+    world.script.seconds = 25
+    assert CALLERS[caller](world)
+
+    world.script = Script(world.clock, 11 * 60)
+    world.script.away = Response(403, {}, b'{"error":"not now"}')
+    begun = world.clock.now
+    with pytest.raises(NucleusAuthError, match="not now"):
+        CALLERS[caller](world)
+    assert world.clock.now - begun < 300
+
+
+@pytest.mark.parametrize("caller", FEW)
+def test_a_header_that_asks_for_a_year_does_not_end_all_looks(world: World, caller: str):
+    """Nor does one that asks for it in a way that nobody can read."""
+    for asked in ("31536000", "Mon, 01 Jan 99999999999 00:00:00 GMT", "9" * 5000):
+        world.script = Script(world.clock, 60)
+        world.script.away = Response(503, {"retry-after": asked}, b"{}")
+        begun = world.clock.now
+        assert CALLERS[caller](world)
+        assert world.clock.now - begun < 600
 
 
 @pytest.mark.parametrize("seconds", [10, 5 * 60, 11 * 60])

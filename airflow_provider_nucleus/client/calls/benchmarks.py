@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from airflow_provider_nucleus.client.call import Call, path_segment
+from airflow_provider_nucleus.client.call import LOOK_LIMIT, Call, path_segment
 from airflow_provider_nucleus.client.calls._read import list_of, nothing
 from airflow_provider_nucleus.client.calls.evaluations import UNCHANGED, Unchanged
 from airflow_provider_nucleus.exceptions import NucleusValidationError
@@ -145,7 +145,7 @@ def list_benchmarks() -> Call[list[Benchmark]]:
 def get_benchmark(benchmark_id: str) -> Call[Benchmark]:
     """Return a benchmark."""
     path = f"benchmarks/{path_segment(benchmark_id)}"
-    return Call("GET", path, Benchmark.from_wire, f"read benchmark {benchmark_id}")
+    return Call("GET", path, Benchmark.from_wire, f"read benchmark {benchmark_id}", answer_limit=LOOK_LIMIT)
 
 
 def update_benchmark(

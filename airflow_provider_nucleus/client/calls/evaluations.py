@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from airflow_provider_nucleus.client.call import Call, path_segment
+from airflow_provider_nucleus.client.call import LOOK_LIMIT, Call, path_segment
 from airflow_provider_nucleus.client.calls._read import list_of, nothing, text_member
 from airflow_provider_nucleus.exceptions import NucleusValidationError
 from airflow_provider_nucleus.schema.charts import (
@@ -115,7 +115,9 @@ def _rules(rules: Sequence[ExclusionRule | dict[str, Any]]) -> list[dict[str, An
 def get_evaluation(evaluation_id: str) -> Call[Evaluation]:
     """Look at an evaluation."""
     path = f"evaluationsV2/{path_segment(evaluation_id)}"
-    return Call("GET", path, Evaluation.from_wire, f"look at evaluation {evaluation_id}")
+    return Call(
+        "GET", path, Evaluation.from_wire, f"look at evaluation {evaluation_id}", answer_limit=LOOK_LIMIT
+    )
 
 
 def delete_evaluation(evaluation_id: str) -> Call[None]:

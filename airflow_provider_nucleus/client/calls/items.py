@@ -7,7 +7,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.client.address import Address
-from airflow_provider_nucleus.client.call import Call, path_segment
+from airflow_provider_nucleus.client.call import EXPORT_LIMIT, Call, path_segment
 from airflow_provider_nucleus.client.calls._read import as_is, nothing, text_member
 from airflow_provider_nucleus.client.content import FilePart, Multipart
 from airflow_provider_nucleus.client.paging import Page, read_page
@@ -142,6 +142,7 @@ def list_items(dataset_id: str) -> Call[list[DatasetItem]]:
         f"dataset/{path_segment(dataset_id)}/datasetItems",
         read,
         f"list the items of dataset {dataset_id}",
+        answer_limit=EXPORT_LIMIT,
     )
 
 

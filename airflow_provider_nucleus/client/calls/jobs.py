@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_nucleus.client.call import Call, path_segment
+from airflow_provider_nucleus.client.call import LOOK_LIMIT, Call, path_segment
 from airflow_provider_nucleus.client.calls._read import as_is, list_of, text_list
 from airflow_provider_nucleus.exceptions import NucleusValidationError
 from airflow_provider_nucleus.schema.jobs import Job, JobStatus
@@ -43,7 +43,9 @@ def running_jobs(*, limit: int) -> Call[dict[str, JobStatus]]:
     read is left out: it is of somebody's job, and must not blind those who wait for another.
     """
     call = list_jobs(limit=limit, show_completed=True)
-    return Call(call.method, call.path, _running, "list running jobs", body=call.body)
+    return Call(
+        call.method, call.path, _running, "list running jobs", body=call.body, answer_limit=8 * LOOK_LIMIT
+    )
 
 
 def _running(payload: Any) -> dict[str, JobStatus]:
@@ -79,7 +81,7 @@ def job_status(job_id: str) -> Call[JobStatus]:
         status = JobStatus.from_wire(payload)
         return status if status.job_id else status.model_copy(update={"job_id": job_id})
 
-    return Call("GET", f"job/{path_segment(job_id)}", read, f"look at job {job_id}")
+    return Call("GET", f"job/{path_segment(job_id)}", read, f"look at job {job_id}", answer_limit=LOOK_LIMIT)
 
 
 def get_job(job_id: str) -> Call[Job]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_nucleus.client.call import Call, path_segment, path_tail
+from airflow_provider_nucleus.client.call import EXPORT_LIMIT, Call, path_segment, path_tail
 from airflow_provider_nucleus.client.calls._read import as_is
 from airflow_provider_nucleus.client.calls._upload import job_upload, local_masks_upload, rows_upload
 from airflow_provider_nucleus.exceptions import NucleusValidationError
@@ -193,7 +193,11 @@ def predictions_export(dataset_id: str, model_id: str) -> Call[Grouped]:
     """Return all predictions of a model on a dataset, by type."""
     path = f"{_route(dataset_id, model_id)}/export"
     return Call(
-        "GET", path, predictions_by_type, f"export the predictions of model {model_id} on {dataset_id}"
+        "GET",
+        path,
+        predictions_by_type,
+        f"export the predictions of model {model_id} on {dataset_id}",
+        answer_limit=EXPORT_LIMIT,
     )
 
 

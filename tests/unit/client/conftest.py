@@ -103,7 +103,7 @@ def transport(request: pytest.FixtureRequest) -> Iterator[Callable[..., Transpor
         endpoint = server if isinstance(server, str) else server.endpoint
         settings = {
             name: options.pop(name)
-            for name in ("limited_access_key", "timeout", "conn_id", "verify_tls")
+            for name in ("limited_access_key", "timeout", "conn_id", "verify_tls", "ca_bundle")
             if name in options
         }
         settings.setdefault("conn_id", "nucleus_test")

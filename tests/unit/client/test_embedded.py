@@ -31,6 +31,7 @@ from airflow_provider_nucleus.client.calls import (
     slices,
 )
 from airflow_provider_nucleus.exceptions import (
+    NucleusAnswerError,
     NucleusAuthError,
     NucleusJobFailed,
     NucleusNotFoundError,
@@ -274,7 +275,7 @@ def test_what_is_not_there_and_what_is_not_allowed_are_told_apart(client, nucleu
         stranger.send(datasets.list_datasets())
     stranger.close()
     lost = Either(client.kind, NucleusConfig(endpoint=nucleus.base_url, api_key=nucleus.api_key))
-    with pytest.raises(NucleusNotFoundError):
+    with pytest.raises(NucleusAnswerError):
         lost.send(datasets.list_datasets())
     lost.close()
 

@@ -308,7 +308,7 @@ def test_a_web_page_instead_of_the_api_says_that_the_endpoint_looks_wrong(server
     page = "<!DOCTYPE html><html><head><title>Nucleus &amp; more</title></head><body>" + "x" * 100_000
     server.answers(Reply(404, page, {"Content-Type": "text/html"}))
 
-    with pytest.raises(NucleusNotFoundError) as caught:
+    with pytest.raises(NucleusAnswerError) as caught:
         transport(server).send(datasets.list_datasets())
 
     text = str(caught.value)
@@ -347,7 +347,7 @@ def test_a_redirect_to_another_origin_is_not_followed(server, other_server, tran
     server.answers(Reply(302, "", {"Location": f"{other_server.origin}/steal?x=1"}))
     options = {"limited_access_key": "limited_123"} if limited else {}
 
-    with pytest.raises(NucleusRequestError, match="redirects to"):
+    with pytest.raises(NucleusAnswerError, match="redirects to"):
         transport(server, **options).send(datasets.list_datasets())
 
     assert other_server.requests == []
@@ -357,7 +357,7 @@ def test_a_post_is_never_turned_into_a_get_by_a_redirect(server, transport):
     """301 and 302 drop the body by custom; then the request has not been made at all."""
     server.answers(Reply(302, "", {"Location": "/v1/nucleus/elsewhere"}))
 
-    with pytest.raises(NucleusRequestError):
+    with pytest.raises(NucleusAnswerError):
         transport(server).send(datasets.create_dataset("streets"))
 
     assert len(server.requests) == 1
@@ -367,7 +367,7 @@ def test_redirects_in_a_circle_end(server, transport):
     """A loop is an error, not a hang."""
     server.otherwise = Reply(307, "", {"Location": "/v1/nucleus/again"})
 
-    with pytest.raises(NucleusRequestError):
+    with pytest.raises(NucleusAnswerError):
         transport(server).send(datasets.list_datasets())
 
     assert len(server.requests) == 6

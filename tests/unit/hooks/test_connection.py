@@ -171,5 +171,6 @@ def test_legacy_widgets_have_every_field_with_its_label(monkeypatch):
         "Endpoint": "StringField",
         "Limited access key": "PasswordField",
         "Verify TLS certificate": "BooleanField",
+        "Certificate authorities (path)": "StringField",
         "Timeout (seconds)": "IntegerField",
     }

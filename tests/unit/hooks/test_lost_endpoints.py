@@ -51,7 +51,7 @@ def refused(monkeypatch, connection):
     [
         *((name, "endpoint") for name in ("url", "base_url", "api_url", "host", "nucleus_endpoint", "Endpoint", "uri", "server", "address",
                                           "endpoint_url", "extra__nucleus__url", "extra__http__endpoint", "endpoint ", "site", "baseUrl")),
-        *((name, "verify_tls") for name in ("ssl_verify", "verify_ssl", "verify", "verify_cert", "insecure", "ca_bundel", "VERIFY_TLS")),
+        *((name, "verify_tls") for name in ("ssl_verify", "verify_ssl", "verify", "verify_cert", "insecure", "VERIFY_TLS")),
         *((name, "HTTPS_PROXY") for name in ("proxies", "proxy", "https_proxy")),
         *((name, "password") for name in ("api_key", "token", "secret")),
         ("time_out", "timeout"),
@@ -65,7 +65,7 @@ def test_a_name_that_is_no_field_is_refused_by_name(monkeypatch, name, meant):
 
     assert name.strip() in str(error)
     assert meant in str(error)
-    assert "endpoint, limited_access_key, verify_tls, timeout" in str(error)
+    assert "endpoint, limited_access_key, verify_tls, ca_bundle, timeout" in str(error)
     assert LOCAL not in str(error)
 
 

@@ -11,12 +11,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
 from airflow_provider_nucleus.client.calls.jobs import job_status
-from airflow_provider_nucleus.exceptions import (
-    NucleusConnectionError,
-    NucleusNotFoundError,
-    NucleusRateLimitError,
-    NucleusServerError,
-)
+from airflow_provider_nucleus.client.retry import may_pass
+from airflow_provider_nucleus.exceptions import NucleusError, NucleusNotFoundError
 
 if TYPE_CHECKING:
     import logging
@@ -119,7 +115,9 @@ def remote_job_states(
             states[job_id] = RemoteJobState.of(client.send(job_status(job_id)).state)
         except NucleusNotFoundError:
             states[job_id] = RemoteJobState.GONE
-        except (NucleusConnectionError, NucleusServerError, NucleusRateLimitError) as error:
+        except NucleusError as error:
+            if not may_pass(error):
+                raise
             log.warning("%s", error)
             states[job_id] = RemoteJobState.UNKNOWN
     return states

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_nucleus.client.calls.items import new_request_id, put_signed, signed_url
 from airflow_provider_nucleus.client.calls.jobs import list_jobs
-from airflow_provider_nucleus.client.retry import ride_out_policy
+from airflow_provider_nucleus.client.retry import may_pass, ride_out_policy
 from airflow_provider_nucleus.client.uploads.resume.orphan_jobs import find_orphan_job
 from airflow_provider_nucleus.client.uploads.send.requests import start_call
 from airflow_provider_nucleus.client.uploads.upload_spec import JOB_TYPES
-from airflow_provider_nucleus.client.waiting import given_up, may_pass
+from airflow_provider_nucleus.client.waiting import given_up
 from airflow_provider_nucleus.exceptions import (
     NucleusAnswerError,
     NucleusConnectionError,

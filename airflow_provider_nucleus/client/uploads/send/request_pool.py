@@ -12,9 +12,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from airflow_provider_nucleus.client.retry import NO_RETRY, NoAnswer, retry_delay, ride_out_policy
-from airflow_provider_nucleus.client.waiting import given_up, may_pass
+from airflow_provider_nucleus.client.retry import NO_RETRY, NoAnswer, may_pass, retry_delay, ride_out_policy
+from airflow_provider_nucleus.client.waiting import given_up
 from airflow_provider_nucleus.exceptions import (
+    NucleusAnswerError,
     NucleusAPIError,
     NucleusConnectionError,
     NucleusError,
@@ -85,6 +86,7 @@ class RequestPool(Generic[Work, T]):
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="nucleus-upload")
         self._failures = 0
         self._failing_since = 0.0
+        self._answered = False
 
     def run(self, work: Iterable[Work]) -> Iterator[tuple[Work, T]]:
         """Yield each work item with its answer, in the order of the answers.
@@ -136,6 +138,7 @@ class RequestPool(Generic[Work, T]):
         return self._client.send(self._call_for(work_item), retry=NO_RETRY)
 
     def _succeeded(self) -> None:
+        self._answered = True
         if self._failures:
             self._log.info(
                 "Nucleus answers again after %d failed requests; up to %d requests at once",
@@ -158,7 +161,15 @@ class RequestPool(Generic[Work, T]):
         if slow_down:
             self._limit.on_throttle()
         elapsed = now - self._failing_since
-        delay = retry_delay(self._failures, outcome, headers, self._policy, self._rng, elapsed=elapsed)
+        delay = retry_delay(
+            self._failures,
+            outcome,
+            headers,
+            self._policy,
+            self._rng,
+            elapsed=elapsed,
+            foreign=self._answered and isinstance(error, NucleusAnswerError),
+        )
         if delay is None and elapsed >= self._ride_out and may_pass(error):
             error.add_hint(given_up(error, "Job", [], self._ride_out))
         if delay is not None and self._failures == 1:
@@ -170,7 +181,7 @@ class RequestPool(Generic[Work, T]):
 
 def _outcome(error: NucleusError) -> tuple[int | NoAnswer | None, dict[str, str]]:
     if isinstance(error, NucleusConnectionError):
-        return NoAnswer.LOST, {}
+        return NoAnswer.LOST if error.retryable else NoAnswer.HOPELESS, {}
     if isinstance(error, NucleusAPIError):
         headers = {} if error.retry_after is None else {"retry-after": str(error.retry_after)}
         # A success whose body was cut off is repeated like a lost connection: the rows have identities.
