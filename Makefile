@@ -14,10 +14,19 @@ PORT ?= 8787
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 CONSTRAINTS := constraints/$(LANE).txt
-# What runs on every Airflow: waiting and deferred, an example DAG and an evaluation. Task state and retry policies come with 3.3.
+# What the tests and the checks need on top of the package.
+GROUPS ?= --group test --group check --group s3
+# What runs on every Airflow 3: the examples by hand, waiting and deferred; in a whole Airflow by schedule, too.
+TESTS_3 := tests/airflow/test_examples.py::test_evaluate_inference_batch tests/airflow/test_readme.py \
+    tests/stack/test_examples.py
+# What runs on 2.11: waiting and deferred, an example DAG and an evaluation. Task state and retry policies come with 3.3.
 TESTS_2_11 := tests/unit/operators tests/unit/hooks tests/unit/triggers tests/unit/sensors tests/unit/tasks tests/unit/links tests/unit/test_outages.py \
     tests/airflow/test_examples.py::test_evaluate_inference_batch \
     tests/airflow/test_evaluations.py::test_a_model_is_evaluated_in_the_worker_and_deferred
+# What the declared lower bounds are held by: the client and the engine, the server through the official client, an example DAG.
+TESTS_LOWEST := tests/unit/client tests/unit/sources tests/unit/schema tests/unit/evaluation \
+    tests/local/test_server.py tests/local/test_official_client.py tests/local/test_box_rows.py tests/local/test_pages.py \
+    tests/airflow/test_examples.py::test_evaluate_inference_batch
 INSTALL := $(UV) pip install --python $(BIN)/python --constraints $(CONSTRAINTS) --build-constraints constraints/build.txt --quiet
 
 .PHONY: help
@@ -48,6 +57,15 @@ test-stack: $(VENV)/.test  ## Fuzz the embedded server; a quarter of the fault m
 test-2.11:  ## The Airflow face once more on Airflow 2.11, in an environment of its own
 	@$(MAKE) test LANE=airflow-2.11 VENV=$(VENV)-2.11 TESTS="$(TESTS_2_11)"
 
+.PHONY: test-3.0 test-3.1 test-3.2
+test-3.0:  ## The examples on Airflow 3.0 (test-3.1, test-3.2: on those): by hand, by schedule, deferred
+test-3.0 test-3.1 test-3.2: test-3.%:
+	@$(MAKE) test LANE=airflow-3.$* VENV=$(VENV)-3.$* GROUPS="--group test" TESTS="$(TESTS_3)"
+
+.PHONY: test-lowest
+test-lowest:  ## The lowest versions that pyproject.toml declares, in an environment of its own
+	@$(MAKE) test LANE=lowest VENV=$(VENV)-lowest GROUPS="--group test" TESTS="$(TESTS_LOWEST)"
+
 # ---- what a developer adds --------------------------------------------------------------------
 
 .PHONY: check
@@ -68,19 +86,30 @@ fault-matrix: $(VENV)/.test  ## Run every fault in every combination and write d
 	@AIRFLOW__LOGGING__LOGGING_LEVEL=CRITICAL $(BIN)/python -m tests.fault_matrix
 
 .PHONY: constraints
-constraints: constraints-airflow-3.3 constraints-airflow-2.11  ## Pin anew what the demo, the tests and CI install, one file per supported lane
+constraints: $(addprefix constraints-,airflow-3.3 airflow-3.2 airflow-3.1 airflow-3.0 airflow-2.11 lowest)  ## Pin anew what the demo, the tests and CI install, one file per supported lane
 
-constraints-airflow-3.3: AIRFLOW := apache-airflow~=3.3.2
-constraints-airflow-2.11: AIRFLOW := apache-airflow~=2.11.2
-constraints-%: $(VENV)/.bootstrap
-	@printf '%s\n' '$(AIRFLOW)' > $(VENV)/lane.txt
-	@$(UV) pip compile --universal --python-version 3.11 --upgrade --quiet --no-header --no-annotate \
-	    --no-emit-index-url --no-emit-find-links --all-extras --group test --group check --group s3 --group bench \
-	    --constraints $(VENV)/lane.txt pyproject.toml | sed '/^airflow-provider-nucleus/d' > constraints/$*.txt
+COMPILE = $(UV) pip compile --universal --python-version 3.11 --upgrade --quiet --no-header --no-annotate \
+    --no-emit-index-url --no-emit-find-links --all-extras
+constraints-airflow-3.3: PINS := apache-airflow~=3.3.2
+# 3.0 and 3.2 ask for less than they can bear: later releases of FastAPI and svcs break their execution API.
+constraints-airflow-3.2: PINS := apache-airflow~=3.2.2 fastapi<0.137 svcs<26
+constraints-airflow-3.1: PINS := apache-airflow~=3.1.8
+constraints-airflow-3.0: PINS := apache-airflow~=3.0.6 fastapi<0.118
+constraints-airflow-2.11: PINS := apache-airflow~=2.11.2
+constraints-airflow-3.3 constraints-airflow-2.11: GROUPS += --group bench
+constraints-airflow-3.2 constraints-airflow-3.1 constraints-airflow-3.0 constraints-lowest: GROUPS := --group test
+constraints-airflow-%: $(VENV)/.bootstrap
+	@printf '%s\n' $(foreach pin,$(PINS),'$(pin)') > $(VENV)/pins.txt
+	@$(COMPILE) $(GROUPS) --constraints $(VENV)/pins.txt pyproject.toml | sed '/^airflow-provider-nucleus/d' > constraints/airflow-$*.txt
+
+# The direct dependencies at their lowest; below them, and for the tests, what fits.
+constraints-lowest: $(VENV)/.bootstrap
+	@$(COMPILE) --no-deps --resolution lowest-direct pyproject.toml > $(VENV)/pins.txt
+	@$(COMPILE) $(GROUPS) --constraints $(VENV)/pins.txt pyproject.toml | sed '/^airflow-provider-nucleus/d' > constraints/lowest.txt
 
 .PHONY: clean
 clean:  ## Remove the environment, caches and the demo's results
-	@rm -rf $(VENV) $(VENV)-2.11 $(DEMO_DIR) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(VENV)-2.11 $(VENV)-3.? $(VENV)-lowest $(DEMO_DIR) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 # ---- environments -----------------------------------------------------------------------------
 
@@ -99,5 +128,5 @@ $(VENV)/.package: $(VENV)/.bootstrap pyproject.toml $(CONSTRAINTS)
 
 $(VENV)/.test: $(VENV)/.package
 	@echo "==> Installing what the tests and checks need"
-	@$(INSTALL) --editable '.[all]' --group test --group check --group s3
+	@$(INSTALL) --editable '.[all]' $(GROUPS)
 	@touch $@

@@ -126,6 +126,11 @@ class AirflowStack:
 
         return self.until(attempt, timeout=90, what=f"DAG {dag_id} to appear")
 
+    def runs(self, dag_id: str, run_type: str) -> list[str]:
+        """Return the ids of the runs of this type, such as `asset_triggered`."""
+        found = self._call("GET", f"dags/{dag_id}/dagRuns").json()["dag_runs"]
+        return [str(run["dag_run_id"]) for run in found if run["run_type"] == run_type]
+
     def task(self, dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:
         """Return the task instance as the API shows it."""
         return dict(self._call("GET", f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}").json())
@@ -182,9 +187,10 @@ class AirflowStack:
         return self._call("GET", path).json()["value"]
 
     def log(self, dag_id: str, run_id: str, task_id: str) -> str:
-        """Return everything the task's tries and triggers logged."""
-        folder = self.home / "logs" / f"dag_id={dag_id}" / f"run_id={run_id}" / f"task_id={task_id}"
-        return "\n".join(file.read_text(errors="replace") for file in sorted(folder.rglob("*.log*")))
+        """Return everything the task's tries and triggers logged; `*` is every task."""
+        folder = self.home / "logs" / f"dag_id={dag_id}" / f"run_id={run_id}"
+        files = sorted(folder.glob(f"task_id={task_id}/**/*.log*"))
+        return "\n".join(file.read_text(errors="replace") for file in files)
 
     def until(self, probe: Callable[[], Any], *, timeout: float, what: str) -> Any:
         """Ask *probe* until it answers something true; fails with the logs' tails after *timeout* seconds."""
