@@ -42,6 +42,10 @@ class Settings:
     """Jobs that run at the same time."""
     memory_limit: str = "2GB"
     """Memory that DuckDB may use before it spills to the data directory."""
+    fetch_masks: bool = False
+    """True when masks behind http(s) addresses and in object stores are fetched before they are compared."""
+    file_roots: str = ""
+    """Folders of this machine, with colons between them, below which masks may be read that are named by their path."""
     fetch_images: bool = False
     """True when appended remote images are fetched, and rows refused whose image cannot be."""
 

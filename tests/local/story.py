@@ -47,13 +47,13 @@ def predict(api, dataset: str, model: str, *rows: dict[str, Any], **extra: Any) 
     return answer["model_run_id"]
 
 
-def calculate(api, dataset: str, model: str, **options: Any) -> dict[str, Any]:
-    """Calculate metrics, wait, and return the message of the job."""
+def calculate(api, dataset: str, model: str, *, ends: str = "Completed", **options: Any) -> dict[str, Any]:
+    """Calculate metrics, wait for the end that is expected, and return the message of the job."""
     job = api.ok("POST", f"dataset/{dataset}/model/{model}/calculateEvaluationMetrics", json=options)[
         "job_id"
     ]
     status = api.wait(job)
-    assert status["status"] == "Completed", status
+    assert status["status"] == ends, status
     return status["message"]
 
 

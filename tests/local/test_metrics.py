@@ -382,7 +382,7 @@ def test_what_cannot_be_matched_is_counted_and_named(api: Api):
     annotate(api, dataset, line, segmentations=[mask])
     predict(api, dataset, model, box("a", "car", 0), segmentations=[mask])
 
-    message = calculate(api, dataset, model)
+    message = calculate(api, dataset, model, ends="Errored_Partial")
 
     assert message["not_matched"] == {
         "line": {"ground_truth": 1, "predictions": 0},
@@ -394,6 +394,7 @@ def test_what_cannot_be_matched_is_counted_and_named(api: Api):
     }
     (skipped,) = message["skipped_items"]
     assert "remote address" in skipped["reason"]
+    assert "none of the masks could be compared" in message["final_error"]
 
 
 @pytest.mark.parametrize(
@@ -402,23 +403,23 @@ def test_what_cannot_be_matched_is_counted_and_named(api: Api):
         ([{"label": "car", "index": 10**12}], None, "from 0 to 65535"),
         ([{"label": "car", "index": 1}, {"label": "bus", "index": "01"}], None, "must be different"),
         ([{"label": "car", "index": None}], None, "not a whole number"),
-        ([{"label": "car", "index": 1}], b"no picture", "cannot be read"),
         ([{"label": "car", "index": 1}], np.zeros((4, 4, 3), np.uint8), "one channel"),
         ([{"label": "car", "index": 1}], np.zeros((4, 5), np.uint8), "differ in size: 4x4 and 5x4 pixels"),
     ],
 )
 def test_masks_that_cannot_be_compared_are_named(api: Api, segments: list, picture, reason: str):
-    """Hostile indices, broken files, colour images and other sizes are reported for their item; the job completes."""
+    """Hostile indices, broken files, colour images and other sizes are reported for their item; a job with nothing else fails."""
     dataset, model = api.dataset("a"), make_model(api)
     _upload_mask(api, f"dataset/{dataset}/annotate", np.ones((4, 4), np.uint8), {"1": "car"})
     route = f"dataset/{dataset}/model/{model}/uploadPredictions"
     _upload_mask(api, route, np.ones((4, 4), np.uint8) if picture is None else picture, segments)
 
-    message = calculate(api, dataset, model)
+    message = calculate(api, dataset, model, ends="Errored_User")
 
     assert message["rows"] == {"matched": 0, "false_positive": 0, "false_negative": 0}
     assert message["not_matched"]["segmentation"] == {"ground_truth": 1, "predictions": len(segments)}
     assert reason in message["skipped_items"][0]["reason"]
+    assert reason in message["final_error"]
 
 
 def test_categories_are_matched_without_a_calculation(api: Api):

@@ -1,7 +1,7 @@
 """Matching of mask segments: those of one image of indices with those of another.
 
 Segments associate when they share more than 1 % of their union, or any pixel at all if their labels are right. Only
-masks whose bytes the server holds can be compared: those behind a remote address are reported as not matched.
+masks whose bytes the server holds can be compared: those that are behind a remote address still are reported as not matched.
 """
 
 # ruff: file-ignore[hardcoded-sql-expression] - SQL is put together from constants and compiled conditions; values are parameters
@@ -26,7 +26,7 @@ from airflow_provider_nucleus.local.engine.sides import Side, item_spans
 from airflow_provider_nucleus.local.engine.span_matches import Skipped, SpanMatches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -38,7 +38,15 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.store.catalog.compared_sets import ComparedSets
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["MINIMUM_OVERLAP", "ComparedSegments", "MaskError", "MaskFamily", "SegmentRows", "read_pixels"]
+__all__ = [
+    "MINIMUM_OVERLAP",
+    "ComparedSegments",
+    "MaskError",
+    "MaskFamily",
+    "MaskFiles",
+    "SegmentRows",
+    "read_pixels",
+]
 
 MINIMUM_OVERLAP: Final = 0.01
 """Share of the union above which segments of any labels may associate."""
@@ -62,10 +70,26 @@ class _StoredMask:
 
 
 @dataclass(frozen=True, slots=True)
-class MaskFamily:
-    """Segments of masks; `path_of` says where the bytes of an uploaded mask lie."""
+class MaskFiles:
+    """The files of masks: `path_of` says where one lies, `problems` by object number why there is none."""
 
     path_of: Callable[[str], Path]
+    problems: Mapping[int, str] = field(default_factory=dict)
+
+    def read(self, number: int, blob: str | None) -> NDArray[Any]:
+        """Return the indices of a stored mask, [height, width]; raises `MaskError`."""
+        if blob is None:
+            raise MaskError(
+                self.problems.get(number, "the mask is behind a remote address, which was not fetched")
+            )
+        return read_pixels(self.path_of(blob))
+
+
+@dataclass(frozen=True, slots=True)
+class MaskFamily:
+    """Segments of masks; `files` says where the bytes of a mask lie, or why there are none."""
+
+    files: MaskFiles
     name: str = "mask"
     types: tuple[str, ...] = ("segmentation",)
 
@@ -151,9 +175,7 @@ class MaskFamily:
             raise MaskError("a segment has an index that is not a whole number") from None
         if len(set(indices)) != len(indices) or not all(0 <= index <= _INDEX_LIMIT for index in indices):
             raise MaskError(f"segment indices must be different and from 0 to {_INDEX_LIMIT}")
-        if blob is None:
-            raise MaskError("the mask is behind a remote address, which the server does not fetch")
-        pixels = read_pixels(self.path_of(blob))
+        pixels = self.files.read(number, blob)
         return _StoredMask(number, tuple(segment["label"] for segment in declared), indices, pixels)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_nucleus.local.errors import FullDiskError
+from airflow_provider_nucleus.local.engine.masks import MaskFiles
+from airflow_provider_nucleus.local.errors import ApiError, FullDiskError
 from airflow_provider_nucleus.local.evaluations.computing.compute import EvaluationSpec, compute
 from airflow_provider_nucleus.local.evaluations.reading.result import EvaluationResult
 from airflow_provider_nucleus.local.evaluations.reading.summary import summary_of
 from airflow_provider_nucleus.local.jobs.execution import JobCancelled, JobInterrupted, JobOutcome, failure_of
+from airflow_provider_nucleus.local.jobs.mask_fetch import fetch_masks
 from airflow_provider_nucleus.local.store.catalog import evaluations, jobs
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ def run_evaluation(context: JobContext) -> JobOutcome:
         _end(context, evaluation, None)
         raise
     except Exception as error:
-        _end(context, evaluation, failure_of(error))
+        _end(context, evaluation, str(error) if isinstance(error, ApiError) else failure_of(error))
         raise
 
 
@@ -73,10 +75,11 @@ def _compute(context: JobContext, evaluation: EvaluationRecord) -> JobOutcome:
             context.check(cursor)
             jobs.save_progress(cursor, context.job, state)
 
+    masks = MaskFiles(services.blobs.path, fetch_masks(context, *_masks_of(evaluation)))
     with services.db.session() as cursor:
         cursor.execute("BEGIN")
         found: EvaluationColumns = compute(
-            cursor, question, mask_path=services.blobs.path, rows=services.settings.evaluation_rows, step=step
+            cursor, question, masks=masks, rows=services.settings.evaluation_rows, step=step
         )
         cursor.execute("ROLLBACK")
     summary: dict[str, Any] = summary_of(EvaluationResult(evaluation.id, found.arrays, found.about))
@@ -86,12 +89,28 @@ def _compute(context: JobContext, evaluation: EvaluationRecord) -> JobOutcome:
         with services.db.write() as cursor:
             context.check(cursor)
             evaluations.succeed(
-                cursor, evaluation, exclusion_stats=found.exclusion_stats, summary=summary, result=result
+                cursor,
+                evaluation,
+                exclusion_stats=found.exclusion_stats,
+                summary=summary,
+                result=result,
+                remark=found.mask_failure,
             )
     except BaseException:
         files.remove(result)
         raise
     return _outcome(evaluation)
+
+
+def _masks_of(evaluation: EvaluationRecord) -> tuple[str, list[object]]:
+    """Return the condition on masks under which an evaluation compares them."""
+    sets = (
+        "role = 'truth' OR role = 'run' AND run_no = ?"
+        if evaluation.run_no is not None
+        else "role = 'truth' OR role = 'model' AND model_no = ?"
+    )
+    condition = f"item_no IN {_items(evaluation)} AND set_no IN (SELECT set_no FROM object_sets WHERE {sets})"
+    return condition, [evaluation.model_no if evaluation.run_no is None else evaluation.run_no]
 
 
 def _items(evaluation: EvaluationRecord) -> str:

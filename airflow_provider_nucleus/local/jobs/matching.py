@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_provider_nucleus.local.engine.masks import MaskFiles
 from airflow_provider_nucleus.local.jobs.execution import JobOutcome
+from airflow_provider_nucleus.local.jobs.mask_fetch import fetch_masks
 from airflow_provider_nucleus.local.matching.calculate import calculate
 from airflow_provider_nucleus.local.requests.match_options import MatchOptions
 from airflow_provider_nucleus.local.store.catalog import datasets, jobs, matches
@@ -45,9 +47,13 @@ def run_matching(context: JobContext) -> JobOutcome:
     options = MatchOptions.from_wire(request["options"])
     parts = [_match_dataset(context, number, options) for number in request["dataset_nos"]]
     # One dataset is the rule; its numbers then stand where a reader looks first.
+    message = {"model_run_id": request["run_id"]} | (parts[0] if len(parts) == 1 else {"datasets": parts})
+    failed = [part for part in parts if "final_error" in part]
+    if not failed:
+        return JobOutcome("Completed", message)
     return JobOutcome(
-        "Completed",
-        {"model_run_id": request["run_id"]} | (parts[0] if len(parts) == 1 else {"datasets": parts}),
+        "Errored_Partial" if any(sum(part["rows"].values()) for part in parts) else "Errored_User",
+        message | {"final_error": failed[0]["final_error"]},
     )
 
 
@@ -68,7 +74,9 @@ def _match_dataset(context: JobContext, dataset_no: int, options: MatchOptions) 
             jobs.save_progress(cursor, job, state)
 
     try:
-        summary = calculate(db, match_set, mask_path=context.services.blobs.path, step=step)
+        problems = fetch_masks(context, "set_no IN (SELECT unnest(?::INTEGER[]))", [comparison.sets.numbers])
+        masks = MaskFiles(context.services.blobs.path, problems)
+        summary = calculate(db, match_set, masks=masks, step=step)
     except BaseException:
         with db.write() as cursor:
             matches.discard(cursor, match_set)

@@ -16,8 +16,8 @@ from airflow_provider_nucleus.local.store.ids import ITEM, numbered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
+    from airflow_provider_nucleus.local.engine.masks import MaskFiles
     from airflow_provider_nucleus.local.engine.span_matches import SpanMatches
     from airflow_provider_nucleus.local.store.database import Cursor, Database
 
@@ -31,19 +31,20 @@ def calculate(
     db: Database,
     match_set: matches.MatchSet,
     *,
-    mask_path: Callable[[str], Path],
+    masks: MaskFiles,
     step: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> dict[str, Any]:
     """Match the sets of a begun match set and make it the current one; returns its summary.
 
-    Everything is read from one snapshot, so objects uploaded meanwhile count wholly or not at all. `mask_path` says
-    where the bytes of a mask lie. `step` is called after each span of items with how many are done and how many
+    Everything is read from one snapshot, so objects uploaded meanwhile count wholly or not at all. `masks` are
+    their files. `step` is called after each span of items with how many are done and how many
     there are; what it raises ends the calculation, and the matches of the one before stay the current ones.
+    So they do when nothing but masks is there and not one of them could be compared. Where masks could not, `final_error` says why.
     """
     sets = match_set.sets
     families: list[ObjectFamily | MaskFamily] = [
         *(ObjectFamily(each.name, each.types, rows=each.rows) for each in SHAPE_FAMILIES.values()),
-        MaskFamily(mask_path),
+        MaskFamily(masks),
     ]
     left_out = _LeftOut()
     written = 0
@@ -58,12 +59,31 @@ def calculate(
             step(done, len(work))
         matched = frozenset(kind for family in families for kind in family.types)
         summary = _summary(snapshot, match_set, matched, left_out)
+    failure = _mask_failure(summary)
+    if failure is not None:
+        summary["final_error"] = failure
     with db.write() as cursor:
         summary["rows"] = matches.tally(cursor, match_set)
-        if not matches.publish(cursor, match_set, summary):
+        if failure is not None and not _others_compared(summary):
+            # There would be nothing to read but zeros.
+            matches.discard(cursor, match_set)
+        elif not matches.publish(cursor, match_set, summary):
             summary["superseded"] = "A later request was calculated first; its matches are the current ones."
     log.info("match set %s of object set %s is done: %s rows", match_set.number, sets.predictions, written)
     return summary
+
+
+def _mask_failure(summary: dict[str, Any]) -> str | None:
+    """Return why the masks were not compared, if not one was that should have been."""
+    skipped = summary.get("skipped_items")
+    if not skipped or sum(summary["matched"]["segmentation"].values()):
+        return None
+    first = skipped[0]
+    return f"MaskError: none of the masks could be compared, so they are in no count. {first['dataset_item_id']}: {first['reason']}."
+
+
+def _others_compared(summary: dict[str, Any]) -> bool:
+    return any(sum(count.values()) for kind, count in summary["matched"].items() if kind != "segmentation")
 
 
 @dataclass(slots=True)

@@ -10,21 +10,24 @@ from typing import TYPE_CHECKING, Any, Final
 import airflow_provider_nucleus
 from airflow_provider_nucleus.evaluation_options import DEFAULT_OPTIONS, EvaluationOptions
 from airflow_provider_nucleus.local.annotation_table import FAMILY_NAMES, sql_list, types_of_family
+from airflow_provider_nucleus.local.errors import BadRequestError
 from airflow_provider_nucleus.local.evaluations.computing.families import families
 from airflow_provider_nucleus.local.evaluations.computing.left_out import left_out
 from airflow_provider_nucleus.local.evaluations.computing.population import read_population
+from airflow_provider_nucleus.local.evaluations.computing.prediction_stores import require_predictions
 from airflow_provider_nucleus.local.evaluations.computing.result_builder import ResultBuilder
 from airflow_provider_nucleus.local.evaluations.computing.result_notes import result_notes
 from airflow_provider_nucleus.local.evaluations.computing.sides import label_codes
 from airflow_provider_nucleus.local.store.catalog import matches
+from airflow_provider_nucleus.local.store.database import count_of
 from airflow_provider_nucleus.local.store.ids import ITEM, numbered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from airflow_provider_nucleus.local.engine.masks import MaskFiles
     from airflow_provider_nucleus.local.engine.span_matches import Skipped
     from airflow_provider_nucleus.local.evaluations.computing.families import Family
     from airflow_provider_nucleus.local.evaluations.computing.population import EvaluatedItems
@@ -57,18 +60,19 @@ class EvaluationSpec:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EvaluationColumns:
-    """The columns of a result, the small facts beside them, and what the rules dropped."""
+    """The columns of a result, the small facts beside them, what the rules dropped, and why the masks are in no number if none is."""
 
     arrays: dict[str, NDArray[Any]]
     about: dict[str, Any]
     exclusion_stats: dict[str, Any]
+    mask_failure: str | None = None
 
 
 def compute(
     cursor: Cursor,
     spec: EvaluationSpec,
     *,
-    mask_path: Callable[[str], Path],
+    masks: MaskFiles,
     rows: int,
     step: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> EvaluationColumns:
@@ -85,8 +89,9 @@ def compute(
         rules=spec.rules,
         only_predicted=spec.only_predicted,
     )
+    require_predictions(cursor, population, model_no=spec.model_no, run_no=spec.run_no)
     codes = label_codes(cursor, population, spec.taxonomy)
-    every = families(spec.taxonomy, mask_path=mask_path, options=spec.options, rows=rows)
+    every = families(spec.taxonomy, masks=masks, options=spec.options, rows=rows)
     work = [
         (family, sets, span)
         for family in every
@@ -114,7 +119,30 @@ def compute(
             of_runs=_elsewhere(cursor, spec),
         )
     ]
-    return EvaluationColumns(arrays, about, stats)
+    return EvaluationColumns(arrays, about, stats, _mask_failure(cursor, population, every, arrays))
+
+
+def _mask_failure(
+    cursor: Cursor, population: EvaluatedItems, every: Sequence[Family], arrays: dict[str, NDArray[Any]]
+) -> str | None:
+    """Return why the masks are in no number if not one could be compared; raises `BadRequestError` if there is nothing else."""
+    skipped = [entry for family in every for entry in family.skipped()]
+    numbers = [number for sets in population.datasets for number in sets.numbers]
+    items = count_of(
+        cursor,
+        "SELECT count(DISTINCT item_no) FROM masks JOIN evaluated USING (item_no) WHERE set_no IN (SELECT unnest(?::INTEGER[]))",
+        [numbers],
+    )
+    if not items or len(skipped) < items:
+        return None
+    first = skipped[0]
+    text = (
+        f"None of the masks of {items} items could be compared, so they are in no number. {numbered(ITEM, first.item_no)}: "
+        f"{first.reason}."
+    )
+    if not arrays["truth_family"].size + arrays["prediction_family"].size:
+        raise BadRequestError(text)
+    return text
 
 
 def _about(

@@ -28,11 +28,11 @@ from airflow_provider_nucleus.local.evaluations.computing.result_builder import 
 from airflow_provider_nucleus.local.evaluations.computing.sides import areas_beyond_box, object_rows, sides_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from airflow_provider_nucleus.evaluation.matching.coco import CocoOptions
     from airflow_provider_nucleus.evaluation.sides.columns import Columns
+    from airflow_provider_nucleus.local.engine.masks import MaskFiles
     from airflow_provider_nucleus.local.engine.sides import Span
     from airflow_provider_nucleus.local.engine.span_matches import Skipped
     from airflow_provider_nucleus.local.evaluations.computing.population import EvaluatedItems
@@ -123,11 +123,11 @@ class ShapeMatcher:
 def families(
     taxonomy: Taxonomy,
     *,
-    mask_path: Callable[[str], Path],
+    masks: MaskFiles,
     options: EvaluationOptions = DEFAULT_OPTIONS,
     rows: int = PARTITION_ROWS,
 ) -> tuple[Family, ...]:
-    """Return every family; `mask_path` says where the bytes of a mask lie."""
+    """Return every family; `masks` are the files of masks."""
     return (
         *(
             ShapeMatcher(
@@ -141,6 +141,6 @@ def families(
             )
             for each in SHAPE_FAMILIES.values()
         ),
-        MaskMatcher(taxonomy, family=FAMILY_NAMES.index("mask"), mask_path=mask_path),
+        MaskMatcher(taxonomy, family=FAMILY_NAMES.index("mask"), masks=masks),
         CategoryMatcher(taxonomy, family=FAMILY_NAMES.index("category")),
     )

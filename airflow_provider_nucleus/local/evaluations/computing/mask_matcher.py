@@ -16,10 +16,9 @@ from airflow_provider_nucleus.local.evaluations.computing.result_builder import 
 from airflow_provider_nucleus.local.evaluations.computing.sides import codes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Iterator
 
-    from airflow_provider_nucleus.local.engine.masks import SegmentRows
+    from airflow_provider_nucleus.local.engine.masks import MaskFiles, SegmentRows
     from airflow_provider_nucleus.local.engine.sides import Span
     from airflow_provider_nucleus.local.engine.span_matches import Skipped
     from airflow_provider_nucleus.local.evaluations.computing.population import EvaluatedItems
@@ -39,9 +38,9 @@ class MaskMatcher:
 
     types: tuple[str, ...] = ("segmentation",)
 
-    def __init__(self, taxonomy: Taxonomy, *, family: int, mask_path: Callable[[str], Path]) -> None:
+    def __init__(self, taxonomy: Taxonomy, *, family: int, masks: MaskFiles) -> None:
         self._taxonomy, self._family = taxonomy, family
-        self._masks = MaskFamily(mask_path)
+        self._masks = MaskFamily(masks)
         self._skipped: list[Skipped] = []
 
     def spans(self, cursor: Cursor, sets: ComparedSets) -> list[Span]:

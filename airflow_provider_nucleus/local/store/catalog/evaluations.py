@@ -270,11 +270,15 @@ def succeed(
     exclusion_stats: dict[str, Any],
     summary: dict[str, Any],
     result: str,
+    remark: str | None = None,
 ) -> None:
-    """Publish a result whose files are in place; nothing happens to an evaluation that was cancelled meanwhile."""
+    """Publish a result whose files are in place; nothing happens to an evaluation that was cancelled meanwhile.
+
+    The remark says why objects of a kind are in no number; it becomes the `error_message` of an evaluation that has succeeded.
+    """
     cursor.execute(
-        "UPDATE evaluations SET exclusion_stats = ?, summary = ?, result = ? WHERE evaluation_no = ?",
-        [json_text(exclusion_stats), json_text(summary), result, evaluation.number],
+        "UPDATE evaluations SET exclusion_stats = ?, summary = ?, result = ?, error_message = ? WHERE evaluation_no = ?",
+        [json_text(exclusion_stats), json_text(summary), result, remark, evaluation.number],
     )
     _transition(cursor, evaluation, SUCCEEDED)
 

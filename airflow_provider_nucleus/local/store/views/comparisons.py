@@ -41,9 +41,21 @@ def of_model(cursor: Cursor, dataset: DatasetRecord, model: ModelRecord) -> RunO
     if found is None:
         raise NotFoundError(
             f"Model {model.id} has no predictions on dataset {dataset.id}: upload predictions before metrics are "
-            "calculated or read."
+            f"calculated or read.{_elsewhere(cursor, dataset, model)}"
         )
     return found
+
+
+def _elsewhere(cursor: Cursor, dataset: DatasetRecord, model: ModelRecord) -> str:
+    """Return a sentence on predictions that are stored without a run, which metrics do not read."""
+    target = SetOwner(role="model", dataset=dataset, model_no=model.number)
+    found = find_set(cursor, target, dataset.number)
+    if found is None or not _has_objects(cursor, found):
+        return ""
+    return (
+        f" The model has predictions on it that belong to no run (POST model/{model.id}/predictions): evaluations on benchmarks "
+        "read those, metrics do not. Upload them with dataset.upload_predictions as well, or evaluate the model on a benchmark."
+    )
 
 
 def of_run(cursor: Cursor, dataset: DatasetRecord, run_id: str) -> RunOnDataset:
