@@ -217,7 +217,7 @@ def test_a_job_of_which_everything_is_refused_has_failed(api: Api, route: str, r
 
     status = api.wait(api.upload(dataset, route.format(dataset), lines(row, row)))
 
-    assert status["status"] == "Errored_User"
+    assert status["status"] == "Errored_Partial"
     assert status["message"]["final_error"] == "RowError: all 2 rows were refused; see the errors."
 
 

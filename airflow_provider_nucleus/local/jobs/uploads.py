@@ -80,11 +80,10 @@ def _outcome(message: dict[str, Any], refused: int, rows: int) -> JobOutcome:
     """Return the end of an upload of some rows, of which so many were refused: that is no success."""
     if not refused:
         return JobOutcome("Completed", message)
-    if refused == rows:
-        text = f"all {rows} rows were refused" if rows > 1 else "the only row was refused"
-        return JobOutcome("Errored_User", message | {"final_error": f"RowError: {text}; see the errors."})
-    text = f"{refused} of {rows} rows were refused; the others are stored, see the errors."
-    return JobOutcome("Errored_Partial", message | {"final_error": f"RowError: {text}"})
+    some = f"{refused} of {rows} rows were refused; the others are stored"
+    every = "the only row was refused" if rows == 1 else f"all {rows} rows were refused"
+    text = f"RowError: {every if refused == rows else some}; see the errors."
+    return JobOutcome("Errored_Partial", message | {"final_error": text})
 
 
 def _object_message(counts: Counter[str], dataset_id: str | None, kind: str) -> dict[str, Any]:
