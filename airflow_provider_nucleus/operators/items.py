@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from airflow_provider_nucleus.client.content import FileContent, json_bytes
 from airflow_provider_nucleus.client.job_counts import job_counts
@@ -14,11 +14,12 @@ from airflow_provider_nucleus.client.uploads.check.spool import explain_full_dis
 from airflow_provider_nucleus.client.uploads.resume.orphan_jobs import certainly_before, find_orphan_job
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusJobFailed, NucleusValidationError
 from airflow_provider_nucleus.links.nucleus import NucleusDatasetLink, NucleusJobLink
-from airflow_provider_nucleus.operators.rows import RowSource, as_folder, as_mapping, as_path
+from airflow_provider_nucleus.operators.rows import RowSource, as_folder, as_path
 from airflow_provider_nucleus.operators.starting import NucleusStartingOperator
 from airflow_provider_nucleus.operators.uploads import NucleusUploadOperator
 from airflow_provider_nucleus.schema.jobs import RowError
 from airflow_provider_nucleus.schema.scenes import LidarScene
+from airflow_provider_nucleus.sources.mapping import as_mapping
 from airflow_provider_nucleus.tasks.arguments import coerced_flag, coerced_number, is_blank
 from airflow_provider_nucleus.tasks.results import checked_xcom
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.operators.starting import StartIntent
     from airflow_provider_nucleus.schema.jobs import JobStatus
+    from airflow_provider_nucleus.sources.open_rows import Kind
 
 __all__ = ["NucleusAppendItemsOperator"]
 
@@ -60,8 +62,8 @@ class NucleusAppendItemsOperator(NucleusUploadOperator, NucleusStartingOperator)
     :param image_folder: folder or URL that is put before image locations which are relative paths; files of the worker are sent
         from below this folder only (templated)
     :param format: `jsonl`, `json`, `coco` or `parquet`; `auto` finds out per file (templated)
-    :param mapping: how foreign rows become ours, with any of `fields` and `reference_id`
-        (`RowMapping`) (templated)
+    :param mapping: how rows of another layout become ours, with any of `fields`, `patterns`, `explode` and `reference_id`
+        (`RowMapping`), checked when the DAG is parsed as far as it holds no templates (templated)
     :param update: whether items that exist are replaced, rather than ignored (templated)
     :param asynchronous: has no meaning here: items are always taken in by jobs
     :param chunk_rows: items of one job
@@ -84,6 +86,7 @@ class NucleusAppendItemsOperator(NucleusUploadOperator, NucleusStartingOperator)
 
     template_fields: Sequence[str] = (*NucleusUploadOperator.template_fields, "image_folder")
     operator_extra_links: Sequence[BaseOperatorLink] = (NucleusDatasetLink(), NucleusJobLink())
+    row_kind: ClassVar[Kind] = "items"
 
     def __init__(
         self,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -14,17 +15,18 @@ from airflow_provider_nucleus.schema.batches import ColumnRows, RowBatch, RowStr
 from airflow_provider_nucleus.schema.items import is_local_location
 from airflow_provider_nucleus.sources.files import find_files, in_folder, in_glob, to_path
 from airflow_provider_nucleus.sources.fingerprint import fingerprint
-from airflow_provider_nucleus.sources.mapping import RowMapping
+from airflow_provider_nucleus.sources.label_names import is_names_file
+from airflow_provider_nucleus.sources.mapping import RowMapping, as_mapping
 from airflow_provider_nucleus.sources.open_rows import is_in_memory, open_rows
 from airflow_provider_nucleus.tasks.arguments import is_blank
 from airflow_provider_nucleus.tasks.reports import is_mapped_form
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from airflow_provider_nucleus.sources.open_rows import Kind
 
-__all__ = ["RowSource", "as_folder", "as_mapping", "as_path"]
+__all__ = ["RowSource", "as_folder", "as_path", "check_mapping"]
 
 
 def as_path(value: Any) -> Any:
@@ -52,21 +54,25 @@ def as_folder(value: Any, *, name: str) -> str | None:
         raise NucleusConfigError(f"{name} {folder!r} is no folder: {error}.", field=name) from None
 
 
-def as_mapping(value: Mapping[str, Any] | RowMapping | None) -> RowMapping:
-    """Return rendered JSON as the mapping it describes; raises NucleusConfigError naming what it does not know."""
+def check_mapping(value: Any, *, kind: Kind) -> None:
+    """Raise NucleusConfigError when a mapping cannot be right; those of its arguments that hold templates are passed over."""
     if isinstance(value, RowMapping):
-        return value
-    known = {field.name for field in fields(RowMapping)}
-    if unknown := sorted(set(value or {}) - known):
-        raise NucleusConfigError(
-            f"mapping does not know {', '.join(map(repr, unknown))}; it knows {', '.join(sorted(known))}.",
-            field="mapping",
-            hint="Names of columns belong into its 'fields'.",
-        )
-    arguments = dict(value or {})
-    if isinstance(scores := arguments.get("scores"), list):
-        arguments["scores"] = tuple(scores)
-    return RowMapping(**arguments)
+        value.require_kind(kind)
+    elif isinstance(value, Mapping):
+        as_mapping({name: one for name, one in value.items() if not _has_template(one)}).require_kind(kind)
+    elif isinstance(value, str) and not _has_template(value) and not is_blank(value):
+        as_mapping(value).require_kind(kind)
+
+
+def _has_template(value: Any) -> bool:
+    """Return whether something holds text that Airflow renders, or is not there before the DAG runs."""
+    if isinstance(value, str):
+        return "{{" in value or "{%" in value
+    if isinstance(value, Mapping):
+        return any(_has_template(one) for pair in value.items() for one in pair)
+    if isinstance(value, (list, tuple)):
+        return any(map(_has_template, value))
+    return hasattr(value, "resolve")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,8 +132,10 @@ class RowSource:
     def fingerprint(self) -> str | None:
         """Return a digest that changes when other rows would come out."""
         truth = None if self.ground_truth is None else fingerprint(self.ground_truth)
+        labels = self.mapping.labels
+        names = [fingerprint(labels)] if is_names_file(labels) else []
         return fingerprint(
-            self.source, self.kind, self.format, repr(self.mapping), truth, self.geometry, self.folder
+            self.source, self.kind, self.format, repr(self.mapping), truth, self.geometry, self.folder, *names
         )
 
     def _placed(self, stream: RowStream, folder: str) -> Iterator[RowBatch]:

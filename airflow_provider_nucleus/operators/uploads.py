@@ -17,9 +17,10 @@ from airflow_provider_nucleus.links.nucleus import (
     NucleusJobLink,
     NucleusModelLink,
 )
-from airflow_provider_nucleus.operators.rows import RowSource, as_folder, as_mapping, as_path
+from airflow_provider_nucleus.operators.rows import RowSource, as_folder, as_path, check_mapping
 from airflow_provider_nucleus.operators.waiting import ATTACHED, NucleusWaitingOperator
 from airflow_provider_nucleus.schema.items import is_local_location
+from airflow_provider_nucleus.sources.mapping import as_mapping
 from airflow_provider_nucleus.tasks.arguments import coerced_flag, coerced_number
 from airflow_provider_nucleus.tasks.deferring import ride_out_seconds, seconds
 from airflow_provider_nucleus.tasks.labels import MAP_LABEL, short_label
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.schema.batches import RowStream
     from airflow_provider_nucleus.schema.jobs import JobStatus
     from airflow_provider_nucleus.sources.coco import Geometry
+    from airflow_provider_nucleus.sources.open_rows import Kind
 
 __all__ = ["NucleusUploadAnnotationsOperator", "NucleusUploadOperator", "NucleusUploadPredictionsOperator"]
 
@@ -58,6 +60,8 @@ class NucleusUploadOperator(NucleusWaitingOperator):
         "nucleus_conn_id",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"mapping": "json"}
+    row_kind: ClassVar[Kind]
+    """Kind of the rows."""
 
     def __init__(
         self,
@@ -94,6 +98,7 @@ class NucleusUploadOperator(NucleusWaitingOperator):
         self.on_clear = on_clear
         # Says at once, in the DAG file, what is wrong with the arguments that are not templates.
         UploadOptions(on_change=on_change, on_clear=on_clear, chunk_rows=chunk_rows, concurrency=concurrency)
+        check_mapping(self.mapping, kind=self.row_kind)
         self._upload: Upload | None = None
 
     @property
@@ -250,8 +255,8 @@ class NucleusUploadAnnotationsOperator(NucleusUploadOperator):
     :param dataset_id: id of the dataset (templated)
     :param source: path or URL of a file, a folder or a glob, or a list of them; or a short list of rows (templated)
     :param format: `jsonl`, `json`, `coco` or `parquet`; `auto` finds out per file (templated)
-    :param mapping: how foreign rows become ours, with any of `fields`, `labels`, `scores`, `reference_id` and
-        `annotation_id` (`RowMapping`) (templated)
+    :param mapping: how rows of another layout become ours: `fields`, `box_format`, `labels`, `explode`, `reference_id` and what else
+        `RowMapping` has, checked when the DAG is parsed as far as it holds no templates; `nucleus-local check FILE` suggests one (templated)
     :param geometry: what COCO annotations are sent as: `box`, `polygon` or `keypoints`
     :param mask_folder: folder or URL that is put before mask locations which are relative paths; a mask that is a file of the
         worker is sent from below this folder only, with `asynchronous=False` (templated)
@@ -277,6 +282,7 @@ class NucleusUploadAnnotationsOperator(NucleusUploadOperator):
 
     template_fields: Sequence[str] = (*NucleusUploadOperator.template_fields, "mask_folder")
     operator_extra_links: Sequence[BaseOperatorLink] = (NucleusDatasetLink(), NucleusJobLink())
+    row_kind: ClassVar[Kind] = "annotations"
 
     def __init__(
         self,
@@ -321,8 +327,8 @@ class NucleusUploadPredictionsOperator(NucleusUploadOperator):
     :param ground_truth: for COCO results: the COCO ground truth they refer to, for the names of images and labels; other
         formats do not need it and ignore it (templated)
     :param format: `jsonl`, `json`, `coco` or `parquet`; `auto` finds out per file (templated)
-    :param mapping: how foreign rows become ours, with any of `fields`, `labels`, `scores`, `reference_id` and
-        `annotation_id` (`RowMapping`) (templated)
+    :param mapping: how rows of another layout become ours: `fields`, `box_format`, `labels`, `explode`, `reference_id` and what else
+        `RowMapping` has, checked when the DAG is parsed as far as it holds no templates; `nucleus-local check FILE` suggests one (templated)
     :param geometry: what COCO results are sent as: `box`, `polygon` or `keypoints`
     :param mask_folder: folder or URL that is put before mask locations which are relative paths; a mask that is a file of the
         worker is sent from below this folder only, with `asynchronous=False` (templated)
@@ -358,6 +364,7 @@ class NucleusUploadPredictionsOperator(NucleusUploadOperator):
         NucleusModelLink(),
         NucleusJobLink(),
     )
+    row_kind: ClassVar[Kind] = "predictions"
 
     def __init__(
         self,

@@ -16,6 +16,7 @@ from airflow_provider_nucleus.schema.base import (
     Embedding,
     Extent,
     Id,
+    Label,
     Metadata,
     NullableMetadata,
     OptionalId,
@@ -75,7 +76,7 @@ class BoxAnnotation(annotation_types.Box, Annotation):
 
     wire_keys = _keys("label", "annotation_id", "embedding_vector", *_COMMON)
 
-    label: Text
+    label: Label
     x: Coordinate
     y: Coordinate
     width: Extent
@@ -95,7 +96,7 @@ class LineAnnotation(annotation_types.Line, Annotation):
 
     wire_keys = _keys("label", "annotation_id", *_COMMON)
 
-    label: Text
+    label: Label
     vertices: list[Point]
     reference_id: Id
     annotation_id: OptionalId = None
@@ -111,7 +112,7 @@ class PolygonAnnotation(annotation_types.Polygon, Annotation):
 
     wire_keys = _keys("label", "annotation_id", "embedding_vector", *_COMMON)
 
-    label: Text
+    label: Label
     vertices: list[Point]
     reference_id: Id
     annotation_id: OptionalId = None
@@ -128,7 +129,7 @@ class KeypointsAnnotation(annotation_types.Keypoints, Annotation):
 
     wire_keys = _keys("label", "annotation_id", *_COMMON)
 
-    label: Text
+    label: Label
     keypoints: list[Keypoint]
     names: list[Text]
     reference_id: Id
@@ -146,7 +147,7 @@ class CuboidAnnotation(annotation_types.Cuboid, Annotation):
 
     wire_keys = _keys("label", "annotation_id", *_COMMON)
 
-    label: Text
+    label: Label
     position: Point3D
     dimensions: Point3D
     yaw: Coordinate
@@ -177,7 +178,7 @@ class CategoryAnnotation(annotation_types.Category, Annotation):
 
     wire_keys = _keys("label", "taxonomy_name", *_COMMON)
 
-    label: Text
+    label: Label
     reference_id: Id
     taxonomy_name: OptionalId = None
     metadata: Metadata = field(default_factory=dict)
@@ -192,7 +193,7 @@ class MultiCategoryAnnotation(annotation_types.MultiCategory, Annotation):
 
     wire_keys = _keys("labels", "taxonomy_name", *_COMMON)
 
-    labels: list[Text]
+    labels: list[Label]
     reference_id: Id
     taxonomy_name: OptionalId = None
     metadata: Metadata = field(default_factory=dict)
@@ -207,7 +208,7 @@ class SceneCategoryAnnotation(annotation_types.SceneCategory, Annotation):
 
     wire_keys = _keys("label", "taxonomy_name", "reference_id", "metadata", "task_id", "dataset_item_id")
 
-    label: Text
+    label: Label
     reference_id: Id
     taxonomy_name: OptionalId = None
     metadata: NullableMetadata = field(default_factory=dict)

@@ -27,6 +27,7 @@ __all__ = [
     "Extent",
     "Flag",
     "Id",
+    "Label",
     "Metadata",
     "NullableMetadata",
     "OptionalId",
@@ -42,6 +43,7 @@ __all__ = [
 T = TypeVar("T")
 
 Text = Annotated[str, PlainValidator(checks.check_text)]
+Label = Annotated[str, PlainValidator(checks.check_label)]
 OptionalText = Annotated[str | None, PlainValidator(checks.check_optional_text)]
 Id = Annotated[str, PlainValidator(checks.check_id)]
 OptionalId = Annotated[str | None, PlainValidator(checks.check_optional_id)]

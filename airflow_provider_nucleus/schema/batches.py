@@ -92,7 +92,8 @@ class RowBatch:
 
     `rows[i]` is the object read from row `numbers[i]` (1-based) of `source`; `problems` are the rows in between that could
     not be read. Rows are owned by whoever receives the batch, who may change them. `made_ids` says that their annotation ids
-    were made of their content: rows with one id are equal objects, and none is a mistake.
+    were made of their content: rows with one id are equal objects, and none is a mistake. `left_out` counts by reason the rows in
+    between that were asked to be left out.
     """
 
     source: str
@@ -100,6 +101,7 @@ class RowBatch:
     rows: Sequence[dict[str, Any]]
     problems: Sequence[SourceRow] = field(default=())
     made_ids: bool = False
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 class RowStream(Iterator[SourceRow]):

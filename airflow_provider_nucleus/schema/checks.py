@@ -26,6 +26,7 @@ __all__ = [
     "check_extent",
     "check_flag",
     "check_id",
+    "check_label",
     "check_metadata",
     "check_nullable_metadata",
     "check_number",
@@ -66,6 +67,15 @@ def check_text(value: Any) -> str:
         _check_utf8(value)
     # Enum members that are strings travel as their value.
     return value if type(value) is str else str.__str__(value)
+
+
+def check_label(value: Any) -> str:
+    """Require text as above; a number in its place is a class whose name is missing."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        raise ValueError(  # ruff: ignore[type-check-without-type-error]
+            f"must be text, got {value!r}: class {value!r} has no name, which a mapping gives: labels={{{value!r}: ...}}"
+        )
+    return check_text(value)
 
 
 def check_optional_text(value: Any) -> str | None:

@@ -13,8 +13,8 @@ from airflow_provider_nucleus.exceptions import NucleusValidationError
 from airflow_provider_nucleus.schema.base import (
     Coordinate,
     Flag,
+    Label,
     NullableMetadata,
-    Text,
     require_object,
     trusted,
     wire_object,
@@ -132,7 +132,7 @@ def _check_index(value: Any) -> int | str | None:
 class Segment:
     """Meaning of one pixel value of a mask: a class (semantic) or an instance (instance segmentation)."""
 
-    label: Text
+    label: Label
     index: Annotated[int | str | None, PlainValidator(_check_index)] = None
     metadata: NullableMetadata = None
 

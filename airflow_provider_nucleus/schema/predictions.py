@@ -18,6 +18,7 @@ from airflow_provider_nucleus.schema.base import (
     Coordinate,
     Embedding,
     Extent,
+    Label,
     Metadata,
     NullableMetadata,
     OptionalId,
@@ -115,7 +116,7 @@ class BoxPrediction(Prediction, annotation_types.Box):
 
     wire_keys = _keys("label", "annotation_id", "class_pdf", "embedding_vector", "track_reference_id")
 
-    label: Text
+    label: Label
     x: Coordinate
     y: Coordinate
     width: Extent
@@ -137,7 +138,7 @@ class LinePrediction(Prediction, annotation_types.Line):
 
     wire_keys = _keys("label", "annotation_id", "class_pdf", "track_reference_id")
 
-    label: Text
+    label: Label
     vertices: list[Point]
     reference_id: OptionalId = None
     confidence: Confidence = None
@@ -155,7 +156,7 @@ class PolygonPrediction(Prediction, annotation_types.Polygon):
 
     wire_keys = _keys("label", "annotation_id", "class_pdf", "embedding_vector", "track_reference_id")
 
-    label: Text
+    label: Label
     vertices: list[Point]
     reference_id: OptionalId = None
     confidence: Confidence = None
@@ -174,7 +175,7 @@ class KeypointsPrediction(Prediction, annotation_types.Keypoints):
 
     wire_keys = _keys("label", "annotation_id", "class_pdf", "track_reference_id")
 
-    label: Text
+    label: Label
     keypoints: list[Keypoint]
     names: list[Text]
     skeleton: list[list[Position]] | None
@@ -194,7 +195,7 @@ class CuboidPrediction(Prediction, annotation_types.Cuboid):
 
     wire_keys = _keys("label", "annotation_id", "class_pdf", "track_reference_id")
 
-    label: Text
+    label: Label
     position: Point3D
     dimensions: Point3D
     yaw: Coordinate
@@ -232,7 +233,7 @@ class CategoryPrediction(Prediction, annotation_types.Category):
 
     wire_keys = _keys("label", "taxonomy_name", "class_pdf", "track_reference_id")
 
-    label: Text
+    label: Label
     reference_id: OptionalId = None
     taxonomy_name: OptionalId = None
     confidence: Confidence = None
@@ -250,7 +251,7 @@ class SceneCategoryPrediction(Prediction, annotation_types.SceneCategory):
     type = "category"
     wire_keys = _keys("label", "taxonomy_name")
 
-    label: Text
+    label: Label
     reference_id: OptionalId = None
     taxonomy_name: OptionalId = None
     confidence: Confidence = None

@@ -8,7 +8,7 @@ from airflow_provider_nucleus.exceptions import NucleusConfigError
 from airflow_provider_nucleus.sources.decode import loads_lenient
 from airflow_provider_nucleus.sources.files import SourceFile, open_plain
 
-__all__ = ["Format", "check_format", "detect_format"]
+__all__ = ["Format", "check_format", "detect_format", "is_array"]
 
 Format = Literal["jsonl", "json", "coco", "parquet"]
 
@@ -52,3 +52,9 @@ def detect_format(source_file: SourceFile) -> Format:
         # Not whole on its first line: a pretty-printed or very long document, or a very long row.
         return "jsonl" if b'"reference_id"' in head else "coco"
     return "coco" if isinstance(first, dict) and {"images", "categories"} & first.keys() else "jsonl"
+
+
+def is_array(source_file: SourceFile) -> bool:
+    """Return whether a JSON file is an array."""
+    with open_plain(source_file) as stream:
+        return stream.read(_HEAD).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[")

@@ -1,32 +1,34 @@
-"""Turning foreign rows into wire rows: column names, labels, scores and reference ids.
+"""The statement of how rows of another layout become ours; `conversion` carries it out.
 
 A mapping says for each wire field where its value comes from, both as dotted paths::
 
     RowMapping(
-        fields={"label": "cls", "x": "left", "y": "top", "type": "=box", "metadata.site": "site"},
-        labels={"automobile": "car"},
-        scores=(0, 100),
-        reference_id="{image.folder}/{image.name}",
+        fields={"label": "cls", "box": "bbox", "confidence": "score", "metadata.site": "site"},
+        box_format="xyxy",
+        labels=["car", "bus"],
+        reference_id="{path:basename}",
+        min_confidence=0.05,
     )
 
-Fields that are not mapped keep the names they have, as far as the wire has them; others are dropped once `fields` or a
-template is given. Nothing here validates: a value that cannot be converted is passed on, and validation names it.
+Fields that are not mapped keep the names they have, as far as the wire has them; others are dropped once anything but labels,
+scores and a least confidence is given. All that can be told without the rows is checked when a mapping is made.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
 
 from airflow_provider_nucleus.exceptions import NucleusConfigError
 from airflow_provider_nucleus.schema.annotation_table import TYPE_BY_GEOMETRY_KEY
-from airflow_provider_nucleus.sources.template import compile_template, read_path, template_paths
+from airflow_provider_nucleus.sources.box_formats import BOX_FORMATS, BOX_PARTS, BoxFormat
+from airflow_provider_nucleus.sources.label_names import check_labels
+from airflow_provider_nucleus.sources.template import compile_template, normal_path, template_paths
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-__all__ = ["WIRE_FIELDS", "RowMapping", "complete_row"]
+__all__ = ["BOX_TARGETS", "WIRE_FIELDS", "RowMapping", "as_mapping", "complete_row"]
 
 Row = dict[str, Any]
 
@@ -38,127 +40,230 @@ WIRE_FIELDS = frozenset({
 """Top-level keys of the objects that Nucleus takes: items, annotations, predictions."""
 
 _BOX = ("x", "y", "width", "height")
-_CORNER = frozenset({"x", "y"})
+_IMAGE_SIDES = ("image_width", "image_height")
+BOX_TARGETS = frozenset({"box", *_IMAGE_SIDES, *BOX_PARTS["xyxy"], *BOX_PARTS["cxcywh"][:2]})
+"""Names that `fields` has for what boxes are made of, beside x, y, width and height."""
+
+_CORNERS = re.compile(r"(?:^|[._])(?:[xy]_?2|[xy]_?max)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RowMapping:
     """A mapping from rows of a source to wire rows.
 
-    `fields`: wire path to source path, or to `=text` for a constant. `labels`: source label to label in Nucleus; others stay as they are.
-    `scores`: `(low, high)` is spread over 0 to 1, `"logit"` goes through the logistic function. `reference_id` and
-    `annotation_id`: templates such as `{folder}/{name}.jpg` over the fields of the source row, format specifications
-    (`{frame:06d}`) included.
+    `fields`: wire path to source path (`bbox[0]` is the first of a list), or to `=text` for a constant. `box_format`: `xywh`, `xyxy`
+    (corners) or `cxcywh` (centre) of the box that `fields` names as `box` (a list of four numbers), or number by number (`x1`, `y1`,
+    `x2`, `y2`; `cx`, `cy`, `width`, `height`), which are the default names. `normalized`: its numbers are shares of the image's
+    sides, whose pixels are the fields `image_width` and `image_height`, or `image_size` for all.
+
+    `labels`: names by class or by label, a list of names by class number, or the path of a file of names. `scores`:
+    `(low, high)` is spread over 0 to 1, `"logit"` goes through the logistic function. `min_confidence`: rows below it
+    are left out, and counted.
+
+    `explode`: path of a list with an entry per object, or paths of such lists, which become a row each; an object of lists is taken apart too.
+    `patterns`: source path to a regular expression, whose named groups are source paths of their own. `reference_id` and
+    `annotation_id`: templates over source paths, such as `{folder}/{frame:06d}.jpg` or `{path:stem}` (see `template`).
     """
 
     fields: Mapping[str, str] = field(default_factory=dict)
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Any = field(default_factory=dict)
     scores: tuple[float, float] | Literal["logit"] | None = None
     reference_id: str | None = None
     annotation_id: str | None = None
+    box_format: BoxFormat | None = None
+    normalized: bool = False
+    image_size: tuple[float, float] | None = None
+    explode: str | Sequence[str] = ()
+    patterns: Mapping[str, str] = field(default_factory=dict)
+    min_confidence: float | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.scores, (tuple, list)) and (
-            len(self.scores) != 2 or not self.scores[0] < self.scores[1]
-        ):
-            raise NucleusConfigError(
-                f"scores must be (low, high) with low < high, got {self.scores!r}", field="scores"
-            )
-        if isinstance(self.scores, str) and self.scores != "logit":
-            raise NucleusConfigError(
-                f"scores must be (low, high) or 'logit', got {self.scores!r}", field="scores"
-            )
+        self._check_texts("fields", self.fields)
+        self._check_texts("patterns", self.patterns)
+        check_labels(self.labels)
+        self._check_numbers()
         for name in ("reference_id", "annotation_id"):
             if (template := getattr(self, name)) is not None:
+                if not isinstance(template, str):
+                    raise _wrong(name, f"must be a template, got {template!r}")
                 compile_template(template, name)
+        for path, pattern in self.patterns.items():
+            try:
+                groups = re.compile(pattern).groupindex
+            except (re.error, RecursionError, OverflowError) as error:
+                raise _wrong(
+                    "patterns", f"{pattern!r} of {path!r} is no regular expression: {error}"
+                ) from None
+            if not groups:
+                raise _wrong(
+                    "patterns", f"{pattern!r} of {path!r} has no named group, such as (?P<frame>\\d+)"
+                )
+        lists = self.explode
+        if not isinstance(lists, str) and not (
+            isinstance(lists, Sequence) and all(isinstance(one, str) for one in lists)
+        ):
+            raise _wrong("explode", f"must be the path of a list or several of them, got {lists!r}")
+        self._check_box()
+
+    @staticmethod
+    def _check_texts(name: str, given: Any) -> None:
+        if not isinstance(given, Mapping):
+            raise _wrong(name, f"must be an object, got {type(given).__name__}")
+        for key, value in given.items():
+            if not (isinstance(key, str) and isinstance(value, str) and key and value):
+                raise _wrong(name, f"maps a path to a path, both text, not {key!r} to {value!r}")
+
+    def _check_numbers(self) -> None:
+        scores = self.scores
+        if isinstance(scores, (tuple, list)):
+            if len(scores) != 2 or not all(map(_is_number, scores)) or not scores[0] < scores[1]:
+                raise _wrong("scores", f"must be (low, high) with low < high, got {scores!r}")
+        elif scores is not None and scores != "logit":
+            raise _wrong("scores", f"must be (low, high) or 'logit', got {scores!r}")
+        if self.min_confidence is not None and not (
+            _is_number(self.min_confidence) and 0 <= self.min_confidence <= 1
+        ):
+            raise _wrong("min_confidence", f"must be a number from 0 to 1, got {self.min_confidence!r}")
+        size = self.image_size
+        if size is not None and not (
+            isinstance(size, (tuple, list))
+            and len(size) == 2
+            and all(_is_number(side) and side > 0 for side in size)
+        ):
+            raise _wrong("image_size", f"must be (width, height) in pixels, got {size!r}")
+        if not isinstance(self.normalized, bool):
+            raise _wrong("normalized", f"must be true or false, got {self.normalized!r}")
+        if self.box_format is not None and self.box_format not in BOX_FORMATS:
+            raise _wrong(
+                "box_format",
+                f"must be xywh (corner and size), xyxy (two corners) or cxcywh (centre and size), got {self.box_format!r}",
+            )
+
+    def _check_box(self) -> None:
+        """Raise NucleusConfigError when the fields name other numbers than the format has."""
+        given = {_part(target) for target in self.fields}
+        parts = {name for form in BOX_FORMATS for name in BOX_PARTS[form]} & given
+        allowed = BOX_PARTS[self.box_format or "xywh"]
+        if foreign := sorted(parts - set(allowed)):
+            fitting = [form for form in BOX_FORMATS if parts <= set(BOX_PARTS[form])]
+            cure = f"say box_format='{fitting[0]}'" if fitting else "name the numbers of one format"
+            raise _wrong(
+                "fields",
+                f"{', '.join(foreign)} is no number of a box as {self.box_format or 'xywh'}, which has {', '.join(allowed)}: {cure}",
+            )
+        if "box" in given and parts:
+            raise _wrong(
+                "fields",
+                f"names the box as a list ({self.fields.get('box')!r}) and by {min(parts)}: one of them",
+            )
+        for target, path in self.fields.items():
+            if _part(target) in {"width", "height"} and parts > {"x"} and _CORNERS.search(path):
+                raise _wrong(
+                    "fields",
+                    f"{target} is read from {path!r}, which is a corner and no {_part(target)}: "
+                    "say box_format='xyxy' and name x1, y1, x2 and y2",
+                )
+        if set(_IMAGE_SIDES) & given and len(set(_IMAGE_SIDES) & given) == 1:
+            raise _wrong(
+                "fields", "names one side of the image: both image_width and image_height are needed"
+            )
 
     def __bool__(self) -> bool:
-        return bool(self.fields or self.labels or self.scores or self.reference_id or self.annotation_id)
+        return self != RowMapping()
+
+    @property
+    def finish_only(self) -> bool:
+        """True when names stay as they are: only labels, scores and a least confidence are mapped."""
+        return not (
+            self.fields
+            or self.reference_id
+            or self.annotation_id
+            or self.explode
+            or self.patterns
+            or self.makes_box
+        )
+
+    @property
+    def makes_box(self) -> bool:
+        """True when boxes are made from other numbers than x, y, width and height in pixels."""
+        return self.normalized or self.box_format is not None or "box" in self.fields
+
+    @property
+    def exploded(self) -> tuple[str, ...]:
+        """Paths of the lists with an entry per object."""
+        lists = (self.explode,) if isinstance(self.explode, str) else tuple(self.explode)
+        return tuple(normal_path(path) for path in lists if path)
+
+    def box_paths(self) -> list[str]:
+        """Return where the four numbers of a box come from, in the order of its format."""
+        if "box" in self.fields:
+            path = normal_path(self.fields["box"])
+            return [f"{path}.{position}" for position in range(4)]
+        by_part = {_part(target): path for target, path in self.fields.items()}
+        return [_path(by_part.get(name, name)) for name in BOX_PARTS[self.box_format or "xywh"]]
+
+    def size_paths(self) -> list[str]:
+        """Return where width and height of images come from; `[]` where that is `image_size`."""
+        if self.image_size is not None:
+            return []
+        return [_path(self.fields.get(name, name)) for name in _IMAGE_SIDES]
+
+    def plain_fields(self) -> dict[str, str]:
+        """Return the fields that are copied: all but the numbers of boxes that are converted."""
+        if not self.makes_box:
+            return {target: _path(path) for target, path in self.fields.items() if target not in _IMAGE_SIDES}
+        own = {*BOX_TARGETS, *BOX_PARTS[self.box_format or "xywh"]}
+        return {target: _path(path) for target, path in self.fields.items() if _part(target) not in own}
 
     def source_paths(self) -> set[str]:
         """Return every path of the source this mapping reads, templates included."""
-        paths = {path for path in self.fields.values() if not path.startswith("=")}
+        paths = (
+            {_path(path) for path in self.fields.values()}
+            | set(self.exploded)
+            | set(map(_path, self.patterns))
+        )
+        if self.makes_box:
+            paths.update(self.box_paths())
+        if self.normalized:
+            paths.update(self.size_paths())
         for template in (self.reference_id, self.annotation_id):
             paths.update(template_paths(template or ""))
-        return paths
+        groups = {name for pattern in self.patterns.values() for name in re.compile(pattern).groupindex}
+        return {path for path in paths if not path.startswith("=")} - groups
 
-    def compile(self, found: set[str] | None = None) -> Callable[[Row], Row] | None:
-        """Return a function that maps one row, or None when rows need no mapping.
+    def require_kind(self, kind: str) -> None:
+        """Raise NucleusConfigError when rows of a kind have nothing that this mapping is about."""
+        if kind == "items" and self.makes_box:
+            raise _wrong("box_format", "is about boxes, and items have none")
+        if kind != "predictions" and self.min_confidence is not None:
+            raise _wrong("min_confidence", f"is about predictions: {kind} have no confidence")
 
-        `found` gathers the paths of `fields` that some row had a value at.
-        """
-        finish = self.finish()
-        last = None if finish is None else lambda _, row: finish(row)
-        steps = [
-            step
-            for step in (self._pick(set() if found is None else found), self._templates(), last)
-            if step is not None
-        ]
-        if not steps:
-            return None
 
-        def apply(source: Row) -> Row:
-            row = source
-            for step in steps:
-                row = step(source, row)
-            return row
-
-        return apply
-
-    def finish(self) -> Callable[[Row], Row] | None:
-        """Return the part of the mapping that changes values in place: labels and scores."""
-        labels, scale = dict(self.labels), _scale(self.scores)
-        if not labels and scale is None:
-            return None
-
-        def change(row: Row) -> Row:
-            if labels:
-                _relabel(row, labels)
-            if scale is not None and "confidence" in row:
-                row["confidence"] = scale(row["confidence"])
-            return row
-
-        return change
-
-    def _pick(self, found: set[str]) -> Callable[[Row, Row], Row] | None:
-        if not self.fields:
-            return None
-        plan = [(target.split("."), path) for target, path in self.fields.items()]
-        mapped = {target[0] for target, _ in plan}
-        taken = {path.partition(".")[0] for _, path in plan}
-        kept = WIRE_FIELDS | (frozenset() if "geometry" in mapped else _CORNER)
-        kept -= taken - mapped
-
-        def pick(source: Row, _: Row) -> Row:
-            row = {name: value for name, value in source.items() if name in kept and name not in mapped}
-            for target, path in plan:
-                value = path[1:] if path.startswith("=") else read_path(source, path)
-                if value is not None:
-                    _write_path(row, target, value)
-                    found.add(path)
-            return row
-
-        return pick
-
-    def _templates(self) -> Callable[[Row, Row], Row] | None:
-        templates = [
-            (name, compile_template(template, name))
-            for name, template in (("reference_id", self.reference_id), ("annotation_id", self.annotation_id))
-            if template is not None
-        ]
-        if not templates:
-            return None
-
-        # Without `fields` the columns a template reads are still in the row, and are no fields of the wire.
-        kept = None if self.fields else WIRE_FIELDS | _CORNER
-
-        def fill(source: Row, row: Row) -> Row:
-            if kept is not None:
-                row = {name: value for name, value in row.items() if name in kept}
-            row.update((name, template(source)) for name, template in templates)
-            return row
-
-        return fill
+def as_mapping(value: Mapping[str, Any] | RowMapping | str | None) -> RowMapping:
+    """Return JSON, as text or read, as the mapping it describes; raises NucleusConfigError naming what it does not know."""
+    if isinstance(value, RowMapping):
+        return value
+    if isinstance(value, str) and value.strip():
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError) as error:
+            raise _wrong("mapping", f"is text that is no JSON: {error}") from None
+    if value is None or value == "":
+        return RowMapping()
+    if not isinstance(value, Mapping):
+        raise _wrong("mapping", f"must be an object, got {type(value).__name__}")
+    known = {one.name for one in fields(RowMapping)}
+    if unknown := sorted(str(key) for key in set(value) - known):
+        raise NucleusConfigError(
+            f"mapping does not know {', '.join(map(repr, unknown))}; it knows {', '.join(sorted(known))}.",
+            field="mapping",
+            hint="Names of columns belong into its 'fields'.",
+        )
+    arguments = {key: one for key, one in value.items() if one is not None}
+    for name in ("scores", "image_size", "explode"):
+        if isinstance(given := arguments.get(name), list):
+            arguments[name] = tuple(given)
+    return RowMapping(**arguments)
 
 
 def complete_row(row: Row) -> Row:
@@ -179,47 +284,17 @@ def complete_row(row: Row) -> Row:
     return row
 
 
-def _write_path(row: Row, path: Sequence[str], value: Any) -> None:
-    for name in path[:-1]:
-        inner = row.get(name)
-        if not isinstance(inner, dict):
-            inner = row[name] = {}
-        row = inner
-    row[path[-1]] = value
+def _part(target: str) -> str:
+    return target.removeprefix("geometry.")
 
 
-def _relabel(row: Row, labels: Mapping[str, str]) -> None:
-    label = row.get("label")
-    if isinstance(label, str):
-        row["label"] = labels.get(label, label)
-    if isinstance(row.get("labels"), list):
-        row["labels"] = [labels.get(one, one) if isinstance(one, str) else one for one in row["labels"]]
-    if isinstance(row.get("annotations"), list):
-        row["annotations"] = [
-            {**one, "label": labels.get(one["label"], one["label"])}
-            if isinstance(one, dict) and isinstance(one.get("label"), str)
-            else one
-            for one in row["annotations"]
-        ]
-    pdf = row.get("class_pdf")
-    if isinstance(pdf, dict):
-        merged: dict[str, Any] = {}
-        for name, share in pdf.items():
-            target = labels.get(name, name)
-            merged[target] = merged[target] + share if target in merged else share
-        row["class_pdf"] = merged
+def _path(path: str) -> str:
+    return path if path.startswith("=") else normal_path(path)
 
 
-def _scale(scores: tuple[float, float] | Literal["logit"] | None) -> Callable[[Any], Any] | None:
-    if scores is None:
-        return None
-    if scores == "logit":
-        return lambda value: _logistic(value) if isinstance(value, (int, float)) else value
-    low, high = (float(bound) for bound in scores)
-    span = high - low
-    return lambda value: (value - low) / span if isinstance(value, (int, float)) else value
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < float("inf")
 
 
-def _logistic(value: float) -> float:
-    # Split by sign, because exp() overflows for large positive arguments only.
-    return 1 / (1 + math.exp(-value)) if value >= 0 else (power := math.exp(value)) / (1 + power)
+def _wrong(name: str, reason: str) -> NucleusConfigError:
+    return NucleusConfigError(f"mapping: {name} {reason}.", field=name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,14 +14,15 @@ from airflow_provider_nucleus.schema.rows import SourceRow
 from airflow_provider_nucleus.sources.coco import CocoReader, Geometry
 from airflow_provider_nucleus.sources.coco_index import CocoIndex, index_of_mapping, load_indexes
 from airflow_provider_nucleus.sources.coco_truths import CocoTruths
+from airflow_provider_nucleus.sources.conversion import Conversion
 from airflow_provider_nucleus.sources.files import SourceFile, find_files, open_plain
-from airflow_provider_nucleus.sources.formats import Format, check_format, detect_format
+from airflow_provider_nucleus.sources.formats import Format, check_format, detect_format, is_array
 from airflow_provider_nucleus.sources.in_memory import read_objects
 from airflow_provider_nucleus.sources.json_stream import JsonFile
 from airflow_provider_nucleus.sources.jsonl import read_jsonl
-from airflow_provider_nucleus.sources.mapping import RowMapping, complete_row
+from airflow_provider_nucleus.sources.mapping import RowMapping, as_mapping, complete_row
 from airflow_provider_nucleus.sources.parquet import read_parquet
-from airflow_provider_nucleus.sources.template import compile_template
+from airflow_provider_nucleus.sources.template import compile_template, normal_path
 
 __all__ = ["Kind", "is_in_memory", "open_rows"]
 
@@ -35,7 +37,7 @@ def open_rows(
     *,
     kind: Kind,
     format: str = "auto",  # ruff: ignore[builtin-argument-shadowing]
-    mapping: RowMapping | Mapping[str, str] | None = None,
+    mapping: RowMapping | Mapping[str, Any] | None = None,
     images: Any = None,
     categories: Any = None,
     geometry: Geometry = "box",
@@ -46,7 +48,7 @@ def open_rows(
 
     `source`: a path (text, `os.PathLike`, or any object with `open()`), a folder, a glob, a list of these, or rows in memory
     (schema objects or dicts). `format`: `jsonl`, `json`, `coco`, `parquet`, or found out per file. `mapping`: a
-    `RowMapping`, or just its `fields`.
+    `RowMapping`, or its arguments as a dict, or just its `fields`.
 
     For COCO: `images` and `categories` name the ground truth file(s) that result files refer to, or map ids to names (one file
     given for either serves for both); `geometry` is what annotations are sent as; `image_folder` is where the images of items
@@ -57,9 +59,10 @@ def open_rows(
     NucleusConfigError when arguments do not fit together.
     """
     check_format(format)
-    rules = mapping if isinstance(mapping, RowMapping) else RowMapping(fields=mapping or {})
+    rules = _rules(mapping)
+    rules.require_kind(kind)
     if is_in_memory(source):
-        return RowStream(_mapped(read_objects(source), rules.compile(), kind))
+        return RowStream(_completed(map(Conversion(rules).convert_batch, read_objects(source)), kind))
     reader = _RecordReader(
         kind=kind,
         format=format,
@@ -70,6 +73,15 @@ def open_rows(
         ),
     )
     return RowStream(reader.read(find_files(source)))
+
+
+def _rules(mapping: RowMapping | Mapping[str, Any] | None) -> RowMapping:
+    """Return the mapping that is given as such, as its arguments, or as its fields alone."""
+    if isinstance(mapping, Mapping):
+        arguments = {one.name for one in dataclasses.fields(RowMapping)}
+        if not arguments & mapping.keys() or all(isinstance(value, str) for value in mapping.values()):
+            return RowMapping(fields=mapping)
+    return as_mapping(mapping)
 
 
 def is_in_memory(source: Any) -> bool:
@@ -95,44 +107,64 @@ class _RecordReader:
 
     def read(self, files: list[SourceFile]) -> Iterator[RowBatch]:
         coco: CocoReader | None = None
-        found: set[str] = set()
+        conversion = Conversion(self.rules)
         by_row = False
         for place, source_file in enumerate(files):
-            form: Format = detect_format(source_file) if self.format == "auto" else self.format  # type: ignore[assignment]
+            form = self._format_of(source_file)
             if form == "coco":
                 coco = coco or self.coco()
+                self._check_coco_mapping(source_file)
                 batches = (
                     coco.items(source_file)
                     if self.kind == "items"
                     else coco.objects(source_file, place=place, places=len(files))
                 )
-                yield from _mapped(batches, self._coco_mapping(source_file), "items")
+                # Reference ids are made by the reader.
+                yield from map(Conversion(self._of_values()).convert_batch, batches)
             elif form == "parquet":
-                columnwise = not (self.rules.reference_id or self.rules.annotation_id)
                 batches = read_parquet(
-                    source_file, self.rules, kind=self.kind, columns=self.columns, columnwise=columnwise
+                    source_file, conversion, self.rules, kind=self.kind, columns=self.columns
                 )
-                finish = self.rules.finish() if columnwise else self.rules.compile()
-                yield from _mapped(batches, finish, self.kind)
+                yield from _completed(batches, self.kind)
             else:
                 by_row = True
                 batches = read_jsonl(source_file) if form == "jsonl" else _read_array(source_file)
-                yield from _mapped(batches, self.rules.compile(found), self.kind)
+                yield from _completed(map(conversion.convert_batch, batches), self.kind)
         if by_row:
-            self._warn_of_absent_paths(found)
+            self._warn_of_absent_paths(conversion.found)
+
+    def _format_of(self, source_file: SourceFile) -> Format:
+        if self.format != "auto":
+            return self.format  # type: ignore[return-value]
+        form = detect_format(source_file)
+        # Foreign results may look like COCO's; names of fields say that they are to be read as what they are.
+        return "json" if form == "coco" and self.rules.fields and is_array(source_file) else form
+
+    def _of_values(self) -> RowMapping:
+        rules = self.rules
+        return RowMapping(labels=rules.labels, scores=rules.scores, min_confidence=rules.min_confidence)
 
     def _warn_of_absent_paths(self, found: set[str]) -> None:
         for target, path in self.rules.fields.items():
-            if path not in found and not path.startswith("="):
+            paths = {normal_path(path)}
+            if target == "box" and self.rules.makes_box:
+                paths.update(self.rules.box_paths())
+            if (
+                not paths & found
+                and not path.startswith("=")
+                and target not in {"image_width", "image_height"}
+            ):
                 log.warning("No row has %r, which the mapping reads for %s; check its spelling", path, target)
 
-    def _coco_mapping(self, source_file: SourceFile) -> Callable[[Row], Row] | None:
-        if self.rules.fields or self.rules.annotation_id:
+    def _check_coco_mapping(self, source_file: SourceFile) -> None:
+        rules = self.rules
+        if rules.fields or rules.annotation_id or rules.explode or rules.patterns or rules.makes_box:
             raise NucleusConfigError(
-                f"{source_file.name} is COCO, whose fields are known: only labels, scores and reference_id can be mapped.",
+                f"{source_file.name} is COCO, whose fields are known: only labels, scores, min_confidence and reference_id can be "
+                "mapped.",
                 field="mapping",
+                hint="A list of foreign results is read by names with format='json'.",
             )
-        return self.rules.finish()
 
 
 def _coco_reader(
@@ -230,31 +262,68 @@ def _read_array(source_file: SourceFile) -> Iterator[RowBatch]:
             )
 
 
-def _mapped(
-    batches: Iterator[RowBatch], apply: Callable[[Row], Row] | None, kind: Kind
-) -> Iterator[RowBatch]:
-    """Apply the mapping to every row; a row it fails on becomes a problem with the reason."""
+def _completed(batches: Iterable[RowBatch], kind: Kind) -> Iterator[RowBatch]:
+    """Supply geometry and type of rows that leave them unsaid."""
+    shares = _SharesWatch()
     for batch in batches:
-        if apply is not None:
-            batch = _map_batch(batch, apply)
         columns = batch.rows if isinstance(batch.rows, ColumnRows) else None
         if kind != "items" and not (columns is not None and columns.has_all("type", "geometry")):
             for row in batch.rows:
                 if "type" not in row or "geometry" not in row:
                     complete_row(row)
+            shares.look(batch)
         yield batch
+    shares.finish()
 
 
-def _map_batch(batch: RowBatch, apply: Callable[[Row], Row]) -> RowBatch:
-    numbers: list[int] = []
-    rows: list[Row] = []
-    problems = list(batch.problems)
-    for number, row in zip(batch.numbers, batch.rows, strict=True):
-        try:
-            rows.append(apply(row))
-        except (ValueError, TypeError) as error:
-            problems.append(SourceRow(batch.source, number, row, f"mapping failed: {error}"))
-        else:
-            numbers.append(number)
-    problems.sort(key=lambda row: row.number)
-    return RowBatch(batch.source, numbers, rows, problems, batch.made_ids)
+class _SharesWatch:
+    """Watch for files whose boxes all lie within 0 to 1, which no box in pixels does; it ends with the first that does not."""
+
+    def __init__(self) -> None:
+        self._source = ""
+        self._boxes = 0
+        self._over = False
+
+    def look(self, batch: RowBatch) -> None:
+        """Look at the boxes of a batch, unless its file has shown one in pixels."""
+        if batch.source != self._source:
+            self.finish()
+            self._source, self._boxes, self._over = batch.source, 0, False
+        if self._over or not len(batch.rows):
+            return
+        columns = batch.rows.columns.get("geometry") if isinstance(batch.rows, ColumnRows) else None
+        boxes = (
+            zip(*(columns[side] for side in _SIDES), strict=True)
+            if isinstance(columns, Mapping) and columns.keys() >= set(_SIDES)
+            else (
+                tuple(geometry.get(side) for side in _SIDES)
+                for row in batch.rows
+                if isinstance(geometry := row.get("geometry"), dict) and "width" in geometry
+            )
+        )
+        if isinstance(batch.rows, ColumnRows) and not batch.rows.has_all("geometry"):
+            return
+        before = self._boxes
+        for box in boxes:
+            numbers = [value for value in box if isinstance(value, (int, float))]
+            if len(numbers) == len(_SIDES):
+                self._boxes += 1
+                if max(numbers) > 1 or min(numbers) < 0:
+                    self._over = True
+                    return
+        # A file of other shapes is not looked through for boxes.
+        self._over = self._boxes == before
+
+    def finish(self) -> None:
+        """Warn when no box of the file was one in pixels."""
+        if self._boxes and not self._over:
+            log.warning(
+                "%s: all of its %s boxes lie within 0 to 1, as shares of an image's sides do; boxes are in pixels. If they are "
+                "shares, say normalized=True and the size of the images in the mapping",
+                self._source,
+                f"{self._boxes:,}",
+            )
+        self._boxes = 0
+
+
+_SIDES = ("x", "y", "width", "height")

@@ -6,24 +6,23 @@ anything a mapping names. Needs pyarrow (extra `parquet`).
 
 from __future__ import annotations
 
-import base64
-import datetime as dt
-import decimal
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusValidationError
-from airflow_provider_nucleus.schema.batches import ColumnRows, RowBatch, zip_rows
+from airflow_provider_nucleus.schema.batches import ColumnRows, RowBatch
 from airflow_provider_nucleus.schema.rows import SourceRow
+from airflow_provider_nucleus.sources.arrow_table import ArrowTable, cells_of
 from airflow_provider_nucleus.sources.decode import loads
 from airflow_provider_nucleus.sources.files import SourceFile, cut_off, open_path
 from airflow_provider_nucleus.sources.mapping import WIRE_FIELDS, RowMapping
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator
 
     import pyarrow as pa
+
+    from airflow_provider_nucleus.sources.conversion import Conversion
 
 __all__ = ["read_parquet"]
 
@@ -35,20 +34,21 @@ _SMALLEST = 12
 """Bytes of the magic number twice and the length of the footer."""
 _JSON_FIELDS = frozenset({"annotations", "class_pdf", "embedding_vector", "geometry", "labels", "metadata"})
 _FLAT_BOX = ("x", "y", "width", "height")
+_UNREADABLE = (ArithmeticError, ValueError)
+"""Errors of cells: text that is not UTF-8, a time Python has no date for, a decimal that no number of JSON holds."""
 
 
 def read_parquet(
     source_file: SourceFile,
+    conversion: Conversion,
     mapping: RowMapping,
     *,
     kind: str,
     columns: list[str] | None = None,
-    columnwise: bool = True,
 ) -> Iterator[RowBatch]:
-    """Yield the rows of a Parquet file; numbers count rows from 1 over all row groups.
+    """Yield the mapped rows of a Parquet file; numbers count rows from 1 over all row groups.
 
-    With `columnwise` the fields of the mapping are applied here, a column at a time; else the columns keep their names for the
-    mapping to be applied row by row (templates need that). Only columns of the mapping or the wire are read, or those listed
+    The mapping is carried out here, a column at a time. Only columns of the mapping or the wire are read, or those listed
     in `columns`. Null cells are left out, as an absent key would be. Raises NucleusConfigError without
     pyarrow, NucleusSourceError when the file cannot be read or is cut off, NucleusValidationError when it is damaged or has none
     of the columns.
@@ -63,7 +63,7 @@ def read_parquet(
         ) from None
     try:
         with open_path(source_file.path) as stream, pq.ParquetFile(stream, pre_buffer=False) as file:
-            yield from _batches(file, source_file, mapping, kind=kind, columns=columns, columnwise=columnwise)
+            yield from _batches(file, source_file, conversion, mapping, kind=kind, columns=columns)
     except (pa.ArrowException, OSError) as error:
         # Not its storage's: that would be a NucleusSourceError.
         if _ends_early(source_file):
@@ -78,38 +78,60 @@ def read_parquet(
 def _batches(
     file: Any,
     source_file: SourceFile,
+    conversion: Conversion,
     mapping: RowMapping,
     *,
     kind: str,
     columns: list[str] | None,
-    columnwise: bool,
 ) -> Iterator[RowBatch]:
-    wanted = columns or _needed(file.schema_arrow, mapping, kind)
+    schema = file.schema_arrow
+    _require_columns(schema, mapping, source_file.name)
+    wanted = columns or _needed(schema, mapping, kind)
     if not wanted:
         raise NucleusValidationError(
             "",
-            f"none of its columns ({', '.join(file.schema_arrow.names[:20])}) is a field of Nucleus",
+            f"none of its columns ({', '.join(schema.names[:20])}) is a field of Nucleus",
             source=source_file.name,
-            hint='Say which column is which: mapping={"fields": {"reference_id": "<column>", ...}}.',
+            hint='Say which column is which: mapping={"fields": {"reference_id": "<column>", ...}}. '
+            "`nucleus-local check` suggests one.",
         )
-    _require_columns(file.schema_arrow, mapping, source_file.name)
-    plan = _plan(wanted, mapping, columnwise=columnwise)
     first = 1
     for batch in file.iter_batches(batch_size=ROWS, columns=wanted, use_threads=False):
-        last = first + batch.num_rows - 1
         try:
-            converted = _convert(batch, plan, first, source_file.name)
-        except (
-            UnicodeDecodeError,
-            OverflowError,
-        ) as error:  # text that is not UTF-8, a time Python has no date for
-            raise NucleusValidationError(
-                "",
-                f"holds a value in rows {first:,} to {last:,} that cannot be read: {error}",
-                source=source_file.name,
-            ) from error
-        yield converted
-        first = last + 1
+            converted = _convert(batch, conversion, first, source_file.name)
+        except _UNREADABLE:
+            yield from _singly(batch, conversion, first, source_file.name)
+        else:
+            yield converted
+        first += batch.num_rows
+
+
+def _singly(batch: Any, conversion: Conversion, first: int, name: str) -> Iterator[RowBatch]:
+    """Read rows of which some cannot be read one by one."""
+    for at in range(batch.num_rows):
+        try:
+            yield _convert(batch.slice(at, 1), conversion, first + at, name)
+        except _UNREADABLE as error:
+            column = next(
+                (
+                    field
+                    for position, field in enumerate(batch.schema.names)
+                    if not _is_readable(batch.column(position).slice(at, 1))
+                ),
+                "a column",
+            )
+            problem = SourceRow(
+                name, first + at, {"raw": f"column {column}"}, f"{column}: cannot be read: {error}"
+            )
+            yield RowBatch(name, [], [], [problem])
+
+
+def _is_readable(column: Any) -> bool:
+    try:
+        cells_of(column)
+    except _UNREADABLE:
+        return False
+    return True
 
 
 def _require_columns(schema: pa.Schema, mapping: RowMapping, name: str) -> None:
@@ -117,9 +139,12 @@ def _require_columns(schema: pa.Schema, mapping: RowMapping, name: str) -> None:
     for path in sorted(mapping.source_paths()):
         if path not in schema.names and path.partition(".")[0] not in schema.names:
             fields = [target for target, source in mapping.fields.items() if source == path]
+            wanted = f" for {fields[0]}" if fields else ""
+            if mapping.makes_box and path in mapping.box_paths() and not fields:
+                wanted = f" for boxes as {mapping.box_format or 'xywh'}"
             raise NucleusValidationError(
                 "",
-                f"has no column {path!r}, which the mapping reads{f' for {fields[0]}' if fields else ''}; "
+                f"has no column {path!r}, which the mapping reads{wanted}; "
                 f"its columns are {', '.join(schema.names[:20])}",
                 source=name,
                 hint="Correct the mapping.",
@@ -150,165 +175,50 @@ def _needed(schema: pa.Schema, mapping: RowMapping, kind: str) -> list[str]:
     return [name for name in schema.names if name in needed]
 
 
-Plan = dict[str, Any]
+def _convert(batch: pa.RecordBatch, conversion: Conversion, first: int, name: str) -> RowBatch:
+    table = ArrowTable(batch)
+    mapped = conversion.convert(table, range(first, first + batch.num_rows), name)
+    texts = {field for field in _JSON_FIELDS if field in batch.schema.names and table.is_text(field)}
+    return _decoded_texts(mapped, texts) if texts else mapped
 
 
-def _plan(columns: list[str], mapping: RowMapping, *, columnwise: bool) -> Plan:
-    """Lay out the row as a tree whose leaves are source columns (as text) or constants (as one-element tuples)."""
-    plan: Plan = {}
-    read = mapping.source_paths()
-    for name in columns:
-        top = name.partition(".")[0]
-        if columnwise and (name in read or (mapping.fields and top not in WIRE_FIELDS | set(_FLAT_BOX))):
+def _decoded_texts(batch: RowBatch, fields: set[str]) -> RowBatch:
+    """Decode the cells of columns that hold the JSON text of objects or lists; one that is not JSON makes a bad row."""
+    if not isinstance(batch.rows, ColumnRows):
+        return batch
+    columns = dict(batch.rows.columns)
+    bad: dict[int, str] = {}
+    for field in sorted(fields & columns.keys()):
+        decoded: list[Any] = []
+        cells = columns[field]
+        if not isinstance(cells, list):
             continue
-        _place(plan, name.split(".") if top in WIRE_FIELDS and name not in read else [name], name)
-    if columnwise:
-        for target, path in mapping.fields.items():
-            _place(plan, target.split("."), (path[1:],) if path.startswith("=") else path)
-        _complete(plan)
-    return plan
+        for at, cell in enumerate(cells):
+            try:
+                decoded.append(_decoded(cell))
+            except ValueError as error:
+                bad.setdefault(at, f"{field} is not JSON: {error}")
+                decoded.append(cell)
+        columns[field] = decoded
+    rows = ColumnRows(columns, len(batch.rows))
+    if not bad:
+        return RowBatch(batch.source, batch.numbers, rows, batch.problems, left_out=batch.left_out)
+    problems = [
+        *batch.problems,
+        *(SourceRow(batch.source, batch.numbers[at], rows[at], reason) for at, reason in bad.items()),
+    ]
+    kept = [at for at in range(len(rows)) if at not in bad]
+    return RowBatch(
+        batch.source,
+        [batch.numbers[at] for at in kept],
+        [rows[at] for at in kept],
+        sorted(problems, key=lambda row: row.number),
+        left_out=batch.left_out,
+    )
 
 
-def _complete(plan: Plan) -> None:
-    """Do for all rows at once what `complete_row` does for one: gather flat boxes, and say that they are boxes."""
-    if "geometry" not in plan and all(name in plan for name in _FLAT_BOX):
-        plan["geometry"] = {name: plan.pop(name) for name in _FLAT_BOX}
-    geometry = plan.get("geometry")
-    if "type" not in plan and isinstance(geometry, dict) and "x" in geometry:
-        plan["type"] = ("box",)
-
-
-def _place(plan: Plan, path: list[str], leaf: Any) -> None:
-    for name in path[:-1]:
-        inner = plan.get(name)
-        if not isinstance(inner, dict):
-            inner = plan[name] = {}
-        plan = inner
-    plan[path[-1]] = leaf
-
-
-def _convert(batch: pa.RecordBatch, plan: Plan, first: int, name: str) -> RowBatch:
-    columns = {field: batch.column(position) for position, field in enumerate(batch.schema.names)}
-    count = batch.num_rows
-    problems: list[SourceRow] = []
-    plan = _opened(plan, columns)
-    values = {field: _leaf_or_tree(node, columns, count) for field, node in plan.items()}
-    # Only cells of a column can be JSON text; what was assembled from several is an object already.
-    texts = [field for field in _JSON_FIELDS & plan.keys() if isinstance(plan[field], str)]
-    for field in texts:
-        values[field] = [_decoded(value, field) for value in values[field]]
-    rows: Sequence[dict[str, Any]] = ColumnRows(values, count)
-    numbers: Any = range(first, first + count)
-    bad = {at for field in texts for at, value in enumerate(values[field]) if isinstance(value, _Bad)}
-    if bad:
-        for at in sorted(bad):
-            reason = next(value.reason for value in rows[at].values() if isinstance(value, _Bad))
-            readable = {
-                key: value.raw if isinstance(value, _Bad) else value for key, value in rows[at].items()
-            }
-            problems.append(SourceRow(name, first + at, readable, reason))
-        numbers = [first + at for at in range(count) if at not in bad]
-        rows = [row for at, row in enumerate(rows) if at not in bad]
-    return RowBatch(name, numbers, rows, problems)
-
-
-def _opened(plan: Plan, columns: Mapping[str, Any]) -> Plan:
-    """Take a geometry that is a struct in every row apart into its members, for boxes to be checked by column."""
-    import pyarrow as pa
-
-    node = plan.get("geometry")
-    column = columns.get(node) if isinstance(node, str) else None
-    if column is None or not pa.types.is_struct(column.type) or column.null_count:
-        return plan
-    members = {field.name: f"{node}.{field.name}" for field in column.type}
-    # A dot parts the steps of a path; names that have one stay as they are.
-    return plan if any(path.count(".") != 1 for path in members.values()) else plan | {"geometry": members}
-
-
-def _leaf_or_tree(node: Any, columns: Mapping[str, Any], count: int) -> Any:
-    """Return the cells of a leaf, or columns by member."""
-    if isinstance(node, dict):
-        return {name: _leaf_or_tree(inner, columns, count) for name, inner in node.items()}
-    if isinstance(node, tuple):
-        return [node[0]] * count
-    if node in columns:
-        return _values(columns[node])
-    top, _, rest = node.partition(".")
-    if top not in columns:
-        return [None] * count
-    column: Any = columns[top]
-    for name in rest.split("."):
-        kind = column.type
-        if not (hasattr(kind, "get_field_index") and kind.get_field_index(name) >= 0):
-            return [None] * count
-        column = column.field(name) if column.null_count == 0 else _field_of(column, name)
-    return _values(column)
-
-
-def _field_of(column: Any, name: str) -> Any:
-    import pyarrow.compute as pc
-
-    return pc.struct_field(column, name)  # respects the nulls of the parent, which `field` does not
-
-
-def _values(column: Any) -> list[Any]:
-    """Return the cells of a column as JSON-ready Python values."""
-    import pyarrow as pa
-
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        column, kind = column.dictionary_decode(), kind.value_type
-    if pa.types.is_struct(kind):
-        names = [kind.field(position).name for position in range(kind.num_fields)]
-        rows: list[Any] = zip_rows({name: _values(_field_of(column, name)) for name in names}, len(column))
-        if column.null_count:
-            rows = [
-                row if valid else None for row, valid in zip(rows, column.is_valid().to_pylist(), strict=True)
-            ]
-        return rows
-    cells: list[Any] = column.to_pylist()
-    if (
-        pa.types.is_integer(kind)
-        or pa.types.is_floating(kind)
-        or pa.types.is_boolean(kind)
-        or pa.types.is_string(kind)
-    ):
-        return cells
-    if pa.types.is_map(kind):
-        return [None if cell is None else {str(key): _plain(value) for key, value in cell} for cell in cells]
-    return [_plain(cell) for cell in cells]
-
-
-def _plain(value: Any) -> Any:
-    """Spell what JSON has no type for: decimals as numbers, times in ISO 8601, bytes in base64."""
-    if isinstance(value, list):
-        return [_plain(one) for one in value]
-    if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items() if one is not None}
-    if isinstance(value, decimal.Decimal):
-        return float(value)
-    if isinstance(value, (dt.datetime, dt.date, dt.time)):
-        return value.isoformat()
-    if isinstance(value, dt.timedelta):
-        return value.total_seconds()
-    return base64.b64encode(value).decode() if isinstance(value, bytes) else value
-
-
-@dataclass(frozen=True, slots=True)
-class _Bad:
-    """A cell that could not be decoded: why, and its text."""
-
-    reason: str
-    raw: str
-
-
-def _decoded(value: Any, field: str) -> Any:
+def _decoded(value: Any) -> Any:
     """Decode a cell that holds the JSON text of an object or list."""
     if not isinstance(value, str):
         return value
-    if not value.strip():
-        return None
-    try:
-        return loads(value.encode())
-    except ValueError as error:
-        return _Bad(f"{field} is not JSON: {error}", value[:10_000])
+    return loads(value.encode("utf-8", "surrogatepass")) if value.strip() else None

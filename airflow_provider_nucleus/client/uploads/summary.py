@@ -21,7 +21,7 @@ _JOBS_SHOWN = 50
 class UploadSummary:
     """Summary of an upload; every row of the input is in exactly one of the counts that follow.
 
-    `rows = rejected + sent` (when anything was sent at all), `sent = processed + ignored + errored + unaccounted`, unless
+    `rows = rejected + left_out + sent` (when anything was sent at all), `sent = processed + ignored + errored + unaccounted`, unless
     the server counts more rows than it was given, which is logged.
     """
 
@@ -34,6 +34,8 @@ class UploadSummary:
     """Rows our own checks refused, duplicates included; they were not sent."""
     duplicates: int = 0
     """Of the rejected rows, those whose identity occurred before in the input."""
+    left_out: dict[str, int] = field(default_factory=dict)
+    """Rows that were asked to be left out, by reason (`min_confidence` of a mapping); they are neither bad nor sent."""
     sent: int = 0
     """Rows the server was given, by this attempt or by earlier ones of the record."""
     processed: int = 0
@@ -71,6 +73,7 @@ class UploadSummary:
         parts = [f"{self.rows:,} rows read", f"{self.rejected:,} rejected"]
         if self.duplicates:
             parts[-1] += f" ({self.duplicates:,} duplicates)"
+        parts += [f"{count:,} left out ({reason})" for reason, count in self.left_out.items()]
         if not self.validate_only:
             parts += [
                 f"{self.sent:,} sent",
@@ -101,6 +104,7 @@ def summarize(
         rows=input_counts["rows"],
         rejected=input_counts["rejected"],
         duplicates=input_counts["duplicates"],
+        left_out=dict(input_counts.get("left_out") or {}),
         sent=server.get("sent", 0),
         processed=server.get("processed", 0),
         ignored=server.get("ignored", 0),

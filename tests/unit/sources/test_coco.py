@@ -312,7 +312,7 @@ def test_reference_ids_follow_the_template(truth: Path):
 
 def test_fields_cannot_be_mapped(truth: Path):
     """COCO fields are known; mapping them is refused instead of ignored."""
-    with pytest.raises(NucleusConfigError, match="only labels, scores and reference_id"):
+    with pytest.raises(NucleusConfigError, match="only labels, scores, min_confidence and reference_id"):
         list(open_rows(truth, kind="annotations", mapping={"label": "category_id"}))
 
 

@@ -95,10 +95,10 @@ def test_templates_read_the_source_row():
         mapping=mapping,
     )
     assert "'cam'" in lacking.problem
-    assert "mapping failed" in wrong.problem
+    assert "reference_id template: 'meta.frame'" in wrong.problem
 
 
-@pytest.mark.parametrize("template", ["{", "{}", "{a!r}", "{a[0]}"])
+@pytest.mark.parametrize("template", ["{", "{}", "{a!r}", "{a:relative()}", "{a:stem|nothing}"])
 def test_malformed_templates_are_refused_at_once(template: str):
     """Before any row is read; nothing but plain fields is allowed."""
     with pytest.raises(NucleusConfigError, match="template"):

@@ -213,16 +213,17 @@ def test_the_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             read(path)
 
 
-def test_a_value_that_cannot_be_read_is_named_by_its_rows(tmp_path: Path):
-    """Text that is not UTF-8, a time beyond Python's: the file and the rows, not a bare Python error."""
+def test_a_value_that_cannot_be_read_is_a_bad_row_with_its_column(tmp_path: Path):
+    """Text that is not UTF-8, a time beyond Python's: the row and the column, and the others are read."""
     text = pa.array([b"ok", b"\xff\xfe"], pa.binary()).view(pa.string())
     late = pa.array([1, 2**62], pa.int64()).view(pa.timestamp("us"))
     for name, column in (("label", text), ("metadata.at", late)):
         path = tmp_path / f"{name}.parquet"
         pq.write_table(pa.table({name: column}), path)
-        with pytest.raises(NucleusValidationError, match=r"rows 1 to 2 that cannot be read") as caught:
-            list(open_rows(str(path), kind="predictions"))
-        assert name in str(caught.value)
+        good, bad = open_rows(str(path), kind="predictions")
+        assert good.problem is None
+        assert bad.number == 2
+        assert bad.problem.startswith(f"{name}: cannot be read")
 
 
 def test_boxes_in_a_struct_are_checked_by_column(tmp_path: Path):

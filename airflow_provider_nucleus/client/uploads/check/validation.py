@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -56,11 +57,13 @@ class ValidatedInput:
     file_spool: Spool
     quarantine: str | None
     first_errors: tuple[str, ...]
+    left_out: dict[str, int]
+    """Rows that were asked to be left out, by reason."""
 
     @property
     def good(self) -> int:
         """Rows fit to be sent."""
-        return self.rows - self.rejected
+        return self.rows - self.rejected - sum(self.left_out.values())
 
 
 def validate_input(
@@ -90,6 +93,7 @@ def validate_input(
         done.file_spool,
         quarantine.publish() if publish else None,
         tuple(quarantine.first_reasons),
+        done.left_out,
     )
 
 
@@ -126,6 +130,7 @@ class _PassResult:
     spool: Spool
     file_spool: Spool
     repeated_hashes: RepeatedHashes | None
+    left_out: dict[str, int]
 
 
 def _run_pass(
@@ -138,6 +143,7 @@ def _run_pass(
     on_rows: Callable[[int], None],
 ) -> _PassResult:
     count = duplicates = batches = 0
+    left_out: Counter[str] = Counter()
     hashes = None if exact else KeyHashes(folder)
     with (
         _collector_paused(),
@@ -149,7 +155,8 @@ def _run_pass(
         ) as file_writer,
     ):
         for batch in batches_of(rows):
-            count += len(batch.rows) + len(batch.problems)
+            left_out.update(batch.left_out)
+            count += len(batch.rows) + len(batch.problems) + sum(batch.left_out.values())
             refused = list(batch.problems)
             if exact is not None:
                 batch, repeated = _without_duplicates(batch, encoder, *exact)
@@ -171,7 +178,9 @@ def _run_pass(
             if batches % _COLLECT_EVERY == 0:
                 gc.collect(1)
         repeated_hashes = hashes.repeated() if hashes is not None else None
-        return _PassResult(count, duplicates, writer.finish(), file_writer.finish(), repeated_hashes)
+        return _PassResult(
+            count, duplicates, writer.finish(), file_writer.finish(), repeated_hashes, dict(left_out)
+        )
 
 
 _COLLECT_EVERY = 100
@@ -231,6 +240,7 @@ def input_counts(validated: ValidatedInput) -> dict[str, Any]:
         "rows": validated.rows,
         "rejected": validated.rejected,
         "duplicates": validated.duplicates,
+        "left_out": validated.left_out,
         "quarantine": validated.quarantine,
         "first_errors": [reason[:300] for reason in validated.first_errors],
     }
@@ -245,6 +255,8 @@ def log_validation(validated: ValidatedInput, target: UploadTarget, log: logging
         f"{validated.rejected:,}",
         f"{validated.duplicates:,}",
     )
+    for reason, count in validated.left_out.items():
+        log.info("Left out as asked: %s rows, %s", f"{count:,}", reason)
     for reason in validated.first_errors:
         log.warning("Rejected: %s", reason)
     if validated.rejected:
