@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["loads", "loads_lenient", "loads_short"]
 
+
 def loads_lenient(raw: bytes) -> Any:
     """Decode again what `loads` refused: NaN and Infinity survive here, so that validation can name their field."""
     try:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import IO, TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.exceptions import NucleusValidationError
+from airflow_provider_nucleus.long_numbers import has_long_numbers
 from airflow_provider_nucleus.schema.batches import RowBatch
 from airflow_provider_nucleus.schema.rows import SourceRow
-from airflow_provider_nucleus.sources.decode import loads, loads_lenient, loads_short, may_hold_long_numbers
+from airflow_provider_nucleus.sources.decode import loads, loads_lenient, loads_short
 from airflow_provider_nucleus.sources.files import SourceFile, open_plain
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def _blocks_of_lines(stream: IO[bytes], name: str) -> Iterator[list[bytes]]:
 
 
 def _parse(lines: list[bytes], first: int, name: str) -> RowBatch:
-    decode = loads if may_hold_long_numbers(b"\n".join(lines)) else loads_short
+    decode = loads if has_long_numbers(b"\n".join(lines)) else loads_short
     try:
         rows = list(map(decode, lines))
     except ValueError:
