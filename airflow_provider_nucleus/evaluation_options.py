@@ -4,6 +4,7 @@
 | --- | --- | --- |
 | `max_detections` | how many predictions of a label on an item, the most confident ones, AP and AR look at | 100; keypoints 20 |
 | `crowd_as_objects` | ground truth with `iscrowd` is objects to be found, not regions in which nothing is counted | false |
+| `keypoint_sigmas` | tolerances of keypoints: a skeleton (`coco`, `crowdpose`, `coco-wholebody`) or a number for each | by name, `keypoint_tolerances.py` |
 | `ignore_labels` | labels of mask segments whose ground-truth pixels are in no pixel score | none |
 
 Counts at one threshold are never cut by `max_detections`. The defaults are stated here and nowhere else.
@@ -15,6 +16,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final
+
+from airflow_provider_nucleus.keypoint_tolerances import ChosenSigmas, parse_sigmas
 
 __all__ = [
     "DEFAULT_MAX_DETECTIONS",
@@ -37,6 +40,7 @@ class EvaluationOptions:
     max_detections: int | None = None
     crowd_as_objects: bool = False
     ignore_labels: tuple[str, ...] = ()
+    keypoint_sigmas: ChosenSigmas | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the options as they are recorded with the numbers; a value that is left to COCO is not in it."""
@@ -102,4 +106,13 @@ def _texts(name: str, value: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(value))
 
 
-_READERS: Final = {"max_detections": _whole, "crowd_as_objects": _flag, "ignore_labels": _texts}
+def _sigmas(name: str, value: object) -> ChosenSigmas:  # ruff: ignore[unused-function-argument] - the readers' signature
+    return parse_sigmas(value)
+
+
+_READERS: Final = {
+    "max_detections": _whole,
+    "crowd_as_objects": _flag,
+    "ignore_labels": _texts,
+    "keypoint_sigmas": _sigmas,
+}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sys
@@ -15,10 +16,12 @@ from airflow_provider_nucleus.evaluation_options import (
     MAX_DETECTIONS_LIMIT,
     EvaluationOptions,
 )
+from airflow_provider_nucleus.keypoint_tolerances import SKELETONS, parse_sigmas
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Mapping, Sequence
+
+    from airflow_provider_nucleus.keypoint_tolerances import ChosenSigmas
 
 __all__ = ["add_parser", "run"]
 
@@ -71,8 +74,24 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action="store_true",
         help="take crowds (iscrowd) for objects to be found, not for regions in which nothing is counted",
     )
+    parser.add_argument(
+        "--keypoint-sigmas",
+        type=_sigmas,
+        metavar="NAME|LIST",
+        help=(
+            f"tolerances of keypoints: {', '.join(SKELETONS)}, or a number for each, with commas (default: those of the skeleton that the "
+            "names or the number of keypoints say)"
+        ),
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
     parser.set_defaults(run=run)
+
+
+def _sigmas(text: str) -> ChosenSigmas:
+    try:
+        return parse_sigmas(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def run(args: argparse.Namespace) -> int:
@@ -88,7 +107,9 @@ def run(args: argparse.Namespace) -> int:
             threshold=args.iou,
             workers=args.workers,
             options=EvaluationOptions(
-                max_detections=args.max_detections, crowd_as_objects=args.crowd_as_objects
+                max_detections=args.max_detections,
+                crowd_as_objects=args.crowd_as_objects,
+                keypoint_sigmas=args.keypoint_sigmas,
             ),
         ).to_dict()
     except OSError as error:

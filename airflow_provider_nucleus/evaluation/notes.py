@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray
+    from airflow_provider_nucleus.keypoint_tolerances import Tolerances
 
 __all__ = [
     "Note",
@@ -22,6 +23,8 @@ __all__ = [
     "beyond_limit",
     "boxes_as_masks",
     "empty_segments",
+    "guessed_areas",
+    "guessed_tolerances",
     "label_spellings",
     "only_crowds",
     "predictions_of_runs",
@@ -116,6 +119,26 @@ def empty_segments(count: int) -> list[Note]:
         "list the indices that the mask holds"
     )
     return [Note("empty_segments", count, text)] if count else []
+
+
+def guessed_tolerances(count: int, tolerances: Tolerances) -> list[Note]:
+    """Say that tolerances of keypoints are nobody's published ones, where they are not; *count* objects are measured by them."""
+    if not count or not tolerances.guessed:
+        return []
+    text = (
+        f"the tolerances of the {len(tolerances.sigmas)} keypoints of {count} objects are {tolerances.origin}: nobody published them for "
+        "these keypoints; give those of your skeleton as keypoint_sigmas"
+    )
+    return [Note("guessed_tolerances", count, text)]
+
+
+def guessed_areas(count: int) -> list[Note]:
+    """Say that objects with keypoints state no area, by which distances are measured, where some do not."""
+    text = (
+        f"{count} objects with keypoints state no area: distances are measured by that of their box, which is larger and more lenient than "
+        "the area of the object; give it (area in COCO, in the metadata else)"
+    )
+    return [Note("guessed_areas", count, text)] if count else []
 
 
 def without_ground_truth(items: int, *, predictions: int) -> list[Note]:

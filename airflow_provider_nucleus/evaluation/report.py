@@ -34,6 +34,8 @@ from airflow_provider_nucleus.evaluation.notes import (
     area_beyond_box,
     beyond_box,
     beyond_limit,
+    guessed_areas,
+    guessed_tolerances,
     label_spellings,
     only_crowds,
 )
@@ -114,6 +116,7 @@ class Report:
             "options": {
                 "iou_type": self.truth.iou_type,
                 **self.chosen.to_dict(),
+                **self._tolerances(),
                 "coco": {
                     "matching": "by confidence, per image and category, at every threshold",
                     "ties": TIES,
@@ -129,6 +132,14 @@ class Report:
             },
             "engine": ENGINE,
         }
+
+    def _tolerances(self) -> dict[str, Any]:
+        used = self.truth.tolerances
+        return (
+            {}
+            if used is None
+            else {"keypoint_sigmas": list(used.sigmas), "keypoint_sigmas_from": used.origin}
+        )
 
     def _model(self, model: ModelReport) -> dict[str, Any]:
         numbers = model.coco.numbers
@@ -176,7 +187,7 @@ def evaluate_files(
     """
     if not 0.0 <= threshold <= 1.0:
         raise ValueError(f"threshold is {threshold}, an overlap threshold lies in [0, 1]")
-    truth = read_truth(ground_truth, iou_type=iou_type)
+    truth = read_truth(ground_truth, iou_type=iou_type, keypoint_sigmas=options.keypoint_sigmas)
     notes = _notes_of_truth(truth, options)
     if options.crowd_as_objects:
         truth = replace(truth, columns=truth.columns.without_crowds())
@@ -225,6 +236,9 @@ def _notes_of_truth(truth: CocoTruth, options: EvaluationOptions) -> tuple[Note,
     """Return what is to be known of the ground truth."""
     side, shape = truth.columns, truth.columns.geometry
     found = label_spellings(truth.vocabulary)
+    if truth.tolerances is not None:
+        found += guessed_tolerances(len(side), truth.tolerances)
+        found += guessed_areas(truth.without_area)
     if not options.crowd_as_objects:
         found += only_crowds(side.crowd)
     if isinstance(shape, Boxes):

@@ -33,8 +33,8 @@ class Upload:
     taxonomies: dict[str, list[str]] = field(default_factory=dict)
 
 
-def send(api: Api, upload: Upload) -> str:
-    """Upload everything to a new dataset, evaluate the run on all items, and return the evaluation's id."""
+def send(api: Api, upload: Upload, **options: Any) -> str:
+    """Upload everything to a new dataset, evaluate the run on all items, with options, and return the evaluation's id."""
     dataset, model = api.dataset(), make_model(api)
     for begin in range(0, len(upload.items), AT_ONCE):
         body = {"items": upload.items[begin : begin + AT_ONCE], "update": False}
@@ -50,7 +50,7 @@ def send(api: Api, upload: Upload) -> str:
     for route, masks in zip(routes, upload.masks, strict=True):
         _send_masks(api, route, masks)
     (run,) = api.ok("GET", f"dataset/{dataset}/model_runs")
-    made = api.ok("POST", f"modelRun/{run}/evaluationsV2", json={})
+    made = api.ok("POST", f"modelRun/{run}/evaluationsV2", json=options)
     api.wait(made["workflow_id"])
     found = api.ok("GET", f"evaluationsV2/{made['evaluation_id']}")
     assert found["status"] == "succeeded", found

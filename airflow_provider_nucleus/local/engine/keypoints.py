@@ -11,6 +11,7 @@ squared; 1,000 for a single point, which is within 4 pixels of what passes at a 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeGuard
 
 import numpy as np
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import FloatArray
     from airflow_provider_nucleus.keypoint_tolerances import ChosenSigmas
 
-__all__ = ["KEYPOINT_COLUMNS", "keypoint_shapes", "tolerances_by_names"]
+__all__ = ["KEYPOINT_COLUMNS", "KeypointFacts", "keypoint_facts", "keypoint_shapes"]
 
 KEYPOINT_COLUMNS: Final = (
     "g, try_cast(json_extract_string(metadata, '$.area') AS DOUBLE) AS area, "
@@ -56,12 +57,27 @@ def keypoint_shapes(
             f"keypoints have {len(names)} different names, of which {_NAMES_LIMIT} can be compared: give the keypoints "
             "of different objects the same names."
         )
-    sigmas = np.array(tolerances_by_names(names, chosen).sigmas, dtype=np.float64)
+    sigmas = np.array(_tolerances(names, chosen).sigmas, dtype=np.float64)
     left, right = (table.shapes(names, sigmas) for table in tables)
     return left, right
 
 
-def tolerances_by_names(names: list[str], chosen: ChosenSigmas | None) -> Tolerances:
+@dataclass(frozen=True, slots=True)
+class KeypointFacts:
+    """The measure of some keypoints: their tolerances, the labelled objects, and how many of these have no area of their own."""
+
+    tolerances: Tolerances
+    objects: int
+    without_area: int
+
+
+def keypoint_facts(tables: tuple[pa.Table, pa.Table], chosen: ChosenSigmas | None = None) -> KeypointFacts:
+    """Return how the ground truth of two tables of keypoints is measured."""
+    both = [_Table(table) for table in tables]
+    return KeypointFacts(_tolerances(_common_names(both), chosen), *both[0].measured())
+
+
+def _tolerances(names: list[str], chosen: ChosenSigmas | None) -> Tolerances:
     """Return the tolerances of keypoints; none where there are no keypoints."""
     if not names:
         return Tolerances((), "none")
@@ -115,6 +131,13 @@ class _Table:
         place = {name: code for code, name in enumerate(self.names)}
         expected = np.array([place.get(name, -1) for name in names], dtype=np.int64)
         return bool((self._code.reshape(self._count, len(names)) == expected).all())
+
+    def measured(self) -> tuple[int, int]:
+        """Return how many objects have a labelled keypoint, and how many of them no area."""
+        some = np.zeros(self._count, dtype=np.bool_)
+        some[self._row[~(np.isnan(self._x) | np.isnan(self._y))]] = True
+        stated = np.isfinite(self._area) & (self._area >= 0)
+        return int(some.sum()), int((some & ~stated).sum())
 
     def shapes(self, names: list[str], sigmas: FloatArray) -> KeypointArrays:
         """Lay the keypoints out with one column per name."""

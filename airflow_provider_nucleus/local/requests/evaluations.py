@@ -51,6 +51,7 @@ class OptionsObject(RequestModel):
     max_detections: Annotated[int, Field(ge=1, le=MAX_DETECTIONS_LIMIT)] | None = None
     crowd_as_objects: bool | None = None
     ignore_labels: list[str] | None = None
+    keypoint_sigmas: str | list[float] | None = None
 
 
 Options = Annotated[

@@ -20,6 +20,7 @@ from airflow_provider_nucleus.evaluation.matching.nucleus import match
 from airflow_provider_nucleus.evaluation.sides.labels import LabelMatchPolicy
 from airflow_provider_nucleus.evaluation_options import DEFAULT_OPTIONS, EvaluationOptions
 from airflow_provider_nucleus.local.annotation_table import FAMILY_NAMES
+from airflow_provider_nucleus.local.engine.keypoints import keypoint_facts
 from airflow_provider_nucleus.local.engine.shape_families import SHAPE_FAMILIES
 from airflow_provider_nucleus.local.engine.sides import PARTITION_ROWS, item_spans
 from airflow_provider_nucleus.local.evaluations.computing.category_matcher import CategoryMatcher
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.evaluation.matching.coco import CocoOptions
     from airflow_provider_nucleus.evaluation.sides.columns import Columns
+    from airflow_provider_nucleus.keypoint_tolerances import ChosenSigmas
     from airflow_provider_nucleus.local.engine.masks import MaskFiles
     from airflow_provider_nucleus.local.engine.sides import Span
     from airflow_provider_nucleus.local.engine.span_matches import Skipped
@@ -81,6 +83,7 @@ class ShapeMatcher:
     options: CocoOptions
     sized: bool
     crowd_as_objects: bool = False
+    keypoint_sigmas: ChosenSigmas | None = None
     rows: int = PARTITION_ROWS
 
     def spans(self, cursor: Cursor, sets: ComparedSets) -> list[Span]:
@@ -95,7 +98,7 @@ class ShapeMatcher:
     ) -> Iterator[SpanResult]:
         """Match a span by overlap and by confidence."""
         tables = object_rows(cursor, population, sets, family=self.name, types=self.types, span=span)
-        truth, predictions = sides_of(tables, self.name, codes)
+        truth, predictions = sides_of(tables, self.name, codes, keypoint_sigmas=self.keypoint_sigmas)
         if self.crowd_as_objects:
             truth = replace(truth, columns=truth.columns.without_crowds())
         rule = LabelMatchPolicy.from_names(self.taxonomy.pairs, codes.canonical)
@@ -107,6 +110,7 @@ class ShapeMatcher:
             outcome=self._outcome(truth.columns, predictions.columns, codes),
             sized=self.sized,
             beyond_box=areas_beyond_box(tables[0]) if self.name == "area" else 0,
+            keypoints=keypoint_facts(tables, self.keypoint_sigmas) if self.name == "keypoints" else None,
         )
 
     def _outcome(self, truth: Columns, predictions: Columns, codes: LabelCodes) -> ScoredOutcomes | None:
@@ -137,6 +141,7 @@ def families(
                 each.evaluated.limited(options.max_detections),
                 sized=each.sized,
                 crowd_as_objects=options.crowd_as_objects,
+                keypoint_sigmas=options.keypoint_sigmas,
                 rows=min(rows, each.rows),
             )
             for each in SHAPE_FAMILIES.values()

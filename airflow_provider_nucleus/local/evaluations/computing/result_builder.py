@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.matching.coco_order import CocoOrder
     from airflow_provider_nucleus.evaluation.matching.nucleus import Matches
     from airflow_provider_nucleus.evaluation.sides.columns import Columns
+    from airflow_provider_nucleus.local.engine.keypoints import KeypointFacts
 
 __all__ = [
     "BUCKETS",
@@ -98,6 +99,7 @@ class SpanResult:
     """True when areas are square pixels, so that size ranges mean something."""
     beyond_box: int = 0
     """Ground truth whose stated area is larger than its box."""
+    keypoints: KeypointFacts | None = None
 
 
 def coco_outcome(truth: Columns, predictions: Columns, *, options: CocoOptions) -> ScoredOutcomes:
@@ -130,6 +132,7 @@ class ResultBuilder:
     truths: int = 0
     predictions: int = 0
     beyond_box: int = 0
+    keypoints: list[KeypointFacts] = field(default_factory=list)
     beyond_limit: Counter[tuple[int, int]] = field(default_factory=Counter)
     """Predictions beyond the limit of detections, by family and limit."""
 
@@ -188,6 +191,8 @@ class ResultBuilder:
             self._put("edge_overlap", edges.overlap)
             self._put("edge_taken", span_result.outcome.coco_order.taken)
         self.beyond_box += span_result.beyond_box
+        if span_result.keypoints is not None:
+            self.keypoints.append(span_result.keypoints)
         self.truths += len(span_result.truth)
         self.predictions += len(span_result.predictions)
 

@@ -11,6 +11,8 @@ from airflow_provider_nucleus.evaluation.notes import (
     area_beyond_box,
     beyond_limit,
     empty_segments,
+    guessed_areas,
+    guessed_tolerances,
     label_spellings,
     only_crowds,
     predictions_of_runs,
@@ -58,8 +60,17 @@ def result_notes(
         *only_crowds(arrays["truth_crowd"]),
         *late,
         *area_beyond_box(builder.beyond_box),
+        *_of_keypoints(builder),
         *label_spellings(label for label in labels if label not in paired),
         *empty_segments(empty),
         *without_ground_truth(left.items, predictions=left.predictions),
         *predictions_of_runs(of_runs),
     ]
+
+
+def _of_keypoints(builder: ResultBuilder) -> list[Note]:
+    guessed = [facts for facts in builder.keypoints if facts.objects and facts.tolerances.guessed]
+    notes = guessed_areas(sum(facts.without_area for facts in builder.keypoints))
+    if guessed:
+        notes = guessed_tolerances(sum(facts.objects for facts in guessed), guessed[0].tolerances) + notes
+    return notes

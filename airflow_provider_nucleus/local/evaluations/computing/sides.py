@@ -15,6 +15,7 @@ from airflow_provider_nucleus.evaluation.sides.columns import columns
 from airflow_provider_nucleus.evaluation.sides.labels import Vocabulary
 from airflow_provider_nucleus.local.annotation_table import CATEGORY_LABELS
 from airflow_provider_nucleus.local.engine.ignored_regions import COCO_FIELDS, crowds, without_points
+from airflow_provider_nucleus.local.engine.keypoints import keypoint_shapes
 from airflow_provider_nucleus.local.engine.row_names import RowNames
 from airflow_provider_nucleus.local.engine.shape_families import SHAPE_FAMILIES
 from airflow_provider_nucleus.local.engine.shapes import floats, integers
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.evaluation.arrays import FloatArray, IntArray
     from airflow_provider_nucleus.evaluation.sides.columns import Geometry
+    from airflow_provider_nucleus.keypoint_tolerances import ChosenSigmas
     from airflow_provider_nucleus.local.engine.sides import Span
     from airflow_provider_nucleus.local.evaluations.computing.population import EvaluatedItems
     from airflow_provider_nucleus.local.requests.label_taxonomy import Taxonomy
@@ -119,10 +121,19 @@ def object_rows(
 
 
 def sides_of(
-    tables: tuple[pa.Table, pa.Table], family: str, codes: LabelCodes
+    tables: tuple[pa.Table, pa.Table],
+    family: str,
+    codes: LabelCodes,
+    *,
+    keypoint_sigmas: ChosenSigmas | None = None,
 ) -> tuple[ObjectSide, ObjectSide]:
-    """Turn the rows of `object_rows` into ground truth and predictions of the engine."""
-    truth, predictions = SHAPE_FAMILIES[family].shapes(*tables)
+    """Turn the rows of `object_rows` into ground truth and predictions of the engine; keypoints by the tolerances chosen for them."""
+    truth: Geometry
+    predictions: Geometry
+    if family == "keypoints":
+        truth, predictions = keypoint_shapes(*tables, keypoint_sigmas)
+    else:
+        truth, predictions = SHAPE_FAMILIES[family].shapes(*tables)
     return _side(tables[0], truth, codes, truth=True), _side(tables[1], predictions, codes, truth=False)
 
 
