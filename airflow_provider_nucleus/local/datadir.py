@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
+import stat
 from typing import TYPE_CHECKING, Self
 
 from airflow_provider_nucleus.local.disk.belongings import STORE, check_folder
-from airflow_provider_nucleus.local.disk.durable import written
 from airflow_provider_nucleus.local.errors import DataDirBusyError, DataDirError, FullDiskError
+from airflow_provider_nucleus.local.keys import KeyFiles
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +19,7 @@ __all__ = ["DataDir"]
 
 
 class DataDir:
-    """An exclusively locked data directory, created if it is missing, readable by its owner only then.
+    """An exclusively locked data directory, created if it is missing, closed to other users of the machine.
 
     Raises `DataDirError` if it is not ours, its store is missing, another server holds it or it cannot be written.
     """
@@ -29,6 +29,7 @@ class DataDir:
         try:
             check_folder(root)
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _close_to_others(root)
             for folder in (self.blobs, self.spool):
                 folder.mkdir(exist_ok=True)
             self._lock = os.open(root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -82,20 +83,17 @@ class DataDir:
         """NDJSON uploads that no job has finished yet, and files being received."""
         return self.root / "spool"
 
-    def stored_key(self) -> tuple[str, bool]:
-        """Return the key kept in the directory and whether it was made just now."""
-        path = self.root / "api-key"
-        if path.exists() and (key := path.read_text().strip()):
-            return key, False
-        key = f"local_{secrets.token_hex(16)}"
+    def stored_key(self) -> str:
+        """Return the main key that is kept in the directory, made now if there is none."""
+        files = KeyFiles(self.root)
+        if (key := files.main()) is not None:
+            return key
         try:
-            with written(path) as file:
-                file.write(f"{key}\n".encode())
+            return files.rotate()
         except FullDiskError as error:
             raise DataDirError(
                 f"data directory {self.root} cannot be written: its disk is full. Make room on it, then start again."
             ) from error
-        return key, True
 
     def close(self) -> None:
         """Release the lock; another server may then use the directory."""
@@ -110,3 +108,10 @@ class DataDir:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _close_to_others(root: Path) -> None:
+    """Have nobody else of the machine read a directory of ours; one that others own or that is mounted keeps its mode."""
+    found = root.stat()
+    if found.st_uid == os.geteuid() and found.st_mode & 0o077 and not root.is_mount():
+        root.chmod(stat.S_IMODE(found.st_mode) & ~0o077)

@@ -3,7 +3,7 @@
 ApiError                     base: a status and one sentence
   BadRequestError       400  the request cannot be understood or breaks a rule
   UnauthorizedError     401  no key, or the wrong one
-  ForbiddenError        403  the right key, used by a web page of another site
+  ForbiddenError        403  the right key, used by a web page of another site; or one that only reads
   NotFoundError         404  no such dataset, item, model, run, job ...
   MethodNotAllowedError 405  the route exists, not with this method
   ConflictError         409  the state of the object forbids the call
@@ -15,6 +15,7 @@ ApiError                     base: a status and one sentence
   FullDiskError         507  a disk of the server is full
 DataDirError                 not HTTP: the data directory cannot be used (locked, not writable, not ours, newer version)
   DataDirBusyError           another server is using it
+KeyFileError                 not HTTP: the keys of a data directory cannot be read, or not be changed as asked
 SettingsError                not HTTP: a variable of the environment holds what its setting cannot be
 """
 
@@ -31,6 +32,7 @@ __all__ = [
     "ForbiddenError",
     "FullDiskError",
     "GoneError",
+    "KeyFileError",
     "MemoryLimitError",
     "MethodNotAllowedError",
     "NotFoundError",
@@ -71,7 +73,7 @@ class UnauthorizedError(ApiError):
 
 
 class ForbiddenError(ApiError):
-    """A browser that knows the key was made to call by a page of another site."""
+    """The key only reads, or a browser that knows it was made to call by a page of another site."""
 
     status = 403
 
@@ -162,6 +164,10 @@ class DataDirError(Exception):
 
 class DataDirBusyError(DataDirError):
     """Another server is using the data directory; the text names its process."""
+
+
+class KeyFileError(Exception):
+    """The keys of a data directory cannot be read, or not be changed as asked; the text says why and what to do."""
 
 
 class SettingsError(ValueError):

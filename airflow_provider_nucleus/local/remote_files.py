@@ -16,12 +16,14 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, BinaryIO
 
-__all__ = ["RemoteFile", "RemoteFileError", "RemoteFiles", "read_web"]
+__all__ = ["RemoteFile", "RemoteFileError", "RemoteFiles", "SlowFileError", "read_web"]
 
-_TIMEOUT: Final = 30.0
-_DEADLINE: Final = 120.0
+_TIMEOUT: Final = 10.0
+"""Longest silence of a host, in seconds."""
+_DEADLINE: Final = 60.0
 """Seconds after which a file that still comes in is given up."""
 _BLOCK: Final = 1 << 16
 _STORES: Final = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"})
@@ -29,6 +31,10 @@ _STORES: Final = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"})
 
 class RemoteFileError(Exception):
     """A file that was not read, and why; the address is the caller's to name."""
+
+
+class SlowFileError(RemoteFileError):
+    """A file that did not come in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +95,18 @@ class RemoteFiles:
             raise RemoteFileError(f"it cannot be read: {error.strerror}") from error
 
 
-def read_web(url: str, *, limit: int) -> RemoteFile:
-    """Fetch an http(s) address, wholly; raises `RemoteFileError`."""
+def read_web(url: str, *, limit: int, stopped: Callable[[], bool] = lambda: False) -> RemoteFile:
+    """Fetch an http(s) address, wholly; raises `RemoteFileError`, also soon after `stopped` says so."""
     try:
         request = Request(url, headers={"User-Agent": "airflow-provider-nucleus"})  # ruff: ignore[suspicious-url-open-usage] - http(s) only, see below
         with _WEB.open(request, timeout=_TIMEOUT) as response:
-            data = _bounded(response, limit=limit)
+            data = _bounded(response, limit=limit, stopped=stopped)
             # What the answer has declared and not sent: the library returns what came as if it were all.
             missing = response.length or 0
             content_type = response.headers.get_content_type()
     except (URLError, HTTPException, OSError, ValueError) as error:
-        raise RemoteFileError(str(error)) from error
+        slow = isinstance(error, TimeoutError) or isinstance(getattr(error, "reason", None), TimeoutError)
+        raise (SlowFileError if slow else RemoteFileError)(str(error)) from error
     if missing:
         raise RemoteFileError(f"the connection ended {missing} bytes before its end")
     return RemoteFile(data, content_type)
@@ -135,7 +142,7 @@ def _read_store(address: str, *, limit: int) -> bytes:
         raise RemoteFileError(f"{type(error).__name__}: {error}") from error
 
 
-def _bounded(file: BinaryIO, *, limit: int) -> bytes:
+def _bounded(file: BinaryIO, *, limit: int, stopped: Callable[[], bool] = lambda: False) -> bytes:
     """Read a file of at most `limit` bytes, within the deadline."""
     end = time.monotonic() + _DEADLINE
     data = bytearray()
@@ -144,6 +151,6 @@ def _bounded(file: BinaryIO, *, limit: int) -> bytes:
         data += block
         if len(data) > limit:
             raise RemoteFileError(f"it is larger than {limit} bytes")
-        if time.monotonic() > end:
-            raise RemoteFileError(f"it did not come within {_DEADLINE:.0f} seconds")
+        if stopped() or time.monotonic() > end:
+            raise SlowFileError(f"it did not come within {_DEADLINE:.0f} seconds")
     return bytes(data)

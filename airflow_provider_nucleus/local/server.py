@@ -33,7 +33,7 @@ from airflow_provider_nucleus.local.errors import (
 from airflow_provider_nucleus.local.evaluations.computing.result_files import ResultFiles
 from airflow_provider_nucleus.local.evaluations.computing.result_layouts import log_other_layouts
 from airflow_provider_nucleus.local.evaluations.reading.result import ResultCache
-from airflow_provider_nucleus.local.http.auth import check_key, check_site
+from airflow_provider_nucleus.local.http.auth import READING, check_key, check_site
 from airflow_provider_nucleus.local.http.messages import (
     error_response,
     json_response,
@@ -43,6 +43,7 @@ from airflow_provider_nucleus.local.http.messages import (
 from airflow_provider_nucleus.local.jobs.cleanup import sweep_at_start, sweep_spilled
 from airflow_provider_nucleus.local.jobs.pool import JobPool
 from airflow_provider_nucleus.local.jobs.registry import RUNNERS
+from airflow_provider_nucleus.local.keys import KeyFiles, KeyRing
 from airflow_provider_nucleus.local.openapi import openapi_document
 from airflow_provider_nucleus.local.pages.app import PagesApp
 from airflow_provider_nucleus.local.routes.all_routes import all_routes
@@ -96,7 +97,7 @@ def create_app(data_dir: Path | str | DataDir, *, settings: Settings) -> Starlet
     async def openapi(request: Request) -> Response:
         """Return the OpenAPI document to whoever has the key."""
         try:
-            check_key(request.headers, settings.api_key)
+            check_key(request, services.keys, changes=False)
         except ApiError as error:
             return error_response(error)
         root = request.scope.get("root_path", "")
@@ -123,6 +124,7 @@ def open_services(folder: DataDir, settings: Settings) -> Services:
         folder,
         db,
         BlobFiles(folder.blobs),
+        KeyRing(KeyFiles(folder.root), settings.api_key),
         JobPool(RUNNERS, workers=settings.job_workers),
         ResultCache(ResultFiles(folder.evaluations)),
     )
@@ -171,8 +173,9 @@ class _Contract:
         path = raw.partition(self._prefix)[2].lstrip("/")
         match = self._routes.match(request.method, path)
         if match is None or not match.route.public:
-            check_key(request.headers, self._services.settings.api_key)
-            if request.method not in {"GET", "HEAD"}:
+            changes = request.method not in READING if match is None else match.route.changes
+            check_key(request, self._services.keys, changes=changes)
+            if request.method not in READING:
                 check_site(request.headers)
         if match is None:
             raise self._missing(request.method, path)

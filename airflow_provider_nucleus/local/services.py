@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.blobs import BlobFiles
     from airflow_provider_nucleus.local.datadir import DataDir
     from airflow_provider_nucleus.local.evaluations.reading.result import ResultCache
+    from airflow_provider_nucleus.local.keys import KeyRing
     from airflow_provider_nucleus.local.settings import Settings
     from airflow_provider_nucleus.local.store.database import Cursor, Database
 
@@ -44,6 +45,7 @@ class Services:
     folder: DataDir
     db: Database
     blobs: BlobFiles
+    keys: KeyRing
     pool: Pool
     results: ResultCache
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -65,8 +66,35 @@ class Settings:
                 given[entry.name] = _READERS[str(entry.type)](text)
             except (KeyError, ValueError) as error:
                 raise SettingsError(f"{variable} must be of type {entry.type}, got {text!r}") from error
-        return cls(api_key=api_key, **given)
+        try:
+            return cls(api_key=api_key, **given)
+        except SettingsError as error:
+            # The environment knows it by another name.
+            name, _, rest = str(error).partition(" ")
+            raise SettingsError(
+                f"NUCLEUS_LOCAL_{name.upper()} {rest}" if name in given else str(error)
+            ) from None
 
+    def __post_init__(self) -> None:
+        """Raise `SettingsError` for values with which a server would start and not work."""
+        for name, (least, most) in _RANGES.items():
+            value = getattr(self, name)
+            if not least <= value <= most:
+                raise SettingsError(f"{name} must be from {least} to {most}, got {value}")
+        if not _KEY.fullmatch(self.api_key):
+            # The key itself belongs into no message.
+            raise SettingsError(
+                "the API key must be 1 to 200 visible ASCII characters without a colon: HTTP Basic cannot carry others as a user name"
+            )
+
+
+_KEY: Final = re.compile(r"[!-9;-~]{1,200}", re.ASCII)
+_BYTES: Final = (1, 2**40)
+_RANGES: Final = {
+    "json_body_limit": _BYTES, "form_body_limit": _BYTES, "upload_limit": _BYTES, "chunk_bytes": (1, 2**30), "evaluation_rows": (1, 2**31),
+    "job_workers": (1, 256), "signed_url_lifetime": (0.0, 10 * 365 * 86400.0),
+}  # fmt: skip
+"""Least and largest value of settings that are numbers; not a number is neither."""
 
 _READERS: Final[dict[str, Callable[[str], Any]]] = {
     "int": int,

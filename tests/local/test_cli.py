@@ -62,7 +62,7 @@ def test_serving_says_where_the_pages_are_and_who_may_open_them(tmp_path):
     """The endpoint is no page; a key that was generated earlier is named by its file, a given one not repeated."""
     given = LocalNucleus(tmp_path / "given", api_key="my-own-key")
     with given:
-        said = f"Pages: {given.base_url}/ (user name: the API key; no password)"
+        said = f"Pages: {given.base_url}/ (sign in with the API key)"
         assert said in given.log
         assert "my-own-key" not in given.log
 
@@ -70,7 +70,8 @@ def test_serving_says_where_the_pages_are_and_who_may_open_them(tmp_path):
     for _ in range(2):
         with stored:
             file = stored.data_dir / "api-key"
-            assert f"Pages: {stored.base_url}/ (user name: the API key in {file}; no password)" in stored.log
+            assert file.read_text().strip() not in stored.log
+            assert f"Pages: {stored.base_url}/ (sign in with the API key in {file})" in stored.log
     assert file.read_text().strip() not in stored.log
 
 

@@ -17,7 +17,7 @@ from airflow_provider_nucleus.local.settings import Settings
 from tests.local.story import annotate, box, make_model, predict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from airflow_provider_nucleus.local.blobs import BlobFiles
@@ -66,7 +66,7 @@ def fail(*_: object, **__: object) -> NoReturn:
     raise RuntimeError("no such luck")
 
 
-def fetch(cursor: Cursor, blobs: BlobFiles) -> list[Fetched]:
+def fetch(cursor: Cursor, blobs: BlobFiles, _: Callable[[], None]) -> list[Fetched]:
     """Keep a picture for every row, without any web."""
     rows = cursor.execute("SELECT n FROM parsed WHERE reason IS NULL").fetchall()
     kept = [(row, *blobs.keep(io.BytesIO(b"picture"))) for (row,) in rows]

@@ -39,15 +39,16 @@ _UPLOAD: Final = re.compile(r"[\w-]{43}\.ndjson", re.ASCII)
 _RESULT: Final = re.compile(r"evalv2_[0-9a-z]{20}(\.[0-9a-f]{8})?")
 _LOCK: Final = re.compile(rb"(\d{1,10}\n)?")
 _KEY: Final = "api-key"
+_KEYS: Final = "keys.json"
 _PART: Final = r"(\.[0-9a-f]{8}\.part)?"
 _OURS: Final = re.compile(
-    rf"lock|{_KEY}{_PART}|{re.escape(STORE)}(\.wal(\.checkpoint|\.recovery)?|{_PART})"
+    rf"lock|{_KEY}{_PART}|{re.escape(_KEYS)}{_PART}|{re.escape(STORE)}(\.wal(\.checkpoint|\.recovery)?|{_PART})"
     rf"|blobs/(?P<two>[0-9a-f]{{2}})/(?P=two)[0-9a-f]{{38}}{_PART}|spool/{_UPLOAD.pattern}{_PART}|spool/spill/duckdb_temp_[\w.-]+"
     rf"|evaluations/{_RESULT.pattern}{_PART}/(about\.json|columns\.bin|\w+\.npy){_PART}",
     re.ASCII,
 )
 _FOLDERS: Final = ("blobs", "spool", "evaluations", ASIDE)
-_SINGLE: Final = ("lock", _KEY)
+_SINGLE: Final = ("lock", _KEY, _KEYS)
 
 
 def blob_name(token: str) -> str:
@@ -91,7 +92,7 @@ def foreign(root: Path) -> Iterator[str]:
 def _places(root: Path) -> Iterator[tuple[Path, str]]:
     """Return everything with a name of the server's, and that name: that of a part is what it would have become."""
     named = chain(
-        ((path, name) for path, name in _named(root.glob("*.part")) if name in {STORE, _KEY}),
+        ((path, name) for path, name in _named(root.glob("*.part")) if name in {STORE, _KEY, _KEYS}),
         _matching(_UPLOAD, root.glob("spool/*")),
         _matching(_RESULT, root.glob("evaluations/*")),
         (

@@ -115,7 +115,7 @@ def run_item_upload(context: JobContext) -> JobOutcome:
         _drop(services, fetched)
         item_chunks.refuse_images(cursor, images)
         if services.settings.fetch_images and not images:
-            fetched.extend(fetch_images(cursor, services.blobs))
+            fetched.extend(fetch_images(cursor, services.blobs, lambda: context.check(cursor)))
             unreachable[0] = sum(entry.problem is not None for entry in fetched)
         return rows
 

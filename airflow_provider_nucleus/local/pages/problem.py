@@ -16,6 +16,7 @@ __all__ = ["ProblemPage", "problem_page"]
 _TITLES: Final = {
     400: "This request cannot be answered",
     401: "This server needs its API key",
+    403: "This is not allowed",
     404: "Not found",
     405: "Pages are only read",
     500: "The server failed",
@@ -24,8 +25,8 @@ _TITLES: Final = {
 }
 _HINTS: Final = {
     400: "Correct the address, or start from the list of everything.",
-    401: "Reload, and enter the API key as the user name with an empty password. nucleus-local prints the key once and "
-    "keeps it in the file api-key of the data directory.",
+    401: "Sign in with a key of this server, or send one as the user name of HTTP Basic auth with an empty password.",
+    403: "Use the REST API with a key that may change something.",
     404: "It may have been deleted, or it belongs to another data directory.",
     405: "Use the REST API to change something.",
     500: "The log of the server has the details.",

@@ -18,6 +18,8 @@ PATHS: Final = {
     "evaluation": "/dataset/{dataset_id}/model/{model_id}/evaluation",
     "model": "/model/{model_id}",
     "job": "/job/{job_id}",
+    "login": "/login",
+    "logout": "/logout",
     "style": "/static/nucleus.css",
 }
 """The path of every page below the prefix; clients link to these, so they stay as they are."""
@@ -59,6 +61,16 @@ class Urls:
     def home(self) -> str:
         """The list of everything."""
         return self._path("home")
+
+    @property
+    def login(self) -> str:
+        """The form for the key."""
+        return self._path("login")
+
+    @property
+    def logout(self) -> str:
+        """Where a session is ended."""
+        return self._path("logout")
 
     @property
     def style(self) -> str:

@@ -32,7 +32,7 @@ __all__ = ["ROUTES", "read_result", "selected"]
 ROUTES: Final = RouteTable()
 
 
-@ROUTES.post("evaluationsV2/{ev}/charts", body=ChartsRequest)
+@ROUTES.post("evaluationsV2/{ev}/charts", body=ChartsRequest, reads=True)
 def post_charts(call: RouteCall, request: ChartsRequest) -> Any:
     """Return the charts of an evaluation."""
     return charts(*selected(call, request))
@@ -44,7 +44,7 @@ def get_charts(call: RouteCall, address: ChartsAddress) -> Any:
     return charts(*selected(call, address))
 
 
-@ROUTES.post("evaluationsV2/{ev}/examples", body=ExamplesRequest)
+@ROUTES.post("evaluationsV2/{ev}/examples", body=ExamplesRequest, reads=True)
 def post_examples(call: RouteCall, request: ExamplesRequest) -> Any:
     """Return a page of match rows."""
     page = ExamplePage(

@@ -28,7 +28,7 @@ def export(call: RouteCall) -> Any:
     return all_rows(call, lambda cursor: _export(call, cursor, EVERYTHING, mirrored_images=False))
 
 
-@ROUTES.post("dataset/{ds}/exportForTrainingPage", body=ExportPageRequest)
+@ROUTES.post("dataset/{ds}/exportForTrainingPage", body=ExportPageRequest, reads=True)
 def export_some(call: RouteCall, request: ExportPageRequest) -> Any:
     """Return one page of items with their annotations; there are no labelling tasks, so all annotations are recent."""
     query = request.query or ""

@@ -159,7 +159,7 @@ def all_items(call: RouteCall) -> Any:
         return {"dataset_items": [item.to_wire() for item in found]}
 
 
-@ROUTES.post("dataset/{ds}/itemsPage", body=PageRequest)
+@ROUTES.post("dataset/{ds}/itemsPage", body=PageRequest, reads=True)
 def items_page(call: RouteCall, request: PageRequest) -> Any:
     """Return one page of items."""
     after, size = row_of_token(request.token), request.size_within(_PAGE)

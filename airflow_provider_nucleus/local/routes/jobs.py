@@ -16,7 +16,7 @@ __all__ = ["ROUTES"]
 ROUTES: Final = RouteTable()
 
 
-@ROUTES.post("jobs/", body=JobsRequest)
+@ROUTES.post("jobs/", body=JobsRequest, reads=True)
 def listing(call: RouteCall, request: JobsRequest) -> Any:
     """List jobs, newest first."""
     with call.db.read() as cursor:

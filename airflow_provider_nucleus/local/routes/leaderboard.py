@@ -22,7 +22,7 @@ __all__ = ["ROUTES"]
 ROUTES: Final = RouteTable()
 
 
-@ROUTES.post("leaderboard/ranking", body=RankingRequest)
+@ROUTES.post("leaderboard/ranking", body=RankingRequest, reads=True)
 def rank(call: RouteCall, request: RankingRequest) -> Any:
     """Rank evaluations by a metric."""
     order = Ranking(
@@ -31,7 +31,7 @@ def rank(call: RouteCall, request: RankingRequest) -> Any:
     return ranking(_evaluations(call, request), order, load=call.services.results.get)
 
 
-@ROUTES.post("leaderboard/f1Curve", body=F1CurveRequest)
+@ROUTES.post("leaderboard/f1Curve", body=F1CurveRequest, reads=True)
 def f1_curve(call: RouteCall, request: F1CurveRequest) -> Any:
     """Return F1 against confidence of the best models."""
     return f1_curves(_evaluations(call, request), top=request.top_n)

@@ -26,7 +26,7 @@ ROUTES: Final = RouteTable()
 QUERY_PAGE: Final = 10_000
 
 
-@ROUTES.post("dataset/{ds}/queryItemsPage", body=QueryPageRequest)
+@ROUTES.post("dataset/{ds}/queryItemsPage", body=QueryPageRequest, reads=True)
 def query_items(call: RouteCall, request: QueryPageRequest) -> Any:
     """List the items that a query selects."""
     query, run_id = request.query or "", request.model_run_id
@@ -40,7 +40,7 @@ def query_items(call: RouteCall, request: QueryPageRequest) -> Any:
     return {"items": [item.to_wire() for item in items], "nextPageToken": token}
 
 
-@ROUTES.post("dataset/{ds}/queryObjectsPage", body=ObjectsPageRequest)
+@ROUTES.post("dataset/{ds}/queryObjectsPage", body=ObjectsPageRequest, reads=True)
 def query_objects(call: RouteCall, request: ObjectsPageRequest) -> Any:
     """List annotations, predictions or matches on the items that a query selects."""
     mode, run_id = request.patch_mode, request.model_run_id
@@ -55,7 +55,7 @@ def query_objects(call: RouteCall, request: ObjectsPageRequest) -> Any:
         return _matches(call, request, cursor, comparisons.of_run(cursor, dataset, run_id))
 
 
-@ROUTES.post("dataset/{ds}/queryScenesPage", body=QueryPageRequest)
+@ROUTES.post("dataset/{ds}/queryScenesPage", body=QueryPageRequest, reads=True)
 def query_scenes(call: RouteCall, request: QueryPageRequest) -> Any:
     """List the scenes, without their frames, that have an item the query selects."""
     query = request.query or ""

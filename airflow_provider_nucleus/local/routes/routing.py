@@ -59,7 +59,8 @@ class FormParts:
 class Route:
     """One method and path template with its handler and what it declares.
 
-    `public` routes need no key (their path carries a secret token); `raw` names the content of a body that the
+    `public` routes need no key (their path carries a secret token). `reads` says of a POST that it changes nothing, or of a
+    GET that it does: a read-only key opens what reads. `raw` names the content of a body that the
     handler, a coroutine, reads itself. `errors` are those that only this route answers with.
     """
 
@@ -73,8 +74,14 @@ class Route:
     status: int = 200
     answers: str = JSON
     public: bool = False
+    reads: bool | None = None
     raw: str | None = None
     errors: tuple[type[ApiError], ...] = ()
+
+    @property
+    def changes(self) -> bool:
+        """True when a read-only key is not enough."""
+        return self.method != "GET" if self.reads is None else not self.reads
 
     def run(self, call: RouteCall, body: bytes, form: Form | None) -> Any:
         """Return the handler's answer to a call, whose body and address are read as the route declares them."""
@@ -159,6 +166,7 @@ class _MethodRoutes:
         status: int = ...,
         answers: str = ...,
         public: bool = ...,
+        reads: bool = ...,
         raw: str | None = ...,
         errors: tuple[type[ApiError], ...] = ...,
     ) -> Callable[[Plain], Plain]: ...
@@ -169,6 +177,7 @@ class _MethodRoutes:
         *,
         body: type[B],
         form: FormParts | None = ...,
+        reads: bool = ...,
         status: int = ...,
         errors: tuple[type[ApiError], ...] = ...,
     ) -> Callable[[OfBody[B]], OfBody[B]]: ...
@@ -182,6 +191,7 @@ class _MethodRoutes:
         body: type[B],
         query: type[Q],
         form: FormParts | None = ...,
+        reads: bool = ...,
     ) -> Callable[[OfBoth[B, Q]], OfBoth[B, Q]]: ...
     def __call__(self, template: str, **declared: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         def register(handler: Callable[..., Any]) -> Callable[..., Any]:

@@ -30,7 +30,7 @@ def export(call: RouteCall) -> Any:
     return all_rows(call, lambda cursor: _export(call, cursor))
 
 
-@ROUTES.post("slice/{s}/exportForTrainingPage", body=ExportPageRequest)
+@ROUTES.post("slice/{s}/exportForTrainingPage", body=ExportPageRequest, reads=True)
 def export_some(call: RouteCall, request: ExportPageRequest) -> Any:
     """Return one page of the items of a slice with their annotations."""
     with call.db.read() as cursor:
@@ -44,7 +44,7 @@ def export_predictions(call: RouteCall) -> Any:
     return all_rows(call, lambda cursor: _export(call, cursor, model_id=call.params["m"]))
 
 
-@ROUTES.post("slice/{s}/{m}/exportForTrainingPage", body=PageRequest)
+@ROUTES.post("slice/{s}/{m}/exportForTrainingPage", body=PageRequest, reads=True)
 def export_some_predictions(call: RouteCall, request: PageRequest) -> Any:
     """Return one page of the items of a slice with a model's predictions."""
     with call.db.read() as cursor:

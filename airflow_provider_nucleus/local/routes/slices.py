@@ -113,7 +113,7 @@ def tag(call: RouteCall, request: SliceTagsRequest) -> Any:
         return {"slice_id": found.id, "tags": slices.add_tags(cursor, found, request.slice_tags)}
 
 
-@ROUTES.post("slice/{s}/itemsPage", body=PageRequest)
+@ROUTES.post("slice/{s}/itemsPage", body=PageRequest, reads=True)
 def items_page(call: RouteCall, request: PageRequest) -> Any:
     """Return one page of the items of a slice."""
     pager = Pager(call.services.settings.api_key, ("slice", call.params["s"]))

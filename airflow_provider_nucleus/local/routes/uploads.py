@@ -24,7 +24,7 @@ ROUTES: Final = RouteTable()
 _BUFFER: Final = 4 << 20
 
 
-@ROUTES.get("dataset/{ds}/signedUrl/{request_id}")
+@ROUTES.get("dataset/{ds}/signedUrl/{request_id}", reads=False)
 def signed_url(call: RouteCall) -> Any:
     """Hand out a URL to which rows can be PUT without a key."""
     with call.db.write() as cursor:

@@ -10,9 +10,8 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import os
+import secrets
 import shutil
-import tempfile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
@@ -132,12 +131,11 @@ def _copy_atomically(made: Path, destination: Any) -> None:
     """Copy to the destination; readers see the whole old file or the whole new one."""
     if isinstance(destination, Path):
         destination.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{destination.name}.", dir=destination.parent)
-        beside = Path(name)
+        beside = destination.with_name(f".{destination.name}.{secrets.token_hex(4)}")
         try:
-            with os.fdopen(handle, "wb") as target, made.open("rb") as source:
+            # Rows are for whom the umask lets read them, like any file of the worker.
+            with beside.open("xb") as target, made.open("rb") as source:
                 shutil.copyfileobj(source, target)
-            beside.chmod(0o644)
             beside.replace(destination)
         finally:
             beside.unlink(missing_ok=True)
