@@ -34,7 +34,7 @@ MAIN: Final = "main"
 """The name of the main key, which may do everything and cannot be removed."""
 
 SESSION_SECONDS: Final = 12 * 3600
-"""How long a browser stays signed in, in seconds."""
+"""Seconds for which a browser stays signed in."""
 
 log = logging.getLogger(__name__)
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -42,7 +42,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessKey:
-    """What is known of a key: its name, what it may do, and the digest by which it is recognised."""
+    """The record of a key: its name, what it may do, and the digest by which it is recognised."""
 
     name: str
     read_only: bool

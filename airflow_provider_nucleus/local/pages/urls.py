@@ -69,7 +69,7 @@ class Urls:
 
     @property
     def logout(self) -> str:
-        """Where a session is ended."""
+        """The address that ends a session."""
         return self._path("logout")
 
     @property
