@@ -102,8 +102,8 @@ def _introduce(host: str, port: int, folder: DataDir, *, stored: bool) -> None:
     everywhere = _is_every_address(host)
     if everywhere:
         host = "::1" if ":" in host else "127.0.0.1"
-    shown = f"[{host}]" if ":" in host else host
-    address = f"http://{shown}:{port}"
+    bracketed = f"[{host}]" if ":" in host else host
+    address = f"http://{bracketed}:{port}"
     print(f"Nucleus listens on {address}{API_PREFIX}", flush=True)
     if everywhere:
         print(
