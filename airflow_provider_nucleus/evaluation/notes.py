@@ -51,11 +51,10 @@ class Note:
         return asdict(self)
 
 
-def only_crowds(crowd: BoolArray, *, objects: str = "annotations") -> list[Note]:
-    """Say that all ground truth is crowd regions, where it is; *crowd* marks them."""
-    count = int(crowd.size) if crowd.all() else 0
+def only_crowds(count: int) -> list[Note]:
+    """Say that ground truth is crowd regions throughout, where it is *count* of them and nothing else."""
     text = (
-        f"all {count} {objects} of the ground truth are crowds (iscrowd), in which nothing is counted: there is nothing to be found, "
+        f"all {count} annotations of the ground truth are crowds (iscrowd), in which nothing is counted: there is nothing to be found, "
         "so no AP, and every prediction is a false positive of the counts; if they are objects, evaluate with crowd_as_objects"
     )
     return [Note("only_crowds", count, text)] if count else []

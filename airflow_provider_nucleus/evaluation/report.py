@@ -240,7 +240,7 @@ def _notes_of_truth(truth: CocoTruth, options: EvaluationOptions) -> tuple[Note,
         found += guessed_tolerances(len(side), truth.tolerances)
         found += guessed_areas(truth.without_area)
     if not options.crowd_as_objects:
-        found += only_crowds(side.crowd)
+        found += only_crowds(len(side) if side.crowd.all() else 0)
     if isinstance(shape, Boxes):
         found += area_beyond_box(int(beyond_box(side.area, shape.area).sum()))
     elif isinstance(shape, Runs):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import Stats
 
+from airflow_provider_nucleus.evaluation_options import DEFAULT_OPTIONS
 from airflow_provider_nucleus.exceptions import NucleusConfigError
 from airflow_provider_nucleus.links.nucleus import (
     NucleusDatasetLink,
@@ -54,6 +55,8 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator):
         `{"ground_truth_label": ..., "model_prediction_label": ...}`; not together with `class_agnostic` (templated)
     :param class_agnostic: whether objects with any two labels may be paired; always sent, because the public texts disagree
         about its default (templated)
+    :param crowd_as_objects: whether ground truth with `iscrowd` is objects to be found, not regions in which nothing is counted; only the
+        embedded Nucleus knows it (templated)
     :param report: file to write the whole result to, as JSON: a local path or any URL that Airflow can write; that of a
         mapped task has `.map<map index>` before its suffix (templated)
     :param deferrable: whether to wait in the triggerer, without holding a worker; the default is Airflow's setting
@@ -70,6 +73,7 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator):
         "iou_threshold",
         "allowed_label_matches",
         "class_agnostic",
+        "crowd_as_objects",
         "report",
         "nucleus_conn_id",
     )
@@ -89,6 +93,7 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator):
         iou_threshold: float | str = 0.5,
         allowed_label_matches: Sequence[Mapping[str, str]] | None = None,
         class_agnostic: bool | str = False,
+        crowd_as_objects: bool | str = DEFAULT_OPTIONS.crowd_as_objects,
         report: str | None = None,
         map_index_template: str | None = MAP_LABEL,
         **kwargs: Any,
@@ -99,6 +104,7 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator):
         self.iou_threshold = iou_threshold
         self.allowed_label_matches = allowed_label_matches
         self.class_agnostic = class_agnostic
+        self.crowd_as_objects = crowd_as_objects
         self.report = report
 
     @property
@@ -142,7 +148,9 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator):
             "job_id": next(iter(statuses), None),
             "class_agnostic": resume_payload["class_agnostic"],
             "allowed_label_matches": resume_payload["allowed_label_matches"],
+            "crowd_as_objects": resume_payload.get("crowd_as_objects", DEFAULT_OPTIONS.crowd_as_objects),
             "not_matched": _not_matched(statuses),
+            "notes": _notes(statuses),
             "report": None if report is None else str(report),
         }
         self._log_result(summary, head)
@@ -167,6 +175,7 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator):
             "iou_threshold": coerced_number(self.iou_threshold, name="iou_threshold", low=0, high=1),
             "class_agnostic": class_agnostic,
             "allowed_label_matches": pairs,
+            "crowd_as_objects": coerced_flag(self.crowd_as_objects, name="crowd_as_objects"),
         }
 
     def start_jobs(self, resume_payload: dict[str, Any], intent: StartIntent) -> list[str]:
@@ -186,6 +195,7 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator):
             allowed_label_matches=[
                 AllowedLabelMatch.from_wire(pair) for pair in resume_payload["allowed_label_matches"]
             ],
+            crowd_as_objects=resume_payload.get("crowd_as_objects", DEFAULT_OPTIONS.crowd_as_objects),
         )
         job_id = answer.get("job_id")
         # Without an id in the answer, the job is one that was not listed before; waiting for a stranger's as well is harmless.
@@ -223,8 +233,21 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator):
         )
         if head["not_matched"]:
             self.log.warning("Not matched, and in no count: %s", head["not_matched"])
+        for note in head["notes"]:
+            self.log.warning("%s", note["text"])
         for name in ("tp", "fp", "fn"):
             Stats.gauge(f"nucleus.metrics.{name}", getattr(overall, name))
+
+
+def _notes(statuses: Mapping[str, JobStatus]) -> list[dict[str, Any]]:
+    """Return what the server says of its matches; nothing when it says nothing."""
+    for status in statuses.values():
+        found = status.message.get("notes") if isinstance(status.message, dict) else None
+        if isinstance(found, list):
+            return [
+                dict(note) for note in found if isinstance(note, dict) and isinstance(note.get("text"), str)
+            ]
+    return []
 
 
 def _not_matched(statuses: Mapping[str, JobStatus]) -> dict[str, Any] | None:

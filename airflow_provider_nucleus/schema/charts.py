@@ -142,6 +142,10 @@ class EvaluationExample(Answer):
     prediction_metadata: dict[str, Any] | None = None
     prediction_row: dict[str, Any] | None = None
     annotation_row: dict[str, Any] | None = None
+    reference_id: str | None = None
+    """The user's own name of the item; like the two below, only the embedded Nucleus says so."""
+    pred_annotation_id: str | None = None
+    gt_annotation_id: str | None = None
 
 
 class EvaluationExamples(Answer):

@@ -60,6 +60,10 @@ class EvaluationMatch(Answer):
     confidence: float | None = None
     family: str | None = None
     """The kind of what was compared: area, cuboid, keypoints, mask or category. Only the embedded Nucleus says so."""
+    reference_id: str | None = None
+    """The user's own name of the item; like the two below, only the embedded Nucleus says so."""
+    pred_annotation_id: str | None = None
+    gt_annotation_id: str | None = None
 
     @property
     def confusion_category(self) -> ConfusionCategory:

@@ -270,3 +270,32 @@ def test_questions_that_cannot_be_meant_are_refused(evaluated, api: Api, route, 
 
     assert answer.status_code in {400, 404}, answer.text
     assert text in answer.json()["error"].lower().replace("_", "") or text in answer.json()["error"]
+
+
+@pytest.mark.parametrize("different", [4, 700], ids=["few texts", "a text each"])
+def test_prediction_metadata_of_few_and_of_many_texts(client: official.NucleusClient, different: int):
+    """The values that satisfy a filter are found alike, and a text is no number, whatever it says."""
+    found = world(client, {"a": {}}, [("a", "car", 0)], [])
+    numbers = [n % different for n in range(700)]
+    rows = [
+        official.BoxPrediction(
+            "car", 20 * n, 0, 10, 10, reference_id="a", dataset_id=found.dataset.id, confidence=0.5, annotation_id=f"p{n}",
+            metadata={"n": number if number % 2 else str(number), "odd": bool(number % 2)},
+        )
+        for n, number in enumerate(numbers)
+    ]  # fmt: skip
+    found.model.upload_predictions(rows)
+    evaluation = found.evaluate()
+
+    def count(*predicates: dict) -> int:
+        counts = evaluation.charts(filters={"predictionMetadata": list(predicates)}).totalCounts
+        return counts.tp + counts.fp
+
+    assert count({"key": "n", "op": "EQ", "value": 3}) == numbers.count(3)
+    assert count({"key": "n", "op": "EQ", "value": 2}) == 0
+    assert count({"key": "n", "op": "EQ", "value": "2"}) == numbers.count(2)
+    assert count({"key": "n", "op": "GT", "value": 1}) == sum(n > 1 and n % 2 for n in numbers)
+    assert count({"key": "odd", "op": "EQ", "value": True}) == sum(n % 2 for n in numbers)
+    assert count({"key": "n", "op": "IN", "value": [1, "2"]}, {"key": "odd", "op": "EQ", "value": False}) == (
+        numbers.count(2)
+    )

@@ -42,7 +42,11 @@ def test_equal_labels_match_and_the_rest_is_left_over(api: Api):
 
     message = calculate(api, dataset, model)
 
-    assert message["options"] == {"class_agnostic": False, "allowed_label_matches": []}
+    assert message["options"] == {
+        "class_agnostic": False,
+        "allowed_label_matches": [],
+        "crowd_as_objects": False,
+    }
     assert message["rows"] == {"matched": 1, "false_positive": 2, "false_negative": 1}
     assert pairs(objects(api, dataset, "iou", run)) == {("car", "car", round(9 / 11, 6))}
     assert pairs(objects(api, dataset, "false_positive", run)) == {(None, "car", 0), (None, "van", 0)}
@@ -518,3 +522,45 @@ def _upload_mask(
     }
     answer = api.ok("POST", route, files=form)
     assert "errors" not in answer, answer
+
+
+def test_match_rows_carry_the_names_that_users_gave(api: Api):
+    """Reference id of the item and annotation ids of both sides, beside ours, in every mode and in examples."""
+    dataset, model = api.dataset("a", "b"), make_model(api)
+    annotate(api, dataset, box("a", "car", 0, name="t1"), box("b", "bus", 0, name="t2"))
+    run = predict(api, dataset, model, box("a", "car", 1, name="p1"), box("a", "van", 100, name="p2"))
+    calculate(api, dataset, model)
+
+    def names(mode: str) -> list[tuple[str | None, ...]]:
+        keys = ("reference_id", "pred_annotation_id", "gt_annotation_id")
+        return [tuple(row[key] for key in keys) for row in objects(api, dataset, mode, run)]
+
+    assert names("iou") == [("a", "p1", "t1")]
+    assert names("false_positive") == [("a", "p2", None)]
+    assert names("false_negative") == [("b", None, "t2")]
+    started = api.ok("POST", f"modelRun/{run}/evaluationsV2", json={})
+    api.wait(started["workflow_id"])
+    examples = api.ok("POST", f"evaluationsV2/{started['evaluation_id']}/examples", json={})["rows"]
+    assert {
+        (row["match_type"], row["reference_id"], row["pred_annotation_id"], row["gt_annotation_id"])
+        for row in examples
+    } == {("TP", "a", "p1", "t1"), ("FP", "a", "p2", None), ("FN", "b", None, "t2")}
+
+
+def test_crowds_as_objects(api: Api):
+    """Ground truth that is crowds throughout is said to be, on the page too, and found where it is meant to be objects."""
+    dataset, model = api.dataset("a"), make_model(api)
+    crowd = {"metadata": {"iscrowd": 1, "area": 100}}
+    annotate(api, dataset, box("a", "car", 0, name="t1") | crowd, box("a", "Bus", 50, name="t2") | crowd)
+    predict(api, dataset, model, box("a", "car", 0, name="p1"), box("a", "bus ", 50, name="p2"))
+
+    plain, chosen = calculate(api, dataset, model), calculate(api, dataset, model, crowd_as_objects=True)
+
+    assert plain["rows"] == {"matched": 0, "false_positive": 2, "false_negative": 0}
+    assert [(note["note"], note["count"]) for note in plain["notes"]] == [
+        ("only_crowds", 2),
+        ("label_spellings", 2),
+    ]
+    assert chosen["rows"] == {"matched": 1, "false_positive": 1, "false_negative": 1}
+    assert chosen["options"]["crowd_as_objects"] is True
+    assert [note["note"] for note in chosen["notes"]] == ["label_spellings"]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.client.call import Call, path_segment
 from airflow_provider_nucleus.client.calls._read import as_is
+from airflow_provider_nucleus.evaluation_options import DEFAULT_OPTIONS
 from airflow_provider_nucleus.exceptions import NucleusValidationError
 
 if TYPE_CHECKING:
@@ -22,11 +23,13 @@ def calculate_metrics(
     *,
     class_agnostic: bool = False,
     allowed_label_matches: Sequence[AllowedLabelMatch] = (),
+    crowd_as_objects: bool = DEFAULT_OPTIONS.crowd_as_objects,
 ) -> Call[dict[str, Any]]:
     """Match the predictions of a model on a dataset with the ground truth; the answer usually names a job to wait for.
 
     `class_agnostic` is always sent, because two public texts disagree about its default. The matches replace those of earlier
-    calls, so that repeating this is harmless.
+    calls, so that repeating this is harmless. *crowd_as_objects* (see `evaluation_options`) is known to the embedded Nucleus alone, and
+    only sent when it differs from the default.
     """
     if class_agnostic and allowed_label_matches:
         raise NucleusValidationError(
@@ -35,6 +38,8 @@ def calculate_metrics(
     body: dict[str, Any] = {"class_agnostic": class_agnostic}
     if allowed_label_matches:
         body["allowed_label_matches"] = [pair.to_wire() for pair in allowed_label_matches]
+    if crowd_as_objects != DEFAULT_OPTIONS.crowd_as_objects:
+        body["crowd_as_objects"] = crowd_as_objects
     return Call(
         "POST",
         f"dataset/{path_segment(dataset_id)}/model/{path_segment(model_id)}/calculateEvaluationMetrics",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from airflow_provider_nucleus.evaluation.arrays import NONE, descending, frozen, ranges, stable_order
+from airflow_provider_nucleus.evaluation.arrays import NONE, descending, frozen, stable_order
 from airflow_provider_nucleus.evaluation.matching.nucleus import associable, only_counted
 
 if TYPE_CHECKING:
@@ -47,18 +47,15 @@ class Candidates:
 
     def only(self, predictions: BoolArray, truths: BoolArray | None) -> Candidates:
         """Return the entries of the predictions marked, of the ground truth marked (None: all)."""
-        count = self.count.astype(np.int64)
-        entries = None
+        kept = predictions[self.prediction]
         if truths is not None:
-            first = np.cumsum(count) - count
-            count[~truths] = 0
-            entries = ranges(first[truths], count[truths])
-        kept = predictions[self.prediction if entries is None else self.prediction[entries]]
-        before = np.append(0, np.cumsum(kept, dtype=np.int32))
-        ends = np.cumsum(count)
-        rows = np.flatnonzero(kept) if entries is None else entries[kept]
+            kept &= np.repeat(truths, self.count)
+        before = np.zeros(kept.size + 1, dtype=np.int32)
+        np.cumsum(kept, out=before[1:])
+        upto = before[np.cumsum(self.count, dtype=np.int64)]
+        rows = np.flatnonzero(kept)
         return Candidates(
-            count=(before[ends] - before[ends - count]).astype(np.int32),
+            count=np.diff(upto, prepend=np.int32(0)),
             prediction=self.prediction[rows],
             overlap=self.overlap[rows],
         )

@@ -18,16 +18,19 @@ from airflow_provider_nucleus.evaluation.arrays import group_sizes, group_starts
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from airflow_provider_nucleus.evaluation.arrays import FloatArray, IndexArray, IntArray
+    from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray, IndexArray, IntArray
 
 __all__ = [
     "COCO_RECALLS",
     "EXACT_RECALLS",
+    "ActiveRows",
     "Bits",
     "Envelopes",
     "RankedRows",
     "average_precisions",
+    "counted_before",
     "envelopes",
+    "label_begins",
     "threshold_place",
     "true_positives_needed",
     "unscored_labels",
@@ -87,7 +90,7 @@ def unscored_labels(
     return found if found.any() else None
 
 
-def average_precisions(rows: RankedRows, *, recalls: FloatArray = COCO_RECALLS) -> FloatArray:
+def average_precisions(rows: RankedRows | ActiveRows, *, recalls: FloatArray = COCO_RECALLS) -> FloatArray:
     """Return the average precision per [threshold, label], 0 to 1; 0 for a label without a true positive.
 
     Whether a label without ground truth is "undefined" or "0" is for the caller to say.
@@ -99,13 +102,17 @@ def average_precisions(rows: RankedRows, *, recalls: FloatArray = COCO_RECALLS) 
 
 
 def envelopes(
-    rows: RankedRows, *, recalls: FloatArray = COCO_RECALLS, thresholds: tuple[int, ...] | None = None
+    rows: RankedRows | ActiveRows,
+    *,
+    recalls: FloatArray = COCO_RECALLS,
+    thresholds: tuple[int, ...] | None = None,
 ) -> Iterator[Envelopes]:
     """Yield the curves of every threshold, or of the ones at the given positions."""
     needed = true_positives_needed(rows.positives, recalls)
-    active = _Active(rows)
+    active = rows if isinstance(rows, ActiveRows) else ActiveRows.of(rows)
+    reader = _Thresholds(active)
     for bit in range(len(rows.thresholds)) if thresholds is None else thresholds:
-        hits, seen = active.at(np.uint16(1 << bit))
+        hits, seen = reader.at(np.uint16(1 << bit))
         labels = active.label[hits]
         starts = group_starts(labels)
         sizes = group_sizes(starts, labels.size)
@@ -147,41 +154,80 @@ def true_positives_needed(positives: IndexArray, recalls: FloatArray) -> IndexAr
     return np.maximum(needed, 1).astype(np.int64)
 
 
-class _Active:
-    """The rows whose role depends on the threshold, and how many counted rows of their label precede each."""
+@dataclass(frozen=True, slots=True, eq=False)
+class ActiveRows:
+    """The ranked rows whose role depends on the threshold, which is all that AP needs of them, by (label, confidence).
 
-    def __init__(self, rows: RankedRows) -> None:
+    *row* is the place of each among all rows, *before* how many rows of its label that count at every threshold precede it, and
+    are none of these. *hit* and *ignored* are as in `RankedRows`.
+    """
+
+    row: NDArray[np.integer]
+    label: NDArray[np.integer]
+    before: IntArray
+    hit: Bits
+    ignored: Bits | None
+    positives: IndexArray
+    thresholds: tuple[float, ...]
+    unscored: NDArray[np.bool_] | None = None
+
+    @classmethod
+    def of(cls, rows: RankedRows) -> ActiveRows:
+        """Choose them from ranked rows."""
         every = np.uint16((1 << len(rows.thresholds)) - 1)
-        # Rows lie by label: a table of where each label begins, not a search for every row.
-        begin = np.searchsorted(rows.label, np.arange(len(rows.positives)), side="left")
-        self.ignored: Bits | None = None
+        begin = label_begins(rows.label, labels=len(rows.positives))
         changing = rows.hit != 0
+        ignored: Bits | None = None
         if rows.ignored is None:
-            self.row = np.flatnonzero(changing)
-            first = begin[rows.label[self.row]]
-            self.before = (self.row - first).astype(np.int32)
+            row = np.flatnonzero(changing)
+            before = (row - begin[rows.label[row]]).astype(np.int32)
         else:
             changing |= (rows.ignored != 0) & (rows.ignored != every)
-            self.row = np.flatnonzero(changing)
-            first = begin[rows.label[self.row]]
-            steady = np.zeros(len(rows) + 1, dtype=np.int32)
-            np.cumsum(~changing & (rows.ignored == 0), out=steady[1:])
-            self.before = steady[self.row] - steady[first]
-            self.ignored = rows.ignored[self.row]
-        self.label = rows.label[self.row]
-        self.hit = rows.hit[self.row]
-        self.starts = group_starts(self.label)
-        self.labels = len(rows.positives)
+            row = np.flatnonzero(changing)
+            before = counted_before(~changing & (rows.ignored == 0), row, begin[rows.label[row]])
+            ignored = rows.ignored[row]
+        return cls(
+            row,
+            rows.label[row],
+            before,
+            rows.hit[row],
+            ignored,
+            rows.positives,
+            rows.thresholds,
+            rows.unscored,
+        )
+
+
+def label_begins(label: NDArray[np.integer], *, labels: int) -> IndexArray:
+    """Return where each label begins among rows that lie by label."""
+    return np.searchsorted(label, np.arange(labels, dtype=label.dtype), side="left")
+
+
+def counted_before(counted: BoolArray, row: NDArray[np.integer], first: NDArray[np.integer]) -> IntArray:
+    """Return per *row* how many rows from *first* on, and before it, are *counted*."""
+    below = np.zeros(counted.size + 1, dtype=np.int32)
+    np.cumsum(counted, out=below[1:])
+    found: IntArray = below[row] - below[first]
+    return found
+
+
+class _Thresholds:
+    """Active rows, read at one threshold after the other."""
+
+    def __init__(self, rows: ActiveRows) -> None:
+        self._rows = rows
+        self._starts = group_starts(rows.label)
 
     def at(self, mask: np.uint16) -> tuple[IndexArray, IntArray]:
-        """Return the true positives at one threshold (positions here) and the rows counted up to each."""
-        hits = np.flatnonzero((self.hit & mask) != 0)
-        seen = self.before[hits]
-        if self.ignored is None:
+        """Return the true positives at one threshold (positions among the active rows) and the rows counted up to each."""
+        rows = self._rows
+        hits = np.flatnonzero((rows.hit & mask) != 0)
+        seen = rows.before[hits]
+        if rows.ignored is None:
             # Every row counts: what precedes a row, changing or not, is its place within the label.
             return hits, seen + 1
-        counts = (self.ignored & mask) == 0
+        counts = (rows.ignored & mask) == 0
         kept = np.cumsum(counts, dtype=np.int32)
-        before_label = np.zeros(self.labels, dtype=np.int32)
-        before_label[self.label[self.starts]] = kept[self.starts] - counts[self.starts]
-        return hits, seen + kept[hits] - before_label[self.label[hits]]
+        before_label = np.zeros(len(rows.positives), dtype=np.int32)
+        before_label[rows.label[self._starts]] = kept[self._starts] - counts[self._starts]
+        return hits, seen + kept[hits] - before_label[rows.label[hits]]

@@ -24,7 +24,7 @@ from airflow_provider_nucleus.undefined_reasons import (
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, FloatArray, IndexArray
-    from airflow_provider_nucleus.evaluation.readers.average_precision import RankedRows
+    from airflow_provider_nucleus.evaluation.readers.average_precision import ActiveRows, RankedRows
     from airflow_provider_nucleus.evaluation.readers.ranked import RankedCoco, RankedMatch
 
 __all__ = ["Precisions", "precision_by_size", "precisions"]
@@ -68,7 +68,7 @@ class Precisions:
         return slice(place, place + 1)
 
 
-def precisions(rows: RankedRows) -> Precisions:
+def precisions(rows: RankedRows | ActiveRows) -> Precisions:
     """Compute AP for every threshold and label."""
     return Precisions(
         values=average_precisions(rows),

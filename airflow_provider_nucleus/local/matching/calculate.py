@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import airflow_provider_nucleus
+from airflow_provider_nucleus.evaluation.notes import Note, label_spellings, only_crowds
+from airflow_provider_nucleus.local.engine.ignored_regions import CROWD
 from airflow_provider_nucleus.local.engine.masks import MaskFamily
 from airflow_provider_nucleus.local.engine.shape_families import SHAPE_FAMILIES
 from airflow_provider_nucleus.local.matching.objects import ObjectFamily
@@ -15,7 +17,7 @@ from airflow_provider_nucleus.local.store.catalog import matches
 from airflow_provider_nucleus.local.store.ids import ITEM, numbered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from airflow_provider_nucleus.local.engine.masks import MaskFiles
     from airflow_provider_nucleus.local.engine.span_matches import SpanMatches
@@ -59,6 +61,7 @@ def calculate(
             step(done, len(work))
         matched = frozenset(kind for family in families for kind in family.types)
         summary = _summary(snapshot, match_set, matched, left_out)
+        summary["notes"] = [note.to_dict() for note in _notes(snapshot, match_set, summary, left_out)]
     failure = _mask_failure(summary)
     if failure is not None:
         summary["final_error"] = failure
@@ -84,6 +87,23 @@ def _mask_failure(summary: dict[str, Any]) -> str | None:
 
 def _others_compared(summary: dict[str, Any]) -> bool:
     return any(sum(count.values()) for kind, count in summary["matched"].items() if kind != "segmentation")
+
+
+def _notes(
+    cursor: Cursor, match_set: matches.MatchSet, summary: Mapping[str, Any], left_out: _LeftOut
+) -> list[Note]:
+    """Return what is true of the matches and easily overlooked."""
+    crowds = sum(count for (_, reason), count in left_out.ignored_regions.items() if reason == CROWD)
+    matched = sum(count["ground_truth"] for count in summary["matched"].values())
+    spellings: list[Note] = []
+    if not match_set.options.class_agnostic:
+        paired = {label for pair in match_set.options.allowed_label_matches for label in pair}
+        sets = [number for number in (match_set.sets.truth, match_set.sets.predictions) if number is not None]
+        labels = cursor.execute(
+            "SELECT DISTINCT label FROM objects WHERE set_no IN (SELECT unnest(?::INTEGER[]))", [sets]
+        ).fetchall()
+        spellings = label_spellings(label for (label,) in labels if label not in paired)
+    return [*(only_crowds(crowds) if not matched else ()), *spellings]
 
 
 @dataclass(slots=True)

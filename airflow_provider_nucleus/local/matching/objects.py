@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -63,6 +63,8 @@ class ObjectFamily:
             _side(table, shape, span=span, vocabulary=vocabulary, truth=role == "truth")
             for table, shape, role in zip(tables, shapes, ("truth", "predictions"), strict=True)
         )
+        if options.crowd_as_objects:
+            truth = replace(truth, columns=truth.columns.without_crowds())
         found = match(truth.columns, predictions.columns, rule=rule)
         return SpanMatches(
             match_rows(truth, predictions, found, vocabulary=vocabulary, family=self.name, first=first),

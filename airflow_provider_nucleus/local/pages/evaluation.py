@@ -102,6 +102,7 @@ class Result:
     confusions: tuple[ConfusionRow, ...]
     not_matched: tuple[NotMatchedRow, ...]
     skipped: tuple[Fact, ...]
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +199,7 @@ def _result(
         skipped=tuple(
             Fact(entry["dataset_item_id"], entry["reason"]) for entry in summary.get("skipped_items", [])
         ),
+        notes=tuple(note["text"] for note in summary.get("notes", [])),
     )
 
 
@@ -220,6 +222,12 @@ def _options(cursor: Cursor, urls: Urls, match_set: matches.MatchSet) -> tuple[F
     job_id = jobs.id_of(cursor, match_set.job_no)
     return (
         Fact("Labels that associate", rule),
+        Fact(
+            "Crowds (iscrowd)",
+            "objects to be found (crowd_as_objects)"
+            if match_set.options.crowd_as_objects
+            else "regions in which nothing is counted (the default)",
+        ),
         Fact("Calculated", moment(match_set.created_at)),
         Fact("By job", job_id, urls.job(job_id), code=True),
         Fact("Engine", str(match_set.summary.get("engine", ""))),

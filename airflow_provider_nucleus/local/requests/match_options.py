@@ -1,4 +1,4 @@
-"""Options of the matching: which labels may be associated."""
+"""Options of the matching: which labels may be associated, and what crowds are."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import ConfigDict, model_validator
 
+from airflow_provider_nucleus.evaluation_options import DEFAULT_OPTIONS
 from airflow_provider_nucleus.local.requests.base import Flag, RequestModel
 
 if TYPE_CHECKING:
@@ -20,11 +21,13 @@ class MatchOptions:
     """Labels that may be associated; kept with every match set and shown with it.
 
     `allowed_label_matches` are directed pairs (ground truth label, prediction label) that count as right in
-    addition to equal labels. Absent options mean class-sensitive: only equal labels associate.
+    addition to equal labels. Absent options mean class-sensitive: only equal labels associate. With `crowd_as_objects` crowd
+    regions of ground truth are objects to be found.
     """
 
     class_agnostic: bool = False
     allowed_label_matches: tuple[tuple[str, str], ...] = ()
+    crowd_as_objects: bool = DEFAULT_OPTIONS.crowd_as_objects
 
     @classmethod
     def from_wire(cls, data: Mapping[str, Any]) -> Self:
@@ -35,16 +38,19 @@ class MatchOptions:
             allowed_label_matches=tuple(
                 (pair["ground_truth_label"], pair["model_prediction_label"]) for pair in pairs
             ),
+            # Absent from match sets of a version that had no such option.
+            crowd_as_objects=data.get("crowd_as_objects", DEFAULT_OPTIONS.crowd_as_objects),
         )
 
     def to_wire(self) -> dict[str, Any]:
-        """Return the options as a request would carry them, both always present."""
+        """Return the options as a request would carry them, all always present."""
         return {
             "class_agnostic": self.class_agnostic,
             "allowed_label_matches": [
                 {"ground_truth_label": truth, "model_prediction_label": predicted}
                 for truth, predicted in self.allowed_label_matches
             ],
+            "crowd_as_objects": self.crowd_as_objects,
         }
 
 
@@ -65,6 +71,7 @@ class MatchRequest(RequestModel):
 
     class_agnostic: Flag = False
     allowed_label_matches: list[LabelPair] | None = None
+    crowd_as_objects: Flag = DEFAULT_OPTIONS.crowd_as_objects
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
@@ -79,7 +86,9 @@ class MatchRequest(RequestModel):
     def options(self) -> MatchOptions:
         """The options, each pair once."""
         return MatchOptions(
-            class_agnostic=self.class_agnostic, allowed_label_matches=pairs_of(self.allowed_label_matches)
+            class_agnostic=self.class_agnostic,
+            allowed_label_matches=pairs_of(self.allowed_label_matches),
+            crowd_as_objects=self.crowd_as_objects,
         )
 
 

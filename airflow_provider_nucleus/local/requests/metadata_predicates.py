@@ -100,11 +100,10 @@ class Predicate(RequestModel):
 
     def _number(self, column: str, compared: str, wanted: Any) -> Fragment:
         """Compare numbers; a value of another type satisfies nothing."""
-        path = _path(self.key)
+        # As JSON, so that text keeps its quotes and is no number: one look at the document instead of two.
         return Fragment(
-            f"(TRY_CAST(json_extract_string({column}, ?::VARCHAR) AS DOUBLE) {compared} "
-            f"AND json_type({column}, ?::VARCHAR) IN ('UBIGINT', 'BIGINT', 'DOUBLE', 'HUGEINT'))",
-            (path, wanted, path),
+            f"(TRY_CAST(CAST(json_extract({column}, ?::VARCHAR) AS VARCHAR) AS DOUBLE) {compared})",
+            (_path(self.key), wanted),
         )
 
 

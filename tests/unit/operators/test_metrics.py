@@ -98,7 +98,7 @@ def test_class_agnostic_is_always_sent(hook, evaluated, monkeypatch):
     monkeypatch.setattr(task.hook, "calculate_metrics", lambda *a, **k: sent.append(k) or original(*a, **k))
     run(task)
 
-    assert sent == [{"class_agnostic": False, "allowed_label_matches": []}]
+    assert sent == [{"class_agnostic": False, "allowed_label_matches": [], "crowd_as_objects": False}]
 
 
 def test_contradicting_label_rules_are_refused(evaluated):

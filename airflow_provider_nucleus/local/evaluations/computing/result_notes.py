@@ -45,6 +45,7 @@ def result_notes(
 
     *left* is what the benchmark leaves out, *of_runs* the number of predictions that an evaluation of the model does not read.
     """
+    crowd = arrays["truth_crowd"]
     mask = FAMILY_NAMES.index("mask")
     empty = sum(
         int(np.count_nonzero((arrays[f"{side}_family"] == mask) & (arrays[f"{side}_area"] == 0)))
@@ -57,7 +58,7 @@ def result_notes(
         for note in beyond_limit(count, limit=limit)
     ]
     return [
-        *only_crowds(arrays["truth_crowd"]),
+        *only_crowds(crowd.size if crowd.all() else 0),
         *late,
         *area_beyond_box(builder.beyond_box),
         *_of_keypoints(builder),

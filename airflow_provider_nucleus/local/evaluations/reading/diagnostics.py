@@ -139,8 +139,7 @@ def _ranked_rows(
             "or family=nucleus."
         )
     coco_order = chosen_order(result, selection.ap)
-    (rows,) = rows_of(result, selection.ap, coco_order, areas=COCO_OPTIONS.areas[:1])
-    return rows
+    return rows_of(result, selection.ap, coco_order, size=COCO_OPTIONS.areas[0])
 
 
 def calibration_of(result: EvaluationResult, selection: Selection, *, bins: int) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import numpy as np
 from airflow_provider_nucleus.evaluation.arrays import NONE
 from airflow_provider_nucleus.local.evaluations.reading.charts import counted_predictions
 from airflow_provider_nucleus.local.store.ids import ANNOTATION, ITEM, PREDICTION, numbered
+from airflow_provider_nucleus.local.store.views.match_pages import user_names
 from airflow_provider_nucleus.local.store.views.source_rows import item_metadata, raw_objects
 
 if TYPE_CHECKING:
@@ -153,6 +154,7 @@ def _wire(
         for prediction, truth in zip(predictions, truths, strict=True)
     ]
     metadata = item_metadata(cursor, items)
+    names = user_names(cursor, items=items, objects=[])
     raw_predictions = raw_objects(
         cursor, [int(arrays["prediction_number"][row]) for row in predictions if row != NONE], truth=False
     )
@@ -173,6 +175,7 @@ def _wire(
             if prediction == NONE or truth == NONE
             else float(selection.view.partner_overlap[prediction]),
             "item_metadata": metadata.get(item),
+            "reference_id": names.references.get(item),
         })
     return found
 
@@ -185,7 +188,7 @@ def _side(result: EvaluationResult, side: str, row: int, raw: Mapping[int, dict[
         else ("gt", "ground_truth_annotation_id", "annotation_row", ANNOTATION)
     )
     fields: dict[str, Any] = dict.fromkeys((
-        id_field, f"{short}_canonical_label", f"{short}_raw_label", raw_field,
+        id_field, f"{short}_annotation_id", f"{short}_canonical_label", f"{short}_raw_label", raw_field,
         *(("confidence", "prediction_metadata") if side == "prediction" else ("gt_area",)),
     ))  # fmt: skip
     if row == NONE:
@@ -195,6 +198,7 @@ def _side(result: EvaluationResult, side: str, row: int, raw: Mapping[int, dict[
     record = raw.get(number)
     fields |= {
         id_field: numbered(prefix, number),
+        f"{short}_annotation_id": None if record is None else record.get("annotation_id"),
         f"{short}_canonical_label": result.labels.names[arrays[f"{side}_label"][row]],
         f"{short}_raw_label": result.raw.names[arrays[f"{side}_raw"][row]],
         raw_field: record,

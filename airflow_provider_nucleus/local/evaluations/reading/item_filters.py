@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["chosen_items", "chosen_predictions"]
+
+_SAMPLE: Final = 5_000
+"""Objects whose metadata is looked at to see how different it is."""
+_FEW_TEXTS: Final = 500
 
 
 def chosen_items(cursor: Cursor, result: EvaluationResult, filters: Filters) -> BoolArray:
@@ -72,15 +76,28 @@ def chosen_predictions(cursor: Cursor, result: EvaluationResult, filters: Filter
     for entry in filters.prediction_metadata:
         condition = condition + " AND " + entry.condition("metadata")
     numbers = ", ".join(str(int(sets["predictions"])) for sets in result.about["sets"]) or str(NO_SET)
-    found = cursor.execute(
-        " UNION ALL ".join(
-            f"SELECT object_no FROM {table} WHERE set_no IN ({numbers}) AND {condition.sql}"
-            for table in ("objects", "categories")
-        ),
-        [*condition.parameters, *condition.parameters],
+    found = [
+        _numbers(cursor, f"{table} WHERE set_no IN ({numbers})", condition)
+        for table in ("objects", "categories")
+    ]
+    return np.isin(result.arrays["prediction_number"], np.concatenate(found))
+
+
+def _numbers(cursor: Cursor, rows: str, condition: Fragment) -> IndexArray:
+    """Return the numbers of the objects that satisfy a condition on their metadata; *rows* is what follows FROM.
+
+    Metadata of few different texts, of which the store keeps one each, is looked at once for each text, not for each object.
+    """
+    different = cursor.execute(
+        f"SELECT count(DISTINCT metadata) FROM (SELECT metadata FROM {rows} LIMIT {_SAMPLE})"
+    ).fetchone()
+    if different is not None and different[0] <= _FEW_TEXTS:
+        texts = cursor.execute(
+            f"SELECT metadata FROM (SELECT DISTINCT metadata FROM {rows}) WHERE {condition.sql}",
+            condition.parameters,
+        ).fetchall()
+        condition = Fragment("metadata IN (SELECT unnest(?::VARCHAR[]))", ([text for (text,) in texts],))
+    found: IndexArray = cursor.execute(
+        f"SELECT object_no FROM {rows} AND {condition.sql}", condition.parameters
     ).fetchnumpy()["object_no"]
-    return _member(result.arrays["prediction_number"], found)
-
-
-def _member(values: IndexArray, wanted: IndexArray) -> BoolArray:
-    return np.isin(values, wanted)
+    return found

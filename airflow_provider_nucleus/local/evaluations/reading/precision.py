@@ -10,16 +10,20 @@ import numpy as np
 from airflow_provider_nucleus.evaluation.arrays import group_sizes, group_starts
 from airflow_provider_nucleus.evaluation.matching.coco import CocoOptions, pair_outcomes
 from airflow_provider_nucleus.evaluation.matching.coco_order import without
-from airflow_provider_nucleus.evaluation.readers.average_precision import RankedRows
+from airflow_provider_nucleus.evaluation.readers.average_precision import (
+    ActiveRows,
+    RankedRows,
+    counted_before,
+    label_begins,
+)
 from airflow_provider_nucleus.evaluation.readers.mean_precision import Precisions, precisions
 from airflow_provider_nucleus.evaluation.sides.areas import AreaRange
 from airflow_provider_nucleus.local.errors import ConflictError
-from airflow_provider_nucleus.local.evaluations.reading.result import COCO_OPTIONS
+from airflow_provider_nucleus.local.evaluations.reading.result import ANY_AREA, COCO_OPTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from airflow_provider_nucleus.evaluation.arrays import BoolArray, IndexArray
+    from airflow_provider_nucleus.evaluation.matching.coco import Bits
     from airflow_provider_nucleus.evaluation.matching.coco_order import PairOutcomes
     from airflow_provider_nucleus.local.evaluations.reading.result import EvaluationResult
     from airflow_provider_nucleus.local.evaluations.reading.selection import ApMasks
@@ -96,26 +100,60 @@ def ap_table(
     """
 
     def compute() -> Precisions:
-        (rows,) = rows_of(result, masks, coco_order, areas=(size,))
-        return precisions(rows)
+        if coco_order is not None:
+            return precisions(_active(result, masks, coco_order, size=size))
+        return precisions(rows_of(result, masks, None, size=size))
 
     return result.once(f"ap {size.name}", compute) if masks.everything else compute()
 
 
 def rows_of(
-    result: EvaluationResult, masks: ApMasks, coco_order: ChosenOrder | None, *, areas: Sequence[AreaRange]
-) -> list[RankedRows]:
-    """Return the ranked rows of the selection for some of the size ranges of `COCO_OPTIONS`."""
-    if coco_order is not None:
-        found = _matched_again(result, masks, coco_order, areas)
-    else:
-        found = [
-            result.coco[area.name].rows(predictions=masks.predictions, ground_truth=masks.ground_truth)
-            for area in areas
-        ]
-    # Of all sizes alike: a size range has only the rows that count in it.
-    unscored = _unscored(result, masks)
-    return [replace(rows, unscored=unscored) for rows in found]
+    result: EvaluationResult, masks: ApMasks, coco_order: ChosenOrder | None, *, size: AreaRange
+) -> RankedRows:
+    """Return the ranked rows of the selection for one of the size ranges of `COCO_OPTIONS`."""
+    ranked = result.coco[size.name]
+    if coco_order is None:
+        rows = ranked.rows(predictions=masks.predictions, ground_truth=masks.ground_truth)
+        # Of all sizes alike: a size range has only the rows that count in it.
+        return replace(rows, unscored=_unscored(result, masks))
+    ranked = result.coco["all"]
+    outcome = _outcome(result, masks, coco_order, size=size)
+    counts = outcome.steady
+    counts[outcome.row] = outcome.ignored != _EVERY
+    kept: IndexArray = np.flatnonzero(counts)
+    hit, ignored = np.zeros((2, counts.size), dtype=np.uint16)
+    hit[outcome.row], ignored[outcome.row] = outcome.hit, outcome.ignored
+    return RankedRows(
+        label=ranked.label[kept],
+        confidence=ranked.confidence[kept],
+        hit=hit[kept],
+        ignored=ignored[kept],
+        positives=outcome.positives,
+        thresholds=COCO_OPTIONS.thresholds,
+        unscored=_unscored(result, masks),
+    )
+
+
+def _active(
+    result: EvaluationResult, masks: ApMasks, coco_order: ChosenOrder, *, size: AreaRange
+) -> ActiveRows:
+    """Return of the same rows those that AP looks at, without putting all of them together."""
+    outcome = _outcome(result, masks, coco_order, size=size)
+    outcome.steady[outcome.row] = False
+    kept = outcome.ignored != _EVERY
+    row, ranked = outcome.row[kept], result.coco["all"]
+    begins = result.once("begins", lambda: label_begins(ranked.label, labels=ranked.labels))
+    label = ranked.label[row]
+    return ActiveRows(
+        row=row,
+        label=label,
+        before=counted_before(outcome.steady, row, begins[label]),
+        hit=outcome.hit[kept],
+        ignored=outcome.ignored[kept],
+        positives=outcome.positives,
+        thresholds=COCO_OPTIONS.thresholds,
+        unscored=_unscored(result, masks),
+    )
 
 
 def _unscored(result: EvaluationResult, masks: ApMasks) -> BoolArray | None:
@@ -129,43 +167,57 @@ def _unscored(result: EvaluationResult, masks: ApMasks) -> BoolArray | None:
     )
 
 
-def _matched_again(
-    result: EvaluationResult, masks: ApMasks, chosen: ChosenOrder, areas: Sequence[AreaRange]
-) -> list[RankedRows]:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Outcome:
+    """Chosen predictions in the stored order: *steady* marks those that count, *row* those that are hit or ignored somewhere."""
+
+    steady: BoolArray
+    row: IndexArray
+    hit: Bits
+    ignored: Bits
+    positives: IndexArray
+
+
+def _outcome(result: EvaluationResult, masks: ApMasks, chosen: ChosenOrder, *, size: AreaRange) -> _Outcome:
     """Put the outcome of the few predictions that have pairs into the stored order of all of them."""
-    truth, ranked, own_area = result.ap_truth, result.coco["all"], result.arrays["coco_all_area"]
+    truth, ranked = result.ap_truth, result.coco["all"]
+    area, column = cut_range(size, masks.area), COCO_OPTIONS.areas.index(size)
     wanted = truth.counted if masks.ground_truth is None else truth.counted & masks.ground_truth
-    every = np.uint16((1 << len(COCO_OPTIONS.thresholds)) - 1)
-    found: list[RankedRows] = []
-    for size in areas:
-        area, column = cut_range(size, masks.area), COCO_OPTIONS.areas.index(size)
-        outside = area.outside(own_area)
-        hit, ignored = chosen.outcomes.hit[:, column], chosen.outcomes.ignored[:, column]
-        ignored = np.where(outside[chosen.place], every & ~hit, ignored)
+    there = wanted & ~area.outside(truth.area)
+    inside = _inside(result, area, size=size, cut=masks.area is not None)
+    hit, ignored = chosen.outcomes.hit[:, column], chosen.outcomes.ignored[:, column]
+    # Both in one number, so that they are put into the order together.
+    both = np.zeros(len(ranked.row), dtype=np.uint32)
+    if inside is None:
+        steady = np.ones(both.size, dtype=np.bool_) if chosen.offered is None else chosen.offered.copy()
+    else:
         # What is ignored throughout is as good as absent, and of most predictions that is so in most sizes.
-        counts = ~outside
-        counts[chosen.place] = ignored != every
-        if chosen.offered is not None:
-            counts &= chosen.offered
-        kept: IndexArray = np.flatnonzero(counts)
-        # Both in one number, so that they are put into the order together.
-        both = np.zeros(counts.size, dtype=np.uint32)
-        both[chosen.place] = hit | (ignored.astype(np.uint32) << np.uint32(16))
-        both = both[kept]
-        there = wanted & ~area.outside(truth.area)
-        found.append(
-            RankedRows(
-                label=ranked.label[kept],
-                confidence=ranked.confidence[kept],
-                hit=both.astype(np.uint16),
-                ignored=(both >> np.uint32(16)).astype(np.uint16),
-                positives=np.bincount(np.compress(there, truth.label), minlength=ranked.labels),
-                thresholds=COCO_OPTIONS.thresholds,
-            )
-        )
-    return found
+        steady = inside.copy() if chosen.offered is None else inside & chosen.offered
+        ignored = np.where(inside[chosen.place], ignored, _EVERY & ~hit)
+    both[chosen.place] = hit | (ignored.astype(np.uint32) << np.uint32(16))
+    row = np.flatnonzero(both)
+    both = both[row]
+    return _Outcome(
+        steady=steady,
+        row=row,
+        hit=both.astype(np.uint16),
+        ignored=(both >> np.uint32(16)).astype(np.uint16),
+        positives=np.bincount(np.compress(there, truth.label), minlength=ranked.labels),
+    )
 
 
+def _inside(result: EvaluationResult, area: AreaRange, *, size: AreaRange, cut: bool) -> BoolArray | None:
+    """Mark the predictions, in the stored order, that have their own area in a range; None if all have."""
+
+    def compute() -> BoolArray:
+        return ~area.outside(result.arrays["coco_all_area"])
+
+    if cut:
+        return compute()
+    return None if size is ANY_AREA else result.once(f"inside {size.name}", compute)
+
+
+_EVERY: Final = np.uint16((1 << len(COCO_OPTIONS.thresholds)) - 1)
 _NOTHING: Final = (1.0, 0.0)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.local.annotation_table import CATEGORY_LABELS
 from airflow_provider_nucleus.local.store.views.category_matching import CategoryLabel, match_categories
-from airflow_provider_nucleus.local.store.views.match_pages import match_wire
+from airflow_provider_nucleus.local.store.views.match_pages import match_wire, user_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.store.catalog.dataset import DatasetRecord
     from airflow_provider_nucleus.local.store.database import Cursor
     from airflow_provider_nucleus.local.store.views.category_matching import CategoryMatch
+    from airflow_provider_nucleus.local.store.views.match_pages import UserNames
 
 __all__ = ["category_labels", "category_match_page"]
 
@@ -54,7 +55,8 @@ def category_match_page(
         category_labels(cursor, sets.predictions, among, [items]),
         options,
     )
-    rows = [_wire(run_id, match) for match in matched if _IN_MODE[mode](match)]
+    names = user_names(cursor, items=items, objects=[])
+    rows = [_wire(run_id, names, match) for match in matched if _IN_MODE[mode](match)]
     return rows, items[-1] if len(found) > size else None
 
 
@@ -69,10 +71,11 @@ def category_labels(
     )
 
 
-def _wire(run_id: str, match: CategoryMatch) -> dict[str, Any]:
+def _wire(run_id: str, names: UserNames, match: CategoryMatch) -> dict[str, Any]:
     prediction, truth = match.prediction, match.truth
     return match_wire(
         run_id,
+        names,
         item_no=match.item_no,
         prediction_no=prediction.object_no if prediction else None,
         truth_no=truth.object_no if truth else None,

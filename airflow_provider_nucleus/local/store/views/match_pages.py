@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.local.requests.query.compile import EVERYTHING
 from airflow_provider_nucleus.local.store.ids import ANNOTATION, ITEM, PREDICTION, numbered
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from airflow_provider_nucleus.local.requests.query.compile import Fragment
     from airflow_provider_nucleus.local.store.catalog.dataset import DatasetRecord
     from airflow_provider_nucleus.local.store.catalog.matches import MatchSet
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["MATCH_MODES", "match_page", "match_wire"]
+__all__ = ["MATCH_MODES", "UserNames", "match_page", "match_wire", "user_names"]
 
 MATCH_MODES: Final = {
     "iou": "m.kind = 'matched'",
@@ -50,18 +53,54 @@ def match_page(
         "ORDER BY m.match_no LIMIT ?",
         [*parameters, size + 1],
     ).fetchall()
+    names = user_names(
+        cursor,
+        items=[row[1] for row in found[:size]],
+        objects=[number for row in found[:size] for number in row[2:4]],
+    )
     rows = [
         match_wire(
-            run_id, item_no=item, prediction_no=prediction, truth_no=truth, prediction_label=predicted, truth_label=actual,
-            iou=iou, true_positive=correct, family=family,
+            run_id, names, item_no=item, prediction_no=prediction, truth_no=truth, prediction_label=predicted,
+            truth_label=actual, iou=iou, true_positive=correct, family=family,
         )
         for _, item, prediction, truth, predicted, actual, iou, correct, family in found[:size]
     ]  # fmt: skip
     return rows, found[size - 1][0] if len(found) > size else None
 
 
+@dataclass(frozen=True, slots=True)
+class UserNames:
+    """The names that users gave: reference ids of items, annotation ids of objects, by internal number."""
+
+    references: Mapping[int, str]
+    annotation_ids: Mapping[int, str]
+
+
+def user_names(cursor: Cursor, *, items: Sequence[int], objects: Sequence[int | None]) -> UserNames:
+    """Look up the names of items and objects; those that are deleted, and categories, have none."""
+    numbers = [number for number in objects if number is not None]
+    return UserNames(
+        _texts(cursor, "SELECT item_no, reference_id FROM items", "item_no", items),
+        _texts(cursor, "SELECT object_no, annotation_id FROM objects", "object_no", numbers)
+        | _texts(cursor, "SELECT object_no, annotation_id FROM masks", "object_no", numbers),
+    )
+
+
+def _texts(cursor: Cursor, select: str, column: str, numbers: Sequence[int]) -> dict[int, str]:
+    if not numbers:
+        return {}
+    return dict(
+        # The range lets the scan skip row groups, which the list does not.
+        cursor.execute(
+            f"{select} WHERE {column} BETWEEN ? AND ? AND {column} IN (SELECT unnest(?::BIGINT[]))",
+            [min(numbers), max(numbers), list(numbers)],
+        ).fetchall()
+    )
+
+
 def match_wire(
     run_id: str,
+    names: UserNames,
     *,
     item_no: int,
     prediction_no: int | None,
@@ -74,7 +113,8 @@ def match_wire(
 ) -> dict[str, Any]:
     """Return an evaluation match as clients read it; the absent side of an unmatched object is null.
 
-    `family` is ours: what was compared with what (area, cuboid, keypoints, mask, category).
+    Ours are `family`, what was compared with what (area, cuboid, keypoints, mask, category), and the names that users gave:
+    `reference_id` of the item, `pred_annotation_id` and `gt_annotation_id`.
     """
     return {
         "model_run_id": run_id,
@@ -86,4 +126,7 @@ def match_wire(
         "iou": iou,
         "true_positive": true_positive,
         "family": family,
+        "reference_id": names.references.get(item_no),
+        "pred_annotation_id": None if prediction_no is None else names.annotation_ids.get(prediction_no),
+        "gt_annotation_id": None if truth_no is None else names.annotation_ids.get(truth_no),
     }
