@@ -69,13 +69,18 @@ def nucleus_evaluate_inference_batch() -> None:
         possible for one model on one dataset; anything else fails here rather than leave a batch out.
         """
         batch = dict(params)
-        events = list(triggering_asset_events[BATCH]) if triggering_asset_events else []
+        events = list((triggering_asset_events or {}).get(BATCH, ()))
         for name in params:
             values = list(dict.fromkeys(event.extra[name] for event in events if name in (event.extra or {})))
             if len(values) > 1 and name not in SOURCES:
                 raise ValueError(f"{len(events)} batches started this run with different {name}: {values}")
             if values:
                 batch[name] = values if len(values) > 1 else values[0]
+        # COCO results refer to the ids of their own ground truth: each file of predictions has one at its place.
+        said = [{**params, **(event.extra or {})} for event in events] or [params]
+        pairs = list(dict.fromkeys((one["predictions"], one["ground_truth"]) for one in said))
+        batch["predictions"] = [one for one, _ in pairs] if len(pairs) > 1 else pairs[0][0]
+        batch["truth_of_predictions"] = [one for _, one in pairs] if len(pairs) > 1 else pairs[0][1]
         # The metrics task returns what fits an XCom; its own report has every label.
         batch["metrics_report"] = f"{batch['report']}.metrics" if batch["report"] else ""
         return batch
@@ -107,7 +112,7 @@ def nucleus_evaluate_inference_batch() -> None:
         dataset_id=dataset_id,
         model_id=model.output["model_id"],
         source=batch["predictions"],
-        ground_truth=batch["ground_truth"],
+        ground_truth=batch["truth_of_predictions"],
     )
     metrics = NucleusCalculateMetricsOperator(
         task_id="calculate_metrics",

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
+from airflow_provider_nucleus.coco.entries import CocoCategories, CocoImages
+from airflow_provider_nucleus.coco.errors import CocoError
+from airflow_provider_nucleus.coco.layouts import HEAD, looks_like
 from airflow_provider_nucleus.demo.batch import Batch, Predictions, write_jsonl
 from airflow_provider_nucleus.demo.errors import DemoError
 from airflow_provider_nucleus.exceptions import NucleusError
@@ -18,6 +21,7 @@ from airflow_provider_nucleus.sources.files import SourceFile, open_plain
 from airflow_provider_nucleus.sources.json_stream import JsonFile
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 __all__ = ["CocoFolder", "Truth", "coco_batch", "find_coco"]
@@ -144,26 +148,35 @@ def _read(path: Path) -> Truth | Literal["results", "other"]:
 def _read_truth(path: Path, document: JsonFile) -> Truth | Literal["other"]:
     seen: set[str] = set()
     images: list[dict[str, Any]] = []
+    objects: list[Any] = []
     annotations = crowds = 0
     for key in document.members():
         seen.add(key)
-        if key not in {"images", "annotations"} or document.peek() != b"[":
+        if key not in {"images", "annotations", "categories"} or document.peek() != b"[":
             document.skip()
             continue
         for records in document.batches():
             if key == "images":
                 images += records
+            elif key == "categories":
+                objects += records
             else:
                 annotations += len(records)
-                crowds += sum(isinstance(record, dict) and bool(record.get("iscrowd")) for record in records)
+                crowds += sum(isinstance(record, dict) and record.get("iscrowd") == 1 for record in records)
     if not seen >= _TRUTH_KEYS:
         return "other"
-    for number, image in enumerate(images, 1):
-        if not isinstance(image, dict) or not isinstance(image.get("file_name"), str):
-            raise DemoError(
-                f"Image {number} of {path} has no file_name. Every image needs one: it becomes the reference id."
-            )
+    _judge("image", images, CocoImages().add, path)
+    _judge("category", objects, CocoCategories().add, path)
     return Truth(path, tuple(images), annotations, crowds)
+
+
+def _judge(what: str, records: list[Any], rule: Callable[[Any], Any], path: Path) -> None:
+    """Hold records to the rules of COCO; the upload would refuse them later, record by record."""
+    for number, record in enumerate(records, 1):
+        try:
+            rule(record)
+        except CocoError as error:
+            raise DemoError(f"{path}: {what} {number}: {error}.") from None
 
 
 def _image_folder(root: Path, truth: Truth) -> Path | None:
@@ -202,9 +215,18 @@ def _model_names(results: tuple[Path, ...]) -> list[str]:
 
 
 def _seen(root: Path) -> str:
-    names = [str(path.relative_to(root)) for path in _candidates(root)]
+    """Say which JSON files there are, and what those look like that are no COCO."""
+    files = _candidates(root)
+    names = [_described(path, root) for path in files[:8]]
     return (
-        f"JSON files seen: {', '.join(names[:8])}{' ...' if len(names) > 8 else ''}."
-        if names
+        f"JSON files seen: {', '.join(names)}{' ...' if len(files) > 8 else ''}."
+        if files
         else "It has no JSON files."
     )
+
+
+def _described(path: Path, root: Path) -> str:
+    name = str(path.relative_to(root))
+    with open_plain(SourceFile(path, path.name)) as stream:
+        likeness = looks_like(stream.read(HEAD))
+    return name if likeness is None else f"{name} ({likeness})"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_provider_nucleus.operators.uploads import NucleusUploadPredictionsOperator
 from tests.airflow.batches import make_batch
 from tests.airflow.harness import REPOSITORY, connection_json
 
@@ -123,7 +125,7 @@ def _events(*extras: dict[str, Any]) -> Any:
     )
 
 
-PARAMS = {"model_reference_id": "m", "predictions": "default", "report": ""}
+PARAMS = {"model_reference_id": "m", "ground_truth": "truth", "predictions": "default", "report": ""}
 
 
 def test_batch_example_takes_the_event_over_its_params() -> None:
@@ -132,9 +134,13 @@ def test_batch_example_takes_the_event_over_its_params() -> None:
 
     assert _describe_batch(params=PARAMS, triggering_asset_events=events) == PARAMS | {
         "predictions": "s3://b/1.jsonl",
+        "truth_of_predictions": "truth",
         "metrics_report": "",
     }
-    assert _describe_batch(params=PARAMS, triggering_asset_events=None) == PARAMS | {"metrics_report": ""}
+    assert _describe_batch(params=PARAMS, triggering_asset_events=None) == PARAMS | {
+        "truth_of_predictions": "truth",
+        "metrics_report": "",
+    }
 
 
 def test_batches_that_start_one_run_are_evaluated_together() -> None:
@@ -144,6 +150,41 @@ def test_batches_that_start_one_run_are_evaluated_together() -> None:
     assert _describe_batch(params=PARAMS, triggering_asset_events=events)["predictions"] == [
         "1.jsonl",
         "2.jsonl",
+    ]
+
+
+def test_each_batch_keeps_its_own_ground_truth(tmp_path: Path) -> None:
+    """Two batches of COCO that both number their images from 1, and two files of results for one of them."""
+    events = []
+    for day, files in (("mon", ("early", "late")), ("tue", ("all",))):
+        truth = tmp_path / f"{day}.json"
+        truth.write_text(
+            json.dumps({
+                "images": [{"id": 1, "file_name": f"{day}.jpg"}],
+                "categories": [{"id": 1, "name": "car"}],
+                "annotations": [],
+            })
+        )
+        for name in files:
+            results = tmp_path / f"{day}-{name}.json"
+            results.write_text(
+                json.dumps([{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}])
+            )
+            events.append({"ground_truth": str(truth), "predictions": str(results)})
+    batch = _describe_batch(params=PARAMS, triggering_asset_events=_events(*events, events[0]))
+    upload = NucleusUploadPredictionsOperator(
+        task_id="t",
+        dataset_id="ds",
+        model_id="m",
+        source=batch["predictions"],
+        ground_truth=batch["truth_of_predictions"],
+    )
+
+    assert batch["ground_truth"] == [str(tmp_path / "mon.json"), str(tmp_path / "tue.json")]
+    assert [row.data["reference_id"] for row in upload.row_source().rows()] == [
+        "mon.jpg",
+        "mon.jpg",
+        "tue.jpg",
     ]
 
 

@@ -157,6 +157,38 @@ def test_published_values_are_those_of_either_interface(
     assert round(by_server(api, own, folder / "ground_truth.json", results)[0], 6) == 0.86089
 
 
+def test_two_batches_that_number_their_images_alike(api: Api, tmp_path: Path):
+    """Each file of results is read against its own ground truth: two perfect batches are perfect."""
+    files: dict[str, list[Path]] = {"truth": [], "results": []}
+    for day, wide in (("mon", 30), ("tue", 60)):
+        truth, _ = skeleton_of(17)
+        for image in truth["images"]:
+            image["file_name"] = f"{day}-{image['file_name']}"
+        truth["annotations"] = truth["annotations"][:6]
+        for n, row in enumerate(truth["annotations"]):
+            row["bbox"] = [100 * n + wide, wide, wide, wide]
+        results = [{**row, "score": 0.9, "id": None} for row in truth["annotations"]]
+        for name, document in (("truth", truth), ("results", results)):
+            files[name].append(tmp_path / f"{day}-{name}.json")
+            files[name][-1].write_text(json.dumps(document))
+    rows: dict[str, list[Any]] = {}
+    for kind, source in (
+        ("items", files["truth"]),
+        ("annotations", files["truth"]),
+        ("predictions", files["results"]),
+    ):
+        stream = open_rows(
+            source, kind=kind, images=files["truth"], categories=files["truth"], image_folder="s3://b"
+        )
+        if kind == "annotations":
+            stream = open_rows(source, kind=kind)
+        rows[kind] = [Encoder(kind).encode(row.data).wire for row in stream]
+    made = send(api, Upload(rows["items"], rows["annotations"], rows["predictions"]))
+    counts = api.ok("POST", f"evaluationsV2/{made}/charts", json={})["totalCounts"]
+
+    assert [counts[name] for name in ("tp", "fp", "fn")] == [12, 0, 0]
+
+
 @pytest.mark.parametrize("chosen", ["0.1,0.2", "crowdpose"])
 def test_too_few_tolerances_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], chosen: str):
     """With both numbers."""
