@@ -14,7 +14,7 @@ from airflow_provider_nucleus.exceptions import NucleusConfigError
 from airflow_provider_nucleus.schema.batches import ColumnRows, RowBatch, RowStream
 from airflow_provider_nucleus.schema.items import is_local_location
 from airflow_provider_nucleus.sources.files import find_files, in_folder, in_glob, to_path
-from airflow_provider_nucleus.sources.fingerprint import fingerprint
+from airflow_provider_nucleus.sources.fingerprint import file_marks, fingerprint
 from airflow_provider_nucleus.sources.label_names import is_names_file
 from airflow_provider_nucleus.sources.mapping import RowMapping, as_mapping
 from airflow_provider_nucleus.sources.open_rows import is_in_memory, open_rows
@@ -22,7 +22,7 @@ from airflow_provider_nucleus.tasks.arguments import is_blank
 from airflow_provider_nucleus.tasks.reports import is_mapped_form
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from airflow_provider_nucleus.sources.open_rows import Kind
 
@@ -131,10 +131,17 @@ class RowSource:
 
     def fingerprint(self) -> str | None:
         """Return a digest that changes when other rows would come out."""
-        truth = None if self.ground_truth is None else fingerprint(self.ground_truth)
+        return self._digest(fingerprint)
+
+    def file_marks(self) -> str | None:
+        """Return a digest of names, sizes and times: while it is the same, so is the fingerprint, and nothing has to be read."""
+        return self._digest(file_marks)
+
+    def _digest(self, digest: Callable[..., str | None]) -> str | None:
+        truth = None if self.ground_truth is None else digest(self.ground_truth)
         labels = self.mapping.labels
-        names = [fingerprint(labels)] if is_names_file(labels) else []
-        return fingerprint(
+        names = [digest(labels)] if is_names_file(labels) else []
+        return digest(
             self.source, self.kind, self.format, repr(self.mapping), truth, self.geometry, self.folder, *names
         )
 

@@ -196,6 +196,7 @@ class NucleusUploadOperator(NucleusWaitingOperator):
                 identity=task_identity(context),
                 clear_count=clear_count(context),
                 fingerprint=lambda: self.row_source().fingerprint(),
+                file_marks=lambda: self.row_source().file_marks(),
                 on_progress=self._measure,
             )
         return self._upload

@@ -78,7 +78,8 @@ class Upload:
     send, once for an input without fault, a second time when identities repeat, and as often again, and once more, to report rows
     that the server refused. `identity` names the upload among others (the task instance); `clear_count` counts how often the user
     cleared it; `fingerprint` is called by `start`, and by `collect` before it reports rows the server refused; it identifies the
-    content of the input, None when that is not possible. An attempt that has nothing to send needs no input: rows that are stored
+    content of the input, None when that is not possible. It need not be called while `file_marks`, a digest of the names, sizes and
+    times of its files, is the recorded one. An attempt that has nothing to send needs no input: rows that are stored
     do not get lost with the file they came from.
     """
 
@@ -93,6 +94,7 @@ class Upload:
         identity: str = "",
         clear_count: int = 0,
         fingerprint: Callable[[], str | None] = lambda: None,
+        file_marks: Callable[[], str | None] = lambda: None,
         log: logging.Logger | None = None,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
@@ -103,7 +105,9 @@ class Upload:
         self._identity = identity
         self._clear_count = clear_count
         self._read_fingerprint = fingerprint
+        self._read_marks = file_marks
         self._fingerprint: str | None = None
+        self._marks: str | None = None
         self._destination = describe_destination(target, options)
         self._log = log or logging.getLogger(__name__)
         self._on_progress = on_progress
@@ -144,7 +148,7 @@ class Upload:
             return self._validate_only()
         record = self._ledger.load()
         remote = remote_job_states(self._client, record.job_ids, log=self._log) if record is not None else {}
-        source_error = self._take_fingerprint()
+        source_error = self._take_fingerprint(record)
         policies = Policies(on_change=self.options.on_change, on_clear=self.options.on_clear)
         decision = decide(
             record,
@@ -171,6 +175,7 @@ class Upload:
                     "%s Whether the input changed is not known, but nothing has to be sent", source_error
                 )
             self._record = record
+            self._current().marks = self._marks or self._current().marks
             return self._started(reason=decision.reason, attached=self._current().job_ids)
         if source_error is not None:
             raise source_error
@@ -179,10 +184,14 @@ class Upload:
         self._submit()
         return self._started(reason=decision.reason, attached=attached)
 
-    def _take_fingerprint(self) -> NucleusSourceError | None:
+    def _take_fingerprint(self, record: Record | None) -> NucleusSourceError | None:
         """Take the input's fingerprint; return the error when that is not possible."""
         try:
-            self._fingerprint = self._read_fingerprint()
+            self._marks = self._read_marks()
+            if record is not None and record.fingerprint and None is not self._marks == record.marks:
+                self._fingerprint = record.fingerprint
+            else:
+                self._fingerprint = self._read_fingerprint()
         except NucleusSourceError as error:
             return error
         return None
@@ -201,11 +210,14 @@ class Upload:
             self._cancel_job(job_id)
         if record is None or decision.fresh:
             return Record(
-                clear_count=self._clear_count, fingerprint=self._fingerprint, destination=self._destination
+                clear_count=self._clear_count,
+                fingerprint=self._fingerprint,
+                destination=self._destination,
+                marks=self._marks,
             )
         record.open = [chunk for chunk in record.open if chunk.job_id not in decision.resend]
         record.clear_count = self._clear_count
-        record.fingerprint = self._fingerprint
+        record.fingerprint, record.marks = self._fingerprint, self._marks
         record.summary = None
         # Their reasons were lost with the process that collected them.
         record.flawed, record.refused = [], []

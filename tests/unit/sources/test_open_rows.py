@@ -7,12 +7,14 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from upath import UPath
 
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusSourceError
 from airflow_provider_nucleus.schema.batches import batches_of
 from airflow_provider_nucleus.schema.rows import SourceRow
 from airflow_provider_nucleus.sources import fingerprint, open_rows
 from airflow_provider_nucleus.sources.files import find_files
+from airflow_provider_nucleus.sources.fingerprint import file_marks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -105,18 +107,49 @@ def test_arguments_that_do_not_fit_are_refused():
         open_rows("x.json", kind="annotations", geometry="circle")
 
 
-def test_the_fingerprint_follows_the_files(tmp_path: Path):
-    """Same files, same settings: same fingerprint. Content, size, number of files or settings changed: another."""
-    lay(tmp_path, "a.jsonl")
-    before = fingerprint(tmp_path, {"labels": {}})
+def test_the_fingerprint_follows_the_bytes(tmp_path: Path):
+    """Same bytes, same settings: same fingerprint, wherever and whenever they were written. Anything else changed: another."""
+    lay(tmp_path, "one/a.jsonl", "two/a.jsonl")
+    before = fingerprint(tmp_path / "one", {"labels": {}})
 
-    assert before == fingerprint(tmp_path, {"labels": {}})
-    assert before != fingerprint(tmp_path, {"labels": {"a": "b"}})
+    os.utime(tmp_path / "one/a.jsonl", ns=(1, 1))
+    assert before == fingerprint(tmp_path / "one", {"labels": {}})
+    (tmp_path / "two/a.jsonl").write_bytes((tmp_path / "one/a.jsonl").read_bytes())
+    assert before == fingerprint(tmp_path / "two", {"labels": {}})
+    assert before != fingerprint(tmp_path / "one", {"labels": {"a": "b"}})
+    same = (tmp_path / "one/a.jsonl").stat()
+    (tmp_path / "one/a.jsonl").write_text((tmp_path / "one/a.jsonl").read_text().replace("one", "eno"))
+    os.utime(tmp_path / "one/a.jsonl", ns=(same.st_atime_ns, same.st_mtime_ns))
+    assert before != (edited := fingerprint(tmp_path / "one", {"labels": {}}))
+    lay(tmp_path, "one/b.jsonl")
+    assert edited != fingerprint(tmp_path / "one", {"labels": {}})
+
+
+def test_marks_are_those_of_the_files_and_read_nothing(tmp_path: Path):
+    """They change with the time stamp, and there are none for rows in memory."""
+    lay(tmp_path, "a.jsonl")
+    (tmp_path / "a.jsonl").chmod(0)
+    before = file_marks(tmp_path, 1)
+
+    assert before == file_marks(tmp_path, 1) != file_marks(tmp_path, 2)
     os.utime(tmp_path / "a.jsonl", ns=(1, 1))
-    touched = fingerprint(tmp_path, {"labels": {}})
-    assert before != touched
-    lay(tmp_path, "b.jsonl")
-    assert touched != fingerprint(tmp_path, {"labels": {}})
+    assert before != file_marks(tmp_path, 1)
+    assert file_marks([{"a": 1}]) is None
+
+
+def test_a_remote_file_without_a_checksum_is_known_by_size_and_samples():
+    """Reading all of it again would cost as much as the upload."""
+    memory = UPath("memory://fingerprints")
+    memory.mkdir(exist_ok=True)
+    marks = []
+    for name, data in {"one": b"a" * 5_000_000, "two": b"b" * 5_000_000, "three": b"a" * 5_000_001}.items():
+        (memory / name).mkdir(exist_ok=True)
+        (memory / name / "rows.jsonl").write_bytes(data)
+        marks.append(fingerprint(memory / name / "rows.jsonl"))
+    (memory / "two" / "rows.jsonl").write_bytes(b"a" * 5_000_000)
+
+    assert len(set(marks)) == 3
+    assert marks[0] == fingerprint(memory / "two" / "rows.jsonl")
 
 
 def test_the_fingerprint_of_rows_in_memory_is_their_content():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,7 @@ from airflow_provider_nucleus.client.calls.datasets import create_dataset
 from airflow_provider_nucleus.client.uploads import MemoryState, UploadSummary
 from airflow_provider_nucleus.exceptions import NucleusSourceError, NucleusUploadError
 from airflow_provider_nucleus.sources import fingerprint, open_rows
+from airflow_provider_nucleus.sources.fingerprint import file_marks
 from tests.shared_data import shared_data
 from tests.unit.uploads.conftest import Bench, box, boxes
 
@@ -657,3 +659,44 @@ def test_refusals_before_the_deferral_are_reported_after_it(bench: Bench, tmp_pa
     assert summary.errored == 1
     assert "nowhere" in summary.first_errors[0]
     assert [line["row"] for line in read_jsonl(where)] == [11]
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_the_same_file_on_another_worker_is_the_same_input(bench, tmp_path, finished):
+    """A retry elsewhere goes on, and so does one after `touch`; time stamps that are the same spare the reading; an edit is an edit."""
+    state, read = MemoryState(), []
+
+    def upload(path):
+        def digest():
+            read.append(path)
+            return fingerprint(path)
+
+        return bench.upload(
+            lambda: open_rows(path, kind="annotations"),
+            state=state,
+            fingerprint=digest,
+            file_marks=lambda: file_marks(path),
+            chunk_rows=10,
+        )
+
+    here, there = tmp_path / "here.jsonl", tmp_path / "worker-2" / "here.jsonl"
+    here.write_text("".join(json.dumps(row) + "\n" for row in boxes(30)))
+    first = upload(here)
+    started = first.start()
+    if finished:
+        first.collect(first.wait(started))
+    upload(here).start()
+    assert read == [here]
+
+    there.parent.mkdir()
+    there.write_bytes(here.read_bytes())
+    os.utime(there, ns=(1, 1))
+    assert upload(there).run().processed == 30
+    os.utime(there, ns=(2, 2))
+    assert upload(there).run().processed == 30
+    assert read[-2:] == [there, there]
+    assert len(bench.jobs()) == 3
+
+    there.write_text(there.read_text().replace("label-0", "label-9"))
+    with pytest.raises(NucleusUploadError, match="input changed"):
+        upload(there).run()

@@ -110,7 +110,8 @@ class AcceptedChunks(NamedTuple):
 class Record:
     """Record of one upload.
 
-    `destination` says where the rows went; everything else is true of that destination alone. `accepted` concatenates the digests of
+    `fingerprint` is a digest of the input's bytes, `marks` one of names, sizes and times of its files: while that is the same, the
+    bytes are not read for the other. `destination` says where the rows went; everything else is true of that destination alone. `accepted` concatenates the digests of
     the chunks the server took whole; their outcomes are in `outcomes`, in the same order. `flawed` are chunks with rows that it
     refused or does not account for, and `refused` some of the reasons. `open` are chunks with a job, or about to get one. `input` has
     the counts of the validated input (rows, rejected, duplicates, quarantine, first errors). `summary` is set once all is done.
@@ -127,6 +128,7 @@ class Record:
     outcomes: list[AcceptedChunks] = field(default_factory=list)
     input: dict[str, Any] = field(default_factory=dict)
     summary: dict[str, Any] | None = None
+    marks: str | None = None
 
     @property
     def complete(self) -> bool:
@@ -225,6 +227,7 @@ class Record:
             "v": VERSION,
             "gen": self.clear_count,
             "fp": self.fingerprint,
+            "marks": self.marks,
             "to": self.destination,
             "accepted": self.accepted,
             "flawed": [list(chunk) for chunk in self.flawed],
@@ -262,6 +265,7 @@ class Record:
                 outcomes=outcomes,
                 input=dict(value["input"]),
                 summary=value["summary"],
+                marks=value.get("marks"),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise NucleusUploadError(
