@@ -41,6 +41,7 @@ ODD_VALUES: list[Any] = [
     [{"label": "r"}], [{"label": "", "index": 1}], [{"index": 1}], [{"label": "r", "index": 1, "metadata": []}],
     [{"label": "r", "index": 1, "metadata": None}], [{"label": "r", "index": 1, "more": 1}],
     [{"label": "r", "index": 1}, {"label": "s", "index": 1}], [{"label": "r", "index": "1"}, {"label": "s", "index": 1}],
+    [{"label": "r", "index": 1}, {"label": "s", "index": "01"}], [{"label": "r", "index": "0"}, {"label": "s", "index": "00"}],
     # Vertices: two, a plain triangle, one of no area, one that crosses itself, and what is none.
     [{"x": 1, "y": 2}] * 2, [{"x": 1, "y": 2}] * 3, [{"x": 1, "y": 2, "z": 3}] * 3, [{"x": 1, "y": None}] * 3,
     [{"x": 0, "y": 0}, {"x": 10, "y": 10}, {"x": 10, "y": 0}, {"x": 0, "y": 10}], [[1, 2], [3, 4], [5, 6]],

@@ -287,11 +287,11 @@ class Mask(Shape):
         for position, segment in enumerate(self.annotations):
             if segment.index is None:
                 continue
-            if str(segment.index) in seen:
-                raise NucleusValidationError(
-                    f"annotations.{position}.index", f"repeats pixel value {segment.index}"
-                )
-            seen.add(str(segment.index))
+            # A spelling with zeros in front is the same value.
+            value = str(segment.index).lstrip("0") or "0"
+            if value in seen:
+                raise NucleusValidationError(f"annotations.{position}.index", f"repeats pixel value {value}")
+            seen.add(value)
 
     def to_wire(self) -> dict[str, Any]:
         """Spell the mask exactly as the official client sends it."""

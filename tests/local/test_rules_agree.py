@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_nucleus.client.uploads.check.encoding import Encoder
 from airflow_provider_nucleus.exceptions import NucleusValidationError
-from airflow_provider_nucleus.local.store import geometry_rules
-from airflow_provider_nucleus.local.store.ingest import value_rules
+from airflow_provider_nucleus.local.store import geometry_rules, value_rules
 from airflow_provider_nucleus.schema import checks
 from tests.local.story import make_model
 from tests.odd_rows import GOOD_ROWS, ODD_VALUES, REMOVED, odd_fields, odd_rows, replaced
@@ -102,6 +101,62 @@ def _compare(server: Server, kind: str, rows: list[dict[str, Any]]) -> None:
 def test_each_odd_value_in_each_field_is_judged_alike(server: Server, kind: str, name: str):
     """All types of annotations, predictions and items: one odd value at a time."""
     _compare(server, kind, odd_rows(kind, name))
+
+
+NAMED = [
+    ("polygon", "embedding_vector", ["a"], "embedding_vector must be a list of numbers"),
+    ("box", "label", "", "label must not be empty"),
+    ("box", "annotation_id", "", "annotation_id must not be empty"),
+    (
+        "mask",
+        "annotations",
+        [{"label": "a", "index": 1}, {"label": "b", "index": "01"}],
+        "repeats pixel value 1",
+    ),
+    ("keypoints", "geometry", {"keypoints": [], "names": [], "skeleton": []}, "keypoints must not be empty"),
+    ("cuboid", "geometry.yaw", 1e300, "yaw is too large"),
+    ("box", "class_pdf", {"a": 0.5}, "class_pdf must sum to 1"),
+]
+
+
+@pytest.mark.parametrize(("name", "field", "value", "problem"), NAMED, ids=[case[3] for case in NAMED])
+def test_what_the_client_refuses_is_not_stored_for_others(
+    api: Api, server: Server, name: str, field: str, value: Any, problem: str
+):
+    """Other clients send rows at once and get the reason of each, not 200 with an object that cannot be."""
+    kind = "predictions" if field == "class_pdf" else "annotations"
+    row = replaced(GOOD_ROWS[kind][name], tuple(field.split(".")), value)
+    dataset, model = api.dataset("a"), make_model(api)
+    route = "annotate" if kind == "annotations" else f"model/{model}/uploadPredictions"
+    masks = name == "mask"
+
+    answer = api.ok(
+        "POST", f"dataset/{dataset}/{route}", json={"segmentations" if masks else "annotations": [row]}
+    )
+
+    assert answer[f"{kind}_processed"] == 0
+    assert problem in answer["errors"][0]
+    assert client_refusal(kind, row) is not None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"reference_id": " "}, {"url": "\u2003"}, {"width": 2**53 + 1}, {"width": True}, {"camera_params": {"fx": 1}},
+        {"metadata": {"camera_params": {"fx": 1}}}, {"reference_id": ".."},
+    ],
+    ids=json.dumps,
+)  # fmt: skip
+def test_items_of_scenes_have_the_rules_of_items(api: Api, changes: dict[str, Any]):
+    """An item is an item, wherever it came in."""
+    dataset = api.dataset(is_scene=True)
+    frame = {"url": "s3://b/f.jpg", "type": "image", "reference_id": "f", "metadata": {}, **changes}
+    scene = {"reference_id": "s", "frame_rate": 1, "frames": [frame]}
+
+    job = api.upload(dataset, f"{dataset}/upload_video_scenes", json.dumps(scene))
+
+    assert api.wait(job)["status"] == "Errored_Partial"
+    assert api.ok("GET", f"dataset/{dataset}/scenes_list")["scenes"] == []
 
 
 @st.composite

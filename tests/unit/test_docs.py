@@ -61,7 +61,7 @@ def _page(name: str) -> str:
 
 
 def _shown(value: object) -> str:
-    return str(int(value)) if isinstance(value, bool | float) else str(value)
+    return str(int(value)) if isinstance(value, bool | float) else str(value) or "none"
 
 
 def _offered(package: str) -> set[str]:

@@ -114,7 +114,7 @@ def run_item_upload(context: JobContext) -> JobOutcome:
         rows = item_chunks.prepare_items(cursor, data, first=first)
         _drop(services, fetched)
         item_chunks.refuse_images(cursor, images)
-        if services.settings.fetch_images and not images:
+        if services.settings.fetch_images and not images and not dataset_of(cursor, context).use_privacy_mode:
             fetched.extend(fetch_images(cursor, services.blobs, lambda: context.check(cursor)))
             unreachable[0] = sum(entry.problem is not None for entry in fetched)
         return rows

@@ -13,9 +13,10 @@ from airflow_provider_nucleus.local.exact_json import json_text
 from airflow_provider_nucleus.local.store import timestamps
 from airflow_provider_nucleus.local.store.catalog import items
 from airflow_provider_nucleus.local.store.database import one, rows
-from airflow_provider_nucleus.local.store.geometry_rules import is_number
+from airflow_provider_nucleus.local.store.geometry_rules import COORDINATE_LIMIT, is_number
 from airflow_provider_nucleus.local.store.ids import SCENE, numbered
 from airflow_provider_nucleus.local.store.sequences import reserve
+from airflow_provider_nucleus.local.store.value_rules import camera_problem, is_blank
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +73,7 @@ def scene_problem(scene: Any, kind: str) -> str | None:
     if (
         not isinstance(scene, dict)
         or not isinstance(scene.get("reference_id"), str)
-        or not scene["reference_id"]
+        or is_blank(scene["reference_id"])
     ):
         return "reference_id must be a non-empty string"
     if scene["reference_id"] in DOT_IDS:
@@ -100,10 +101,10 @@ def _frame_problem(entries: Any, kind: str, seen: set[str]) -> str | None:
         return "must be an object of sensor: item"
     clouds = 0
     for sensor, entry in entries.items():
-        if not isinstance(entry, dict) or not isinstance(entry.get("url"), str) or not entry["url"]:
+        if not isinstance(entry, dict) or not isinstance(url := entry.get("url"), str) or is_blank(url):
             return f"{sensor} needs a url"
         reference_id = entry.get("reference_id")
-        if not isinstance(reference_id, str) or not reference_id or reference_id in seen:
+        if not isinstance(reference_id, str) or is_blank(reference_id) or reference_id in seen:
             return f"{sensor} needs a reference_id that no other item of the scene has"
         if reference_id in DOT_IDS:
             return f"reference_id of {sensor} {DOT_ID_PROBLEM}"
@@ -113,6 +114,9 @@ def _frame_problem(entries: Any, kind: str, seen: set[str]) -> str | None:
             return f"{sensor} needs a type (image or pointcloud), and metadata must be an object"
         if not _is_size(entry.get("width")) or not _is_size(entry.get("height")):
             return f"width and height of {sensor} must be positive integers"
+        for camera in (entry.get("camera_params"), (entry.get("metadata") or {}).get("camera_params")):
+            if camera is not None and (problem := camera_problem(camera)) is not None:
+                return f"{sensor}: {problem}"
         seen.add(reference_id)
         clouds += entry["type"] == "pointcloud"
     return "exactly one sensor must be a pointcloud" if kind == LIDAR and clouds != 1 else None
@@ -123,7 +127,9 @@ def _is_rate(value: Any) -> bool:
 
 
 def _is_size(value: Any) -> bool:
-    return value is None or (isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**63)
+    return value is None or (
+        isinstance(value, int) and not isinstance(value, bool) and 0 < value <= COORDINATE_LIMIT
+    )
 
 
 def _entries(scene: dict[str, Any], kind: str) -> Iterator[tuple[int, str, dict[str, Any]]]:

@@ -19,8 +19,8 @@ from airflow_provider_nucleus.local.store.ingest.object_rows import (
     strict_json,
     suspect,
 )
-from airflow_provider_nucleus.local.store.ingest.value_rules import BLANK, camera_problem, embedding_problem
 from airflow_provider_nucleus.local.store.sequences import reserve
+from airflow_provider_nucleus.local.store.value_rules import BLANK, camera_problem, embedding_problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

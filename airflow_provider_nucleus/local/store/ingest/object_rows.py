@@ -24,7 +24,7 @@ from airflow_provider_nucleus.local.errors import BadRequestError
 from airflow_provider_nucleus.local.exact_json import dump_json
 from airflow_provider_nucleus.local.store.geometry_rules import COORDINATE_LIMIT, geometry_problem, is_number
 from airflow_provider_nucleus.local.store.ingest.ndjson import table_of_lines
-from airflow_provider_nucleus.local.store.ingest.value_rules import (
+from airflow_provider_nucleus.local.store.value_rules import (
     BLANK,
     NUMBERS,
     class_pdf_problem,

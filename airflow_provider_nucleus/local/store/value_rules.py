@@ -105,9 +105,11 @@ def segments_problem(segments: list[Any]) -> str | None:
             continue
         if not _is_pixel_value(index):
             return f"{where}.index must be a pixel value from 0"
-        if str(index) in seen:
-            return f"{where}.index repeats pixel value {index}"
-        seen.add(str(index))
+        # A spelling with zeros in front is the same value.
+        value = str(index).lstrip("0") or "0"
+        if value in seen:
+            return f"{where}.index repeats pixel value {value}"
+        seen.add(value)
     return None
 
 

@@ -1,0 +1,1 @@
+"""The official client's own tests against the embedded server: `python -m tests.peer_suite`."""
