@@ -21,6 +21,7 @@ __all__ = [
     "area_beyond_box",
     "beyond_box",
     "beyond_limit",
+    "beyond_limit_of_errors",
     "boxes_as_masks",
     "empty_segments",
     "guessed_areas",
@@ -65,6 +66,15 @@ def beyond_limit(count: int, *, limit: int, objects: str = "predictions") -> lis
     text = (
         f"{count} {objects} lie beyond the {limit} most confident of their label on their item, which is as far as AP and AR look; "
         "counts at one threshold have them all; evaluate with a higher max_detections where so many objects are real"
+    )
+    return [Note("beyond_max_detections", count, text)] if count else []
+
+
+def beyond_limit_of_errors(count: int, *, limit: int) -> list[Note]:
+    """Say that predictions lie beyond what TIDE looks at, where some do."""
+    text = (
+        f"{count} predictions lie beyond the {limit} most confident of their item, which is as far as TIDE looks: they are no errors of "
+        "these counts; evaluate with a higher max_detections, or read tideAttribution of the charts, which has all"
     )
     return [Note("beyond_max_detections", count, text)] if count else []
 

@@ -30,7 +30,7 @@ DAG = """
         )
         deferred = NucleusEvaluateModelOperator(
             task_id="deferred", model_run_id="{{ params.run_id }}", iou_threshold="0.9", deferrable=True,
-            rollup_groups=[{"class_name": "vehicle", "labels": ["car", "van"]}],
+            rollup_groups=[{"class_name": "vehicle", "labels": ["car", "van"]}], options={"max_detections": 300},
             exclusion_rules=[{"type": "labels", "scope": "annotation", "target": "prediction", "labels": ["dog"]}],
             **shared,
         )
@@ -73,17 +73,18 @@ def box(label: str, x: float, name: str, **more: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def batch(nucleus: Any, request: pytest.FixtureRequest) -> dict[str, str]:
-    """A dataset with two cars, one found exactly and one as a van; returns the ids."""
+    """Two cars, one found exactly and one as a van, and a false alarm on an item without ground truth; returns the ids."""
     server = Server(nucleus)
     name = request.node.name
     dataset = server("POST", "dataset/create", {"name": name})["dataset_id"]
-    items = [{"reference_id": "a", "image_url": "s3://b/a.jpg", "metadata": {}}]
+    items = [{"reference_id": item, "image_url": f"s3://b/{item}.jpg", "metadata": {}} for item in ("a", "b")]
     server("POST", f"dataset/{dataset}/append", {"items": items, "update": False})
     truth = [box("car", 0, "1"), box("car", 100, "2")]
     server("POST", f"dataset/{dataset}/annotate", {"annotations": truth, "update": False})
     model = server("POST", "models/add", {"name": name, "reference_id": name, "metadata": {}})["model_id"]
     found = [
         box("car", 0, "1", confidence=0.9), box("van", 100, "2", confidence=0.8), box("dog", 300, "3", confidence=0.7),
+        box("car", 0, "4", confidence=0.6, reference_id="b"),
     ]  # fmt: skip
     run = server(
         "POST", f"dataset/{dataset}/model/{model}/uploadPredictions", {"annotations": found, "update": False}
@@ -108,6 +109,12 @@ def test_a_model_is_evaluated_in_the_worker_and_deferred(
     assert {key: deferred["counts"][key] for key in ("tp", "fp", "fn")} == {"tp": 2, "fp": 0, "fn": 0}
     assert deferred["excluded"]["predictionsDropped"] == 1
     assert deferred["map"]["map_at5095"] == 1.0
+    assert (first["options"].get("max_detections"), deferred["options"]["max_detections"]) == (None, 300)
+    # What the model sees on an item without ground truth is in no number: result and log say so.
+    (note,) = deferred["notes"]
+    assert (note["note"], note["count"]) == ("without_ground_truth", 1)
+    assert deferred["excluded"]["predictionsOnItemsWithoutGroundTruth"] == 1
+    assert note["text"] in run.log
     assert (first["undefined"]["ap_large"], deferred["undefined"].get("map_at50")) == (
         "no ground truth of this size",
         None,

@@ -66,6 +66,11 @@ def test_more_objects_than_the_limit(api: Api, own: Own):
     assert "evaluate with a higher max_detections" in found["notes"][0]["text"]
     assert origin["coco"]["max_detections"] == {"area": 100, "cuboid": 100, "keypoints": 20}
     assert own.ok(evaluation, "coco", iouThreshold=0.3)["families"]["area"]["at_threshold"]["tp"] == MANY
+    for family in ("coco", "nucleus"):
+        best = own.ok(evaluation, "f1Curve", family=family)["best"]
+        assert (best["true_positives"], best["f1"]["value"]) == (MANY, 1.0)
+    errors = own.ok(evaluation, "errors")
+    assert (errors["max_detections"], notes(errors)) == (100, {"beyond_max_detections": 20})
 
 
 @pytest.mark.parametrize("spelling", ["max_detections", "maxDetections"])
@@ -82,6 +87,8 @@ def test_a_higher_limit(api: Api, own: Own, spelling: str):
     assert found["options"] == origin["options"]
     assert found["options"] == {"max_detections": 300, "crowd_as_objects": False, "ignore_labels": []}
     assert origin["coco"]["max_detections"]["keypoints"] == 300
+    errors = own.ok(evaluation, "errors")
+    assert (errors["max_detections"], errors["notes"], errors["ap"]["value"]) == (300, [], pytest.approx(1))
     assert found["notes"] == []
 
 

@@ -11,11 +11,13 @@ from airflow_provider_nucleus.evaluation.arrays import NONE
 from airflow_provider_nucleus.evaluation.matching.coco import COCO_THRESHOLDS
 from airflow_provider_nucleus.evaluation.matching.pairs import Edges
 from airflow_provider_nucleus.evaluation.metric import Metric
+from airflow_provider_nucleus.evaluation.notes import beyond_limit_of_errors
 from airflow_provider_nucleus.evaluation.readers.attribution import Overlaps
 from airflow_provider_nucleus.evaluation.readers.calibration import calibration
 from airflow_provider_nucleus.evaluation.readers.curves import f1_curve, precision_recall_curves
 from airflow_provider_nucleus.evaluation.readers.histograms import overlap_histogram, score_histogram
 from airflow_provider_nucleus.evaluation.readers.tide import Tide, tide_of_pairs
+from airflow_provider_nucleus.evaluation_options import DEFAULT_MAX_DETECTIONS
 from airflow_provider_nucleus.local.errors import BadRequestError
 from airflow_provider_nucleus.local.evaluations.reading.charts import counted_predictions, curve_rows
 from airflow_provider_nucleus.local.evaluations.reading.precision import chosen_order, require_ap, rows_of
@@ -92,7 +94,8 @@ def _class_of(result: EvaluationResult, code: int, family: CurveFamily) -> dict[
 
 def f1_of_selection(result: EvaluationResult, selection: Selection, *, family: CurveFamily) -> dict[str, Any]:
     """Return F1 against confidence with precision and recall, and the best cut."""
-    rows = _ranked_rows(result, selection, family, ground_truth=result.f1_truth)
+    # F1 counts at one confidence after the other, and counts are never cut.
+    rows = _ranked_rows(result, selection, family, ground_truth=result.f1_truth, every=True)
     assert selection.ap is not None, "there are no rows without"
     unscored, left = result.curve_unscored.row, selection.ap.predictions
     curve = f1_curve(
@@ -124,8 +127,12 @@ def _ranked_rows(
     family: CurveFamily,
     *,
     ground_truth: Columns | None = None,
+    every: bool = False,
 ) -> RankedRows:
-    """Return the rows of a curve; *ground_truth* is for those of Nucleus' match (see `curve_rows`)."""
+    """Return the rows of a curve.
+
+    *ground_truth* is for those of Nucleus' match (see `curve_rows`), *every* for those of COCO's (see `chosen_order`).
+    """
     if selection.ap is None:
         raise BadRequestError(
             "Curves need a choice of objects: leave out iouRange, labelEquality, hasGroundTruth and tideBackground."
@@ -138,7 +145,7 @@ def _ranked_rows(
             f"COCO's matching was done at {', '.join(f'{threshold:.2f}' for threshold in COCO_THRESHOLDS)}; choose one of them "
             "or family=nucleus."
         )
-    coco_order = chosen_order(result, selection.ap)
+    coco_order = chosen_order(result, selection.ap, every=every)
     return rows_of(result, selection.ap, coco_order, size=COCO_OPTIONS.areas[0])
 
 
@@ -173,19 +180,22 @@ def errors_of(result: EvaluationResult) -> dict[str, Any]:
     AP take part, and of the predictions those with a confidence. Raises `ConflictError` where AP is not defined.
     """
     require_ap(result)
-    found = _tide(result)
+    limit = result.options.max_detections or DEFAULT_MAX_DETECTIONS
+    found, beyond = _tide(result, limit)
     names = {entry: getattr(found.lost, entry) for entry in found.lost.__dataclass_fields__}
     return {
         "foreground": found.foreground,
         "background": found.background,
         "max_detections": found.max_detections,
+        "notes": [note.to_dict() for note in beyond_limit_of_errors(beyond, limit=limit)],
         "ap": found.ap.to_dict(),
         "counts": asdict(found.attribution.counts()),
         "lost_ap": {name: value.to_dict() for name, value in names.items() if isinstance(value, Metric)},
     }
 
 
-def _tide(result: EvaluationResult) -> Tide:
+def _tide(result: EvaluationResult, limit: int) -> tuple[Tide, int]:
+    """Return the errors of the *limit* most confident predictions of each item, and how many more there are."""
     matches = result.matches
     overlaps = Overlaps(
         matches.best_correct,
@@ -198,11 +208,15 @@ def _tide(result: EvaluationResult) -> Tide:
     if np.unique(result.arrays["class_family"]).size > 1:
         # Each family has its own most confident detections of an item, as if evaluated alone.
         truth, predictions = _apart(result, truth, "truth"), _apart(result, predictions, "prediction")
+    on_item = np.bincount(predictions.image[rows])
+    beyond = int(np.maximum(on_item - limit, 0).sum())
     if rows.size == len(predictions) and truths.size == len(truth):
-        return tide_of_pairs(truth, predictions, pairs=result.coco_order.edges, overlaps=overlaps)
+        edges = result.coco_order.edges
+        found = tide_of_pairs(truth, predictions, pairs=edges, overlaps=overlaps, max_detections=limit)
+        return found, beyond
     new_row, new_truth = _places(rows, len(predictions)), _places(truths, len(truth))
     edges = result.coco_order.edges
-    return tide_of_pairs(
+    found = tide_of_pairs(
         truth.take(truths),
         predictions.take(rows),
         pairs=Edges(new_truth[edges.ground_truth], new_row[edges.prediction], edges.overlap),
@@ -212,7 +226,9 @@ def _tide(result: EvaluationResult) -> Tide:
             np.append(new_truth, NONE)[overlaps.incorrect[rows]].astype(np.int32),
             overlaps.incorrect_overlap[rows],
         ),
+        max_detections=limit,
     )
+    return found, beyond
 
 
 def _apart(result: EvaluationResult, side: Columns, name: str) -> Columns:

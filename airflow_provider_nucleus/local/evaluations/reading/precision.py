@@ -51,15 +51,16 @@ def require_ap(result: EvaluationResult) -> None:
         raise ConflictError(f"Evaluation {result.id} has no matching by confidence: {result.no_ap}.")
 
 
-def chosen_order(result: EvaluationResult, masks: ApMasks) -> ChosenOrder | None:
-    """Match the pairs of the chosen objects in order, None where the stored matching is exact without."""
-    if not masks.again:
+def chosen_order(result: EvaluationResult, masks: ApMasks, *, every: bool = False) -> ChosenOrder | None:
+    """Match the pairs of the chosen objects in order, None where the stored matching is exact without.
+
+    *every* has all predictions take part, for counts, not only the most confident ones that AP looks at.
+    """
+    if not masks.again and not (every and result.arrays["long_row"].size):
         return None
     coco_order = result.coco_order
-    offered, before = (
-        _offered(result, masks.predictions),
-        result.once("offered", lambda: _offered(result, None)),
-    )
+    offered = masks.predictions if every else _offered(result, masks.predictions)
+    before = result.once("offered", lambda: _offered(result, None))
     dropped = np.zeros(len(coco_order.edges), dtype=np.bool_)
     if offered is not None:
         dropped |= ~offered[coco_order.edges.prediction]
