@@ -78,6 +78,7 @@ def get_provider_info() -> dict[str, Any]:
                 ],
             },
         ],
+        "cli": ["airflow_provider_nucleus.cli.airflow_commands.get_commands"],
         "extra-links": [
             "airflow_provider_nucleus.links.nucleus.NucleusDatasetLink",
             "airflow_provider_nucleus.links.nucleus.NucleusModelLink",

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from airflow_provider_nucleus.cli import demo, evaluate, keys, serve
+from airflow_provider_nucleus.cli import check, demo, evaluate, keys, serve
 from airflow_provider_nucleus.local.errors import DataDirError, KeyFileError, SettingsError
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     coverage.set_defaults(run=_coverage)
     demo.add_parser(commands)
     evaluate.add_parser(commands)
+    check.add_parser(commands)
     options = parser.parse_args(arguments)
     try:
         return int(options.run(options))

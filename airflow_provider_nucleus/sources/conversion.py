@@ -64,7 +64,8 @@ class Conversion:
             return self._finish_rows(batch)
         done = self.convert(RowTable(batch.rows), batch.numbers, batch.source)
         problems = sorted([*batch.problems, *done.problems], key=lambda row: row.number)
-        return RowBatch(done.source, done.numbers, done.rows, problems, batch.made_ids, done.left_out)
+        left_out = {**batch.left_out, **done.left_out}
+        return RowBatch(done.source, done.numbers, done.rows, problems, batch.made_ids, left_out)
 
     def convert(self, table: Table, numbers: Sequence[int], source: str) -> RowBatch:
         """Map the rows of a table."""
@@ -183,7 +184,7 @@ class Conversion:
                 rows.append(row)
         problems.sort(key=lambda row: row.number)
         below = len(batch.rows) - len(rows) - (len(problems) - len(batch.problems))
-        left_out = {self._left_out: below} if below else {}
+        left_out = {**batch.left_out, **({self._left_out: below} if below else {})}
         return RowBatch(batch.source, numbers, rows, problems, batch.made_ids, left_out)
 
     def _finish_row(self, row: Row, changes: Mapping[str, Callable[[Any], Any]]) -> bool:

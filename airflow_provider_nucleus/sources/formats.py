@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
+from airflow_provider_nucleus.coco.layouts import looks_like, outline
 from airflow_provider_nucleus.exceptions import NucleusConfigError
 from airflow_provider_nucleus.sources.decode import loads_lenient
 from airflow_provider_nucleus.sources.files import SourceFile, open_plain
 
-__all__ = ["Format", "check_format", "detect_format", "is_array"]
+__all__ = ["Format", "check_format", "detect_format", "is_foreign_json"]
 
-Format = Literal["jsonl", "json", "coco", "parquet"]
+Format = Literal["jsonl", "json", "coco", "parquet", "labelme", "via", "voc", "cvat", "kitti", "yolo"]
 
 _SUFFIXES: dict[str, Format] = {
     ".jsonl": "jsonl",
@@ -33,15 +34,19 @@ def check_format(name: str) -> Format | Literal["auto"]:
 def detect_format(source_file: SourceFile) -> Format:
     """Return the format of a file.
 
-    `json` is an array of wire objects, `coco` an array of COCO results or a COCO ground truth, `jsonl` one object a line.
-    A file in which nothing can be recognised is read as JSONL, whose reader names the bad lines.
+    `json` is an array of wire objects, `coco` an array of COCO results or a COCO ground truth, `jsonl` one object a line; the
+    others are files of other tools. A file in which nothing can be recognised is read as JSONL, whose reader names the bad lines.
     """
     if (format_of_suffix := _SUFFIXES.get(source_file.suffix)) is not None:
         return format_of_suffix
-    with open_plain(source_file) as stream:
-        head = stream.read(_HEAD).removeprefix(b"\xef\xbb\xbf").lstrip()
+    head = _head(source_file)
     if head.startswith(b"PAR1"):
         return "parquet"
+    if source_file.suffix == ".txt" and (form := _of_lines(head)) is not None:
+        return form
+    found = looks_like(head) or ""
+    if (form := next((form for name, form in _LAYOUTS.items() if found.startswith(name)), None)) is not None:
+        return form
     if head.startswith(b"["):
         return "coco" if b'"image_id"' in head else "json"
     if not head.startswith(b"{"):
@@ -54,7 +59,44 @@ def detect_format(source_file: SourceFile) -> Format:
     return "coco" if isinstance(first, dict) and {"images", "categories"} & first.keys() else "jsonl"
 
 
-def is_array(source_file: SourceFile) -> bool:
-    """Return whether a JSON file is an array."""
+_LAYOUTS: dict[str, Format] = {
+    "a labelme file": "labelme",
+    "a project of the VGG Image Annotator (VIA)": "via",
+    "annotations of the VGG Image Annotator (VIA)": "via",
+    "Pascal VOC": "voc",
+    "XML of CVAT": "cvat",
+}
+"""Formats by how the recogniser calls them."""
+
+
+def _head(source_file: SourceFile) -> bytes:
     with open_plain(source_file) as stream:
-        return stream.read(_HEAD).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[")
+        return stream.read(_HEAD).removeprefix(b"\xef\xbb\xbf").lstrip()
+
+
+def _of_lines(head: bytes) -> Format | None:
+    """Return the format of label files in text by their first line: numbers alone are YOLO's, a name and 14 numbers KITTI's."""
+    cells = head.partition(b"\n")[0].split()
+    numbers = [_is_number(cell) for cell in cells]
+    if len(cells) in {15, 16} and not numbers[0] and all(numbers[1:]):
+        return "kitti"
+    return "yolo" if len(cells) >= 5 and all(numbers) else None
+
+
+def _is_number(cell: bytes) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def is_foreign_json(source_file: SourceFile) -> bool:
+    """Return whether a file is JSON, an array or one document over several lines, and no COCO ground truth."""
+    if source_file.suffix != ".json":
+        return False
+    head = _head(source_file)
+    found = outline(head)
+    return found.kind == "list" or (
+        found.kind == "object" and not found.members & {"images", "categories"} and b"\n{" not in head
+    )

@@ -192,5 +192,5 @@ def _is_whole(text: str) -> bool:
 
 
 def _some(names: Mapping[str, str]) -> str:
-    shown = list(names)[:5]
-    return ", ".join(shown) + (", ..." if len(names) > len(shown) else "")
+    few = list(names)[:5]
+    return ", ".join(few) + (", ..." if len(names) > len(few) else "")

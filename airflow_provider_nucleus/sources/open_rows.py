@@ -16,15 +16,21 @@ from airflow_provider_nucleus.sources.coco_index import CocoIndex, index_of_mapp
 from airflow_provider_nucleus.sources.coco_truths import CocoTruths
 from airflow_provider_nucleus.sources.conversion import Conversion
 from airflow_provider_nucleus.sources.files import SourceFile, find_files, open_plain
-from airflow_provider_nucleus.sources.formats import Format, check_format, detect_format, is_array
+from airflow_provider_nucleus.sources.formats import Format, check_format, detect_format, is_foreign_json
 from airflow_provider_nucleus.sources.in_memory import read_objects
 from airflow_provider_nucleus.sources.json_stream import JsonFile
 from airflow_provider_nucleus.sources.jsonl import read_jsonl
+from airflow_provider_nucleus.sources.layouts.documents import (
+    DOCUMENT_FORMATS,
+    document_mapping,
+    read_objects_of,
+)
 from airflow_provider_nucleus.sources.mapping import RowMapping, as_mapping, complete_row
-from airflow_provider_nucleus.sources.parquet import read_parquet
+from airflow_provider_nucleus.sources.parquet import read_as_it_is, read_parquet
+from airflow_provider_nucleus.sources.shares import SharesWatch
 from airflow_provider_nucleus.sources.template import compile_template, normal_path
 
-__all__ = ["Kind", "is_in_memory", "open_rows"]
+__all__ = ["Kind", "first_rows", "is_in_memory", "open_rows"]
 
 log = logging.getLogger(__name__)
 
@@ -68,11 +74,34 @@ def open_rows(
         format=format,
         rules=rules,
         columns=columns,
+        geometry=geometry,
         coco=_coco_reader(
             rules, kind, images=images, categories=categories, geometry=geometry, image_folder=image_folder
         ),
     )
     return RowStream(reader.read(find_files(source)))
+
+
+def first_rows(source: Any, count: int, *, format: str = "auto") -> list[Row]:  # ruff: ignore[builtin-argument-shadowing]
+    """Return the first rows of JSONL, JSON or Parquet as they are read, before any mapping; `[]` for files with known fields."""
+    rows: list[Row] = []
+    for source_file in find_files(source):
+        form = detect_format(source_file) if format == "auto" else format
+        if form == "parquet":
+            batches: Iterator[RowBatch] = read_as_it_is(source_file)
+        elif form in {"jsonl", "json"} or (form == "coco" and is_foreign_json(source_file)):
+            batches = (
+                _read_array(source_file)
+                if form != "jsonl" or is_foreign_json(source_file)
+                else read_jsonl(source_file)
+            )
+        else:
+            continue
+        for batch in batches:
+            rows += batch.rows[: count - len(rows)]
+            if len(rows) >= count:
+                return rows
+    return rows
 
 
 def _rules(mapping: RowMapping | Mapping[str, Any] | None) -> RowMapping:
@@ -103,6 +132,7 @@ class _RecordReader:
     format: str
     rules: RowMapping
     columns: list[str] | None
+    geometry: Geometry
     coco: Callable[[], CocoReader]
 
     def read(self, files: list[SourceFile]) -> Iterator[RowBatch]:
@@ -126,6 +156,12 @@ class _RecordReader:
                     source_file, conversion, self.rules, kind=self.kind, columns=self.columns
                 )
                 yield from _completed(batches, self.kind)
+            elif form in DOCUMENT_FORMATS:
+                rules = document_mapping(self.rules, source_file, form)
+                batches = read_objects_of(
+                    source_file, form, geometry=self.geometry, mapping=rules, kind=self.kind
+                )
+                yield from map(Conversion(rules).convert_batch, batches)
             else:
                 by_row = True
                 batches = read_jsonl(source_file) if form == "jsonl" else _read_array(source_file)
@@ -137,8 +173,10 @@ class _RecordReader:
         if self.format != "auto":
             return self.format  # type: ignore[return-value]
         form = detect_format(source_file)
-        # Foreign results may look like COCO's; names of fields say that they are to be read as what they are.
-        return "json" if form == "coco" and self.rules.fields and is_array(source_file) else form
+        if form in {"coco", "jsonl"} and self.rules.fields and is_foreign_json(source_file):
+            # Foreign results may look like COCO's; names of fields say that they are to be read as what they are.
+            return "json"
+        return form
 
     def _of_values(self) -> RowMapping:
         rules = self.rules
@@ -240,10 +278,11 @@ def _one_index(
 
 
 def _read_array(source_file: SourceFile) -> Iterator[RowBatch]:
-    """Yield the objects of one JSON array."""
+    """Yield the objects of one JSON array; a document that is an object is one row."""
     number = 1
     with open_plain(source_file) as stream:
-        for elements in JsonFile(stream, source_file.name).batches():
+        document = JsonFile(stream, source_file.name)
+        for elements in [[document.value()]] if document.peek() == b"{" else document.batches():
             numbers = range(number, number + len(elements))
             number += len(elements)
             if all(isinstance(one, dict) for one in elements):
@@ -264,7 +303,7 @@ def _read_array(source_file: SourceFile) -> Iterator[RowBatch]:
 
 def _completed(batches: Iterable[RowBatch], kind: Kind) -> Iterator[RowBatch]:
     """Supply geometry and type of rows that leave them unsaid."""
-    shares = _SharesWatch()
+    shares = SharesWatch()
     for batch in batches:
         columns = batch.rows if isinstance(batch.rows, ColumnRows) else None
         if kind != "items" and not (columns is not None and columns.has_all("type", "geometry")):
@@ -274,56 +313,3 @@ def _completed(batches: Iterable[RowBatch], kind: Kind) -> Iterator[RowBatch]:
             shares.look(batch)
         yield batch
     shares.finish()
-
-
-class _SharesWatch:
-    """Watch for files whose boxes all lie within 0 to 1, which no box in pixels does; it ends with the first that does not."""
-
-    def __init__(self) -> None:
-        self._source = ""
-        self._boxes = 0
-        self._over = False
-
-    def look(self, batch: RowBatch) -> None:
-        """Look at the boxes of a batch, unless its file has shown one in pixels."""
-        if batch.source != self._source:
-            self.finish()
-            self._source, self._boxes, self._over = batch.source, 0, False
-        if self._over or not len(batch.rows):
-            return
-        columns = batch.rows.columns.get("geometry") if isinstance(batch.rows, ColumnRows) else None
-        boxes = (
-            zip(*(columns[side] for side in _SIDES), strict=True)
-            if isinstance(columns, Mapping) and columns.keys() >= set(_SIDES)
-            else (
-                tuple(geometry.get(side) for side in _SIDES)
-                for row in batch.rows
-                if isinstance(geometry := row.get("geometry"), dict) and "width" in geometry
-            )
-        )
-        if isinstance(batch.rows, ColumnRows) and not batch.rows.has_all("geometry"):
-            return
-        before = self._boxes
-        for box in boxes:
-            numbers = [value for value in box if isinstance(value, (int, float))]
-            if len(numbers) == len(_SIDES):
-                self._boxes += 1
-                if max(numbers) > 1 or min(numbers) < 0:
-                    self._over = True
-                    return
-        # A file of other shapes is not looked through for boxes.
-        self._over = self._boxes == before
-
-    def finish(self) -> None:
-        """Warn when no box of the file was one in pixels."""
-        if self._boxes and not self._over:
-            log.warning(
-                "%s: all of its %s boxes lie within 0 to 1, as shares of an image's sides do; boxes are in pixels. If they are "
-                "shares, say normalized=True and the size of the images in the mapping",
-                self._source,
-                f"{self._boxes:,}",
-            )
-        self._boxes = 0
-
-
-_SIDES = ("x", "y", "width", "height")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.sources.conversion import Conversion
 
-__all__ = ["read_parquet"]
+__all__ = ["read_as_it_is", "read_parquet"]
 
 ROWS = 3000
 """Rows assembled at a time."""
@@ -73,6 +73,21 @@ def read_parquet(
         ) from error
     finally:
         pa.default_memory_pool().release_unused()
+
+
+def read_as_it_is(source_file: SourceFile) -> Iterator[RowBatch]:
+    """Yield all columns of a Parquet file under their own names."""
+    import pyarrow.parquet as pq
+
+    with open_path(source_file.path) as stream, pq.ParquetFile(stream, pre_buffer=False) as file:
+        first = 1
+        for batch in file.iter_batches(batch_size=ROWS, use_threads=False):
+            table = ArrowTable(batch)
+            numbers = range(first, first + batch.num_rows)
+            yield RowBatch(
+                source_file.name, numbers, [table.row(at) for at in range(min(batch.num_rows, 200))]
+            )
+            first += batch.num_rows
 
 
 def _batches(

@@ -1,0 +1,132 @@
+"""`nucleus-local check` and `airflow nucleus check`: a file as an upload would read it, and the mapping that it needs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_nucleus.cli.main import main
+from airflow_provider_nucleus.sources import open_rows
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BOX = {"x": 10, "y": 20, "width": 30, "height": 40}
+LAYOUTS: dict[str, list[dict[str, Any]]] = {
+    "Ultralytics results": [
+        {"image": "d/a.jpg", "name": "car", "class": 2, "confidence": 0.5, "box": {"x1": 10, "y1": 20, "x2": 40, "y2": 60}}
+    ],
+    "Ultralytics predictions.json": [{"image_id": "a.jpg", "category_id": 2, "bbox": [10, 20, 30, 40], "score": 0.5}],
+    "a data frame": [{"path": "d/a.jpg", "xmin": 10, "ymin": 20, "xmax": 40, "ymax": 60, "confidence": 0.5, "class": 2, "name": "car"}],
+    "torchvision": [{"image_id": "a.jpg", "boxes": [[10, 20, 40, 60]], "labels": [2], "scores": [0.5]}],
+    "Hugging Face": [
+        {"image_id": "a.jpg", "width": 99, "height": 99, "objects": {"id": [1], "bbox": [[10, 20, 30, 40]], "category": [2], "area": [1200]}}
+    ],
+    "detectron2": [
+        {"file_name": "d/a.jpg", "height": 99, "width": 99, "annotations": [{"bbox": [10, 20, 40, 60], "bbox_mode": 0, "category_id": 2}]}
+    ],
+    "shares": [{"file_name": "a.jpg", "image_width": 100, "image_height": 200, "cx": 0.25, "cy": 0.2, "w": 0.3, "h": 0.2, "label": "car"}],
+}  # fmt: skip
+
+
+def checked(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, Any]]:
+    status = main(["check", *arguments, "--json"])
+    return status, json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("form", ["json", "jsonl"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_suggested_mapping_works(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], layout: str, form: str
+):
+    """Given back to the command and to the sources, it reads the box, the label, the image."""
+    path = tmp_path / f"rows.{form}"
+    rows = LAYOUTS[layout]
+    path.write_text(json.dumps(rows) if form == "json" else "".join(json.dumps(row) + "\n" for row in rows))
+    status, found = checked(capsys, str(path))
+    assert status == 1
+    mapping = found["suggestion"]["mapping"]
+    if "labels" in mapping:
+        mapping["labels"] = {"2": "car"}
+    status, found = checked(capsys, str(path), "--mapping", json.dumps(mapping))
+
+    assert (status, found["sent"], found["refused"]) == (0, 1, 0)
+    (row,) = open_rows(str(path), kind="predictions", mapping=mapping)
+    assert row.data["geometry"] == pytest.approx(BOX)
+    assert (row.data["label"], row.data["reference_id"]) == ("car", "a.jpg")
+
+
+def test_reasons_are_counted_with_their_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """And labels that are nearly the same are noted."""
+    good = {"reference_id": "a", "label": "car", "type": "box", "geometry": BOX}
+    rows = [good, {**good, "label": " Car"}, *[{**good, "label": number} for number in range(7)]]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    status, found = checked(capsys, str(path))
+
+    assert (status, found["rows"], found["sent"], found["refused"]) == (1, 9, 2, 7)
+    (reason,) = found["reasons"]
+    assert (reason["count"], reason["numbers"]) == (7, [3, 4, 5, 6, 7])
+    assert "labels={0: ...}" in reason["example"]
+    assert any("' Car'" in note for note in found["notes"])
+
+
+def test_the_command_as_a_process(tmp_path: Path):
+    """With options instead of a mapping; the text is for people."""
+    path = tmp_path / "rows.jsonl"
+    path.write_text(
+        json.dumps({"path": "d/a.jpg", "x1": 1, "y1": 2, "x2": 3, "y2": 4, "label": 0, "confidence": 0.5})
+        + "\n"
+    )
+    names = tmp_path / "names.txt"
+    names.write_text("car\n")
+    command = [sys.executable, "-m", "airflow_provider_nucleus.cli.main", "check", str(path), "--box-format", "xyxy", "--labels", str(names), "--reference-id", "{path:basename}", "--min-confidence", "0.1"]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert '"label": "car"' in done.stdout
+    assert "1 rows: 1 would be sent, 0 refused." in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--mapping", "{"], "neither JSON nor YAML"),
+        (["--mapping", '{"nothing": 1}'], "does not know 'nothing'"),
+        (["--image-size", "wide"], "WIDTHxHEIGHT"),
+    ],
+)
+def test_a_wrong_mapping_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments, said):
+    """And status 2."""
+    path = tmp_path / "rows.jsonl"
+    path.write_text("{}\n")
+
+    assert main(["check", str(path), *arguments]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_file_that_is_nothing_known_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """GeoJSON has coordinates on the earth, not in an image."""
+    path = tmp_path / "map.json"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": []}, indent=1))
+    status, found = checked(capsys, str(path))
+
+    assert status == 1
+    assert "GeoJSON" in found["error"]
+
+
+def test_airflow_has_the_same_command():
+    """Where it takes commands of providers."""
+    pytest.importorskip("airflow.cli.cli_config", reason="Airflow is not installed")
+    from airflow_provider_nucleus.cli.airflow_commands import get_commands
+    from airflow_provider_nucleus.get_provider_info import get_provider_info
+
+    (group,) = get_commands()
+    (command,) = group.subcommands
+
+    assert (group.name, command.name) == ("nucleus", "check")
+    assert get_provider_info()["cli"] == ["airflow_provider_nucleus.cli.airflow_commands.get_commands"]
