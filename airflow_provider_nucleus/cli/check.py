@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.cli.inspection import FileInspection
 
-__all__ = ["add_arguments", "add_parser", "run"]
+__all__ = ["DESCRIPTION", "add_arguments", "add_parser", "run"]
 
 DESCRIPTION = (
     "Read a file as an upload would, with a mapping or without: ten rows before and after, how many would be sent, what would be "

@@ -96,7 +96,7 @@ def inspect_file(
 
 
 class _Count:
-    """What is counted while rows go by."""
+    """Counts of rows that go by."""
 
     def __init__(self, found: FileInspection, kind: Any, rules: RowMapping) -> None:
         self._found = found

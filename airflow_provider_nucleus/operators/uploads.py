@@ -61,7 +61,6 @@ class NucleusUploadOperator(NucleusWaitingOperator):
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"mapping": "json"}
     row_kind: ClassVar[Kind]
-    """Kind of the rows."""
 
     def __init__(
         self,
@@ -239,9 +238,7 @@ class NucleusUploadOperator(NucleusWaitingOperator):
 
     def _leave_evidence(self, context: Context, error: NucleusUploadError) -> None:
         """Keep the account of an upload that fails where the next task or a person finds it."""
-        if not error.summary:
-            return
-        if self.do_xcom_push:
+        if error.summary and self.do_xcom_push:
             context["ti"].xcom_push(key="failed_upload", value=shorten_errors(error.summary))
 
 
