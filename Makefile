@@ -9,7 +9,6 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= python3
 LANE ?= airflow-3.3
 VENV ?= .venv
-DEMO_DIR ?= .demo
 PORT ?= 8787
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
@@ -37,10 +36,11 @@ help:  ## Print this list
 
 .PHONY: demo
 demo: $(VENV)/.package  ## Evaluate two detectors through real Airflow on the embedded Nucleus (DATA=<folder> for your own COCO data)
-	@exec $(BIN)/nucleus-local demo --work-dir "$(DEMO_DIR)" $(if $(DATA),--data "$(DATA)") $(if $(VERBOSE),--verbose)
+	@exec $(BIN)/nucleus-local demo $(if $(DEMO_DIR),--work-dir "$(DEMO_DIR)") $(if $(DATA),--data "$(DATA)") $(if $(GEOMETRY),--geometry $(GEOMETRY)) $(if $(VERBOSE),--verbose)
 
 .PHONY: serve
-serve: $(VENV)/.package  ## Keep the embedded Nucleus running on what the last demo left (PORT=8787)
+serve: DEMO_DIR ?= .demo
+serve: $(VENV)/.package  ## Keep the embedded Nucleus running on what the demo left (DEMO_DIR=.demo PORT=8787)
 	@test -d "$(DEMO_DIR)/nucleus" || { echo "There is nothing to serve in $(DEMO_DIR) yet: run make demo first." >&2; exit 1; }
 	@exec $(BIN)/nucleus-local serve --data-dir "$(DEMO_DIR)/nucleus" --port $(PORT)
 
@@ -91,10 +91,10 @@ constraints: $(addprefix constraints-,airflow-3.3 airflow-3.2 airflow-3.1 airflo
 COMPILE = $(UV) pip compile --universal --python-version 3.11 --upgrade --quiet --no-header --no-annotate \
     --no-emit-index-url --no-emit-find-links --all-extras
 constraints-airflow-3.3: PINS := apache-airflow~=3.3.2
-# 3.0 and 3.2 ask for less than they can bear: later releases of FastAPI and svcs break their execution API.
+# 3.0 and 3.2 take what they cannot bear: later releases of FastAPI, svcs and PyJWT break their API server.
 constraints-airflow-3.2: PINS := apache-airflow~=3.2.2 fastapi<0.137 svcs<26
 constraints-airflow-3.1: PINS := apache-airflow~=3.1.8
-constraints-airflow-3.0: PINS := apache-airflow~=3.0.6 fastapi<0.118
+constraints-airflow-3.0: PINS := apache-airflow~=3.0.6 fastapi<0.118 pyjwt<2.11
 constraints-airflow-2.11: PINS := apache-airflow~=2.11.2
 constraints-airflow-3.3 constraints-airflow-2.11: GROUPS += --group bench
 constraints-airflow-3.2 constraints-airflow-3.1 constraints-airflow-3.0 constraints-lowest: GROUPS := --group test
@@ -109,7 +109,7 @@ constraints-lowest: $(VENV)/.bootstrap
 
 .PHONY: clean
 clean:  ## Remove the environment, caches and the demo's results
-	@rm -rf $(VENV) $(VENV)-2.11 $(VENV)-3.? $(VENV)-lowest $(DEMO_DIR) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(VENV)-2.11 $(VENV)-3.? $(VENV)-lowest .demo .demo-* $(DEMO_DIR) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 # ---- environments -----------------------------------------------------------------------------
 

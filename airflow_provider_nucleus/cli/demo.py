@@ -32,7 +32,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="folder with a COCO ground truth, one or more COCO result files, and perhaps images",
     )
     parser.add_argument(
-        "--work-dir", type=Path, default=Path(".demo"), help="folder for all results (default: .demo)"
+        "--work-dir",
+        type=Path,
+        help="folder for all results; those of a former demonstration on the same data are replaced "
+        "(default: .demo, with --data .demo-<name of that folder>)",
+    )
+    parser.add_argument(
+        "--geometry",
+        choices=("box", "polygon", "keypoints"),
+        help="what is compared of --data (default: boxes, or keypoints where no model has boxes)",
     )
     parser.add_argument(
         "--dags", type=Path, help="folder with the example DAGs (default: those of the package)"
@@ -55,11 +63,13 @@ def run(args: argparse.Namespace) -> int:
     from airflow_provider_nucleus.demo.errors import DemoError
     from airflow_provider_nucleus.demo.processes import Interrupted
     from airflow_provider_nucleus.demo.runner import Options, run_demo
+    from airflow_provider_nucleus.demo.work_dir import usual_folder
 
     chosen = {name: value for name in ("frames", "seed") if (value := getattr(args, name)) is not None}
     options = Options(
-        work_dir=args.work_dir,
+        work_dir=args.work_dir or usual_folder(args.data),
         data=args.data,
+        shape=args.geometry,
         dags=args.dags,
         iou_threshold=args.iou,
         verbose=args.verbose,

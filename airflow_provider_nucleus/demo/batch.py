@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
+
+    from airflow_provider_nucleus.coco.objects import Shape
 
 __all__ = ["Batch", "Predictions", "write_jsonl"]
 
@@ -35,6 +37,10 @@ class Batch:
     images: Path | None
     models: tuple[Predictions, ...]
     facts: tuple[str, ...] = ()
+    shape: Shape = "box"
+    """The kind of objects that are compared."""
+    originals: Mapping[str, Path] = field(default_factory=dict)
+    """Where the batch is from COCO files: the result file of each model."""
 
     def conf(self, model: Predictions, *, iou_threshold: float, report: Path) -> dict[str, Any]:
         """Return the parameters of the example DAG for one of the models; paths are absolute."""

@@ -1,34 +1,32 @@
 """The user's own data: a folder with COCO files, recognised by what is in them and not by their names.
 
 Ground truth is the JSON object with `images`, `annotations` and `categories`; results are JSON lists of objects with
-`image_id`, `category_id` and `score`. Other JSON files are left alone. Image files are looked for under the folder; when none
-is there the items are registered by address, and no file is needed.
+`image_id` and `category_id`, and an empty list is a model that found nothing. Other JSON files are left alone, and named. Image
+files are looked for under the folder; when none is there the items are registered by address, and no file is needed.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import quote
 
 from airflow_provider_nucleus.coco.entries import CocoCategories, CocoImages
-from airflow_provider_nucleus.coco.errors import CocoError
+from airflow_provider_nucleus.coco.errors import CocoError, placed
 from airflow_provider_nucleus.coco.layouts import HEAD, looks_like
-from airflow_provider_nucleus.demo.batch import Batch, Predictions, write_jsonl
 from airflow_provider_nucleus.demo.errors import DemoError
 from airflow_provider_nucleus.exceptions import NucleusError
 from airflow_provider_nucleus.sources.files import SourceFile, open_plain
 from airflow_provider_nucleus.sources.json_stream import JsonFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["CocoFolder", "Truth", "coco_batch", "find_coco"]
+    from airflow_provider_nucleus.coco.objects import Shape
+
+__all__ = ["CocoFolder", "Results", "Truth", "find_coco"]
 
 _TRUTH_KEYS = {"images", "annotations", "categories"}
-_RESULT_KEYS = {"image_id", "category_id", "score"}
-_PLACEHOLDER = "https://images.invalid/"  # RFC 2606: a name that never resolves
+_RESULT_KEYS = {"image_id", "category_id"}
 
 _EXPECTED = (
     "Expected are one ground truth file (a JSON object with images, annotations and categories) and one or more result "
@@ -38,22 +36,36 @@ _EXPECTED = (
 
 @dataclass(frozen=True)
 class Truth:
-    """A ground truth file: the records of its images, and how many annotations it has, *crowds* of them crowd regions."""
+    """A ground truth file: the records of its images, and its categories in their normal form."""
 
     path: Path
     images: tuple[dict[str, Any], ...]
-    annotations: int
-    crowds: int
+    categories: CocoCategories
+    segmented: bool
+    """True where the first annotation has a segmentation."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """A result file, and what the first of its objects can be compared as; an empty file fits everything."""
+
+    path: Path
+    shapes: frozenset[Shape]
+    empty: bool = False
 
 
 @dataclass(frozen=True)
 class CocoFolder:
-    """The files of a COCO folder, and the folder that image names are relative to (None = no image files)."""
+    """The files of a COCO folder, and the folder that image names are relative to (None = no image files).
+
+    *others* are the files that were left alone: name, and what each looks like where that is known.
+    """
 
     root: Path
     truth: Truth
-    results: tuple[Path, ...]
+    results: tuple[Results, ...]
     image_folder: Path | None
+    others: tuple[tuple[str, str | None], ...]
 
 
 def find_coco(root: Path) -> CocoFolder:
@@ -64,13 +76,16 @@ def find_coco(root: Path) -> CocoFolder:
     if not root.is_dir():
         raise DemoError(f"There is no folder {root}. DATA must name a folder with COCO files. {_EXPECTED}")
     truths: list[Truth] = []
-    results: list[Path] = []
+    results: list[Results] = []
+    others: list[tuple[str, str | None]] = []
     for path in _candidates(root):
         found = _read(path)
         if isinstance(found, Truth):
             truths.append(found)
-        elif found == "results":
-            results.append(path)
+        elif isinstance(found, Results):
+            results.append(found)
+        else:
+            others.append((str(path.relative_to(root)), _likeness(path)))
     if not truths:
         raise DemoError(f"No COCO ground truth in {root}. {_EXPECTED} {_seen(root)}")
     if len(truths) > 1:
@@ -85,43 +100,7 @@ def find_coco(root: Path) -> CocoFolder:
         )
     if not truth.images:
         raise DemoError(f"{truth.path} lists no images, so there is nothing to evaluate.")
-    return CocoFolder(root, truth, tuple(results), _image_folder(root, truth))
-
-
-def coco_batch(found: CocoFolder, folder: Path) -> Batch:
-    """Return the batch; files that have to be made first are written into *folder*."""
-    truth, items = found.truth, found.truth.path
-    facts = [
-        f"{len(truth.images)} images and {truth.annotations} objects from {truth.path.name}; boxes are compared."
-    ]
-    if truth.crowds:
-        facts.append(
-            "1 object is a crowd region: it is in no count."
-            if truth.crowds == 1
-            else f"{truth.crowds} objects are crowd regions: they are in no count."
-        )
-    if found.image_folder is not None:
-        facts.append(f"Image files come from {found.image_folder}.")
-    elif all(image.get("coco_url") or image.get("flickr_url") for image in truth.images):
-        facts.append(
-            "No image files: items are registered by the addresses in the ground truth; nothing is fetched."
-        )
-    else:
-        folder.mkdir(parents=True, exist_ok=True)
-        items = write_jsonl(folder / "items.jsonl", (_remote_item(image) for image in truth.images))
-        facts.append(
-            f"No image files and no addresses: items are registered under {_PLACEHOLDER}..., which shows nothing."
-        )
-    name = found.root.resolve().name
-    models = zip(_model_names(found.results), found.results, strict=True)
-    return Batch(
-        dataset_name=f"demo-{name}",
-        items=items,
-        ground_truth=truth.path,
-        images=found.image_folder,
-        models=tuple(Predictions(model, f"demo-{name}-{model}", path) for model, path in models),
-        facts=tuple(facts),
-    )
+    return CocoFolder(root, truth, tuple(results), _image_folder(root, truth), tuple(others))
 
 
 def _candidates(root: Path) -> list[Path]:
@@ -131,52 +110,68 @@ def _candidates(root: Path) -> list[Path]:
     )
 
 
-def _read(path: Path) -> Truth | Literal["results", "other"]:
-    """Return the ground truth in a file, or what else it is; raises DemoError when it is broken."""
+def _read(path: Path) -> Truth | Results | Literal["other"]:
+    """Return the ground truth or the results in a file, if it holds any; raises DemoError when it is broken."""
     try:
         with open_plain(SourceFile(path, path.name)) as stream:
             document = JsonFile(stream, path.name)
             opening = document.peek()
             if opening == b"[":
-                first: Any = next(iter(next(iter(document.batches()), [])), None)
-                return "results" if isinstance(first, dict) and first.keys() >= _RESULT_KEYS else "other"
+                objects = next(iter(document.batches()), [])
+                return _results(path, objects[0]) if objects else Results(path, frozenset(), empty=True)
             return _read_truth(path, document) if opening == b"{" else "other"
     except (NucleusError, OSError, ValueError) as error:
         raise DemoError(f"{path} cannot be read: {error} Repair it, or move it elsewhere.") from None
 
 
+def _results(path: Path, first: Any) -> Results | Literal["other"]:
+    if not isinstance(first, dict) or not first.keys() >= _RESULT_KEYS:
+        return "other"
+    shapes: set[Shape] = set()
+    if first.get("bbox") or first.get("segmentation"):
+        shapes.add("box")
+    if first.get("segmentation"):
+        shapes.add("polygon")
+    if first.get("keypoints"):
+        shapes.add("keypoints")
+    return Results(path, frozenset(shapes))
+
+
 def _read_truth(path: Path, document: JsonFile) -> Truth | Literal["other"]:
     seen: set[str] = set()
     images: list[dict[str, Any]] = []
-    objects: list[Any] = []
-    annotations = crowds = 0
+    categories = CocoCategories()
+    judged, problem, segmented = CocoImages(), "", False
     for key in document.members():
         seen.add(key)
-        if key not in {"images", "annotations", "categories"} or document.peek() != b"[":
+        if key not in _TRUTH_KEYS or document.peek() != b"[":
             document.skip()
             continue
+        number = 0
         for records in document.batches():
+            if key == "annotations":
+                segmented = segmented or any(
+                    isinstance(record, dict) and bool(record.get("segmentation")) for record in records[:1]
+                )
+                continue
+            for record in records:
+                number += 1
+                try:
+                    _ = judged.add(record) if key == "images" else categories.add(record)
+                except CocoError as error:
+                    problem = problem or placed(error, file=path.name, row=number)
             if key == "images":
                 images += records
-            elif key == "categories":
-                objects += records
-            else:
-                annotations += len(records)
-                crowds += sum(isinstance(record, dict) and record.get("iscrowd") == 1 for record in records)
     if not seen >= _TRUTH_KEYS:
         return "other"
-    _judge("image", images, CocoImages().add, path)
-    _judge("category", objects, CocoCategories().add, path)
-    return Truth(path, tuple(images), annotations, crowds)
+    if problem:
+        raise DemoError(f"{path} cannot be evaluated: {problem}")
+    return Truth(path, tuple(images), categories, segmented)
 
 
-def _judge(what: str, records: list[Any], rule: Callable[[Any], Any], path: Path) -> None:
-    """Hold records to the rules of COCO; the upload would refuse them later, record by record."""
-    for number, record in enumerate(records, 1):
-        try:
-            rule(record)
-        except CocoError as error:
-            raise DemoError(f"{path}: {what} {number}: {error}.") from None
+def _likeness(path: Path) -> str | None:
+    with open_plain(SourceFile(path, path.name)) as stream:
+        return looks_like(stream.read(HEAD))
 
 
 def _image_folder(root: Path, truth: Truth) -> Path | None:
@@ -197,36 +192,10 @@ def _image_folder(root: Path, truth: Truth) -> Path | None:
     return best
 
 
-def _remote_item(image: dict[str, Any]) -> dict[str, Any]:
-    name = image["file_name"]
-    item = {"metadata": {}, "reference_id": name, "image_url": _PLACEHOLDER + quote(name)}
-    return item | {side: image[side] for side in ("width", "height") if image.get(side) is not None}
-
-
-def _model_names(results: tuple[Path, ...]) -> list[str]:
-    """Return file names without suffix and common prefix such as `predictions_`; they stay distinct."""
-    stems = [path.name.removesuffix(".gz").removesuffix(".json") for path in results]
-    short = [
-        stem.removeprefix("predictions").removeprefix("results").lstrip("_-. ") or stem for stem in stems
-    ]
-    if len(set(short)) == len(short):
-        return short
-    return [f"{path.parent.name}-{stem}" for path, stem in zip(results, stems, strict=True)]
-
-
 def _seen(root: Path) -> str:
-    """Say which JSON files there are, and what those look like that are no COCO."""
-    files = _candidates(root)
-    names = [_described(path, root) for path in files[:8]]
+    names = [str(path.relative_to(root)) for path in _candidates(root)]
     return (
-        f"JSON files seen: {', '.join(names)}{' ...' if len(files) > 8 else ''}."
-        if files
+        f"JSON files seen: {', '.join(names[:8])}{' ...' if len(names) > 8 else ''}."
+        if names
         else "It has no JSON files."
     )
-
-
-def _described(path: Path, root: Path) -> str:
-    name = str(path.relative_to(root))
-    with open_plain(SourceFile(path, path.name)) as stream:
-        likeness = looks_like(stream.read(HEAD))
-    return name if likeness is None else f"{name} ({likeness})"

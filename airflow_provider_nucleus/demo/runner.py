@@ -9,22 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.demo.airflow_home import DAG_ID, AirflowHome, find_dags, tail
 from airflow_provider_nucleus.demo.breakdown import by_metadata
-from airflow_provider_nucleus.demo.coco_folder import CocoFolder, coco_batch, find_coco
+from airflow_provider_nucleus.demo.coco_batch import coco_batch, coco_numbers
+from airflow_provider_nucleus.demo.coco_folder import CocoFolder, find_coco
 from airflow_provider_nucleus.demo.errors import DemoError
 from airflow_provider_nucleus.demo.processes import Children
+from airflow_provider_nucleus.demo.remarks import remarks
 from airflow_provider_nucleus.demo.rendered_batch import DETECTORS, FRAMES, SEED, detect, render, write_batch
 from airflow_provider_nucleus.demo.scenes.weather import WEATHERS
 from airflow_provider_nucleus.demo.server import start_server
 from airflow_provider_nucleus.demo.sheet import write_sheet
 from airflow_provider_nucleus.demo.table import comparison
 from airflow_provider_nucleus.demo.task_watch import TaskWatch, failure_of
-from airflow_provider_nucleus.demo.work_dir import WorkDir, opened
+from airflow_provider_nucleus.demo.work_dir import WorkDir, opened, serve_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
     from subprocess import Popen
 
+    from airflow_provider_nucleus.coco.objects import Shape
     from airflow_provider_nucleus.demo.batch import Batch, Predictions
     from airflow_provider_nucleus.demo.console import Console
     from airflow_provider_nucleus.demo.server import Server
@@ -37,10 +40,14 @@ _LOOK = 0.2
 
 @dataclass(frozen=True)
 class Options:
-    """Options of the demonstration. *data* is a folder in COCO form, None for the rendered scenes."""
+    """Options of the demonstration. *data* is a folder in COCO form, None for the rendered scenes.
+
+    *shape* is what is compared of it, None for what most of its files have.
+    """
 
     work_dir: Path
     data: Path | None = None
+    shape: Shape | None = None
     dags: Path | None = None
     frames: int = FRAMES
     seed: int = SEED
@@ -52,11 +59,16 @@ def run_demo(options: Options, console: Console) -> None:
     """Run it; raises DemoError when it cannot go on, Interrupted on a signal. No process is left behind in any case."""
     dags = find_dags(options.dags)
     coco = find_coco(options.data) if options.data else None
-    with opened(options.work_dir) as work, Children() as children:
+    with opened(options.work_dir, data=options.data) as work, Children() as children:
         airflow = AirflowHome(work.airflow, dags=dags, logs=work.logs, bytecode=work.bytecode)
         began = time.time()
         migration = None if airflow.migrated else airflow.start_migration(children)
-        batch = _found(coco, work, console=console) if coco else _rendered(options, work, console=console)
+        batch = (
+            _found(coco, options, work, console=console)
+            if coco
+            else _rendered(options, work, console=console)
+        )
+        numbers = coco_numbers(coco, batch, iou_threshold=options.iou_threshold) if coco else None
         console.title("Starting the embedded Nucleus")
         server = start_server(children, work.nucleus, log=work.logs / "nucleus.log", bytecode=work.bytecode)
         console.fact(
@@ -68,15 +80,21 @@ def run_demo(options: Options, console: Console) -> None:
         reports = {model.name: evaluation.run(model) for model in batch.models}
         cuts = {} if coco else {"weather": _by_weather(server, reports)}
         children.stop(server.process)
-        _conclude(batch, comparison(reports, cuts=cuts), work=work, rendered=coco is None, console=console)
+        table = comparison(
+            reports,
+            cuts=cuts,
+            coco=numbers and numbers["models"],
+            overlap="OKS" if batch.shape == "keypoints" else "IoU",
+        )
+        notes = remarks(numbers) if numbers else []
+        _conclude(batch, "\n".join([table, *notes]), work=work, console=console)
 
 
-def _found(coco: CocoFolder, work: WorkDir, *, console: Console) -> Batch:
-    batch = coco_batch(coco, work.batch)
+def _found(coco: CocoFolder, options: Options, work: WorkDir, *, console: Console) -> Batch:
     console.title(f"Reading {coco.root}")
+    batch = coco_batch(coco, work.batch, shape=options.shape)
     for fact in batch.facts:
         console.fact(fact)
-    console.fact(f"Models: {', '.join(model.name for model in batch.models)}.")
     return batch
 
 
@@ -191,19 +209,18 @@ def _by_weather(
     }
 
 
-def _conclude(batch: Batch, table: str, *, work: WorkDir, rendered: bool, console: Console) -> None:
+def _conclude(batch: Batch, table: str, *, work: WorkDir, console: Console) -> None:
     (work.results / "comparison.txt").write_text(table + "\n", encoding="utf-8")
     console.text()
     console.title(f"Result on {batch.dataset_name}")
     console.text(f"\n{table}\n")
-    if rendered:
+    if not batch.originals:
         console.fact(
             f"Overview  {work.sheet} shows a scene of each weather with all boxes; the scenes are rendered"
         )
     console.fact(f"Results   {work.results} has this table and one JSON report per model")
     console.fact(f"Logs      {work.logs}")
-    folder = "" if str(work.root) == ".demo" else f" DEMO_DIR={work.root}"
-    console.fact(f"Serve     make serve{folder}, or: nucleus-local serve --data-dir {work.nucleus}")
+    console.fact(f"Serve     {serve_command(work.root)}")
     console.fact(
         f"          keeps this Nucleus running and prints its address; API key: {work.nucleus / 'api-key'}"
     )

@@ -27,16 +27,26 @@ def comparison(
     models: Mapping[str, Metrics],
     *,
     cuts: Mapping[str, Mapping[str, Mapping[str, Mapping[str, Any]]]] | None = None,
+    coco: Mapping[str, Mapping[str, Any]] | None = None,
+    overlap: str = "IoU",
     most_classes: int = MOST_CLASSES,
 ) -> str:
     """Return overall and per-class tables of all models; the best F1 of several is marked with `*`.
 
     Classes come with the most ground truth first; what does not fit into *most_classes* is counted in a last line.
-    *cuts* adds tables: title -> value -> model -> counts and ratios.
+    *cuts* adds tables: title -> value -> model -> counts and ratios. *coco* adds a table of the COCO numbers of each model.
+    *overlap* is what the counts are made with: IoU, or OKS.
     """
     threshold = next(iter(models.values()))["iou_threshold"]
-    lines = [f"All classes, one-to-one matches of equal label, IoU >= {threshold:g}", ""]
+    lines = [f"All classes, one-to-one matches of equal label, {overlap} >= {threshold:g}", ""]
     lines += _table("model", [(name, name, metrics["overall"]) for name, metrics in models.items()])
+    if coco:
+        lines += [
+            "",
+            "COCO numbers: matched by confidence, and read at ten thresholds",
+            "",
+            *_coco_table(coco),
+        ]
     labels = _labels(models)
     rows = [
         (label if first else "", name, metrics["per_label"].get(label, {}))
@@ -59,6 +69,22 @@ def comparison(
         lines += ["", "* best F1   TP, FP, FN: true positives, false positives, false negatives"]
         lines += ["n/a: nothing to divide by   -: not reported for this model"]
     return "\n".join(lines)
+
+
+def _coco_table(coco: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    numbers = [name for name in next(iter(coco.values())) if name.startswith(("AP", "AR"))]
+    cells = {
+        model: ["n/a" if of[name] is None else f"{of[name]:.3f}" for name in numbers]
+        for model, of in coco.items()
+    }
+    left = [max(len("model"), *map(len, cells))]
+    right = [max(len(name), 5) for name in numbers]
+    head = _line(["model"], numbers, left, right)
+    return [
+        head,
+        "  " + "-" * (len(head) - 2),
+        *(_line([model], row, left, right) for model, row in cells.items()),
+    ]
 
 
 def _labels(models: Mapping[str, Metrics]) -> list[str]:

@@ -8,6 +8,8 @@ import re
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from airflow_provider_nucleus.demo.errors import DemoError
@@ -17,14 +19,15 @@ from airflow_provider_nucleus.local.errors import DataDirBusyError, DataDirError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
-    from pathlib import Path
 
-__all__ = ["WorkDir", "opened"]
+__all__ = ["WorkDir", "opened", "serve_command", "usual_folder"]
 
 _MARK = "made-by-nucleus-local-demo"
+"""File that marks a work folder, locks it, and says what its results are on."""
+_UNUSUAL = re.compile(r"[^A-Za-z0-9._-]+")
 _MADE = {
     "scenes": re.compile(r"[a-z]+-[a-z]+-\d+-[a-z]+\.jpg"),
-    "batch": re.compile(r"items\.jsonl|ground_truth\.jsonl|predictions-[a-z-]+\.jsonl"),
+    "batch": re.compile(r"items\.jsonl|ground_truth\.jsonl|predictions-[^/]+\.jsonl"),
     "results": re.compile(r"comparison\.txt|[^/]+\.json(\.metrics)?"),
     "logs": re.compile(r"nucleus\.log|db-migrate\.log|dag-[^/]+\.log|airflow/.+\.log"),
 }
@@ -78,18 +81,41 @@ class WorkDir:
         return self.root / "logs"
 
 
+def usual_folder(data: Path | None) -> Path:
+    """Return where the results on *data* go unless a folder is named: one of their own for each folder of data."""
+    if data is None:
+        return Path(".demo")
+    return Path(f".demo-{_UNUSUAL.sub('-', data.resolve().name).strip('-') or 'data'}")
+
+
+def serve_command(root: Path) -> str:
+    """Return what serves the results in *root* again: `make` in a checkout, else the installed command."""
+    command = f"nucleus-local serve --data-dir {quote(str(WorkDir(root).nucleus))}"
+    if not _in_checkout():
+        return command
+    folder = "" if str(root) == ".demo" else f" DEMO_DIR={quote(str(root))}"
+    return f"make serve{folder}, or: {command}"
+
+
+def _in_checkout() -> bool:
+    """Say whether the command was started at the top of the checkout that it comes from."""
+    top = Path(__file__).resolve().parents[2]
+    return (top / "Makefile").is_file() and Path.cwd() == top
+
+
+def _other_folder() -> str:
+    return "another folder with --work-dir" + (" (`make demo DEMO_DIR=...`)" if _in_checkout() else "")
+
+
 @contextmanager
-def opened(root: Path) -> Generator[WorkDir, None, None]:
+def opened(root: Path, *, data: Path | None = None) -> Generator[WorkDir, None, None]:
     """Lock the work folder and empty it of the last results; the Airflow database stays.
 
-    Raises DemoError when the folder holds anything else than a former demonstration, or when a demonstration or a server
-    is still using it; nothing is changed then.
+    Raises DemoError when the folder holds anything else than a former demonstration on *data* (None = the rendered scenes), or when
+    a demonstration or a server is still using it; nothing is changed then.
     """
     if root.is_dir() and any(root.iterdir()) and not (root / _MARK).exists():
-        raise DemoError(
-            f"{root} holds other things than a demonstration. Name an empty or new folder with --work-dir "
-            "(`make demo DEMO_DIR=...`)."
-        )
+        raise DemoError(f"{root} holds other things than a demonstration. Name {_other_folder()}.")
     work = WorkDir(root)
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -101,10 +127,17 @@ def opened(root: Path) -> Generator[WorkDir, None, None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise DemoError(
-                f"Another demonstration is running in {root}. Wait for it, or name another folder with --work-dir "
-                "(`make demo DEMO_DIR=...`)."
+                f"Another demonstration is running in {root}. Wait for it, or name {_other_folder()}."
             ) from None
+        subject = b"the rendered scenes" if data is None else os.fsencode(data.resolve())
+        former = os.pread(lock, 1 << 16, 0)
+        if former not in {b"", subject}:
+            raise DemoError(
+                f"{root} holds the results on {os.fsdecode(former)}, which a demonstration on {os.fsdecode(subject)} would replace. "
+                f"Name {_other_folder()}, or remove them first: rm -r {quote(str(root))}"
+            )
         _empty(work)
+        os.pwrite(lock, subject, 0)
         yield work
     finally:
         os.close(lock)
@@ -117,18 +150,18 @@ def _empty(work: WorkDir) -> None:
                 pass  # no server runs on it
         except DataDirBusyError:
             raise DemoError(
-                f"The last results in {work.nucleus} are still being served. Stop that server, or name another folder "
-                "with --work-dir (`make demo DEMO_DIR=...`); nothing was changed."
+                f"The last results in {work.nucleus} are still being served. Stop that server, or name {_other_folder()}; "
+                "nothing was changed."
             ) from None
         except DataDirError as error:
             raise DemoError(
-                f"{work.nucleus} is not what a demonstration has made, and would be deleted: {error} Move it away, or name another "
-                "folder with --work-dir (`make demo DEMO_DIR=...`)."
+                f"{work.nucleus} is not what a demonstration has made, and would be deleted: {error} Move it away, or name "
+                f"{_other_folder()}."
             ) from error
     for name in _others(work):
         raise DemoError(
             f"{work.root / name} is nothing that a demonstration has made, and would be deleted with its last results. Move it away, "
-            "or name another folder with --work-dir (`make demo DEMO_DIR=...`); nothing was deleted."
+            f"or name {_other_folder()}; nothing was deleted."
         )
     for folder in (work.nucleus, *(work.root / name for name in _MADE)):
         if folder.exists():
