@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SHAPES", "coco_batch", "coco_numbers"]
 
-SHAPES: dict[Shape, str] = {"box": "boxes", "polygon": "polygons and masks", "keypoints": "keypoints"}
+SHAPES: dict[Shape, str] = {"box": "boxes", "polygon": "polygons", "keypoints": "keypoints"}
 """What can be compared, and its plural."""
 
 _IOU_TYPES: dict[Shape, IouType] = {"box": "bbox", "polygon": "segm", "keypoints": "keypoints"}
@@ -133,17 +133,25 @@ def _about_files(found: CocoFolder, compared: tuple[Results, ...], chosen: Shape
 
 def _about_shape(found: CocoFolder, chosen: Shape, *, given: bool) -> Iterator[str]:
     yield f"{SHAPES[chosen].capitalize()} are compared{'' if given else ', as no --geometry was given'}."
-    drawn = [results for results in found.results if "polygon" in results.shapes]
-    if chosen == "box" and drawn and found.truth.segmented:
+    if chosen != "box":
+        return
+    if any("polygon" in results.shapes for results in found.results) and found.truth.segmented:
         yield "Segmentations are not looked at where there is a box; --geometry polygon compares them."
+    if any(results.masked for results in found.results):
+        yield "Run-length masks are boxes here; nucleus-local evaluate --iou-type segm compares them pixel by pixel."
 
 
 def _about_categories(truth: Truth) -> Iterator[str]:
     plain, labelled = truth.categories.by_id, truth.categories.labelled()
-    yield f"Labels are the names of the {len(plain)} categories; category ids of the results are those of {truth.path.name}."
+    many = "1 category" if len(plain) == 1 else f"{len(plain)} categories"
+    yield f"Labels are the names of the {many}; category ids of the results are those of {truth.path.name}."
     numbered = [str(number) for number, category in plain.items() if category.name == str(number)]
     if numbered:
-        yield f"{len(numbered)} categories have no name of their own; their ids are their labels: {', '.join(numbered[:_MOST_NAMES])}."
+        having = "1 category has no name of its own; the id is the label"
+        if len(numbered) > 1:
+            having = f"{len(numbered)} categories have no names of their own; their ids are their labels"
+        more = ", ..." if len(numbered) > _MOST_NAMES else ""
+        yield f"{having}: {', '.join(numbered[:_MOST_NAMES])}{more}."
     shared = [name for name, count in Counter(c.name for c in plain.values()).items() if count > 1]
     if shared:
         names = ", ".join(c.name for number, c in labelled.items() if plain[number].name in shared)

@@ -52,6 +52,8 @@ class Results:
     path: Path
     shapes: frozenset[Shape]
     empty: bool = False
+    masked: bool = False
+    """True where the first object is a run-length mask, which the server takes as a box only."""
 
 
 @dataclass(frozen=True)
@@ -130,18 +132,18 @@ def _results(path: Path, first: Any) -> Results | Literal["other"]:
     shapes: set[Shape] = set()
     if first.get("bbox") or first.get("segmentation"):
         shapes.add("box")
-    if first.get("segmentation"):
+    if isinstance(first.get("segmentation"), list) and first["segmentation"]:
         shapes.add("polygon")
     if first.get("keypoints"):
         shapes.add("keypoints")
-    return Results(path, frozenset(shapes))
+    return Results(path, frozenset(shapes), masked=isinstance(first.get("segmentation"), dict))
 
 
 def _read_truth(path: Path, document: JsonFile) -> Truth | Literal["other"]:
     seen: set[str] = set()
     images: list[dict[str, Any]] = []
     categories = CocoCategories()
-    judged, problem, segmented = CocoImages(), "", False
+    checked, problem, segmented = CocoImages(), "", False
     for key in document.members():
         seen.add(key)
         if key not in _TRUTH_KEYS or document.peek() != b"[":
@@ -157,7 +159,7 @@ def _read_truth(path: Path, document: JsonFile) -> Truth | Literal["other"]:
             for record in records:
                 number += 1
                 try:
-                    _ = judged.add(record) if key == "images" else categories.add(record)
+                    _ = checked.add(record) if key == "images" else categories.add(record)
                 except CocoError as error:
                     problem = problem or placed(error, file=path.name, row=number)
             if key == "images":

@@ -47,22 +47,11 @@ def finished(work_dir) -> subprocess.CompletedProcess[str]:
     )
 
 
-def stand_in(folder: Path, model: str) -> list[str]:
-    """Write a DAG that fails, and a tiny data set whose only model has this name; return the options."""
+def stand_in(folder: Path) -> list[str]:
+    """Write a DAG that fails; return the options that run it on a few scenes."""
     (folder / "dags").mkdir()
     (folder / "dags" / "nucleus_evaluate_inference_batch.py").write_text(FAILING_DAG)
-    (folder / "data").mkdir()
-    truth = {
-        "images": [{"id": 1, "file_name": "a.jpg", "width": 9, "height": 9}],
-        "annotations": [
-            {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "area": 12, "iscrowd": 0}
-        ],
-        "categories": [{"id": 1, "name": "cup"}],
-    }
-    results = [{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}]
-    (folder / "data" / "truth.json").write_text(json.dumps(truth))
-    (folder / "data" / f"predictions_{model}.json").write_text(json.dumps(results))
-    return ["--dags", str(folder / "dags"), "--data", str(folder / "data")]
+    return ["--dags", str(folder / "dags"), "--frames", "4"]
 
 
 def processes_that_mention(text: str) -> list[str]:
@@ -124,7 +113,7 @@ def test_the_demonstration_ends_with_a_comparison(finished, work_dir):
         assert len([line for line in finished.stdout.splitlines() if line.startswith(f"  {task} ")]) == 2
     assert "rendered" in finished.stdout
     assert "By class" in finished.stdout
-    assert f"make serve DEMO_DIR={work_dir}, or: nucleus-local serve" in finished.stdout
+    assert f"nucleus-local serve --data-dir {work_dir / 'nucleus'}" in finished.stdout
     assert (work_dir / "results" / "comparison.txt").read_text().strip() in finished.stdout
 
 
@@ -177,7 +166,7 @@ def test_no_process_is_left_behind(finished, work_dir):
 def test_a_failing_task_ends_the_second_run_with_its_traceback(finished, work_dir, tmp_path):
     """Exit status 1, the error and the path of the log on standard error; and the database was not migrated again."""
     ended = subprocess.run(
-        [*COMMAND, "--work-dir", str(work_dir), *stand_in(tmp_path, "bad")],
+        [*COMMAND, "--work-dir", str(work_dir), *stand_in(tmp_path)],
         capture_output=True,
         text=True,
         timeout=300,
@@ -185,16 +174,19 @@ def test_a_failing_task_ends_the_second_run_with_its_traceback(finished, work_di
 
     assert ended.returncode == 1, ended.stdout + ended.stderr
     assert "db migrate" not in ended.stdout
-    assert "ValueError: the predictions of bad are no good" in ended.stderr
-    assert "Task upload_predictions of nucleus_evaluate_inference_batch failed for bad" in ended.stderr
-    assert str(work_dir / "logs" / "dag-bad.log") in ended.stderr
+    assert "ValueError: the predictions of fixed-threshold are no good" in ended.stderr
+    assert (
+        "Task upload_predictions of nucleus_evaluate_inference_batch failed for fixed-threshold"
+        in ended.stderr
+    )
+    assert str(work_dir / "logs" / "dag-fixed-threshold.log") in ended.stderr
     assert processes_that_mention(str(work_dir)) == []
 
 
 def test_ctrl_c_leaves_no_process_behind(finished, work_dir, tmp_path):
     """SIGINT to the whole process group, as a terminal sends it, while the server and Airflow are running."""
     demo = subprocess.Popen(
-        [*COMMAND, "--work-dir", str(work_dir), *stand_in(tmp_path, "any")],
+        [*COMMAND, "--work-dir", str(work_dir), *stand_in(tmp_path)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

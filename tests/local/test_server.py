@@ -6,9 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import duckdb
 import nucleus as official
-import pytest
 
 from airflow_provider_nucleus.local.testing import LocalNucleus
 from tests.local.evaluated import world
@@ -38,9 +36,6 @@ def test_the_server_does_not_load_what_it_does_not_need():
     }
 
 
-@pytest.mark.skipif(
-    duckdb.__version__ < "2", reason="DuckDB 1 loads pandas by itself, for any table that it is given"
-)
 def test_a_server_that_takes_boxes_in_does_not_load_pandas(tmp_path: Path):
     """The first upload would wait a second for an import that PyArrow makes to turn a text of Python's into one of its own."""
     with LocalNucleus(tmp_path / "data") as nucleus:

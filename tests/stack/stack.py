@@ -49,6 +49,7 @@ class AirflowStack:
                 "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(_free_port()),
                 "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(_free_port()),
                 "AIRFLOW__API__WORKERS": "1",
+                "AIRFLOW__API__ENABLE_XCOM_DESERIALIZE_SUPPORT": "True",  # asked for by 3.0 only
                 "AIRFLOW__API__SECRET_KEY": "stack-test-secret",
                 "AIRFLOW__API_AUTH__JWT_SECRET": "stack-test-jwt-secret-of-sufficient-length-000000000000000000000000",
                 "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",

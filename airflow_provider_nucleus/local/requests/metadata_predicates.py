@@ -82,7 +82,7 @@ class Predicate(RequestModel):
             alternatives.append(self._number(column, "IN (SELECT unnest(?::DOUBLE[]))", numbers))
         others = {orjson.dumps(value) for value in self.values if value is None or isinstance(value, bool)}
         alternatives += [
-            Fragment(f"json_extract({column}, ?::VARCHAR) = ?::JSON", (_path(self.key), other.decode()))
+            Fragment(f"json_extract({column}, ?) = ?::JSON", (_path(self.key), other.decode()))
             for other in sorted(others)
         ]
         joined = alternatives[0]
@@ -94,7 +94,7 @@ class Predicate(RequestModel):
         """Compare text; a value of another type satisfies nothing."""
         path = _path(self.key)
         return Fragment(
-            f"(json_extract_string({column}, ?::VARCHAR) {compared} AND json_type({column}, ?::VARCHAR) = 'VARCHAR')",
+            f"(json_extract_string({column}, ?) {compared} AND json_type({column}, ?) = 'VARCHAR')",
             (path, wanted, path),
         )
 
@@ -102,7 +102,7 @@ class Predicate(RequestModel):
         """Compare numbers; a value of another type satisfies nothing."""
         # As JSON, so that text keeps its quotes and is no number: one look at the document instead of two.
         return Fragment(
-            f"(TRY_CAST(CAST(json_extract({column}, ?::VARCHAR) AS VARCHAR) AS DOUBLE) {compared})",
+            f"(TRY_CAST(CAST(json_extract({column}, ?) AS VARCHAR) AS DOUBLE) {compared})",
             (_path(self.key), wanted),
         )
 

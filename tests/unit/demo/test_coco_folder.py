@@ -4,8 +4,10 @@ import json
 
 import pytest
 
-from airflow_provider_nucleus.demo.coco_folder import coco_batch, find_coco
+from airflow_provider_nucleus.demo.coco_batch import coco_batch, coco_numbers
+from airflow_provider_nucleus.demo.coco_folder import find_coco
 from airflow_provider_nucleus.demo.errors import DemoError
+from airflow_provider_nucleus.demo.remarks import remarks
 from tests.shared_data import shared_data
 
 TRUTH = {
@@ -26,7 +28,6 @@ def folder(tmp_path):
     (data / "predictions_large.json").write_text(json.dumps(RESULTS))
     (data / "expected.json").write_text('{"images": 2}')
     (data / "names.json").write_text('["cup"]')
-    (data / "empty.json").write_text("[]")
     return data
 
 
@@ -35,7 +36,10 @@ def test_files_are_known_by_what_is_in_them(folder):
     found = find_coco(folder)
 
     assert found.truth.path == folder / "instances.json"
-    assert [path.name for path in found.results] == ["predictions_large.json", "predictions_small.json"]
+    assert [results.path.name for results in found.results] == [
+        "predictions_large.json",
+        "predictions_small.json",
+    ]
     assert found.image_folder is None
 
 
@@ -72,24 +76,131 @@ def test_without_image_files_items_get_addresses(folder, tmp_path):
     assert any("No image files" in fact for fact in batch.facts)
 
 
-@pytest.mark.parametrize(
-    ("crowds", "fact"),
-    [
-        (1, "1 object is a crowd region: it is in no count."),
-        (9, "9 objects are crowd regions: they are in no count."),
-    ],
-)
-def test_crowd_regions_are_said_to_be_in_no_count(folder, tmp_path, crowds, fact):
+def test_crowd_regions_are_said_to_be_in_no_count(folder, tmp_path):
     """The match leaves them out; without any there is nothing to say."""
-    plain = coco_batch(find_coco(folder), tmp_path / "batch")
+    plain = report_of(folder, tmp_path)
     (row,) = TRUTH["annotations"]
-    rows = [row, *({**row, "id": 2 + n, "iscrowd": 1} for n in range(crowds))]
+    rows = [row, *({**row, "id": 2 + n, "iscrowd": 1} for n in range(9))]
     (folder / "instances.json").write_text(json.dumps({**TRUTH, "annotations": rows}))
 
+    notes = "\n".join(remarks(report_of(folder, tmp_path)))
+
+    assert "instances.json: 9 x crowd region" in notes
+    assert "crowd" not in "\n".join(remarks(plain))
+
+
+def report_of(folder, tmp_path):
+    found = find_coco(folder)
+    return coco_numbers(found, coco_batch(found, tmp_path / "batch"), iou_threshold=0.5)
+
+
+def test_an_empty_list_is_a_model_that_found_nothing(folder, tmp_path):
+    """It stays in the comparison, with everything missed."""
+    (folder / "predictions_none.json").write_text("[]")
+    batch = coco_batch(find_coco(folder), tmp_path / "batch")
+    counts = report_of(folder, tmp_path)["models"]["none"]["nucleus"]
+
+    assert [model.name for model in batch.models] == ["large", "none", "small"]
+    assert "predictions_none.json is an empty list: taken for a model that found nothing." in batch.facts
+    assert (counts["tp"], counts["fp"], counts["fn"]) == (0, 0, 1)
+
+
+def test_every_guess_is_a_sentence(folder, tmp_path):
+    """Which file is what, what is compared, whose labels and ids."""
+    (folder / "other.json").write_text('{"shapes": [], "imagePath": "a.jpg"}')
+    facts = coco_batch(find_coco(folder), tmp_path / "batch").facts
+
+    assert facts[:-1] == (
+        "Ground truth: instances.json, 2 images.",
+        "No COCO, left alone: expected.json, names.json, other.json (a labelme file, one image each).",
+        "Boxes are compared, as no --geometry was given.",
+        "Labels are the names of the 1 category; category ids of the results are those of instances.json.",
+        "No image files and no addresses: items are registered under https://images.invalid/..., which shows nothing.",
+        "Model large: predictions_large.json.",
+    )
+
+
+def test_categories_without_a_name_and_of_one_name(folder, tmp_path):
+    """What became of them is said, because labels are what is compared."""
+    categories = [{"id": 1, "name": "cup"}, {"id": 2}, {"id": 3, "name": "jug"}, {"id": 4, "name": "jug"}]
+    (folder / "instances.json").write_text(json.dumps({**TRUTH, "categories": categories}))
+    facts = coco_batch(find_coco(folder), tmp_path / "batch").facts
+
+    assert "1 category has no name of its own; the id is the label: 2." in facts
+    assert "Categories of one name have their id behind it: jug (3), jug (4)." in facts
+
+
+KEYPOINTS = [{"image_id": 1, "category_id": 1, "keypoints": [2, 3, 2, 4, 5, 2], "score": 0.5}]
+
+
+def with_keypoints(folder):
+    row = {**TRUTH["annotations"][0], "keypoints": [2, 3, 2, 4, 5, 2], "num_keypoints": 2, "area": 12}
+    (folder / "instances.json").write_text(json.dumps({**TRUTH, "annotations": [row]}))
+    (folder / "predictions_small.json").write_text(json.dumps(KEYPOINTS))
+
+
+def test_a_model_that_cannot_be_compared_is_left_out_by_name(folder, tmp_path):
+    """Boxes and keypoints cannot be compared with each other; the way to compare the other is named."""
+    with_keypoints(folder)
+    boxes = coco_batch(find_coco(folder), tmp_path / "batch")
+    points = coco_batch(find_coco(folder), tmp_path / "batch", shape="keypoints")
+    row = json.loads(points.models[0].path.read_text())
+
+    assert [model.name for model in boxes.models] == ["large"]
+    assert "predictions_small.json has no boxes: left out; --geometry keypoints compares it." in boxes.facts
+    assert [model.name for model in points.models] == ["small"]
+    assert row["type"] == "keypoints"
+    assert row["reference_id"] == "a.jpg"
+
+
+def test_keypoints_are_compared_where_no_model_has_boxes(folder, tmp_path):
+    """Without being asked for, and said."""
+    with_keypoints(folder)
+    (folder / "predictions_large.json").unlink()
     batch = coco_batch(find_coco(folder), tmp_path / "batch")
 
-    assert fact in batch.facts
-    assert not any("crowd" in known for known in plain.facts)
+    assert batch.shape == "keypoints"
+    assert "Keypoints are compared, as no --geometry was given." in batch.facts
+
+
+def test_what_no_model_has_cannot_be_compared(folder, tmp_path):
+    """The error says what each has."""
+    with pytest.raises(DemoError, match=r"as polygons .*predictions_large\.json: boxes"):
+        coco_batch(find_coco(folder), tmp_path / "batch", shape="polygon")
+
+
+def test_a_row_that_cannot_be_read_is_named_before_anything_starts(folder, tmp_path):
+    """File, row and field."""
+    (folder / "predictions_small.json").write_text(json.dumps([*RESULTS, {**RESULTS[0], "bbox": [1, 2, 3]}]))
+
+    with pytest.raises(DemoError, match=r"predictions_small\.json: row 2: bbox: must be four numbers"):
+        report_of(folder, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "shape", "number"),
+    [
+        ("home-objects", "yolo", None, 0.149298), ("home-objects", "centernet", None, 0.095640),
+        ("coco-val2014-100", "fakebbox", None, 0.504581), ("coco-val2014-100", "fakesegm", None, 0.482892),
+        ("coco-keypoints-4", "pose", "keypoints", 0.860890), ("coco-keypoints-4", "wholebody", "keypoints", 0.937603),
+        ("coco-keypoints-4", "detections_person", None, 0.789121), ("kitti-cuboids", "boxes2d_rrc", None, 0.515165),
+        ("shapes-polygons", "predictions", None, 0.694719), ("spacenet-buildings", "predictions", "polygon", 0.118921),
+    ],
+)  # fmt: skip
+def test_real_sets_have_the_published_ap(tmp_path, name, model, shape, number):
+    """As the reference tools give it, to the six digits that the collection lists."""
+    found = find_coco(shared_data(name))
+    batch = coco_batch(found, tmp_path / "batch", shape=shape)
+    report = coco_numbers(found, batch, iou_threshold=0.5)
+
+    assert report["models"][model]["AP"] == pytest.approx(number, abs=6e-7)
+
+
+@pytest.mark.parametrize("name", ["ade20k-sample", "davis-masks", "digits-categories"])
+def test_real_sets_that_are_no_coco_are_refused_by_name(name):
+    """Masks as pictures, categories: the files that were seen are named."""
+    with pytest.raises(DemoError, match=r"No COCO ground truth .*expected\.json"):
+        find_coco(shared_data(name))
 
 
 def test_models_are_named_after_the_result_files(folder, tmp_path):
@@ -144,7 +255,7 @@ def test_an_image_without_a_name_is_an_error(folder):
     """Its name would become the reference id."""
     (folder / "instances.json").write_text(json.dumps(TRUTH | {"images": [{"id": 1}]}))
 
-    with pytest.raises(DemoError, match=r"instances\.json: image 1: images\.file_name: is missing"):
+    with pytest.raises(DemoError, match=r"instances\.json: row 1: images\.file_name: is missing"):
         find_coco(folder)
 
 
@@ -153,9 +264,11 @@ def test_home_objects_are_understood():
     data = shared_data("home-objects")
     found = find_coco(data)
 
-    assert [path.name for path in found.results] == ["predictions_centernet.json", "predictions_yolo.json"]
+    assert [results.path.name for results in found.results] == [
+        "predictions_centernet.json",
+        "predictions_yolo.json",
+    ]
     assert found.image_folder == data
-    assert found.truth.annotations == 686
     assert len(found.truth.images) == 85
 
 
@@ -167,28 +280,3 @@ def test_a_set_without_images_uses_the_addresses_of_its_ground_truth(tmp_path):
     assert batch.images is None
     assert batch.items == data / "ground_truth.json"
     assert [model.name for model in batch.models] == ["fakebbox", "fakesegm"]
-    assert any("9 objects are crowd regions" in fact for fact in batch.facts)
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"images": [{"id": 1, "file_name": "a.jpg"}, {"id": "1", "file_name": "b.jpg"}]}, r"image 2: images\.id: 1 is the id of two images"),
-        ({"images": [{"id": 1, "file_name": "a.jpg"}, {"id": 2, "file_name": "a.jpg"}]}, r"image 2: images\.file_name: 'a\.jpg' is the name"),
-        ({"categories": [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]}, r"category 2: categories\.id: 1 is the id of two categories"),
-    ],
-)  # fmt: skip
-def test_what_an_upload_would_refuse_is_refused_before(folder, change, words):
-    """By the same rules and in the same words."""
-    (folder / "instances.json").write_text(json.dumps(TRUTH | change))
-
-    with pytest.raises(DemoError, match=words):
-        find_coco(folder)
-
-
-def test_files_of_other_tools_are_named(tmp_path):
-    """A folder of labelme files is said to be one."""
-    (tmp_path / "a.json").write_text(json.dumps({"shapes": [], "imagePath": "a.jpg"}))
-
-    with pytest.raises(DemoError, match=r"a\.json \(a labelme file"):
-        find_coco(tmp_path)

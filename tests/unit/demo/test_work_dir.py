@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 from airflow_provider_nucleus.demo.errors import DemoError
 from airflow_provider_nucleus.demo.rendered_batch import render
-from airflow_provider_nucleus.demo.work_dir import opened
+from airflow_provider_nucleus.demo.work_dir import opened, serve_command, usual_folder
 from airflow_provider_nucleus.local.datadir import DataDir
 from airflow_provider_nucleus.local.disk.belongings import foreign
 from airflow_provider_nucleus.local.store.opening import open_store
+
+REPOSITORY = Path(__file__).parents[3]
 
 
 def made(folder, *names):
@@ -152,3 +155,36 @@ def test_whatever_a_demonstration_and_its_server_write_is_replaced(tmp_path):
     with opened(tmp_path / "demo") as work:
         assert not work.pictures.exists()
         assert [path for folder in (work.batch, work.results, work.logs) for path in folder.iterdir()] == []
+
+
+def test_the_results_on_other_data_are_not_replaced(tmp_path, monkeypatch):
+    """The refusal says whose they are and what to do; on the same data they are replaced."""
+    monkeypatch.chdir(tmp_path)
+    mugs, cups = tmp_path / "mugs", tmp_path / "cups"
+    for data in (mugs, mugs):
+        with opened(tmp_path / "demo", data=data) as work:
+            (work.results / "old.json").write_text("{}")
+
+    for data in (cups, None):
+        with (
+            pytest.raises(DemoError, match=rf"holds the results on {mugs}, .*--work-dir.*rm -r {work.root}"),
+            opened(work.root, data=data),
+        ):
+            pass
+    assert (work.results / "old.json").exists()
+
+
+def test_each_folder_of_data_has_a_work_folder_of_its_own():
+    """A second data set does not meet the first one's results."""
+    assert usual_folder(None) == Path(".demo")
+    assert usual_folder(Path("/data/my mugs/")) == Path(".demo-my-mugs")
+
+
+def test_commands_are_those_that_exist_where_they_are_printed(tmp_path, monkeypatch):
+    """`make` in a checkout, which has a Makefile; elsewhere the installed command alone."""
+    monkeypatch.chdir(tmp_path)
+    assert serve_command(Path("my demo")) == "nucleus-local serve --data-dir 'my demo/nucleus'"
+
+    monkeypatch.chdir(REPOSITORY)
+    assert serve_command(Path(".demo")) == "make serve, or: nucleus-local serve --data-dir .demo/nucleus"
+    assert serve_command(Path("d")).startswith("make serve DEMO_DIR=d, or: ")

@@ -273,17 +273,17 @@ def _stored(found: MetadataPath) -> Fragment:
     column = (
         "(SELECT s.metadata FROM scenes s WHERE s.scene_no = i.scene_no)" if found.scene else "i.metadata"
     )
-    return Fragment(f"json_extract_string({column}, ?::VARCHAR)", (_pointer(found.keys),))
+    return Fragment(f"json_extract_string({column}, ?)", (_pointer(found.keys),))
 
 
 def _object_metadata(keys: tuple[str, ...]) -> Fragment:
-    return Fragment("json_extract_string(o.metadata, ?::VARCHAR)", (_pointer(keys),))
+    return Fragment("json_extract_string(o.metadata, ?)", (_pointer(keys),))
 
 
 def _place(found: ObjectPlace) -> Fragment:
     column = (_POSITION if found.part == "position" else _SIZE).get(found.axis)
     field = Fragment(
-        "try_cast(json_extract_string(o.geometry, ?::VARCHAR) AS DOUBLE)", (f"/{found.part}/{found.axis}",)
+        "try_cast(json_extract_string(o.geometry, ?) AS DOUBLE)", (f"/{found.part}/{found.axis}",)
     )
     return field if column is None else Fragment(f"coalesce({column}, ") + field + ")"
 

@@ -81,9 +81,7 @@ def _read(data: bytes) -> pa.Table | None:
     if len(table) != lines:
         return None
     sides = {side: pc.struct_field(table["geometry"], side) for side in _BOX}
-    # DuckDB 1 takes no struct without fields; the metadata is only there to be empty.
-    kept = {name: table[name] for name in table.schema.names if name not in {"geometry", "metadata"}}
-    return pa.table({**kept, **sides})
+    return pa.table({**{name: table[name] for name in table.schema.names if name != "geometry"}, **sides})
 
 
 def _objects(data: bytes) -> int:
