@@ -126,9 +126,8 @@ def _about_files(found: CocoFolder, compared: tuple[Results, ...], chosen: Shape
             cure = f"; {ways} compares it" if ways else ""
             yield f"{results.path.name} has no {SHAPES[chosen]}: left out{cure}."
     if found.others:
-        names = [f"{name} ({likeness})" if likeness else name for name, likeness in found.others]
-        more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-        yield f"No COCO, left alone: {', '.join(names[:_MOST_NAMES])}{more}."
+        more = f" and {len(found.others) - _MOST_NAMES} more" if len(found.others) > _MOST_NAMES else ""
+        yield f"No COCO, left alone: {', '.join(found.others[:_MOST_NAMES])}{more}."
 
 
 def _about_shape(found: CocoFolder, chosen: Shape, *, given: bool) -> Iterator[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_nucleus.coco.entries import CocoCategories, CocoImages
-from airflow_provider_nucleus.coco.errors import CocoError, placed
+from airflow_provider_nucleus.coco.errors import CocoError
 from airflow_provider_nucleus.coco.layouts import HEAD, looks_like
 from airflow_provider_nucleus.demo.errors import DemoError
 from airflow_provider_nucleus.exceptions import NucleusError
@@ -19,6 +19,7 @@ from airflow_provider_nucleus.sources.files import SourceFile, open_plain
 from airflow_provider_nucleus.sources.json_stream import JsonFile
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from airflow_provider_nucleus.coco.objects import Shape
@@ -60,14 +61,14 @@ class Results:
 class CocoFolder:
     """The files of a COCO folder, and the folder that image names are relative to (None = no image files).
 
-    *others* are the files that were left alone: name, and what each looks like where that is known.
+    *others* are the files that were left alone, each with what it looks like where that is known.
     """
 
     root: Path
     truth: Truth
     results: tuple[Results, ...]
     image_folder: Path | None
-    others: tuple[tuple[str, str | None], ...]
+    others: tuple[str, ...]
 
 
 def find_coco(root: Path) -> CocoFolder:
@@ -79,7 +80,7 @@ def find_coco(root: Path) -> CocoFolder:
         raise DemoError(f"There is no folder {root}. DATA must name a folder with COCO files. {_EXPECTED}")
     truths: list[Truth] = []
     results: list[Results] = []
-    others: list[tuple[str, str | None]] = []
+    others: list[str] = []
     for path in _candidates(root):
         found = _read(path)
         if isinstance(found, Truth):
@@ -87,7 +88,7 @@ def find_coco(root: Path) -> CocoFolder:
         elif isinstance(found, Results):
             results.append(found)
         else:
-            others.append((str(path.relative_to(root)), _likeness(path)))
+            others.append(_described(path, root))
     if not truths:
         raise DemoError(f"No COCO ground truth in {root}. {_EXPECTED} {_seen(root)}")
     if len(truths) > 1:
@@ -142,33 +143,37 @@ def _results(path: Path, first: Any) -> Results | Literal["other"]:
 def _read_truth(path: Path, document: JsonFile) -> Truth | Literal["other"]:
     seen: set[str] = set()
     images: list[dict[str, Any]] = []
-    categories = CocoCategories()
-    checked, problem, segmented = CocoImages(), "", False
+    entries: list[Any] = []
+    segmented = False
     for key in document.members():
         seen.add(key)
         if key not in _TRUTH_KEYS or document.peek() != b"[":
             document.skip()
             continue
-        number = 0
         for records in document.batches():
-            if key == "annotations":
+            if key == "images":
+                images += records
+            elif key == "categories":
+                entries += records
+            else:
                 segmented = segmented or any(
                     isinstance(record, dict) and bool(record.get("segmentation")) for record in records[:1]
                 )
-                continue
-            for record in records:
-                number += 1
-                try:
-                    _ = checked.add(record) if key == "images" else categories.add(record)
-                except CocoError as error:
-                    problem = problem or placed(error, file=path.name, row=number)
-            if key == "images":
-                images += records
     if not seen >= _TRUTH_KEYS:
         return "other"
-    if problem:
-        raise DemoError(f"{path} cannot be evaluated: {problem}")
+    categories = CocoCategories()
+    _check("image", images, CocoImages().add, path)
+    _check("category", entries, categories.add, path)
     return Truth(path, tuple(images), categories, segmented)
+
+
+def _check(what: str, records: list[Any], rule: Callable[[Any], Any], path: Path) -> None:
+    """Hold records to the rules of COCO; the upload would refuse them later, record by record."""
+    for number, record in enumerate(records, 1):
+        try:
+            rule(record)
+        except CocoError as error:
+            raise DemoError(f"{path}: {what} {number}: {error}.") from None
 
 
 def _likeness(path: Path) -> str | None:
@@ -195,9 +200,16 @@ def _image_folder(root: Path, truth: Truth) -> Path | None:
 
 
 def _seen(root: Path) -> str:
-    names = [str(path.relative_to(root)) for path in _candidates(root)]
+    """Say which JSON files there are, and what those look like that are no COCO."""
+    files = _candidates(root)
+    names = [_described(path, root) for path in files[:8]]
     return (
-        f"JSON files seen: {', '.join(names[:8])}{' ...' if len(names) > 8 else ''}."
-        if names
+        f"JSON files seen: {', '.join(names)}{' ...' if len(files) > 8 else ''}."
+        if files
         else "It has no JSON files."
     )
+
+
+def _described(path: Path, root: Path) -> str:
+    name, likeness = str(path.relative_to(root)), _likeness(path)
+    return name if likeness is None else f"{name} ({likeness})"

@@ -255,7 +255,7 @@ def test_an_image_without_a_name_is_an_error(folder):
     """Its name would become the reference id."""
     (folder / "instances.json").write_text(json.dumps(TRUTH | {"images": [{"id": 1}]}))
 
-    with pytest.raises(DemoError, match=r"instances\.json: row 1: images\.file_name: is missing"):
+    with pytest.raises(DemoError, match=r"instances\.json: image 1: images\.file_name: is missing"):
         find_coco(folder)
 
 
@@ -280,3 +280,27 @@ def test_a_set_without_images_uses_the_addresses_of_its_ground_truth(tmp_path):
     assert batch.images is None
     assert batch.items == data / "ground_truth.json"
     assert [model.name for model in batch.models] == ["fakebbox", "fakesegm"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"images": [{"id": 1, "file_name": "a.jpg"}, {"id": "1", "file_name": "b.jpg"}]}, r"image 2: images\.id: 1 is the id of two images"),
+        ({"images": [{"id": 1, "file_name": "a.jpg"}, {"id": 2, "file_name": "a.jpg"}]}, r"image 2: images\.file_name: 'a\.jpg' is the name"),
+        ({"categories": [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]}, r"category 2: categories\.id: 1 is the id of two categories"),
+    ],
+)  # fmt: skip
+def test_what_an_upload_would_refuse_is_refused_before(folder, change, words):
+    """By the same rules and in the same words."""
+    (folder / "instances.json").write_text(json.dumps(TRUTH | change))
+
+    with pytest.raises(DemoError, match=words):
+        find_coco(folder)
+
+
+def test_files_of_other_tools_are_named(tmp_path):
+    """A folder of labelme files is said to be one."""
+    (tmp_path / "a.json").write_text(json.dumps({"shapes": [], "imagePath": "a.jpg"}))
+
+    with pytest.raises(DemoError, match=r"a\.json \(a labelme file"):
+        find_coco(tmp_path)
