@@ -154,8 +154,8 @@ class PagesApp:
         cookie = session_name(request)
         if request.method != "POST":
             session = self._services.keys.signed_in(request.cookies.get(cookie, ""))
-            asked = request.query_params.get("target", "")
-            page = login_page(urls, target=asked, signed_in=session.name if session else "")
+            wished = request.query_params.get("target", "")
+            page = login_page(urls, target=wished, signed_in=session.name if session else "")
             return self._render("login.html", page, urls, status=200, headers={})
         check_site(request.headers)
         if not signing_in:
