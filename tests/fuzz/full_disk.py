@@ -15,20 +15,21 @@ import random
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_provider_nucleus.local.testing import LocalNucleus
 from tests.fuzz.writers import Writers
 from tests.local.small_disk import SmallDisk, small_disk
+from tests.preloaded import Nursery, PreloadedNucleus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 MEGABYTES = 48
+REPORTS = 5
+"""Every so many tries a report is written onto the full disk as well."""
 _LEFT = (0, 0, 4096, 20_000, 100_000, 400_000, 1_500_000)
 """Bytes that are left on the disk when it is filled, at first."""
 
@@ -36,36 +37,40 @@ _LEFT = (0, 0, 4096, 20_000, 100_000, 400_000, 1_500_000)
 def fill_under_writers(
     folder: Path, *, cases: int, seed: int, say: Callable[[str], None] = print
 ) -> list[list[str]]:
-    """Fill the disk of a server as often as *cases* says, a new server each time; returns the problems of each try."""
-    return [
-        _attempt(folder / str(number), random.Random(f"{seed} {number}"), number, say)
-        for number in range(cases)
-    ]
+    """Fill the disk of a server as often as *cases* says, each time a disk and a server anew; returns the problems of each try."""
+    with Nursery() as nursery:
+        return [
+            _attempt(folder / str(number), nursery, random.Random(f"{seed} {number}"), number, say)
+            for number in range(cases)
+        ]
 
 
-def _attempt(folder: Path, dice: random.Random, number: int, say: Callable[[str], None]) -> list[str]:
+def _attempt(
+    folder: Path, nursery: Nursery, dice: random.Random, number: int, say: Callable[[str], None]
+) -> list[str]:
     environment = {"NUCLEUS_LOCAL_CHUNK_BYTES": "20000", "NUCLEUS_LOCAL_EVALUATION_ROWS": "300"}
     with small_disk(folder, megabytes=MEGABYTES) as disk:
-        # The directory of the disk, because what lies beside a mounted one is not on it.
+        # A folder of the disk, so that the log of the server lies on it as well.
         data = disk.path / "data"
-        with LocalNucleus(data, environment=environment) as server:
+        problems: list[str] = []
+        with PreloadedNucleus(data, nursery=nursery, environment=environment) as server:
             writers = Writers(server.url, server.api_key)
             writers.begin()
-            time.sleep(dice.uniform(0.05, 1.5))
-            disk.fill(left=dice.choice(_LEFT))
-            time.sleep(dice.uniform(0.3, 1.5))
-            problems = _report(disk)
-            if dice.random() < 0.5:
-                disk.make_room()
-                time.sleep(dice.uniform(0.1, 0.5))
+            rows = dice.randrange(1, 2_000)
+            writers.wait_for(lambda ledger: ledger.rows >= rows, seconds=20)
+            for refused in dice.choice(((10,), (5, 10), (3, 6, 9))):
                 disk.fill(left=dice.choice(_LEFT))
-                time.sleep(dice.uniform(0.1, 0.5))
-            disk.make_room()
+                writers.wait_for(lambda ledger, least=refused: ledger.refused[507] >= least, seconds=60)
+                if number % REPORTS == 0:
+                    problems += _report(disk)
+                disk.make_room()
             writers.end()
+            if not writers.ledger.refused[507]:
+                problems.append("nothing was refused: the disk was never full")
             problems += writers.check_jobs()
         problems += writers.check_store(data)
-        if b"Traceback" in (log := disk.path / "data.log").read_bytes():
-            problems.append(f"an error that was not expected: {log.read_text()[-600:]}")
+        if b"Traceback" in (log := (disk.path / "data.log").read_bytes()):
+            problems.append(f"an error that was not expected: {log[-600:]!r}")
     say(
         f"try {number}: {writers.ledger.rows} rows and {len(writers.ledger.jobs)} jobs acknowledged, "
         f"{writers.ledger.refused[507]} requests refused with 507, {len(problems)} problems"
@@ -76,7 +81,7 @@ def _attempt(folder: Path, dice: random.Random, number: int, say: Callable[[str]
 
 
 def _report(disk: SmallDisk) -> list[str]:
-    """Write a report onto the full disk: whole, or refused in one sentence and not there."""
+    """Write a report onto the full disk: whole, or an error in one sentence."""
     truth = {
         "images": [{"id": n, "file_name": f"{n}.jpg", "width": 9, "height": 9} for n in range(300)],
         "annotations": [

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LONGEST = 4.0
-"""Seconds of writing before the server dies, at most."""
+"""Seconds of writing before the server dies, at most, once the first rows are there."""
 
 
 def kill_under_writers(
@@ -41,7 +41,8 @@ def kill_under_writers(
         for number in range(cases):
             writers = Writers(server.url, server.api_key)
             writers.begin()
-            time.sleep(dice.uniform(0.05, LONGEST))
+            writers.wait_for(lambda ledger: ledger.rows > 0, seconds=60)
+            time.sleep(dice.uniform(0, LONGEST))
             server.kill()
             writers.end()
             server.start()

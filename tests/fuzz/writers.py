@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ROWS = 50
 """Rows of one synchronous request."""
-JOB_ROWS = 1_000
+JOB_ROWS = 400
 ENDED = frozenset({"Completed", "Errored_User", "Errored_Server", "Errored_Partial", "Cancelled"})
 
 
@@ -114,6 +114,12 @@ class Writers:
         self._threads = [threading.Thread(target=self._repeat, args=(work,), daemon=True) for work in kinds]
         for thread in self._threads:
             thread.start()
+
+    def wait_for(self, met: Callable[[Ledger], bool], *, seconds: float) -> None:
+        """Return when the ledger is as it should be, or the time is over."""
+        deadline = time.monotonic() + seconds
+        while not met(self.ledger) and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def end(self) -> None:
         """Let every writer finish its request."""
