@@ -85,6 +85,10 @@ format: $(VENV)/.test  ## Apply the formatter and the safe fixes
 fault-matrix: $(VENV)/.test  ## Run every fault in every combination and write docs/fault-matrix.md
 	@AIRFLOW__LOGGING__LOGGING_LEVEL=CRITICAL $(BIN)/python -m tests.fault_matrix
 
+.PHONY: peer-suite
+peer-suite: $(VENV)/.test  ## Run the official client's own tests against the embedded server (PEER=<a checkout of release 0.18.8>)
+	@$(BIN)/python -m tests.peer_suite $(if $(PEER),--source "$(PEER)")
+
 .PHONY: constraints
 constraints: $(addprefix constraints-,airflow-3.3 airflow-3.2 airflow-3.1 airflow-3.0 airflow-2.11 lowest)  ## Pin anew what the demo, the tests and CI install, one file per supported lane
 
@@ -109,7 +113,7 @@ constraints-lowest: $(VENV)/.bootstrap
 
 .PHONY: clean
 clean:  ## Remove the environment, caches and the demo's results
-	@rm -rf $(VENV) $(VENV)-2.11 $(VENV)-3.? $(VENV)-lowest .demo .demo-* $(DEMO_DIR) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(VENV)-2.11 .venv-peer $(VENV)-3.? $(VENV)-lowest .demo .demo-* $(DEMO_DIR) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 # ---- environments -----------------------------------------------------------------------------
 

@@ -203,6 +203,8 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
         if evaluation is None or not evaluation.state.terminal:
             evaluation = self._evaluation(evaluation_id)
         if (failure := evaluation_failure(evaluation, conn_id=self.nucleus_conn_id)) is not None:
+            if "copy_predictions_from_run" in (evaluation.error_message or ""):
+                failure.add_hint("copy_from_run has this task copy them.")
             raise failure
         self._require_options(evaluation, resume_payload)
         charts = self.hook.evaluation_charts(evaluation_id, iou_threshold=resume_payload["iou_threshold"])
@@ -356,6 +358,8 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
             counts.fp,
             counts.fn,
         )
+        if evaluation.error_message:
+            self.log.warning("Evaluation %s: %s", evaluation.id, evaluation.error_message)
         for note in evaluation.notes or ():
             self.log.warning("Evaluation %s: %s", evaluation.id, note.text)
         for name in ("tp", "fp", "fn"):

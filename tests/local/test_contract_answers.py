@@ -54,6 +54,8 @@ def test_what_is_not_there_is_an_empty_list(client: official.NucleusClient):
     assert dataset.get_object_indexing_status()["object_count"] == 0
     with pytest.raises(NucleusAPIError, match=f"The autotag none was not found in dataset {dataset.id}"):
         dataset.autotag_training_items("none")
+    with pytest.raises(NucleusAPIError, match="Labelling project 5f does not exist"):
+        part.send_to_labeling("5f")
 
 
 def test_a_slice_without_predictions_exports_its_items(client: official.NucleusClient):
@@ -195,6 +197,8 @@ def test_items_of_which_some_are_refused_end_partly(client: official.NucleusClie
         job.sleep_until_complete(False)
     assert job.status()["status"] == "Errored_Partial"
     assert "1 of 3 rows were refused" in job.status()["message"]["final_error"]
+    assert (job.status()["completed_steps"], job.status()["total_steps"]) == (2, 3)
+    assert job.status()["job_progress"] == "0.67"
     assert len(dataset.items) == 2
     assert "metadata.n" in str(job.errors())
 

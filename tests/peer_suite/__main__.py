@@ -23,7 +23,7 @@ import requests
 from airflow_provider_nucleus.local.contract import coverage_page
 from airflow_provider_nucleus.local.routes.all_routes import all_routes
 from airflow_provider_nucleus.local.testing import LocalNucleus
-from tests.peer_suite.outcomes import read_outcomes, section
+from tests.peer_suite.outcomes import HEADING, read_outcomes, section
 
 RELEASE = "0.18.8"
 HERE = Path(__file__).parent
@@ -59,7 +59,11 @@ def main() -> int:
     parser.add_argument(
         "tests", nargs="*", default=["tests"], help="what to run of it; the page is written for all"
     )
+    parser.add_argument("--page", action="store_true", help="run nothing: only write the list of routes anew")
     options = parser.parse_args()
+    if options.page:
+        _write_page(HEADING + PAGE.read_text().partition(HEADING)[2])
+        return 0
     with tempfile.TemporaryDirectory() as folder:
         source = (options.source or _downloaded(Path(folder))).resolve()
         if f'version = "{RELEASE}"' not in (source / "pyproject.toml").read_text():
@@ -76,8 +80,12 @@ def main() -> int:
         f"{passed} of {len(outcomes)} tests pass, {len(unexplained)} do not for a reason that is not known."
     )
     if options.tests == ["tests"] and not unexplained:
-        PAGE.write_text(f"{coverage_page(all_routes())}\n{section(outcomes, RELEASE)}")
+        _write_page(section(outcomes, RELEASE))
     return 1 if unexplained else 0
+
+
+def _write_page(tests: str) -> None:
+    PAGE.write_text(f"{coverage_page(all_routes())}\n{tests}")
 
 
 def _downloaded(folder: Path) -> Path:

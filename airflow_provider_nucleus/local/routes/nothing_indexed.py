@@ -104,3 +104,13 @@ def tasks_of_slice(call: RouteCall) -> Any:
     with call.db.read() as cursor:
         slices.find(cursor, call.params["s"])
     return {"exportedScaleTaskInfoRows": []}
+
+
+@ROUTES.post("slice/{s}/{project}/send_to_labeling")
+def send_to_labeling(call: RouteCall) -> Any:
+    """Say that there is no labelling project of this name."""
+    with call.db.read() as cursor:
+        slices.find(cursor, call.params["s"])
+    raise NotFoundError(
+        f"Labelling project {call.params['project']} does not exist: this server has none. Labels are made in Scale's cloud."
+    )

@@ -128,3 +128,17 @@ def test_an_evaluation_without_the_options_is_no_success():
 
     with pytest.raises(NucleusMetricsError, match="computed without max_detections"):
         task.jobs_ended(context(task), {"ev_1": as_job(task._evaluations["ev_1"])}, resume_payload)
+
+
+def test_predictions_that_are_in_a_run_are_a_matter_of_one_argument():
+    """The server says where they are; the task says that it can copy them."""
+    task = NucleusEvaluateModelOperator(task_id="evaluate", model_id="prj_1", benchmark_id="bm_1")
+    reason = "1 are in its run run_1. Copy them with model.copy_predictions_from_run"
+    task._evaluations = {"ev_1": evaluation("ev_1", status="failed", error_message=reason)}
+
+    with pytest.raises(
+        NucleusMetricsError, match=r"are in its run run_1.*copy_from_run has this task copy them"
+    ):
+        task.jobs_ended(
+            context(task), {"ev_1": as_job(task._evaluations["ev_1"])}, CARRY | {"iou_threshold": 0.5}
+        )

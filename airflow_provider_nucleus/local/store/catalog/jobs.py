@@ -89,6 +89,10 @@ class JobRecord:
     def status_to_wire(self) -> dict[str, Any]:
         """Return the status object of `GET job/{id}`."""
         done, steps = self.state.completed_steps, self.state.total_steps
+        if self.status.startswith("Errored"):
+            # Rows that were refused are steps that came to nothing.
+            refused = sum(int(self.state.counts.get(name, 0)) for name in ("errored", "mask_errored"))
+            done = max(done - refused, 0)
         share = done / steps if steps else float(self.status == "Completed")
         return {
             "job_id": self.id,
