@@ -6,6 +6,7 @@ its discrete cosine transform, and of the 8 x 8 lowest frequencies those above t
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -42,8 +43,11 @@ _DECODERS: Final = {
 _ALWAYS: Final = frozenset({"JPEG", "PNG", "GIF", "BMP"})
 """Formats that every build of the library decodes wholly: what it cannot decode of them is damaged."""
 
-_LARGEST: Final = 178_956_970
-"""Pixels above which an image is not decoded: where its decoder warns of a decompression bomb."""
+_LARGEST: Final = 100_000_000
+"""Pixels above which an image is not decoded, and has no hash: a small file may stand for any number of them."""
+
+_DECODING: Final = threading.BoundedSemaphore(2)
+"""Images that are decoded at the same time, whoever asks: each may take hundreds of megabytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +71,7 @@ def examine(source: BinaryIO, formats: Mapping[str, Callable[[bytes], bool]] = I
         return Picture(problem=f"it has bytes of {other or 'no image format'}")
     try:
         # The decoder of the format that was told, and no other: some of the many are rarely used.
-        with Image.open(source, formats=_DECODERS.get(found)) as image:
+        with _DECODING, Image.open(source, formats=_DECODERS.get(found)) as image:
             if image.width * image.height > _LARGEST:
                 return Picture()
             return Picture(phash=perceptual_hash(image))

@@ -88,7 +88,7 @@ def test_sensor_finds_the_job_of_another_task(
     assert run.state == "success", run.log[-5000:]
     (job_id,) = run.tasks["upload"].value["jobs"]
     for name in ("wait_False", "wait_True"):
-        assert {"jobs": {job_id: "Completed"}} == run.tasks[name].value
+        assert {"jobs": {job_id: "Errored_Partial"}} == run.tasks[name].value
         assert run.tasks[name].xcoms["_link_NucleusJobLink"].endswith(f"/job/{job_id}")
 
 
