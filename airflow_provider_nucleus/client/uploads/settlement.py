@@ -139,6 +139,13 @@ class Settlement:
             counts = job_outcome(
                 status, chunk.rows, fetch_errors, self._refusals, self._log, kind=self._target.kind
             )
+            if chunk.repeated and counts.ignored and not self._options.update:
+                self._log.info(
+                    "%d rows of job %s exist: they count as stored by the earlier start of the same rows, which had no answer",
+                    counts.ignored,
+                    chunk.job_id,
+                )
+                counts = replace(counts, processed=counts.processed + counts.ignored, ignored=0)
             record.accept(chunk.digest, chunk.rows, **asdict(counts))
         return failed
 

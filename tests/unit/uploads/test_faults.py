@@ -293,6 +293,48 @@ def test_a_job_that_ends_badly_fails_the_upload_and_is_sent_again(stage: Stage, 
     assert (summary.sent, summary.processed, summary.ignored) == (60, 30, 30)
 
 
+@pytest.mark.parametrize("arrived", [False, True])
+@pytest.mark.parametrize("ids", [True, False])
+def test_siblings_of_equal_size_do_not_disturb_a_start_without_an_answer(
+    stage: Stage, ids: bool, arrived: bool
+):
+    """The worker died while it started its job, whether that arrived or not: one job, and every row counts as stored, not ignored."""
+
+    def rows(shard):
+        made = [box(n, annotation_id=f"{shard}-{n}") for n in range(10)]
+        if not ids:
+            made = [
+                {key: value for key, value in row.items() if key != "annotation_id"}
+                | {"type": "line", "geometry": {"vertices": [{"x": shard, "y": n}, {"x": n, "y": 2}]}}
+                for n, row in enumerate(made)
+            ]
+        return made
+
+    store = DyingStore(3, after=False) if arrived else DyingStore(2, after=True)
+    with pytest.raises(KeyboardInterrupt):
+        stage.upload(rows(0), state=store, stable_ids=False).run()
+    for sibling in (1, 2):
+        stage.bench.upload(rows(sibling), stable_ids=False).run()
+    summary = stage.upload(rows(0), state=store, stable_ids=False).run()
+
+    assert (summary.sent, summary.processed, summary.ignored, summary.unaccounted) == (10, 10, 0, 0)
+    assert len(stage.bench.jobs()) == 3
+    assert len(stage.bench.stored()) == 30
+
+
+def test_rows_of_a_start_that_cannot_be_found_count_as_ours(stage: Stage):
+    """Where a server does not know its starts, the second one is told that its rows exist: this upload has stored them."""
+    store = DyingStore(3, after=False)
+    with pytest.raises(KeyboardInterrupt):
+        stage.upload(boxes(10), state=store).run()
+    stage.bench.upload(boxes(10, items=20)[:10], identity="sibling").run()
+    store.get("nucleus_upload")["open"][0][5] = None
+    summary = stage.upload(boxes(10), state=store).run()
+
+    assert (summary.processed, summary.ignored) == (10, 0)
+    each_once(stage, 10)
+
+
 def test_a_found_job_that_turns_out_a_strangers_is_given_up(stage: Stage):
     """Taken while its size was unknown, dropped when the size proves it is not ours."""
     store = MemoryState()
@@ -325,6 +367,8 @@ def test_a_found_job_that_did_not_store_our_rows_is_given_up(stage: Stage, kind:
     with pytest.raises(KeyboardInterrupt):
         stage.upload(rows("a"), state=store, **options).run()
     stage.bench.upload(rows("sibling"), **options).run()
+    # Scale's jobs do not name the request that started them: there they are searched.
+    store.get("nucleus_upload")["open"][0][5] = None
 
     with pytest.raises(NucleusUploadError, match=r"did not store our row for .* so it is not ours"):
         stage.upload(rows("a"), state=store, **options).run()

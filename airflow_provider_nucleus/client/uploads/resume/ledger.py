@@ -68,7 +68,8 @@ class OpenChunk:
 
     `since` is the creation time of the newest job the server knew before, by the server's clock; `job_id` is None from the intent
     until the server named the job. `samples` is set when the job was found by looking for it: a few of the chunk's rows, which must
-    be stored once it ended, or it was not ours.
+    be stored once it ended, or it was not ours. `request_id` is that of the uploaded file, which identifies the start where the server
+    can tell. `repeated` says that an earlier start had no answer and no job was found for it: rows that exist may be its.
     """
 
     digest: str
@@ -76,6 +77,8 @@ class OpenChunk:
     since: str = ""
     job_id: str | None = None
     samples: list[dict[str, Any]] | None = None
+    request_id: str | None = None
+    repeated: bool = False
 
     @property
     def found(self) -> bool:
@@ -233,7 +236,16 @@ class Record:
             "flawed": [list(chunk) for chunk in self.flawed],
             "refused": self.refused,
             "open": [
-                [chunk.digest, chunk.rows, chunk.since, chunk.job_id, chunk.samples] for chunk in self.open
+                [
+                    chunk.digest,
+                    chunk.rows,
+                    chunk.since,
+                    chunk.job_id,
+                    chunk.samples,
+                    chunk.request_id,
+                    chunk.repeated,
+                ]
+                for chunk in self.open
             ],
             "all_sent": self.all_sent,
             "taken": [list(run) for run in self.outcomes],
@@ -258,8 +270,8 @@ class Record:
                 flawed=[FlawedChunk(str(digest), *map(int, numbers)) for digest, *numbers in value["flawed"]],
                 refused=[str(text) for text in value["refused"]],
                 open=[
-                    OpenChunk(str(digest), int(rows), str(since), job, samples)
-                    for digest, rows, since, job, samples in value["open"]
+                    OpenChunk(str(digest), int(rows), str(since), job, samples, *start[:2])
+                    for digest, rows, since, job, samples, *start in value["open"]
                 ],
                 all_sent=bool(value["all_sent"]),
                 outcomes=outcomes,

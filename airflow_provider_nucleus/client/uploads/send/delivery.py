@@ -125,12 +125,14 @@ class Delivery:
             if job is not None:
                 self._record_job(entry, job, spool, chunk)
                 return
+            entry.repeated = True
         if self._newest_job_time is None:
             self._newest_job_time = self._starter.newest_job_time()
         request_id = self._starter.put(self._metered(spool.content(chunk), chunk.rows))
         if entry is None:
             entry = OpenChunk(chunk.digest, chunk.rows, self._newest_job_time)
             self._record.open.append(entry)
+        entry.request_id = request_id
         self._save()
         try:
             job = self._starter.start(entry, request_id)

@@ -1,15 +1,19 @@
 """Start of one job per chunk: exactly one, whatever happens to requests and answers.
 
-When the answer of a start is lost, the job may run. A job does not name the file it reads, so it is searched among the jobs
+When the answer of a start is lost, the job may run. On an embedded Nucleus the start is repeated: its request id is unique, and a second
+start with it is answered with the job of the first. Scale's jobs do not name the file they read, so there it is searched among the jobs
 created since, by type, dataset and number of rows; only when none fits, the start is repeated. A start repeated in vain costs work
-on the server and nothing else, since every row has an identity. Taking a job of somebody else for ours would lose rows, therefore a
+on the server and nothing else, since every row has an identity: rows that exist then count as ours. Taking a job of somebody else for ours would lose rows, therefore a
 job that was found is verified once it ended: by its row count, and by reading back some of our rows.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from airflow_provider_nucleus.client.address import Address
 from airflow_provider_nucleus.client.calls.items import new_request_id, put_signed, signed_url
 from airflow_provider_nucleus.client.calls.jobs import list_jobs
 from airflow_provider_nucleus.client.retry import may_pass, ride_out_policy
@@ -17,6 +21,7 @@ from airflow_provider_nucleus.client.uploads.resume.orphan_jobs import find_orph
 from airflow_provider_nucleus.client.uploads.send.requests import start_call
 from airflow_provider_nucleus.client.uploads.upload_spec import JOB_TYPES
 from airflow_provider_nucleus.client.waiting import given_up
+from airflow_provider_nucleus.cloud import is_scale
 from airflow_provider_nucleus.exceptions import (
     NucleusAnswerError,
     NucleusConnectionError,
@@ -94,6 +99,9 @@ class JobStarter:
     def start(self, chunk: OpenChunk, request_id: str) -> Job:
         """Start the job of a recorded chunk, or find the job of a start that had no answer."""
         call = start_call(self._target, self._options, request_id)
+        if self._knows_starts(chunk):
+            # A lost answer costs nothing but the time until the next one.
+            return self._send(replace(call, repeatable=True))
         for attempt in range(1, _START_ATTEMPTS + 1):
             try:
                 return self._send(call)
@@ -105,12 +113,15 @@ class JobStarter:
                 if attempt == _START_ATTEMPTS:
                     raise
                 self._log.info(
-                    "No job was started. Starting again (attempt %d of %d)", attempt + 1, _START_ATTEMPTS
+                    "No job was found. Starting again (attempt %d of %d)", attempt + 1, _START_ATTEMPTS
                 )
+                chunk.repeated = True
         raise AssertionError
 
     def find_started(self, chunk: OpenChunk) -> Job | None:
         """Return the job of a recorded start, of our kind and dataset and of no other chunk; None when it is not certain."""
+        if self._knows_starts(chunk):
+            return self._start_of_request(chunk)
         claimed = self._claimed()
         candidates = [job for job in self._send(self._list(limit=200)) if job.job_id not in claimed]
         found = find_orphan_job(self._send, candidates, since=chunk.since, rows=chunk.rows)
@@ -118,6 +129,26 @@ class JobStarter:
             self._log.info("Found job %s of an earlier start", found.job_id)
             chunk.samples = []
         return found
+
+    def _knows_starts(self, chunk: OpenChunk) -> bool:
+        """Return whether the server knows the starts it got: an embedded one does, by their request ids."""
+        if chunk.request_id is None:
+            return False
+        return not is_scale(Address.parse(self._client.config.endpoint).host)
+
+    def _start_of_request(self, chunk: OpenChunk) -> Job | None:
+        """Return the job of the recorded request id, started now unless it was; None when its file is no longer there."""
+        assert chunk.request_id is not None
+        call = start_call(self._target, self._options, chunk.request_id)
+        try:
+            job = self._send(replace(call, repeatable=True))
+        except NucleusRequestError as error:
+            if error.status != HTTPStatus.BAD_REQUEST:
+                raise
+            self._log.info("The file of an earlier start is gone, and it has no job: %s", error)
+            return None
+        self._log.info("Found job %s of an earlier start, or started it", job.job_id)
+        return job
 
     @staticmethod
     def is_ambiguous(error: Exception) -> bool:
