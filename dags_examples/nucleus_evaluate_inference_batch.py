@@ -69,7 +69,7 @@ def nucleus_evaluate_inference_batch() -> None:
         possible for one model on one dataset; anything else fails here rather than leave a batch out.
         """
         batch = dict(params)
-        events = list((triggering_asset_events or {}).get(BATCH, ()))
+        events = list(triggering_asset_events[BATCH]) if triggering_asset_events else []
         for name in params:
             values = list(dict.fromkeys(event.extra[name] for event in events if name in (event.extra or {})))
             if len(values) > 1 and name not in SOURCES:

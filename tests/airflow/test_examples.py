@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import runpy
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -57,6 +59,17 @@ def test_evaluate_inference_batch(
     assert_links(run)
 
 
+@pytest.mark.parametrize("events", [None, {}], ids=["none", "empty"])
+def test_a_batch_without_events_is_what_the_params_say(events: Any) -> None:
+    """Started by hand: the asset is not looked up in an empty dictionary, for on Airflow 3.0 and 3.1 it cannot be hashed."""
+    variables = runpy.run_path(str(EXAMPLES / "nucleus_evaluate_inference_batch.py"))
+    describe = variables["nucleus_evaluate_inference_batch"]().get_task("describe_batch").python_callable
+    params = {name: name for name in ("predictions", "ground_truth", "report")}
+    describe.__globals__["BATCH"] = []  # as little hashable as an Asset there
+
+    assert describe(params, triggering_asset_events=events).items() >= params.items()
+
+
 def assert_links(run: Any) -> None:
     """Each task links to its object, deferred or not."""
     dataset, model = (
@@ -71,6 +84,10 @@ def assert_links(run: Any) -> None:
     assert metrics["_link_NucleusEvaluationLink"].endswith(f"/dataset/{dataset}/model/{model}/evaluation")
 
 
+@pytest.mark.skipif(
+    version("apache-airflow").startswith("3.0."),
+    reason="the test run of Airflow 3.0 takes an asset that no scheduler has seen for inactive; tests/stack/test_examples.py runs it",
+)
 def test_producer(run_dag: Callable[..., Any]) -> None:
     """The stand-in for an inference job publishes its batch."""
     conf = {"model_reference_id": "m", "predictions": "p.jsonl"}

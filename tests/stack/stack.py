@@ -200,9 +200,10 @@ class AirflowStack:
             if found := probe():
                 return found
             time.sleep(0.25)
-        raise AssertionError(f"waited {timeout:.0f} s for {what}\n{self._tails()}")
+        raise AssertionError(f"waited {timeout:.0f} s for {what}\n{self.tails()}")
 
-    def _tails(self) -> str:
+    def tails(self) -> str:
+        """Return the last lines that each part has logged."""
         return "\n".join(f"--- {part}\n{_tail(self.home / f'{part}.log')}" for part in _PARTS)
 
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> requests.Response:

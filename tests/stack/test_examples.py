@@ -56,7 +56,7 @@ def test_the_pipeline_runs(airflow: AirflowStack, tmp_path: Path, way: str):
         run = airflow.until(lambda: airflow.runs(CONSUMER, "asset_triggered"), timeout=90, what="a run")[0]
     task = airflow.wait_for(CONSUMER, run, "calculate_metrics", timeout=180)
 
-    assert task["state"] == "success", airflow.log(CONSUMER, run, "*")
+    assert task["state"] == "success", airflow.log(CONSUMER, run, "*") + airflow.tails()
     airflow.wait_for_run(CONSUMER, run)
     metrics = airflow.xcom(CONSUMER, run, "calculate_metrics")
     metrics = json.loads(metrics) if isinstance(metrics, str) else metrics
