@@ -458,3 +458,25 @@ def test_addresses_are_the_ones_that_clients_build():
     assert ours.model("m") == theirs.model("m")
     assert ours.job("j") == theirs.job("j")
     assert ours.evaluation("d", "m") == theirs.evaluation("d", "m")
+
+
+def test_the_evaluation_page_shows_notes_and_what_crowds_are(api: Api):
+    """The sentences of the result, and the option with its way out."""
+    dataset, model = api.dataset("a"), make_model(api, "detector")
+    annotate(api, dataset, box("a", "Car", 0, metadata={"iscrowd": 1, "area": 100}))
+    predict(api, dataset, model, box("a", "car", 0, confidence=0.9))
+    address = f"{api.nucleus.base_url}/dataset/{dataset}/model/{model}/evaluation"
+
+    def page(**options: bool) -> str:
+        notes = calculate(api, dataset, model, **options)["notes"]
+        found = html.unescape(api.session.get(address, timeout=60).text)
+        assert notes
+        assert all(note["text"] in found for note in notes)
+        return found
+
+    plain, chosen = page(), page(crowd_as_objects=True)
+
+    assert "all 1 annotations of the ground truth are crowds" in plain
+    assert "regions in which nothing is counted (the default)" in plain
+    assert "are crowds" not in chosen
+    assert "objects to be found (crowd_as_objects)" in chosen

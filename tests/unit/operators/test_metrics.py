@@ -356,3 +356,24 @@ def test_a_wait_that_is_given_up_says_why_the_job_waits(evaluated, monkeypatch, 
     assert "Raise job_timeout" not in str(caught.value)
     # Tasks log through the standard library or not, as the Airflow is.
     assert "waits, the server says: The disk is full." in caplog.text + capsys.readouterr().out
+
+
+def test_crowds_are_objects_where_they_are_meant_to_be(hook, evaluated, capsys):
+    """By default nothing is counted in them; that everything is a crowd is in the result and in the log."""
+    crowds = [
+        row | {"metadata": {"iscrowd": 1, "area": 100}}
+        for row in (
+            box("car", "a", 0, 0, 10, "t1"),
+            box("van", "a", 50, 0, 10, "t2"),
+            box("van", "a", 90, 90, 5, "t3"),
+        )
+    ]
+    hook.annotate(evaluated["dataset_id"], crowds, update=True)
+
+    plain, chosen = run(calculate(evaluated)), run(calculate(evaluated, crowd_as_objects="True"))
+
+    assert counts(plain) == (0, 3, 0, 0)
+    assert [(note["note"], note["count"]) for note in plain["notes"]] == [("only_crowds", 3)]
+    assert plain["notes"][0]["text"] in capsys.readouterr().out
+    assert counts(chosen) == (1, 2, 2, 0)
+    assert (chosen["crowd_as_objects"], chosen["notes"]) == (True, [])
