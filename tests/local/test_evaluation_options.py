@@ -9,7 +9,7 @@ import pytest
 
 from tests.local.evaluated import world
 from tests.local.shapes import shape
-from tests.local.story import annotate, make_model, predict
+from tests.local.story import annotate, calculate, make_model, predict
 from tests.local.test_diagnostics_scores import Own, dataset_of, evaluate, item, mask, own
 
 if TYPE_CHECKING:
@@ -251,3 +251,4 @@ def test_segments_without_a_pixel(api: Api):
     (run,) = api.ok("GET", f"dataset/{dataset}/model_runs")
 
     assert notes(read(api, evaluate(api, run))) == {"empty_segments": 2}
+    assert notes(calculate(api, dataset, model)) == {"empty_segments": 2}

@@ -119,7 +119,11 @@ class MaskFamily:
             rule=rule,
         )
         rows = match_rows(*sides, matches, vocabulary=vocabulary, family=self.name, first=first)
-        return SpanMatches(rows, found.skipped)
+        return SpanMatches(
+            rows,
+            found.skipped,
+            empty_segments=found.truth.pixels.count(0.0) + found.predictions.pixels.count(0.0),
+        )
 
     def compare(
         self,

@@ -27,9 +27,11 @@ class Skipped:
 class SpanMatches:
     """Rows of the `matches` table without the match set, what was skipped, and ground truth in which nothing is counted.
 
-    `ignored_regions` are counted by type of object and reason (see `ignored_regions`).
+    `ignored_regions` are counted by type of object and reason (see `ignored_regions`); `empty_segments` are those without a
+    pixel in their mask.
     """
 
     rows: pa.Table
     skipped: tuple[Skipped, ...] = ()
     ignored_regions: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    empty_segments: int = 0

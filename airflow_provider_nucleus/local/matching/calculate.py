@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import airflow_provider_nucleus
-from airflow_provider_nucleus.evaluation.notes import Note, label_spellings, only_crowds
+from airflow_provider_nucleus.evaluation.notes import Note, empty_segments, label_spellings, only_crowds
 from airflow_provider_nucleus.local.engine.ignored_regions import CROWD
 from airflow_provider_nucleus.local.engine.masks import MaskFamily
 from airflow_provider_nucleus.local.engine.shape_families import SHAPE_FAMILIES
@@ -103,7 +103,11 @@ def _notes(
             "SELECT DISTINCT label FROM objects WHERE set_no IN (SELECT unnest(?::INTEGER[]))", [sets]
         ).fetchall()
         spellings = label_spellings(label for (label,) in labels if label not in paired)
-    return [*(only_crowds(crowds) if not matched else ()), *spellings]
+    return [
+        *(only_crowds(crowds) if not matched else ()),
+        *spellings,
+        *empty_segments(left_out.empty_segments),
+    ]
 
 
 @dataclass(slots=True)
@@ -114,10 +118,12 @@ class _LeftOut:
     predictions: int = 0
     items: list[dict[str, str]] = field(default_factory=list)
     ignored_regions: Counter[tuple[str, str]] = field(default_factory=Counter)
+    empty_segments: int = 0
 
     def add(self, part: SpanMatches) -> None:
         """Count what a span left out."""
         self.ignored_regions.update(part.ignored_regions)
+        self.empty_segments += part.empty_segments
         for entry in part.skipped:
             self.ground_truth += entry.ground_truth
             self.predictions += entry.predictions
