@@ -22,7 +22,8 @@ class NucleusConfig:
 
     `endpoint` is kept in its one spelling (see `Address`); no key goes to Scale in clear, nor one of an embedded Nucleus.
     `timeout` is in seconds, for connecting and for an answer, beyond the time in which its bytes move. `ca_bundle` is the path of
-    certificate authorities, a PEM file or a folder of them; without it the environment's count (see `Authorities`). Constructing a contradictory configuration raises NucleusConfigError naming the connection and
+    certificate authorities, a PEM file or a folder of them; without it the environment's count (see `Authorities`). `public_url` is where a browser reaches
+    the pages, None when that is beside the endpoint. Constructing a contradictory configuration raises NucleusConfigError naming the connection and
     the field. The representation never shows a key.
     """
 
@@ -33,10 +34,14 @@ class NucleusConfig:
     timeout: float = 120.0
     conn_id: str | None = None
     ca_bundle: str | None = None
+    public_url: str | None = None
 
     def __post_init__(self) -> None:
-        address = self._read_endpoint()
+        address = self._read("endpoint", self.endpoint, CLOUD_ENDPOINT)
         object.__setattr__(self, "endpoint", str(address))
+        if self.public_url is not None:
+            public = self._read("public_url", self.public_url, "https://nucleus.example.com")
+            object.__setattr__(self, "public_url", str(public).rstrip("/"))
         self._check_keys()
         self._check_cloud(address)
         self._check_tls()
@@ -45,18 +50,16 @@ class NucleusConfig:
                 "timeout", f"must be a positive number of seconds, at most a day, got {self.timeout}"
             )
 
-    def _read_endpoint(self) -> Address:
-        text = self.endpoint.strip().rstrip("/")
+    def _read(self, name: str, url: str, like: str) -> Address:
+        text = url.strip().rstrip("/")
         if "?" in text or "#" in text:
-            raise self._wrong("endpoint", "must end with the path, without ? or #")
+            raise self._wrong(name, "must end with the path, without ? or #")
         try:
-            return Address.parse(text, "endpoint")
+            return Address.parse(text, name)
         except NucleusValidationError as error:
             # What stands before an @ can be a key, and so can a word without any punctuation.
             typed = f"; got {self.redact(text)!r}" if re.search(r"[./:]", text) and "@" not in text else ""
-            raise self._wrong(
-                "endpoint", f"{error.reason}; it must look like {CLOUD_ENDPOINT}{typed}"
-            ) from None
+            raise self._wrong(name, f"{error.reason}; it must look like {like}{typed}") from None
 
     def _check_cloud(self, address: Address) -> None:
         if not is_scale(address.host):

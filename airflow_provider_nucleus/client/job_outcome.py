@@ -15,9 +15,13 @@ from airflow_provider_nucleus.schema.evaluations import EvaluationState
 from airflow_provider_nucleus.schema.jobs import JobState, JobStatus, RowError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
     from airflow_provider_nucleus.schema.evaluations import Evaluation
 
-__all__ = ["GONE", "SHOWN_ERRORS", "OnPartial", "evaluation_failure", "gone", "is_gone", "job_failure"]
+__all__ = [
+    "GONE", "SHOWN_ERRORS", "OnPartial", "cancelled_among", "evaluation_failure", "gone", "is_gone", "job_failure",
+]  # fmt: skip
 
 OnPartial: TypeAlias = Literal["fail", "succeed"]
 """Outcome that Errored_Partial counts as, and Completed with refused rows."""
@@ -88,3 +92,15 @@ def evaluation_failure(evaluation: Evaluation, *, conn_id: str | None = None) ->
         evaluation_id=evaluation.id,
         conn_id=conn_id,
     )
+
+
+def cancelled_among(statuses: Mapping[str, JobStatus], attached: Collection[str]) -> list[str]:
+    """Return the jobs among *attached* that ended cancelled, if nothing else went wrong with any job."""
+    bad = [
+        job_id
+        for job_id, status in statuses.items()
+        if status.state not in {JobState.SUCCEEDED, JobState.PARTIAL}
+    ]
+    if all(job_id in attached and statuses[job_id].state is JobState.CANCELLED for job_id in bad):
+        return bad
+    return []

@@ -7,6 +7,7 @@ endpoint               extra `endpoint`; else host + port (a full URL, or a name
                        else Scale's cloud, if port and schema are empty too
 API key                password (and nowhere else: a login is shown in clear text)
 limited access key     extra `limited_access_key`; excludes an API key
+links of tasks         extra `public_url`; else beside the endpoint, or Scale's dashboard
 TLS verification       extra `verify_tls`; else on
 authorities            extra `ca_bundle`; else those of the environment
 timeout                extra `timeout`, in seconds; else 120
@@ -109,6 +110,7 @@ def parse_connection(conn: AirflowConnection) -> NucleusConfig:
         verify_tls=reader.flag("verify_tls", default=True, hint=_PATH_HINT),
         ca_bundle=reader.text("ca_bundle"),
         timeout=reader.seconds("timeout", default=DEFAULT_TIMEOUT_SECONDS),
+        public_url=reader.text("public_url"),
         conn_id=conn.conn_id,
     )
 

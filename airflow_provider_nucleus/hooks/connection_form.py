@@ -35,6 +35,14 @@ CONN_FIELDS: Final[dict[str, dict[str, Any]]] = {
         ),
         "schema": {"type": ["string", "null"], "default": CLOUD_ENDPOINT},
     },
+    "public_url": {
+        "label": "Public URL",
+        "description": (
+            "Where people's browsers reach the pages that tasks link to, when that is not the endpoint: "
+            "https://nucleus.example.com. The endpoint's own address, or Scale's dashboard, when empty."
+        ),
+        "schema": {"type": ["string", "null"]},
+    },
     "limited_access_key": {
         "label": "Limited access key",
         "description": "Sent instead of an API key; leave the API key empty when this is set.",

@@ -7,12 +7,13 @@ the event loop. The methods of the routes are made in `airflow_provider_nucleus.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
-from airflow.providers.common.compat.sdk import BaseHook, mask_secret
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, mask_secret
 
 from airflow_provider_nucleus.client import benchmarks, job_outcome, jobs
 from airflow_provider_nucleus.client.aio import AsyncNucleusClient
@@ -22,7 +23,7 @@ from airflow_provider_nucleus.client.calls.items import new_request_id
 from airflow_provider_nucleus.client.cancellation import cancel_all
 from airflow_provider_nucleus.client.server_identity import check_target
 from airflow_provider_nucleus.client.sync import NucleusClient
-from airflow_provider_nucleus.exceptions import NucleusError, NucleusMetricsError
+from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusError, NucleusMetricsError
 from airflow_provider_nucleus.hooks.calls import NucleusCalls
 from airflow_provider_nucleus.hooks.connection import connection_hint, parse_connection
 from airflow_provider_nucleus.hooks.connection_form import (
@@ -105,11 +106,29 @@ class NucleusHook(NucleusCalls, BaseHook):
         """Return the connection, read without blocking the event loop."""
         if self._config is None:
             # Both compat functions mask the connection's secrets, without the call that would deadlock here.
-            conn = await get_async_connection(self.nucleus_conn_id, hook=type(self))
+            try:
+                conn = await get_async_connection(self.nucleus_conn_id, hook=type(self))
+            except AirflowNotFoundException:
+                conn = await self._connection_by_thread()
             config = parse_connection(conn)
             await get_async_extra_dejson(conn)
             self._config = config
         return self._config
+
+    async def _connection_by_thread(self) -> Any:
+        """Look the connection up as tasks do, in a thread: `dag.test()` runs triggers where the asynchronous way knows no database.
+
+        Raises NucleusConfigError when that does not know it either.
+        """
+        try:
+            return await asyncio.to_thread(self.get_connection, self.nucleus_conn_id)
+        except AirflowNotFoundException:
+            raise NucleusConfigError(
+                f"Connection {self.nucleus_conn_id!r} does not exist.",
+                conn_id=self.nucleus_conn_id,
+                field="nucleus_conn_id",
+                hint="Make it under Admin > Connections, or where your secrets back end keeps connections.",
+            ) from None
 
     def get_conn(self) -> NucleusClient:
         """Return the client, made once; its pooled connections are shared by all methods."""

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
 
-from airflow_provider_nucleus.links.urls import page_urls
+from airflow_provider_nucleus.tasks.templates import BEGUN
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, Context, TaskInstanceKey
+
+    from airflow_provider_nucleus.links.urls import PageUrls
 
 __all__ = [
     "RESUMED",
@@ -42,8 +44,9 @@ class _StoredLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """Return the address the task stored, empty when it never came to that."""
-        stored = getattr(operator, _STORED, None)
-        if stored is not None and (self.xcom_key in stored or not getattr(operator, RESUMED, False)):
+        stored = getattr(operator, _STORED, {})
+        here = getattr(operator, BEGUN, False) and not getattr(operator, RESUMED, False)
+        if self.xcom_key in stored or here or not getattr(operator, "do_xcom_push", True):
             return str(stored.get(self.xcom_key, ""))
         return XCom.get_value(ti_key=ti_key, key=self.xcom_key) or ""
 
@@ -75,19 +78,19 @@ class NucleusEvaluationLink(_StoredLink):
 def persist_links(
     context: Context,
     *,
-    endpoint: str,
+    urls: PageUrls,
     dataset_id: str | None = None,
     model_id: str | None = None,
     job_id: str | None = None,
+    iou_threshold: float | None = None,
 ) -> None:
-    """Store the addresses of the given objects for those links that the running task has.
+    """Store the addresses of the given objects for those links that the running task has; an evaluation at its threshold.
 
     Does nothing for a task with `do_xcom_push=False`: it asked for silence.
     """
     task: Any = context["task"]
     if not getattr(task, "do_xcom_push", True):
         return
-    urls = page_urls(endpoint)
     addresses: dict[type[BaseOperatorLink], str] = {}
     if dataset_id:
         addresses[NucleusDatasetLink] = urls.dataset(dataset_id)
@@ -96,7 +99,7 @@ def persist_links(
     if job_id:
         addresses[NucleusJobLink] = urls.job(job_id)
     if dataset_id and model_id:
-        addresses[NucleusEvaluationLink] = urls.evaluation(dataset_id, model_id)
+        addresses[NucleusEvaluationLink] = urls.evaluation(dataset_id, model_id, iou_threshold=iou_threshold)
     stored: dict[str, str] = getattr(task, _STORED, {})
     for link in task.operator_extra_links:
         address = addresses.get(type(link))

@@ -34,18 +34,21 @@ class PageUrls:
         """Address of a job; the cloud's dashboard has a page for all jobs only."""
         return f"{self.root}/jobs" if self.cloud else f"{self.root}/job/{_id(job_id)}"
 
-    def evaluation(self, dataset_id: str, model_id: str) -> str:
-        """Address of a model's evaluation on a dataset; the cloud shows it with the dataset."""
+    def evaluation(self, dataset_id: str, model_id: str, *, iou_threshold: float | None = None) -> str:
+        """Address of a model's evaluation on a dataset at an overlap; the cloud shows it with the dataset."""
         if self.cloud:
             return self.dataset(dataset_id)
-        return f"{self.root}/dataset/{_id(dataset_id)}/model/{_id(model_id)}/evaluation"
+        state = "" if iou_threshold is None else f"?iou={iou_threshold:.10g}"
+        return f"{self.root}/dataset/{_id(dataset_id)}/model/{_id(model_id)}/evaluation{state}"
 
 
-def page_urls(endpoint: str) -> PageUrls:
-    """Return the page addresses that belong to the API at *endpoint*."""
+def page_urls(endpoint: str, public_url: str | None = None) -> PageUrls:
+    """Return the page addresses that belong to the API at *endpoint*, below *public_url* where browsers reach it otherwise."""
     address = Address.parse(endpoint, "endpoint")
     if address.host == CLOUD_HOST:
-        return PageUrls(root=CLOUD_DASHBOARD, cloud=True)
+        return PageUrls(root=(public_url or CLOUD_DASHBOARD).rstrip("/"), cloud=True)
+    if public_url:
+        address = Address.parse(public_url, "public_url")
     path = address.path.rstrip("/").removesuffix(API_PATH)
     return PageUrls(root=f"{address.root}{path}", cloud=False)
 

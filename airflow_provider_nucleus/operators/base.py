@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_nucleus.hooks.connection_form import DEFAULT_CONN_ID
 from airflow_provider_nucleus.hooks.nucleus import NucleusHook
 from airflow_provider_nucleus.links.nucleus import persist_links
-from airflow_provider_nucleus.tasks.arguments import required
+from airflow_provider_nucleus.links.urls import page_urls
+from airflow_provider_nucleus.tasks.arguments import TEXT, required
 from airflow_provider_nucleus.tasks.retry_policy import DEFAULT_RETRY_POLICY, with_retry_policy
+from airflow_provider_nucleus.tasks.templates import TemplatedArguments
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_nucleus.tasks.arguments import ArgumentKind
 
 __all__ = ["NucleusOperator"]
 
 
-class NucleusOperator(BaseOperator):
+class NucleusOperator(TemplatedArguments, BaseOperator):
     """Base of all operators: one connection, one hook, links that survive a deferral.
 
     :param nucleus_conn_id: the Nucleus connection to use (templated)
     :param retry_policy: which failures are worth a retry (Airflow 3.3); the default follows what the server says
     """
 
-    template_fields: Sequence[str] = ("nucleus_conn_id",)
+    templated: ClassVar[Mapping[str, ArgumentKind]] = {"nucleus_conn_id": required(TEXT)}
+    template_fields: Sequence[str] = tuple(templated)
     ui_color: str = "#e8f1ff"
 
     # Airflow reads the defaults of a mapped operator's arguments off the signatures of its constructors.
@@ -54,16 +59,19 @@ class NucleusOperator(BaseOperator):
         dataset_id: str | None = None,
         model_id: str | None = None,
         job_id: str | None = None,
+        iou_threshold: float | None = None,
     ) -> None:
         """Make this task's links point to the given objects, from now on."""
         persist_links(
             context,
-            endpoint=self.hook.config.endpoint,
+            urls=page_urls(self.hook.config.endpoint, self.hook.config.public_url),
             dataset_id=dataset_id,
             model_id=model_id,
             job_id=job_id,
+            iou_threshold=iou_threshold,
         )
 
-    def required(self, **values: Any) -> None:
-        """Raise NucleusConfigError when a rendered argument is empty; a template that found nothing renders so."""
-        required(self, **values)
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Wake up, in a process that knows the arguments as they were rendered."""
+        self.read_arguments()
+        return super().resume_execution(next_method, next_kwargs, context)

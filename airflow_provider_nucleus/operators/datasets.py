@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusNotFoundError
 from airflow_provider_nucleus.links.nucleus import NucleusDatasetLink
 from airflow_provider_nucleus.operators.base import NucleusOperator
-from airflow_provider_nucleus.tasks.arguments import coerced_flag, copied
+from airflow_provider_nucleus.tasks.arguments import FLAG, ID, OBJECT, TEXT, required
 from airflow_provider_nucleus.tasks.labels import MAP_LABEL, short_label
 from airflow_provider_nucleus.tasks.results import checked_xcom
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
+
+    from airflow_provider_nucleus.tasks.arguments import ArgumentKind
 
 __all__ = ["NucleusCreateDatasetOperator", "NucleusDeleteDatasetOperator"]
 
@@ -41,14 +43,15 @@ class NucleusCreateDatasetOperator(NucleusOperator):
     :param nucleus_conn_id: the Nucleus connection to use (templated)
     """
 
-    template_fields: Sequence[str] = (
-        "name",
-        "is_scene",
-        "use_privacy_mode",
-        "annotation_metadata_schema",
-        "item_metadata_schema",
-        "nucleus_conn_id",
-    )
+    templated: ClassVar[Mapping[str, ArgumentKind]] = {
+        "name": required(TEXT),
+        "is_scene": FLAG,
+        "use_privacy_mode": FLAG,
+        "annotation_metadata_schema": OBJECT,
+        "item_metadata_schema": OBJECT,
+        **NucleusOperator.templated,
+    }
+    template_fields: Sequence[str] = tuple(templated)
     template_fields_renderers: ClassVar[dict[str, str]] = {
         "annotation_metadata_schema": "json",
         "item_metadata_schema": "json",
@@ -85,28 +88,27 @@ class NucleusCreateDatasetOperator(NucleusOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Find or create the dataset."""
-        self.required(name=self.name)
-        is_scene = coerced_flag(self.is_scene, name="is_scene")
+        self.read_arguments()
         dataset_id = self._existing()
         created = dataset_id is None
         if dataset_id is None:
             dataset_id = self.hook.create_dataset(
                 self.name,
-                is_scene=is_scene,
-                use_privacy_mode=coerced_flag(self.use_privacy_mode, name="use_privacy_mode"),
-                annotation_metadata_schema=copied(self.annotation_metadata_schema) or None,
-                item_metadata_schema=copied(self.item_metadata_schema) or None,
+                is_scene=bool(self.is_scene),
+                use_privacy_mode=bool(self.use_privacy_mode),
+                annotation_metadata_schema=self.annotation_metadata_schema or None,
+                item_metadata_schema=self.item_metadata_schema or None,
             )
             self.log.info("Created dataset %s (%r)", dataset_id, self.name)
         else:
-            self._same_kind(dataset_id, is_scene=is_scene)
+            self._same_kind(dataset_id, is_scene=bool(self.is_scene))
             self.log.info("Using dataset %s (%r)", dataset_id, self.name)
         self.link_to(context, dataset_id=dataset_id)
         return checked_xcom({
             "dataset_id": dataset_id,
             "name": self.name,
             "created": created,
-            "is_scene": is_scene,
+            "is_scene": self.is_scene,
         })
 
     def _existing(self) -> str | None:
@@ -144,7 +146,11 @@ class NucleusDeleteDatasetOperator(NucleusOperator):
     :param nucleus_conn_id: the Nucleus connection to use (templated)
     """
 
-    template_fields: Sequence[str] = ("dataset_id", "nucleus_conn_id")
+    templated: ClassVar[Mapping[str, ArgumentKind]] = {
+        "dataset_id": required(ID),
+        **NucleusOperator.templated,
+    }
+    template_fields: Sequence[str] = tuple(templated)
 
     def __init__(
         self,
@@ -165,7 +171,7 @@ class NucleusDeleteDatasetOperator(NucleusOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:  # ruff: ignore[unused-method-argument] - Airflow's signature
         """Delete the dataset."""
-        self.required(dataset_id=self.dataset_id)
+        self.read_arguments()
         try:
             self.hook.delete_dataset(self.dataset_id)
         except NucleusNotFoundError:

@@ -19,11 +19,11 @@ from airflow_provider_nucleus.schema.evaluations import (
     check_evaluation_options,
     parse_exclusion_rule,
 )
-from airflow_provider_nucleus.tasks.arguments import check_ids, coerced_number, is_blank
+from airflow_provider_nucleus.tasks.arguments import ID, OBJECT, OBJECTS, PLACE, TEXT, NumberArgument
 from airflow_provider_nucleus.tasks.deferring import ride_out_seconds, seconds
 from airflow_provider_nucleus.tasks.evaluation_summary import evaluation_summary
 from airflow_provider_nucleus.tasks.labels import MAP_LABEL, short_label
-from airflow_provider_nucleus.tasks.reports import path_for_instance, write_report
+from airflow_provider_nucleus.tasks.reports import check_place, leave_report, path_for_instance
 from airflow_provider_nucleus.tasks.results import checked_xcom, shrink_to_xcom
 from airflow_provider_nucleus.triggers.evaluation import NucleusEvaluationTrigger
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.schema.charts import EvaluationCharts
     from airflow_provider_nucleus.schema.evaluations import Evaluation
     from airflow_provider_nucleus.schema.jobs import JobStatus
+    from airflow_provider_nucleus.tasks.arguments import ArgumentKind
 
 __all__ = ["NucleusEvaluateModelOperator"]
 
@@ -79,8 +80,9 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
     :param exclusion_rules: what is dropped before anything is matched, as the API spells it (templated)
     :param options: choices in the definition of the numbers, for example `{"max_detections": 300, "crowd_as_objects": True}`
         (see `evaluation_options`); only the embedded Nucleus knows them (templated)
-    :param report: file to write all charts to, as JSON: a local path or any URL that Airflow can write; that of a
-        mapped task has `.map<map index>` before its suffix (templated)
+    :param report: file to write all charts to, as JSON: a local path, whose folder is made, or any URL that Airflow can write; what is
+        wrong with it fails the task before anything is started; if it cannot be written later on, `report_error` in the result
+        says why; that of a mapped task has `.map<map index>` before its suffix (templated)
     :param deferrable: whether to wait in the triggerer, without holding a worker; the default is Airflow's setting
     :param poll_interval: seconds between two looks at the evaluation
     :param job_timeout: longest wait, in seconds or as timedelta
@@ -89,22 +91,23 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
     :param nucleus_conn_id: the Nucleus connection to use (templated)
     """
 
-    template_fields: Sequence[str] = (
-        "model_id",
-        "model_run_id",
-        "copy_from_run",
-        "benchmark_id",
-        "benchmark",
-        "dataset_id",
-        "slice_id",
-        "evaluation_name",
-        "iou_threshold",
-        "rollup_groups",
-        "exclusion_rules",
-        "options",
-        "report",
-        "nucleus_conn_id",
-    )
+    templated: ClassVar[Mapping[str, ArgumentKind]] = {
+        "model_id": ID,
+        "model_run_id": ID,
+        "copy_from_run": ID,
+        "benchmark_id": ID,
+        "benchmark": TEXT,
+        "dataset_id": ID,
+        "slice_id": ID,
+        "evaluation_name": TEXT,
+        "iou_threshold": NumberArgument(low=_LEAST_IOU_THRESHOLD, high=1),
+        "rollup_groups": OBJECTS,
+        "exclusion_rules": OBJECTS,
+        "options": OBJECT,
+        "report": PLACE,
+        **NucleusStartingOperator.templated,
+    }
+    template_fields: Sequence[str] = tuple(templated)
     template_fields_renderers: ClassVar[dict[str, str]] = {
         "rollup_groups": "json",
         "exclusion_rules": "json",
@@ -154,6 +157,8 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Find or make the benchmark, start the evaluation, wait for it, and read its charts."""
+        self.read_arguments()
+        check_place(path_for_instance(self.report, context), name="report")
         resume_payload = self._settings(context)
         self.check_deferrable(resume_payload)
         self.link_to(context, dataset_id=resume_payload["dataset_id"], model_id=resume_payload["model_id"])
@@ -209,11 +214,9 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
         self._require_options(evaluation, resume_payload)
         charts = self.hook.evaluation_charts(evaluation_id, iou_threshold=resume_payload["iou_threshold"])
         summary = evaluation_summary(evaluation, charts, resume_payload)
-        report = path_for_instance(self.report, context)
-        summary["report"] = None if report is None else str(report)
         self._log_result(charts, evaluation)
-        if summary["report"]:
-            write_report(summary["report"], summary | {"charts": charts.model_dump(mode="json")})
+        report = summary | {"charts": charts.model_dump(mode="json")}
+        summary |= leave_report(path_for_instance(self.report, context), report)
         labels = list(summary["per_class_ap"].items())
         return checked_xcom(
             shrink_to_xcom(len(labels), lambda most: summary | {"per_class_ap": dict(labels[:most])})
@@ -221,39 +224,26 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
 
     def _settings(self, context: Context) -> dict[str, Any]:
         """Return the rendered arguments, checked: they travel with the wait and are the request."""
-        check_ids(
-            self,
-            model_id=self.model_id,
-            model_run_id=self.model_run_id,
-            copy_from_run=self.copy_from_run,
-            benchmark_id=self.benchmark_id,
-            dataset_id=self.dataset_id,
-            slice_id=self.slice_id,
-        )
-        model_id, run_id, copied = (
-            _text(value) for value in (self.model_id, self.model_run_id, self.copy_from_run)
-        )
+        model_id, run_id, copied = self.model_id, self.model_run_id, self.copy_from_run
         self._one_of(model_id=model_id, model_run_id=run_id)
-        self._one_of(benchmark_id=_text(self.benchmark_id), benchmark=_text(self.benchmark))
+        self._one_of(benchmark_id=self.benchmark_id, benchmark=self.benchmark)
         if copied and run_id:
             raise NucleusConfigError(
                 "copy_from_run copies to the model that is evaluated: give model_id with it, not model_run_id.",
                 conn_id=self.nucleus_conn_id,
                 field="copy_from_run",
             )
-        ti, dataset_id = context["ti"], _text(self.dataset_id)
+        ti, dataset_id = context["ti"], self.dataset_id
         if model_id and dataset_id and not copied:
             run_id = self.hook.find_model_run(dataset_id, model_id)
         return {
             "model_id": model_id,
             "model_run_id": run_id,
             "copy_from_run": copied,
-            "benchmark_id": _text(self.benchmark_id),
+            "benchmark_id": self.benchmark_id,
             "dataset_id": dataset_id,
-            "name": _text(self.evaluation_name) or f"{ti.dag_id} {ti.run_id} {ti.task_id}",
-            "iou_threshold": coerced_number(
-                self.iou_threshold, name="iou_threshold", low=_LEAST_IOU_THRESHOLD, high=1
-            ),
+            "name": self.evaluation_name or f"{ti.dag_id} {ti.run_id} {ti.task_id}",
+            "iou_threshold": self.iou_threshold,
             "rollup_groups": [RollupGroup.from_wire(group).to_wire() for group in self.rollup_groups or ()],
             "exclusion_rules": [parse_exclusion_rule(rule).to_wire() for rule in self.exclusion_rules or ()],
             "options": check_evaluation_options(self.options).to_wire(),
@@ -272,8 +262,8 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
         """Return the newest ready benchmark of the name, making one if there is none."""
         return self.hook.ensure_benchmark(
             str(self.benchmark),
-            dataset_id=_text(self.dataset_id),
-            slice_id=_text(self.slice_id),
+            dataset_id=self.dataset_id,
+            slice_id=self.slice_id,
             poll_interval=self.poll_interval,
             timeout=seconds(self.job_timeout),
             ride_out=ride_out_seconds(self.ride_out),
@@ -364,7 +354,3 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
             self.log.warning("Evaluation %s: %s", evaluation.id, note.text)
         for name in ("tp", "fp", "fn"):
             Stats.gauge(f"nucleus.evaluation.{name}", getattr(counts, name))
-
-
-def _text(value: Any) -> str | None:
-    return None if is_blank(value) else str(value)

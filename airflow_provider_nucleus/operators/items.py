@@ -14,13 +14,13 @@ from airflow_provider_nucleus.client.uploads.check.spool import explain_full_dis
 from airflow_provider_nucleus.client.uploads.resume.orphan_jobs import certainly_before, find_orphan_job
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusJobFailed, NucleusValidationError
 from airflow_provider_nucleus.links.nucleus import NucleusDatasetLink, NucleusJobLink
-from airflow_provider_nucleus.operators.rows import RowSource, as_folder, as_path
+from airflow_provider_nucleus.operators.rows import RowSource, as_path
 from airflow_provider_nucleus.operators.starting import NucleusStartingOperator
 from airflow_provider_nucleus.operators.uploads import NucleusUploadOperator
 from airflow_provider_nucleus.schema.jobs import RowError
 from airflow_provider_nucleus.schema.scenes import LidarScene
 from airflow_provider_nucleus.sources.mapping import as_mapping
-from airflow_provider_nucleus.tasks.arguments import coerced_flag, coerced_number, is_blank
+from airflow_provider_nucleus.tasks.arguments import FOLDER
 from airflow_provider_nucleus.tasks.results import checked_xcom
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.operators.starting import StartIntent
     from airflow_provider_nucleus.schema.jobs import JobStatus
     from airflow_provider_nucleus.sources.open_rows import Kind
+    from airflow_provider_nucleus.tasks.arguments import ArgumentKind
 
 __all__ = ["NucleusAppendItemsOperator"]
 
@@ -84,9 +85,14 @@ class NucleusAppendItemsOperator(NucleusUploadOperator, NucleusStartingOperator)
     :param nucleus_conn_id: the Nucleus connection to use (templated)
     """
 
-    template_fields: Sequence[str] = (*NucleusUploadOperator.template_fields, "image_folder")
+    templated: ClassVar[Mapping[str, ArgumentKind]] = {
+        **NucleusUploadOperator.templated,
+        "image_folder": FOLDER,
+    }
+    template_fields: Sequence[str] = tuple(templated)
     operator_extra_links: Sequence[BaseOperatorLink] = (NucleusDatasetLink(), NucleusJobLink())
     row_kind: ClassVar[Kind] = "items"
+    folder_argument: ClassVar[str] = "image_folder"
 
     def __init__(
         self,
@@ -114,16 +120,12 @@ class NucleusAppendItemsOperator(NucleusUploadOperator, NucleusStartingOperator)
         """Return the dataset."""
         return UploadTarget("items", self.dataset_id)
 
-    def file_folder(self) -> str | None:
-        """Return the folder of images."""
-        return as_folder(self.image_folder, name="image_folder")
-
     def row_source(self) -> RowSource:
         """Return the rows of items."""
         return RowSource(
             source=as_path(self.source),
             kind="items",
-            format=self.format,
+            format=self.format or "auto",
             mapping=as_mapping(self.mapping),
             folder=self.file_folder(),
         )
@@ -132,7 +134,7 @@ class NucleusAppendItemsOperator(NucleusUploadOperator, NucleusStartingOperator)
         """Check the items, send what is missing, wait, and account for them."""
         if self.kind == "images":
             return super().execute(context)
-        self.required(dataset_id=self.dataset_id, source=self.source)
+        self.read_arguments()
         resume_payload = self._scene_settings()
         self.check_deferrable(resume_payload)
         self.link_to(context, dataset_id=self.dataset_id)
@@ -204,20 +206,18 @@ class NucleusAppendItemsOperator(NucleusUploadOperator, NucleusStartingOperator)
 
     def _scene_settings(self) -> dict[str, Any]:
         """Return the rendered arguments, checked: they are the request, and what a retry must have in common to attach."""
-        if not is_blank(self.quarantine) or coerced_number(
-            self.max_error_rate, name="max_error_rate", low=0, high=1
-        ):
+        if self.quarantine is not None or self.max_error_rate:
             raise NucleusConfigError(
                 f"Task {self.task_id!r}: lidar scenes know no quarantine and no max_error_rate: one bad scene stops them all.",
                 conn_id=self.nucleus_conn_id,
-                field="max_error_rate" if is_blank(self.quarantine) else "quarantine",
+                field="max_error_rate" if self.quarantine is None else "quarantine",
             )
         return {
             "dataset_id": self.dataset_id,
             "kind": self.kind,
             "source": self.row_source().fingerprint(),
-            "update": coerced_flag(self.update, name="update"),
-            "validate_only": coerced_flag(self.validate_only, name="validate_only"),
+            "update": self.update,
+            "validate_only": self.validate_only,
         }
 
     def start_jobs(self, resume_payload: dict[str, Any], intent: StartIntent) -> list[str]:

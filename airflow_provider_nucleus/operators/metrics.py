@@ -18,9 +18,9 @@ from airflow_provider_nucleus.links.nucleus import (
 from airflow_provider_nucleus.match_summary import summarize_matches
 from airflow_provider_nucleus.operators.starting import NucleusStartingOperator, StartIntent
 from airflow_provider_nucleus.schema.matches import AllowedLabelMatch
-from airflow_provider_nucleus.tasks.arguments import coerced_flag, coerced_number
+from airflow_provider_nucleus.tasks.arguments import FLAG, ID, OBJECTS, PLACE, NumberArgument, required
 from airflow_provider_nucleus.tasks.labels import MAP_LABEL, short_label
-from airflow_provider_nucleus.tasks.reports import path_for_instance, write_report
+from airflow_provider_nucleus.tasks.reports import check_place, leave_report, path_for_instance
 from airflow_provider_nucleus.tasks.results import checked_xcom, shrink_to_xcom
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.match_summary import MatchSummary
     from airflow_provider_nucleus.schema.jobs import JobStatus
+    from airflow_provider_nucleus.tasks.arguments import ArgumentKind
 
 __all__ = ["NucleusCalculateMetricsOperator"]
 
@@ -57,8 +58,9 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator):
         about its default (templated)
     :param crowd_as_objects: whether ground truth with `iscrowd` is objects to be found, not regions in which nothing is counted; only the
         embedded Nucleus knows it (templated)
-    :param report: file to write the whole result to, as JSON: a local path or any URL that Airflow can write; that of a
-        mapped task has `.map<map index>` before its suffix (templated)
+    :param report: file to write the whole result to, as JSON: a local path, whose folder is made, or any URL that Airflow can write;
+        what is wrong with it fails the task before anything is started; if it cannot be written later on, `report_error` in the
+        result says why; that of a mapped task has `.map<map index>` before its suffix (templated)
     :param deferrable: whether to wait in the triggerer, without holding a worker; the default is Airflow's setting
     :param poll_interval: seconds between two looks at the job
     :param job_timeout: longest wait for the job, in seconds or as timedelta
@@ -67,16 +69,17 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator):
     :param nucleus_conn_id: the Nucleus connection to use (templated)
     """
 
-    template_fields: Sequence[str] = (
-        "dataset_id",
-        "model_id",
-        "iou_threshold",
-        "allowed_label_matches",
-        "class_agnostic",
-        "crowd_as_objects",
-        "report",
-        "nucleus_conn_id",
-    )
+    templated: ClassVar[Mapping[str, ArgumentKind]] = {
+        "dataset_id": required(ID),
+        "model_id": required(ID),
+        "iou_threshold": NumberArgument(low=0, high=1),
+        "allowed_label_matches": OBJECTS,
+        "class_agnostic": FLAG,
+        "crowd_as_objects": FLAG,
+        "report": PLACE,
+        **NucleusStartingOperator.templated,
+    }
+    template_fields: Sequence[str] = tuple(templated)
     template_fields_renderers: ClassVar[dict[str, str]] = {"allowed_label_matches": "json"}
     operator_extra_links: Sequence[BaseOperatorLink] = (
         NucleusEvaluationLink(),
@@ -114,10 +117,16 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Start the calculation, wait for it, and read the metrics."""
-        self.required(dataset_id=self.dataset_id, model_id=self.model_id)
+        self.read_arguments()
+        check_place(path_for_instance(self.report, context), name="report")
         resume_payload = self._settings()
         self.check_deferrable(resume_payload)
-        self.link_to(context, dataset_id=self.dataset_id, model_id=self.model_id)
+        self.link_to(
+            context,
+            dataset_id=self.dataset_id,
+            model_id=self.model_id,
+            iou_threshold=float(self.iou_threshold),
+        )
         jobs = self.attach_or_start(context, resume_payload)
         return self.wait_for_jobs(context, jobs, resume_payload)
 
@@ -130,7 +139,6 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator):
         """Read the matches and summarize them."""
         for job_id, status in statuses.items():
             self._succeeded(job_id, status)
-        report = path_for_instance(self.report, context)
         run_id = resume_payload.get("model_run_id") or self.hook.find_model_run(
             resume_payload["dataset_id"], resume_payload["model_id"]
         )
@@ -151,19 +159,16 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator):
             "crowd_as_objects": resume_payload.get("crowd_as_objects", DEFAULT_OPTIONS.crowd_as_objects),
             "not_matched": _not_matched(statuses),
             "notes": _notes(statuses),
-            "report": None if report is None else str(report),
         }
         self._log_result(summary, head)
-        if head["report"]:
-            write_report(head["report"], head | summary.to_dict())
+        head |= leave_report(path_for_instance(self.report, context), head | summary.to_dict())
         labels = max(len(summary.per_label), len(summary.categories.per_label))
         return checked_xcom(shrink_to_xcom(labels, lambda most: head | summary.to_dict(max_labels=most)))
 
     def _settings(self) -> dict[str, Any]:
         """Return the rendered arguments, checked: they travel with the wait and are the request."""
         pairs = [AllowedLabelMatch.from_wire(pair).to_wire() for pair in self.allowed_label_matches or ()]
-        class_agnostic = coerced_flag(self.class_agnostic, name="class_agnostic")
-        if pairs and class_agnostic:
+        if pairs and self.class_agnostic:
             raise NucleusConfigError(
                 "allowed_label_matches and class_agnostic exclude each other: the one lists the pairs of labels that may "
                 "match, the other lets every pair match.",
@@ -172,10 +177,10 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator):
         return {
             "dataset_id": self.dataset_id,
             "model_id": self.model_id,
-            "iou_threshold": coerced_number(self.iou_threshold, name="iou_threshold", low=0, high=1),
-            "class_agnostic": class_agnostic,
+            "iou_threshold": self.iou_threshold,
+            "class_agnostic": self.class_agnostic,
             "allowed_label_matches": pairs,
-            "crowd_as_objects": coerced_flag(self.crowd_as_objects, name="crowd_as_objects"),
+            "crowd_as_objects": self.crowd_as_objects,
         }
 
     def start_jobs(self, resume_payload: dict[str, Any], intent: StartIntent) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_provider_nucleus.exceptions import NucleusAnswerError, NucleusConfigError, NucleusRequestError
 from airflow_provider_nucleus.links.nucleus import NucleusModelLink
 from airflow_provider_nucleus.operators.base import NucleusOperator
-from airflow_provider_nucleus.tasks.arguments import copied
+from airflow_provider_nucleus.tasks.arguments import OBJECT, TEXT, TEXTS, required
 from airflow_provider_nucleus.tasks.labels import MAP_LABEL, short_label
 from airflow_provider_nucleus.tasks.results import checked_xcom
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
 
     from airflow_provider_nucleus.schema.models import Model
+    from airflow_provider_nucleus.tasks.arguments import ArgumentKind
 
 __all__ = ["NucleusCreateModelOperator"]
 
@@ -38,7 +39,14 @@ class NucleusCreateModelOperator(NucleusOperator):
     :param nucleus_conn_id: the Nucleus connection to use (templated)
     """
 
-    template_fields: Sequence[str] = ("reference_id", "name", "metadata", "tags", "nucleus_conn_id")
+    templated: ClassVar[Mapping[str, ArgumentKind]] = {
+        "reference_id": required(TEXT),
+        "name": TEXT,
+        "metadata": OBJECT,
+        "tags": TEXTS,
+        **NucleusOperator.templated,
+    }
+    template_fields: Sequence[str] = tuple(templated)
     template_fields_renderers: ClassVar[dict[str, str]] = {"metadata": "json", "tags": "json"}
     operator_extra_links: Sequence[BaseOperatorLink] = (NucleusModelLink(),)
 
@@ -66,7 +74,7 @@ class NucleusCreateModelOperator(NucleusOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Find or create the model."""
-        self.required(reference_id=self.reference_id)
+        self.read_arguments()
         model = self._existing()
         created = model is None
         if model is None:
@@ -91,7 +99,7 @@ class NucleusCreateModelOperator(NucleusOperator):
             model_id = self.hook.create_model(
                 name,
                 reference_id=self.reference_id,
-                metadata=copied(self.metadata),
+                metadata=dict(self.metadata or {}),
                 tags=list(self.tags or ()),
             )
         except (NucleusRequestError, NucleusAnswerError):

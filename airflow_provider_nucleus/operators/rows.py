@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
@@ -18,15 +18,38 @@ from airflow_provider_nucleus.sources.fingerprint import file_marks, fingerprint
 from airflow_provider_nucleus.sources.label_names import is_names_file
 from airflow_provider_nucleus.sources.mapping import RowMapping, as_mapping
 from airflow_provider_nucleus.sources.open_rows import is_in_memory, open_rows
-from airflow_provider_nucleus.tasks.arguments import is_blank
+from airflow_provider_nucleus.tasks.arguments import (
+    FLAG,
+    ID,
+    MAPPING,
+    PLACE,
+    SOURCE,
+    TEXT,
+    NumberArgument,
+    required,
+)
+from airflow_provider_nucleus.tasks.rendered_values import is_blank
 from airflow_provider_nucleus.tasks.reports import is_mapped_form
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from airflow_provider_nucleus.sources.open_rows import Kind
+    from airflow_provider_nucleus.tasks.arguments import ArgumentKind
 
-__all__ = ["RowSource", "as_folder", "as_path", "check_mapping"]
+__all__ = ["UPLOAD_ARGUMENTS", "RowSource", "as_folder", "as_path", "check_mapping"]
+
+UPLOAD_ARGUMENTS: Final[Mapping[str, ArgumentKind]] = {
+    "dataset_id": required(ID),
+    "source": required(SOURCE),
+    "format": TEXT,
+    "mapping": MAPPING,
+    "update": FLAG,
+    "max_error_rate": NumberArgument(low=0, high=1),
+    "quarantine": PLACE,
+    "validate_only": FLAG,
+}
+"""The templated arguments of every upload."""
 
 
 def as_path(value: Any) -> Any:

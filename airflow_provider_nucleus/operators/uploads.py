@@ -17,13 +17,19 @@ from airflow_provider_nucleus.links.nucleus import (
     NucleusJobLink,
     NucleusModelLink,
 )
-from airflow_provider_nucleus.operators.rows import RowSource, as_folder, as_path, check_mapping
+from airflow_provider_nucleus.operators.rows import (
+    UPLOAD_ARGUMENTS,
+    RowSource,
+    as_folder,
+    as_path,
+    check_mapping,
+)
 from airflow_provider_nucleus.operators.waiting import ATTACHED, NucleusWaitingOperator
 from airflow_provider_nucleus.schema.items import is_local_location
 from airflow_provider_nucleus.sources.mapping import as_mapping
-from airflow_provider_nucleus.tasks.arguments import coerced_flag, coerced_number
+from airflow_provider_nucleus.tasks.arguments import FOLDER, ID, SOURCE, required
 from airflow_provider_nucleus.tasks.deferring import ride_out_seconds, seconds
-from airflow_provider_nucleus.tasks.labels import MAP_LABEL, short_label
+from airflow_provider_nucleus.tasks.labels import MAP_LABEL, place_label
 from airflow_provider_nucleus.tasks.reports import path_for_instance
 from airflow_provider_nucleus.tasks.results import checked_xcom, shorten_errors
 from airflow_provider_nucleus.tasks.state import clear_count, task_identity, task_state
@@ -39,6 +45,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.schema.jobs import JobStatus
     from airflow_provider_nucleus.sources.coco import Geometry
     from airflow_provider_nucleus.sources.open_rows import Kind
+    from airflow_provider_nucleus.tasks.arguments import ArgumentKind
 
 __all__ = ["NucleusUploadAnnotationsOperator", "NucleusUploadOperator", "NucleusUploadPredictionsOperator"]
 
@@ -48,19 +55,15 @@ _FILE_POLL_SECONDS = 0.5
 class NucleusUploadOperator(NucleusWaitingOperator):
     """Base of the operators that upload rows with the engine of `airflow_provider_nucleus.client.uploads`."""
 
-    template_fields: Sequence[str] = (
-        "dataset_id",
-        "source",
-        "format",
-        "mapping",
-        "update",
-        "max_error_rate",
-        "quarantine",
-        "validate_only",
-        "nucleus_conn_id",
-    )
+    templated: ClassVar[Mapping[str, ArgumentKind]] = {
+        **UPLOAD_ARGUMENTS,
+        **NucleusWaitingOperator.templated,
+    }
+    template_fields: Sequence[str] = tuple(templated)
     template_fields_renderers: ClassVar[dict[str, str]] = {"mapping": "json"}
     row_kind: ClassVar[Kind]
+    folder_argument: ClassVar[str] = "mask_folder"
+    """The argument that names the folder of the files that rows name."""
 
     def __init__(
         self,
@@ -103,7 +106,7 @@ class NucleusUploadOperator(NucleusWaitingOperator):
     @property
     def map_label(self) -> str:
         """Name of a mapped instance in the interface."""
-        return short_label(self.source)
+        return place_label(self.source)
 
     @abstractmethod
     def upload_target(self) -> UploadTarget:
@@ -113,13 +116,13 @@ class NucleusUploadOperator(NucleusWaitingOperator):
     def row_source(self) -> RowSource:
         """Return where the rows come from, from the rendered arguments."""
 
-    @abstractmethod
     def file_folder(self) -> str | None:
         """Return the folder or URL of the files that rows name, from the rendered arguments."""
+        return as_folder(getattr(self, self.folder_argument), name=self.folder_argument)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Check the rows, send what is missing, wait, and account for every row."""
-        self.required(dataset_id=self.dataset_id, source=self.source)
+        self.read_arguments()
         target = self.upload_target()
         resume_payload: dict[str, Any] = {"dataset_id": target.dataset_id, "model_id": target.model_id}
         self.check_deferrable(resume_payload)
@@ -209,15 +212,15 @@ class NucleusUploadOperator(NucleusWaitingOperator):
     def _options(self, quarantine: Any) -> UploadOptions:
         folder = self.file_folder()
         return UploadOptions(
-            update=coerced_flag(self.update, name="update"),
+            update=bool(self.update),
             asynchronous=self.asynchronous,
             chunk_rows=self.chunk_rows,
             concurrency=self.concurrency,
-            max_error_rate=coerced_number(self.max_error_rate, name="max_error_rate", low=0, high=1),
+            max_error_rate=float(self.max_error_rate),
             quarantine=quarantine,
             # What lies elsewhere is fetched by the server.
             local_root=folder if folder is not None and is_local_location(folder) else None,
-            validate_only=coerced_flag(self.validate_only, name="validate_only"),
+            validate_only=bool(self.validate_only),
             on_change=self.on_change,
             on_clear=self.on_clear,
             # Only image files are waited for by the engine itself, ten at a time: short jobs, looked at often.
@@ -278,7 +281,11 @@ class NucleusUploadAnnotationsOperator(NucleusUploadOperator):
     :param nucleus_conn_id: the Nucleus connection to use (templated)
     """
 
-    template_fields: Sequence[str] = (*NucleusUploadOperator.template_fields, "mask_folder")
+    templated: ClassVar[Mapping[str, ArgumentKind]] = {
+        **NucleusUploadOperator.templated,
+        "mask_folder": FOLDER,
+    }
+    template_fields: Sequence[str] = tuple(templated)
     operator_extra_links: Sequence[BaseOperatorLink] = (NucleusDatasetLink(), NucleusJobLink())
     row_kind: ClassVar[Kind] = "annotations"
 
@@ -297,16 +304,12 @@ class NucleusUploadAnnotationsOperator(NucleusUploadOperator):
         """Return the dataset."""
         return UploadTarget("annotations", self.dataset_id)
 
-    def file_folder(self) -> str | None:
-        """Return the folder of masks."""
-        return as_folder(self.mask_folder, name="mask_folder")
-
     def row_source(self) -> RowSource:
         """Return the rows of ground truth."""
         return RowSource(
             source=as_path(self.source),
             kind="annotations",
-            format=self.format,
+            format=self.format or "auto",
             mapping=as_mapping(self.mapping),
             geometry=self.geometry,
             folder=self.file_folder(),
@@ -350,12 +353,13 @@ class NucleusUploadPredictionsOperator(NucleusUploadOperator):
     :param nucleus_conn_id: the Nucleus connection to use (templated)
     """
 
-    template_fields: Sequence[str] = (
-        *NucleusUploadOperator.template_fields,
-        "mask_folder",
-        "model_id",
-        "ground_truth",
-    )
+    templated: ClassVar[Mapping[str, ArgumentKind]] = {
+        **NucleusUploadOperator.templated,
+        "mask_folder": FOLDER,
+        "model_id": required(ID),
+        "ground_truth": SOURCE,
+    }
+    template_fields: Sequence[str] = tuple(templated)
     operator_extra_links: Sequence[BaseOperatorLink] = (
         NucleusEvaluationLink(),
         NucleusDatasetLink(),
@@ -381,19 +385,14 @@ class NucleusUploadPredictionsOperator(NucleusUploadOperator):
 
     def upload_target(self) -> UploadTarget:
         """Return dataset and model."""
-        self.required(model_id=self.model_id)
         return UploadTarget("predictions", self.dataset_id, self.model_id)
-
-    def file_folder(self) -> str | None:
-        """Return the folder of masks."""
-        return as_folder(self.mask_folder, name="mask_folder")
 
     def row_source(self) -> RowSource:
         """Return the rows of predictions."""
         return RowSource(
             source=as_path(self.source),
             kind="predictions",
-            format=self.format,
+            format=self.format or "auto",
             mapping=as_mapping(self.mapping),
             ground_truth=as_path(self.ground_truth),
             geometry=self.geometry,

@@ -8,7 +8,7 @@ cleared or marked success        the log; while waiting by `on_kill` of the oper
                                  trigger (Airflow 3.3; below, and in the seconds before a triggerer has taken the
                                  trigger up, nothing of ours is called and the job is left running)
 `job_timeout` passes           one last look at each job; if one still runs the same, then NucleusJobTimeout
-`execution_timeout` passes     the same as for a mark (while waiting; Airflow does not count it while deferred)
+`execution_timeout` passes     the same as for a mark, while waiting and while deferred
 the deferral times out           one last look, as for `job_timeout`: the scheduler wakes the task only to fail it, see
                                  `resume_execution`
 the trigger crashes              left running and named in the log; a retry attaches to it
@@ -23,10 +23,13 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from datetime import timedelta
+from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow.providers.common.compat.sdk import get_current_context
+
 from airflow_provider_nucleus.client.cancellation import Cancellation
-from airflow_provider_nucleus.client.job_outcome import gone
+from airflow_provider_nucleus.client.job_outcome import cancelled_among, gone
 from airflow_provider_nucleus.client.waiting import RIDE_OUT, Patience, WaitOutcome, log_stall, stall_hint
 from airflow_provider_nucleus.exceptions import (
     NucleusError,
@@ -36,12 +39,15 @@ from airflow_provider_nucleus.exceptions import (
 )
 from airflow_provider_nucleus.links.nucleus import RESUMED
 from airflow_provider_nucleus.operators.base import NucleusOperator
-from airflow_provider_nucleus.schema.jobs import JobState, JobStatus
+from airflow_provider_nucleus.schema.jobs import JobStatus
 from airflow_provider_nucleus.tasks.deferring import (
     DEFERRAL_GRACE,
+    EXECUTION_DEADLINE,
     FAIL,
     default_deferrable,
     deferral_timed_out,
+    execution_deadline,
+    require_execution_time,
     ride_out_seconds,
     seconds,
 )
@@ -134,7 +140,9 @@ class NucleusWaitingOperator(NucleusOperator):
         return NucleusJobTrigger(
             nucleus_conn_id=self.nucleus_conn_id,
             job_ids=list(job_ids),
-            deadline=time.time() + seconds(self.job_timeout),
+            deadline=min(
+                time.time() + seconds(self.job_timeout), resume_payload.get(EXECUTION_DEADLINE, inf)
+            ),
             poll_interval=self.poll_interval,
             ride_out=ride_out_seconds(self.ride_out),
             cancel_on_kill=self.cancel_on_kill,
@@ -162,14 +170,16 @@ class NucleusWaitingOperator(NucleusOperator):
                 dataset_id=resume_payload.get("dataset_id"),
                 model_id=resume_payload.get("model_id"),
                 job_id=job_ids[-1],
+                iou_threshold=resume_payload.get("iou_threshold"),
             )
         timeout = 0.0 if self.deferrable else seconds(self.job_timeout)
         outcome = self._wait_here(job_ids, self._patience(timeout))
         if self.deferrable and outcome.open:
-            self._remember(context, job_ids, resume_payload)
+            payload = dict(resume_payload) | execution_deadline(self, resume_payload)
+            self._remember(context, job_ids, payload)
             self.log.info("Waiting in the triggerer for %s", ", ".join(job_ids))
             self.defer(
-                trigger=self.trigger_for(job_ids, resume_payload),
+                trigger=self.trigger_for(job_ids, payload),
                 method_name="execute_complete",
                 timeout=timedelta(seconds=seconds(self.job_timeout)) + DEFERRAL_GRACE,
             )
@@ -186,6 +196,7 @@ class NucleusWaitingOperator(NucleusOperator):
         # Empty when a job was never seen.
         statuses = {job_id: JobStatus.from_wire(status) for job_id, status in waited.jobs.items() if status}
         if waited.status == "timeout":
+            require_execution_time(self, waited.resume_payload)
             statuses = self._last_look(self._running, statuses)
         elif waited.status == "unreachable":
             # One look from here: either it works again, or it is the last of the outage and its error goes to the retry policy.
@@ -209,6 +220,7 @@ class NucleusWaitingOperator(NucleusOperator):
             return super().resume_execution(next_method, next_kwargs, context)
         self._running, resume_payload = self._remembered(context)
         if deferral_timed_out(next_method, next_kwargs):
+            require_execution_time(self, resume_payload or {})
             statuses = self._last_look(self._running, {})
             if resume_payload is None:
                 raise self._timed_out(self._running, statuses)
@@ -220,6 +232,9 @@ class NucleusWaitingOperator(NucleusOperator):
     def on_kill(self) -> None:
         """Cancel what this task waits for; called in a signal handler, so it is quick and never raises."""
         self._killed = True
+        if not self._running:
+            # Airflow 2 ends a task whose time is over before it has resumed.
+            self._running = self._jobs_of_the_deferral()
         self.abandon(self._running, patience=_KILL_SECONDS)
 
     def cancel_jobs(self, job_ids: Sequence[str], *, patience: float = _PATIENCE_SECONDS) -> None:
@@ -278,8 +293,9 @@ class NucleusWaitingOperator(NucleusOperator):
             dataset_id=resume_payload.get("dataset_id"),
             model_id=resume_payload.get("model_id"),
             job_id=list(statuses)[-1] if statuses else None,
+            iou_threshold=resume_payload.get("iou_threshold"),
         )
-        if cancelled := _cancelled_with_an_earlier_try(statuses, resume_payload):
+        if cancelled := cancelled_among(statuses, resume_payload.get(ATTACHED) or ()):
             self.log.warning(
                 "An earlier try started %s, and they were cancelled, as its end may have requested: starting again",
                 ", ".join(cancelled),
@@ -351,8 +367,15 @@ class NucleusWaitingOperator(NucleusOperator):
         elif self.do_xcom_push:
             context["ti"].xcom_push(key=_WAIT_KEY, value=record)
 
+    def _jobs_of_the_deferral(self) -> list[str]:
+        """Return the jobs that an earlier process of this try deferred for, none when that cannot be told."""
+        try:
+            return self._remembered(get_current_context())[0] if self.deferrable else []
+        except Exception:  # ruff: ignore[blind-except] - a signal handler must not raise, and Airflow fails in any way
+            return []
+
     def _remembered(self, context: Context) -> tuple[list[str], dict[str, Any] | None]:
-        """Return the jobs and what the wait carried, None when that is not known."""
+        """Return the jobs and what the wait payload, None when that is not known."""
         state = task_state(context)
         record = (
             state.get(_WAIT_KEY)
@@ -367,18 +390,3 @@ class NucleusWaitingOperator(NucleusOperator):
 def _statuses(job_ids: Iterable[str], outcome: WaitOutcome[JobStatus]) -> dict[str, JobStatus]:
     """Return how each job ended."""
     return {job_id: gone(job_id) if job_id in outcome.gone else outcome.seen[job_id] for job_id in job_ids}
-
-
-def _cancelled_with_an_earlier_try(
-    statuses: Mapping[str, JobStatus], resume_payload: Mapping[str, Any]
-) -> list[str]:
-    """Return the jobs that this try attached to and that ended cancelled, if nothing else went wrong."""
-    bad = [
-        job_id
-        for job_id, status in statuses.items()
-        if status.state not in {JobState.SUCCEEDED, JobState.PARTIAL}
-    ]
-    attached = set(resume_payload.get(ATTACHED) or ())
-    if all(job_id in attached and statuses[job_id].state is JobState.CANCELLED for job_id in bad):
-        return bad
-    return []

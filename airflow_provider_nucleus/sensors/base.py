@@ -6,6 +6,7 @@ import time
 from abc import abstractmethod
 from datetime import timedelta
 from functools import cached_property
+from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from airflow.providers.common.compat.sdk import (
@@ -20,16 +21,22 @@ from airflow_provider_nucleus.exceptions import NucleusError, NucleusJobTimeout
 from airflow_provider_nucleus.hooks.connection_form import DEFAULT_CONN_ID
 from airflow_provider_nucleus.hooks.nucleus import NucleusHook
 from airflow_provider_nucleus.links.nucleus import RESUMED, persist_links
+from airflow_provider_nucleus.links.urls import page_urls
 from airflow_provider_nucleus.schema.jobs import JobStatus
+from airflow_provider_nucleus.tasks.arguments import TEXT, required
 from airflow_provider_nucleus.tasks.deferring import (
     DEFERRAL_GRACE,
+    EXECUTION_DEADLINE,
     default_deferrable,
     deferral_timed_out,
+    execution_deadline,
+    require_execution_time,
     ride_out_seconds,
 )
 from airflow_provider_nucleus.tasks.labels import MAP_LABEL
 from airflow_provider_nucleus.tasks.retry_policy import DEFAULT_RETRY_POLICY, with_retry_policy
 from airflow_provider_nucleus.tasks.state import OutageRecord, task_state
+from airflow_provider_nucleus.tasks.templates import TemplatedArguments
 from airflow_provider_nucleus.triggers.events import WaitEvent
 from airflow_provider_nucleus.triggers.job import NucleusJobTrigger
 
@@ -38,12 +45,14 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_nucleus.tasks.arguments import ArgumentKind
+
 __all__ = ["NucleusWaitingSensor"]
 
 T = TypeVar("T")
 
 
-class NucleusWaitingSensor(BaseSensorOperator):
+class NucleusWaitingSensor(TemplatedArguments, BaseSensorOperator):
     """Base of the sensors: wait for what something else started, and never cancel it.
 
     A look that fails in a way that may pass (no answer, 429, 5xx, a portal's page) does not fail the task, whether the sensor
@@ -56,7 +65,8 @@ class NucleusWaitingSensor(BaseSensorOperator):
     :param nucleus_conn_id: the Nucleus connection to use (templated)
     """
 
-    template_fields: Sequence[str] = ("nucleus_conn_id",)
+    templated: ClassVar[Mapping[str, ArgumentKind]] = {"nucleus_conn_id": required(TEXT)}
+    template_fields: Sequence[str] = tuple(templated)
     ui_color: str = "#e8f1ff"
     trigger_class: ClassVar[type[NucleusJobTrigger]] = NucleusJobTrigger
     """The trigger that waits in the triggerer."""
@@ -77,11 +87,6 @@ class NucleusWaitingSensor(BaseSensorOperator):
         self.nucleus_conn_id = nucleus_conn_id
         ride_out_seconds(ride_out)
         self._pokes: WaitOutcome[Any] = WaitOutcome([])
-
-    @property
-    @abstractmethod
-    def map_label(self) -> str:
-        """The name of a mapped instance in the interface."""
 
     @abstractmethod
     def ids(self) -> list[str]:
@@ -113,16 +118,18 @@ class NucleusWaitingSensor(BaseSensorOperator):
     def execute(self, context: Context) -> Any:
         """Poke, or look once and defer."""
         ids = self.ids()
-        persist_links(context, endpoint=self.hook.config.endpoint, job_id=ids[-1])
+        self._link_to(context, ids[-1])
         if not self.deferrable:
             return super().execute(context)
         seen = self._unless_never_fail(lambda: self.poke(context))
         if not seen:
+            ends = execution_deadline(self, {})
             self.defer(
                 trigger=self.trigger_class(
                     nucleus_conn_id=self.nucleus_conn_id,
                     job_ids=ids,
-                    deadline=time.time() + self.timeout,
+                    deadline=min(time.time() + self.timeout, ends.get(EXECUTION_DEADLINE, inf)),
+                    resume_payload=ends,
                     poll_interval=self.poke_interval,
                     ride_out=ride_out_seconds(self.ride_out),
                     cancel_on_kill=False,
@@ -131,6 +138,10 @@ class NucleusWaitingSensor(BaseSensorOperator):
                 timeout=timedelta(seconds=self.timeout) + DEFERRAL_GRACE,
             )
         return seen.xcom_value
+
+    def _link_to(self, context: Context, job_id: str | None) -> None:
+        config = self.hook.config
+        persist_links(context, urls=page_urls(config.endpoint, config.public_url), job_id=job_id)
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look at everything once; raises as soon as something has not ended well, and when an outage lasts too long."""
@@ -148,11 +159,12 @@ class NucleusWaitingSensor(BaseSensorOperator):
     def execute_complete(self, context: Context, event: Any = None) -> Any:
         """Go on when the triggerer says that the wait is over."""
         waited = WaitEvent.from_payload(event)
-        persist_links(context, endpoint=self.hook.config.endpoint, job_id=next(reversed(waited.jobs), None))
+        self._link_to(context, next(reversed(waited.jobs), None))
         if waited.message:
             self.log.info("%s", waited.message)
         ids = list(waited.jobs)
         if waited.status == "timeout":
+            require_execution_time(self, waited.resume_payload)
             # Empty when one was never seen.
             before = {job_id: JobStatus.from_wire(seen) for job_id, seen in waited.jobs.items() if seen}
             return self._after_the_deadline(ids, waited.message, before)
@@ -175,6 +187,7 @@ class NucleusWaitingSensor(BaseSensorOperator):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Wake up, in a process that remembers nothing."""
+        self.read_arguments()
         setattr(self, RESUMED, True)
         if deferral_timed_out(next_method, next_kwargs):
             # No trigger has looked for a while. Airflow applies soft_fail and never_fail to what the method named here raises.

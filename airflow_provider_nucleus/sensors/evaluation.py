@@ -8,7 +8,7 @@ from airflow.providers.common.compat.sdk import PokeReturnValue
 
 from airflow_provider_nucleus.client.job_outcome import evaluation_failure
 from airflow_provider_nucleus.sensors.base import NucleusWaitingSensor
-from airflow_provider_nucleus.tasks.arguments import required
+from airflow_provider_nucleus.tasks.arguments import ID, required
 from airflow_provider_nucleus.tasks.labels import short_label
 from airflow_provider_nucleus.tasks.results import checked_xcom
 from airflow_provider_nucleus.triggers.evaluation import NucleusEvaluationTrigger
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.client.waiting import Patience, WaitOutcome
     from airflow_provider_nucleus.schema.evaluations import Evaluation
+    from airflow_provider_nucleus.tasks.arguments import ArgumentKind
 
 __all__ = ["NucleusEvaluationSensor"]
 
@@ -37,7 +38,11 @@ class NucleusEvaluationSensor(NucleusWaitingSensor):
     :param nucleus_conn_id: the Nucleus connection to use (templated)
     """
 
-    template_fields: Sequence[str] = ("evaluation_id", "nucleus_conn_id")
+    templated: ClassVar[Mapping[str, ArgumentKind]] = {
+        "evaluation_id": required(ID),
+        **NucleusWaitingSensor.templated,
+    }
+    template_fields: Sequence[str] = tuple(templated)
     trigger_class: ClassVar[type[NucleusEvaluationTrigger]] = NucleusEvaluationTrigger
 
     def __init__(
@@ -56,7 +61,7 @@ class NucleusEvaluationSensor(NucleusWaitingSensor):
 
     def ids(self) -> list[str]:
         """Return the evaluation."""
-        required(self, evaluation_id=self.evaluation_id)
+        self.read_arguments()
         return [self.evaluation_id]
 
     def look(self, object_id: str) -> Evaluation:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from airflow.providers.common.compat.sdk import PokeReturnValue
 
@@ -11,16 +10,17 @@ from airflow_provider_nucleus.client.job_outcome import OnPartial, is_gone
 from airflow_provider_nucleus.links.nucleus import NucleusJobLink
 from airflow_provider_nucleus.schema.jobs import JobStatus
 from airflow_provider_nucleus.sensors.base import NucleusWaitingSensor
-from airflow_provider_nucleus.tasks.arguments import required
+from airflow_provider_nucleus.tasks.arguments import IDS, required
 from airflow_provider_nucleus.tasks.labels import short_label
 from airflow_provider_nucleus.tasks.results import checked_xcom
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from airflow.providers.common.compat.sdk import BaseOperatorLink
 
     from airflow_provider_nucleus.client.waiting import Patience, WaitOutcome
+    from airflow_provider_nucleus.tasks.arguments import ArgumentKind
     from airflow_provider_nucleus.triggers.events import WaitEvent
 
 __all__ = ["NucleusJobSensor"]
@@ -42,7 +42,11 @@ class NucleusJobSensor(NucleusWaitingSensor):
     :param nucleus_conn_id: the Nucleus connection to use (templated)
     """
 
-    template_fields: Sequence[str] = ("job_id", "nucleus_conn_id")
+    templated: ClassVar[Mapping[str, ArgumentKind]] = {
+        "job_id": required(IDS),
+        **NucleusWaitingSensor.templated,
+    }
+    template_fields: Sequence[str] = tuple(templated)
     operator_extra_links: Sequence[BaseOperatorLink] = (NucleusJobLink(),)
 
     def __init__(
@@ -61,10 +65,8 @@ class NucleusJobSensor(NucleusWaitingSensor):
     @property
     def job_ids(self) -> list[str]:
         """The rendered jobs; raises NucleusConfigError when there are none."""
-        jobs = [self.job_id] if isinstance(self.job_id, str | Mapping) else list(self.job_id or ())
-        for job in jobs or [""]:
-            required(self, job_id=job)
-        return jobs
+        self.read_arguments()
+        return list(self.job_id)
 
     @property
     def map_label(self) -> str:

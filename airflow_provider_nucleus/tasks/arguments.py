@@ -1,74 +1,271 @@
-"""Rendered arguments: templates render to text, so that numbers and flags arrive as either."""
+"""Templated arguments become values here, and nowhere else.
+
+Every operator and sensor says of each templated argument what kind of value it is (`templated`). A template renders to text, with
+`render_template_as_native_obj` to whatever the text looks like, and the output of another task is anything at all; `read` makes of
+each the one form that the task works with, or refuses it in the words of `ArgumentError`, before anything is created. Reading a value
+that was read changes nothing. Nothing is empty text: a template that found nothing renders to `""`, `"None"` or None.
+"""
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
 
-from airflow_provider_nucleus.exceptions import NucleusConfigError
+from airflow_provider_nucleus.tasks.rendered_values import (
+    TEXT_IN_EFFECT,
+    ArgumentError,
+    as_list_or_path,
+    as_path_or_address,
+    as_text,
+    decoded,
+    excerpt,
+    is_blank,
+    is_path,
+    json_copy,
+    mismatch,
+)
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+__all__ = [
+    "FLAG",
+    "FOLDER",
+    "ID",
+    "IDS",
+    "MAPPING",
+    "OBJECT",
+    "OBJECTS",
+    "PLACE",
+    "SOURCE",
+    "TEXT",
+    "TEXTS",
+    "ArgumentKind",
+    "NumberArgument",
+    "required",
+]
 
-__all__ = ["check_ids", "coerced_flag", "coerced_number", "copied", "is_blank", "required"]
+
+@dataclass(frozen=True, slots=True)
+class ArgumentKind(ABC):
+    """The meaning of one templated argument. `text`: it is text as it was written, so that it is never rendered to anything else."""
+
+    text: bool = False
+
+    @abstractmethod
+    def read(self, value: Any) -> Any:
+        """Return the value that *value* means, as the task works with it; raises ArgumentError."""
 
 
-def is_blank(value: Any) -> bool:
-    """Return whether a rendered argument holds nothing; a template that found nothing renders to `""` or `"None"`."""
-    return value is None or (isinstance(value, str) and value.strip() in {"", "None"})
+@dataclass(frozen=True, slots=True)
+class _Required(ArgumentKind):
+    """A kind of argument that must not be empty."""
+
+    kind: ArgumentKind = field(kw_only=True)
+
+    def read(self, value: Any) -> Any:
+        """Read as the kind does."""
+        read = None if is_blank(value) else self.kind.read(value)
+        if read is None or (read == [] and not isinstance(self.kind, SourceArgument)):
+            raise ArgumentError(
+                "is empty",
+                "Give it a value; if it is a template, look at what it renders to in the task's Rendered tab.",
+            )
+        return read
 
 
-def required(task: Any, **values: Any) -> None:
-    """Raise NucleusConfigError when a rendered argument of *task* is empty, or an id is none; a template that found nothing is empty."""
-    for name, value in values.items():
+@dataclass(frozen=True, slots=True)
+class TextArgument(ArgumentKind):
+    """Text, None when it is empty."""
+
+    text: bool = True
+
+    def read(self, value: Any) -> str | None:
+        """Return text as it is, and a number or a date as a template writes it."""
+        return None if is_blank(value) else as_text(value, "text")
+
+
+@dataclass(frozen=True, slots=True)
+class IdArgument(TextArgument):
+    """An id of Nucleus, None when it is empty."""
+
+    def read(self, value: Any) -> str | None:
+        """Return the id without the blanks around it."""
+        return None if is_blank(value) else as_text(value, "an id").strip()
+
+
+@dataclass(frozen=True, slots=True)
+class FlagArgument(ArgumentKind):
+    """True or false; empty is false."""
+
+    def read(self, value: Any) -> bool:
+        """Read the words that people write for it."""
+        if isinstance(value, bool):
+            return value
+        word = str(value).strip().lower()
+        if word in {"true", "1", "yes", "on"}:
+            return True
+        if word in {"false", "0", "no", "off", "", "none"}:
+            return False
+        raise ArgumentError(f"must be true or false, not {excerpt(value)}")
+
+
+@dataclass(frozen=True, slots=True)
+class NumberArgument(ArgumentKind):
+    """A number between `low` and `high`, both included; never empty."""
+
+    low: float = 0.0
+    high: float = 1.0
+
+    def read(self, value: Any) -> float:
+        """Read a number, or text that spells one."""
+        try:
+            number = float("nan") if isinstance(value, bool) else float(value)
+        except (TypeError, ValueError):
+            number = float("nan")
+        if not self.low <= number <= self.high:
+            raise ArgumentError(f"must be a number from {self.low:g} to {self.high:g}, not {excerpt(value)}")
+        return number
+
+
+@dataclass(frozen=True, slots=True)
+class TextsArgument(ArgumentKind):
+    """A list of texts; one word is a list of one. Empty members are left out, or refused where each counts.
+
+    `of` is the word for a member in messages.
+    """
+
+    of: str = "text"
+    each_counts: bool = False
+
+    def read(self, value: Any) -> list[str]:
+        """Read a list, a text that spells one, or one word."""
         if is_blank(value):
-            raise NucleusConfigError(
-                f"Task {task.task_id!r}: {name} is empty.",
-                conn_id=task.nucleus_conn_id,
-                field=name,
-                hint="Give it a value; if it is a template, look at what it renders to in the task's Rendered tab.",
+            return []
+        if isinstance(value, str):
+            value = self._members(value.strip())
+        elif isinstance(value, TEXT_IN_EFFECT):
+            value = [str(value)]
+        if isinstance(value, Mapping) or not isinstance(value, Iterable):
+            raise ArgumentError(*mismatch(value, "a list of texts" if self.of == "text" else self.of))
+        members = list(value)
+        if self.each_counts and any(is_blank(member) for member in members):
+            raise ArgumentError("is empty, in one of its members")
+        return [as_text(member, self.of) for member in members if not is_blank(member)]
+
+    def _members(self, text: str) -> Any:
+        if text[0] in "[({\"'":
+            found = decoded(text, "a list")
+            return [found] if isinstance(found, str) else found
+        if "," in text or "\n" in text:
+            raise ArgumentError(
+                f"is one text, {excerpt(text)}, where a list is expected",
+                'Write a list: ["a", "b"]; a member may hold a comma.',
             )
-    check_ids(task, **{name: value for name, value in values.items() if name.endswith("_id")})
+        return [text]
 
 
-def check_ids(task: Any, **values: Any) -> None:
-    """Raise NucleusConfigError when a rendered id of *task* is no text, as the whole output of another task is."""
-    for name, value in values.items():
-        if not (value is None or isinstance(value, str)):
-            raise NucleusConfigError(
-                f"Task {task.task_id!r}: {name} must be an id, not a {type(value).__name__}.",
-                conn_id=task.nucleus_conn_id,
-                field=name,
-                hint=f"Of what another task returned, take the id: `task.output[{name!r}]`.",
-            )
+@dataclass(frozen=True, slots=True)
+class ObjectArgument(ArgumentKind):
+    """A JSON object, None when it is empty. What is returned is a copy: Airflow shows the rendered one."""
+
+    def read(self, value: Any) -> dict[str, Any] | None:
+        """Read an object, or text that spells one."""
+        if is_blank(value):
+            return None
+        if isinstance(value, str):
+            value = decoded(value, "an object")
+        if not isinstance(value, Mapping):
+            raise ArgumentError(*mismatch(value, "an object with named members"))
+        return json_copy(value)
 
 
-def coerced_flag(value: bool | str | None, *, name: str) -> bool:
-    """Return a rendered boolean: templates render to text."""
-    if isinstance(value, bool):
+@dataclass(frozen=True, slots=True)
+class ObjectsArgument(ArgumentKind):
+    """A list of JSON objects; one object is a list of one."""
+
+    def read(self, value: Any) -> list[dict[str, Any]]:
+        """Read a list, or text that spells one."""
+        if is_blank(value):
+            return []
+        if isinstance(value, str):
+            value = decoded(value, "a list of objects")
+        members = [value] if isinstance(value, Mapping) or hasattr(value, "to_wire") else value
+        if isinstance(members, str) or not isinstance(members, Iterable):
+            raise ArgumentError(*mismatch(value, "a list of objects"))
+        found = [member.to_wire() if hasattr(member, "to_wire") else member for member in members]
+        for place, member in enumerate(found):
+            if not isinstance(member, Mapping):
+                raise ArgumentError(*mismatch(member, f"a list of objects, and member {place} is one"))
+        return [json_copy(member) for member in found]
+
+
+@dataclass(frozen=True, slots=True)
+class MappingArgument(ArgumentKind):
+    """The rules by which foreign rows become ours: a JSON object, or the RowMapping that it describes; None when it is empty."""
+
+    def read(self, value: Any) -> Any:
+        """Read an object, or text that spells one; a RowMapping is returned as it is."""
+        if is_blank(value):
+            return None
+        if isinstance(value, str):
+            value = decoded(value, "an object")
+        if not (isinstance(value, Mapping) or hasattr(value, "compile")):
+            raise ArgumentError(*mismatch(value, "an object with named members"))
         return value
-    word = str(value).strip().lower()
-    if word in {"true", "1", "yes", "on"}:
-        return True
-    if word in {"false", "0", "no", "off", "", "none"}:
-        return False
-    raise NucleusConfigError(f"{name} must be true or false, not {value!r}.", field=name)
 
 
-def coerced_number(value: float | str, *, name: str, low: float, high: float) -> float:
-    """Return a rendered number between *low* and *high*, both included."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = float("nan")
-    if not low <= number <= high:
-        raise NucleusConfigError(
-            f"{name} must be a number from {low:g} to {high:g}, not {value!r}.", field=name
-        )
-    return number
+@dataclass(frozen=True, slots=True)
+class PlaceArgument(ArgumentKind):
+    """A path or an address, as text or as a path object; None when it is empty. `~` is the home of the user that runs the task."""
+
+    def read(self, value: Any) -> Any:
+        """Return a path, with its home written out."""
+        if is_blank(value):
+            return None
+        return as_path_or_address(value)
 
 
-def copied(value: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return a deep copy of rendered JSON: Airflow shows the rendered fields, so they are not changed in place."""
-    copy: dict[str, Any] = json.loads(json.dumps(dict(value or {})))
-    return copy
+@dataclass(frozen=True, slots=True)
+class FolderArgument(TextArgument):
+    """A folder or an address as text; None when it is empty."""
+
+    def read(self, value: Any) -> str | None:
+        """Return a folder, with its home written out."""
+        return None if is_blank(value) else str(as_path_or_address(value))
+
+
+@dataclass(frozen=True, slots=True)
+class SourceArgument(ArgumentKind):
+    """Paths, or rows in memory; None when it is empty."""
+
+    def read(self, value: Any) -> Any:
+        """Return a path, a list of paths, or rows. Text that spells a list is that list; a pattern like `[ab]*.jsonl` is a path."""
+        if is_blank(value):
+            return None
+        if isinstance(value, str) and value.strip()[0] in "[(":
+            value = as_list_or_path(value)
+        if isinstance(value, Mapping):
+            raise ArgumentError(
+                *mismatch(value, "a path, a list of paths, or a list of rows"),
+            )
+        if isinstance(value, list | tuple):
+            return [as_path_or_address(member) if is_path(member) else member for member in value]
+        return as_path_or_address(value) if is_path(value) else value
+
+
+TEXT: Final = TextArgument()
+ID: Final = IdArgument()
+FLAG: Final = FlagArgument()
+TEXTS: Final = TextsArgument()
+IDS: Final = TextsArgument(of="an id", each_counts=True)
+OBJECT: Final = ObjectArgument()
+OBJECTS: Final = ObjectsArgument()
+MAPPING: Final = MappingArgument()
+PLACE: Final = PlaceArgument()
+FOLDER: Final = FolderArgument()
+SOURCE: Final = SourceArgument()
+
+
+def required(kind: ArgumentKind) -> ArgumentKind:
+    """Return *kind* for an argument that must not be empty."""
+    return _Required(kind.text, kind=kind)

@@ -6,11 +6,11 @@ import os
 from collections.abc import Sequence
 from typing import Any, Final
 
-from airflow_provider_nucleus.tasks.arguments import is_blank
+from airflow_provider_nucleus.tasks.rendered_values import is_blank
 
-__all__ = ["MAP_LABEL", "MAX_LABEL", "short_label"]
+__all__ = ["MAP_LABEL", "MAX_LABEL", "place_label", "short_label"]
 
-MAP_LABEL: Final = "{{ task.map_label }}"
+MAP_LABEL: Final = "{{ task.map_label_as_rendered }}"
 """The default `map_index_template` of operators and sensors."""
 
 MAX_LABEL: Final = 250
@@ -18,6 +18,15 @@ MAX_LABEL: Final = 250
 
 Airflow renders the template of every task, mapped or not.
 """
+
+
+def place_label(value: Any) -> str:
+    """Name *value*, a place that rows come from, by the folder it lies in and its own name; else as `short_label` does."""
+    if _is_name(value):
+        return short_label("/".join(str(value).rstrip("/").rsplit("/", 2)[-2:]).lstrip("/"))
+    if isinstance(value, list | tuple) and value and _is_name(value[0]):
+        return short_label([place_label(value[0]), *value[1:]])
+    return short_label(value)
 
 
 def short_label(value: Any) -> str:

@@ -5,18 +5,24 @@ from __future__ import annotations
 import json
 import logging
 import re
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from airflow_provider_nucleus.tasks.arguments import is_blank
+from airflow_provider_nucleus.client.local_files import local_path
+from airflow_provider_nucleus.exceptions import NucleusConfigError
+from airflow_provider_nucleus.tasks.rendered_values import is_blank
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["is_mapped_form", "path_for_instance", "write_report"]
+__all__ = ["check_place", "is_mapped_form", "leave_report", "path_for_instance", "write_report"]
 
 log = logging.getLogger(__name__)
+
+_ERROR_CHARS = 300
 
 
 def path_for_instance(place: Any, context: Mapping[str, Any]) -> Any:
@@ -59,8 +65,88 @@ def _split(name: str) -> tuple[str, str]:
     return (stem, f".{suffix}") if stem and dot else (name, "")
 
 
+def check_place(place: Any, *, name: str) -> None:
+    """Make the folder of *place*, and raise NucleusConfigError for the argument *name* if no file can be written there.
+
+    To be called before the work begins whose result is written there; None is no place. Elsewhere than on a disk of this machine
+    only what is needed to reach it is checked.
+    """
+    if place is None:
+        return
+    try:
+        _probe(place)
+    except Exception as error:  # file systems of any kind fail in any way
+        raise NucleusConfigError(
+            f"{name} {str(place)!r} cannot be written: {_reason(error)}.",
+            field=name,
+            hint="Nothing was started. Name a file in a folder that this worker may write to, or an address whose provider "
+            "package is installed where tasks run (apache-airflow-providers-amazon[s3fs] for s3).",
+        ) from error
+
+
+def _probe(place: Any) -> None:
+    """Raise what a file at *place* would meet."""
+    local = _local(place)
+    if str(place).endswith("/") or (local is not None and local.is_dir()):
+        raise IsADirectoryError("it is a folder")
+    if local is None:
+        _ = ObjectStoragePath(str(place)).fs
+        return
+    local.parent.mkdir(parents=True, exist_ok=True)
+    if local.exists():
+        with local.open("ab"):
+            pass
+    else:
+        with tempfile.TemporaryFile(dir=local.parent):
+            pass
+
+
+def leave_report(place: Any, report: Mapping[str, Any]) -> dict[str, str | None]:
+    """Write a report and return what the task's result says of it: `report`, its place, and `report_error`, why it is not there.
+
+    Never raises: the result stands whatever becomes of its report.
+    """
+    if place is None:
+        return {"report": None, "report_error": None}
+    left: dict[str, str | None] = {"report": str(place), "report_error": None}
+    try:
+        write_report(str(place), {**report, **left})
+    except Exception as error:  # file systems of any kind fail in any way
+        reason = f"{place}: {_reason(error)}"
+        log.exception("The report could not be written, the task's result stands: %s", reason)
+        return {"report": None, "report_error": reason[:_ERROR_CHARS]}
+    return left
+
+
 def write_report(place: str, report: Mapping[str, Any]) -> None:
-    """Write a report as JSON to a local path or any URL that Airflow can write; ValueError for NaN and infinity."""
-    with ObjectStoragePath(place).open("w") as file:  # type: ignore[no-untyped-call]
-        json.dump(report, file, indent=2, allow_nan=False)
+    """Write a report as JSON to a local path or any URL that Airflow can write; ValueError for NaN and infinity.
+
+    On a disk it is there whole or not at all.
+    """
+    text = json.dumps(report, indent=2, allow_nan=False)
+    if (local := _local(place)) is None:
+        with ObjectStoragePath(place).open("w") as file:  # type: ignore[no-untyped-call]
+            file.write(text)
+    else:
+        local.parent.mkdir(parents=True, exist_ok=True)
+        part = local.with_name(f".{local.name}.part")
+        try:
+            part.write_text(text)
+            part.replace(local)
+        finally:
+            part.unlink(missing_ok=True)
     log.info("Wrote the report to %s", place)
+
+
+def _local(place: Any) -> Path | None:
+    """Return a place on a disk of this machine as path, None when it is elsewhere."""
+    text = str(place)
+    if "://" not in text:
+        return Path(text)
+    return Path(local_path(text)) if text.startswith("file://") else None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error).rstrip(".") or type(error).__name__

@@ -12,9 +12,10 @@ import pytest
 from airflow_provider_nucleus.operators.uploads import NucleusUploadPredictionsOperator
 from tests.airflow.batches import make_batch
 from tests.airflow.harness import REPOSITORY, connection_json
+from tests.faults import Fault, FaultyNucleus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 KEY = "live_0123456789abcdef"
@@ -194,3 +195,124 @@ def test_batches_of_different_models_are_not_mixed() -> None:
 
     with pytest.raises(ValueError, match=r"m1.*m2"):
         _describe_batch(params=PARAMS, triggering_asset_events=events)
+
+
+NATIVE = """
+    from airflow.sdk import dag
+    from airflow_provider_nucleus.operators.datasets import NucleusCreateDatasetOperator
+    from airflow_provider_nucleus.operators.models import NucleusCreateModelOperator
+
+    @dag(
+        dag_id="native", schedule=None, params={"ref": "1e5", "tags": ["a", "20"], "nothing": None},
+        render_template_as_native_obj=NATIVE,
+    )
+    def native():
+        mapped = NucleusCreateModelOperator.partial(
+            task_id="mapped", tags="{{ params.tags }}", name="{{ params.nothing }}"
+        ).expand(reference_id=["20261125", "True", 7, "{{ params.ref }}"])
+        NucleusCreateDatasetOperator(task_id="single", name="0123", is_scene="{{ params.nothing }}").set_upstream(mapped)
+
+    native()
+"""
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_native_rendering_changes_no_text(run_dag: Callable[..., Any], native: bool) -> None:
+    """A DAG with `render_template_as_native_obj` does what one without it does, mapped labels included."""
+    run = run_dag(NATIVE.replace("=NATIVE", f"={native}"), "native")
+
+    assert run.state == "success", run.log[-5000:]
+    assert {
+        task.label: task.value["reference_id"] for name, task in run.tasks.items() if name != "single"
+    } == {text: text for text in ("20261125", "True", "7", "1e5")}
+    assert run.tasks["mapped[0]"].value["name"] == "20261125"
+    assert run.tasks["single"].value["name"] == run.tasks["single"].label == "0123"
+
+
+DEFERRED = """
+    from datetime import timedelta
+    from airflow.sdk import dag
+    from airflow_provider_nucleus.operators.uploads import NucleusUploadAnnotationsOperator
+    from airflow_provider_nucleus.sensors.job import NucleusJobSensor
+
+    @dag(dag_id="deferred", schedule=None, params={"dataset_id": "", "source": "", "job_id": ""})
+    def deferred():
+        shared = {"nucleus_conn_id": "CONNECTION", "deferrable": True}
+        upload = {"dataset_id": "{{ params.dataset_id }}", "source": "{{ params.source }}", "poll_interval": 0.2}
+        TASKS
+
+    deferred()
+"""
+
+
+@pytest.fixture
+def busy(
+    nucleus: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[FaultyNucleus, dict[str, str]]]:
+    """A Nucleus whose jobs seem to run at the first looks, and what to upload to it."""
+    from airflow_provider_nucleus.hooks.nucleus import NucleusHook
+
+    monkeypatch.setenv("AIRFLOW_CONN_PROBE", connection_json(endpoint=nucleus.url, api_key=nucleus.api_key))
+    batch = make_batch(tmp_path / "batch")
+    with NucleusHook("probe") as hook:
+        dataset_id = hook.create_dataset("deferred")
+    with FaultyNucleus(lambda: nucleus.base_url) as proxy:
+        yield proxy, {"dataset_id": dataset_id, "source": str(batch.ground_truth)}
+
+
+def seems_to_run(times: int) -> Fault:
+    """Return the fault that shows a job as running."""
+    return Fault(
+        "running", r"GET .*/job/job_\w+$", "edit-answer", times=times,
+        edit=lambda body: body.replace(b'"Completed"', b'"Running"'),
+    )  # fmt: skip
+
+
+def test_a_deferred_task_finds_a_connection_of_the_database(
+    run_dag: Callable[..., Any], private_airflow: Any, nucleus: Any, busy: Any
+) -> None:
+    """One that was made in the form; and a task with `do_xcom_push=False` writes no error into the log."""
+    proxy, conf = busy
+    proxy.arm(seems_to_run(3))
+    connection = connection_json(endpoint=proxy.url, api_key=nucleus.api_key)
+    made = private_airflow.cli("connections", "add", "of_the_form", "--conn-json", connection)
+    assert made.returncode == 0, made.stdout + made.stderr
+    tasks = 'NucleusUploadAnnotationsOperator(task_id="silent", do_xcom_push=False, max_error_rate=1, **shared, **upload)'
+
+    run = run_dag(
+        DEFERRED.replace("CONNECTION", "of_the_form").replace("TASKS", tasks), "deferred", conf=conf
+    )
+
+    assert run.state == "success", run.log[-5000:]
+    assert "Waiting in the triggerer" in run.log
+    assert "XCom not found" not in run.log
+    assert "[error" not in run.log.lower()
+
+
+def test_execution_timeout_counts_while_deferred(
+    run_dag: Callable[..., Any], nucleus: Any, busy: Any
+) -> None:
+    """The task ends failed when its time is over, and its job is cancelled; a sensor ends too, and leaves the job alone."""
+    proxy, conf = busy
+    proxy.arm(seems_to_run(10_000))
+    tasks = """
+        uploaded = NucleusUploadAnnotationsOperator(
+            task_id="upload", execution_timeout=timedelta(seconds=8), max_error_rate=1, **shared, **upload
+        )
+        NucleusJobSensor(
+            task_id="sensor", job_id="{{ ti.xcom_pull('upload', key='_link_NucleusJobLink').rpartition('/')[2] }}",
+            poke_interval=0.2, execution_timeout=timedelta(seconds=8), trigger_rule="all_done", **shared
+        ).set_upstream(uploaded)
+    """.strip()
+    connection = connection_json(endpoint=proxy.url, api_key=nucleus.api_key)
+
+    run = run_dag(
+        DEFERRED.replace("CONNECTION", "busy").replace("TASKS", tasks),
+        "deferred",
+        conf=conf,
+        connections={"busy": connection},
+    )
+
+    assert {name: task.state for name, task in run.tasks.items()} == {"upload": "failed", "sensor": "failed"}
+    assert run.log.count("execution_timeout of 8 s passed while the task was deferred") >= 2, run.log[-8000:]
+    assert len(proxy.requests(r"POST .*/job/job_\w+/cancel")) == 1

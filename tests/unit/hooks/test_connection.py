@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from airflow_provider_nucleus.cloud import CLOUD_ENDPOINT
 from airflow_provider_nucleus.exceptions import NucleusConfigError
 from airflow_provider_nucleus.hooks.connection import parse_connection
 from airflow_provider_nucleus.hooks.connection_form import (
@@ -169,8 +170,39 @@ def test_legacy_widgets_have_every_field_with_its_label(monkeypatch):
     assert list(CONN_FIELDS) == list(legacy_form_widgets())
     assert made == {
         "Endpoint": "StringField",
+        "Public URL": "StringField",
         "Limited access key": "PasswordField",
         "Verify TLS certificate": "BooleanField",
         "Certificate authorities (path)": "StringField",
         "Timeout (seconds)": "IntegerField",
     }
+
+
+def test_port_zero_is_no_port():
+    """Airflow's page posts it for a field that is hidden and empty."""
+    conn = SimpleNamespace(
+        conn_id="c", host="", schema="", login="", password="local_abcdefgh", port=0,
+        extra=json.dumps({"endpoint": "http://127.0.0.1:8787/v1/nucleus"}),
+    )  # fmt: skip
+
+    assert parse_connection(conn).endpoint == "http://127.0.0.1:8787/v1/nucleus"
+    conn.extra = ""
+    assert (
+        parse_connection(SimpleNamespace(**vars(conn) | {"password": "live_abcdefgh"})).endpoint
+        == CLOUD_ENDPOINT
+    )
+
+
+@pytest.mark.parametrize(
+    "public_url", ["nucleus.example.com", "https://h/?a=b", "ftp://h", "https://user@h/"]
+)
+def test_public_url_is_an_address(public_url):
+    """What no browser could open is refused by name."""
+    conn = SimpleNamespace(
+        conn_id="c", host="", schema="", login="", password="local_abcdefgh", port=0,
+        extra=json.dumps({"endpoint": "http://127.0.0.1:8787/v1/nucleus", "public_url": public_url}),
+    )  # fmt: skip
+
+    with pytest.raises(NucleusConfigError, match="public_url") as caught:
+        parse_connection(conn)
+    assert caught.value.field == "public_url"

@@ -9,10 +9,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
 from airflow_provider_nucleus.client.cancellation import Cancellation
 from airflow_provider_nucleus.exceptions import (
     NucleusAuthError,
+    NucleusConfigError,
     NucleusJobFailed,
     NucleusNotFoundError,
     NucleusServerError,
@@ -157,6 +159,24 @@ def test_unknown_connection_is_airflows_own_error() -> None:
     """A connection id that does not exist is reported as such."""
     with pytest.raises(Exception, match="no_such_connection"):
         NucleusHook("no_such_connection").list_datasets()
+
+
+def test_connection_that_does_not_exist_ends_the_asynchronous_way_by_name() -> None:
+    """It is our own error, which no wait takes for a passing one."""
+    with pytest.raises(NucleusConfigError, match="Connection 'no_such_connection' does not exist"):
+        asyncio.run(NucleusHook("no_such_connection").async_config())
+
+
+def test_the_synchronous_way_is_the_second_try(monkeypatch: pytest.MonkeyPatch, nucleus: Any) -> None:
+    """Triggers of `dag.test()` run where the asynchronous look-up knows no database."""
+    monkeypatch.setenv("AIRFLOW_CONN_PROBE", connection_json(endpoint=nucleus.url, api_key=nucleus.api_key))
+
+    async def knows_none(*_: Any, **__: Any) -> Any:  # ruff: ignore[unused-async] - as the real one
+        raise AirflowNotFoundException
+
+    monkeypatch.setattr("airflow_provider_nucleus.hooks.nucleus.get_async_connection", knows_none)
+
+    assert asyncio.run(NucleusHook("probe").async_config()).api_key == nucleus.api_key
 
 
 def test_missing_object_is_named(hook: NucleusHook) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,7 +22,6 @@ from tests.unit.operators.fakes import StateStore, context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 SECRET = b"the key of the house"
 
@@ -317,7 +317,7 @@ def test_a_folder_of_another_machine_is_refused(hook, folder_given, argument):
 
 @pytest.mark.parametrize(
     ("name", "reason"),
-    [("nowhere", "does not exist"), ("~/images", "~ is not expanded"), ("good.png", "is not a folder")],
+    [("nowhere", "does not exist"), ("~/images", "/images' does not exist"), ("good.png", "is not a folder")],
 )
 @pytest.mark.parametrize("kind", ["image_folder", "mask_folder"])
 def test_a_folder_that_is_none_is_one_error(hook, proxy, folder, request, monkeypatch, kind, name, reason):
@@ -334,7 +334,7 @@ def test_a_folder_that_is_none_is_one_error(hook, proxy, folder, request, monkey
         run(task)
 
     assert caught.value.field == kind
-    assert repr(name) in str(caught.value)
+    assert repr(name.replace("~", str(Path.home()))) in str(caught.value)
 
 
 def test_a_folder_is_not_needed_where_nothing_is_left_to_send(hook, folder, request):

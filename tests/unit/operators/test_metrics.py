@@ -16,12 +16,15 @@ from airflow_provider_nucleus.exceptions import (
     NucleusJobTimeout,
     NucleusServerError,
 )
+from airflow_provider_nucleus.links.nucleus import RESUMED
 from airflow_provider_nucleus.operators.metrics import NucleusCalculateMetricsOperator
 from airflow_provider_nucleus.schema.jobs import JobStatus
 from airflow_provider_nucleus.tasks.results import MAX_XCOM_BYTES
 from airflow_provider_nucleus.triggers.events import WaitEvent
 from tests.airflow.batches import box
+from tests.airflow.harness import connection_json
 from tests.faults import Fault
+from tests.local.small_disk import small_disk
 from tests.unit.operators.fakes import StateStore, cancelling, context, looks
 
 LOOK = r"GET .*/job/[^/]+$"
@@ -135,8 +138,7 @@ def test_answer_without_a_job_is_looked_up(evaluated, monkeypatch, kept):
 
 def test_report_has_everything(evaluated, tmp_path):
     """The report file is the result, in full."""
-    report = tmp_path / "deep" / "report.json"
-    report.parent.mkdir()
+    report = tmp_path / "very" / "deep" / "report.json"
     result = run(calculate(evaluated, report=str(report)))
 
     assert result == json.loads(report.read_text())
@@ -144,6 +146,92 @@ def test_report_has_everything(evaluated, tmp_path):
         "deep/report.map7.json"
     )
     assert (report.parent / "report.map7.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [
+        ("{folder}", "it is a folder"),
+        ("{folder}/", "it is a folder"),
+        ("{folder}/file/report.json", "File exists|Not a directory"),
+        ("/proc/nowhere/report.json", "No such file or directory"),
+        ("nosuchstore://bucket/report.json", "nosuchstore"),
+        ("file://elsewhere/report.json", "file of another machine"),
+    ],
+)
+def test_a_report_that_cannot_be_written_stops_the_task_before_it_starts_anything(
+    evaluated, tmp_path, monkeypatch, place, reason
+):
+    """Found out afterwards, it would cost the result."""
+    (tmp_path / "file").touch()
+    task = calculate(evaluated, report=place.format(folder=tmp_path))
+    monkeypatch.setattr(task.hook, "calculate_metrics", lambda *_, **__: pytest.fail("started"))
+
+    with pytest.raises(NucleusConfigError, match=f"report '.*' cannot be written: .*({reason})") as caught:
+        run(task)
+    assert caught.value.field == "report"
+
+
+def test_the_result_does_not_depend_on_its_report(evaluated, tmp_path, monkeypatch):
+    """The folder is gone when the job has ended, and a file has its name; the result is there."""
+    task = calculate(evaluated, report=str(tmp_path / "gone" / "report.json"))
+    start = task.hook.calculate_metrics
+
+    def started(*arguments, **options):
+        (tmp_path / "gone").rmdir()
+        (tmp_path / "gone").touch()
+        return start(*arguments, **options)
+
+    monkeypatch.setattr(task.hook, "calculate_metrics", started)
+    result = run(task)
+
+    assert counts(result) == (1, 2, 2, 0)
+    assert result["report"] is None
+    assert str(tmp_path) in result["report_error"]
+
+
+def test_a_full_disk_costs_the_report_only(evaluated, tmp_path):
+    """No half of a report is left."""
+    with small_disk(tmp_path / "disk", megabytes=1) as disk:
+        disk.fill()
+        full = run(calculate(evaluated, report=str(disk.path / "report.json")))
+        left = list(disk.path.glob("*report*"))
+
+    assert counts(full) == (1, 2, 2, 0)
+    assert full["report_error"].endswith("No space left on device")
+    assert left == []
+
+
+def test_links_lead_where_browsers_reach_the_page_and_show_the_same_numbers(evaluated, nucleus, monkeypatch):
+    """`public_url` of the connection, and the threshold of the task."""
+    connection = connection_json(
+        endpoint=nucleus.url, api_key=nucleus.api_key, public_url="https://ml.example.com/nucleus/"
+    )
+    monkeypatch.setenv("AIRFLOW_CONN_NUCLEUS_DEFAULT", connection)
+    task = calculate(evaluated, iou_threshold="0.75")
+    surroundings = context(task)
+    task.execute(surroundings)
+    page = f"https://ml.example.com/nucleus/dataset/{evaluated['dataset_id']}/model/{evaluated['model_id']}"
+
+    assert surroundings["ti"].xcoms["_link_NucleusEvaluationLink"] == f"{page}/evaluation?iou=0.75"
+    assert surroundings["ti"].xcoms["_link_NucleusJobLink"].startswith("https://ml.example.com/nucleus/job/")
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_silent_task_asks_for_no_link(evaluated, monkeypatch, resumed):
+    """Airflow writes an error into the log for each XCom that is looked for and not there; so does a task that failed early."""
+    monkeypatch.setattr(
+        "airflow_provider_nucleus.links.nucleus.XCom.get_value", lambda **_: pytest.fail("looked up")
+    )
+    silent = calculate(evaluated, do_xcom_push=False)
+    setattr(silent, RESUMED, resumed)
+    run(silent)
+    early = calculate(evaluated, iou_threshold="high")
+    with pytest.raises(NucleusConfigError):
+        run(early)
+
+    for task in (silent, early):
+        assert [link.get_link(task, ti_key=None) for link in task.operator_extra_links] == [""] * 4
 
 
 def test_many_labels_fit_an_xcom(hook, evaluated):
