@@ -55,10 +55,7 @@ _FILE_POLL_SECONDS = 0.5
 class NucleusUploadOperator(NucleusWaitingOperator):
     """Base of the operators that upload rows with the engine of `airflow_provider_nucleus.client.uploads`."""
 
-    templated: ClassVar[Mapping[str, ArgumentKind]] = {
-        **UPLOAD_ARGUMENTS,
-        **NucleusWaitingOperator.templated,
-    }
+    templated: ClassVar[Mapping[str, ArgumentKind]] = {**UPLOAD_ARGUMENTS, **NucleusWaitingOperator.templated}
     template_fields: Sequence[str] = tuple(templated)
     template_fields_renderers: ClassVar[dict[str, str]] = {"mapping": "json"}
     row_kind: ClassVar[Kind]

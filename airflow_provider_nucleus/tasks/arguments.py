@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from airflow_provider_nucleus.sources.mapping import RowMapping
 from airflow_provider_nucleus.tasks.rendered_values import (
     TEXT_IN_EFFECT,
     ArgumentError,
@@ -209,7 +210,7 @@ class MappingArgument(ArgumentKind):
             return None
         if isinstance(value, str):
             value = decoded(value, "an object")
-        if not (isinstance(value, Mapping) or hasattr(value, "compile")):
+        if not isinstance(value, Mapping | RowMapping):
             raise ArgumentError(*mismatch(value, "an object with named members"))
         return value
 

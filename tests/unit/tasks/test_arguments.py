@@ -178,16 +178,14 @@ def dags() -> dict[bool, Any]:
 
 def read(dag: Any, operator: type, name: str, written: Any, found: Any) -> Any:
     """Return what becomes of one argument, REFUSED if its name is in the error."""
-    task = operator(task_id=f"task{next(NUMBERS)}", dag=dag, **{**TASKS[operator], name: written})
-    task.render_template_fields({"found": found, "task": task}, dag.get_template_env())
+    task_id = f"task{next(NUMBERS)}"
     try:
+        task = operator(task_id=task_id, dag=dag, **{**TASKS[operator], name: written})
+        task.render_template_fields({"found": found, "task": task}, dag.get_template_env())
         task.read_arguments()
     except NucleusConfigError as error:
-        return (
-            REFUSED
-            if str(error).startswith(f"Task '{task.task_id}': {name} ") and error.field == name
-            else error
-        )
+        by_name = str(error).startswith((f"Task '{task_id}': {name} ", f"{name}: "))
+        return REFUSED if by_name and error.field == name else error
     value = getattr(task, name)
     task.read_arguments()  # as a task does that wakes up
 
