@@ -58,6 +58,21 @@ def test_what_is_not_there_is_an_empty_list(client: official.NucleusClient):
         part.send_to_labeling("5f")
 
 
+def test_a_model_has_no_weights_and_an_unknown_autotag_is_not_there(client: official.NucleusClient):
+    """Absent is an answer: neither a missing route nor a success."""
+    model = client.create_model("m", f"weights-{id(client)}")
+
+    assert model.weights().present is False
+    assert model.delete_weights() is False
+    for call in (
+        lambda: client.delete_autotag("tag_none"),
+        lambda: client.get_autotag_refinement_metrics("tag_none"),
+        lambda: client.make_request({}, "autotag/tag_none"),
+    ):
+        with pytest.raises(NucleusAPIError, match="Autotag tag_none does not exist"):
+            call()
+
+
 def test_a_slice_without_predictions_exports_its_items(client: official.NucleusClient):
     """A model that has predicted nothing has no predictions on any item; one that is not there is still an error."""
     dataset = client.create_dataset("plain", is_scene=False)

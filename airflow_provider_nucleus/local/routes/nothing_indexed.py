@@ -114,3 +114,55 @@ def send_to_labeling(call: RouteCall) -> Any:
     raise NotFoundError(
         f"Labelling project {call.params['project']} does not exist: this server has none. Labels are made in Scale's cloud."
     )
+
+
+@ROUTES.get("model/{m}/weights")
+def weights(call: RouteCall) -> Any:
+    """Say that a model has no weights here."""
+    with call.db.read() as cursor:
+        model = models.find(cursor, call.params["m"])
+    return {"modelProjectId": model.id, "present": False, "status": None}
+
+
+@ROUTES.delete("model/{m}/weights")
+def delete_weights(call: RouteCall) -> Any:
+    """Delete no weights: there are none."""
+    with call.db.read() as cursor:
+        models.find(cursor, call.params["m"])
+    return {"deleted": False}
+
+
+@ROUTES.get("model/{m}/weights/download")
+def download_weights(call: RouteCall) -> Any:
+    """Say that a model has no weights here."""
+    with call.db.read() as cursor:
+        model = models.find(cursor, call.params["m"])
+    raise NotFoundError(f"Model {model.id} has no weights: this server stores none.")
+
+
+@ROUTES.get("task/{task}/frame/{n}")
+def task_frame(call: RouteCall) -> Any:
+    """Say that there is no labelling task of this name."""
+    raise NotFoundError(f"Labelling task {call.params['task']} does not exist: this server has none.")
+
+
+def _unknown_autotag(call: RouteCall) -> Any:
+    raise NotFoundError(f"Autotag {call.params['tag']} does not exist: this server has none.")
+
+
+@ROUTES.post("autotag/{tag}")
+def update_autotag(call: RouteCall) -> Any:
+    """Say that there is no such autotag."""
+    return _unknown_autotag(call)
+
+
+@ROUTES.delete("autotag/{tag}")
+def delete_autotag(call: RouteCall) -> Any:
+    """Say that there is no such autotag."""
+    return _unknown_autotag(call)
+
+
+@ROUTES.get("autotag/{tag}/refinementMetrics")
+def autotag_metrics(call: RouteCall) -> Any:
+    """Say that there is no such autotag."""
+    return _unknown_autotag(call)
