@@ -61,7 +61,7 @@ def normal_object(
             normal["bbox"] = box_of(box)
     else:
         normal["keypoints"] = _keypoints(row, predicted=predicted)
-        if box is not None and box != []:
+        if not predicted and box is not None and box != []:
             normal["bbox"] = box_of(box)
     return normal
 

@@ -79,11 +79,11 @@ class RowReader:
     def truth(self, rows: Rows, iou_type: IouType) -> TruthRows:
         """Return the annotations. Raises CocoFormatError."""
         try:
-            return self._truth(rows, iou_type)
+            return self._truth(rows, iou_type, normal=False)
         except OddRowsError:
             normal = self._by_the_rules(rows, iou_type, predicted=False)
         try:
-            return self._truth(normal, iou_type)
+            return self._truth(normal, iou_type, normal=True)
         except OddRowsError:
             raise self._not_understood() from None
 
@@ -129,7 +129,7 @@ class RowReader:
         height, width = self.sizes[code].tolist()
         return normal_object(row, shape, predicted=predicted, image=(height or None, width or None))
 
-    def _truth(self, rows: Rows, iou_type: IouType) -> TruthRows:
+    def _truth(self, rows: Rows, iou_type: IouType, *, normal: bool) -> TruthRows:
         image = fields.id_codes(rows, "image_id", self.images)
         category = fields.id_codes(rows, "category_id", self.categories)
         excluded = _reasons({
@@ -138,7 +138,7 @@ class RowReader:
         })
         numbers = np.arange(1, len(rows) + 1)
         rows, image, category, numbers = _known(rows, image, category, numbers)
-        if fields.has_repeated_ids(rows, image):
+        if not normal and fields.has_repeated_ids(rows, image):
             raise OddRowsError
         ignore = np.zeros(len(rows), dtype=np.bool_)
         crowd = fields.crowds(rows)
@@ -167,7 +167,7 @@ class RowReader:
         excluded = _reasons({UNKNOWN_CATEGORY: int((category < 0).sum())})
         numbers = np.arange(1, len(rows) + 1)
         rows, image, category, numbers = _known(rows, image, category, numbers)
-        if fields.has_repeated_ids(rows, image):
+        if not normal and fields.has_repeated_ids(rows, image):
             raise OddRowsError
         score = fields.scores(rows)
         geometry: Geometry
