@@ -94,7 +94,9 @@ class Outcome:
     faults: list[str] = field(default_factory=list)
 
     def fault(self, number: int, text: str) -> None:
+        """Keep a fault, and show it at once."""
         self.faults.append(f"case {number}: {text}")
+        print(self.faults[-1], flush=True)
 
 
 @dataclass(frozen=True)
@@ -424,8 +426,6 @@ def main() -> int:
     options = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
     outcome = run(options.cases, options.seed, only=options.only)
-    for text in outcome.faults:
-        print(text)
     print(f"{options.cases} cases, {dict(outcome.verdicts)}, {len(outcome.faults)} faults")
     return 1 if outcome.faults else 0
 

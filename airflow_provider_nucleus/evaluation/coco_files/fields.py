@@ -119,7 +119,7 @@ def coordinates(values: list[Any]) -> FloatArray:
     """Return numbers that may be coordinates."""
     _only(values, _NUMBERS)
     try:
-        array = np.array(values, dtype=np.float64)
+        array = np.fromiter(values, dtype=np.float64, count=len(values))
     except OverflowError:
         raise OddRowsError from None
     if not (np.abs(array) <= COORDINATE_LIMIT).all():
