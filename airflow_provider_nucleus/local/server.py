@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from contextlib import asynccontextmanager
@@ -40,7 +41,7 @@ from airflow_provider_nucleus.local.http.messages import (
     read_form,
     read_limited,
 )
-from airflow_provider_nucleus.local.jobs.cleanup import sweep_at_start, sweep_spilled
+from airflow_provider_nucleus.local.jobs.cleanup import sweep_at_start, sweep_spilled, sweep_uploads
 from airflow_provider_nucleus.local.jobs.pool import JobPool
 from airflow_provider_nucleus.local.jobs.registry import RUNNERS
 from airflow_provider_nucleus.local.keys import KeyFiles, KeyRing
@@ -64,6 +65,7 @@ __all__ = ["API_PREFIX", "create_app"]
 
 API_PREFIX: Final = "/v1/nucleus"
 _WRITERS: Final = 16
+_SWEEP_SECONDS: Final = 600.0
 _LARGE: Final = 1 << 20
 """Bytes of a body that is itself the reason when there is no memory for it."""
 log = logging.getLogger(__name__)
@@ -83,9 +85,11 @@ def create_app(data_dir: Path | str | DataDir, *, settings: Settings) -> Starlet
         sweep_at_start(services)
         log_other_layouts(services.db, services.folder.evaluations)
         services.pool.start(services)
+        sweeping = asyncio.create_task(_sweep_again_and_again(services))
         try:
             yield
         finally:
+            sweeping.cancel()
             await to_thread.run_sync(services.close)
 
     tables = {API_PREFIX: all_routes(), DIAGNOSTICS_PREFIX: DIAGNOSTICS}
@@ -128,6 +132,17 @@ def open_services(folder: DataDir, settings: Settings) -> Services:
         JobPool(RUNNERS, workers=settings.job_workers),
         ResultCache(ResultFiles(folder.evaluations)),
     )
+
+
+async def _sweep_again_and_again(services: Services) -> None:
+    """Forget uploads that nobody came for, on a server on which no job ends."""
+    while True:
+        await asyncio.sleep(_SWEEP_SECONDS)
+        try:
+            await to_thread.run_sync(sweep_uploads, services)
+        except Exception:
+            # A full disk, or too little memory: there is a next time.
+            log.warning("uploads that nobody came for stay for now", exc_info=True)
 
 
 class _AnyPath(Mount):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from airflow_provider_nucleus.local.store import timestamps
 from airflow_provider_nucleus.local.store.catalog import jobs
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from airflow_provider_nucleus.local.blobs import BlobFiles
     from airflow_provider_nucleus.local.datadir import DataDir
     from airflow_provider_nucleus.local.evaluations.reading.result import ResultCache
@@ -48,6 +51,8 @@ class Services:
     keys: KeyRing
     pool: Pool
     results: ResultCache
+    started: datetime = field(default_factory=timestamps.now)
+    """The moment from which no other store can have been put in the place of this one."""
 
     def start_job(
         self,

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import threading
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import duckdb
 import pytest
 import requests
+from starlette.testclient import TestClient
 
 from airflow_provider_nucleus.local.datadir import DataDir
 from airflow_provider_nucleus.local.errors import DataDirError
-from airflow_provider_nucleus.local.server import create_app
+from airflow_provider_nucleus.local.jobs.cleanup import sweep_uploads
+from airflow_provider_nucleus.local.server import API_PREFIX, create_app
 from airflow_provider_nucleus.local.settings import Settings
+from airflow_provider_nucleus.local.store import timestamps
 from airflow_provider_nucleus.local.testing import LocalNucleus
 from tests.local.conftest import Api, box
 from tests.pictures import picture
@@ -154,6 +158,28 @@ def test_leftovers_are_removed_at_start(tmp_path: Path):
     assert api.wait(job["job_id"])["message"]["annotation_upload"]["processed"] == 1
     api.close()
     server.stop()
+
+
+def test_uploads_that_nobody_came_for_go_once_their_address_has_expired(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A client that died between PUT and the start of its job leaves nothing for good, kills of the server or not."""
+    now, later = timestamps.now(), timedelta(0)
+    monkeypatch.setattr(timestamps, "now", lambda: now + later)
+    spool = tmp_path / "data" / "spool"
+    app = create_app(tmp_path / "data", settings=Settings(api_key="k"))
+    with TestClient(app) as browser:
+        browser.auth = ("k", "")
+        dataset = browser.post(f"{API_PREFIX}/dataset/create", json={"name": "d"}).json()["dataset_id"]
+        signed = browser.get(f"{API_PREFIX}/dataset/{dataset}/signedUrl/1").json()["signed_url"]
+        assert browser.put(signed, content=b"{}\n").status_code == 200
+        later = timedelta(hours=1.9)
+        sweep_uploads(app.state.services)
+        kept = len(list(spool.glob("*.ndjson")))
+        later = timedelta(hours=2.1)
+        sweep_uploads(app.state.services)
+
+    assert (kept, list(spool.glob("*.ndjson"))) == (1, [])
 
 
 def test_copies_beside_what_was_moved_aside_are_named(tmp_path: Path):

@@ -129,17 +129,17 @@ def _size(path: Path) -> int:
 def sweep_uploads(services: Services) -> None:
     """Forget uploads whose job has ended, with their files, and signed URLs an hour after they expired without a job.
 
-    What has come in through such a URL stays where it is until the next start moves it aside: a newer store may have a job
-    for it.
+    What came in through a URL that expired before this server started stays until the next start moves it aside: if an older
+    store was put back, the newer one may have a job for it. Of what expired since, this store knows.
     """
     with services.db.write() as cursor:
         found = cursor.execute(
             """DELETE FROM uploads WHERE (job_no IS NULL AND expires_at < ?)
-                OR job_no IN (SELECT job_no FROM jobs WHERE status <> ?) RETURNING coalesce(file, token), job_no""",
+                OR job_no IN (SELECT job_no FROM jobs WHERE status <> ?) RETURNING coalesce(file, token), job_no, expires_at""",
             [_an_hour_ago(), jobs.RUNNING],
         ).fetchall()
-    for token, job_no in found:
-        if job_no is not None:
+    for token, job_no, expires_at in found:
+        if job_no is not None or expires_at > services.started:
             signed_uploads.spool_path(services.folder.spool, token).unlink(missing_ok=True)
 
 
