@@ -16,6 +16,7 @@ from airflow_provider_nucleus.sources.arrow_table import ArrowTable, cells_of
 from airflow_provider_nucleus.sources.decode import loads
 from airflow_provider_nucleus.sources.files import SourceFile, cut_off, open_path
 from airflow_provider_nucleus.sources.mapping import WIRE_FIELDS, RowMapping
+from airflow_provider_nucleus.sources.parquet_batches import bounded_batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,7 +64,7 @@ def read_parquet(
         ) from None
     try:
         with open_path(source_file.path) as stream, pq.ParquetFile(stream, pre_buffer=False) as file:
-            yield from _batches(file, source_file, conversion, mapping, kind=kind, columns=columns)
+            yield from _batches(file, stream, source_file, conversion, mapping, kind=kind, columns=columns)
     except (pa.ArrowException, OSError) as error:
         # Not its storage's: that would be a NucleusSourceError.
         if _ends_early(source_file):
@@ -81,7 +82,7 @@ def read_as_it_is(source_file: SourceFile) -> Iterator[RowBatch]:
 
     with open_path(source_file.path) as stream, pq.ParquetFile(stream, pre_buffer=False) as file:
         first = 1
-        for batch in file.iter_batches(batch_size=ROWS, use_threads=False):
+        for batch in bounded_batches(file, stream, columns=None, rows=ROWS, name=source_file.name):
             table = ArrowTable(batch)
             numbers = range(first, first + batch.num_rows)
             yield RowBatch(
@@ -92,6 +93,7 @@ def read_as_it_is(source_file: SourceFile) -> Iterator[RowBatch]:
 
 def _batches(
     file: Any,
+    stream: Any,
     source_file: SourceFile,
     conversion: Conversion,
     mapping: RowMapping,
@@ -111,7 +113,7 @@ def _batches(
             "`nucleus-local check` suggests one.",
         )
     first = 1
-    for batch in file.iter_batches(batch_size=ROWS, columns=wanted, use_threads=False):
+    for batch in bounded_batches(file, stream, columns=wanted, rows=ROWS, name=source_file.name):
         try:
             converted = _convert(batch, conversion, first, source_file.name)
         except _UNREADABLE:

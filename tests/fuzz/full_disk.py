@@ -27,7 +27,7 @@ from tests.preloaded import Nursery, PreloadedNucleus
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MEGABYTES = 48
+MEGABYTES = 256
 REPORTS = 5
 """Every so many tries a report is written onto the full disk as well."""
 _LEFT = (0, 0, 4096, 20_000, 100_000, 400_000, 1_500_000)
@@ -50,8 +50,7 @@ def _attempt(
 ) -> list[str]:
     environment = {"NUCLEUS_LOCAL_CHUNK_BYTES": "20000", "NUCLEUS_LOCAL_EVALUATION_ROWS": "300"}
     with small_disk(folder, megabytes=MEGABYTES) as disk:
-        # A folder of the disk, so that the log of the server lies on it as well.
-        data = disk.path / "data"
+        data = disk.path
         problems: list[str] = []
         with PreloadedNucleus(data, nursery=nursery, environment=environment) as server:
             writers = Writers(server.url, server.api_key)
@@ -69,7 +68,7 @@ def _attempt(
                 problems.append("nothing was refused: the disk was never full")
             problems += writers.check_jobs()
         problems += writers.check_store(data)
-        if b"Traceback" in (log := (disk.path / "data.log").read_bytes()):
+        if b"Traceback" in (log := (folder.parent / f"{folder.name}.log").read_bytes()):
             problems.append(f"an error that was not expected: {log[-600:]!r}")
     say(
         f"try {number}: {writers.ledger.rows} rows and {len(writers.ledger.jobs)} jobs acknowledged, "
