@@ -53,21 +53,21 @@ class RemoteFiles:
     stores: bool = False
     roots: tuple[Path, ...] = ()
 
-    def read(self, address: str, *, limit: int) -> bytes:
-        """Return the bytes behind an address, at most `limit`; raises `RemoteFileError`."""
+    def read(self, address: str, *, limit: int, stopped: Callable[[], bool] = lambda: False) -> bytes:
+        """Return the bytes behind an address, at most `limit`; raises `RemoteFileError`, also soon after `stopped` says so."""
         scheme = urlsplit(address).scheme.lower() if "://" in address else ""
         if scheme in {"http", "https"}:
             if not self.web:
                 raise RemoteFileError(
                     "the server does not fetch from the web (see NUCLEUS_LOCAL_FETCH_MASKS)"
                 )
-            return read_web(address, limit=limit).data
+            return read_web(address, limit=limit, stopped=stopped).data
         if scheme in _STORES:
             if not self.stores:
                 raise RemoteFileError(
                     "the server does not fetch from object stores (see NUCLEUS_LOCAL_FETCH_MASKS)"
                 )
-            return _read_store(address, limit=limit)
+            return _read_store(address, limit=limit, stopped=stopped)
         if scheme in {"", "file"}:
             return self._read_file(address, limit=limit)
         raise RemoteFileError(f"the server reads no {scheme} addresses")
@@ -127,14 +127,14 @@ class _WebOnly(HTTPRedirectHandler):
 _WEB: Final = build_opener(_WebOnly)
 
 
-def _read_store(address: str, *, limit: int) -> bytes:
+def _read_store(address: str, *, limit: int, stopped: Callable[[], bool]) -> bytes:
     try:
         import fsspec
     except ImportError:
         raise RemoteFileError("object stores need the package fsspec, and s3fs or gcsfs") from None
     try:
         with fsspec.open(address, "rb") as file:
-            return _bounded(file, limit=limit)
+            return _bounded(file, limit=limit, stopped=stopped)
     except RemoteFileError:
         raise
     except Exception as error:

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from airflow_provider_nucleus.local.jobs.execution import JobContext
-    from airflow_provider_nucleus.local.services import Services
     from airflow_provider_nucleus.local.store.catalog.items import Item
 
 __all__ = ["DEDUPLICATION_JOB", "first_of_kind", "run_deduplication"]
@@ -76,7 +75,7 @@ def _missing_hashes(context: JobContext, items: Sequence[Item]) -> dict[int, str
         for start in range(0, len(items), _AT_ONCE):
             batch = items[start : start + _AT_ONCE]
             new: dict[int, str] = {}
-            for item, (phash, problem) in zip(batch, pool.map(partial(_hash, services), batch), strict=True):
+            for item, (phash, problem) in zip(batch, pool.map(partial(_hash, context), batch), strict=True):
                 if phash is None:
                     problems.append(f"{item.reference_id} ({problem})")
                 else:
@@ -93,8 +92,9 @@ def _missing_hashes(context: JobContext, items: Sequence[Item]) -> dict[int, str
     return found
 
 
-def _hash(services: Services, item: Item) -> tuple[str | None, str]:
+def _hash(context: JobContext, item: Item) -> tuple[str | None, str]:
     """Return the hash of an item's image, or None and why there is none."""
+    services = context.services
     if item.blob is not None:
         with services.blobs.path(item.blob).open("rb") as file:
             picture = examine(file)
@@ -104,7 +104,7 @@ def _hash(services: Services, item: Item) -> tuple[str | None, str]:
         return None, "the server does not have its image"
     else:
         try:
-            data = RemoteFiles(web=True).read(item.image_url, limit=_LARGEST)
+            data = RemoteFiles(web=True).read(item.image_url, limit=_LARGEST, stopped=context.stopping.is_set)
         except RemoteFileError as error:
             return None, f"its image was not fetched: {error}"
         picture = examine(io.BytesIO(data))

@@ -6,6 +6,7 @@ What an address holds later changes nothing: a mask that is uploaded again, with
 from __future__ import annotations
 
 import io
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import starmap
@@ -29,6 +30,8 @@ __all__ = ["fetch_masks", "places"]
 
 _LARGEST: Final = 32 * 1024 * 1024
 _AT_ONCE: Final = 8
+_PATIENCE: Final = 20
+"""Times in a row that a host may fail before the other masks are not asked of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +69,16 @@ def fetch_masks(context: JobContext, condition: str, parameters: Sequence[object
             )
         )
     problems: dict[int, str] = {}
+    hosts = _Hosts(source, context.stopping.is_set)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         for start in range(0, len(wanted), _AT_ONCE):
             batch = wanted[start : start + _AT_ONCE]
             with services.blobs.keeping() as keep:
-                found = list(pool.map(lambda mask: _fetch(mask, source, keep), batch))
+                found = list(pool.map(lambda mask: _fetch(mask, hosts, keep), batch))
                 problems |= {
                     mask.number: got for mask, got in zip(batch, found, strict=True) if isinstance(got, str)
                 }
                 kept = [(mask, got) for mask, got in zip(batch, found, strict=True) if isinstance(got, Kept)]
-                if not kept:
-                    continue
                 with services.db.write() as cursor:
                     context.check(cursor)
                     record_blobs(cursor, [blob for _, blob in kept])
@@ -89,11 +91,34 @@ def fetch_masks(context: JobContext, condition: str, parameters: Sequence[object
     return problems
 
 
-def _fetch(mask: _RemoteMask, source: RemoteFiles, keep: Callable[[BinaryIO], tuple[str, int]]) -> Kept | str:
+class _Hosts:
+    """The places that masks come from; one that only fails is not asked for ever."""
+
+    def __init__(self, source: RemoteFiles, stopped: Callable[[], bool]) -> None:
+        self._source = source
+        self._stopped = stopped
+        self._failures = Counter[str]()
+
+    def read(self, address: str) -> bytes:
+        """Return the bytes behind an address; raises `RemoteFileError`."""
+        host = address.partition("://")[2].partition("/")[0]
+        if self._failures[host] >= _PATIENCE:
+            raise RemoteFileError(f"{host} failed {_PATIENCE} times in a row and is not asked again")
+        try:
+            data = self._source.read(address, limit=_LARGEST, stopped=self._stopped)
+        except RemoteFileError:
+            # Paths have no host: each of them fails at once.
+            self._failures[host] += bool(host)
+            raise
+        self._failures[host] = 0
+        return data
+
+
+def _fetch(mask: _RemoteMask, hosts: _Hosts, keep: Callable[[BinaryIO], tuple[str, int]]) -> Kept | str:
     """Return the kept bytes of a mask, or why there are none."""
     where = f"the mask is behind a remote address ({mask.address})"
     try:
-        data = source.read(mask.address, limit=_LARGEST)
+        data = hosts.read(mask.address)
     except RemoteFileError as error:
         return f"{where}: {error}"
     picture = examine(io.BytesIO(data), PNG)
