@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import nucleus as official
 import numpy as np
 import pytest
 
@@ -13,8 +14,6 @@ from tests.local.story import annotate, calculate, make_model, predict
 from tests.local.test_diagnostics_scores import Own, dataset_of, evaluate, item, mask, own
 
 if TYPE_CHECKING:
-    import nucleus as official
-
     from tests.local.conftest import Api
 
 __all__ = ["own"]
@@ -201,6 +200,20 @@ def test_items_without_ground_truth_are_counted(client: official.NucleusClient, 
         timeout_sec=60, poll_interval=0.02
     )
     assert notes(read(api, made.id)) == {"without_ground_truth": 3}
+
+
+def test_what_came_in_later_is_not_left_out(client: official.NucleusClient, api: Api):
+    """An item that a draft passed over, was annotated and added again is a member like the others."""
+    found = world(client, {"a": {}, "b": {}}, [("a", "car", 0)], [("b", "car", 0, 0.9)], benchmark=False)
+    draft = client.create_benchmark("all", draft=True)
+    draft.add_items(dataset_ids=[found.dataset.id], verbose=False)
+    found.dataset.annotate([
+        official.BoxAnnotation("car", 0, 0, 10, 10, reference_id="b", annotation_id="late")
+    ])
+    draft.add_items(dataset_ids=[found.dataset.id], verbose=False)
+    found.benchmark = draft.finalize()
+
+    assert notes(read(api, found.evaluate().id)) == {}
 
 
 def test_pixels_by_true_and_predicted_label(api: Api, own: Own):

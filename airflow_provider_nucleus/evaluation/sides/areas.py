@@ -20,8 +20,11 @@ class AreaRange:
     high: float
 
     def outside(self, area: FloatArray) -> BoolArray:
-        """Mark the areas that lie outside."""
-        return (area < self.low) | (area > self.high)
+        """Mark the areas that lie outside; none is below 0."""
+        outside: BoolArray = area > self.high
+        if self.low > 0:
+            outside |= area < self.low
+        return outside
 
 
 ALL = AreaRange("all", 0.0, 1e10)

@@ -36,8 +36,10 @@ def left_out(
     """Count what a benchmark passed over, of the items that are still there; nothing without a benchmark."""
     if benchmark_no is None:
         return LeftOut()
+    # What was left out of a draft may have come in since, with its ground truth.
     items = (
-        "SELECT item_no FROM benchmark_left_out JOIN items USING (item_no) WHERE benchmark_no = $benchmark"
+        "SELECT item_no FROM benchmark_left_out JOIN items USING (item_no) WHERE benchmark_no = $benchmark AND item_no NOT IN "
+        "(SELECT item_no FROM benchmark_items WHERE benchmark_no = $benchmark)"
     )
     owner = (
         "role = 'run' AND run_no = $owner" if run_no is not None else "role = 'model' AND model_no = $owner"

@@ -211,7 +211,8 @@ def _inside(result: EvaluationResult, area: AreaRange, *, size: AreaRange, cut: 
     """Mark the predictions, in the stored order, that have their own area in a range; None if all have."""
 
     def compute() -> BoolArray:
-        return ~area.outside(result.arrays["coco_all_area"])
+        outside = area.outside(result.arrays["coco_all_area"])
+        return np.logical_not(outside, out=outside)
 
     if cut:
         return compute()
