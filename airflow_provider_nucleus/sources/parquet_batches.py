@@ -1,7 +1,7 @@
 """Batches of a Parquet file whose decoded size is bounded: a few kilobytes on disk can stand for gigabytes of repeated values.
 
 What the footer says decides. Rows are few at a time where values are large; columns of texts that are kept once and referred to are
-read as such, and decoded a piece at a time; a column that unpacks to more than its bytes can honestly hold is refused.
+read as such, and decoded a block at a time; a column that unpacks to more than its bytes can honestly hold is refused.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def _rows_at_once(chunk: Any, count: int, most: int, repeated: set[str]) -> int:
 
 
 def _decoded(batch: pa.RecordBatch, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """Yield a batch in pieces of bounded size, with the columns that refer to texts decoded."""
+    """Yield a batch in blocks of bounded size, with the columns that refer to texts decoded."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -109,15 +109,15 @@ def _decoded(batch: pa.RecordBatch, schema: pa.Schema) -> Iterator[pa.RecordBatc
         if pa.types.is_dictionary(column.type):
             lengths = pc.fill_null(pc.take(pc.binary_length(column.dictionary), column.indices), 0)
             size += np.asarray(lengths, dtype=np.int64)
-    pieces = np.cumsum(size) // _BYTES
-    starts = [0, *(np.flatnonzero(np.diff(pieces)) + 1).tolist()] if batch.num_rows else []
+    blocks = np.cumsum(size) // _BYTES
+    starts = [0, *(np.flatnonzero(np.diff(blocks)) + 1).tolist()] if batch.num_rows else []
     for start, end in zip(starts, [*starts[1:], batch.num_rows], strict=True):
-        piece = batch.slice(start, end - start)
+        block = batch.slice(start, end - start)
         arrays = [
             column.dictionary_decode().cast(schema.field(field.name).type)
             if pa.types.is_dictionary(column.type)
             and not pa.types.is_dictionary(schema.field(field.name).type)
             else column
-            for field, column in zip(piece.schema, piece.columns, strict=True)
+            for field, column in zip(block.schema, block.columns, strict=True)
         ]
-        yield pa.RecordBatch.from_arrays(arrays, names=piece.schema.names)
+        yield pa.RecordBatch.from_arrays(arrays, names=block.schema.names)

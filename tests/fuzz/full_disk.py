@@ -55,9 +55,9 @@ def _attempt(
         with PreloadedNucleus(data, nursery=nursery, environment=environment) as server:
             writers = Writers(server.url, server.api_key)
             writers.begin()
-            rows = dice.randrange(1, 2_000)
+            rows = dice.randrange(1, 1_000)
             writers.wait_for(lambda ledger: ledger.rows >= rows, seconds=20)
-            for refused in dice.choice(((10,), (5, 10), (3, 6, 9))):
+            for refused in dice.choice(((6,), (3, 6), (2, 4, 6))):
                 disk.fill(left=dice.choice(_LEFT))
                 writers.wait_for(lambda ledger, least=refused: ledger.refused[507] >= least, seconds=60)
                 if number % REPORTS == 0:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 ROWS = 50
 """Rows of one synchronous request."""
 JOB_ROWS = 400
+_ITEMS = [f"base-{number}" for number in range(50)]
+"""Items that boxes are spread over: an evaluation looks at every pair on one."""
 ENDED = frozenset({"Completed", "Errored_User", "Errored_Server", "Errored_Partial", "Cancelled"})
 
 
@@ -67,7 +69,7 @@ class Writers:
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self.dataset = str(self.ok("POST", "dataset/create", json={"name": "writers"})["dataset_id"])
-        rows = [{"reference_id": name, "image_url": f"s3://b/{name}.jpg"} for name in ("a", "b")]
+        rows = [{"reference_id": name, "image_url": f"s3://b/{name}.jpg"} for name in ("a", "b", *_ITEMS)]
         self.ok("POST", f"dataset/{self.dataset}/append", json={"items": rows, "update": False})
         body = {"name": "m", "reference_id": f"model-{self.dataset}"}
         self.model = str(self.ok("POST", "models/add", json=body)["model_id"])
@@ -308,6 +310,6 @@ def _item(number: int) -> dict[str, Any]:
 
 def _box(number: int | str, **more: Any) -> dict[str, Any]:
     return {
-        "label": "car", "type": "box", "geometry": {"x": 1, "y": 1, "width": 2, "height": 3}, "reference_id": "a",
+        "label": "car", "type": "box", "geometry": {"x": 10 * number if isinstance(number, int) else 1, "y": 1, "width": 2, "height": 3}, "reference_id": _ITEMS[number % 50] if isinstance(number, int) else "a",
         "annotation_id": str(number), "metadata": {}, **more,
     }  # fmt: skip
