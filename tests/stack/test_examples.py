@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,10 +22,14 @@ PRODUCER = "nucleus_inference_batch_producer"
 
 @pytest.fixture(scope="module")
 def airflow(nucleus: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowStack]:
-    """An Airflow with the example DAGs and nothing else; its tasks wait deferred."""
+    """An Airflow with the producer of batches and their evaluation, and nothing else; its tasks wait deferred."""
+    folder = tmp_path_factory.mktemp("examples")
+    (folder / "dags").mkdir()
+    for dag in (CONSUMER, PRODUCER):
+        shutil.copy(REPOSITORY / "dags_examples" / f"{dag}.py", folder / "dags")
     with AirflowStack(
-        tmp_path_factory.mktemp("examples") / "airflow",
-        dags=REPOSITORY / "dags_examples",
+        folder / "airflow",
+        dags=folder / "dags",
         environment={
             "AIRFLOW_CONN_NUCLEUS_DEFAULT": connection_json(endpoint=nucleus.url, api_key=nucleus.api_key),
             "AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE": "True",
