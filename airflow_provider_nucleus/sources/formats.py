@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 from airflow_provider_nucleus.coco.layouts import looks_like, outline
-from airflow_provider_nucleus.exceptions import NucleusConfigError
+from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusValidationError
 from airflow_provider_nucleus.sources.decode import loads_lenient
 from airflow_provider_nucleus.sources.files import SourceFile, open_plain
 
-__all__ = ["Format", "check_format", "detect_format", "is_foreign_json"]
+__all__ = ["Format", "check_format", "detect_format", "is_foreign_json", "refuse_known_layout"]
 
 Format = Literal["jsonl", "json", "coco", "parquet", "labelme", "via", "voc", "cvat", "kitti", "yolo"]
 
@@ -42,8 +42,16 @@ def detect_format(source_file: SourceFile) -> Format:
     head = _head(source_file)
     if head.startswith(b"PAR1"):
         return "parquet"
-    if source_file.suffix == ".txt" and (form := _of_lines(head)) is not None:
-        return form
+    if source_file.suffix == ".txt" and head[:1] not in {b"", b"{", b"["}:
+        if (form := _of_lines(head)) is not None:
+            return form
+        raise NucleusValidationError(
+            "",
+            "is text that holds neither rows nor labels",
+            source=source_file.name,
+            hint="Label files of YOLO have a class number and shares in a line, those of KITTI a name and 14 numbers. A file of names "
+            "belongs into labels= of a mapping; leave it out of the source.",
+        )
     found = looks_like(head) or ""
     if (form := next((form for name, form in _LAYOUTS.items() if found.startswith(name)), None)) is not None:
         return form
@@ -89,6 +97,21 @@ def _is_number(cell: bytes) -> bool:
     except ValueError:
         return False
     return True
+
+
+def refuse_known_layout(source_file: SourceFile) -> None:
+    """Raise NucleusValidationError for a JSON file that is known and cannot be read without a mapping: none of its rows would be good."""
+    likeness = looks_like(_head(source_file)) if source_file.suffix == ".json" else None
+    if likeness is not None and not likeness.endswith(_OWN):
+        raise NucleusValidationError(
+            "",
+            f"looks like {likeness}, which is not read without a mapping",
+            source=source_file.name,
+            hint="Say with mapping= which field is which (`nucleus-local check FILE` suggests one where it can), or export it as COCO.",
+        )
+
+
+_OWN = ("COCO results", "in Nucleus' own form")
 
 
 def is_foreign_json(source_file: SourceFile) -> bool:

@@ -16,7 +16,13 @@ from airflow_provider_nucleus.sources.coco_index import CocoIndex, index_of_mapp
 from airflow_provider_nucleus.sources.coco_truths import CocoTruths
 from airflow_provider_nucleus.sources.conversion import Conversion
 from airflow_provider_nucleus.sources.files import SourceFile, find_files, open_plain
-from airflow_provider_nucleus.sources.formats import Format, check_format, detect_format, is_foreign_json
+from airflow_provider_nucleus.sources.formats import (
+    Format,
+    check_format,
+    detect_format,
+    is_foreign_json,
+    refuse_known_layout,
+)
 from airflow_provider_nucleus.sources.in_memory import read_objects
 from airflow_provider_nucleus.sources.json_stream import JsonFile
 from airflow_provider_nucleus.sources.jsonl import read_jsonl
@@ -164,6 +170,8 @@ class _RecordReader:
                 yield from map(Conversion(rules).convert_batch, batches)
             else:
                 by_row = True
+                if self.format == "auto" and self.rules.finish_only:
+                    refuse_known_layout(source_file)
                 batches = read_jsonl(source_file) if form == "jsonl" else _read_array(source_file)
                 yield from _completed(map(conversion.convert_batch, batches), self.kind)
         if by_row:
