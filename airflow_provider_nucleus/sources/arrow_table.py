@@ -8,7 +8,7 @@ import decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.schema.batches import zip_rows
-from airflow_provider_nucleus.sources.tables import RowTable
+from airflow_provider_nucleus.sources.tables import cells_below
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,7 +85,7 @@ class ArrowTable:
             lists = self._equal_lists(done, column)
             if lists is not None and int(rest) < len(lists):
                 return lists[int(rest)]
-        return RowTable([{"": cell} for cell in cells_of(column)]).cells(f".{rest}")
+        return cells_below(cells_of(column), rest)
 
     def _equal_lists(self, path: str, column: Any) -> list[list[Any]] | None:
         """Return lists of one length as columns by position, None for any others."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from itertools import chain, starmap
 from typing import Any, Protocol
 
 from airflow_provider_nucleus.sources.template import as_list, read_path
 
-__all__ = ["ExplodedTable", "RowTable", "Table"]
+__all__ = ["ExplodedTable", "RowTable", "Table", "cells_below"]
 
 
 class Table(Protocol):
@@ -104,7 +105,7 @@ class ExplodedTable:
             if path == top:
                 return entries
             if path.startswith(f"{top}."):
-                return RowTable([{"": entry} for entry in entries]).cells(f".{path[len(top) + 1 :]}")
+                return cells_below(entries, path[len(top) + 1 :])
         cells = self._base.cells(path)
         return [cells[parent] for parent in self.parents]
 
@@ -119,6 +120,18 @@ class ExplodedTable:
     def has(self, at: int, name: str) -> bool:
         """Return whether a row has a top-level name, be it without a value."""
         return self._base.has(self.parents[at], name)
+
+
+def cells_below(values: Sequence[Any], path: str) -> list[Any]:
+    """Return the cells at a path below each of some values; lists and objects that are all alike are read without walking a path."""
+    kinds = set(map(type, values))
+    if path.isdecimal() and kinds <= {list, tuple}:
+        at = int(path)
+        with contextlib.suppress(IndexError):
+            return [value[at] for value in values]
+    elif "." not in path and kinds == {dict}:
+        return [value.get(path) for value in values]
+    return RowTable([{"": value} for value in values]).cells(f".{path}")
 
 
 def _entries(path: str, value: Any) -> list[Any]:

@@ -113,7 +113,8 @@ class Template:
         """Fill in all rows at once from a column per path; None when some row has to be looked at by itself."""
         try:
             if len(self._parts) == 1 and not self._parts[0][0] and set(map(type, columns[0])) == {str}:
-                return list(map(self._parts[0][2], columns[0]))
+                spell = self._parts[0][2]
+                return list(columns[0]) if spell is str else list(map(spell, columns[0]))
             return [self.filled(values) for values in zip(*columns, strict=True)] if columns else None
         except ValueError:
             return None
