@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import socketserver
 import threading
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, ClassVar
 
@@ -157,3 +158,44 @@ def test_what_is_no_whole_image_is_an_error_of_its_row(tmp_path: Path, odd: str)
     assert "5 images could not be fetched" in status["message"]["final_error"]
     assert stored == {"count": 2}
     assert kept == [PICTURE, PICTURE]
+
+
+class Dripping(BaseHTTPRequestHandler):
+    """A web server that sends a byte now and then: of the head under /head, else of the picture."""
+
+    def do_GET(self) -> None:
+        if self.path != "/head":
+            self.send_response(200)
+            self.send_header("Content-Type", "image/png")
+            self.send_header("Content-Length", "1000000")
+            self.end_headers()
+        with suppress(OSError):
+            while True:
+                self.wfile.write(b"x")
+                time.sleep(0.05)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("path", ["/picture", "/head"])
+def test_a_dripping_host_is_in_the_way_of_no_cancel_and_no_end(tmp_path: Path, path: str):
+    """Both workers wait for it: a cancelled job ends, and so does the server that is told to, without being killed."""
+    with (
+        serving(Dripping) as url,
+        LocalNucleus(tmp_path / "data", environment={"NUCLEUS_LOCAL_FETCH_IMAGES": "1"}) as server,
+    ):
+        api = Api(server)
+        dataset = api.dataset()
+        lines = "".join(
+            json.dumps({"reference_id": str(n), "image_url": f"{url}{path}"}) + "\n" for n in range(100)
+        )
+        jobs = [api.upload(dataset, f"dataset/{dataset}/append", lines) for _ in range(2)]
+        api.ok("POST", f"job/{jobs[0]}/cancel")
+
+        cancelled = api.wait(jobs[0])
+        still = api.ok("GET", f"job/{jobs[1]}")["status"]
+        api.close()
+
+        assert (cancelled["status"], still) == ("Cancelled", "Running")
+        assert server.stop(timeout=120) == 0
