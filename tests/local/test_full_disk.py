@@ -294,7 +294,10 @@ def test_an_evaluation_waits_for_room(server: LocalNucleus, disk: SmallDisk, mon
     """A result that does not fit leaves nothing half; with room the evaluation succeeds."""
     monkeypatch.setattr("nucleus.async_job.JOB_POLLING_INTERVAL", 0.01)
     client = official.NucleusClient(api_key=server.api_key, endpoint=server.url)
-    found = world(client, {"a": {}}, [("a", "car", 0)], [("a", "car", 0, 0.9)])
+    places = range(0, 60_000, 20)
+    found = world(
+        client, {"a": {}}, [("a", "car", x) for x in places], [("a", "car", x, 0.9) for x in places]
+    )
     assert found.benchmark is not None
     api = Api(server)
     disk.fill(left=100_000)
