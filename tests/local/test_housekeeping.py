@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 import requests
+from nucleus.async_job import JobError
 from starlette.testclient import TestClient
 
 from airflow_provider_nucleus.local.datadir import DataDir
@@ -41,10 +42,12 @@ def test_metadata_updates_merge(client: official.NucleusClient, api: Api):
 
     answer = dataset.update_item_metadata({"a": {"change": long}})
     job = dataset.update_item_metadata({"a": {"new": "x"}, "nowhere": {}}, asynchronous=True)
-    job.sleep_until_complete(verbose_std_out=False)
+    with pytest.raises(JobError):
+        job.sleep_until_complete(verbose_std_out=False)
 
     assert answer == {"dataset_id": dataset.id, "updated": 1}
-    assert job.status()["message"] == {"metadata_update": {"processed": 1, "errored": 1}}
+    assert job.status()["status"] == "Errored_Partial"
+    assert job.status()["message"]["metadata_update"] == {"processed": 1, "errored": 1}
     assert "nowhere" in job.errors()[0]
     assert dataset.refloc("a")["item"].metadata == {"keep": 1, "change": long, "new": "x"}
 
