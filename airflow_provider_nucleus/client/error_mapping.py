@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_nucleus.client.address import Address
 from airflow_provider_nucleus.client.answer_body import ERROR_BODY_LIMIT
 from airflow_provider_nucleus.client.certificates import Authorities
-from airflow_provider_nucleus.client.retry import NoAnswer, is_certificate_error, retry_after_seconds
+from airflow_provider_nucleus.client.retry import (
+    NoAnswer,
+    is_certificate_error,
+    is_plain_answer,
+    retry_after_seconds,
+)
 from airflow_provider_nucleus.cloud import CLOUD_ENDPOINT
 from airflow_provider_nucleus.exceptions import (
     NucleusAnswerError,
@@ -278,6 +283,11 @@ def connection_error(
         hint = (
             f"It was checked against the authorities of {Authorities.of(config).description}. Set ca_bundle of the connection, or "
             "REQUESTS_CA_BUNDLE or SSL_CERT_FILE of workers and triggerers, to the PEM file of the authority that issued it."
+        )
+    elif is_plain_answer(cause):
+        hint = (
+            f"The server at {where.partition('://')[2].partition('/')[0]} does not speak TLS: if it is a plain http server, write "
+            "http:// in the endpoint; if a proxy is in between, check HTTPS_PROXY and NO_PROXY."
         )
     elif outcome is NoAnswer.HOPELESS:
         hint = "Check whether the endpoint begins with http:// or https:// rightly, and the proxy settings of this machine."

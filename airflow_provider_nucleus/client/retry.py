@@ -24,6 +24,7 @@ __all__ = [
     "RetryPolicy",
     "is_certificate_error",
     "is_denied",
+    "is_plain_answer",
     "may_pass",
     "retry_after_seconds",
     "retry_delay",
@@ -76,9 +77,13 @@ def tls_outcome(error: BaseException) -> NoAnswer | None:
     cause = _tls_cause(error)
     if cause is None:
         return None
-    wrong_protocol = getattr(cause, "reason", None) == "WRONG_VERSION_NUMBER"
-    lasting = wrong_protocol or isinstance(cause, ssl.SSLCertVerificationError)
+    lasting = is_plain_answer(error) or isinstance(cause, ssl.SSLCertVerificationError)
     return NoAnswer.HOPELESS if lasting else NoAnswer.LOST
+
+
+def is_plain_answer(error: BaseException) -> bool:
+    """Return whether TLS was answered by something that is no TLS: a server that speaks plain http, as a rule."""
+    return getattr(_tls_cause(error), "reason", None) in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"}
 
 
 def is_certificate_error(error: BaseException) -> bool:

@@ -124,7 +124,7 @@ def connection_hint(error: NucleusError, config: NucleusConfig | None) -> str | 
             f"Something answers at {config.endpoint}, but not as a Nucleus API: check the path of the endpoint, which "
             "usually ends in /v1/nucleus, and that no proxy, gateway or login page answers in its place."
         )
-    if isinstance(error, NucleusConnectionError) and error.retryable:
+    if isinstance(error, NucleusConnectionError) and error.retryable and "TLS" not in (error.hint or ""):
         return (
             f"Check that {config.endpoint} can be reached from here; an embedded Nucleus must be running "
             "(`nucleus-local serve`)."

@@ -177,9 +177,8 @@ class NucleusHook(NucleusCalls, BaseHook):
 
     def find_model_run(self, dataset_id: str, model_id: str) -> str:
         """Return the run that holds the model's predictions on the dataset; raises NucleusMetricsError if there is none."""
-        for run_id in self.dataset_model_runs(dataset_id):
-            if self.get_model(run_id).id == model_id:
-                return run_id
+        if (run_id := self._model_run(dataset_id, model_id)) is not None:
+            return run_id
         raise NucleusMetricsError(
             f"Dataset {dataset_id} has no run of model {model_id}.",
             dataset_id=dataset_id,
@@ -187,6 +186,17 @@ class NucleusHook(NucleusCalls, BaseHook):
             conn_id=self.nucleus_conn_id,
             hint="Upload the model's predictions first.",
         )
+
+    def ensure_model_run(self, dataset_id: str, model_id: str) -> str:
+        """Return the model's run on the dataset, made if there is none: a model that found nothing has been there all the same."""
+        if (run_id := self._model_run(dataset_id, model_id)) is not None:
+            return run_id
+        model = self.get_model(model_id)
+        return self.create_dataset_model_run(dataset_id, model.name, model_reference_id=model.reference_id)
+
+    def _model_run(self, dataset_id: str, model_id: str) -> str | None:
+        runs = self.dataset_model_runs(dataset_id)
+        return next((run_id for run_id in runs if self.get_model(run_id).id == model_id), None)
 
     def append_lidar_scenes(self, dataset_id: str, scenes_file: Content, *, update: bool = False) -> Job:
         """Hand over a file of lidar scenes (one wire object a line) and start the job that takes them in."""

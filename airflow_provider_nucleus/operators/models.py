@@ -82,8 +82,8 @@ class NucleusCreateModelOperator(NucleusOperator):
         else:
             model_id, name = model.id, model.name
         self.log.info("%s model %s (%r)", "Created" if created else "Using", model_id, self.reference_id)
-        if not created and self.name and name != self.name:
-            self.log.warning("The existing model is named %r, not %r", name, self.name)
+        if not created and (existing := model or self._existing()) is not None:
+            self._warn_of_differences(existing)
         self.link_to(context, model_id=model_id)
         return checked_xcom({
             "model_id": model_id,
@@ -91,6 +91,20 @@ class NucleusCreateModelOperator(NucleusOperator):
             "name": name,
             "created": created,
         })
+
+    def _warn_of_differences(self, model: Model) -> None:
+        """Say what of the arguments the existing model does not have; the contract has no way to change a model's metadata."""
+        if self.name and model.name != self.name:
+            self.log.warning("The existing model is named %r, not %r", model.name, self.name)
+        stored = model.metadata or {}
+        differing = sorted(key for key, value in (self.metadata or {}).items() if stored.get(key) != value)
+        if differing:
+            self.log.warning(
+                "The existing model %s keeps its metadata: %s differ from this task's, and cannot be changed. Give the new version "
+                "a reference_id of its own",
+                model.id,
+                ", ".join(differing),
+            )
 
     def _create(self) -> tuple[str, str, bool]:
         """Return id, name, and whether this task created the model or met another that was faster."""

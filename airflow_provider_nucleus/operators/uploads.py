@@ -228,6 +228,9 @@ class NucleusUploadOperator(NucleusWaitingOperator):
 
     def _result(self, summary: UploadSummary) -> dict[str, Any]:
         result = shorten_errors(summary.to_dict())
+        if summary.model_id and not summary.rows and not summary.validate_only:
+            run_id = self.hook.ensure_model_run(summary.dataset_id, summary.model_id)
+            self.log.info("The model found nothing; its run %s is there to be evaluated", run_id)
         for name in ("processed", "ignored", "rejected", "errored", "unaccounted"):
             Stats.incr(f"nucleus.upload.{name}", result[name], tags={"kind": result["kind"]})
         return checked_xcom(result)

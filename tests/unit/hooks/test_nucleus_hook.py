@@ -161,6 +161,18 @@ def test_unknown_connection_is_airflows_own_error() -> None:
         NucleusHook("no_such_connection").list_datasets()
 
 
+def test_https_to_a_plain_server_is_told_as_such(monkeypatch: pytest.MonkeyPatch, nucleus: Any) -> None:
+    """Not as an SSLError that sends people looking for certificates."""
+    endpoint = nucleus.url.replace("http://", "https://")
+    monkeypatch.setenv("AIRFLOW_CONN_PROBE", connection_json(endpoint=endpoint, api_key=nucleus.api_key))
+
+    good, message = NucleusHook("probe").test_connection()
+
+    assert not good
+    assert "does not speak TLS" in message
+    assert "write http:// in the endpoint" in message
+
+
 def test_connection_that_does_not_exist_ends_the_asynchronous_way_by_name() -> None:
     """It is our own error, which no wait takes for a passing one."""
     with pytest.raises(NucleusConfigError, match="Connection 'no_such_connection' does not exist"):

@@ -127,3 +127,20 @@ def test_silence_is_kept(hook):
     task.execute(surroundings)
 
     assert surroundings["ti"].xcoms == {}
+
+
+def test_metadata_that_an_existing_model_does_not_have_is_named(hook, request):
+    """The contract cannot change it: the log says which members differ."""
+
+    def warnings(metadata):
+        task = NucleusCreateModelOperator(task_id="m", reference_id=request.node.name, metadata=metadata)
+        found = []
+        task.log.warning = lambda text, *values: found.append(text % values)
+        task.execute(context(task))
+        return [text for text in found if "existing model" in text]
+
+    assert warnings({"epochs": 3, "site": "a"}) == []
+    (warning,) = warnings({"epochs": 4, "site": "a", "new": 1})
+
+    assert "epochs, new differ" in warning
+    assert "site" not in warning

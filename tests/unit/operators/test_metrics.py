@@ -17,7 +17,9 @@ from airflow_provider_nucleus.exceptions import (
     NucleusServerError,
 )
 from airflow_provider_nucleus.links.nucleus import RESUMED
+from airflow_provider_nucleus.operators.evaluations import NucleusEvaluateModelOperator
 from airflow_provider_nucleus.operators.metrics import NucleusCalculateMetricsOperator
+from airflow_provider_nucleus.operators.uploads import NucleusUploadPredictionsOperator
 from airflow_provider_nucleus.schema.jobs import JobStatus
 from airflow_provider_nucleus.tasks.results import MAX_XCOM_BYTES
 from airflow_provider_nucleus.triggers.events import WaitEvent
@@ -465,3 +467,37 @@ def test_crowds_are_objects_where_they_are_meant_to_be(hook, evaluated, capsys):
     assert plain["notes"][0]["text"] in capsys.readouterr().out
     assert counts(chosen) == (1, 2, 2, 0)
     assert (chosen["crowd_as_objects"], chosen["notes"]) == (True, [])
+
+
+@pytest.mark.parametrize("source", ["[]", "", {"images": [], "annotations": [], "categories": []}])
+def test_a_model_that_found_nothing_has_missed_everything(hook, evaluated, tmp_path, request, source):
+    """An inference batch without any detection is a result: there is a run, and its metrics and evaluations are real."""
+    file = tmp_path / "results.json"
+    file.write_text(source if isinstance(source, str) else json.dumps(source))
+    model_id = hook.create_model("blind", reference_id=f"{request.node.name} blind")
+    arguments = {"dataset_id": evaluated["dataset_id"], "model_id": model_id}
+    upload = NucleusUploadPredictionsOperator(
+        task_id="u",
+        source=str(file),
+        format="json" if source == "[]" else "auto",
+        deferrable=False,
+        **arguments,
+    )
+    for _ in range(2):
+        assert run(upload)["rows"] == 0
+    result = run(calculate(arguments))
+
+    assert counts(result) == (0, 0, 3, 0)
+    assert hook.dataset_model_runs(arguments["dataset_id"]).count(result["model_run_id"]) == 1
+    for more in (
+        {"dataset_id": arguments["dataset_id"]},
+        {"model_run_id": result["model_run_id"], "model_id": None},
+    ):
+        evaluation = NucleusEvaluateModelOperator(
+            task_id="e", deferrable=False, poll_interval=0.2,
+            **{"model_id": model_id, "benchmark": request.node.name, "slice_id": None} | more,
+        )  # fmt: skip
+        charts = run(evaluation)
+
+        assert {name: charts["counts"][name] for name in ("tp", "fp", "fn")} == {"tp": 0, "fp": 0, "fn": 3}
+        assert charts["map"]["map_at50"] == 0

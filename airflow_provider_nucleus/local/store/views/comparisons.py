@@ -35,7 +35,10 @@ class RunOnDataset:
 
 
 def of_model(cursor: Cursor, dataset: DatasetRecord, model: ModelRecord) -> RunOnDataset:
-    """Return the comparison of a model's run; raises `NotFoundError` if it has no predictions on the dataset."""
+    """Return the comparison of a model's run; raises `NotFoundError` if there is none on the dataset.
+
+    A run that is there and holds no predictions is a model that found nothing, and has missed everything.
+    """
     run = models.run_of(cursor, model, dataset)
     found = None if run is None else _comparison(cursor, dataset, run)
     if found is None:
@@ -70,12 +73,12 @@ def of_run(cursor: Cursor, dataset: DatasetRecord, run_id: str) -> RunOnDataset:
 
 
 def datasets_of(cursor: Cursor, run: Run) -> list[int]:
-    """Return the numbers of the datasets a run has predictions on, in order of its first upload to them."""
+    """Return the numbers of the datasets a run is on, in order of its first upload to them."""
     found = cursor.execute(
-        "SELECT dataset_no, set_no FROM object_sets WHERE role = 'run' AND run_no = ? ORDER BY set_no",
+        "SELECT dataset_no FROM object_sets WHERE role = 'run' AND run_no = ? ORDER BY set_no",
         [run.number],
     ).fetchall()
-    return [dataset_no for dataset_no, set_no in found if _has_objects(cursor, set_no)]
+    return [dataset_no for (dataset_no,) in found]
 
 
 def truth_set(cursor: Cursor, dataset: DatasetRecord) -> int | None:
@@ -105,7 +108,7 @@ def query_scope(cursor: Cursor, dataset: DatasetRecord, run_id: str | None) -> Q
 def _comparison(cursor: Cursor, dataset: DatasetRecord, run: Run) -> RunOnDataset | None:
     target = SetOwner(role="run", dataset=dataset, model_no=run.model_no, run_no=run.number)
     predictions = find_set(cursor, target, dataset.number)
-    if predictions is None or not _has_objects(cursor, predictions):
+    if predictions is None:
         return None
     return RunOnDataset(dataset=dataset, run=run, sets=ComparedSets(truth_set(cursor, dataset), predictions))
 
