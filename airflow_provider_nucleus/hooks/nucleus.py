@@ -192,7 +192,9 @@ class NucleusHook(NucleusCalls, BaseHook):
         if (run_id := self._model_run(dataset_id, model_id)) is not None:
             return run_id
         model = self.get_model(model_id)
-        return self.create_dataset_model_run(dataset_id, model.name, model_reference_id=model.reference_id)
+        return self.create_dataset_model_run(
+            dataset_id, model.name, model_reference_id=model.reference_id or model_id
+        )
 
     def _model_run(self, dataset_id: str, model_id: str) -> str | None:
         runs = self.dataset_model_runs(dataset_id)
