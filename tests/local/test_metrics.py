@@ -209,6 +209,28 @@ def test_a_model_without_predictions_is_not_found(api: Api):
     assert "upload predictions" in answer.json()["error"]
 
 
+def test_a_run_without_predictions_has_missed_everything(api: Api):
+    """A model that found nothing; but predictions that are stored without a run are told of, not counted as none."""
+    dataset, model = api.dataset("a"), make_model(api)
+    annotate(api, dataset, box("a", "car", 0))
+    made = {"name": "none", "reference_id": api.ok("GET", f"model/{model}")["ref_id"]}
+    run = api.ok("POST", f"dataset/{dataset}/modelRun/create", json=made)["model_run_id"]
+
+    message = calculate(api, dataset, model)
+    missed = objects(api, dataset, "false_negative", run)
+    api.ok(
+        "POST",
+        f"model/{model}/predictions",
+        json={"annotations": [box("a", "car", 0, confidence=0.9) | {"dataset_id": dataset}]},
+    )
+    refused = api("POST", f"dataset/{dataset}/model/{model}/calculateEvaluationMetrics", json={})
+
+    assert message["rows"] == {"matched": 0, "false_positive": 0, "false_negative": 1}
+    assert len(missed) == 1
+    assert refused.status_code == 404
+    assert "belong to no run" in refused.json()["error"]
+
+
 def test_predictions_without_ground_truth_are_false_positives(api: Api):
     """A dataset nobody annotated has false positives only, and that is no error."""
     dataset, model = api.dataset("a"), make_model(api)

@@ -41,10 +41,13 @@ def of_model(cursor: Cursor, dataset: DatasetRecord, model: ModelRecord) -> RunO
     """
     run = models.run_of(cursor, model, dataset)
     found = None if run is None else _comparison(cursor, dataset, run)
-    if found is None:
+    if found is not None and _has_objects(cursor, found.sets.predictions):
+        return found
+    elsewhere = _elsewhere(cursor, dataset, model)
+    if found is None or elsewhere:
         raise NotFoundError(
             f"Model {model.id} has no predictions on dataset {dataset.id}: upload predictions before metrics are "
-            f"calculated or read.{_elsewhere(cursor, dataset, model)}"
+            f"calculated or read.{elsewhere}"
         )
     return found
 
