@@ -50,6 +50,7 @@ __all__ = [
 
 _TEXT_LIMIT = 600
 _BODY_LIMIT = 4000
+_URL_LIMIT = 1000
 _PAGE_LIMIT = 16_384
 """Characters of a web page that are searched for its title."""
 
@@ -88,9 +89,10 @@ _FAULT = "The fault is the server's; try again later."
 
 
 def redacted_url(url: str, *, signed: bool) -> str:
-    """Return a URL fit for messages: a signed one loses its query, because the signature is in there."""
+    """Return a URL fit for messages: a signed one loses its query, because the signature is in there, a long one its end."""
     plain, mark, _ = url.partition("?")
-    return f"{plain}?..." if signed and mark else url
+    text = f"{plain}?..." if signed and mark else url
+    return text if len(text) <= _URL_LIMIT else f"{text[:_URL_LIMIT]}..."
 
 
 def api_error(

@@ -21,6 +21,7 @@ from airflow_provider_nucleus.schema.jobs import RowError
 from airflow_provider_nucleus.schema.scenes import LidarScene
 from airflow_provider_nucleus.sources.mapping import as_mapping
 from airflow_provider_nucleus.tasks.arguments import FOLDER
+from airflow_provider_nucleus.tasks.machines import spool_folder
 from airflow_provider_nucleus.tasks.results import checked_xcom
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class NucleusAppendItemsOperator(NucleusUploadOperator, NucleusStartingOperator)
     :param on_change: what to do when the input, or where it goes, is not what an earlier try began with: `fail`, `restart`, or
         `continue` with the chunks that are new
     :param on_clear: what a clear by the user means: `rerun` everything, or `reattach` like a retry
+    :param spool: folder of the worker for the temporary copy of the checked rows, about as large as they are as JSON; `TMPDIR` unless given
     :param deferrable: whether to wait in the triggerer, without holding a worker; the default is Airflow's setting
     :param poll_interval: seconds between two looks at a job
     :param job_timeout: longest wait for the jobs, in seconds or as timedelta
@@ -222,7 +224,7 @@ class NucleusAppendItemsOperator(NucleusUploadOperator, NucleusStartingOperator)
 
     def start_jobs(self, resume_payload: dict[str, Any], intent: StartIntent) -> list[str]:
         """Write the checked scenes to a temporary file, hand it over and start the job, unless an earlier try did."""
-        with tempfile.TemporaryDirectory(prefix="nucleus-scenes-") as folder:
+        with tempfile.TemporaryDirectory(prefix="nucleus-scenes-", dir=spool_folder(self.spool)) as folder:
             spool = Path(folder) / "scenes.jsonl"
             resume_payload["rows"] = self._spool_scenes(spool)
             if resume_payload["validate_only"]:

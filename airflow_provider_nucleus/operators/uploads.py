@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,12 +12,7 @@ from airflow.providers.common.compat.sdk import Stats
 from airflow_provider_nucleus.client.job_outcome import is_gone
 from airflow_provider_nucleus.client.uploads import Upload, UploadOptions, UploadTarget
 from airflow_provider_nucleus.exceptions import NucleusError, NucleusJobTimeout, NucleusUploadError
-from airflow_provider_nucleus.links.nucleus import (
-    NucleusDatasetLink,
-    NucleusEvaluationLink,
-    NucleusJobLink,
-    NucleusModelLink,
-)
+from airflow_provider_nucleus.links import nucleus as links
 from airflow_provider_nucleus.operators.rows import (
     UPLOAD_ARGUMENTS,
     RowSource,
@@ -30,6 +26,7 @@ from airflow_provider_nucleus.sources.mapping import as_mapping
 from airflow_provider_nucleus.tasks.arguments import FOLDER, ID, SOURCE, required
 from airflow_provider_nucleus.tasks.deferring import ride_out_seconds, seconds
 from airflow_provider_nucleus.tasks.labels import MAP_LABEL, place_label
+from airflow_provider_nucleus.tasks.machines import explain_missing_file, spool_folder, warn_of_local_paths
 from airflow_provider_nucleus.tasks.reports import path_for_instance
 from airflow_provider_nucleus.tasks.results import checked_xcom, shorten_errors
 from airflow_provider_nucleus.tasks.state import clear_count, task_identity, task_state
@@ -78,6 +75,7 @@ class NucleusUploadOperator(NucleusWaitingOperator):
         validate_only: bool | str = False,
         on_change: OnChange = "fail",
         on_clear: OnClear = "rerun",
+        spool: str | None = None,
         map_index_template: str | None = MAP_LABEL,
         **kwargs: Any,
     ) -> None:
@@ -95,6 +93,7 @@ class NucleusUploadOperator(NucleusWaitingOperator):
         self.validate_only = validate_only
         self.on_change = on_change
         self.on_clear = on_clear
+        self.spool = spool
         # Says at once, in the DAG file, what is wrong with the arguments that are not templates.
         UploadOptions(on_change=on_change, on_clear=on_clear, chunk_rows=chunk_rows, concurrency=concurrency)
         check_mapping(self.mapping, kind=self.row_kind)
@@ -157,6 +156,7 @@ class NucleusUploadOperator(NucleusWaitingOperator):
         try:
             return upload.start()
         except NucleusError as error:
+            explain_missing_file(error, self.source)
             # Jobs that take in image files are waited for while the next files are sent.
             if isinstance(error, NucleusJobTimeout) and self.cancel_on_kill:
                 self.cancel_jobs(upload.cancel())
@@ -186,6 +186,7 @@ class NucleusUploadOperator(NucleusWaitingOperator):
         """Return the upload: the one this process began, or the same again after a deferral."""
         if self._upload is None:
             quarantine = as_path(path_for_instance(self.quarantine, context))
+            warn_of_local_paths(self.quarantine, "The quarantine file")
             self._upload = Upload(
                 self.hook.get_conn(),
                 self.upload_target(),
@@ -224,6 +225,7 @@ class NucleusUploadOperator(NucleusWaitingOperator):
             poll_interval=min(self.poll_interval, _FILE_POLL_SECONDS),
             job_timeout=seconds(self.job_timeout),
             ride_out=ride_out_seconds(self.ride_out),
+            spool=spool_folder(self.spool),
         )
 
     def _result(self, summary: UploadSummary) -> dict[str, Any]:
@@ -245,7 +247,37 @@ class NucleusUploadOperator(NucleusWaitingOperator):
             context["ti"].xcom_push(key="failed_upload", value=shorten_errors(error.summary))
 
 
-class NucleusUploadAnnotationsOperator(NucleusUploadOperator):
+class _ObjectUploadOperator(NucleusUploadOperator):
+    """What uploads of annotations and of predictions have in common: shapes of COCO, and masks."""
+
+    def __init__(
+        self,
+        *,
+        geometry: Geometry = "box",
+        mask_folder: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.geometry = geometry
+        self.mask_folder = mask_folder
+
+    def file_folder(self) -> str | None:
+        """Return the folder of masks."""
+        return as_folder(self.mask_folder, name="mask_folder")
+
+    def row_source(self) -> RowSource:
+        """Return the rows."""
+        return RowSource(
+            source=as_path(self.source),
+            kind=self.row_kind,
+            format=self.format or "auto",
+            mapping=as_mapping(self.mapping),
+            geometry=self.geometry,
+            folder=self.file_folder(),
+        )
+
+
+class NucleusUploadAnnotationsOperator(_ObjectUploadOperator):
     """Upload ground truth to a dataset.
 
     The input is checked completely before anything is sent; a retry sends only what the server does not have yet, and waits for
@@ -273,6 +305,7 @@ class NucleusUploadAnnotationsOperator(NucleusUploadOperator):
     :param on_change: what to do when the input, or where it goes, is not what an earlier try began with: `fail`, `restart`, or
         `continue` with the chunks that are new
     :param on_clear: what a clear by the user means: `rerun` everything, or `reattach` like a retry
+    :param spool: folder of the worker for the temporary copy of the checked rows, about as large as they are as JSON; `TMPDIR` unless given
     :param deferrable: whether to wait in the triggerer, without holding a worker; the default is Airflow's setting
     :param poll_interval: seconds between two looks at a job
     :param job_timeout: longest wait for the jobs, in seconds or as timedelta
@@ -286,37 +319,15 @@ class NucleusUploadAnnotationsOperator(NucleusUploadOperator):
         "mask_folder": FOLDER,
     }
     template_fields: Sequence[str] = tuple(templated)
-    operator_extra_links: Sequence[BaseOperatorLink] = (NucleusDatasetLink(), NucleusJobLink())
+    operator_extra_links: Sequence[BaseOperatorLink] = (links.NucleusDatasetLink(), links.NucleusJobLink())
     row_kind: ClassVar[Kind] = "annotations"
-
-    def __init__(
-        self,
-        *,
-        geometry: Geometry = "box",
-        mask_folder: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.geometry = geometry
-        self.mask_folder = mask_folder
 
     def upload_target(self) -> UploadTarget:
         """Return the dataset."""
         return UploadTarget("annotations", self.dataset_id)
 
-    def row_source(self) -> RowSource:
-        """Return the rows of ground truth."""
-        return RowSource(
-            source=as_path(self.source),
-            kind="annotations",
-            format=self.format or "auto",
-            mapping=as_mapping(self.mapping),
-            geometry=self.geometry,
-            folder=self.file_folder(),
-        )
 
-
-class NucleusUploadPredictionsOperator(NucleusUploadOperator):
+class NucleusUploadPredictionsOperator(_ObjectUploadOperator):
     """Upload the predictions of a model for the items of a dataset.
 
     Works as `NucleusUploadAnnotationsOperator` does; rows may have `confidence` and `class_pdf`. Nucleus keeps one run
@@ -345,6 +356,7 @@ class NucleusUploadPredictionsOperator(NucleusUploadOperator):
     :param on_change: what to do when the input, or where it goes, is not what an earlier try began with: `fail`, `restart`, or
         `continue` with the chunks that are new
     :param on_clear: what a clear by the user means: `rerun` everything, or `reattach` like a retry
+    :param spool: folder of the worker for the temporary copy of the checked rows, about as large as they are as JSON; `TMPDIR` unless given
     :param deferrable: whether to wait in the triggerer, without holding a worker; the default is Airflow's setting
     :param poll_interval: seconds between two looks at a job
     :param job_timeout: longest wait for the jobs, in seconds or as timedelta
@@ -361,10 +373,10 @@ class NucleusUploadPredictionsOperator(NucleusUploadOperator):
     }
     template_fields: Sequence[str] = tuple(templated)
     operator_extra_links: Sequence[BaseOperatorLink] = (
-        NucleusEvaluationLink(),
-        NucleusDatasetLink(),
-        NucleusModelLink(),
-        NucleusJobLink(),
+        links.NucleusEvaluationLink(),
+        links.NucleusDatasetLink(),
+        links.NucleusModelLink(),
+        links.NucleusJobLink(),
     )
     row_kind: ClassVar[Kind] = "predictions"
 
@@ -373,15 +385,11 @@ class NucleusUploadPredictionsOperator(NucleusUploadOperator):
         *,
         model_id: str,
         ground_truth: Any = None,
-        geometry: Geometry = "box",
-        mask_folder: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.model_id = model_id
         self.ground_truth = ground_truth
-        self.geometry = geometry
-        self.mask_folder = mask_folder
 
     def upload_target(self) -> UploadTarget:
         """Return dataset and model."""
@@ -389,12 +397,4 @@ class NucleusUploadPredictionsOperator(NucleusUploadOperator):
 
     def row_source(self) -> RowSource:
         """Return the rows of predictions."""
-        return RowSource(
-            source=as_path(self.source),
-            kind="predictions",
-            format=self.format or "auto",
-            mapping=as_mapping(self.mapping),
-            ground_truth=as_path(self.ground_truth),
-            geometry=self.geometry,
-            folder=self.file_folder(),
-        )
+        return replace(super().row_source(), ground_truth=as_path(self.ground_truth))

@@ -13,6 +13,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_nucleus.client.local_files import local_path
 from airflow_provider_nucleus.exceptions import NucleusConfigError
+from airflow_provider_nucleus.tasks.machines import warn_of_local_paths
 from airflow_provider_nucleus.tasks.rendered_values import is_blank
 
 if TYPE_CHECKING:
@@ -136,6 +137,7 @@ def write_report(place: str, report: Mapping[str, Any]) -> None:
         finally:
             part.unlink(missing_ok=True)
     log.info("Wrote the report to %s", place)
+    warn_of_local_paths(place, "The report")
 
 
 def _local(place: Any) -> Path | None:

@@ -228,6 +228,17 @@ def test_a_key_that_is_refused_stays_an_error_of_the_key(server, transport):
         transport(server).send(datasets.list_datasets())
 
 
+def test_an_address_of_sixty_kilobytes_is_not_repeated(server, transport):
+    """Neither one that is followed, nor one that is not."""
+    for location in ("/v1/nucleus/" + "a" * 30_000, "http://portal.test/" + "a" * 30_000):
+        server.answers(
+            Reply(302, "", {"Location": location}), *([Reply(404, "no")] if location[0] == "/" else [])
+        )
+        with pytest.raises(NucleusAnswerError) as caught:
+            transport(server, retry=ONCE).send(datasets.list_datasets())
+        assert len(str(caught.value)) < 5000
+
+
 def test_a_long_body_is_sent_in_linear_time(server, transport):
     """One value of a hundred megabytes is cut, not copied for each of its pieces."""
     copied = 0

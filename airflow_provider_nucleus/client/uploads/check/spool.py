@@ -48,7 +48,7 @@ _READ = 1 << 18
 
 DISK_SPACE_HINT = (
     "They take about as much room as the input as JSON: set TMPDIR of the worker to a folder that has it, or "
-    "`spool` of UploadOptions."
+    "the argument `spool`."
 )
 
 
