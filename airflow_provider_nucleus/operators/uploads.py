@@ -248,7 +248,7 @@ class NucleusUploadOperator(NucleusWaitingOperator):
 
 
 class _ObjectUploadOperator(NucleusUploadOperator):
-    """What uploads of annotations and of predictions have in common: shapes of COCO, and masks."""
+    """Base of the uploads of annotations and of predictions: shapes of COCO, and masks."""
 
     def __init__(
         self,
