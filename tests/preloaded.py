@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+HOLD_JOBS = "TESTS_HOLD_JOBS"
+"""Variable in a server's environment: its jobs stay Running, because nobody works on them; no setting of the server does that."""
+
 
 class Nursery:
     """A process that has imported the server and forks one on request; a context manager."""
@@ -126,6 +129,7 @@ def _alive(pid: int) -> bool:
 def _serve(request: dict[str, Any]) -> None:
     """Become the server; never returns."""
     from airflow_provider_nucleus.cli.main import main
+    from airflow_provider_nucleus.local import server
 
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
@@ -133,6 +137,9 @@ def _serve(request: dict[str, Any]) -> None:
     for number, target in ((os.open(os.devnull, os.O_RDONLY), 0), (log, 1), (log, 2)):
         os.dup2(number, target)
     os.environ.update(request["environment"])
+    if os.environ.get(HOLD_JOBS):
+        pool = server.JobPool
+        server.JobPool = lambda runners, *, workers: pool(runners, workers=0)
     status = 1
     try:
         status = main(request["arguments"])

@@ -15,7 +15,7 @@ from airflow_provider_nucleus.client.calls.jobs import cancel_job, job_status, l
 from airflow_provider_nucleus.client.config import NucleusConfig
 from airflow_provider_nucleus.client.sync import NucleusClient
 from tests.faults import FaultyNucleus
-from tests.preloaded import Nursery, PreloadedNucleus
+from tests.preloaded import HOLD_JOBS, Nursery, PreloadedNucleus
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +42,7 @@ class World:
             workers: PreloadedNucleus(
                 folder / "data",
                 nursery=self._nursery,
-                environment={"NUCLEUS_LOCAL_JOB_WORKERS": str(workers)},
+                environment={} if workers else {HOLD_JOBS: "1"},
             )
             for workers in (0, 2)
         }
