@@ -11,8 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.testclient import TestClient
 
 from airflow_provider_nucleus.local.routes.all_routes import all_routes
+from airflow_provider_nucleus.local.server import create_app
+from airflow_provider_nucleus.local.settings import Settings
 from airflow_provider_nucleus.local.testing import LocalNucleus
 from tests.local.conftest import Api, box
 
@@ -320,3 +325,20 @@ def test_a_head_without_end_is_cut_off(own: LocalNucleus):
 
     assert sent < 1 << 26 or answer.startswith(b"HTTP/1.1 431")
     assert requests.get(f"{own.base_url}/health", timeout=60).ok
+
+
+def test_signing_in_works_under_a_mount_prefix_and_over_https(tmp_path: Path):
+    """The form, where it leads, and the cookie, which goes to no other path and over no plain connection."""
+    app = create_app(tmp_path / "data", settings=Settings(api_key="k"))
+    mounted = Starlette(routes=[Mount("/some/where", app)], lifespan=app.router.lifespan_context)
+    with TestClient(mounted, base_url="https://nucleus.example", follow_redirects=False) as browser:
+        form = browser.get("/some/where/", headers=HTML)
+        entered = browser.post("/some/where/login", data={"key": "k", "target": "/some/where/?a=1"})
+        elsewhere = browser.post("/some/where/login", data={"key": "k", "target": "/other"})
+        page = browser.get("/some/where/")
+
+    assert 'action="/some/where/login"' in form.text
+    assert entered.headers["location"] == "/some/where/?a=1"
+    assert elsewhere.headers["location"] == "/some/where/"
+    assert {"Path=/some/where", "Secure", "HttpOnly"} <= set(entered.headers["set-cookie"].split("; "))
+    assert page.status_code == 200
