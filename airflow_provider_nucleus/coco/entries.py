@@ -61,8 +61,8 @@ class CocoImages:
             )
         self._rows.add(number)
         name = entry.get("file_name")
-        if name is not None and (type(name) is not str or not name or name.isspace()):
-            raise CocoError("images.file_name", f"must be text, got {excerpt(name)}")
+        if name is not None:
+            _check_text(name, "images.file_name")
         if name is None and named:
             raise CocoError("images.file_name", "is missing: it becomes the reference id")
         if name is not None and self.unique_names:
@@ -92,8 +92,7 @@ class CocoCategories:
         name = entry.get("name", number)
         if type(name) is int:
             name = str(name)
-        if type(name) is not str or not name or name.isspace():
-            raise CocoError("categories.name", f"must be text, got {excerpt(name)}")
+        _check_text(name, "categories.name")
         self.by_id[number] = _with_points(CocoCategory(name), entry)
         return number
 
@@ -106,6 +105,17 @@ class CocoCategories:
             else replace(category, name=f"{category.name} ({number})")
             for number, category in self.by_id.items()
         }
+
+
+def _check_text(value: Any, field: str) -> None:
+    if type(value) is not str or not value or value.isspace():
+        raise CocoError(field, f"must be text, got {excerpt(value)}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise CocoError(
+            field, f"contains half of a surrogate pair, which is not valid text: {excerpt(value)}"
+        ) from None
 
 
 def _with_points(category: CocoCategory, entry: Mapping[str, Any]) -> CocoCategory:

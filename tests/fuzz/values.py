@@ -334,8 +334,13 @@ def _rows(case: Case, folder: Path, server: Server, known: Differences, outcome:
         if verdict.crash:
             outcome.fault(case.number, f"{case}: {form} crashed: {verdict.crash}")
             return
-    # Text in place of an object or a list is JSON in Parquet, and none where it is blank.
-    if parquet is not None and not isinstance(case.value, str) and _read_back(parquet) == row:
+    # Text in place of an object or a list is JSON in Parquet, and none where it is blank; null is what is not there.
+    if (
+        parquet is not None
+        and case.value is not None
+        and not isinstance(case.value, str)
+        and _read_back(parquet) == row
+    ):
         told = {form: bool(verdict.refusals) for form, (verdict, _) in verdicts.items()}
         if len(set(told.values())) > 1:
             texts = {form: verdict.refusals for form, (verdict, _) in verdicts.items()}

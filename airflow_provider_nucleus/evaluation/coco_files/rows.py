@@ -89,7 +89,7 @@ class RowReader:
 
     def results(self, rows: Rows, iou_type: IouType) -> ResultRows:
         """Return the results. Raises CocoFormatError."""
-        boxed = bool(rows) and isinstance(rows[0], dict) and bool(rows[0].get("bbox"))
+        boxed = bool(rows) and isinstance(rows[0], dict) and _has(rows[0], "bbox")
         try:
             return self._results(rows, iou_type, boxed=boxed, normal=False)
         except OddRowsError:
@@ -181,10 +181,10 @@ class RowReader:
             if boxed:
                 # As pycocotools: where results carry a box, its area is what size ranges look at, and it is the mask of
                 # a result that has none.
-                stand_ins = sum(not row.get("segmentation") for row in rows)
+                stand_ins = sum(not _has(row, "segmentation") for row in rows)
                 area = geometry.area.copy()
-                some = np.array([bool(row.get("bbox")) for row in rows], dtype=np.bool_)
-                area[some] = Boxes.from_xywh(fields.boxes([row for row in rows if row.get("bbox")])).area
+                some = np.array([_has(row, "bbox") for row in rows], dtype=np.bool_)
+                area[some] = Boxes.from_xywh(fields.boxes([row for row in rows if _has(row, "bbox")])).area
         else:
             geometry = Boxes.from_xywh(fields.boxes(rows))
             if normal:
@@ -196,9 +196,9 @@ class RowReader:
         """Return what the rows are drawn with; a box is no mask unless *boxed*, so a row without a segmentation is refused."""
         shapes = [
             row["segmentation"]
-            if row.get("segmentation")
+            if _has(row, "segmentation")
             else [row["bbox"]]
-            if boxed and row.get("bbox")
+            if boxed and _has(row, "bbox")
             else None
             for row in rows
         ]
@@ -226,14 +226,19 @@ def _keypoints(rows: Rows) -> tuple[KeypointArrays, int]:
     """Return the keypoints of ground truth, and how many objects have no area of their own."""
     points = fields.keypoints(rows)
     counted = fields.label_counts(rows, np.ones(len(rows), dtype=np.int64)) > 0
-    boxed = np.array([bool(row.get("bbox")) for row in rows], dtype=np.bool_)
+    boxed = np.array([_has(row, "bbox") for row in rows], dtype=np.bool_)
     box = np.full((len(rows), 4), np.nan)
-    box[boxed] = fields.boxes([row for row in rows if row.get("bbox")])
+    box[boxed] = fields.boxes([row for row in rows if _has(row, "bbox")])
     stated = fields.areas(rows, np.full(len(rows), np.nan))
     keypoints = keypoints_of_truth(
         points, labelled=(points[:, :, 2] > 0) & counted[:, None], box=box, area=stated
     )
     return keypoints, int((np.isnan(stated) & keypoints.labelled.any(axis=1)).sum())
+
+
+def _has(row: Mapping[str, Any], key: str) -> bool:
+    """Return whether a row has a shape; what is wrong about it is for the rules to say."""
+    return row.get(key) not in (None, [], [[]])
 
 
 def _known(
