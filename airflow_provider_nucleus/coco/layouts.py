@@ -57,7 +57,7 @@ _LISTS: Final[tuple[tuple[frozenset[str], str], ...]] = tuple(
         ("imagefilename annotation", "a CreateML file"),
         ("file_name annotations", "a list of detectron2's records"),
         ("data_row projects", "an export of Labelbox"),
-        ("Labeled Data", "an export of Labelbox"),
+        ("uuid dataRow", "annotations to import into Labelbox"),
         ("source-ref", "a manifest of SageMaker Ground Truth"),
         ("name labels", "a Scalabel file (BDD100K)"),
         ("filename regions", "annotations of the VGG Image Annotator (VIA)"),
@@ -68,6 +68,7 @@ _LISTS: Final[tuple[tuple[frozenset[str], str], ...]] = tuple(
     )
 )
 
+_LABELBOX: Final = "Labeled Data"
 _VIA_IMAGE: Final = frozenset({"filename", "regions"})
 _COCO: Final = frozenset({"images", "annotations"})
 
@@ -148,6 +149,8 @@ def looks_like(head: bytes) -> str | None:
         return "a COCO panoptic file" if "segments_info" in found.inner else None
     if found.kind == "object" and found.inner >= _VIA_IMAGE:
         return "annotations of the VGG Image Annotator (VIA)"
+    if found.kind == "list" and _LABELBOX in found.members:
+        return "an export of Labelbox"
     layouts = {"object": _OBJECTS, "list": _LISTS, "other": ()}[found.kind]
     return next((name for members, name in layouts if found.members >= members), None)
 

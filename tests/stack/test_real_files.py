@@ -41,6 +41,7 @@ READ = [
     ("pycocowriter==0.5.6", "tests/example_coco.json", 929, 0),
     (LABELBOX, "tests/data/assets/coco/instances.json", 62, 0),
     (LABELBOX, "tests/data/assets/coco/rle.json", 231, 0),
+    (LABELBOX, "tests/data/assets/coco/panoptic.json", 0, 20),
 ]
 
 REFUSED = [
@@ -49,7 +50,6 @@ REFUSED = [
     (LABELBOX, "tests/data/assets/labelbox_v1/image_export.json", "COCO"),
     (LABELBOX, "tests/data/assets/labelbox_v1/tiled_image_export.json", "mapping="),
     (LABELBOX, "tests/data/assets/ndjson/rectangle_import.json", "mapping="),
-    (LABELBOX, "tests/data/assets/coco/panoptic.json", "panoptic"),
     (LABELBOX, "tests/assets/conversation-1.json", "COCO"),
     (LABELBOX, "tests/data/assets/sample_text.txt", "neither rows nor labels"),
     (FIFTYONE, "fiftyone/resources/voc_annotation_template.xml", "is no XML"),
