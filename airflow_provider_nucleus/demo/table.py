@@ -43,7 +43,7 @@ def comparison(
     if coco:
         lines += [
             "",
-            "COCO numbers: matched by confidence, and read at ten thresholds",
+            f"COCO numbers: matched by confidence, AP and AR are means over {overlap} 0.50 to 0.95",
             "",
             *_coco_table(coco),
         ]

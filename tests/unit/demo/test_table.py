@@ -77,3 +77,13 @@ def test_a_class_one_model_does_not_report_is_shown_as_such():
     line = next(line for line in text.splitlines() if line.startswith("         b"))
 
     assert line.split() == ["b", *["-"] * 7]
+
+
+def test_coco_numbers_stand_below_the_counts():
+    """AP and AR, whatever else the report has; what there is no number for is n/a."""
+    coco = {"only": {"AP": 0.5, "AP50": None, "AR100": 0.25, "nucleus": {}}}
+    lines = comparison({"only": metrics(tally(1, 0, 0))}, coco=coco).splitlines()
+    start = lines.index("COCO numbers: matched by confidence, AP and AR are means over IoU 0.50 to 0.95")
+
+    assert lines[start + 2].split() == ["model", "AP", "AP50", "AR100"]
+    assert lines[start + 4].split() == ["only", "0.500", "n/a", "0.250"]
