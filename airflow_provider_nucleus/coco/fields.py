@@ -6,6 +6,7 @@ the meaning is certain is taken: pairs instead of flat lists, one ring that stan
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from airflow_provider_nucleus.coco.errors import CocoError, excerpt
@@ -30,6 +31,7 @@ SIDE_LIMIT = 1 << 20
 """Most pixels on a side of an image."""
 
 _NUMBERS = frozenset({int, float})
+_LARGEST = sys.float_info.max
 
 
 def _is_number(value: Any) -> bool:
@@ -66,7 +68,7 @@ def area_of(value: Any) -> Any:
     """Return square pixels, None where they are not given."""
     if value is None:
         return None
-    if type(value) not in _NUMBERS or not 0 <= value < float("inf"):
+    if type(value) not in _NUMBERS or not 0 <= value <= _LARGEST:
         raise CocoError(
             "area",
             f"must be a finite number from 0, got {excerpt(value)}; leave it out, and it is that of the shape",

@@ -19,7 +19,7 @@ def document(**changes):
         "categories": [{"id": 2, "name": "b"}, {"id": 1, "name": "a"}],
         "annotations": [{"id": 5, "image_id": "10", "category_id": 2, "bbox": [0, 0, 4, 5]}],
     }
-    return orjson.dumps(base | changes)
+    return dumps(base | changes).encode()
 
 
 RESULT = {"image_id": 9, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}
@@ -98,6 +98,7 @@ ROW = {"id": 5, "image_id": 9, "category_id": 1, "bbox": [1, 2, 3, 4]}
         ({"annotations": [ROW | {"bbox": [1, 2, 3, -4]}]}, "row 1: bbox: width and height must not be negative"),
         ({"annotations": [ROW | {"bbox": [1, 2, 3, 1e300]}]}, r"row 1: bbox: .*1e\+300 is too large for a coordinate"),
         ({"annotations": [ROW | {"area": -1}]}, "row 1: area: must be a finite number from 0"),
+        ({"annotations": [ROW | {"area": 10**400}]}, "row 1: area: must be a finite number from 0"),
         ({"annotations": [ROW | {"area": "big"}]}, "row 1: area: must be a finite number from 0, got 'big'"),
         ({"annotations": [ROW | {"iscrowd": "0"}]}, "row 1: iscrowd: must be 0 or 1, got '0'"),
     ],
