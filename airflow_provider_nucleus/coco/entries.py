@@ -98,13 +98,16 @@ class CocoCategories:
 
     def labelled(self) -> dict[Identifier, CocoCategory]:
         """Return the categories with names that are unique: one that several share has the id behind it."""
-        used = Counter(category.name for category in self.by_id.values())
-        return {
-            number: category
-            if used[category.name] == 1
-            else replace(category, name=f"{category.name} ({number})")
-            for number, category in self.by_id.items()
-        }
+        made = dict(self.by_id)
+        while shared := {
+            name for name, count in Counter(one.name for one in made.values()).items() if count > 1
+        }:
+            # Once, unless a name ends in an id as those made here do.
+            made = {
+                number: replace(one, name=f"{one.name} ({number})") if one.name in shared else one
+                for number, one in made.items()
+            }
+        return made
 
 
 def _check_text(value: Any, field: str) -> None:

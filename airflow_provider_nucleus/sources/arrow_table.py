@@ -34,17 +34,6 @@ class ArrowTable:
         """Return the names of the columns."""
         return list(self._columns)
 
-    def is_text(self, name: str) -> bool:
-        """Return whether the cells of a column are text."""
-        import pyarrow as pa
-
-        kind = self._columns[name].type
-        if pa.types.is_dictionary(kind):
-            kind = kind.value_type
-        return bool(
-            pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-        )
-
     def column(self, path: str) -> Any:
         """Return the cells at a path, or for an object in all rows columns by its members."""
         import pyarrow as pa

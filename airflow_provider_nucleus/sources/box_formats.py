@@ -108,7 +108,12 @@ class BoxColumnsConverter:
 
 
 def _plain(column: Column) -> bool:
-    return _NUMBERS.issuperset(map(type, column)) and bool(column) and isfinite(sum(column))
+    if not (_NUMBERS.issuperset(map(type, column)) and column):
+        return False
+    try:
+        return isfinite(sum(column))
+    except OverflowError:  # a whole number beyond every double
+        return False
 
 
 def _times(column: Column, sides: Column) -> list[Any]:

@@ -80,6 +80,7 @@ class CocoReader:
                 yield from self._batches(
                     document, source_file.name, lambda element: self._object_rows(element, truths)
                 )
+                document.finish()
                 return
         if opening == b"[":
             self._refuse_foreign(source_file)
@@ -130,6 +131,7 @@ class CocoReader:
                     raise NucleusValidationError(section, "must be a list", source=source_file.name)
                 found = True
                 yield from self._batches(document, source_file.name, convert)
+            document.finish()
         if not found:
             raise no_coco(source_file, [section])
 

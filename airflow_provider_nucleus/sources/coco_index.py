@@ -124,6 +124,7 @@ def read_index(
                         raise NucleusValidationError(
                             key, str(error), row=row, source=source_file.name
                         ) from None
+        document.finish()
     if wanted:
         raise no_coco(source_file, sorted(wanted))
     reader.finish()
@@ -133,7 +134,8 @@ def read_index(
 def no_coco(source_file: SourceFile, lacks: list[str]) -> NucleusValidationError:
     """Return the error for a document that lacks sections of a COCO ground truth, with what it looks like."""
     with open_plain(source_file) as stream:
-        likeness = looks_like(stream.read(HEAD))
+        head = stream.read(HEAD)
+    likeness = looks_like(head) if head.strip() else "an empty file"
     return NucleusValidationError(
         "",
         f"has no {' and no '.join(map(repr, lacks))}: it is not a COCO ground truth"

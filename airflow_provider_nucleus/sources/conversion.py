@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_nucleus.schema.batches import ColumnRows, RowBatch
+from airflow_provider_nucleus.schema.batches import ColumnRows, RowBatch, zip_rows
 from airflow_provider_nucleus.schema.rows import SourceRow
 from airflow_provider_nucleus.sources.box_formats import BoxColumnsConverter
+from airflow_provider_nucleus.sources.decode import loads
 from airflow_provider_nucleus.sources.label_names import LabelNames, load_labels
 from airflow_provider_nucleus.sources.mapping import WIRE_FIELDS, RowMapping
 from airflow_provider_nucleus.sources.tables import ExplodedTable, RowTable
@@ -25,6 +27,7 @@ __all__ = ["Conversion", "place"]
 
 Row = dict[str, Any]
 _FLAT_BOX = ("x", "y", "width", "height")
+_LARGEST = sys.float_info.max
 
 
 class Conversion:
@@ -67,8 +70,10 @@ class Conversion:
         left_out = {**batch.left_out, **done.left_out}
         return RowBatch(done.source, done.numbers, done.rows, problems, batch.made_ids, left_out)
 
-    def convert(self, table: Table, numbers: Sequence[int], source: str) -> RowBatch:
-        """Map the rows of a table."""
+    def convert(
+        self, table: Table, numbers: Sequence[int], source: str, *, json_fields: Iterable[str] = ()
+    ) -> RowBatch:
+        """Map the rows of a table; text in `json_fields` is read as the object or list it spells, blank text as nothing."""
         problems: list[SourceRow] = []
         if self._mapping.explode:
             entries = ExplodedTable(table, self._mapping.exploded)
@@ -82,6 +87,10 @@ class Conversion:
         for path, pattern in self._patterns:
             work.match(path, pattern)
         tree = self._renamed(work)
+        for field in json_fields:
+            column = tree.get(field)
+            if isinstance(column, list) and str in set(map(type, column)):
+                tree[field] = work.each(field, column, _read_json)
         self._finish(tree, work)
         out = self._below(tree, work)
         if self._box is not None:
@@ -132,6 +141,8 @@ class Conversion:
         names = self._labels
         for field, change in _label_changes(names).items():
             column = tree.get(field)
+            if field == "class_pdf" and isinstance(column, dict):
+                column = zip_rows(column, work.table.count)
             if isinstance(column, list):
                 fast = names.column(column) if field == "label" else None
                 tree[field] = work.each(field, column, change) if fast is None else fast
@@ -237,7 +248,10 @@ class _Work:
         for at, cell in enumerate(self.table.cells(path)):
             found = pattern.search(cell) if isinstance(cell, str) else None
             if found is None:
-                self.bad.setdefault(at, f"{path}: {cell!r} does not match {pattern.pattern!r}"[:500])
+                reason = "is missing" if cell is None else f"{cell!r} does not match"
+                self.bad.setdefault(
+                    at, f"{path}: {reason}, and patterns has {pattern.pattern!r} for it"[:500]
+                )
             for name, column in groups.items():
                 column.append(found[name] if found else None)
         self._groups |= groups
@@ -280,6 +294,16 @@ def _label_changes(names: LabelNames) -> dict[str, Callable[[Any], Any]]:
         "annotations": names.segments,
         "class_pdf": names.distribution,
     }
+
+
+def _read_json(cell: Any) -> Any:
+    """Return what a text spells in JSON, None for a blank one, and anything else as it is."""
+    if not isinstance(cell, str):
+        return cell
+    try:
+        return loads(cell.encode("utf-8", "surrogatepass")) if cell.strip() else None
+    except ValueError as error:
+        raise ValueError(f"is not JSON: {error}") from None
 
 
 def _placed(field: str, error: Exception) -> str:
@@ -331,9 +355,11 @@ def _scale(scores: tuple[float, float] | Literal["logit"] | None) -> Callable[[A
         return lambda value: _logistic(value) if _is_number(value) else value
     low, high = (float(bound) for bound in scores)
     span = high - low
-    return lambda value: (value - low) / span if _is_number(value) else value
+    return lambda value: (value - low) / span if _is_number(value) and abs(value) <= _LARGEST else value
 
 
 def _logistic(value: float) -> float:
+    if abs(value) > _LARGEST:
+        return value  # no double: refused as what it is
     # Split by sign, because exp() overflows for large positive arguments only.
     return 1 / (1 + math.exp(-value)) if value >= 0 else (power := math.exp(value)) / (1 + power)

@@ -65,10 +65,14 @@ class JsonFile:
         if self.peek() == b"}":
             self._at += 1
             return
+        seen: set[str] = set()
         while True:
             key = self.value()
             if not isinstance(key, str):
                 raise self._broken("a key is not text")
+            if key in seen:
+                raise self._broken(f"{key!r} is there twice, and only one of them can be meant")
+            seen.add(key)
             self._expect(b":")
             yield key
             if self.peek() == b",":
@@ -118,6 +122,11 @@ class JsonFile:
                     return value
             wanted *= 4
         raise self._broken(f"one value is longer than {LONGEST_ELEMENT >> 20} MiB")
+
+    def finish(self) -> None:
+        """Raise when anything follows the document: what nobody reads would be lost in silence."""
+        if self.peek():
+            raise self._broken("something follows the end of the document; were two files joined?")
 
     def skip(self) -> None:
         """Pass over one value; arrays are walked without being held."""

@@ -127,7 +127,7 @@ class LabelNames(dict[Any, Any]):  # ruff: ignore[subclass-builtin] - looked up 
     def __missing__(self, key: Any) -> Any:
         kind = type(key)
         if kind is str:
-            if self._numbered and _is_whole(key):
+            if self._numbered and _is_number(key):
                 raise self._unknown(key)
             return key
         if kind is int or (kind is float and key.is_integer()):
@@ -183,12 +183,24 @@ class LabelNames(dict[Any, Any]):  # ruff: ignore[subclass-builtin] - looked up 
         merged: dict[str, Any] = {}
         for key, share in pdf.items():
             label = self.of(key)
-            merged[label] = merged[label] + share if label in merged else share
+            if label in merged:
+                if not (isinstance(share, (int, float)) and isinstance(merged[label], (int, float))):
+                    raise ValueError(f"entry {key!r} must be a number, got {share!r}")
+                share += merged[label]
+            merged[label] = share
         return merged
 
 
 def _is_whole(text: str) -> bool:
     return text.removeprefix("-").isdecimal()
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _some(names: Mapping[str, str]) -> str:

@@ -103,6 +103,8 @@ class RowMapping:
             isinstance(lists, Sequence) and all(isinstance(one, str) for one in lists)
         ):
             raise _wrong("explode", f"must be the path of a list or several of them, got {lists!r}")
+        if not isinstance(lists, str) and (not all(lists) or len(set(self.exploded)) < len(lists)):
+            raise _wrong("explode", f"names each list once, got {lists!r}")
         self._check_box()
 
     @staticmethod

@@ -307,6 +307,7 @@ def _read_array(source_file: SourceFile) -> Iterator[RowBatch]:
                     if not isinstance(one, dict)
                 ],
             )
+        document.finish()
 
 
 def _completed(batches: Iterable[RowBatch], kind: Kind) -> Iterator[RowBatch]:

@@ -10,10 +10,9 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusValidationError
-from airflow_provider_nucleus.schema.batches import ColumnRows, RowBatch
+from airflow_provider_nucleus.schema.batches import RowBatch
 from airflow_provider_nucleus.schema.rows import SourceRow
 from airflow_provider_nucleus.sources.arrow_table import ArrowTable, cells_of
-from airflow_provider_nucleus.sources.decode import loads
 from airflow_provider_nucleus.sources.files import SourceFile, cut_off, open_path
 from airflow_provider_nucleus.sources.mapping import WIRE_FIELDS, RowMapping
 from airflow_provider_nucleus.sources.parquet_batches import bounded_batches
@@ -33,7 +32,8 @@ ROWS = 3000
 _MAGIC = b"PAR1"
 _SMALLEST = 12
 """Bytes of the magic number twice and the length of the footer."""
-_JSON_FIELDS = frozenset({"annotations", "class_pdf", "embedding_vector", "geometry", "labels", "metadata"})
+_JSON_FIELDS = ("annotations", "class_pdf", "embedding_vector", "geometry", "labels", "metadata")
+"""Fields that are an object or a list: a column may hold their JSON text."""
 _FLAT_BOX = ("x", "y", "width", "height")
 _UNREADABLE = (ArithmeticError, ValueError)
 """Errors of cells: text that is not UTF-8, a time Python has no date for, a decimal that no number of JSON holds."""
@@ -193,49 +193,5 @@ def _needed(schema: pa.Schema, mapping: RowMapping, kind: str) -> list[str]:
 
 
 def _convert(batch: pa.RecordBatch, conversion: Conversion, first: int, name: str) -> RowBatch:
-    table = ArrowTable(batch)
-    mapped = conversion.convert(table, range(first, first + batch.num_rows), name)
-    texts = {field for field in _JSON_FIELDS if field in batch.schema.names and table.is_text(field)}
-    return _decoded_texts(mapped, texts) if texts else mapped
-
-
-def _decoded_texts(batch: RowBatch, fields: set[str]) -> RowBatch:
-    """Decode the cells of columns that hold the JSON text of objects or lists; one that is not JSON makes a bad row."""
-    if not isinstance(batch.rows, ColumnRows):
-        return batch
-    columns = dict(batch.rows.columns)
-    bad: dict[int, str] = {}
-    for field in sorted(fields & columns.keys()):
-        decoded: list[Any] = []
-        cells = columns[field]
-        if not isinstance(cells, list):
-            continue
-        for at, cell in enumerate(cells):
-            try:
-                decoded.append(_decoded(cell))
-            except ValueError as error:
-                bad.setdefault(at, f"{field} is not JSON: {error}")
-                decoded.append(cell)
-        columns[field] = decoded
-    rows = ColumnRows(columns, len(batch.rows))
-    if not bad:
-        return RowBatch(batch.source, batch.numbers, rows, batch.problems, left_out=batch.left_out)
-    problems = [
-        *batch.problems,
-        *(SourceRow(batch.source, batch.numbers[at], rows[at], reason) for at, reason in bad.items()),
-    ]
-    kept = [at for at in range(len(rows)) if at not in bad]
-    return RowBatch(
-        batch.source,
-        [batch.numbers[at] for at in kept],
-        [rows[at] for at in kept],
-        sorted(problems, key=lambda row: row.number),
-        left_out=batch.left_out,
-    )
-
-
-def _decoded(value: Any) -> Any:
-    """Decode a cell that holds the JSON text of an object or list."""
-    if not isinstance(value, str):
-        return value
-    return loads(value.encode("utf-8", "surrogatepass")) if value.strip() else None
+    numbers = range(first, first + batch.num_rows)
+    return conversion.convert(ArrowTable(batch), numbers, name, json_fields=_JSON_FIELDS)

@@ -24,6 +24,7 @@ from airflow_provider_nucleus.exceptions import NucleusConfigError
 __all__ = ["Template", "as_list", "compile_template", "normal_path", "read_path", "template_paths"]
 
 _INDEX = re.compile(r"\[(\d+)\]")
+_LONG = re.compile(r"\d{4}")
 _SLASHES = re.compile(r"[/\\]")
 
 
@@ -101,8 +102,13 @@ class Template:
         for literal, path, spell in self._parts:
             text += literal
             if path is not None:
-                if (value := next(following)) is None:
+                value = next(following)
+                if value is None or value != value:
                     raise ValueError(f"{self._name} template needs {path!r}, which this row lacks")
+                if isinstance(value, (dict, list, tuple)):
+                    raise ValueError(
+                        f"{self._name} template: {path!r} is a {type(value).__name__} and no text or number"
+                    )
                 try:
                     text += spell(value)
                 except (ValueError, TypeError) as error:
@@ -124,6 +130,10 @@ def _spelling(spec: str, template: str, name: str) -> Callable[[Any], str]:
     """Return the function that a format specification stands for."""
     head = spec.partition("|")[0].partition("(")[0]
     if head not in {*_STEPS, "relative"}:
+        if _LONG.search(spec):
+            raise NucleusConfigError(
+                f"{name} template {template!r} makes text of more than 999 characters", field=name
+            )
         return str if not spec else lambda value: format(value, spec)
     steps: list[Callable[[str], str]] = []
     for step in re.split(r"\|(?![^(]*\))", spec):

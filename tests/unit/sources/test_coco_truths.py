@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_provider_nucleus.coco.entries import CocoCategories
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusValidationError
 from airflow_provider_nucleus.sources import open_rows
 
@@ -123,6 +124,33 @@ def test_two_classes_of_one_name_stay_two(tmp_path: Path):
 
     rows = open_rows(write(tmp_path, mon=mon)["mon"], kind="annotations")
     assert [row.data["label"] for row in rows] == ["car (7)", "car (1)"]
+
+
+def test_labels_that_are_made_do_not_meet_names_that_are_given():
+    """`car (1)` may be the name of a third category: it is another label than the one made for number 1."""
+    categories = CocoCategories()
+    for number, name in ((0, "car"), (1, "car"), (2, "car (1)")):
+        categories.add({"id": number, "name": name})
+
+    assert [one.name for one in categories.labelled().values()] == ["car (0)", "car (1) (1)", "car (1) (2)"]
+
+
+def test_results_that_were_joined_are_refused(tmp_path):
+    """`cat mon.json tue.json` makes two lists, of which the second would be lost."""
+    truth = {
+        "images": [{"id": 1, "file_name": "a.jpg"}],
+        "categories": [{"id": 1, "name": "car"}],
+        "annotations": [],
+    }
+    result = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}
+    (tmp_path / "truth.json").write_text(json.dumps(truth))
+    (tmp_path / "joined.json").write_text(json.dumps([result]) + "\n" + json.dumps([result]))
+    rows = open_rows(
+        tmp_path / "joined.json", kind="predictions", categories=tmp_path / "truth.json", format="coco"
+    )
+
+    with pytest.raises(NucleusValidationError, match=r"joined\.json.*were two files joined"):
+        list(rows)
 
 
 @pytest.mark.parametrize("number", [1, 2**63, 2**64 + 1, 2**100 + 1])

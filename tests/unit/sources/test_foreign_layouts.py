@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from airflow_provider_nucleus.client.uploads.check.encoding import Encoder
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusValidationError
 from airflow_provider_nucleus.schema.batches import ColumnRows
 from airflow_provider_nucleus.schema.box_columns import check_box_columns
@@ -403,3 +404,88 @@ def test_foreign_results_are_read_by_names(tmp_path: Path):
     )
 
     assert row.data == {"type": "box", "geometry": box(1, 2, 3, 4), "label": "bus", "confidence": 0.5, "reference_id": "0001.jpg"}  # fmt: skip
+
+
+FLAT = {"reference_id": "a", "label": "car", "confidence": 0.5, "x": 1, "y": 2, "width": 3, "height": 4}
+
+
+@pytest.mark.parametrize(
+    ("row", "mapping", "reason"),
+    [
+        ({"confidence": 10**400}, {"scores": (0, 100)}, None),
+        ({"confidence": 10**400}, {"scores": "logit"}, None),
+        ({"x1": 10**400, "y1": 0, "x2": 1, "y2": 1}, {"box_format": "xyxy"}, "x1 is too large for a number"),
+    ],
+)
+@pytest.mark.parametrize("form", ["memory", "jsonl", "json"])
+def test_whole_numbers_beyond_every_double_are_bad_rows(
+    row: dict[str, Any], mapping: dict[str, Any], reason: str | None, form: str, tmp_path: Path
+):
+    """A number of 400 digits is the trouble of its row; the row beside it goes on."""
+    good = {**FLAT, "confidence": 0, "x1": 0, "y1": 0, "x2": 1, "y2": 1}
+    source = written([{**good, **row}, good], form, tmp_path)
+    found = {one.number: one for one in open_rows(source, kind="predictions", mapping=RowMapping(**mapping))}
+
+    assert found[2].problem is None
+    if reason is None:
+        with pytest.raises(NucleusValidationError, match=r"confidence.*too large for a number"):
+            Encoder("predictions", ignore_unknown=True).encode(found[1].data)
+    else:
+        assert reason in found[1].problem
+
+
+def test_class_distributions_in_columns_get_their_names(tmp_path: Path):
+    """A struct in Parquet, and JSON text, are objects like any other: class numbers are named, and the shares of merged classes add up."""
+    path = tmp_path / "rows.parquet"
+    for pdf in ({"0": 0.5, "1": 0.5}, json.dumps({"0": 0.5, "1": 0.5})):
+        pq.write_table(pa.Table.from_pylist([{**FLAT, "class_pdf": pdf}]), path)
+        (row,) = open_rows(path, kind="predictions", mapping=RowMapping(labels={0: "car", 1: "car"}))
+
+        assert row.data["class_pdf"] == {"car": 1.0}
+
+
+def test_text_of_lists_in_columns_is_read_before_it_is_mapped(tmp_path: Path):
+    """Segments as JSON text get their names, also when a mapping names their column."""
+    path = tmp_path / "rows.parquet"
+    segments = json.dumps([{"index": 1, "label": 0}])
+    pq.write_table(
+        pa.Table.from_pylist([{"reference_id": "a", "mask_url": "s3://a/b.png", "s": segments}]), path
+    )
+    (row,) = open_rows(
+        path, kind="predictions", mapping=RowMapping(fields={"annotations": "s"}, labels=["car"])
+    )
+
+    assert row.data["annotations"] == [{"index": 1, "label": "car"}]
+
+
+def test_text_of_a_number_is_a_class_without_a_name(read):
+    """`1.0`, as data frames write classes once one is missing, is no label."""
+    good, bad = read([{**FLAT, "label": "1.0"}, {**FLAT, "label": "0"}], labels=["car", "bus"])
+
+    assert [row["label"] for row in good] == ["car"]
+    assert "class 1.0 has no name" in bad[1]
+
+
+def test_a_reference_id_is_made_of_text_and_numbers(read):
+    """NaN stands for nothing, and a list is not an id."""
+    rows = [{**FLAT, "frame": 1.5, "parts": ["a"]}, {**FLAT, "frame": float("nan"), "parts": ["a"]}]
+
+    good, bad = read(rows, reference_id="{frame}")
+    assert [row["reference_id"] for row in good] == ["1.5"]
+    assert "needs 'frame', which this row lacks" in bad[2]
+    _, bad = read(rows, reference_id="{parts}")
+    assert "'parts' is a list and no text or number" in bad[1]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"explode": ["boxes", "boxes"]},
+        {"explode": [""]},
+        {"reference_id": "{path:99999999999}"},
+    ],
+)
+def test_what_cannot_be_carried_out_is_refused_when_a_mapping_is_made(wrong: dict[str, Any]):
+    """One list taken apart twice, a list without a name, text of gigabytes."""
+    with pytest.raises(NucleusConfigError, match=r"names each list once|999 characters"):
+        RowMapping(**wrong)

@@ -118,6 +118,28 @@ def test_nonsense_names_the_byte(raw: bytes):
         read_array(raw)
 
 
+@pytest.mark.parametrize("more", [b"[]", b"\n{}", b"x", b"\0", b","])
+def test_nothing_may_follow_the_document(more: bytes):
+    """Of two files that were joined, the second would not be read."""
+    document = JsonFile(io.BytesIO(b"[1]" + more), "joined.json")
+    assert list(document.batches()) == [[1]]
+
+    with pytest.raises(NucleusValidationError, match="follows the end of the document"):
+        document.finish()
+
+
+def test_a_key_that_is_there_twice_is_refused():
+    """Two lists of one name are not read as one, nor is one of them left out."""
+    document = JsonFile(io.BytesIO(b'{"images": [1], "images": [2]}'), "twice.json")
+
+    members = document.members()
+    assert next(members) == "images"
+    document.skip()
+
+    with pytest.raises(NucleusValidationError, match="'images' is there twice"):
+        next(members)
+
+
 def test_depth_is_bounded():
     """A hostile document of nothing but brackets raises instead of exhausting the stack."""
     with pytest.raises(NucleusValidationError, match=r"nested too deeply|not valid JSON"):

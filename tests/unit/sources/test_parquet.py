@@ -157,7 +157,7 @@ def test_json_text_in_columns_is_decoded(tmp_path: Path):
     rows = read(write(tmp_path, table))
 
     assert [
-        row.problem and row.problem.startswith("geometry is not JSON")
+        row.problem and row.problem.startswith("geometry: is not JSON")
         for row in sorted(rows, key=lambda row: row.number)
     ] == [None, True, None]
     assert rows[1].data == {"label": "b", "geometry": "{broken"}
