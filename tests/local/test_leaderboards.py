@@ -39,9 +39,11 @@ def test_leaderboards_rank_the_best_of_each_model(client: official.NucleusClient
         "PRECISION", board, confidence_threshold=0.5, model_ids=[found.model.id]
     )
     curves = client.leaderboard_f1_curve(board, top_n=1)
+    repeated = client.leaderboard_ranking("MAP_50", board * 100_000)
 
     assert [(entry.model_id, entry.rank) for entry in ranked] == [(second.model.id, 1), (found.model.id, 2)]
     assert ranked[0].score == 1.0
+    assert repeated == ranked
     assert [(entry.evaluation_id, entry.rank) for entry in every] == [(two.id, 1), (again.id, 2), (one.id, 2)]
     assert [(entry.score, entry.model_name) for entry in precise] == [(1.0, "detector")]
     assert [(curve.evaluation_id, curve.best_f1, len(curve.points)) for curve in curves] == [

@@ -39,6 +39,8 @@ def f1_curve(call: RouteCall, request: F1CurveRequest) -> Any:
 
 def _evaluations(call: RouteCall, request: LeaderboardRequest) -> list[EvaluationRecord]:
     with call.db.read() as cursor:
-        numbers = [benchmarks.find(cursor, benchmark_id).number for benchmark_id in request.benchmark_ids]
+        named = dict.fromkeys(request.benchmark_ids)  # each once, however often it is named
+        numbers = [benchmarks.find(cursor, benchmark_id).number for benchmark_id in named]
         found = evaluations.of_benchmarks(cursor, numbers)
-    return [entry for entry in found if request.model_ids is None or entry.model_id in request.model_ids]
+    models = None if request.model_ids is None else set(request.model_ids)
+    return [entry for entry in found if models is None or entry.model_id in models]

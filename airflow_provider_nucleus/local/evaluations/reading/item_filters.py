@@ -34,7 +34,10 @@ def chosen_items(cursor: Cursor, result: EvaluationResult, filters: Filters) -> 
     for entry in filters.item_metadata:
         condition = condition + " AND " + entry.condition("i.metadata")
     if filters.slice_ids:
-        parts = [slice_contents.items_condition(slices.find(cursor, name)) for name in filters.slice_ids]
+        parts = [
+            slice_contents.items_condition(slices.find(cursor, name))
+            for name in dict.fromkeys(filters.slice_ids)
+        ]
         condition = condition + " AND (" + _any_of(parts) + ")"
     if filters.query:
         condition = condition + " AND (" + _any_of(_query_parts(result, filters.query)) + ")"
