@@ -19,13 +19,13 @@ import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.local.disk.durable import written
 from airflow_provider_nucleus.local.errors import KeyFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Generator, Iterable, Mapping
     from pathlib import Path
 
 __all__ = ["MAIN", "SESSION_SECONDS", "AccessKey", "KeyFiles", "KeyRing"]
@@ -38,6 +38,7 @@ SESSION_SECONDS: Final = 12 * 3600
 
 log = logging.getLogger(__name__)
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,18 @@ class AccessKey:
     read_only: bool
     digest: str
     created_at: str = ""
+
+
+def _read_entry(entry: Mapping[str, Any]) -> AccessKey:
+    """Return the record of a named key; raises ValueError or TypeError for one that would not do what it looks like."""
+    key = AccessKey(**entry)
+    if not (isinstance(key.name, str) and _NAME.fullmatch(key.name)) or key.name == MAIN:
+        raise ValueError(f"{key.name!r} is no name of a key")
+    if not isinstance(key.read_only, bool):
+        raise TypeError(f"read_only of the key {key.name!r} must be true or false, got {key.read_only!r}")
+    if not (isinstance(key.digest, str) and _SHA256.fullmatch(key.digest)):
+        raise ValueError(f"the digest of the key {key.name!r} is no SHA-256 in hexadecimal")
+    return key
 
 
 def _digest(key: str) -> str:
@@ -63,11 +76,15 @@ class KeyFiles:
         self._root = root
 
     def main(self) -> str | None:
-        """Return the main key that is kept, None if there is none."""
+        """Return the main key that is kept, None if there is none; raises `KeyFileError` if its file cannot be read."""
         try:
             return self.main_path.read_text().strip() or None
         except FileNotFoundError:
             return None
+        except (OSError, ValueError) as error:
+            raise KeyFileError(
+                f"{self.main_path} cannot be read: {error}. Restore it, or delete it: the next start makes a new key."
+            ) from error
 
     def rotate(self) -> str:
         """Make a new main key in place of the one that is kept, and return it."""
@@ -80,10 +97,10 @@ class KeyFiles:
         """Return the named keys; raises `KeyFileError` if their file cannot be read."""
         try:
             entries = json.loads(self.named_path.read_bytes())["keys"]
-            return [AccessKey(**entry) for entry in entries]
+            return [_read_entry(entry) for entry in entries]
         except FileNotFoundError:
             return []
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise KeyFileError(
                 f"{self.named_path} cannot be read: {error}. Restore it, or delete it and add the keys again."
             ) from error
@@ -181,11 +198,18 @@ class KeyRing:
         seen = _state(self._files.named_path), _state(self._files.main_path) if self._kept else None
         with self._lock:
             if seen != self._seen:
-                main = (self._files.main() if self._kept else None) or self._given
+                main = (self._main() if self._kept else None) or self._given
                 own = AccessKey(name=MAIN, read_only=False, digest=_digest(main))
                 self._keys = (own, *self._named())
                 self._seen = seen
             return self._keys
+
+    def _main(self) -> str | None:
+        try:
+            return self._files.main()
+        except KeyFileError:
+            log.exception("the main key stays as it was")
+            return None
 
     def _named(self) -> list[AccessKey]:
         try:
@@ -198,6 +222,6 @@ class KeyRing:
 def _state(path: Path) -> tuple[int, int, int] | None:
     try:
         found = path.stat()
-    except FileNotFoundError:
+    except OSError:
         return None
     return found.st_ino, found.st_mtime_ns, found.st_size

@@ -1,7 +1,8 @@
 """Images as bytes: whether they are one, and their perceptual hash.
 
 The hash is the 64 bits that the Python package `imagehash` calls `phash`, as text of 0 and 1: the image in grey at 32 x 32 pixels,
-its discrete cosine transform, and of the 8 x 8 lowest frequencies those above their median.
+its discrete cosine transform, and of the 8 x 8 lowest frequencies those above their median. Images of one channel of more than 8 bits
+(depth, thermal and medical ones) are first brought to the range of a byte, where `imagehash` cuts them off.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _DECIMALS: Final = 6
 """Digits of a frequency that count: below them is the noise of the transform, which is above the median by chance."""
 
 _DECODERS: Final = {
-    "JPEG": ("JPEG", "MPO"),
+    "JPEG": ("JPEG",),
     "PNG": ("PNG",),
     "GIF": ("GIF",),
     "WebP": ("WEBP",),
@@ -42,6 +43,9 @@ _DECODERS: Final = {
 
 _ALWAYS: Final = frozenset({"JPEG", "PNG", "GIF", "BMP"})
 """Formats that every build of the library decodes wholly: what it cannot decode of them is damaged."""
+
+_DEEP: Final = frozenset({"I", "F"})
+"""Modes of one channel of 32 bits; those of 16 begin with "I;"."""
 
 _LARGEST: Final = 100_000_000
 """Pixels above which an image is not decoded, and has no hash: a small file may stand for any number of them."""
@@ -77,8 +81,10 @@ def examine(source: BinaryIO, formats: Mapping[str, Callable[[bytes], bool]] = I
             return Picture(phash=perceptual_hash(image))
     except Image.DecompressionBombError:
         return Picture()
-    except (OSError, SyntaxError, ValueError, EOFError, NotImplementedError) as error:
-        # A format that needs a library of its own is taken as it is.
+    except MemoryError:
+        raise
+    except Exception as error:  # ruff: ignore[blind-except] - the decoders' own, of any kind
+        # Decoders raise whatever they stumble over. A format that needs a library of its own is taken as it is.
         return Picture(problem=f"it cannot be decoded: {error}") if found in _ALWAYS else Picture()
     finally:
         source.seek(0)
@@ -86,10 +92,26 @@ def examine(source: BinaryIO, formats: Mapping[str, Callable[[bytes], bool]] = I
 
 def perceptual_hash(image: Image.Image) -> str:
     """Return the hash of an image as 64 characters 0 or 1; raises what decoding raises."""
-    grey = image.convert("L").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS)
-    pixels = np.asarray(grey, dtype=np.float64)
+    # Of more than 8 bits, grey as Pillow makes it is cut off at 255: white all over, and each image like the next.
+    grey = _in_byte_range(image) if image.mode in _DEEP or image.mode.startswith("I;") else image.convert("L")
+    pixels = np.asarray(grey.resize((_SIDE, _SIDE), Image.Resampling.LANCZOS), dtype=np.float64)
     low = np.round(_COSINES @ pixels @ _COSINES.T, _DECIMALS)
     return "".join("1" if bit else "0" for bit in (low > np.median(low)).ravel())
+
+
+def _in_byte_range(image: Image.Image) -> Image.Image:
+    """Return an image of one deep channel with its least value as 0 and its greatest as 255."""
+    values = np.asarray(image, dtype=np.float32)
+    known = np.isfinite(values)
+    least, greatest = (
+        float(edge(values, where=known, initial=start))
+        for edge, start in ((np.min, np.inf), (np.max, -np.inf))
+    )
+    if not least < greatest:
+        return Image.new("F", image.size)
+    return Image.fromarray(
+        np.where(known, (values - least) * (255.0 / (greatest - least)), 0.0).astype(np.float32)
+    )
 
 
 def _cosines() -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.error import URLError
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ _TIMEOUT: Final = 10.0
 _DEADLINE: Final = 60.0
 """Seconds after which a file that still comes in is given up."""
 _BLOCK: Final = 1 << 16
+_SENT_AS_IS: Final = "%/:?#[]@!$&'()*+,;=~|"
+"""Characters of paths and queries that mean something, or that escape others, as they came."""
 _STORES: Final = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"})
 
 
@@ -55,7 +57,11 @@ class RemoteFiles:
 
     def read(self, address: str, *, limit: int, stopped: Callable[[], bool] = lambda: False) -> bytes:
         """Return the bytes behind an address, at most `limit`; raises `RemoteFileError`, also soon after `stopped` says so."""
-        scheme = urlsplit(address).scheme.lower() if "://" in address else ""
+        try:
+            parts = urlsplit(address)
+        except ValueError as error:
+            raise RemoteFileError(f"it is no address: {error}") from None
+        scheme = parts.scheme.lower() if "://" in address else ""
         if scheme in {"http", "https"}:
             if not self.web:
                 raise RemoteFileError(
@@ -98,7 +104,7 @@ class RemoteFiles:
 def read_web(url: str, *, limit: int, stopped: Callable[[], bool] = lambda: False) -> RemoteFile:
     """Fetch an http(s) address, wholly; raises `RemoteFileError`, also soon after `stopped` says so."""
     try:
-        request = Request(url, headers={"User-Agent": "airflow-provider-nucleus"})  # ruff: ignore[suspicious-url-open-usage] - http(s) only, see below
+        request = Request(_escaped(url), headers={"User-Agent": "airflow-provider-nucleus"})  # ruff: ignore[suspicious-url-open-usage] - http(s) only, see below
         with _WEB.open(request, timeout=_TIMEOUT) as response:
             data = _bounded(response, limit=limit, stopped=stopped)
             # What the answer has declared and not sent: the library returns what came as if it were all.
@@ -110,6 +116,18 @@ def read_web(url: str, *, limit: int, stopped: Callable[[], bool] = lambda: Fals
     if missing:
         raise RemoteFileError(f"the connection ended {missing} bytes before its end")
     return RemoteFile(data, content_type)
+
+
+def _escaped(url: str) -> str:
+    """Return an address as browsers and other clients send it, where blanks and letters beyond ASCII may stand as they are."""
+    parts = urlsplit(url.strip())
+    return urlunsplit((
+        parts.scheme,
+        parts.netloc,
+        quote(parts.path, safe=_SENT_AS_IS),
+        quote(parts.query, safe=_SENT_AS_IS),
+        "",
+    ))
 
 
 class _WebOnly(HTTPRedirectHandler):

@@ -284,6 +284,7 @@ BAD_FILES = {
     "empty": b"",
     "text": b"not an image at all, but some text that goes on for a while",
     "cut": scene(1)[:200],
+    "bent": b"\xff\xd8\xff\xa9" + scene(1, written="JPEG")[4:],
     "pdf": b"%PDF-1.7\n" + bytes(100),
     "svg": b"<svg xmlns='http://www.w3.org/2000/svg'></svg>",
 }
@@ -307,6 +308,7 @@ def test_files_that_are_no_image_are_refused_by_name(api: Api):
     assert "no bytes" in reasons["empty"]
     assert "no image format" in reasons["text"]
     assert "cannot be decoded" in reasons["cut"]
+    assert "cannot be decoded" in reasons["bent"]
     assert [
         item["reference_id"] for item in api.ok("GET", f"dataset/{dataset}/datasetItems")["dataset_items"]
     ] == ["good"]

@@ -42,6 +42,28 @@ def test_a_plain_image_has_a_hash_that_noise_does_not_change():
             assert perceptual_hash(image) == "1" + "0" * 63
 
 
+@pytest.mark.parametrize("kind", [np.uint16, np.int32, np.float32])
+def test_images_of_deep_pixels_are_told_apart(kind: type):
+    """A depth image looks like the 8-bit picture of the same values, not like every other depth image."""
+    hashes = {}
+    for seed in (1, 2):
+        with Image.open(io.BytesIO(scene(seed))) as image:
+            grey = image.convert("L")
+        deep = Image.fromarray((np.asarray(grey).astype(np.int64) * 200 + 3000).astype(kind))
+        same = sum(a == b for a, b in zip(perceptual_hash(deep), perceptual_hash(grey), strict=True))
+        assert same >= 60
+        hashes[seed] = perceptual_hash(deep)
+    assert sum(a != b for a, b in zip(hashes[1], hashes[2], strict=True)) > 10
+
+
+@pytest.mark.parametrize("values", [[[0.0, 1.0], [np.nan, np.inf]], [[np.nan] * 2] * 2, [[7.0] * 2] * 2])
+def test_pixels_that_are_no_numbers_are_dark(values: list[list[float]]):
+    """A float image with holes has a hash like any other."""
+    image = Image.fromarray(np.array(values, dtype=np.float32))
+
+    assert set(perceptual_hash(image)) <= {"0", "1"}
+
+
 def test_images_that_look_alike_are_found(client: official.NucleusClient, tmp_path):
     """Uploaded images have the hash, among all items or named ones; the official client's own search agrees."""
     for name, data in {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import socket
 import stat
@@ -117,6 +118,51 @@ def test_the_main_key_is_replaced_while_the_server_runs(tmp_path: Path):
         assert browser.get(server.base_url, timeout=60).status_code == 401
         assert former not in server.log
         assert now not in server.log
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"keys": [{"name": "a", "read_only": true, "digest": 5}]}',
+        '{"keys": [{"name": "a", "read_only": true, "digest": null}]}',
+        f'{{"keys": [{{"name": "a", "read_only": null, "digest": "{hashlib.sha256(b"x").hexdigest()}"}}]}}',
+        f'{{"keys": [{{"name": "main", "read_only": false, "digest": "{hashlib.sha256(b"x").hexdigest()}"}}]}}',
+        "[" * 100_000,
+        "not JSON",
+    ],
+)
+def test_a_damaged_file_of_keys_opens_nothing_and_locks_nobody_out(own: LocalNucleus, text: str):
+    """The main key goes on, every other one is none, the log says what to do, and so does the command."""
+    path = own.data_dir / "keys.json"
+    before = path.read_bytes() if path.exists() else b'{"keys": []}'
+    path.write_text(text)
+    try:
+        codes = [
+            requests.get(f"{own.url}/models/", auth=(key, ""), timeout=60).status_code
+            for key in (own.api_key, "x")
+        ]
+        listed = command("keys", "list", "--data-dir", own.data_dir)
+    finally:
+        path.write_bytes(before)
+
+    assert codes == [200, 401]
+    assert "Restore it, or delete it and add the keys again" in own.log
+    assert listed.returncode == 2
+    assert "Traceback" not in listed.stderr
+
+
+def test_a_damaged_file_of_the_main_key_leaves_the_key_as_it_was(tmp_path: Path):
+    """A running server knows it still; one that starts says which file is at fault."""
+    with LocalNucleus(tmp_path / "data", api_key="") as server:
+        key = command("keys", "show", "--data-dir", server.data_dir).stdout.strip()
+        (server.data_dir / "api-key").write_bytes(b"\xff\xfe")
+
+        assert requests.get(f"{server.url}/models/", auth=(key, ""), timeout=60).ok
+
+    again = command("serve", "--data-dir", server.data_dir, "--port", "0")
+    assert again.returncode == 2
+    assert "api-key cannot be read" in again.stderr
+    assert "Traceback" not in again.stderr
 
 
 def test_the_generated_key_can_be_shown_after_a_start_that_failed(tmp_path: Path):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import struct
 import threading
+import zlib
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -173,6 +175,51 @@ def test_an_address_without_a_mask_is_named(tmp_path: Path):
                 message = calculate(api, dataset, model, ends="Errored_User")
                 assert reason in message["final_error"]
                 assert f"{web}/{path}.png" in message["final_error"]
+        api.close()
+
+
+def test_addresses_as_people_write_them(tmp_path: Path):
+    """Blanks and letters beyond ASCII are escaped on the way; what is no address is the reason, not an unexpected error."""
+    with LocalNucleus(tmp_path / "data", environment={"NUCLEUS_LOCAL_FETCH_MASKS": "1"}) as server:
+        api = Api(server)
+        with serving({"/t.png": TRUTH, "/a%20b.png?x=%C3%BC": GUESS, "/%C3%BC%2F.png": GUESS}) as web:
+            for name in ("a b.png?x=\xfc", "a%20b.png?x=%C3%BC", "\xfc%2F.png"):
+                dataset, model, _ = uploaded(api, f"{web}/t.png", f"{web}/{name}")
+                assert calculate(api, dataset, model)["rows"]["matched"] == 2, name
+            for address in ("http://[", "s3://[", "file://[/x", "http://[x]/a.png"):
+                dataset, model, run = uploaded(api, f"{web}/t.png", address)
+                message = calculate(api, dataset, model, ends="Errored_User")
+                assert f"({address}): it is no address" in message["final_error"]
+                assert "it is no address" in evaluated(api, run)[0]["error_message"]
+        api.close()
+
+
+@pytest.mark.parametrize("depth", [2, 4])
+def test_the_indices_of_grey_of_few_bits_are_those_in_the_file(tmp_path: Path, depth: int):
+    """A PNG may hold grey of less than a byte, which decoders spread over a byte: 1 of 4 bits would be 17."""
+    paths = {}
+    for name, columns in (("t", (1, 1, 1, 1, 2, 2)), ("g", (1, 1, 1, 1, 1, 2))):
+        bits = "".join(f"{value:0{depth}b}" for value in columns)
+        row = b"\0" + int(bits.ljust(-(-len(bits) // 8) * 8, "0"), 2).to_bytes(-(-len(bits) // 8), "big")
+        header = struct.pack(">IIBBBBB", len(columns), 10, depth, 0, 0, 0, 0)
+        parts = ((b"IHDR", header), (b"IDAT", zlib.compress(row * 10)), (b"IEND", b""))
+        paths[name] = tmp_path / f"{name}.png"
+        paths[name].write_bytes(
+            b"\x89PNG\r\n\x1a\n"
+            + b"".join(
+                struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+                for kind, data in parts
+            )
+        )
+    with LocalNucleus(tmp_path / "data", environment={"NUCLEUS_LOCAL_FILE_ROOTS": str(tmp_path)}) as server:
+        api = Api(server)
+        dataset, model, run = uploaded(api, str(paths["t"]), str(paths["g"]))
+
+        message = calculate(api, dataset, model)
+
+        assert message["rows"] == {"matched": 2, "false_positive": 0, "false_negative": 0}
+        assert message["notes"] == []
+        assert counts(api, evaluated(api, run)[0]) == (2, 0, 0)
         api.close()
 
 

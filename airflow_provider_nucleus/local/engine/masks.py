@@ -54,6 +54,8 @@ _INDEX_LIMIT: Final = 65_535
 """Largest index of a segment: what a 16-bit image can hold. Larger ones would let a row take any amount of memory."""
 _PIXELS_LIMIT: Final = 100_000_000
 """Pixels of the largest mask: a few kilobytes of PNG can hold any number."""
+_SPREAD: Final = {"L;2": 85, "L;4": 17}
+"""The raw modes of grey of fewer bits than a byte, and by what their values are multiplied."""
 _PIECE: Final = 1 << 20
 _MASKS_AT_ONCE: Final = 2_000
 """Masks of both sides handled in one step; their pixels are read one image at a time and only counts are held."""
@@ -191,14 +193,26 @@ def read_pixels(path: Path) -> NDArray[Any]:
                 raise MaskError(
                     f"the mask has {image.width} x {image.height} pixels; at most {_PIXELS_LIMIT:,} are read"
                 )
+            spread = _spread(image)
             pixels = np.asarray(image)
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+    except (MaskError, MemoryError):
+        raise
+    except Exception as error:
+        # Decoders raise whatever they stumble over.
         raise MaskError(f"the mask cannot be read: {type(error).__name__}") from error
     if pixels.ndim != 2:
         raise MaskError("the mask has colours; an index mask has one channel")
     if pixels.size and not 0 <= int(pixels.min()) <= int(pixels.max()) <= _INDEX_LIMIT:
         raise MaskError(f"the mask has pixel values outside of 0 to {_INDEX_LIMIT}")
+    if spread > 1:
+        pixels = pixels // np.uint8(spread)
     return pixels if pixels.dtype.kind == "u" else pixels.astype(np.uint16)
+
+
+def _spread(image: Image.Image) -> int:
+    """Return by what the pixels of an image are multiplied: Pillow spreads grey of 2 and 4 bits over a byte."""
+    tile = getattr(image, "tile", None)
+    return _SPREAD.get(str(tile[0][3]), 1) if tile else 1
 
 
 def _pixel_counts(pixels: NDArray[Any], least: int) -> NDArray[np.int64]:
