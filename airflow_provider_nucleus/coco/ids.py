@@ -20,6 +20,7 @@ Identifier: TypeAlias = int | str
 
 _EXACT = 2.0**53
 _NUMBER = re.compile(r"-?[1-9][0-9]{0,999}|0")
+_HALF_PAIR = re.compile(r"[\ud800-\udfff]")
 
 
 def normal_id(value: Any, field: str = "id") -> Identifier:
@@ -28,6 +29,10 @@ def normal_id(value: Any, field: str = "id") -> Identifier:
     if kind is int:
         return value  # type: ignore[no-any-return]
     if kind is str and value and not value.isspace():
+        if _HALF_PAIR.search(value):
+            raise CocoError(
+                field, f"contains half of a surrogate pair, which is not valid text: {excerpt(value)}"
+            )
         return int(value) if _NUMBER.fullmatch(value) else value
     if kind is float and value.is_integer() and abs(value) < _EXACT:
         return int(value)

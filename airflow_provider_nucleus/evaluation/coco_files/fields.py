@@ -109,7 +109,8 @@ def _optional(values: list[Any], *, low: float, high: float = np.inf) -> FloatAr
     except OverflowError:
         raise OddRowsError from None
     missing = np.isnan(array)
-    fine = np.isfinite(array) & (array >= low) & (array <= high)
+    # At the upper limits a double no longer tells a number within from one beyond: the rules look at those exactly.
+    fine = np.isfinite(array) & (array >= low) & (np.abs(array) < high)
     if not (fine | missing).all() or int(missing.sum()) != values.count(None):
         raise OddRowsError
     return array
@@ -122,7 +123,7 @@ def coordinates(values: list[Any]) -> FloatArray:
         array = np.fromiter(values, dtype=np.float64, count=len(values))
     except OverflowError:
         raise OddRowsError from None
-    if not (np.abs(array) <= COORDINATE_LIMIT).all():
+    if not (np.abs(array) < COORDINATE_LIMIT).all():
         raise OddRowsError
     return array
 

@@ -238,7 +238,8 @@ def _keypoints(rows: Rows) -> tuple[KeypointArrays, int]:
 
 def _has(row: Mapping[str, Any], key: str) -> bool:
     """Return whether a row has a shape; what is wrong about it is for the rules to say."""
-    return row.get(key) not in (None, [], [[]])
+    value = row.get(key)
+    return value not in (None, []) and not (key == "segmentation" and value == [[]])
 
 
 def _known(

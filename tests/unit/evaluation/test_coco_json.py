@@ -100,6 +100,8 @@ ROW = {"id": 5, "image_id": 9, "category_id": 1, "bbox": [1, 2, 3, 4]}
         ({"annotations": [ROW | {"area": -1}]}, "row 1: area: must be a finite number from 0"),
         ({"annotations": [ROW | {"area": 10**400}]}, "row 1: area: must be a finite number from 0"),
         ({"annotations": [ROW | {"area": "big"}]}, "row 1: area: must be a finite number from 0, got 'big'"),
+        ({"annotations": [ROW, ROW | {"id": 6, "bbox": [2**53 + 1, 2, 3, 4]}]}, "row 2: bbox: .* too large for a coordinate"),
+        ({"annotations": [ROW | {"id": "\ud800"}]}, "row 1: id: contains half of a surrogate pair"),
         ({"annotations": [ROW | {"iscrowd": "0"}]}, "row 1: iscrowd: must be 0 or 1, got '0'"),
     ],
 )  # fmt: skip
@@ -122,6 +124,8 @@ def test_broken_ground_truth_is_refused(change, words):
         (orjson.dumps([RESULT | {"bbox": [1, 2, 3, -1]}]), "row 1: bbox"),
         (orjson.dumps([RESULT | {"score": "high"}]), "row 1: score: must be a finite number, got 'high'"),
         (orjson.dumps([RESULT | {"score": "0.9"}]), "row 1: score: must be a finite number, got '0.9'"),
+        (orjson.dumps([RESULT | {"score": -(2**53) - 1}]), "row 1: score: must be a finite number"),
+        (orjson.dumps([RESULT | {"bbox": [2**53 + 1, 2, 3, 4]}]), "row 1: bbox: .* too large for a coordinate"),
         (orjson.dumps([RESULT | {"score": True}]), "row 1: score: must be a finite number, got True"),
         (orjson.dumps([RESULT | {"category_id": [1]}]), r"row 1: category_id: must be a whole number or text, got \[1\]"),
         (orjson.dumps([{"image_id": 9, "category_id": 1}]), "row 1: bbox: is missing"),
@@ -132,6 +136,15 @@ def test_broken_results_are_refused(content, words):
     """Results are untrusted input: the file and the row are named."""
     with pytest.raises(CocoFormatError, match=words):
         read_results(content, read_truth(document()))
+
+
+def test_a_keypoint_object_with_a_box_that_is_none_is_refused():
+    """An empty list is no box; a list in a list is a broken one."""
+    row = ROW | {"keypoints": [1, 1, 2], "num_keypoints": 1}
+    with pytest.raises(CocoFormatError, match=r"row 1: bbox: must be four numbers .* got \[\[\]\]"):
+        read_truth(document(annotations=[row | {"bbox": [[]]}]), iou_type="keypoints")
+
+    assert len(read_truth(document(annotations=[row | {"bbox": []}]), iou_type="keypoints").columns) == 1
 
 
 SQUARE = [[0, 0, 4, 0, 4, 4, 0, 4]]
