@@ -49,7 +49,7 @@ class NucleusAppendItemsOperator(NucleusUploadOperator, NucleusStartingOperator)
     (`https`, `s3`, `gs`) stays where it is; any other is a file of the worker, whose bytes are sent if it is an image below
     `image_folder`, and else a bad row: what rows say does not open other files. Works as
     `NucleusUploadAnnotationsOperator` does and returns the same account; an
-    item that exists is ignored, or replaced with `update`.
+    item that exists is ignored, without sending its file again, or replaced with `update`.
 
     Lidar scenes are objects as `LidarScene` makes them, in JSONL or in a list; they go into a dataset created with
     `is_scene`. All are checked before the first is sent, and one that is bad stops them all: `quarantine` and `max_error_rate`
@@ -78,7 +78,7 @@ class NucleusAppendItemsOperator(NucleusUploadOperator, NucleusStartingOperator)
     :param on_change: what to do when the input, or where it goes, is not what an earlier try began with: `fail`, `restart`, or
         `continue` with the chunks that are new
     :param on_clear: what a clear by the user means: `rerun` everything, or `reattach` like a retry
-    :param spool: folder of the worker for the temporary copy of the checked rows, about as large as they are as JSON; `TMPDIR` unless given
+    :param spool: folder of the worker for the temporary copy of the checked rows as JSON, `TMPDIR` unless given (templated)
     :param deferrable: whether to wait in the triggerer, without holding a worker; the default is Airflow's setting
     :param poll_interval: seconds between two looks at a job
     :param job_timeout: longest wait for the jobs, in seconds or as timedelta

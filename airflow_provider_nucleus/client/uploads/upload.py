@@ -181,7 +181,8 @@ class Upload:
             raise source_error
         self._record = self._record_to_continue(record, decision)
         attached = self._record.job_ids
-        self._submit()
+        # A retry sends what is not recorded as stored: an earlier try may have left an item whose image is not.
+        self._submit(spare_stored=record is None or decision.fresh)
         return self._started(reason=decision.reason, attached=attached)
 
     def _take_fingerprint(self, record: Record | None) -> NucleusSourceError | None:
@@ -234,7 +235,7 @@ class Upload:
         else:
             self._log.info("Cancelled job %s of the earlier upload", job_id)
 
-    def _submit(self) -> None:
+    def _submit(self, *, spare_stored: bool) -> None:
         record = self._current()
         record.all_sent = False
         with tempfile.TemporaryDirectory(prefix="nucleus-upload-", dir=self.options.spool) as folder:
@@ -261,7 +262,7 @@ class Upload:
             ) as delivery:
                 self._delivery = delivery
                 delivery.deliver(validated.spool)
-                delivery.deliver_files(validated.file_spool)
+                delivery.deliver_files(validated.file_spool, spare_stored=spare_stored)
             meter.finish()
         record.all_sent = True
         record.refused = self._refusals.texts()

@@ -33,6 +33,7 @@ from airflow_provider_nucleus.client.uploads.send.requests import (
     row_batches,
     rows_call,
 )
+from airflow_provider_nucleus.client.uploads.send.stored_items import reference_id_of, stored_among
 from airflow_provider_nucleus.client.waiting import Patience, StopReason, run, stall_hint, waiting
 from airflow_provider_nucleus.exceptions import NucleusError, NucleusJobTimeout, NucleusUploadError
 from airflow_provider_nucleus.schema.jobs import Job, JobStatus, RowError
@@ -109,12 +110,21 @@ class Delivery:
                     self._deliver_by_requests(chunk, row_batches(spool.lines(chunk)))
             self._advance(chunk.rows)
 
-    def deliver_files(self, spool: Spool) -> None:
-        """Deliver rows with their local files."""
+    def deliver_files(self, spool: Spool, *, spare_stored: bool) -> None:
+        """Deliver rows with their local files.
+
+        `spare_stored`: images of items that are stored, and are not to be replaced, count as ignored without being sent.
+        """
+        stored: frozenset[str] = frozenset()
+        if spare_stored and self._target.kind == "items" and not self._options.update:
+            lines = (line for chunk in spool.chunks if chunk.to_send for line in spool.lines(chunk))
+            stored = stored_among(self._client, self._target.dataset_id, lines, self._log)
         for chunk in spool.chunks:
             if chunk.to_send:
                 self._check_stop()
-                self._deliver_by_requests(chunk, file_batches(spool.lines(chunk)))
+                spared = sum(reference_id_of(line) in stored for line in spool.lines(chunk)) if stored else 0
+                absent = _absent(spool.lines(chunk), stored)
+                self._deliver_by_requests(chunk, file_batches(absent), spared=spared)
             self._advance(chunk.rows)
 
     def _deliver_by_job(self, spool: Spool, chunk: Chunk) -> None:
@@ -153,8 +163,8 @@ class Delivery:
             entry.samples = sample_rows(spool.lines(chunk), chunk.rows)
         self._save()
 
-    def _deliver_by_requests(self, chunk: Chunk, batches: Iterator[RequestBatch]) -> None:
-        counts, sent = RowCounts(), 0
+    def _deliver_by_requests(self, chunk: Chunk, batches: Iterator[RequestBatch], *, spared: int = 0) -> None:
+        counts, sent = RowCounts(ignored=spared), spared
         for batch, answer in self._pool.run(batches):
             counts += self._batch_outcome(answer, batch)
             sent += len(batch.lines)
@@ -269,6 +279,11 @@ class Delivery:
                 job_ids=jobs,
                 hint="A retry attaches to them and sends what is missing.",
             )
+
+
+def _absent(lines: Iterator[bytes], stored: frozenset[str]) -> Iterator[bytes]:
+    """Return the lines of items that are not stored."""
+    return (line for line in lines if reference_id_of(line) not in stored) if stored else lines
 
 
 class _MeteredFile:
