@@ -20,6 +20,7 @@ from airflow_provider_nucleus.sources.mapping import RowMapping, as_mapping
 from airflow_provider_nucleus.sources.open_rows import is_in_memory, open_rows
 from airflow_provider_nucleus.tasks.arguments import (
     FLAG,
+    FOLDER,
     ID,
     MAPPING,
     PLACE,
@@ -48,6 +49,7 @@ UPLOAD_ARGUMENTS: Final[Mapping[str, ArgumentKind]] = {
     "max_error_rate": NumberArgument(low=0, high=1),
     "quarantine": PLACE,
     "validate_only": FLAG,
+    "spool": FOLDER,
 }
 """The templated arguments of every upload."""
 

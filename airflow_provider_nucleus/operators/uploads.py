@@ -244,7 +244,7 @@ class NucleusUploadOperator(NucleusWaitingOperator):
     def _leave_evidence(self, context: Context, error: NucleusUploadError) -> None:
         """Keep the account of an upload that fails where the next task or a person finds it."""
         if error.summary and self.do_xcom_push:
-            context["ti"].xcom_push(key="failed_upload", value=shorten_errors(error.summary))
+            context["ti"].xcom_push(key="failed_upload", value=checked_xcom(shorten_errors(error.summary)))
 
 
 class _ObjectUploadOperator(NucleusUploadOperator):
@@ -305,7 +305,7 @@ class NucleusUploadAnnotationsOperator(_ObjectUploadOperator):
     :param on_change: what to do when the input, or where it goes, is not what an earlier try began with: `fail`, `restart`, or
         `continue` with the chunks that are new
     :param on_clear: what a clear by the user means: `rerun` everything, or `reattach` like a retry
-    :param spool: folder of the worker for the temporary copy of the checked rows, about as large as they are as JSON; `TMPDIR` unless given
+    :param spool: folder of the worker for the temporary copy of the checked rows as JSON, `TMPDIR` unless given (templated)
     :param deferrable: whether to wait in the triggerer, without holding a worker; the default is Airflow's setting
     :param poll_interval: seconds between two looks at a job
     :param job_timeout: longest wait for the jobs, in seconds or as timedelta
@@ -356,7 +356,7 @@ class NucleusUploadPredictionsOperator(_ObjectUploadOperator):
     :param on_change: what to do when the input, or where it goes, is not what an earlier try began with: `fail`, `restart`, or
         `continue` with the chunks that are new
     :param on_clear: what a clear by the user means: `rerun` everything, or `reattach` like a retry
-    :param spool: folder of the worker for the temporary copy of the checked rows, about as large as they are as JSON; `TMPDIR` unless given
+    :param spool: folder of the worker for the temporary copy of the checked rows as JSON, `TMPDIR` unless given (templated)
     :param deferrable: whether to wait in the triggerer, without holding a worker; the default is Airflow's setting
     :param poll_interval: seconds between two looks at a job
     :param job_timeout: longest wait for the jobs, in seconds or as timedelta
