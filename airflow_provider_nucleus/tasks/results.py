@@ -1,20 +1,24 @@
-"""Results of tasks: JSON, and small enough for an XCom."""
+"""Results of tasks: JSON that every database of Airflow stores, and small enough for an XCom."""
 
 from __future__ import annotations
 
 import json
 import logging
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["MAX_XCOM_BYTES", "checked_xcom", "json_size", "shorten_errors", "shrink_to_xcom"]
+__all__ = ["MAX_XCOM_BYTES", "checked_xcom", "json_size", "shorten_errors", "shrink_to_xcom", "storable"]
 
 log = logging.getLogger(__name__)
 
 MAX_XCOM_BYTES = 8 * 1024
 """Largest return value of an operator of this package, as JSON. Rows and reports go to files."""
+_UNSTORABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+"""NUL and lone surrogates, which PostgreSQL's JSON refuses, and the control characters that no text needs."""
+
 _ERRORS = 5
 _ERROR_CHARS = 300
 
@@ -24,8 +28,23 @@ def json_size(value: Any) -> int:
     return len(json.dumps(value, allow_nan=False).encode())
 
 
+def storable(value: Any) -> Any:
+    """Return JSON-ready *value* with U+FFFD for every character in its texts that a database of Airflow may refuse.
+
+    Texts of answers (a job's status or message, a row's error, a label) hold whatever the server, or the file behind it, held. Line
+    breaks and tabs stay.
+    """
+    if isinstance(value, str):
+        return _UNSTORABLE.sub("\ufffd", value)
+    if isinstance(value, dict):
+        return {storable(name): storable(member) for name, member in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [storable(member) for member in value]
+    return value
+
+
 def checked_xcom(value: dict[str, Any]) -> dict[str, Any]:
-    """Return *value*, which JSON can hold; a warning says when it is larger than an XCom should be.
+    """Return *value*, which JSON can hold, as every database stores it; a warning says when it is larger than an XCom should be.
 
     Only lists that the user gave (jobs to wait for, pairs of labels) make it so, and done work does not fail over them.
     """
@@ -33,7 +52,7 @@ def checked_xcom(value: dict[str, Any]) -> dict[str, Any]:
         log.warning(
             "The task's result has %d bytes, more than the %d an XCom should hold", size, MAX_XCOM_BYTES
         )
-    return value
+    return cast("dict[str, Any]", storable(value))
 
 
 def shrink_to_xcom(most: int, build: Callable[[int], dict[str, Any]]) -> dict[str, Any]:

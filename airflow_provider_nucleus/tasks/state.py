@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_provider_nucleus.tasks.results import storable
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -32,10 +34,10 @@ class TaskState:
         return self._store.get(key)
 
     def set(self, key: str, value: Any) -> None:
-        """Store JSON-ready *value*, which is not None."""
+        """Store JSON-ready *value*, which is not None and may hold texts of answers."""
         from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]  # lazily exported
 
-        self._store.set(key, value, retention=NEVER_EXPIRE)
+        self._store.set(key, storable(value), retention=NEVER_EXPIRE)
 
     def delete(self, key: str) -> None:
         """Forget *key*; nothing happens when it is not there."""

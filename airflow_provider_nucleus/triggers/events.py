@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, cast, get_args
 
 from airflow_provider_nucleus.exceptions import NucleusEventError, NucleusValidationError
 from airflow_provider_nucleus.schema.jobs import JobStatus
+from airflow_provider_nucleus.tasks.results import storable
 
 __all__ = ["EVENT_VERSION", "EventStatus", "WaitEvent"]
 
@@ -37,13 +38,13 @@ class WaitEvent:
     message: str = ""
 
     def to_payload(self) -> dict[str, Any]:
-        """Return the event as the JSON-ready dict that travels."""
+        """Return the event as the JSON-ready dict that travels, through a database that may refuse what is in a server's texts."""
         return {
             "version": EVENT_VERSION,
             "status": self.status,
-            "jobs": self.jobs,
+            "jobs": storable(self.jobs),
             "resume_payload": self.resume_payload,
-            "message": self.message,
+            "message": storable(self.message),
         }
 
     @classmethod
