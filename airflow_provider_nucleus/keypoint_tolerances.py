@@ -8,7 +8,6 @@ COCO's mean.
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -30,6 +29,9 @@ ChosenSigmas: TypeAlias = str | tuple[float, ...]
 """The name of a skeleton, or a tolerance for each keypoint."""
 
 UNIFORM_SIGMA: Final = 0.05
+
+_LEAST, _MOST = 1e-6, 1e6
+"""Between these no square of a tolerance is lost."""
 
 _BODY: Final = (
     "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow",
@@ -131,7 +133,7 @@ def _by_name(names: Sequence[str], skeleton: Skeleton) -> Tolerances:
 
 def parse_sigmas(value: Any) -> ChosenSigmas:
     """Read a choice: the name of a skeleton, or a list of positive numbers (also as text, `0.05, 0.1`); raises ValueError."""
-    wanted = f"keypoint_sigmas must be {', '.join(SKELETONS)}, or a list of positive numbers, one for each keypoint"
+    wanted = f"keypoint_sigmas must be {', '.join(SKELETONS)}, or a list of positive numbers, one for each keypoint, from 1e-6 to 1e6"
     if isinstance(value, str):
         if value.strip().lower() in SKELETONS:
             return value.strip().lower()
@@ -142,7 +144,7 @@ def parse_sigmas(value: Any) -> ChosenSigmas:
     if (
         not isinstance(value, list | tuple)
         or not value
-        or not all(type(one) in {int, float} and math.isfinite(one) and one > 0 for one in value)
+        or not all(type(one) in {int, float} and _LEAST <= one <= _MOST for one in value)
     ):
         raise ValueError(f"{wanted}, got {value!r}")
     return tuple(float(one) for one in value)

@@ -99,6 +99,12 @@ def run(args: argparse.Namespace) -> int:
     # Imported here so that --help needs no extra.
     from airflow_provider_nucleus.evaluation.report import evaluate_files
 
+    if args.keypoint_sigmas is not None and args.iou_type != "keypoints":
+        print(
+            f"nucleus-local: --keypoint-sigmas is about keypoints, and --iou-type is {args.iou_type}",
+            file=sys.stderr,
+        )
+        return 2
     try:
         report = evaluate_files(
             args.ground_truth,

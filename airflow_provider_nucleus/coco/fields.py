@@ -61,6 +61,8 @@ def score_of(value: Any) -> Any:
     """Return a finite number, None where a result has none."""
     if value is None or _is_number(value):
         return value
+    if type(value) in _NUMBERS and -_LARGEST <= value <= _LARGEST:
+        raise CocoError("score", f"{excerpt(value)} is too large for a score (at most 2^53)")
     raise CocoError("score", f"must be a finite number, got {excerpt(value)}")
 
 

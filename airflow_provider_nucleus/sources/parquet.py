@@ -112,8 +112,20 @@ def _batches(
             hint='Say which column is which: mapping={"fields": {"reference_id": "<column>", ...}}. '
             "`nucleus-local check` suggests one.",
         )
+    if twice := sorted({name for name in wanted if schema.names.count(name) > 1}):
+        raise NucleusValidationError(
+            "",
+            f"has several columns of the name {twice[0]!r}, of which only one can be meant",
+            source=source_file.name,
+        )
+    texts = _bytes_as_text(schema, mapping)
     first = 1
     for batch in bounded_batches(file, stream, columns=wanted, rows=ROWS, name=source_file.name):
+        for name in texts:
+            at = batch.schema.get_field_index(name)
+            if at >= 0:
+                # Bytes that are no UTF-8 are found where the cell is read, and are its row's problem.
+                batch = batch.set_column(at, name, batch.column(at).cast("string", safe=False))
         try:
             converted = _convert(batch, conversion, first, source_file.name)
         except _UNREADABLE:
@@ -166,6 +178,19 @@ def _require_columns(schema: pa.Schema, mapping: RowMapping, name: str) -> None:
                 source=name,
                 hint="Correct the mapping.",
             )
+
+
+def _bytes_as_text(schema: pa.Schema, mapping: RowMapping) -> list[str]:
+    """Return the columns of bytes that are text, as some writers leave it; those that become members of metadata stay bytes."""
+    import pyarrow as pa
+
+    hashes = {path for target, path in mapping.fields.items() if target.startswith("metadata.")}
+    return [
+        field.name
+        for field in schema
+        if field.name not in hashes
+        and (pa.types.is_binary(field.type) or pa.types.is_large_binary(field.type))
+    ]
 
 
 def _ends_early(source_file: SourceFile) -> bool:

@@ -202,7 +202,15 @@ def test_too_few_tolerances_are_refused(tmp_path: Path, capsys: pytest.CaptureFi
     assert "tolerances, and objects have 5 keypoints: give one for each" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("chosen", ["person", "0.1,x", "", "0.1,-1", "nan"])
+def test_tolerances_are_of_keypoints(capsys: pytest.CaptureFixture[str]):
+    """Where boxes are compared they would have no effect."""
+    arguments = ["--ground-truth", "t.json", "--predictions", "r.json", "--keypoint-sigmas", "0.1,0.2"]
+
+    assert main(["evaluate", *arguments]) == 2
+    assert "--keypoint-sigmas is about keypoints, and --iou-type is bbox" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("chosen", ["person", "0.1,x", "", "0.1,-1", "nan", "1e-300,1", "1e300", "1e400"])
 def test_what_is_no_tolerance_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], chosen: str):
     """With what it must be."""
     arguments = ["--ground-truth", "t.json", "--predictions", "r.json", "--keypoint-sigmas", chosen]

@@ -263,3 +263,31 @@ def test_a_column_the_mapping_reads_must_be_there(tmp_path: Path, mapping: RowMa
         NucleusValidationError, match=r"has no column '(scor|sitee\.name|folder)', .* columns are cls, score"
     ):
         read(source, mapping=mapping)
+
+
+def test_bytes_are_the_text_they_spell(tmp_path: Path):
+    """Some writers mark text as bytes: it is no base64 of a label, and what is no UTF-8 is a bad row. Hashes in metadata stay bytes."""
+    table = pa.table({
+        "reference_id": [b"a.jpg", b"b.jpg"],
+        "label": pa.array([b"car", b"\xff"], pa.large_binary()),
+        "metadata": [b'{"site": 1}', b"{}"],
+    })
+    good, bad = read(write(tmp_path, table))
+
+    assert good.data == {"reference_id": "a.jpg", "label": "car", "metadata": {"site": 1}}
+    assert bad.problem
+    assert bad.problem.startswith("label: cannot be read")
+
+    table = pa.table({"label": ["car"], "sha": [b"abc"]})
+    (row,) = open_rows(
+        write(tmp_path, table), kind="annotations", mapping=RowMapping(fields={"metadata.sha": "sha"})
+    )
+    assert row.data["metadata"] == {"sha": "YWJj"}
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path: Path):
+    """Which of them is meant nobody knows."""
+    table = pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], names=["label", "label"])
+
+    with pytest.raises(NucleusValidationError, match="several columns of the name 'label'"):
+        read(write(tmp_path, table))
