@@ -156,7 +156,7 @@ class Conversion:
         for at, value in enumerate(tree.get("confidence") or [None] * work.table.count):
             if value is None:
                 work.bad.setdefault(at, _NO_CONFIDENCE)
-            elif _is_number(value) and value < least:
+            elif (number := _number_of(value)) is not None and number < least:
                 out.add(at)
         return out
 
@@ -206,7 +206,7 @@ class Conversion:
         if least is not None:
             if (confidence := row.get("confidence")) is None:
                 raise ValueError(_NO_CONFIDENCE)
-            if _is_number(confidence) and confidence < least:
+            if (number := _number_of(confidence)) is not None and number < least:
                 return False
         for field, change in changes.items():
             if field in row:
@@ -344,18 +344,32 @@ def _given(labels: Any) -> bool:
     return bool(labels) if isinstance(labels, (Mapping, Sequence)) else labels is not None
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+def _number_of(value: Any) -> float | None:
+    """Return a number, also that in a scalar of NumPy or PyTorch; None for anything else, which the validation refuses."""
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
+        value = value.item()
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
 def _scale(scores: tuple[float, float] | Literal["logit"] | None) -> Callable[[Any], Any] | None:
     if scores is None:
         return None
     if scores == "logit":
-        return lambda value: _logistic(value) if _is_number(value) else value
-    low, high = (float(bound) for bound in scores)
-    span = high - low
-    return lambda value: (value - low) / span if _is_number(value) and abs(value) <= _LARGEST else value
+        change = _logistic
+    else:
+        low, high = (float(bound) for bound in scores)
+
+        def change(value: float) -> float:
+            return (value - low) / (high - low)
+
+    def scaled(value: Any) -> Any:
+        number = _number_of(value)
+        try:
+            return value if number is None else change(number)
+        except OverflowError:
+            return value  # a whole number beyond all floats, which no check takes for a confidence
+
+    return scaled
 
 
 def _logistic(value: float) -> float:

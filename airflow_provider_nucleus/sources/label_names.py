@@ -40,7 +40,10 @@ def load_labels(labels: Any) -> LabelNames:
     """
     if isinstance(labels, Mapping) or (isinstance(labels, Sequence) and not isinstance(labels, str)):
         return LabelNames(_names(labels, "labels"), counted=not isinstance(labels, Mapping))
-    (source_file,) = find_files(labels)
+    files = find_files(labels)
+    if len(files) != 1:
+        raise _wrong(f"{labels} is {len(files)} files")
+    (source_file,) = files
     with open_plain(source_file) as stream:
         raw = stream.read(_MOST_BYTES + 1)
     if len(raw) > _MOST_BYTES:
@@ -60,13 +63,14 @@ def _parsed(raw: bytes, name: str, suffix: str) -> Any:
             raise _wrong(f"{name} is not JSON: {error}", name) from None
     else:
         try:
-            return [line.strip() for line in raw.decode().splitlines() if line.strip()]
+            # A blank line at the end is none; one before it would move all names behind it to another class.
+            return [line.strip() for line in raw.decode().rstrip().splitlines()]
         except UnicodeDecodeError:
             raise _wrong(f"{name} is not UTF-8 text", name) from None
     if isinstance(document, Mapping):
         document = next((document[key] for key in ("names", "categories") if key in document), document)
     if isinstance(document, Sequence) and document and all(isinstance(one, Mapping) for one in document):
-        if not all({"id", "name"} <= one.keys() for one in document):
+        if not all({"id", "name"} <= one.keys() and isinstance(one["id"], (int, str)) for one in document):
             raise _wrong(f"{name} holds categories without id or name", name)
         by_id = {one["id"]: one["name"] for one in document}
         if len(by_id) != len(document):

@@ -31,7 +31,12 @@ from airflow_provider_nucleus.sources.layouts.documents import (
     document_mapping,
     read_objects_of,
 )
-from airflow_provider_nucleus.sources.mapping import RowMapping, as_mapping, complete_row
+from airflow_provider_nucleus.sources.mapping import (
+    WIRE_FIELDS,
+    RowMapping,
+    as_mapping,
+    complete_row,
+)
 from airflow_provider_nucleus.sources.parquet import read_as_it_is, read_parquet
 from airflow_provider_nucleus.sources.shares import SharesWatch
 from airflow_provider_nucleus.sources.template import compile_template, normal_path
@@ -114,7 +119,9 @@ def _rules(mapping: RowMapping | Mapping[str, Any] | None) -> RowMapping:
     """Return the mapping that is given as such, as its arguments, or as its fields alone."""
     if isinstance(mapping, Mapping):
         arguments = {one.name for one in dataclasses.fields(RowMapping)}
-        if not arguments & mapping.keys() or all(isinstance(value, str) for value in mapping.values()):
+        # `reference_id` and the like are names of both: as an argument it is a template, which no path of a column is.
+        paths = all(isinstance(value, str) and "{" not in value for value in mapping.values())
+        if not arguments & mapping.keys() or (paths and arguments & mapping.keys() <= WIRE_FIELDS):
             return RowMapping(fields=mapping)
     return as_mapping(mapping)
 
@@ -315,10 +322,11 @@ def _completed(batches: Iterable[RowBatch], kind: Kind) -> Iterator[RowBatch]:
     shares = SharesWatch()
     for batch in batches:
         columns = batch.rows if isinstance(batch.rows, ColumnRows) else None
-        if kind != "items" and not (columns is not None and columns.has_all("type", "geometry")):
-            for row in batch.rows:
-                if "type" not in row or "geometry" not in row:
-                    complete_row(row)
+        if kind != "items":
+            if columns is None or not columns.has_all("type", "geometry"):
+                for row in batch.rows:
+                    if "type" not in row or "geometry" not in row:
+                        complete_row(row)
             shares.look(batch)
         yield batch
     shares.finish()

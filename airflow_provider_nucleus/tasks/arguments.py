@@ -121,7 +121,7 @@ class NumberArgument(ArgumentKind):
         """Read a number, or text that spells one."""
         try:
             number = float("nan") if isinstance(value, bool) else float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = float("nan")
         if not self.low <= number <= self.high:
             raise ArgumentError(f"must be a number from {self.low:g} to {self.high:g}, not {excerpt(value)}")

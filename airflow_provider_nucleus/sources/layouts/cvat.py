@@ -21,14 +21,9 @@ _SHAPES = frozenset({"box", "polygon", "polyline", "points", "ellipse", "mask", 
 def read_cvat(source_file: SourceFile, geometry: str) -> Iterator[RowBatch]:
     """Yield boxes and polygons of all images as rows; of a video, those of each frame, whose id is `frame_000123`."""
     root = read_xml(source_file, "annotations", "XML of CVAT")
-    placed = [
-        (str(image.get("name")), shape.get("label"), shape)
-        for image in root.iter("image")
-        for shape in image
-        if shape.tag in _SHAPES
-    ]
+    placed = [(image, shape) for image in root.iter("image") for shape in image if shape.tag in _SHAPES]
     placed += [
-        (f"frame_{int(shape.get('frame') or 0):06d}", track.get("label"), shape)
+        (track, shape)
         for track in root.iter("track")
         for shape in track
         if shape.tag in _SHAPES and shape.get("outside") != "1"
@@ -36,8 +31,9 @@ def read_cvat(source_file: SourceFile, geometry: str) -> Iterator[RowBatch]:
     if root.find("image") is None and root.find("track") is None:
         raise unreadable_as(source_file, "is no XML of CVAT: it has neither <image> nor <track>")
 
-    def convert(one: tuple[str, str | None, Element]) -> Row:
-        name, label, shape = one
+    def convert(one: tuple[Element, Element]) -> Row:
+        parent, shape = one
+        name, label = _name(parent, shape), (parent if parent.tag == "track" else shape).get("label")
         rotated = float(shape.get("rotation") or 0)
         if shape.tag == "box" and not rotated:
             points = [
@@ -62,3 +58,15 @@ def read_cvat(source_file: SourceFile, geometry: str) -> Iterator[RowBatch]:
         }
 
     return rows_of(source_file, placed, convert)
+
+
+def _name(parent: Element, shape: Element) -> str:
+    """Return the name of the image that a shape is on: that of an `<image>`, or of the frame of a `<track>`."""
+    if parent.tag == "track":
+        frame = shape.get("frame", "")
+        if not (frame.isascii() and frame.isdigit()):
+            raise ValueError(f"frame is {frame!r}, which is no number of a frame")
+        return f"frame_{int(frame):06d}"
+    if not (name := parent.get("name")):
+        raise ValueError("its image has no name")
+    return name

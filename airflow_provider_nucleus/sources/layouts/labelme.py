@@ -40,7 +40,7 @@ def read_labelme(source_file: SourceFile, geometry: str) -> Iterator[RowBatch]:
             radius = ((on_x - x) ** 2 + (on_y - y) ** 2) ** 0.5
             points = [(x - radius, y - radius), (x + radius, y + radius)]
         metadata = {
-            key: shape[key] for key in ("group_id", "description") if shape.get(key) not in {None, ""}
+            key: shape[key] for key in ("group_id", "description") if shape.get(key) not in (None, "")
         }
         return {
             "label": shape["label"],

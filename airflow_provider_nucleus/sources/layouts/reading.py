@@ -76,7 +76,7 @@ def rows_of(
     for number, one in enumerate(objects, 1):
         try:
             row = convert(one)
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError, ArithmeticError) as error:
             reason = f"lacks {error}" if isinstance(error, KeyError) else str(error)
             raw = one if isinstance(one, dict) else {"raw": _text(one)}
             problems.append(SourceRow(source_file.name, number, raw, reason))
@@ -91,9 +91,13 @@ def rows_of(
 
 
 def _text(one: Any) -> str:
-    if isinstance(one, ET.Element):
-        return ET.tostring(one, encoding="unicode")[:2_000]
-    return repr(one)[:2_000]
+    """Return an object as text; of elements that are placed one inside the other, the last."""
+    if isinstance(one, tuple):
+        one = one[-1]
+    try:
+        return (ET.tostring(one, encoding="unicode") if isinstance(one, ET.Element) else repr(one))[:2_000]
+    except RecursionError:
+        return "nested too deeply"
 
 
 def shape_row(points: Sequence[tuple[float, float]], *, geometry: str, rectangle: bool) -> Row:

@@ -32,6 +32,10 @@ def read_via(source_file: SourceFile, geometry: str) -> Iterator[RowBatch]:
 
     def convert(pair: tuple[str, Any]) -> Row:
         name, region = pair
+        if not isinstance(region, dict):
+            raise ValueError(  # ruff: ignore[type-check-without-type-error] - the reason of a row
+                f"a region must be an object, got {type(region).__name__}"
+            )
         return {
             "label": _label(region.get("region_attributes") or {}),
             "reference_id": name,
@@ -46,7 +50,9 @@ def read_via(source_file: SourceFile, geometry: str) -> Iterator[RowBatch]:
 
 def _regions(entry: Mapping[str, Any]) -> list[Any]:
     regions = entry.get("regions") or []
-    return list(regions.values()) if isinstance(regions, dict) else list(regions)
+    if isinstance(regions, dict):
+        return list(regions.values())
+    return regions if isinstance(regions, list) else [regions]
 
 
 def _label(attributes: Mapping[str, Any]) -> str:

@@ -209,6 +209,45 @@ def test_names_come_from_a_file(tmp_path: Path, name: str, content: str):
 
 
 @pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("names.txt", "car\n\nbus\n", "class 1 in .*names.txt is named ''"),
+        ("names.txt", "\ncar\nbus\n", "class 0 in .*names.txt is named ''"),
+        ("list.json", '["car", "", "bus"]', "class 1 in .*list.json is named ''"),
+        ("coco.json", '{"categories": [{"id": [], "name": "car"}]}', "categories without id"),
+    ],
+)
+def test_a_file_of_names_with_a_gap_is_refused(tmp_path: Path, name: str, content: str, said: str):
+    """Every name behind a blank line would be that of another class."""
+    path = tmp_path / name
+    path.write_text(content)
+    with pytest.raises(NucleusConfigError, match=said):
+        open_rows([{"label": 1}], kind="predictions", mapping=RowMapping(labels=str(path)))
+
+
+def test_one_file_of_names_is_asked_for(tmp_path: Path):
+    """Of several none is the right one."""
+    for name in ("a.json", "b.json"):
+        (tmp_path / name).write_text('["car"]')
+    with pytest.raises(NucleusConfigError, match="is 2 files"):
+        open_rows([{"label": 1}], kind="predictions", mapping=RowMapping(labels=str(tmp_path)))
+
+
+@pytest.mark.parametrize("mapping", [{}, {"fields": {"label": "cls"}}])
+def test_boxes_that_are_shares_are_warned_of(read, mapping: dict[str, Any], caplog: pytest.LogCaptureFixture):
+    """In every format, mapped or not; one box in pixels is enough for silence."""
+    row = {"reference_id": "a", "label": "car", "cls": "car", "confidence": 0.5, **box(0.1, 0.2, 0.3, 0.4)}
+    with caplog.at_level("WARNING"):
+        read([row], **mapping)
+        assert ["all of its 1 boxes lie within 0 to 1" in record.message for record in caplog.records] == [
+            True
+        ]
+        caplog.clear()
+        read([row, {**row, "width": 30.0}], **mapping)
+        assert not caplog.records
+
+
+@pytest.mark.parametrize(
     ("rows", "mapping"),
     [
         (

@@ -110,3 +110,33 @@ def test_a_file_that_is_not_what_it_is_read_as_is_refused_by_name(tmp_path: Path
     path.write_text(text)
     with pytest.raises(NucleusValidationError, match="a: "):
         list(open_rows(str(path), kind="annotations", format=form))
+
+
+CVAT_BOX = '<box label="car" xtl="1" ytl="2" xbr="3" ybr="4" {}/>'
+BAD_FRAME = CVAT_BOX.format('frame="x"')
+DEEP = f"<polygon label='car' points='1'>{'<a>' * 3000}{'</a>' * 3000}</polygon>"
+REGION = {"shape_attributes": {"name": "rect", "x": 1, "y": 1, "width": 2, "height": 3}, "region_attributes": {"a": "car"}}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "said"),
+    [
+        ("cvat", f"<annotations><image>{CVAT_BOX.format('')}</image></annotations>", "its image has no name"),
+        ("cvat", f"<annotations><track>{BAD_FRAME}</track></annotations>", "'x', which is no number of a frame"),
+        ("cvat", f"<annotations><track>{CVAT_BOX.format('')}</track></annotations>", "no number of a frame"),
+        ("cvat", f"<annotations><image name='a'>{DEEP}</image></annotations>", ""),
+        ("via", json.dumps({"a": {"filename": "a", "regions": 5}}), "must be an object, got int"),
+        ("via", json.dumps({"a": {"filename": None, "regions": [REGION]}}), "reference_id"),
+        ("labelme", json.dumps({"imagePath": "a", "shapes": [{"label": "a", "shape_type": "circle", "points": [[0, 0], [10**400, 0]]}]}), ""),
+        ("labelme", json.dumps({"imagePath": "a", "shapes": [3]}), ""),
+    ],
+)  # fmt: skip
+def test_an_object_that_cannot_be_read_is_a_bad_row(tmp_path: Path, form: str, text: str, said: str):
+    """Whatever is wrong with it: never an error without its file and number, and never the id "None"."""
+    path = tmp_path / "a"
+    path.write_text(text)
+    (row,) = open_rows(str(path), kind="annotations", format=form)
+
+    assert row.number == 1
+    assert row.problem is not None
+    assert said in row.problem

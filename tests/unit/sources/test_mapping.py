@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from airflow_provider_nucleus.exceptions import NucleusConfigError
@@ -133,3 +134,34 @@ def test_a_path_that_no_row_has_is_warned_about(tmp_path, caplog):
     assert [record.message for record in caplog.records] == [
         "No row has 'scor', which the mapping reads for confidence; check its spelling"
     ]
+
+
+@pytest.mark.parametrize("kind", [float, np.float32, np.float64, np.array])
+@pytest.mark.parametrize("fields", [{}, {"label": "label"}])
+def test_confidences_of_any_type_are_scaled_and_compared(kind, fields):
+    """What a model returns are scalars of NumPy: they are left out below the least confidence, and scaled, like numbers."""
+    rows = [
+        {"reference_id": "a", "label": "car", "type": "box", "confidence": kind(value)}
+        for value in (12.5, 50.0)
+    ]
+    mapping = RowMapping(fields=fields, scores=(0, 100), min_confidence=0.25)
+    (batch,) = open_rows(rows, kind="predictions", mapping=mapping).batches()
+
+    assert batch.left_out == {"confidence below 0.25": 1}
+    assert [row["confidence"] for row in batch.rows] == [0.5]
+
+
+@pytest.mark.parametrize("fields", [{}, {"label": "label"}])
+def test_a_confidence_beyond_all_numbers_is_left_to_the_check(fields):
+    """A whole number of 400 digits is one bad row, and no error of the whole upload."""
+    row = {"reference_id": "a", "label": "car", "type": "box", "confidence": 10**400}
+    assert mapped(row, RowMapping(fields=fields, scores=(0, 100)))["confidence"] == 10**400
+
+
+def test_arguments_and_fields_alone_are_told_apart():
+    """`reference_id` names a field and an argument: what holds a template is the argument."""
+    row = {"path": "a/b.jpg", "image": "c", "label": "car", "type": "box", "x1": 1, "y1": 2, "x2": 4, "y2": 6}
+
+    assert mapped(dict(row), {"reference_id": "{path:stem}"})["reference_id"] == "b"
+    assert mapped(dict(row), {"reference_id": "image"})["reference_id"] == "c"
+    assert mapped(dict(row), {"box_format": "xyxy"})["geometry"] == {"x": 1, "y": 2, "width": 3, "height": 4}
