@@ -100,7 +100,12 @@ def _mapping(args: argparse.Namespace) -> dict[str, Any]:
         except ValueError:
             raise _bad(f"--image-size must be WIDTHxHEIGHT, got {args.image_size!r}.") from None
     if args.labels:
-        mapping["labels"] = json.loads(args.labels) if args.labels.lstrip()[:1] in {"{", "["} else args.labels
+        mapping["labels"] = args.labels
+        if args.labels.lstrip()[:1] in {"{", "["}:
+            try:
+                mapping["labels"] = json.loads(args.labels)
+            except (ValueError, RecursionError) as error:
+                raise _bad(f"--labels begins as JSON and is none: {error}.") from None
     for name in ("reference_id", "min_confidence"):
         if (value := getattr(args, name)) is not None:
             mapping[name] = value

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.client.uploads.check.encoding import Encoder
-from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusSourceError, NucleusValidationError
+from airflow_provider_nucleus.evaluation.notes import label_spellings
+from airflow_provider_nucleus.evaluation_options import DEFAULT_MAX_DETECTIONS
+from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusValidationError
 from airflow_provider_nucleus.sources.mapping import as_mapping
 from airflow_provider_nucleus.sources.open_rows import first_rows, open_rows
 from airflow_provider_nucleus.sources.suggestion import MappingSuggestion, suggest_mapping
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["FileInspection", "RefusalReason", "inspect_file"]
 
 _LISTED = 10
-_MOST_OBJECTS = 100
 _DETAILS = re.compile(r"'[^']*'|\"[^\"]*\"|-?\d[\d.,]*")
 
 
@@ -87,8 +87,6 @@ def inspect_file(
         found.error = str(error)
         if rules:
             raise
-    except NucleusSourceError:
-        raise
     count.finish()
     if not rules.fields and not rules.explode and (found.error or found.refused):
         found.suggestion = suggest_mapping(first_rows(source, 200, format=form))
@@ -104,7 +102,7 @@ class _Count:
         self._encoder = Encoder(kind)
         self._size = rules.image_size
         self._reasons: dict[str, RefusalReason] = {}
-        self._labels: Counter[str] = Counter()
+        self._labels: set[str] = set()
         self._objects: Counter[Any] = Counter()
         self._outside = 0
 
@@ -129,7 +127,7 @@ class _Count:
     def _note(self, rows: list[dict[str, Any]]) -> None:
         for row in rows:
             if isinstance(label := row.get("label"), str):
-                self._labels[label] += 1
+                self._labels.add(label)
             self._objects[row.get("reference_id")] += 1
             geometry = row.get("geometry")
             if self._size is not None and isinstance(geometry, dict) and "width" in geometry:
@@ -150,20 +148,13 @@ class _Count:
     def finish(self) -> None:
         found = self._found
         found.reasons = sorted(self._reasons.values(), key=lambda reason: -reason.count)
-        spellings: dict[str, list[str]] = defaultdict(list)
-        for label in self._labels:
-            spellings[unicodedata.normalize("NFKC", label).casefold().strip()].append(label)
-        for labels in spellings.values():
-            if len(labels) > 1:
-                found.notes.append(
-                    f"labels differ only in case, blanks or Unicode form, and are different labels: {', '.join(map(repr, labels))}"
-                )
+        found.notes += [note.text for note in label_spellings(self._labels)]
         if self._kind != "items":
-            crowded = [name for name, count in self._objects.items() if count > _MOST_OBJECTS]
+            crowded = [name for name, count in self._objects.items() if count > DEFAULT_MAX_DETECTIONS]
             if crowded:
                 found.notes.append(
-                    f"{len(crowded):,} images have more than {_MOST_OBJECTS} objects, such as {crowded[0]!r} with "
-                    f"{self._objects[crowded[0]]:,}: COCO's average precision looks at {_MOST_OBJECTS} predictions of a label on an image"
+                    f"{len(crowded):,} images have more than {DEFAULT_MAX_DETECTIONS} objects, such as {crowded[0]!r} with "
+                    f"{self._objects[crowded[0]]:,}: COCO's average precision looks at {DEFAULT_MAX_DETECTIONS} predictions of a label on an image"
                 )
         if self._outside:
             found.notes.append(f"{self._outside:,} boxes reach out of an image of that size")

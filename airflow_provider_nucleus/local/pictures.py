@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from airflow_provider_nucleus.image_bytes import HEAD, IMAGES, image_format
 
@@ -85,7 +85,9 @@ def examine(source: BinaryIO, formats: Mapping[str, Callable[[bytes], bool]] = I
         raise
     except Exception as error:  # ruff: ignore[blind-except] - the decoders' own, of any kind
         # Decoders raise whatever they stumble over. A format that needs a library of its own is taken as it is.
-        return Picture(problem=f"it cannot be decoded: {error}") if found in _ALWAYS else Picture()
+        # The library's words for bytes that are none at all name an object in memory.
+        reason = "it is none beyond its first bytes" if isinstance(error, UnidentifiedImageError) else error
+        return Picture(problem=f"it cannot be decoded: {reason}") if found in _ALWAYS else Picture()
     finally:
         source.seek(0)
 

@@ -309,6 +309,7 @@ def test_files_that_are_no_image_are_refused_by_name(api: Api):
     assert "no image format" in reasons["text"]
     assert "cannot be decoded" in reasons["cut"]
     assert "cannot be decoded" in reasons["bent"]
+    assert "object at" not in " ".join(reasons.values())
     assert [
         item["reference_id"] for item in api.ok("GET", f"dataset/{dataset}/datasetItems")["dataset_items"]
     ] == ["good"]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_nucleus.cli.main import main
+from airflow_provider_nucleus.evaluation.notes import label_spellings
 from airflow_provider_nucleus.sources import open_rows
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ def test_the_command_as_a_process(tmp_path: Path):
         (["--mapping", "{"], "neither JSON nor YAML"),
         (["--mapping", '{"nothing": 1}'], "does not know 'nothing'"),
         (["--image-size", "wide"], "WIDTHxHEIGHT"),
+        (["--labels", "[car, bus"], "--labels begins as JSON and is none"),
     ],
 )
 def test_a_wrong_mapping_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments, said):
@@ -107,6 +109,21 @@ def test_a_wrong_mapping_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureF
 
     assert main(["check", str(path), *arguments]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_labels_that_differ_in_spelling_are_noted_as_by_an_evaluation(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """The same rule: a dash and a blank are one difference, case is another."""
+    path = tmp_path / "rows.jsonl"
+    row = {"reference_id": "a", "confidence": 0.5, **BOX}
+    labels = ("stop sign", "Stop-Sign", "car")
+    path.write_text("".join(json.dumps({**row, "label": label}) + "\n" for label in labels))
+    status, found = checked(capsys, str(path))
+
+    assert status == 0
+    assert found["notes"] == [note.text for note in label_spellings(labels)]
+    assert len(found["notes"]) == 1
 
 
 def test_a_file_that_is_nothing_known_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
