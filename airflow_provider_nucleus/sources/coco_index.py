@@ -59,18 +59,33 @@ def image_fields(image: Mapping[str, Any]) -> dict[str, Any]:
 def index_of_mapping(
     images: Mapping[Any, str] | None = None, categories: Mapping[Any, Any] | None = None
 ) -> CocoIndex:
-    """Return the index that mappings of ids to names make. Raises NucleusValidationError for what is no id."""
+    """Return the index that mappings of ids to names make.
+
+    Raises NucleusValidationError for what is no id or no name, and for an id that is there as number and as text.
+    """
     try:
         return CocoIndex(
             "the given mapping",
-            {normal_id(key, "images"): name for key, name in (images or {}).items()},
+            _named(images or {}, "images"),
             {
-                normal_id(key, "categories"): one if isinstance(one, CocoCategory) else CocoCategory(str(one))
-                for key, one in (categories or {}).items()
+                key: one if isinstance(one, CocoCategory) else CocoCategory(one)
+                for key, one in _named(categories or {}, "categories").items()
             },
         )
     except CocoError as error:
         raise NucleusValidationError(error.field, error.reason) from None
+
+
+def _named(names: Mapping[Any, Any], section: str) -> dict[Identifier, Any]:
+    by_id: dict[Identifier, Any] = {}
+    for key, name in names.items():
+        number = normal_id(key, section)
+        if number in by_id:
+            raise CocoError(section, f"{number!r} is there twice, as number and as text")
+        if not isinstance(name, CocoCategory) and not (isinstance(name, str) and name.strip()):
+            raise CocoError(section, f"{number!r} is named {name!r}, which is no text")
+        by_id[number] = name
+    return by_id
 
 
 def load_indexes(source: Any, *, reference_id: ReferenceIdMaker | None = None) -> list[CocoIndex]:

@@ -54,8 +54,9 @@ class CocoTruths:
         fitting = {id(index): index for index in self.indexes if wanted <= index.references.keys()}
         if own is not None and (id(own) in fitting or len(fitting) != 1):
             return CocoTruths([own])
-        if len(fitting) == 1:
-            return CocoTruths(list(fitting.values()))
+        if fitting and (len(fitting) == 1 or not wanted):
+            # Results in which nothing was found refer to no image: any will do.
+            return CocoTruths(list(fitting.values())[:1])
         names = ", ".join(dict.fromkeys(index.name for index in self.indexes))
         fits = "has its images in more than one" if fitting else "has its images in none"
         raise NucleusConfigError(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import re
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,7 +26,6 @@ __all__ = ["Conversion", "place"]
 
 Row = dict[str, Any]
 _FLAT_BOX = ("x", "y", "width", "height")
-_LARGEST = sys.float_info.max
 
 
 class Conversion:
@@ -373,7 +371,5 @@ def _scale(scores: tuple[float, float] | Literal["logit"] | None) -> Callable[[A
 
 
 def _logistic(value: float) -> float:
-    if abs(value) > _LARGEST:
-        return value  # no double: refused as what it is
     # Split by sign, because exp() overflows for large positive arguments only.
     return 1 / (1 + math.exp(-value)) if value >= 0 else (power := math.exp(value)) / (1 + power)

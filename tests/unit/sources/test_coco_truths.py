@@ -266,3 +266,34 @@ def test_the_third_number_of_results_is_no_visibility(tmp_path: Path, flag: floa
     rows = open_rows(paths["results"], kind="predictions", categories=paths["mon"], geometry="keypoints")
 
     assert [row.data["geometry"]["keypoints"] for row in rows] == [[{"x": 1, "y": 2, "visible": True}]] * 2
+
+
+def test_results_in_which_nothing_was_found_belong_anywhere(tmp_path: Path):
+    """An empty list refers to no image, so it does not matter that two ground truths number theirs alike."""
+    paths = write(tmp_path, mon=truth_of("mon"), tue=truth_of("tue"), none=[])
+
+    assert (
+        list(
+            open_rows(
+                paths["none"], kind="predictions", categories=[paths["mon"], paths["tue"]], format="coco"
+            )
+        )
+        == []
+    )
+
+
+@pytest.mark.parametrize(
+    ("images", "categories", "message"),
+    [
+        ({1: None}, {1: "car"}, "images: 1 is named None, which is no text"),
+        ({1: "a.jpg"}, {1: 5}, "categories: 1 is named 5, which is no text"),
+        ({1: "a.jpg", "1": "b.jpg"}, {1: "car"}, "images: 1 is there twice"),
+    ],
+)
+def test_names_that_are_given_are_names(tmp_path: Path, images: Any, categories: Any, message: str):
+    """None does not become an item of the name None."""
+    results = [{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}]
+    source = write(tmp_path, results=results)["results"]
+
+    with pytest.raises(NucleusValidationError, match=message):
+        list(open_rows(source, kind="predictions", images=images, categories=categories, format="coco"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -528,3 +529,13 @@ def test_what_cannot_be_carried_out_is_refused_when_a_mapping_is_made(wrong: dic
     """One list taken apart twice, a list without a name, text of gigabytes."""
     with pytest.raises(NucleusConfigError, match=r"names each list once|999 characters"):
         RowMapping(**wrong)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.array])
+@pytest.mark.parametrize("fields", [{}, {"label": "cls"}])
+def test_numbers_of_numpy_are_numbers(kind: Any, fields: dict[str, str]):
+    """Scores of a model in memory are spread and compared like those of files."""
+    rows = [{**FLAT, "cls": "car", "confidence": kind(score)} for score in (0.125, 0.375)]
+    mapping = RowMapping(fields=fields, scores=(0, 0.5), min_confidence=0.5)
+
+    assert [row.data["confidence"] for row in open_rows(rows, kind="predictions", mapping=mapping)] == [0.75]
