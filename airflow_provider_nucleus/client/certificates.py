@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Authorities"]
 
+_HASHED = re.compile(r"[0-9a-f]{8}\.\d+")
+"""The names by which OpenSSL looks a certificate up in a folder."""
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
@@ -46,7 +49,7 @@ class Authorities:
         """Return what holds for a connection."""
         if not config.verify_tls:
             return cls("verify_tls", verify=False, conn_id=config.conn_id)
-        if config.ca_bundle is not None:
+        if config.ca_bundle:
             return cls._at(config.ca_bundle, "ca_bundle of the connection", config.conn_id)
         for name in _BUNDLES:
             if path := environment.get(name):
@@ -82,6 +85,7 @@ class Authorities:
                 for path in (self.file, *_folders(self.folder))
                 if path is not None
             )
+            self._check_folders()
             return _context(self.file, self.folder, self.verify, changed)
         except (OSError, ValueError) as error:
             raise NucleusConfigError(
@@ -90,6 +94,20 @@ class Authorities:
                 field="ca_bundle",
                 hint="It must name a file of PEM certificates, at the same place on all workers and triggerers.",
             ) from error
+
+    def _check_folders(self) -> None:
+        """Raise NucleusConfigError for folders in which nothing would ever be found; whatever is in a file counts too."""
+        if self.file is not None or not self.folder:
+            return
+        if not any(
+            _HASHED.fullmatch(entry.name) for path in _folders(self.folder) for entry in Path(path).iterdir()
+        ):
+            raise NucleusConfigError(
+                f"The certificate authorities of {self.description} hold no certificate under a name by which one is found.",
+                conn_id=self.conn_id,
+                field="ca_bundle",
+                hint="Run `openssl rehash` on the folder, or name a file of PEM certificates instead.",
+            )
 
 
 def _folders(folder: str | None) -> list[str]:

@@ -43,7 +43,8 @@ class Exemption:
     def parse(cls, text: str) -> Self | None:
         """Read an entry; None for one that is empty or cannot be meant."""
         text = re.sub(r"^[a-z][a-z0-9+.-]*://", "", text.strip().lower()).rstrip("/")
-        if (network := _network(text.strip("[]"))) is not None:
+        # Brackets around the address of a network stand before its mask.
+        if (network := _network(text.replace("[", "").replace("]", ""))) is not None and "]:" not in text:
             return cls(text, None, network)
         parts = _ENTRY.fullmatch(text)
         if parts is None:

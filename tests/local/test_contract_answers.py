@@ -12,6 +12,7 @@ from nucleus.async_job import JobError
 from nucleus.errors import NucleusAPIError
 
 from tests.local.conftest import box
+from tests.local.story import make_model
 from tests.pictures import picture, scene
 
 if TYPE_CHECKING:
@@ -356,6 +357,26 @@ def test_a_mask_is_a_png(api: Api, written: str):
     assert answer["annotations_processed"] == 1
     assert len(answer["errors"]) == 1
     assert "a: the file of the mask is no PNG" in answer["errors"][0]
+
+
+def test_rows_that_a_job_has_taken_are_no_others(api: Api):
+    """The same call again is answered with its job; another model, or another `update`, is refused and not answered as if done."""
+    dataset, first, second = api.dataset("a"), make_model(api), make_model(api)
+    signed = api.ok("GET", f"dataset/{dataset}/signedUrl/once")["signed_url"]
+    assert requests.put(signed, data=lines(box("a", "1", confidence=0.5)), timeout=60).ok
+
+    def start(model: str, **changes: Any) -> requests.Response:
+        body = {"requestId": "once", "update": False, **changes}
+        return api("POST", f"dataset/{dataset}/model/{model}/uploadPredictions?async=1", json=body)
+
+    job = start(first).json()["job_id"]
+    api.wait(job)
+
+    assert start(first).json()["job_id"] == job
+    for answer, other in ((start(second), "another model"), (start(first, update=True), "another update")):
+        assert answer.status_code == 400
+        assert job in answer.json()["error"]
+        assert other in answer.json()["error"]
 
 
 def test_a_second_body_replaces_the_first_only_once_it_is_committed(api: Api, tmp_path: Path):

@@ -120,6 +120,23 @@ def test_authorities_that_cannot_be_read_are_named(tls_server, transport, monkey
         transport(tls_server, ca_bundle=None if name else "/nowhere/ca.pem").send(datasets.list_datasets())
 
 
+@pytest.mark.parametrize("names", [(), ("ca.pem", "other.crt")])
+def test_a_folder_in_which_no_certificate_is_found_is_named(
+    tls_server, transport, certificate, tmp_path, names
+):
+    """OpenSSL looks for names of its own there: what lies beside them is as good as not there, and is said at once."""
+    for name in names:
+        (tmp_path / name).write_bytes(certificate[0].read_bytes())
+
+    with pytest.raises(
+        NucleusConfigError, match=r"ca_bundle .*hold no certificate.*openssl rehash"
+    ) as caught:
+        transport(tls_server, ca_bundle=str(tmp_path)).send(datasets.list_datasets())
+
+    assert caught.value.field == "ca_bundle"
+    assert tls_server.requests == []
+
+
 def test_authorities_that_nobody_needs_stop_nobody(server, transport, monkeypatch):
     """A plain endpoint checks no certificate."""
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/ca.pem")
