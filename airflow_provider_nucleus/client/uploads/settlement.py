@@ -171,7 +171,8 @@ class Settlement:
         if status is None:
             return f"{chunk.job_id} is unknown to the server"
         assert chunk.job_id is not None
-        if (failure := failure_of(chunk.job_id, status)) is not None or chunk.samples is None:
+        failure = failure_of(chunk.job_id, status, chunk.rows, kind=self._target.kind)
+        if failure is not None or chunk.samples is None:
             return failure
         if job_rows(status) not in {None, chunk.rows}:
             return (

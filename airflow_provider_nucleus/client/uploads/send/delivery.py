@@ -204,7 +204,8 @@ class Delivery:
         status = self._wait_for_image_job(job.job_id, len(batch.lines))
         self._image_jobs.discard(job.job_id)
         errors = partial(self._client.send, job_errors(job.job_id))
-        if (wrong := failure_of(job.job_id, status)) is not None:
+        wrong = failure_of(job.job_id, status, len(batch.lines), kind=self._target.kind)
+        if wrong is not None:
             reasons = "; ".join(RowError.from_wire(text).reason for text in errors()[:3])
             raise NucleusUploadError(
                 f"Of the jobs that take in images, {wrong}, with {len(batch.lines)} images"

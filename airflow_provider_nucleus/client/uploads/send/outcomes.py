@@ -37,6 +37,7 @@ _KEPT = 50_000
 """Refused rows whose reasons are kept; beyond it they are only counted."""
 
 
+_USERS_FAULT = "errored_user"
 _UNACCOUNTED = "not accounted for by the server: "
 
 
@@ -47,12 +48,17 @@ def parse_status(value: Any) -> JobStatus:
     return JobStatus.from_wire({"status": value} if isinstance(value, str) else value)
 
 
-def failure_of(job_id: str, status: JobStatus) -> str | None:
-    """Return how a job failed, None when it ended as succeeded or partly so; single rows may be refused either way."""
-    if status.state in {JobState.SUCCEEDED, JobState.PARTIAL}:
+def failure_of(job_id: str, status: JobStatus, rows: int, *, kind: str) -> str | None:
+    """Return how a job of `rows` rows of one `kind` failed, None when it dealt with each: single rows, or all, may be refused then."""
+    if status.state in {JobState.SUCCEEDED, JobState.PARTIAL} or _refused_all(status, rows, kind):
         return None
     reason = f" ({status.final_error})" if status.final_error else ""
     return f"{job_id} ended as {status.status}{reason}"
+
+
+def _refused_all(status: JobStatus, rows: int, kind: str) -> bool:
+    """Return whether a job failed, by the user's fault, in that it refused every row by itself."""
+    return status.status.lower() == _USERS_FAULT and job_counts(status, kind) == RowCounts(errored=rows)
 
 
 @dataclass(slots=True)
