@@ -6,14 +6,16 @@ folders that the server's settings name.
 
 from __future__ import annotations
 
+import io
+import threading
 import time
 from dataclasses import dataclass
-from http.client import HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.error import URLError
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from urllib.request import HTTPHandler, HTTPRedirectHandler, HTTPSHandler, Request, build_opener
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +26,7 @@ __all__ = ["RemoteFile", "RemoteFileError", "RemoteFiles", "SlowFileError", "rea
 _TIMEOUT: Final = 10.0
 """Longest silence of a host, in seconds."""
 _DEADLINE: Final = 60.0
-"""Seconds after which a file that still comes in is given up."""
+"""Seconds after which a file that still comes in is given up, the head of its answer included."""
 _BLOCK: Final = 1 << 16
 _SENT_AS_IS: Final = "%/:?#[]@!$&'()*+,;=~|"
 """Characters of paths and queries that mean something, or that escape others, as they came."""
@@ -103,6 +105,13 @@ class RemoteFiles:
 
 def read_web(url: str, *, limit: int, stopped: Callable[[], bool] = lambda: False) -> RemoteFile:
     """Fetch an http(s) address, wholly; raises `RemoteFileError`, also soon after `stopped` says so."""
+    end = time.monotonic() + _DEADLINE
+
+    def check() -> None:
+        if stopped() or time.monotonic() > end:
+            raise TimeoutError(f"it did not come within {_DEADLINE:.0f} seconds")
+
+    _fetching.check = check
     try:
         request = Request(_escaped(url), headers={"User-Agent": "airflow-provider-nucleus"})  # ruff: ignore[suspicious-url-open-usage] - http(s) only, see below
         with _WEB.open(request, timeout=_TIMEOUT) as response:
@@ -113,6 +122,8 @@ def read_web(url: str, *, limit: int, stopped: Callable[[], bool] = lambda: Fals
     except (URLError, HTTPException, OSError, ValueError) as error:
         slow = isinstance(error, TimeoutError) or isinstance(getattr(error, "reason", None), TimeoutError)
         raise (SlowFileError if slow else RemoteFileError)(str(error)) from error
+    finally:
+        del _fetching.check
     if missing:
         raise RemoteFileError(f"the connection ended {missing} bytes before its end")
     return RemoteFile(data, content_type)
@@ -142,7 +153,56 @@ class _WebOnly(HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-_WEB: Final = build_opener(_WebOnly)
+_fetching = threading.local()
+"""The `check` of what this thread fetches, which raises once there is no more time for it."""
+
+
+class _CheckedReads(io.RawIOBase):
+    """What comes in over a connection: a host that sends a byte now and then, be it of the head, has no more time than others."""
+
+    def __init__(self, raw: io.RawIOBase) -> None:
+        self._raw = raw
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        """Read what has come, if there is still time for it."""
+        _fetching.check()
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        """Close the connection's side as well."""
+        self._raw.close()
+        super().close()
+
+
+class _CheckedResponse(HTTPResponse):
+    def __init__(self, sock: Any, *arguments: Any, **options: Any) -> None:
+        super().__init__(sock, *arguments, **options)
+        self.fp: Any = io.BufferedReader(_CheckedReads(self.fp.detach()))
+
+
+class _PlainConnection(HTTPConnection):
+    response_class = _CheckedResponse
+
+
+class _SecureConnection(HTTPSConnection):
+    response_class = _CheckedResponse
+
+
+class _Plain(HTTPHandler):
+    def http_open(self, req: Request) -> Any:
+        return self.do_open(_PlainConnection, req)
+
+
+class _Secure(HTTPSHandler):
+    def https_open(self, req: Request) -> Any:
+        return self.do_open(_SecureConnection, req, context=self._context)  # type: ignore[attr-defined]
+
+
+_WEB: Final = build_opener(_WebOnly, _Plain, _Secure)
 
 
 def _read_store(address: str, *, limit: int, stopped: Callable[[], bool]) -> bytes:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
+from airflow_provider_nucleus.local import remote_files
 from airflow_provider_nucleus.local.testing import LocalNucleus
 from tests.local.conftest import Api
 from tests.pictures import picture
@@ -199,3 +200,14 @@ def test_a_dripping_host_is_in_the_way_of_no_cancel_and_no_end(tmp_path: Path, p
 
         assert (cancelled["status"], still) == ("Cancelled", "Running")
         assert server.stop(timeout=120) == 0
+
+
+@pytest.mark.parametrize("path", ["/picture", "/head"])
+@pytest.mark.parametrize("stopped", [True, False])
+def test_a_dripping_host_has_a_deadline_from_its_first_byte(
+    monkeypatch: pytest.MonkeyPatch, path: str, stopped: bool
+):
+    """Whoever fetches (images, masks, what is deduplicated): the head of an answer has no more time than what it announces."""
+    monkeypatch.setattr(remote_files, "_DEADLINE", 60 if stopped else 0.3)
+    with serving(Dripping) as url, pytest.raises(remote_files.SlowFileError, match="did not come within"):
+        remote_files.read_web(f"{url}{path}", limit=10**7, stopped=lambda: stopped)
