@@ -101,7 +101,7 @@ def parse_connection(conn: AirflowConnection) -> NucleusConfig:
         raise reader.error(
             "password",
             "holds no API key, and limited_access_key is empty too",
-            hint="Fill in the API key of your Nucleus account, or the key that `nucleus-local serve` printed.",
+            hint="Fill in the API key of your Nucleus account, or the key that `nucleus-local keys show` prints.",
         )
     return NucleusConfig(
         endpoint=_endpoint(conn, reader),

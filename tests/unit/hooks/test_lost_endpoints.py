@@ -65,7 +65,7 @@ def test_a_name_that_is_no_field_is_refused_by_name(monkeypatch, name, meant):
 
     assert name.strip() in str(error)
     assert meant in str(error)
-    assert "endpoint, limited_access_key, verify_tls, ca_bundle, timeout" in str(error)
+    assert "endpoint, public_url, limited_access_key, verify_tls, ca_bundle, timeout" in str(error)
     assert LOCAL not in str(error)
 
 
