@@ -19,7 +19,7 @@ __all__ = ["loads", "loads_lenient", "loads_short"]
 def loads_lenient(raw: bytes) -> Any:
     """Decode again what `loads` refused: NaN and Infinity survive here, so that validation can name their field."""
     try:
-        return json.loads(raw)
+        return json.loads(raw.decode("utf-8", "surrogatepass"))
     except RecursionError:
         raise ValueError("nested too deeply") from None
     except ValueError as error:

@@ -114,7 +114,10 @@ class JsonFile:
             except RecursionError:
                 raise self._broken("nested too deeply") from None
             except ValueError as error:
-                raise self._broken(str(error)) from None  # a whole number of thousands of digits
+                long = "int_max_str_digits" in str(error)
+                raise self._broken(
+                    "a whole number has more than 4,300 digits" if long else str(error)
+                ) from None
             else:
                 # "2" may be the beginning of "2.5", so a value only counts when a delimiter follows it.
                 if complete or (end < len(text) and text[end] in _DELIMITERS):

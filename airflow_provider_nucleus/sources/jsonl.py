@@ -21,6 +21,7 @@ LONGEST_LINE = 64 << 20
 """A longer line is no row but a file of another format; reading on would take all memory."""
 
 _BOM = b"\xef\xbb\xbf"
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def read_jsonl(source_file: SourceFile) -> Iterator[RowBatch]:
@@ -41,6 +42,10 @@ def _blocks_of_lines(stream: IO[bytes], name: str) -> Iterator[list[bytes]]:
     start = True
     while block := stream.read(BLOCK):
         if start:
+            if block.startswith(_UTF16):
+                raise NucleusValidationError(
+                    "", "is text in UTF-16", source=name, hint="JSON is UTF-8: save the file as that."
+                )
             block = block.removeprefix(_BOM)
             start = False
         lines = (rest + block).split(b"\n") if b"\n" in block else [rest + block]

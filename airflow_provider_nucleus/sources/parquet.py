@@ -6,6 +6,7 @@ anything a mapping names. Needs pyarrow (extra `parquet`).
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from airflow_provider_nucleus.sources.mapping import WIRE_FIELDS, RowMapping
 from airflow_provider_nucleus.sources.parquet_batches import bounded_batches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     import pyarrow as pa
 
@@ -54,6 +55,34 @@ def read_parquet(
     pyarrow, NucleusSourceError when the file cannot be read or is cut off, NucleusValidationError when it is damaged or has none
     of the columns.
     """
+    with _opened(source_file) as (file, stream):
+        yield from _batches(file, stream, source_file, conversion, mapping, kind=kind, columns=columns)
+
+
+def read_as_it_is(source_file: SourceFile) -> Iterator[RowBatch]:
+    """Yield all columns of a Parquet file under their own names; raises as `read_parquet` does."""
+    with _opened(source_file) as (file, stream):
+        first = 1
+        for batch in bounded_batches(file, stream, columns=None, rows=ROWS, name=source_file.name):
+            numbers = range(first, first + batch.num_rows)
+            yield RowBatch(
+                source_file.name,
+                numbers,
+                [_row_as_it_is(ArrowTable(batch), at) for at in range(min(batch.num_rows, 200))],
+            )
+            first += batch.num_rows
+
+
+def _row_as_it_is(table: ArrowTable, at: int) -> dict[str, Any]:
+    try:
+        return table.row(at)
+    except _UNREADABLE as error:
+        return {"raw": f"cannot be read: {error}"}
+
+
+@contextlib.contextmanager
+def _opened(source_file: SourceFile) -> Generator[tuple[Any, Any]]:
+    """Open a Parquet file; what is wrong with it while it is open is told by its name."""
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -64,7 +93,7 @@ def read_parquet(
         ) from None
     try:
         with open_path(source_file.path) as stream, pq.ParquetFile(stream, pre_buffer=False) as file:
-            yield from _batches(file, stream, source_file, conversion, mapping, kind=kind, columns=columns)
+            yield file, stream
     except (pa.ArrowException, OSError) as error:
         # Not its storage's: that would be a NucleusSourceError.
         if _ends_early(source_file):
@@ -74,21 +103,6 @@ def read_parquet(
         ) from error
     finally:
         pa.default_memory_pool().release_unused()
-
-
-def read_as_it_is(source_file: SourceFile) -> Iterator[RowBatch]:
-    """Yield all columns of a Parquet file under their own names."""
-    import pyarrow.parquet as pq
-
-    with open_path(source_file.path) as stream, pq.ParquetFile(stream, pre_buffer=False) as file:
-        first = 1
-        for batch in bounded_batches(file, stream, columns=None, rows=ROWS, name=source_file.name):
-            table = ArrowTable(batch)
-            numbers = range(first, first + batch.num_rows)
-            yield RowBatch(
-                source_file.name, numbers, [table.row(at) for at in range(min(batch.num_rows, 200))]
-            )
-            first += batch.num_rows
 
 
 def _batches(

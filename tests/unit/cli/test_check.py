@@ -7,6 +7,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_nucleus.cli.main import main
@@ -147,3 +149,27 @@ def test_airflow_has_the_same_command():
 
     assert (group.name, command.name) == ("nucleus", "check")
     assert get_provider_info()["cli"] == ["airflow_provider_nucleus.cli.airflow_commands.get_commands"]
+
+
+@pytest.mark.parametrize("raw", [b"", b"PAR1" + b"x" * 20, b"[{}]", b"PAR1" + b"x" * 20 + b"PAR1"])
+def test_a_damaged_parquet_file_is_told_by_its_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], raw: bytes
+):
+    """With the sentence of an upload, and no traceback."""
+    path = tmp_path / "rows.parquet"
+    path.write_bytes(raw)
+
+    assert main(["check", str(path)]) == 2
+    assert "rows.parquet: " in capsys.readouterr().err
+
+
+def test_a_cell_that_cannot_be_read_is_shown_as_such(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """The other rows are looked at."""
+    label = pa.StringArray.from_buffers(2, pa.py_buffer(b"\0\0\0\0\1\0\0\0\2\0\0\0"), pa.py_buffer(b"\xffa"))
+    sides = {name: [1.0, 1.0] for name in ("x", "y", "width", "height", "confidence")}
+    pq.write_table(pa.table({"reference_id": ["a", "b"], "label": label, **sides}), tmp_path / "rows.parquet")
+
+    status, found = checked(capsys, str(tmp_path / "rows.parquet"))
+
+    assert (status, found["sent"], found["refused"]) == (1, 1, 1)
+    assert "label: cannot be read" in json.dumps(found["reasons"])

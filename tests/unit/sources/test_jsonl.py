@@ -143,3 +143,15 @@ def test_an_empty_file_has_no_rows(tmp_path: Path):
     for name in ("rows.jsonl", "rows.json", "rows"):
         (tmp_path / name).touch()
         assert read(tmp_path / name) == []
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
+def test_text_in_another_encoding_is_no_row(tmp_path: Path, encoding: str):
+    """Not even its first line, which happens to be whole."""
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes('{"label": "a"}\n{"label": "b"}\n'.encode(encoding))
+    if encoding == "utf-16":
+        with pytest.raises(NucleusValidationError, match="UTF-16"):
+            read(path, format="jsonl")
+    else:
+        assert all(row.problem for row in read(path, format="jsonl"))
