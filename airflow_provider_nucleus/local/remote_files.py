@@ -158,7 +158,7 @@ _fetching = threading.local()
 
 
 class _CheckedReads(io.RawIOBase):
-    """What comes in over a connection: a host that sends a byte now and then, be it of the head, has no more time than others."""
+    """Reads from a connection, each after a look at the time: a host that sends a byte now and then, be it of the head, has no more time than others."""
 
     def __init__(self, raw: io.RawIOBase) -> None:
         self._raw = raw
@@ -184,25 +184,25 @@ class _CheckedResponse(HTTPResponse):
         self.fp: Any = io.BufferedReader(_CheckedReads(self.fp.detach()))
 
 
-class _PlainConnection(HTTPConnection):
+class _CheckedConnection(HTTPConnection):
     response_class = _CheckedResponse
 
 
-class _SecureConnection(HTTPSConnection):
+class _CheckedTlsConnection(HTTPSConnection):
     response_class = _CheckedResponse
 
 
-class _Plain(HTTPHandler):
+class _CheckedHttp(HTTPHandler):
     def http_open(self, req: Request) -> Any:
-        return self.do_open(_PlainConnection, req)
+        return self.do_open(_CheckedConnection, req)
 
 
-class _Secure(HTTPSHandler):
+class _CheckedHttps(HTTPSHandler):
     def https_open(self, req: Request) -> Any:
-        return self.do_open(_SecureConnection, req, context=self._context)  # type: ignore[attr-defined]
+        return self.do_open(_CheckedTlsConnection, req, context=self._context)  # type: ignore[attr-defined]
 
 
-_WEB: Final = build_opener(_WebOnly, _Plain, _Secure)
+_WEB: Final = build_opener(_WebOnly, _CheckedHttp, _CheckedHttps)
 
 
 def _read_store(address: str, *, limit: int, stopped: Callable[[], bool]) -> bytes:
