@@ -19,7 +19,7 @@ __all__ = ["DESCRIPTION", "add_arguments", "add_parser", "run"]
 DESCRIPTION = (
     "Read a file as an upload would, with a mapping or without: ten rows before and after, how many would be sent, what would be "
     "refused and why, and a mapping for layouts that are known. Nothing is sent. Exits with 0 if every row is fit to be sent, 1 if "
-    "some is not, 2 if the file cannot be read."
+    "some is not or the layout needs a mapping, 2 if the file, the mapping or an option cannot be read."
 )
 
 
@@ -152,15 +152,17 @@ def _print(found: FileInspection) -> None:
         for row in found.after:
             print(f"  {_line(row)}")
     left_out = "".join(f", {count:,} left out ({reason})" for reason, count in found.left_out.items())
-    print(f"{found.rows:,} rows: {found.sent:,} would be sent, {found.refused:,} refused{left_out}.")
+    if found.error is None or found.rows:
+        print(f"{found.rows:,} rows: {found.sent:,} would be sent, {found.refused:,} refused{left_out}.")
     if found.error:
-        print(f"The file cannot be read: {found.error}")
+        print(f"An upload would {'stop there' if found.rows else 'send nothing'}: {found.error}")
     for reason in found.reasons:
-        print(f"  {reason.count:,} x {reason.example} (rows {reason.places})")
+        rows = "row" if reason.count == 1 else "rows"
+        print(f"  {reason.count:,} x {reason.example} ({rows} {reason.places})")
     for note in found.notes:
         print(f"Note: {note}")
     if found.suggestion is not None:
-        print("This mapping should fit; check the rows with --mapping, then give it to the operator:")
+        print("This mapping should fit; try it with --mapping, then give it to the operator as mapping=:")
         print(f"  {json.dumps(found.suggestion.mapping, ensure_ascii=False)}")
         for remark in found.suggestion.remarks:
             print(f"  - {remark}")

@@ -11,6 +11,7 @@ from airflow_provider_nucleus.client.uploads.check.encoding import Encoder
 from airflow_provider_nucleus.evaluation.notes import label_spellings
 from airflow_provider_nucleus.evaluation_options import DEFAULT_MAX_DETECTIONS
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusValidationError
+from airflow_provider_nucleus.sources.formats import check_format
 from airflow_provider_nucleus.sources.mapping import as_mapping
 from airflow_provider_nucleus.sources.open_rows import first_rows, open_rows
 from airflow_provider_nucleus.sources.suggestion import MappingSuggestion, suggest_mapping
@@ -70,6 +71,7 @@ def inspect_file(
 ) -> FileInspection:
     """Read a source as an upload would. Raises NucleusConfigError when mapping or arguments are wrong, NucleusSourceError when it is not there."""
     rules = as_mapping(mapping)
+    check_format(form)
     found = FileInspection(before=first_rows(source, _LISTED, format=form))
     count = _Count(found, kind, rules)
     try:
@@ -105,6 +107,7 @@ class _Count:
         self._labels: set[str] = set()
         self._objects: Counter[Any] = Counter()
         self._outside = 0
+        self._unsure = 0
 
     def read(self, batches: Iterator[RowBatch]) -> None:
         found = self._found
@@ -129,6 +132,7 @@ class _Count:
             if isinstance(label := row.get("label"), str):
                 self._labels.add(label)
             self._objects[row.get("reference_id")] += 1
+            self._unsure += self._kind == "predictions" and row.get("confidence") is None
             geometry = row.get("geometry")
             if self._size is not None and isinstance(geometry, dict) and "width" in geometry:
                 wide, high = self._size
@@ -156,5 +160,9 @@ class _Count:
                     f"{len(crowded):,} images have more than {DEFAULT_MAX_DETECTIONS} objects, such as {crowded[0]!r} with "
                     f"{self._objects[crowded[0]]:,}: COCO's average precision looks at {DEFAULT_MAX_DETECTIONS} predictions of a label on an image"
                 )
+        if self._unsure:
+            found.notes.append(
+                f"{self._unsure:,} predictions have no confidence: matches count them, average precision leaves them out"
+            )
         if self._outside:
             found.notes.append(f"{self._outside:,} boxes reach out of an image of that size")

@@ -87,7 +87,8 @@ class CocoReader:
             raise NucleusConfigError(
                 f"{source_file.name} holds COCO results, which name neither images nor categories.",
                 field="categories",
-                hint="Name the ground truth file: ground_truth= of an upload operator, categories= of open_rows.",
+                hint="Name the ground truth file: ground_truth= of an upload operator, --ground-truth of `nucleus-local check`, categories= of "
+                "open_rows.",
             )
         if opening != b"{":
             raise no_coco(source_file, ["annotations"])

@@ -100,6 +100,8 @@ def _files_of(path: Any, name: str) -> list[SourceFile]:
     if _test(path, "is_dir"):
         found = [child for child in path.rglob("*") if _is_row_file(child, path)]
         what = f"holds no row files ({', '.join(sorted(_ROW_SUFFIXES))}, also with .gz or .zst)"
+        if not found:
+            what += _glob_of_labels(path)
     elif any(sign in name for sign in "*?[") and not _test(path, "is_file"):
         found = [child for child in _glob(path) if _test(child, "is_file")]
         what = "matches no file"
@@ -112,6 +114,15 @@ def _files_of(path: Any, name: str) -> list[SourceFile]:
     return sorted(
         (SourceFile(child, _display_name(child)) for child in found), key=lambda source_file: source_file.name
     )
+
+
+def _glob_of_labels(folder: Any) -> str:
+    """Return how to name the label files of other tools that lie below a folder, or nothing."""
+    for suffix in (".txt", ".xml"):
+        for child in folder.rglob(f"*{suffix}"):
+            within = _display_name(child.parent)
+            return f"; text and XML are read when a glob names them, such as '{within}/*{suffix}'"
+    return ""
 
 
 def in_folder(folder: str, location: str) -> str:

@@ -42,6 +42,13 @@ def detect_format(source_file: SourceFile) -> Format:
     head = _head(source_file)
     if head.startswith(b"PAR1"):
         return "parquet"
+    if source_file.suffix in {".csv", ".tsv"} and head[:1] not in {b"{", b"["}:
+        raise NucleusValidationError(
+            "",
+            "is a table as text (CSV), which is not read",
+            source=source_file.name,
+            hint="Write it as Parquet, whose columns a mapping can name: pandas.read_csv(path).to_parquet(path + '.parquet').",
+        )
     if source_file.suffix == ".txt" and head[:1] not in {b"", b"{", b"["}:
         if (form := _of_lines(head)) is not None:
             return form

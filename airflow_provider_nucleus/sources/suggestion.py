@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, takewhile
 from typing import Any
 
 from airflow_provider_nucleus.sources.tables import ExplodedTable, RowTable
@@ -26,8 +26,20 @@ _SIZES = (
     ("x", "y", "width", "height"), ("x", "y", "w", "h"), ("left", "top", "width", "height"), ("bbox_x", "bbox_y", "bbox_width", "bbox_height"),
     ("topX", "topY", "width", "height"),
 )  # fmt: skip
-_LISTS = ("bbox", "box", "boxes", "bboxes", "xyxy", "xywh", "points", "bounding_box", "coordinates")
-_LABELS = ("label", "class_name", "category_name", "name", "labels", "category", "class", "cls", "classes", "category_id", "class_id", "label_id", "pred_classes")  # fmt: skip
+_LISTS = (
+    "bbox",
+    "box",
+    "boxes",
+    "bboxes",
+    "pred_boxes",
+    "pred_bboxes",
+    "xyxy",
+    "xywh",
+    "points",
+    "bounding_box",
+    "coordinates",
+)
+_LABELS = ("label", "class_name", "category_name", "name", "labels", "category", "class", "cls", "classes", "category_id", "class_id", "label_id", "category_ids", "class_ids", "label_ids", "categories", "pred_classes", "pred_labels")  # fmt: skip
 _SCORES = ("confidence", "score", "scores", "conf", "probability", "prob", "pred_scores")
 _IMAGES = ("reference_id", "file_name", "filename", "image_path", "img_path", "image_name", "path", "image", "img", "image_id", "ImageID", "frame", "frame_id")  # fmt: skip
 _IMAGE_SIDES = (
@@ -37,6 +49,7 @@ _IMAGE_SIDES = (
     ("width", "height"),
 )
 _TARGETS = {"xyxy": ("x1", "y1", "x2", "y2"), "cxcywh": ("cx", "cy", "width", "height"), "xywh": ("x", "y", "width", "height")}  # fmt: skip
+_OWN_BOX = {name: f"geometry.{name}" for name in _TARGETS["xywh"]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +80,12 @@ def suggest_mapping(rows: Sequence[Mapping[str, Any]]) -> MappingSuggestion | No
     if form is None:
         return None
     mapping["fields"] = fields
-    mapping["box_format"] = form
-    _add_sizes(mapping, outer, inner, table, remarks)
+    if fields == _OWN_BOX:
+        # Rows in Nucleus' own form: their boxes need no mapping, perhaps something else does.
+        fields.clear()
+    else:
+        mapping["box_format"] = form
+        _add_sizes(mapping, outer, inner, table, remarks)
     _add_label(mapping, inner, table, remarks)
     if (score := inner.first(_SCORES)) is not None and score != "confidence":
         fields["confidence"] = score
@@ -77,9 +94,36 @@ def suggest_mapping(rows: Sequence[Mapping[str, Any]]) -> MappingSuggestion | No
         remarks.append("which field names the image is not known: give reference_id")
     elif image != "reference_id":
         cells = [cell for cell in table.cells(image) if isinstance(cell, str)]
-        path = any("/" in cell or "\\" in cell for cell in cells)
-        mapping["reference_id"] = f"{{{image}:basename}}" if path else f"{{{image}}}"
+        mapping["reference_id"] = _reference_id(image, cells, remarks)
+    if {"image_id", "category_id", "score"} <= set(outer.names):
+        remarks.append(
+            "if these are COCO results, do not map them but name their ground truth, whose images and categories they mean: "
+            "--ground-truth here, ground_truth= of the operator"
+        )
+    if not fields and mapping.keys() == {"fields"}:
+        return None
     return MappingSuggestion(mapping, remarks)
+
+
+def _reference_id(image: str, cells: Sequence[str], remarks: list[str]) -> str:
+    """Return the template for the field that names the image: its base name where that is enough to tell paths apart."""
+    if not any("/" in cell or "\\" in cell for cell in cells):
+        return f"{{{image}}}"
+    folders = [cell.split("/")[:-1] for cell in cells if "\\" not in cell]
+    common = [
+        parts[0] for parts in takewhile(lambda parts: len(set(parts)) == 1, zip(*folders, strict=False))
+    ]
+    whole = f"{{{image}:relative({'/'.join(common)}/)}}" if common else f"{{{image}}}"
+    names = {cell.replace("\\", "/").rpartition("/")[2] for cell in cells}
+    if len(names) < len(set(cells)):
+        remarks.append(
+            f"reference_id keeps the folders of {image}: images in different ones have the same name"
+        )
+        return whole
+    remarks.append(
+        f"reference_id is the base name of {image}: if folders hold images of the same name, {whole} tells them apart"
+    )
+    return f"{{{image}:basename}}"
 
 
 class _Names:
@@ -160,9 +204,9 @@ def _box(names: _Names, table: Any, fields: dict[str, str], remarks: list[str]) 
         return "xywh"
     if not corners:
         return "xywh"
-    form = "xyxy" if name in {"boxes", "bboxes", "points"} else "xywh"
+    form = "xyxy" if name in {"boxes", "bboxes", "pred_boxes", "pred_bboxes", "points"} else "xywh"
     remarks.append(
-        f"box_format is a guess: {listed} could be corners (xyxy) or corner and size (xywh) by its values; look at the rows below"
+        f"box_format is a guess: {listed} could be corners (xyxy) or corner and size (xywh) by its values; --image-size WIDTHxHEIGHT counts boxes that reach out of the image"
     )
     return form
 

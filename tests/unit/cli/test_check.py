@@ -32,6 +32,7 @@ LAYOUTS: dict[str, list[dict[str, Any]]] = {
     "detectron2": [
         {"file_name": "d/a.jpg", "height": 99, "width": 99, "annotations": [{"bbox": [10, 20, 40, 60], "bbox_mode": 0, "category_id": 2}]}
     ],
+    "a row an image": [{"image": "a.jpg", "pred_boxes": [[10, 20, 40, 60]], "pred_classes": [2], "scores": [0.5]}],
     "shares": [{"file_name": "a.jpg", "image_width": 100, "image_height": 200, "cx": 0.25, "cy": 0.2, "w": 0.3, "h": 0.2, "label": "car"}],
 }  # fmt: skip
 
@@ -102,6 +103,7 @@ def test_the_command_as_a_process(tmp_path: Path):
         (["--mapping", '{"nothing": 1}'], "does not know 'nothing'"),
         (["--image-size", "wide"], "WIDTHxHEIGHT"),
         (["--labels", "[car, bus"], "--labels begins as JSON and is none"),
+        (["--format", "xyz"], "choose auto, jsonl"),
     ],
 )
 def test_a_wrong_mapping_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments, said):
@@ -126,6 +128,52 @@ def test_labels_that_differ_in_spelling_are_noted_as_by_an_evaluation(
     assert status == 0
     assert found["notes"] == [note.text for note in label_spellings(labels)]
     assert len(found["notes"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("rows.parquet", b"PAR1 and then nothing", "cut off"),
+        ("rows.parquet", b"no Parquet at all, whatever it is called", "cannot be read as Parquet"),
+        ("rows.csv", b"path,x1,y1,x2,y2\n", "Write it as Parquet"),
+        ("labels/train/0001.txt", b"0 0.5 0.5 0.1 0.1\n", "/labels/train/*.txt'"),
+    ],
+)
+def test_what_cannot_be_read_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: bytes, said: str
+):
+    """And status 2; a folder of label files is told as the glob that reads them."""
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+    assert main(["check", str(tmp_path if "/" in name else path)]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_suggestion_keeps_images_of_equal_name_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """Two cameras number their frames alike: by base names, objects of one would lie on images of the other."""
+    corners = {"x1": 10, "y1": 20, "x2": 40, "y2": 60, "label": "car"}
+    path = tmp_path / "rows.json"
+    for prefix, suggested in (("/mnt/", "path:relative(/mnt/)"), ("", "path")):
+        path.write_text(json.dumps([{"path": f"{prefix}{camera}/0001.jpg", **corners} for camera in "ab"]))
+        _, found = checked(capsys, str(path))
+        assert found["suggestion"]["mapping"]["reference_id"] == f"{{{suggested}}}"
+        rows = open_rows(str(path), kind="predictions", mapping=found["suggestion"]["mapping"])
+        assert [row.data["reference_id"] for row in rows] == ["a/0001.jpg", "b/0001.jpg"]
+
+
+def test_rows_in_our_own_form_get_no_suggestion(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """What is wrong with them is no matter of a mapping; predictions without confidence are noted."""
+    row = {"reference_id": "a", "label": "car", "type": "box", "geometry": BOX}
+    path = tmp_path / "rows.jsonl"
+    path.write_text(
+        "".join(json.dumps(one) + "\n" for one in (row, {**row, "geometry": {**BOX, "width": -1}}))
+    )
+    status, found = checked(capsys, str(path))
+
+    assert (status, found["sent"], found["suggestion"]) == (1, 1, None)
+    assert any("1 predictions have no confidence" in note for note in found["notes"])
 
 
 def test_a_file_that_is_nothing_known_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
