@@ -96,6 +96,13 @@ def _sigmas(text: str) -> ChosenSigmas:
 
 def run(args: argparse.Namespace) -> int:
     """Print the report and return the exit status: 0, or 2 when a file cannot be read or is not what it should be."""
+    if args.keypoint_sigmas is not None and args.iou_type != "keypoints":
+        print(
+            f"nucleus-local: --keypoint-sigmas are tolerances of keypoints, and --iou-type {args.iou_type} compares none: "
+            "add --iou-type keypoints, or leave them out",
+            file=sys.stderr,
+        )
+        return 2
     # Imported here so that --help needs no extra.
     from airflow_provider_nucleus.evaluation.report import evaluate_files
 
@@ -143,6 +150,7 @@ def render(report: Mapping[str, Any]) -> str:
             f"{truth['file']}: {truth['images']} images, {truth['annotations']} annotations,"
             f" {truth['categories']} categories; {options['iou_type']}"
         ),
+        *_chosen(options),
         "",
         f"COCO metrics (by size: {', '.join(f'{name[0]} = {name}' for name in areas)})",
         "",
@@ -160,7 +168,7 @@ def render(report: Mapping[str, Any]) -> str:
     for name, model in models.items():
         notes += [f"{name}: {count} x {reason}" for reason, count in model["excluded"].items()]
         notes += [f"{name}: {note['text']}" for note in model["notes"]]
-        notes += [f"{name}: {number} is {MISSING}: {reason}" for number, reason in model["undefined"].items()]
+        notes += [f"{name}: {text}" for text in _undefined(model["undefined"])]
     if notes:
         lines += ["", "Notes", "", *(f"- {note}" for note in notes)]
     lines += ["", f"Computed by {report['engine']}."]
@@ -197,6 +205,27 @@ def _classes(models: Mapping[str, Any]) -> list[str]:
     if hidden > 0:
         lines += ["", f"{hidden} more class{'es' if hidden > 1 else ''}: see --json."]
     return lines
+
+
+def _chosen(options: Mapping[str, Any]) -> list[str]:
+    """Name the options that make these numbers others than COCO's usual ones."""
+    chosen = []
+    if (limit := options.get("max_detections")) is not None:
+        chosen.append(f"max_detections {limit} (a label on an image, for AP and AR)")
+    if options.get("crowd_as_objects"):
+        chosen.append("crowd_as_objects")
+    return [f"With {', '.join(chosen)}"] if chosen else []
+
+
+def _undefined(reasons: Mapping[str, str]) -> list[str]:
+    """Say once for each reason which numbers there are none of."""
+    numbers: dict[str, list[str]] = {}
+    for number, reason in reasons.items():
+        numbers.setdefault(reason, []).append(number)
+    return [
+        f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} {MISSING}: {reason}"
+        for reason, names in numbers.items()
+    ]
 
 
 def _occurs(row: Mapping[str, Any]) -> bool:

@@ -27,7 +27,8 @@ def add_parser(commands: Any) -> None:
         ("add", "make a key with a name of its own and print it, this once", _add),
         ("remove", "remove a key by its name", _remove),
     ):
-        action = actions.add_parser(name, help=f"{text}; a running server takes it from the next request on")
+        takes = "" if run in {_show, _list} else "; a running server goes by it from the next request on"
+        action = actions.add_parser(name, help=f"{text}{takes}")
         if run in {_add, _remove}:
             action.add_argument("name", help="name of the key")
         if run is _add:

@@ -27,6 +27,7 @@ __all__ = [
     "guessed_areas",
     "guessed_tolerances",
     "label_spellings",
+    "no_ground_truth",
     "only_crowds",
     "predictions_of_runs",
     "without_ground_truth",
@@ -59,6 +60,15 @@ def only_crowds(count: int) -> list[Note]:
         "so no AP, and every prediction is a false positive of the counts; if they are objects, evaluate with crowd_as_objects"
     )
     return [Note("only_crowds", count, text)] if count else []
+
+
+def no_ground_truth(predictions: int) -> list[Note]:
+    """Say that there is no ground truth at all, where there are that many predictions."""
+    text = (
+        f"there is no ground truth to compare with, so each of {predictions} predictions is a false positive; upload the ground truth, "
+        "then have the metrics calculated again"
+    )
+    return [Note("no_ground_truth", predictions, text)] if predictions else []
 
 
 def beyond_limit(count: int, *, limit: int, objects: str = "predictions") -> list[Note]:

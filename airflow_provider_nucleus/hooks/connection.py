@@ -125,6 +125,13 @@ def connection_hint(error: NucleusError, config: NucleusConfig | None) -> str | 
             "usually ends in /v1/nucleus, and that no proxy, gateway or login page answers in its place."
         )
     if isinstance(error, NucleusConnectionError) and error.retryable and "TLS" not in (error.hint or ""):
+        if config.endpoint.startswith("http://") and re.search(
+            r"(?i)\breset|closed|disconnected", str(error)
+        ):
+            return (
+                f"Something at {config.endpoint} hung up: if it is an https server, write https:// in the endpoint; if a proxy is in "
+                "between, check HTTP_PROXY and NO_PROXY."
+            )
         return (
             f"Check that {config.endpoint} can be reached from here; an embedded Nucleus must be running "
             "(`nucleus-local serve`)."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -152,6 +153,7 @@ class _RecordReader:
         coco: CocoReader | None = None
         conversion = Conversion(self.rules)
         by_row = False
+        _require_each_once(files)
         for place, source_file in enumerate(files):
             form = self._format_of(source_file)
             if form == "coco":
@@ -218,6 +220,17 @@ class _RecordReader:
                 field="mapping",
                 hint="A list of foreign results is read by names with format='json'.",
             )
+
+
+def _require_each_once(files: list[SourceFile]) -> None:
+    """Raise NucleusConfigError where a file is named twice: its objects without ids would be there twice."""
+    twice = [name for name, count in Counter(source_file.name for source_file in files).items() if count > 1]
+    if twice:
+        raise NucleusConfigError(
+            f"The source names {twice[0]} {'and others ' if len(twice) > 1 else ''}more than once: its objects would count twice.",
+            field="source",
+            hint="Name each file once: list(dict.fromkeys(paths)).",
+        )
 
 
 def _coco_reader(

@@ -102,7 +102,7 @@ def test_tables_show_numbers_and_say_what_is_undefined(tmp_path, capsys):
 
     out = capsys.readouterr().out
     assert "results  1.000" in out
-    assert "APl is n/a: no ground truth of large size to be found" in out
+    assert "APl, ARl are n/a: no ground truth of large size to be found" in out
     assert "crowd region" in out
     assert "-1" not in out
 

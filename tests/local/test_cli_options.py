@@ -204,3 +204,34 @@ def test_equal_confidences_are_in_the_order_of_rows(tmp_path, capsys, reverse):
 
     assert pytest.approx(reference(tmp_path)[0]) == report["models"]["dt"]["AP"]
     assert "earlier row" in report["options"]["coco"]["ties"]
+
+
+def test_what_was_chosen_stands_above_the_numbers(tmp_path, capsys):
+    """AP with a limit of one object is not the AP that people compare; what does not exist is said once for each reason."""
+    write(tmp_path, [{"bbox": [0, 0, 20, 20]}], [{"bbox": [0, 0, 20, 20]}])
+
+    _, text = evaluate(tmp_path, capsys, "--max-detections", "1", "--crowd-as-objects")
+    assert text.splitlines()[1].startswith("With max_detections 1 ")
+    assert text.splitlines()[1].endswith("crowd_as_objects")
+    assert "- dt: APl, ARl are n/a: no ground truth of large size" in text
+    _, text = evaluate(tmp_path, capsys)
+    assert "With " not in text
+
+
+def test_tolerances_of_keypoints_are_not_ignored_for_boxes(tmp_path, capsys):
+    """An option that changes nothing would be taken for one that did."""
+    write(tmp_path, [{"bbox": [0, 0, 20, 20]}], [])
+    files = ["--ground-truth", str(tmp_path / "gt.json"), "--predictions", str(tmp_path / "dt.json")]
+
+    assert main(["evaluate", *files, "--keypoint-sigmas", "coco"]) == 2
+    assert "add --iou-type keypoints" in capsys.readouterr().err
+
+
+def test_an_empty_file_is_called_so(tmp_path, capsys):
+    """It is no batch without detections, which is []."""
+    write(tmp_path, [{"bbox": [0, 0, 20, 20]}], [])
+    (tmp_path / "dt.json").write_text("")
+    files = ["--ground-truth", str(tmp_path / "gt.json"), "--predictions", str(tmp_path / "dt.json")]
+
+    assert main(["evaluate", *files]) == 2
+    assert "dt.json: is empty; results without any detection are []" in capsys.readouterr().err

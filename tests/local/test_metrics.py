@@ -206,7 +206,7 @@ def test_a_model_without_predictions_is_not_found(api: Api):
 
     assert answer.status_code == 404
     assert "no predictions" in answer.json()["error"]
-    assert "upload predictions" in answer.json()["error"]
+    assert "Upload predictions" in answer.json()["error"]
 
 
 def test_a_run_without_predictions_has_missed_everything(api: Api):
@@ -585,3 +585,17 @@ def test_crowds_as_objects(api: Api):
     assert chosen["rows"] == {"matched": 1, "false_positive": 1, "false_negative": 1}
     assert chosen["options"]["crowd_as_objects"] is True
     assert [note["note"] for note in chosen["notes"]] == ["label_spellings"]
+
+
+def test_metrics_before_the_ground_truth_say_so(api: Api):
+    """A precision of 0 because nobody has labelled yet is no verdict on the model."""
+    dataset, model = api.dataset("a"), make_model(api)
+    predict(api, dataset, model, box("a", "car", 0, name="p1"), box("a", "car", 50, name="p2"))
+
+    early = calculate(api, dataset, model)
+    annotate(api, dataset, box("a", "car", 0, name="t1"))
+    late = calculate(api, dataset, model)
+
+    assert [(note["note"], note["count"]) for note in early["notes"]] == [("no_ground_truth", 2)]
+    assert late["rows"] == {"matched": 1, "false_positive": 1, "false_negative": 0}
+    assert late["notes"] == []

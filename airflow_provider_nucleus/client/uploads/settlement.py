@@ -256,7 +256,8 @@ class Settlement:
         if summary.error_rate <= self._options.max_error_rate:
             return
         bad = summary.rejected + summary.errored + summary.unaccounted
-        first = f" First: {summary.first_errors[0]}." if summary.first_errors else ""
+        first = f" First: {summary.first_errors[0].rstrip('.')}." if summary.first_errors else ""
+        stored = "The good rows are stored. " if summary.processed + summary.ignored else ""
         raise NucleusUploadError(
             f"Upload of {self._target}: {bad:,} of {summary.rows:,} rows are bad ({summary.error_rate:.2%}, allowed "
             f"{self._options.max_error_rate:.2%}): {summary.sentence()}.{first}",
@@ -266,6 +267,6 @@ class Settlement:
             conn_id=self._client.config.conn_id,
             hint=quarantine_hint(
                 summary.quarantine,
-                "The good rows are stored. A retry offers only the chunks with rows that were refused or not accounted for again.",
+                f"{stored}A retry offers only the chunks with rows that were refused or not accounted for again.",
             ),
         )

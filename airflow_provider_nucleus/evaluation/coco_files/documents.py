@@ -46,6 +46,8 @@ def read_document(source: Path | bytes) -> tuple[Any, bytes]:
     try:
         return _decoded(text), text[:HEAD]
     except (ValueError, RecursionError) as error:
+        if not text.strip():
+            raise CocoFormatError(f"{name}: is empty; results without any detection are []") from None
         likeness = looks_like(text)
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise CocoFormatError(

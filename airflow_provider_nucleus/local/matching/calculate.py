@@ -8,7 +8,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import airflow_provider_nucleus
-from airflow_provider_nucleus.evaluation.notes import Note, empty_segments, label_spellings, only_crowds
+from airflow_provider_nucleus.evaluation.notes import (
+    Note,
+    empty_segments,
+    label_spellings,
+    no_ground_truth,
+    only_crowds,
+)
 from airflow_provider_nucleus.local.engine.ignored_regions import CROWD
 from airflow_provider_nucleus.local.engine.masks import MaskFamily
 from airflow_provider_nucleus.local.engine.shape_families import SHAPE_FAMILIES
@@ -95,6 +101,7 @@ def _notes(
     """Return what is true of the matches and easily overlooked."""
     crowds = sum(count for (_, reason), count in left_out.ignored_regions.items() if reason == CROWD)
     matched = sum(count["ground_truth"] for count in summary["matched"].values())
+    predictions = sum(count["predictions"] for count in summary["matched"].values())
     spellings: list[Note] = []
     if not match_set.options.class_agnostic:
         paired = {label for pair in match_set.options.allowed_label_matches for label in pair}
@@ -105,6 +112,7 @@ def _notes(
         spellings = label_spellings(label for (label,) in labels if label not in paired)
     return [
         *(only_crowds(crowds) if not matched else ()),
+        *(no_ground_truth(predictions) if not matched + crowds + left_out.ground_truth else ()),
         *spellings,
         *empty_segments(left_out.empty_segments),
     ]

@@ -39,7 +39,7 @@ def commit(call: RouteCall, request: MatchRequest) -> Any:
         numbers = comparisons.datasets_of(cursor, run)
         if not numbers:
             raise NotFoundError(
-                f"Model run {run.id} has no predictions: upload predictions before it is committed."
+                f"Model run {run.id} has no predictions. Upload predictions before it is committed."
             )
         job = start_matching(call.services, cursor, run, dataset_nos=numbers, options=request.options)
     return {**job.to_wire(), "model_run_id": run.id}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -171,6 +172,26 @@ def test_https_to_a_plain_server_is_told_as_such(monkeypatch: pytest.MonkeyPatch
     assert not good
     assert "does not speak TLS" in message
     assert "write http:// in the endpoint" in message
+
+
+def test_http_to_a_server_that_hangs_up_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As https servers do when they are spoken to in plain http."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def hang_up() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    peer, _ = listener.accept()
+                    peer.recv(1)
+                    peer.close()
+
+        threading.Thread(target=hang_up, daemon=True).start()
+        endpoint = f"http://127.0.0.1:{listener.getsockname()[1]}/v1/nucleus"
+        monkeypatch.setenv("AIRFLOW_CONN_PROBE", connection_json(endpoint=endpoint, api_key="key"))
+        good, message = NucleusHook("probe").test_connection()
+
+    assert not good
+    assert "hung up: if it is an https server, write https:// in the endpoint" in message
 
 
 def test_connection_that_does_not_exist_ends_the_asynchronous_way_by_name() -> None:

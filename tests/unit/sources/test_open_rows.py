@@ -173,3 +173,12 @@ def test_single_rows_are_gathered_into_batches_without_loss():
         ("b", [1], []),
     ]
     assert list(batches_of(iter([]))) == []
+
+
+def test_a_file_named_twice_is_refused(tmp_path):
+    """A batch that ran again is named by two events; its objects have no ids that would tell."""
+    path = tmp_path / "rows.jsonl"
+    path.write_text("{}\n")
+    for source in ([path, str(path)], [path, tmp_path], [path, str(tmp_path / "*.jsonl")]):
+        with pytest.raises(NucleusConfigError, match=r"rows\.jsonl more than once.*count twice"):
+            list(open_rows(source, kind="predictions"))

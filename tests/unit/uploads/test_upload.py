@@ -207,6 +207,15 @@ def test_rows_the_server_refuses_are_reported_and_count(
     assert summary.quarantine == str(where)
 
 
+def test_where_everything_is_refused_nothing_is_said_to_be_stored(bench: Bench):
+    """And the server's sentence keeps its one full stop."""
+    with pytest.raises(NucleusUploadError, match=r"First: Item with id nowhere .*") as caught:
+        bench.upload([box(0, reference_id="nowhere")]).run()
+
+    assert "rows are stored" not in str(caught.value)
+    assert ".." not in str(caught.value)
+
+
 @pytest.mark.parametrize("asynchronous", [True, False])
 def test_a_retry_offers_only_refused_chunks_again(bench: Bench, asynchronous: bool):
     """Once the missing items exist, the retry sends the chunk that had errors and nothing else."""

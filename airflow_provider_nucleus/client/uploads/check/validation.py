@@ -291,7 +291,7 @@ def require_error_rate(
     rate = validated.rejected / validated.rows if validated.rows else 0.0
     if rate <= options.max_error_rate:
         return
-    first = validated.first_errors[0] if validated.first_errors else ""
+    first = validated.first_errors[0].rstrip(".") if validated.first_errors else ""
     raise NucleusUploadError(
         f"Nothing was sent to dataset {target.dataset_id}: {validated.rejected:,} of {validated.rows:,} rows are bad "
         f"({rate:.2%}, allowed {options.max_error_rate:.2%}). First: {first}.",

@@ -46,7 +46,7 @@ def of_model(cursor: Cursor, dataset: DatasetRecord, model: ModelRecord) -> RunO
     elsewhere = _elsewhere(cursor, dataset, model)
     if found is None or elsewhere:
         raise NotFoundError(
-            f"Model {model.id} has no predictions on dataset {dataset.id}: upload predictions before metrics are "
+            f"Model {model.id} has no predictions on dataset {dataset.id}. Upload predictions before metrics are "
             f"calculated or read.{elsewhere}"
         )
     return found
