@@ -207,6 +207,23 @@ def test_numbers_that_are_out_of_date_say_so(api: Api):
     assert "Out of date" not in read(api, evaluated.pages["evaluation"])
 
 
+def test_numbers_from_before_the_first_ground_truth_say_so(api: Api):
+    """A precision of 0 stays on the page until metrics are calculated again; it is told why it is 0, and that it is out of date."""
+    dataset, model = api.dataset("a"), make_model(api)
+    predict(api, dataset, model, box("a", "car", 0))
+    calculate(api, dataset, model)
+    address = f"/dataset/{dataset}/model/{model}/evaluation"
+
+    assert "there is no ground truth to compare with" in read(api, address)
+    assert "Out of date" not in read(api, address)
+    annotate(api, dataset, box("a", "car", 0))
+    assert "Out of date" in read(api, address)
+    calculate(api, dataset, model)
+    page = read(api, address)
+    assert "Out of date" not in page
+    assert "no ground truth to compare with" not in page
+
+
 def test_what_was_taken_for_what_is_shown(api: Api, evaluated: Evaluated):
     """The bus under a van is a confusion, listed once."""
     assert "bus van 1" in text_of(read(api, evaluated.pages["evaluation"]))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.local.pages.urls import Urls
     from airflow_provider_nucleus.local.requests.match_options import MatchOptions
+    from airflow_provider_nucleus.local.store.catalog.compared_sets import ComparedSets
     from airflow_provider_nucleus.local.store.database import Cursor
     from airflow_provider_nucleus.local.store.views.comparisons import RunOnDataset
     from airflow_provider_nucleus.local.store.views.match_counts import ThresholdCounts
@@ -161,21 +162,28 @@ def evaluation_page(
         sort=sort,
         result=None
         if match_set is None
-        else _result(cursor, urls, match_set, iou=iou, sort=sort, address=address),
+        else _result(cursor, urls, match_set, comparison.sets, iou=iou, sort=sort, address=address),
         categories=_categories(cursor, comparison, options),
         calculate_route=f"dataset/{dataset.id}/model/{model.id}/calculateEvaluationMetrics",
     )
 
 
 def _result(
-    cursor: Cursor, urls: Urls, match_set: matches.MatchSet, *, iou: float, sort: str, address: Any
+    cursor: Cursor,
+    urls: Urls,
+    match_set: matches.MatchSet,
+    sets: ComparedSets,
+    *,
+    iou: float,
+    sort: str,
+    address: Any,
 ) -> Result:
     counts = match_counts.label_counts(cursor, match_set, iou=iou)
     total = match_counts.total(counts)
     rows, note = label_rows(counts, sort=sort)
     summary = match_set.summary
     return Result(
-        stale=matches.is_stale(cursor, match_set),
+        stale=matches.is_stale(cursor, match_set, sets),
         options=_options(cursor, urls, match_set),
         allowed=tuple(ConfusionRow(*pair, count="") for pair in match_set.options.allowed_label_matches),
         scores=_scores(total),

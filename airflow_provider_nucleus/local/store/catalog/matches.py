@@ -178,15 +178,18 @@ def objects_by_type(cursor: Cursor, sets: ComparedSets) -> dict[str, dict[str, i
     }
 
 
-def is_stale(cursor: Cursor, match_set: MatchSet) -> bool:
-    """Return whether objects were added or removed since, on either side; changed ones are not noticed."""
+def is_stale(cursor: Cursor, match_set: MatchSet, sets: ComparedSets) -> bool:
+    """Return whether objects were added or removed since, on either side; changed ones are not noticed.
+
+    `sets` are what would be compared now: ground truth that came after the calculation is a set that it did not know.
+    """
     then: dict[str, dict[str, int]] = {}
     for part in ("matched", "not_matched"):
         for kind, sides in match_set.summary.get(part, {}).items():
             known = then.setdefault(kind, dict.fromkeys(sides, 0))
             for side, count in sides.items():
                 known[side] += count
-    return then != objects_by_type(cursor, match_set.sets)
+    return then != objects_by_type(cursor, sets)
 
 
 def _remove(cursor: Cursor, number: int) -> None:
