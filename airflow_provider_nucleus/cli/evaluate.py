@@ -96,13 +96,6 @@ def _sigmas(text: str) -> ChosenSigmas:
 
 def run(args: argparse.Namespace) -> int:
     """Print the report and return the exit status: 0, or 2 when a file cannot be read or is not what it should be."""
-    if args.keypoint_sigmas is not None and args.iou_type != "keypoints":
-        print(
-            f"nucleus-local: --keypoint-sigmas are tolerances of keypoints, and --iou-type {args.iou_type} compares none: "
-            "add --iou-type keypoints, or leave them out",
-            file=sys.stderr,
-        )
-        return 2
     # Imported here so that --help needs no extra.
     from airflow_provider_nucleus.evaluation.report import evaluate_files
 

@@ -218,15 +218,6 @@ def test_what_was_chosen_stands_above_the_numbers(tmp_path, capsys):
     assert "With " not in text
 
 
-def test_tolerances_of_keypoints_are_not_ignored_for_boxes(tmp_path, capsys):
-    """An option that changes nothing would be taken for one that did."""
-    write(tmp_path, [{"bbox": [0, 0, 20, 20]}], [])
-    files = ["--ground-truth", str(tmp_path / "gt.json"), "--predictions", str(tmp_path / "dt.json")]
-
-    assert main(["evaluate", *files, "--keypoint-sigmas", "coco"]) == 2
-    assert "add --iou-type keypoints" in capsys.readouterr().err
-
-
 def test_an_empty_file_is_called_so(tmp_path, capsys):
     """It is no batch without detections, which is []."""
     write(tmp_path, [{"bbox": [0, 0, 20, 20]}], [])
