@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import datetime as dt
 import decimal
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.schema.batches import zip_rows
@@ -129,6 +131,9 @@ def cells_of(column: Any) -> list[Any]:
 
     kind = column.type
     if pa.types.is_dictionary(kind):
+        if pa.types.is_string(kind.value_type) and len(column.dictionary) <= len(column):
+            with contextlib.suppress(ValueError):  # in some text, be it one that no cell refers to
+                return _referred(column)
         column, kind = column.dictionary_decode(), kind.value_type
     if pa.types.is_struct(kind):
         names = [kind.field(position).name for position in range(kind.num_fields)]
@@ -138,6 +143,8 @@ def cells_of(column: Any) -> list[Any]:
                 row if valid else None for row, valid in zip(rows, column.is_valid().to_pylist(), strict=True)
             ]
         return rows
+    if _is_list(kind):
+        return _lists_of(column)
     cells: list[Any] = column.to_pylist()
     if (
         pa.types.is_integer(kind)
@@ -149,6 +156,24 @@ def cells_of(column: Any) -> list[Any]:
     if pa.types.is_map(kind):
         return [None if cell is None else {str(key): _plain(value) for key, value in cell} for cell in cells]
     return [_plain(cell) for cell in cells]
+
+
+def _referred(column: Any) -> list[Any]:
+    """Return the cells of a column that refers to texts; each text is made once."""
+    texts: list[Any] = column.dictionary.to_pylist()
+    indices: list[Any] = column.indices.to_pylist()
+    if column.indices.null_count:
+        return [None if at is None else texts[at] for at in indices]
+    return list(map(texts.__getitem__, indices))
+
+
+def _lists_of(column: Any) -> list[Any]:
+    """Return the cells of a column of lists, which are cut from the cells of all their entries."""
+    import pyarrow.compute as pc
+
+    lengths: list[int | None] = pc.list_value_length(column).to_pylist()
+    entries = iter(cells_of(column.flatten()))
+    return [None if length is None else list(islice(entries, length)) for length in lengths]
 
 
 def _plain(value: Any) -> Any:

@@ -6,6 +6,7 @@ read as such, and decoded a block at a time; a column that unpacks to more than 
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.exceptions import NucleusValidationError
@@ -23,6 +24,8 @@ _VALUES = 2_000_000
 """Values of one nested column in one batch, on average."""
 _UNPACKED = 256 << 20
 _RATIO = 1_000
+_FEW = 2
+"""Texts that each occur this often are kept as references: there are fewer to make then."""
 _DICTIONARIES = frozenset({"PLAIN_DICTIONARY", "RLE_DICTIONARY"})
 
 
@@ -99,25 +102,45 @@ def _rows_at_once(chunk: Any, count: int, most: int, repeated: set[str]) -> int:
 
 
 def _decoded(batch: pa.RecordBatch, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """Yield a batch in blocks of bounded size, with the columns that refer to texts decoded."""
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.compute as pc
+    """Yield a batch in blocks of bounded size.
 
-    size = np.zeros(batch.num_rows, dtype=np.int64)
-    for column in batch.columns:
-        if pa.types.is_dictionary(column.type):
-            lengths = pc.fill_null(pc.take(pc.binary_length(column.dictionary), column.indices), 0)
-            size += np.asarray(lengths, dtype=np.int64)
-    blocks = np.cumsum(size) // _BYTES
-    starts = [0, *(np.flatnonzero(np.diff(blocks)) + 1).tolist()] if batch.num_rows else []
+    Columns that refer to texts are decoded, but for those that refer to a few over and over.
+    """
+    import pyarrow as pa
+
+    starts = _starts(batch)
     for start, end in zip(starts, [*starts[1:], batch.num_rows], strict=True):
         block = batch.slice(start, end - start)
         arrays = [
             column.dictionary_decode().cast(schema.field(field.name).type)
             if pa.types.is_dictionary(column.type)
             and not pa.types.is_dictionary(schema.field(field.name).type)
+            and len(column.dictionary) * _FEW > len(column)
             else column
             for field, column in zip(block.schema, block.columns, strict=True)
         ]
         yield pa.RecordBatch.from_arrays(arrays, names=block.schema.names)
+
+
+def _starts(batch: pa.RecordBatch) -> list[int]:
+    """Return where blocks begin whose texts are of bounded size."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    # Neither NumPy, which PyArrow does without, nor `fill_null`, which imports pandas: a second of each first batch.
+    lengths = [
+        (pc.binary_length(column.dictionary), column.indices)
+        for column in batch.columns
+        if pa.types.is_dictionary(column.type)
+    ]
+    if sum(pc.max(sizes).as_py() or 0 for sizes, _ in lengths) * batch.num_rows < _BYTES:
+        return [0] if batch.num_rows else []
+    cells = [pc.take(sizes, indices).to_pylist() for sizes, indices in lengths]
+    starts, before = [0], 0
+    for at, end in enumerate(
+        accumulate(sum(size or 0 for size in sizes) for sizes in zip(*cells, strict=True))
+    ):
+        if at and end // _BYTES != before:
+            starts.append(at)
+        before = end // _BYTES
+    return starts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from itertools import chain, starmap
+from itertools import chain, repeat, starmap
 from typing import Any, Protocol
 
 from airflow_provider_nucleus.sources.template import as_list, read_path
@@ -76,7 +76,16 @@ class ExplodedTable:
         self.parents: list[int] = []
         self.bad: dict[int, str] = {}
         self._names = base.names()
-        for at, values in enumerate(zip(*(base.cells(path) for path in paths), strict=True)):
+        columns = [base.cells(path) for path in paths]
+        lengths = _one_length(columns)
+        if lengths is not None:
+            self._entries = {
+                path: list(chain.from_iterable(column)) for path, column in zip(paths, columns, strict=True)
+            }
+            self.parents = list(chain.from_iterable(map(repeat, range(len(lengths)), lengths)))
+            self.count = len(self.parents)
+            return
+        for at, values in enumerate(zip(*columns, strict=True)):
             try:
                 lists = list(starmap(_entries, zip(paths, values, strict=True)))
                 if all(value is None for value in values) and not base.has(at, paths[0].partition(".")[0]):
@@ -132,6 +141,14 @@ def cells_below(values: Sequence[Any], path: str) -> list[Any]:
     elif "." not in path and kinds == {dict}:
         return [value.get(path) for value in values]
     return RowTable([{"": value} for value in values]).cells(f".{path}")
+
+
+def _one_length(columns: Sequence[Sequence[Any]]) -> list[int] | None:
+    """Return the lengths of the lists of each row; None unless all cells are lists, of one length in a row."""
+    if any(set(map(type, column)) != {list} for column in columns):
+        return None
+    lengths = [list(map(len, column)) for column in columns]
+    return lengths[0] if all(one == lengths[0] for one in lengths) else None
 
 
 def _entries(path: str, value: Any) -> list[Any]:

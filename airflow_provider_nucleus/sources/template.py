@@ -120,7 +120,11 @@ class Template:
         try:
             if len(self._parts) == 1 and not self._parts[0][0] and set(map(type, columns[0])) == {str}:
                 spell = self._parts[0][2]
-                return list(columns[0]) if spell is str else list(map(spell, columns[0]))
+                if spell is str:
+                    return list(columns[0])
+                # The rows of one image have one path.
+                spelled = {text: spell(text) for text in set(columns[0])}
+                return list(map(spelled.__getitem__, columns[0]))
             return [self.filled(values) for values in zip(*columns, strict=True)] if columns else None
         except ValueError:
             return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import json
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -291,3 +292,62 @@ def test_two_columns_of_one_name_are_refused(tmp_path: Path):
 
     with pytest.raises(NucleusValidationError, match="several columns of the name 'label'"):
         read(write(tmp_path, table))
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.list_(pa.float64()), pa.large_list(pa.float64()), pa.list_(pa.float64(), 2)]
+)
+def test_lists_keep_their_gaps(tmp_path: Path, kind: pa.DataType):
+    """Lists that are absent or hold nothing somewhere, beside those that do not."""
+    lists = [[1.0, 2.0], None, [None, 3.5], [4.0, 5.0]]
+    if kind.id != pa.list_(pa.float64(), 2).id:
+        lists += [[], [6.0]]
+    table = pa.table({
+        "reference_id": ["i"] * len(lists),
+        "class_pdf": pa.array([[{"p": one}] for one in lists], pa.list_(pa.struct([("p", kind)]))),
+        "geometry": pa.array(lists, kind),
+    })
+
+    rows = read(write(tmp_path, table))
+
+    assert [row.data.get("geometry") for row in rows] == lists
+    assert [row.data["class_pdf"] for row in rows] == [[{} if one is None else {"p": one}] for one in lists]
+
+
+def test_texts_that_are_referred_to_are_the_same_as_others(tmp_path: Path):
+    """Repeated names, gaps, and names that all differ, in columns with and without a dictionary."""
+    count = 9_000
+    columns = {
+        "reference_id": [f"{'long' * 20}-{n // 4}" for n in range(count)],
+        "annotation_id": [f"{'long' * 20}-{n}" for n in range(count)],
+        "label": [None if n % 7 == 0 else f"{'name' * 20}-{n % 90}" for n in range(count)],
+    }
+    written = [
+        write(tmp_path, pa.table(columns), f"{dictionary}.parquet", use_dictionary=dictionary)
+        for dictionary in (True, False)
+    ]
+
+    with_dictionary, without = ([row.data for row in read(path)] for path in written)
+
+    assert with_dictionary == without
+    assert [row.get("label") for row in without] == columns["label"]
+
+
+def test_texts_that_are_referred_to_need_neither_pandas_nor_numpy(tmp_path: Path):
+    """PyArrow does without NumPy; pandas, which it imports on the slightest occasion, takes a second."""
+    table = pa.table({
+        "reference_id": [f"{'long' * 20}-{n // 4}" for n in range(9_000)],
+        "label": ["car", None, "bus"] * 3_000,
+        "box": [[1.0, 2.0, 3.0, 4.0]] * 9_000,
+    })
+    path = write(tmp_path, table)
+    program = (
+        "import sys; sys.modules['numpy'] = sys.modules['pandas'] = None\n"
+        "from airflow_provider_nucleus.sources import open_rows\n"
+        "mapping = {'fields': {'box': 'box'}, 'box_format': 'xywh'}\n"
+        f"print(len(list(open_rows({str(path)!r}, kind='predictions', mapping=mapping))))"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert (done.stdout.strip(), done.stderr) == ("9000", "")
