@@ -16,6 +16,11 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_nucleus.dot_ids import DOT_IDS
 from airflow_provider_nucleus.schema.checks import COORDINATE_LIMIT, check_class_pdf, check_metadata
 
+try:
+    import orjson
+except ImportError:  # the base install has no orjson
+    orjson = None  # type: ignore[assignment]
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -108,12 +113,8 @@ def _checked(columns: Mapping[str, Any]) -> BoxColumns | None:
         return None
     ids = _given(columns, "annotation_id")
     if ids is None:
-        ids = [
-            f"{label}-{x}-{y}-{width}-{height}-{reference}"
-            for label, x, y, width, height, reference in zip(
-                labels, xs, ys, widths, heights, references, strict=True
-            )
-        ]
+        spelled = (_spelled(side) for side in (xs, ys, widths, heights))
+        ids = list(map("-".join, zip(labels, *spelled, references, strict=True)))
     joined = [_plain_texts(texts) for texts in (labels, references, ids)]
     if "" in joined or not (DOT_IDS.isdisjoint(references) and DOT_IDS.isdisjoint(ids)):
         return None
@@ -150,6 +151,15 @@ def _numbers(values: Sequence[Any], low: float, high: float) -> bool:
         and low <= min(values)
         and max(values) <= high
     )
+
+
+def _spelled(values: Sequence[float]) -> Sequence[str]:
+    """Return finite numbers as Python spells them, which orjson does faster but for very small and very large ones."""
+    if orjson is not None:
+        text = orjson.dumps(values).decode()
+        if "e" not in text and "0.0000" not in text:
+            return text[1:-1].split(",")
+    return list(map(str, values))
 
 
 def _plain_texts(values: Sequence[Any]) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_nucleus.schema.annotation_table import parse_annotation, parse_prediction
 from airflow_provider_nucleus.schema.batches import ColumnRows
 from airflow_provider_nucleus.schema.box_columns import check_box_columns, gather_columns
+from airflow_provider_nucleus.schema.checks import COORDINATE_LIMIT
 
 ODD = st.one_of(
     st.none(),
@@ -136,3 +137,24 @@ def test_rows_are_made_once_and_leave_out_absent_cells():
     assert rows[1:] == [{"b": {"x": 2}}]
     assert len(rows) == 2
     assert not rows.untouched
+
+
+@given(
+    sides=st.lists(
+        st.tuples(*[st.one_of(st.floats(-1e15, 1e15), st.floats(-1e-3, 1e-3), st.integers())] * 2), min_size=1
+    )
+)
+@example(sides=[(0.00001, 0.0001), (1e14, 1)])
+@example(sides=[(1e15, 0.1 + 0.2), (-0.0, 5e-324)])
+@settings(max_examples=200, deadline=None)
+def test_ids_spell_numbers_as_python_does(sides):
+    """Whatever encodes the JSON: an id with `1e-5` in it where `1e-05` is meant would be another object."""
+    x = [min(max(x, -COORDINATE_LIMIT), COORDINATE_LIMIT) for x, _ in sides]
+    width = [min(abs(width), COORDINATE_LIMIT) for _, width in sides]
+    columns = columns_of(len(sides)) | {"geometry": {"x": x, "y": x, "width": width, "height": width}}
+    del columns["annotation_id"]
+
+    boxes = check_box_columns(columns, predictions=True)
+
+    assert boxes is not None
+    assert list(boxes.ids) == [f"car-{x}-{x}-{w}-{w}-i1" for x, w in zip(x, width, strict=True)]
