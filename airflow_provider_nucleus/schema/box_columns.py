@@ -113,8 +113,8 @@ def _checked(columns: Mapping[str, Any]) -> BoxColumns | None:
         return None
     ids = _given(columns, "annotation_id")
     if ids is None:
-        spelled = (_spelled(side) for side in (xs, ys, widths, heights))
-        ids = list(map("-".join, zip(labels, *spelled, references, strict=True)))
+        decimals = (_decimals(side) for side in (xs, ys, widths, heights))
+        ids = list(map("-".join, zip(labels, *decimals, references, strict=True)))
     joined = [_plain_texts(texts) for texts in (labels, references, ids)]
     if "" in joined or not (DOT_IDS.isdisjoint(references) and DOT_IDS.isdisjoint(ids)):
         return None
@@ -153,7 +153,7 @@ def _numbers(values: Sequence[Any], low: float, high: float) -> bool:
     )
 
 
-def _spelled(values: Sequence[float]) -> Sequence[str]:
+def _decimals(values: Sequence[float]) -> Sequence[str]:
     """Return finite numbers as Python spells them, which orjson does faster but for very small and very large ones."""
     if orjson is not None:
         text = orjson.dumps(values).decode()

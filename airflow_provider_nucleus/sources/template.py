@@ -123,8 +123,8 @@ class Template:
                 if spell is str:
                     return list(columns[0])
                 # The rows of one image have one path.
-                spelled = {text: spell(text) for text in set(columns[0])}
-                return list(map(spelled.__getitem__, columns[0]))
+                made = {text: spell(text) for text in set(columns[0])}
+                return list(map(made.__getitem__, columns[0]))
             return [self.filled(values) for values in zip(*columns, strict=True)] if columns else None
         except ValueError:
             return None

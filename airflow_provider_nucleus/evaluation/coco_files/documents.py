@@ -6,6 +6,7 @@ where nobody looks at the field they do no harm.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import gzip
 import json
@@ -18,9 +19,10 @@ from airflow_provider_nucleus.coco.layouts import HEAD, looks_like
 from airflow_provider_nucleus.long_numbers import has_long_numbers
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from pathlib import Path
 
-__all__ = ["CocoFormatError", "file_name", "lacks", "plain_bytes", "read_document"]
+__all__ = ["CocoFormatError", "collector_paused", "file_name", "lacks", "plain_bytes", "read_document"]
 
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
@@ -40,9 +42,6 @@ def read_document(source: Path | bytes) -> tuple[Any, bytes]:
     """Return the JSON value of a file and the first bytes of its text. Raises CocoFormatError, or OSError when it cannot be opened."""
     name = file_name(source)
     text = plain_bytes(source)
-    # A million small objects make the cyclic collector run all the time; none of them can be part of a cycle.
-    collecting = gc.isenabled()
-    gc.disable()
     try:
         return _decoded(text), text[:HEAD]
     except (ValueError, RecursionError) as error:
@@ -53,6 +52,15 @@ def read_document(source: Path | bytes) -> tuple[Any, bytes]:
         raise CocoFormatError(
             f"{name}: is not JSON: {reason}" + (f"; it looks like {likeness}" if likeness else "")
         ) from None
+
+
+@contextlib.contextmanager
+def collector_paused() -> Generator[None]:
+    """Pause the cyclic collector while a document is in memory: a million small objects, none of them part of a cycle."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
     finally:
         if collecting:
             gc.enable()

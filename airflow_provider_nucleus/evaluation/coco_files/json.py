@@ -18,6 +18,7 @@ from airflow_provider_nucleus.coco.layouts import looks_like
 from airflow_provider_nucleus.evaluation.coco_files.bulk import BULK_BYTES, BoxRows, read_box_rows
 from airflow_provider_nucleus.evaluation.coco_files.documents import (
     CocoFormatError,
+    collector_paused,
     file_name,
     lacks,
     read_document,
@@ -88,6 +89,7 @@ class CocoResults:
     notes: tuple[Note, ...] = ()
 
 
+@collector_paused()
 def read_truth(
     source: Path | bytes, *, iou_type: IouType = "bbox", keypoint_sigmas: ChosenSigmas | None = None
 ) -> CocoTruth:
@@ -136,6 +138,7 @@ def read_truth(
     )
 
 
+@collector_paused()
 def read_results(source: Path | bytes, truth: CocoTruth) -> CocoResults:
     """Read a COCO result list (a path or its bytes) against a ground truth, for the kind the truth was read for.
 
