@@ -115,7 +115,10 @@ def _decoded(batch: pa.RecordBatch, schema: pa.Schema) -> Iterator[pa.RecordBatc
             column.dictionary_decode().cast(schema.field(field.name).type)
             if pa.types.is_dictionary(column.type)
             and not pa.types.is_dictionary(schema.field(field.name).type)
-            and len(column.dictionary) * _FEW > len(column)
+            and not (
+                pa.types.is_string(schema.field(field.name).type)
+                and len(column.dictionary) * _FEW <= len(column)
+            )
             else column
             for field, column in zip(block.schema, block.columns, strict=True)
         ]

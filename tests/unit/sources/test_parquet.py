@@ -327,9 +327,15 @@ def test_texts_that_are_referred_to_are_the_same_as_others(tmp_path: Path):
         for dictionary in (True, False)
     ]
 
-    with_dictionary, without = ([row.data for row in read(path)] for path in written)
+    for kind in (pa.binary(), pa.large_string()):
+        table = pa.table(columns)
+        table = table.set_column(2, "label", table["label"].cast(kind))
+        written.append(write(tmp_path, table, f"{kind}.parquet"))
+
+    with_dictionary, without, *others = ([row.data for row in read(path)] for path in written)
 
     assert with_dictionary == without
+    assert all(other == without for other in others)
     assert [row.get("label") for row in without] == columns["label"]
 
 
