@@ -7,6 +7,8 @@ folders that the server's settings name.
 from __future__ import annotations
 
 import io
+import ipaddress
+import socket
 import threading
 import time
 from dataclasses import dataclass
@@ -113,8 +115,7 @@ def read_web(url: str, *, limit: int, stopped: Callable[[], bool] = lambda: Fals
 
     _fetching.check = check
     try:
-        request = Request(_escaped(url), headers={"User-Agent": "airflow-provider-nucleus"})  # ruff: ignore[suspicious-url-open-usage] - http(s) only, see below
-        with _WEB.open(request, timeout=_TIMEOUT) as response:
+        with _WEB.open(_request(url), timeout=_TIMEOUT) as response:
             data = _bounded(response, limit=limit, stopped=stopped)
             # What the answer has declared and not sent: the library returns what came as if it were all.
             missing = response.length or 0
@@ -129,6 +130,13 @@ def read_web(url: str, *, limit: int, stopped: Callable[[], bool] = lambda: Fals
     return RemoteFile(data, content_type)
 
 
+def _request(url: str) -> Request:
+    """Return the request for an address; raises URLError for a host that is never asked."""
+    request = Request(_escaped(url), headers={"User-Agent": "airflow-provider-nucleus"})  # ruff: ignore[suspicious-url-open-usage] - http(s) only
+    _refuse_link_local(request.host)
+    return request
+
+
 def _escaped(url: str) -> str:
     """Return an address as browsers and other clients send it, where blanks and letters beyond ASCII may stand as they are."""
     parts = urlsplit(url.strip())
@@ -141,6 +149,18 @@ def _escaped(url: str) -> str:
     ))
 
 
+def _refuse_link_local(host: str) -> None:
+    """Raise URLError for a host with an address of the link: no image is there, but the keys of cloud machines are."""
+    name = urlsplit(f"//{host}").hostname
+    try:
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM) if name else []
+    except OSError:
+        # Opening it says why.
+        return
+    if any(ipaddress.ip_address(str(entry[4][0]).partition("%")[0]).is_link_local for entry in found):
+        raise URLError(f"{name} is an address of the local link, where nothing is fetched from")
+
+
 class _WebOnly(HTTPRedirectHandler):
     """Follows redirects to http and https alone: the library would go on to ftp as well."""
 
@@ -150,6 +170,7 @@ class _WebOnly(HTTPRedirectHandler):
         """Return the request to go on with; raises URLError when it would leave the web."""
         if urlsplit(newurl).scheme not in {"http", "https"}:
             raise URLError("it redirects to an address that is not http or https")
+        _refuse_link_local(urlsplit(newurl).netloc)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 

@@ -194,6 +194,46 @@ def test_addresses_as_people_write_them(tmp_path: Path):
         api.close()
 
 
+def test_nothing_is_fetched_from_the_local_link(tmp_path: Path):
+    """Where clouds keep the keys of their machines: neither by its address nor by way of a redirect."""
+    links = {"/1.png": "http://169.254.169.254/latest", "/2.png": "http://[fe80::1]/x", "/3.png": "/t.png"}
+
+    class Redirects(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(302 if self.path in links else 200)
+            self.send_header("Location", links.get(self.path, ""))
+            self.end_headers()
+            self.wfile.write(TRUTH)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    environment = {"NUCLEUS_LOCAL_FETCH_MASKS": "1"}
+    with (
+        ThreadingHTTPServer(("127.0.0.1", 0), Redirects) as web,
+        LocalNucleus(tmp_path / "data", environment=environment) as server,
+    ):
+        thread = threading.Thread(target=web.serve_forever)
+        thread.start()
+        try:
+            api, base = Api(server), f"http://127.0.0.1:{web.server_port}"
+            for address in (
+                f"{base}/1.png",
+                f"{base}/2.png",
+                "http://169.254.169.254/x",
+                "http://2852039166/x",
+            ):
+                dataset, model, _ = uploaded(api, f"{base}/t.png", address)
+                message = calculate(api, dataset, model, ends="Errored_User")
+                assert "an address of the local link" in message["final_error"], address
+            dataset, model, _ = uploaded(api, f"{base}/t.png", f"{base}/3.png")
+            assert calculate(api, dataset, model)["rows"]["matched"] == 2
+            api.close()
+        finally:
+            web.shutdown()
+            thread.join()
+
+
 @pytest.mark.parametrize("depth", [2, 4])
 def test_the_indices_of_grey_of_few_bits_are_those_in_the_file(tmp_path: Path, depth: int):
     """A PNG may hold grey of less than a byte, which decoders spread over a byte: 1 of 4 bits would be 17."""
