@@ -27,6 +27,7 @@ RUN_HERE = {
     "README.md": 2,
     "docs/benchmark-evaluations.md": 2,
     "docs/evaluation.md": 1,
+    "docs/foreign-layouts.md": 2,
     "docs/uploads.md": 2,
 }
 
@@ -82,6 +83,29 @@ def test_the_engine_says_what_its_page_says():
         float(value) for _, value in said
     ])
     assert len(said) == 2
+
+
+def test_the_operator_of_foreign_layouts_is_made():
+    """What it says about the layout is checked when it is made."""
+    upload = _run(_blocks("docs/foreign-layouts.md")[0])["upload"]
+
+    assert upload.mapping["box_format"] == "xyxy"
+
+
+def test_the_layouts_of_torchvision_and_hugging_face_are_read():
+    """The rows in the comments, as they stand there."""
+    code = _blocks("docs/foreign-layouts.md")[1]
+    mappings = _run(code)
+    boxes = {}
+    for name, text in zip(
+        ("torchvision", "hugging_face"), re.findall(r"^# (\{.+\}) as", code, re.MULTILINE), strict=True
+    ):
+        kind: Any = "predictions" if name == "torchvision" else "annotations"
+        (row,) = open_rows([json.loads(text)], kind=kind, mapping=mappings[name])
+        boxes[name] = (row.data["label"], row.data["geometry"])
+
+    assert boxes["torchvision"] == ("car", {"x": 10, "y": 20, "width": 30, "height": 40})
+    assert boxes["hugging_face"][1] == {"x": 10, "y": 20, "width": 30, "height": 40}
 
 
 def test_the_mapping_maps_a_foreign_row():

@@ -145,7 +145,7 @@ def test_an_unknown_dataset_or_model_fails_before_anything_is_sent(api: Api):
     ]
 
     assert api("GET", "dataset/ds_gone/exportForTraining").status_code == 404
-    assert api("GET", f"slice/{made}/{make_model(api)}/exportForTraining").status_code == 404
+    assert api("GET", f"slice/{made}/prj_gone/exportForTraining").status_code == 404
     assert api.ok("GET", f"dataset/{api.dataset()}/exportForTraining") == {"exportedRows": []}
 
 

@@ -12,6 +12,7 @@ import duckdb
 import pytest
 import requests
 from nucleus import BoxAnnotation, DatasetItem
+from nucleus.async_job import JobError
 from nucleus.errors import NucleusAPIError
 
 from airflow_provider_nucleus.local.testing import LocalNucleus
@@ -278,7 +279,8 @@ def test_the_official_client_is_told_of_such_rows(client: official.NucleusClient
     """In the answer of an upload, and in the errors of a job."""
     dataset = client.create_dataset("dots", is_scene=False)
     job = dataset.append([DatasetItem("https://x/1.jpg", ".."), DatasetItem("https://x/2.jpg", "../2.jpg")])
-    job.sleep_until_complete(verbose_std_out=False)
+    with pytest.raises(JobError, match="Errored_Partial"):
+        job.sleep_until_complete(verbose_std_out=False)
     assert "must not be . or .." in str(job.errors())
     assert [item.reference_id for item in dataset.items] == ["../2.jpg"]
 
