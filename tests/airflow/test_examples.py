@@ -81,7 +81,9 @@ def assert_links(run: Any) -> None:
     assert run.tasks["create_dataset"].xcoms["_link_NucleusDatasetLink"].endswith(f"/dataset/{dataset}")
     assert run.tasks["create_model"].xcoms["_link_NucleusModelLink"].endswith(f"/model/{model}")
     assert upload["_link_NucleusJobLink"].endswith(f"/job/{upload['return_value']['jobs'][-1]}")
-    assert metrics["_link_NucleusEvaluationLink"].endswith(f"/dataset/{dataset}/model/{model}/evaluation")
+    assert metrics["_link_NucleusEvaluationLink"].endswith(
+        f"/dataset/{dataset}/model/{model}/evaluation?iou=0.5"
+    )
 
 
 @pytest.mark.skipif(
@@ -133,9 +135,7 @@ def test_mapped_shards(run_dag: Callable[..., Any], evaluated: Any, tmp_path: Pa
 
     assert run.state == "success", run.log[-6000:]
     mapped = [task for key, task in run.tasks.items() if key.startswith("upload_shard[")]
-    assert [str(shards / f"part-{number}.jsonl") for number in range(4)] == sorted(
-        task.label for task in mapped
-    )
+    assert [f"shards/part-{number}.jsonl" for number in range(4)] == sorted(task.label for task in mapped)
     assert run.tasks["merged"].value == {"rows": 4, "processed": 4, "ignored": 0, "rejected": 0, "errored": 0}
     assert tuple(run.tasks["calculate_metrics"].value["overall"][key] for key in ("tp", "fp", "fn")) == (
         2,

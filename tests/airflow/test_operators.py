@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -264,7 +265,7 @@ def seems_to_run(times: int) -> Fault:
     """Return the fault that shows a job as running."""
     return Fault(
         "running", r"GET .*/job/job_\w+$", "edit-answer", times=times,
-        edit=lambda body: body.replace(b'"Completed"', b'"Running"'),
+        edit=lambda body: re.sub(rb'"(Completed|Errored_\w+)"', b'"Running"', body),
     )  # fmt: skip
 
 

@@ -75,7 +75,9 @@ def test_connection_form_shows_labelled_fields(inside: dict[str, Any]) -> None:
     assert form["hook_name"] == "Scale Nucleus"
     assert standard["password"]["title"] == "API key"
     assert all(standard[name]["hidden"] for name in ("host", "port", "login", "url_schema"))
-    assert {"endpoint", "limited_access_key", "verify_tls", "ca_bundle", "timeout"} == set(extra)
+    assert {"endpoint", "public_url", "limited_access_key", "verify_tls", "ca_bundle", "timeout"} == set(
+        extra
+    )
     assert extra["endpoint"]["schema"]["title"] == "Endpoint"
     assert extra["limited_access_key"]["schema"]["format"] == "password"
     assert "boolean" in extra["verify_tls"]["schema"]["type"]
