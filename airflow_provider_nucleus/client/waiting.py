@@ -23,11 +23,8 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeAlias, Type
 
 from airflow_provider_nucleus.client.exchange import Pause
 from airflow_provider_nucleus.client.retry import LONGEST_PAUSE, NO_RETRY, is_denied, may_pass
-from airflow_provider_nucleus.exceptions import (
-    NucleusConfigError,
-    NucleusError,
-    NucleusNotFoundError,
-)
+from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusError, NucleusNotFoundError
+from airflow_provider_nucleus.schema.texts import storable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
@@ -288,7 +285,9 @@ class _Wait(Generic[T]):
         if changed := before is None or status != subject.status(before):
             to_go = f" ({len(outcome.open)} to go)" if self._several and object_id not in outcome.open else ""
             progress = subject.progress(seen)
-            self._log.log(level, "%s %s is %s%s%s", subject.name, object_id, status, progress, to_go)
+            self._log.log(
+                level, "%s %s is %s%s%s", subject.name, object_id, storable(status), progress, to_go
+            )
         log_stall(self._log, f"{subject.name} {object_id}", stalled_before, stalled)
         return changed or stalled != stalled_before
 
@@ -386,7 +385,7 @@ def log_stall(log: _Log, name: str, before: str | None, now: str | None) -> None
     if now is None:
         log.info("%s waits no longer", name)
     else:
-        log.warning("%s waits, the server says: %s", name, now)
+        log.warning("%s waits, the server says: %s", name, storable(now))
 
 
 def stall_hint(reasons: Iterable[str | None]) -> str | None:

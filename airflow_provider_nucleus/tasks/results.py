@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from typing import TYPE_CHECKING, Any, cast
+
+from airflow_provider_nucleus.schema.texts import storable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["MAX_XCOM_BYTES", "checked_xcom", "json_size", "shorten_errors", "shrink_to_xcom", "storable"]
+__all__ = ["MAX_XCOM_BYTES", "checked_xcom", "json_size", "shorten_errors", "shrink_to_xcom"]
 
 log = logging.getLogger(__name__)
 
 MAX_XCOM_BYTES = 8 * 1024
 """Largest return value of an operator of this package, as JSON. Rows and reports go to files."""
-_UNSTORABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
-"""NUL and lone surrogates, which PostgreSQL's JSON refuses, and the control characters that no text needs."""
 
 _ERRORS = 5
 _ERROR_CHARS = 300
@@ -26,21 +25,6 @@ _ERROR_CHARS = 300
 def json_size(value: Any) -> int:
     """Return the length of *value* as JSON, in bytes; ValueError for NaN and infinity, which JSON does not have."""
     return len(json.dumps(value, allow_nan=False).encode())
-
-
-def storable(value: Any) -> Any:
-    """Return JSON-ready *value* with U+FFFD for every character in its texts that a database of Airflow may refuse.
-
-    Texts of answers (a job's status or message, a row's error, a label) hold whatever the server, or the file behind it, held. Line
-    breaks and tabs stay.
-    """
-    if isinstance(value, str):
-        return _UNSTORABLE.sub("\ufffd", value)
-    if isinstance(value, dict):
-        return {storable(name): storable(member) for name, member in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [storable(member) for member in value]
-    return value
 
 
 def checked_xcom(value: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_nucleus.tasks.results import storable
+from airflow_provider_nucleus.schema.texts import storable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, cast, get_args
 
 from airflow_provider_nucleus.exceptions import NucleusEventError, NucleusValidationError
 from airflow_provider_nucleus.schema.jobs import JobStatus
-from airflow_provider_nucleus.tasks.results import storable
+from airflow_provider_nucleus.schema.texts import storable
 
 __all__ = ["EVENT_VERSION", "EventStatus", "WaitEvent"]
 

@@ -24,6 +24,7 @@ from airflow_provider_nucleus.client.uploads.send.outcomes import (
 )
 from airflow_provider_nucleus.client.uploads.summary import UploadSummary, summarize
 from airflow_provider_nucleus.exceptions import NucleusError, NucleusNotFoundError, NucleusUploadError
+from airflow_provider_nucleus.schema.texts import storable
 
 if TYPE_CHECKING:
     import logging
@@ -205,7 +206,7 @@ class Settlement:
         `fingerprint` is that of the input whose rows were sent. When the input is gone, damaged or changed, the file stays as it is
         and only the reasons are known. The upload does not fail for it: the good rows are stored.
         """
-        reasons = tuple(self._refusals.first_reasons(_FIRST_ERRORS))
+        reasons = tuple(storable(reason) for reason in self._refusals.first_reasons(_FIRST_ERRORS))
         for reason in map(reason_with_origin, reasons):
             self._log.warning("%s%s", reason[0].upper(), reason[1:])
         where = summary.quarantine
