@@ -76,6 +76,7 @@ class NucleusEvaluationLink(_StoredLink):
 
 
 def persist_links(
+    task: Any,
     context: Context,
     *,
     urls: PageUrls,
@@ -86,9 +87,9 @@ def persist_links(
 ) -> None:
     """Store the addresses of the given objects for those links that the running task has; an evaluation at its threshold.
 
+    `task` is the operator that runs, which Airflow asks at its end. In Airflow 3.0 that of the context is another copy.
     Does nothing for a task with `do_xcom_push=False`: it asked for silence.
     """
-    task: Any = context["task"]
     if not getattr(task, "do_xcom_push", True):
         return
     addresses: dict[type[BaseOperatorLink], str] = {}

@@ -63,6 +63,7 @@ class NucleusOperator(TemplatedArguments, BaseOperator):
     ) -> None:
         """Make this task's links point to the given objects, from now on."""
         persist_links(
+            self,
             context,
             urls=page_urls(self.hook.config.endpoint, self.hook.config.public_url),
             dataset_id=dataset_id,

@@ -141,7 +141,7 @@ class NucleusWaitingSensor(TemplatedArguments, BaseSensorOperator):
 
     def _link_to(self, context: Context, job_id: str | None) -> None:
         config = self.hook.config
-        persist_links(context, urls=page_urls(config.endpoint, config.public_url), job_id=job_id)
+        persist_links(self, context, urls=page_urls(config.endpoint, config.public_url), job_id=job_id)
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look at everything once; raises as soon as something has not ended well, and when an outage lasts too long."""
