@@ -99,26 +99,25 @@ def _observed(connection: Any) -> None:
         deadline.observe(connection)
 
 
-class _PlainConnection(urllib3.connection.HTTPConnection):
+class _Observed:
+    """A connection that the deadline of its thread takes note of when it connects and when it is used again."""
+
     def connect(self) -> None:
         _observed(self)
-        super().connect()
+        super().connect()  # type: ignore[misc]
         _observed(self)
 
     def putrequest(self, *arguments: Any, **options: Any) -> None:
         _observed(self)
-        super().putrequest(*arguments, **options)
+        super().putrequest(*arguments, **options)  # type: ignore[misc]
 
 
-class _SecureConnection(urllib3.connection.HTTPSConnection):
-    def connect(self) -> None:
-        _observed(self)
-        super().connect()
-        _observed(self)
+class _PlainConnection(_Observed, urllib3.connection.HTTPConnection):
+    pass
 
-    def putrequest(self, *arguments: Any, **options: Any) -> None:
-        _observed(self)
-        super().putrequest(*arguments, **options)
+
+class _SecureConnection(_Observed, urllib3.connection.HTTPSConnection):
+    pass
 
 
 class _PlainPool(urllib3.connectionpool.HTTPConnectionPool):
