@@ -1,0 +1,196 @@
+"""Equality of fingerprints, with the reason in words where two differ, and the coarser class that windows of batches need.
+
+| part | equal when | in the class of a window |
+| --- | --- | --- |
+| `data` | the same text: `dataset:ds_1`, `benchmark:bm_1@3` (its version behind the @), `file:gt` | without the version |
+| `scope` | the same slice, query or file, or none on both sides | no |
+| `ground_truth` | the same digest; one that only one side has is a difference | no |
+| `options` | the same values, whatever their order; null and left out are one | yes |
+| `engine` | the same name, and the same release (`engine_release`) | yes |
+
+Of an engine's version the part before the second dot counts: 1.4.0 and 1.4.7 count alike, 1.4 and 1.5 may not. An engine that
+states no version is compared by its name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from airflow_provider_nucleus.gating.measurement import Fingerprint, MatchColumns
+
+__all__ = [
+    "data_name",
+    "differences",
+    "digest_ground_truth",
+    "engine_release",
+    "ground_truth_of",
+    "lineage",
+    "same_ground_truth",
+    "unstated",
+    "window_class",
+    "window_differences",
+]
+
+_VERSION = re.compile(r"\bv?(\d+)(?:\.(\d+))?(?:\.[0-9A-Za-z.+-]+)?\b")
+_BITS = 256
+
+
+def data_name(kind: str, object_id: str, *, version: str | int | None = None) -> str:
+    """Return the text of `Fingerprint.data`: `dataset:ds_1`, `benchmark:bm_1@3`, `file:gt`."""
+    return f"{kind}:{object_id}" if version is None else f"{kind}:{object_id}@{version}"
+
+
+def lineage(data: str) -> str:
+    """Return the data set or benchmark that *data* names, whichever version."""
+    kind, separator, rest = data.partition(":")
+    return f"{kind}:{rest.rpartition('@')[0] or rest}" if separator and kind == "benchmark" else data
+
+
+def engine_release(engine: str) -> str:
+    """Return the engine as far as it decides what numbers are: its name, and its version up to the second dot."""
+    return _VERSION.sub(
+        lambda found: found[1] if found[2] is None else f"{found[1]}.{found[2]}", engine.strip(), count=1
+    )
+
+
+def differences(
+    first: Fingerprint, second: Fingerprint, *, names: tuple[str, str] = ("candidate", "baseline")
+) -> list[str]:
+    """Return why numbers of the two cannot be compared one by one, a sentence each; nothing when they can.
+
+    *names* are what the sentences call the two.
+    """
+    found = []
+    if first.data != second.data:
+        found.append(_different("data", first.data, second.data, names))
+    if first.scope != second.scope:
+        found.append(_different("scope", first.scope or "all of it", second.scope or "all of it", names))
+    if first.ground_truth != second.ground_truth:
+        found.append(_ground_truth(first.ground_truth, second.ground_truth, names))
+    return found + _definition(first, second, names)
+
+
+def window_differences(
+    first: Fingerprint, second: Fingerprint, *, names: tuple[str, str] = ("candidate", "accepted batch")
+) -> list[str]:
+    """Return why two batches are not of one series: other data or benchmark (its version apart), options or engine."""
+    found = []
+    if lineage(first.data) != lineage(second.data):
+        found.append(_different("data", lineage(first.data), lineage(second.data), names))
+    return found + _definition(first, second, names)
+
+
+def window_class(fingerprint: Fingerprint) -> str:
+    """Return a digest that batches of one series share, and batches `window_differences` tells apart do not."""
+    known = [
+        lineage(fingerprint.data),
+        _canonical(_stated(fingerprint.options)),
+        engine_release(fingerprint.engine),
+    ]
+    return hashlib.sha256(_canonical(known).encode()).hexdigest()[:16]
+
+
+def unstated(first: Fingerprint, second: Fingerprint) -> list[str]:
+    """Return what neither side states, so that equal fingerprints do not prove it equal."""
+    notes = []
+    if first.ground_truth is None and second.ground_truth is None and "@" not in first.data:
+        notes.append(
+            "neither side has a digest of its ground truth: labels that were corrected in between are not noticed"
+        )
+    if not first.engine and not second.engine:
+        notes.append("neither side says what computed its numbers")
+    return notes
+
+
+def digest_ground_truth(objects: Iterable[tuple[str | None, ...]]) -> str:
+    """Return a digest of the objects to be found, each as texts (item, label, id), in any order and memory of one."""
+    total = count = 0
+    for each in objects:
+        total += int.from_bytes(hashlib.sha256(_canonical(each).encode()).digest(), "big")
+        count += 1
+    return f"{count}-{total % (1 << _BITS):064x}"
+
+
+def ground_truth_of(matches: MatchColumns) -> str:
+    """Return the digest of the ground truth that rows of a match name: item, label and id of each object."""
+    return digest_ground_truth(_truths(matches))
+
+
+def same_ground_truth(first: MatchColumns, second: MatchColumns) -> str | None:
+    """Return why two matches were not made on the same ground truth, None when they were."""
+    one, other = Counter(_truths(first)), Counter(_truths(second))
+    if one == other:
+        return None
+    more, less = one - other, other - one
+    only = min(more | less, key=str)
+    return (
+        f"they were made on different ground truth: {more.total()} objects only in the first match, {less.total()} only in the "
+        f"second, one of them {only[2]!r} ({only[1]}) on item {only[0]!r}; measure both models on the same ground truth"
+    )
+
+
+def _truths(matches: MatchColumns) -> Iterable[tuple[str, str, str | None]]:
+    return (
+        (matches.items[item], matches.labels[label], truth_id)
+        for item, label, truth_id in zip(matches.item, matches.truth, matches.truth_id, strict=True)
+        if label is not None
+    )
+
+
+def _definition(first: Fingerprint, second: Fingerprint, names: tuple[str, str]) -> list[str]:
+    one, other = _stated(first.options), _stated(second.options)
+    found = [
+        _different(f"option {option}", _printed(one, option), _printed(other, option), names)
+        for option in sorted(one.keys() | other.keys())
+        if _canonical(one.get(option)) != _canonical(other.get(option))
+    ]
+    if engine_release(first.engine) != engine_release(second.engine):
+        found.append(_different("engine", first.engine or "unknown", second.engine or "unknown", names))
+    return found
+
+
+def _ground_truth(first: str | None, second: str | None, names: tuple[str, str]) -> str:
+    if first is None or second is None:
+        without = names[0] if first is None else names[1]
+        return f"ground_truth: {without} has no digest of its ground truth, so that it may be another"
+    one, other = (text.partition("-")[0] for text in (first, second))
+    if one.isdecimal() and other.isdecimal() and one != other:
+        return _different("ground_truth", f"{one} objects", f"{other} objects", names)
+    return (
+        f"ground_truth: {names[0]} and {names[1]} were measured against different objects "
+        f"({first[:20]} and {second[:20]})"
+    )
+
+
+def _different(part: str, first: str, second: str, names: tuple[str, str]) -> str:
+    return f"{part}: {names[0]} has {first}, {names[1]} has {second}"
+
+
+def _stated(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _printed(options: dict[str, Any], name: str) -> str:
+    return _canonical(options[name]) if name in options else "none"
+
+
+def _canonical(value: Any) -> str:
+    """Return JSON that equal values share: sorted keys, tuples as lists, whole floats as integers."""
+    return json.dumps(_plain(value), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return value
