@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field
 
@@ -44,6 +44,10 @@ class RuleResult(Document):
     level: float | None = None
     method: str | None = None
     """How the interval was had; None for the plain comparison."""
+    bound_at: float | None = None
+    """Place of the bound on the axis of `low` and `high` (else of the difference, else of the value); None where it is not known."""
+    passes: Literal["above", "below"] | None = None
+    """Side of the bound that passes."""
     support: int | None = None
     text: str
     """One line for people: number, bound, baseline, interval, support, and why it is not a pass."""
@@ -81,3 +85,5 @@ class Judgement(Document):
     verdict: Verdict
     changes: ChangeCounts | None = None
     judged_at: str | None = None
+    extras: dict[str, Any] | None = None
+    """Further evidence that a report shows: `reporting.extras.Extras`."""
