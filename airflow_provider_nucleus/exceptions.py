@@ -21,6 +21,7 @@
     │   └── NucleusJobTimeout         we stopped waiting; the job may still be running
     ├── NucleusUploadError            an upload as a whole was refused, given up or incomplete
     ├── NucleusMetricsError           metrics are missing, not calculable or not comparable
+    ├── NucleusGateError              a policy stops the pipeline: the verdict is fail, or inconclusive where that stops as well
     └── NucleusEventError             the triggerer handed over an event that no trigger of this package sends
 
 The classes are cut by what a caller does next: correct the input (config, validation, request), wait and retry
@@ -42,6 +43,7 @@ __all__ = [
     "NucleusConnectionError",
     "NucleusError",
     "NucleusEventError",
+    "NucleusGateError",
     "NucleusJobCancelled",
     "NucleusJobError",
     "NucleusJobFailed",
@@ -318,6 +320,28 @@ class NucleusMetricsError(NucleusError):
         self.model_id = model_id
         self.evaluation_id = evaluation_id
         self.conn_id = conn_id
+
+
+class NucleusGateError(NucleusError):
+    """A policy stops the pipeline; a retry would come to the same verdict.
+
+    `verdict` is `fail` or `inconclusive`, `reasons` the sentences of what was not a pass, the worst first, and `judgement` the place
+    of the whole evidence, None where none was written.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        verdict: str,
+        reasons: list[str] | None = None,
+        judgement: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.verdict = verdict
+        self.reasons = list(reasons or ())
+        self.judgement = judgement
 
 
 class NucleusEventError(NucleusError):

@@ -15,6 +15,7 @@ from airflow_provider_nucleus.exceptions import (
     NucleusAPIError,
     NucleusConfigError,
     NucleusError,
+    NucleusGateError,
     NucleusValidationError,
 )
 
@@ -46,6 +47,8 @@ class NucleusRetryPolicy(RetryPolicy):
         """Return what to do about *exception*; pure, it runs after the failure in the worker."""
         if isinstance(exception, NucleusConfigError | NucleusValidationError):
             return RetryDecision.fail(f"a retry would repeat this: {exception}")
+        if isinstance(exception, NucleusGateError):
+            return RetryDecision.fail(f"a retry would come to the same verdict: {exception}")
         # Whatever its status, a Nucleus did not give it.
         if isinstance(exception, NucleusAPIError) and not isinstance(exception, NucleusAnswerError):
             if exception.status in _NEVER_AGAIN:

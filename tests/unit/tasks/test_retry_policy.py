@@ -10,6 +10,7 @@ from airflow_provider_nucleus.exceptions import (
     NucleusAuthError,
     NucleusConfigError,
     NucleusConnectionError,
+    NucleusGateError,
     NucleusJobFailed,
     NucleusNotFoundError,
     NucleusRateLimitError,
@@ -41,6 +42,7 @@ def decide(error: BaseException):
         NucleusRequestError("bad", status=422),
         NucleusConfigError("incomplete"),
         NucleusValidationError("label", "is empty", row=3),
+        NucleusGateError("the policy stops the pipeline", verdict="fail"),
     ],
 )
 def test_hopeless_failures_are_not_retried(error):
