@@ -4,7 +4,3 @@ A `Measurement` says what was measured, of which items, under which definition. 
 measurement against a policy and a baseline and returns a `Verdict`: every rule with its evidence, and pass, fail or inconclusive.
 The same policy gives the same verdict in Airflow, on the command line and in a test.
 """
-
-from __future__ import annotations
-
-__all__: list[str] = []

@@ -1,0 +1,262 @@
+"""The baseline record as text: JSON that stays below a size, and says what was left out for it.
+
+The numbers of labels are columns, not objects, and rounded to 9 significant digits: 80 labels with nine numbers each are 9 kB instead of
+30. Where a record is still too large, what matters least goes first: numbers by metadata slice, then labels of the history from its
+oldest entry on, then the history's oldest entries, then the oldest proposals, then profiles, and last the labels with the least ground truth.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import ValidationError
+
+from airflow_provider_nucleus.gating.baseline import BaselineEntry, BaselineError, BaselineRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from airflow_provider_nucleus.gating.measurement import Numbers
+
+__all__ = ["SOFT_LIMIT", "dump_record", "fit_record", "parse_record", "record_from_json", "record_to_json"]
+
+SOFT_LIMIT: Final = 60_000
+"""Bytes of a record where none is chosen: Airflow asks for at most 64 kB in the state of an asset."""
+_DIGITS: Final = 9
+_SUPPORT: Final = ("items", "ground_truth", "predictions")
+
+
+def dump_record(record: BaselineRecord, *, limit: int | None = SOFT_LIMIT) -> str:
+    """Return the record as JSON of at most *limit* bytes (None: whatever it takes).
+
+    Raises BaselineError when even the least of it is larger.
+    """
+    return _text(record if limit is None else fit_record(record, limit=limit))
+
+
+def record_to_json(record: BaselineRecord) -> dict[str, Any]:
+    """Return the record as JSON values, in the form of its file."""
+    value = record.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
+    value = {"schema": record.schema_, "revision": record.revision, **value}
+    for entry in _entries_of(value):
+        measurement = entry["measurement"]
+        measurement["overall"] = _rounded(measurement.get("overall", {}))
+        if labels := measurement.pop("per_label", None):
+            measurement["labels"] = _columns(labels)
+        measurement["slices"] = {
+            key: _columns(values) for key, values in measurement.get("slices", {}).items()
+        }
+        for part in ("overall", "slices"):
+            if not measurement[part]:
+                del measurement[part]
+    return value
+
+
+def record_from_json(value: Any) -> BaselineRecord:
+    """Read what `record_to_json` returned. Raises BaselineError that names the place."""
+    try:
+        return BaselineRecord.model_validate(_with_rows(json.loads(json.dumps(value))))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise BaselineError(f"not a baseline record: {place}: {first['msg']}") from None
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise BaselineError(f"not a baseline record: {type(error).__name__}: {error}") from None
+
+
+def parse_record(text: str | bytes) -> BaselineRecord:
+    """Read the text of a record. Raises BaselineError."""
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise BaselineError(f"not a baseline record: {error}") from None
+    return record_from_json(value)
+
+
+def fit_record(record: BaselineRecord, *, limit: int = SOFT_LIMIT) -> BaselineRecord:
+    """Return the record with as much as fits into *limit* bytes; `cut` says what does not, now or before.
+
+    Raises BaselineError when even the least of it is larger.
+    """
+    for step in _STEPS:
+        while (over := len(_text(record).encode()) - limit) > 0:
+            smaller = step(record, over)
+            if smaller is None:
+                break
+            record = smaller
+    if over > 0:
+        raise BaselineError(
+            f"baseline {record.name!r} is {over + limit} bytes at the least, more than the {limit} that are allowed: keep it as a file "
+            "without limit, or propose measurements with fewer numbers"
+        )
+    return record
+
+
+def _text(record: BaselineRecord) -> str:
+    return json.dumps(record_to_json(record), ensure_ascii=False, separators=(",", ":"))
+
+
+def _entries_of(value: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for name in ("reference", "accepted"):
+        if value.get(name) is not None:
+            yield value[name]
+    for name in ("proposals", "history"):
+        yield from value.get(name, ())
+
+
+def _with_rows(value: dict[str, Any]) -> dict[str, Any]:
+    """Turn the columns of a file into objects again, in place."""
+    for entry in _entries_of(value):
+        measurement = entry["measurement"]
+        if "labels" in measurement:
+            measurement["per_label"] = _rows(measurement.pop("labels"))
+        if "slices" in measurement:
+            measurement["slices"] = {key: _rows(each) for key, each in measurement["slices"].items()}
+    return value
+
+
+def _rounded(numbers: dict[str, Any]) -> dict[str, Any]:
+    return {**numbers, "values": {name: _short(value) for name, value in numbers.get("values", {}).items()}}
+
+
+def _short(value: float | None) -> float | int | None:
+    if value is None:
+        return None
+    return int(value) if value == int(value) else float(f"{value:.{_DIGITS}g}")
+
+
+def _columns(rows: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return numbers by label as columns; `absent` names the rows that lack a number, `undefined` those where it does not exist."""
+    labels = list(rows)
+    names = list(dict.fromkeys(name for row in rows.values() for name in row.get("values", {})))
+    result: dict[str, Any] = {"names": labels, "values": {}}
+    for name in names:
+        result["values"][name] = [_short(rows[label].get("values", {}).get(name)) for label in labels]
+        absent = [place for place, label in enumerate(labels) if name not in rows[label].get("values", {})]
+        if absent:
+            result.setdefault("absent", {})[name] = absent
+    for place, label in enumerate(labels):
+        for name, reason in rows[label].get("undefined", {}).items():
+            result.setdefault("undefined", {}).setdefault(reason, {}).setdefault(name, []).append(place)
+    for part in _SUPPORT:
+        if any(row.get(part) is not None for row in rows.values()):
+            result[part] = [row.get(part) for row in rows.values()]
+    return result
+
+
+def _rows(columns: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    rows: list[dict[str, Any]] = [{"values": {}, "undefined": {}} for _ in columns["names"]]
+    for name, values in columns["values"].items():
+        absent = set(columns.get("absent", {}).get(name, ()))
+        for place, (row, value) in enumerate(zip(rows, values, strict=True)):
+            if place not in absent:
+                row["values"][name] = value
+    for reason, names in columns.get("undefined", {}).items():
+        for name, places in names.items():
+            for place in places:
+                rows[place]["undefined"][name] = reason
+    for part in _SUPPORT:
+        for row, value in zip(rows, columns.get(part, ()), strict=False):
+            row[part] = value
+    return dict(zip(columns["names"], rows, strict=True))
+
+
+def _noted(record: BaselineRecord, sentence: str, **parts: object) -> BaselineRecord:
+    cut = [each for each in record.cut if each != sentence]
+    return record.model_copy(update={**parts, "cut": [*cut, sentence]})
+
+
+def _with_numbers(entry: BaselineEntry, **parts: object) -> BaselineEntry:
+    return entry.model_copy(update={"measurement": entry.measurement.model_copy(update=parts)})
+
+
+def _without_slices(record: BaselineRecord, _: int) -> BaselineRecord | None:
+    def bare(entry: BaselineEntry | None) -> BaselineEntry | None:
+        return None if entry is None else _with_numbers(entry, slices={})
+
+    parts = {
+        "reference": bare(record.reference),
+        "accepted": bare(record.accepted),
+        "proposals": [bare(entry) for entry in record.proposals],
+        "history": [bare(entry) for entry in record.history],
+    }
+    if all(getattr(record, name) == part for name, part in parts.items()):
+        return None
+    return _noted(record, "numbers by metadata slice were left out", **parts)
+
+
+def _without_old_labels(record: BaselineRecord, _: int) -> BaselineRecord | None:
+    place = next((n for n, entry in enumerate(record.history) if entry.measurement.per_label), None)
+    if place is None:
+        return None
+    history = list(record.history)
+    history[place] = _with_numbers(history[place], per_label={})
+    return _noted(record, "numbers by label of older accepted batches were left out", history=history)
+
+
+def _without_old_batches(record: BaselineRecord, _: int) -> BaselineRecord | None:
+    if not record.history:
+        return None
+    return _noted(record, "older accepted batches were left out", history=record.history[1:])
+
+
+def _without_old_proposals(record: BaselineRecord, _: int) -> BaselineRecord | None:
+    if len(record.proposals) < 2:
+        return None
+    return _noted(record, "older proposals were left out", proposals=record.proposals[1:])
+
+
+def _without_profiles(record: BaselineRecord, _: int) -> BaselineRecord | None:
+    def bare(entry: BaselineEntry | None) -> BaselineEntry | None:
+        return None if entry is None else _with_numbers(entry, profile=None)
+
+    parts = {
+        "reference": bare(record.reference),
+        "accepted": bare(record.accepted),
+        "proposals": [bare(entry) for entry in record.proposals],
+    }
+    if all(getattr(record, name) == part for name, part in parts.items()):
+        return None
+    return _noted(record, "profiles were left out: rules over them have no baseline", **parts)
+
+
+def _without_rare_labels(record: BaselineRecord, over: int) -> BaselineRecord | None:
+    """Leave out the labels with the least ground truth in all entries, as many as the size asks for."""
+    support: dict[str, int] = {}
+    current = [each for each in (record.reference, record.accepted, *record.proposals) if each is not None]
+    for entry in current:
+        for label, numbers in entry.measurement.per_label.items():
+            support[label] = max(support.get(label, 0), _support(numbers))
+    if not support:
+        return None
+    least = sorted(support, key=lambda label: (support[label], label))
+    gone = set(least[: max(1, over // 400)])
+
+    def shorter(entry: BaselineEntry | None) -> BaselineEntry | None:
+        if entry is None:
+            return None
+        kept = {label: numbers for label, numbers in entry.measurement.per_label.items() if label not in gone}
+        return _with_numbers(entry, per_label=kept)
+
+    return _noted(
+        record,
+        "labels with the least ground truth were left out: rules over them have no baseline",
+        reference=shorter(record.reference),
+        accepted=shorter(record.accepted),
+        proposals=[shorter(entry) for entry in record.proposals],
+    )
+
+
+def _support(numbers: Numbers) -> int:
+    return numbers.ground_truth if numbers.ground_truth is not None else int(numbers.values.get("tp") or 0)
+
+
+_STEPS: Final[tuple[Callable[[BaselineRecord, int], BaselineRecord | None], ...]] = (
+    _without_slices,
+    _without_old_labels,
+    _without_old_batches,
+    _without_old_proposals,
+    _without_profiles,
+    _without_rare_labels,
+)
