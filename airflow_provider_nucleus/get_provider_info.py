@@ -16,6 +16,14 @@ __all__ = ["get_provider_info"]
 
 PACKAGE = "airflow-provider-nucleus"
 INTEGRATION = "Scale Nucleus"
+ASSET_URIS = [
+    {
+        "schemes": ["nucleus"],
+        "handler": "airflow_provider_nucleus.assets.uris.normalize_uri",
+        "factory": "airflow_provider_nucleus.assets.factories.create_asset",
+        "to_openlineage_converter": "airflow_provider_nucleus.assets.lineage.to_openlineage",
+    }
+]
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -78,6 +86,8 @@ def get_provider_info() -> dict[str, Any]:
                 ],
             },
         ],
+        "asset-uris": ASSET_URIS,
+        "dataset-uris": ASSET_URIS,  # Airflow 2.11
         "cli": ["airflow_provider_nucleus.cli.airflow_commands.get_commands"],
         "extra-links": [
             "airflow_provider_nucleus.links.nucleus.NucleusDatasetLink",
