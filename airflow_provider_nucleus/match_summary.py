@@ -49,7 +49,16 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.schema.matches import EvaluationMatch
 
-__all__ = ["CountsByLabel", "MatchCounts", "MatchSummary", "summarize_matches"]
+__all__ = [
+    "CountsByLabel",
+    "MatchCounting",
+    "MatchCounts",
+    "MatchSummary",
+    "is_category",
+    "labels_agree",
+    "pair_id",
+    "summarize_matches",
+]
 
 
 @dataclass(slots=True)
@@ -160,19 +169,37 @@ def summarize_matches(
     A server may list a pair with labels that do not match among the pairs and again among the false positives or
     negatives; it is counted once. Raises ValueError when the threshold is outside 0-1.
     """
-    if not 0 <= iou_threshold <= 1:
-        raise ValueError(f"iou_threshold must lie between 0 and 1, not {iou_threshold!r}")
-    summary = MatchSummary(iou_threshold=iou_threshold)
-    # Categories agree or do not; they have no overlap that could be too small.
-    counters = {
-        False: _Counter(summary.shapes, threshold=iou_threshold),
-        True: _Counter(summary.categories, threshold=0.0),
-    }
+    counting = MatchCounting(iou_threshold=iou_threshold)
     for row in matched:
-        counters[_is_category(row)].pair(row)
+        counting.pair(row)
     for row in chain(false_positives, false_negatives):
-        counters[_is_category(row)].unmatched(row)
-    return summary
+        counting.unmatched(row)
+    return counting.summary
+
+
+class MatchCounting:
+    """Counting of rows at an IoU threshold (0-1), one by one: first all pairs, then what has no partner.
+
+    Raises ValueError when the threshold is outside 0-1.
+    """
+
+    def __init__(self, *, iou_threshold: float) -> None:
+        if not 0 <= iou_threshold <= 1:
+            raise ValueError(f"iou_threshold must lie between 0 and 1, not {iou_threshold!r}")
+        self.summary = MatchSummary(iou_threshold=iou_threshold)
+        # Categories agree or do not; they have no overlap that could be too small.
+        self._counters = {
+            False: _Counter(self.summary.shapes, threshold=iou_threshold),
+            True: _Counter(self.summary.categories, threshold=0.0),
+        }
+
+    def pair(self, row: EvaluationMatch) -> None:
+        """Count a row of the mode `iou`."""
+        self._counters[is_category(row)].pair(row)
+
+    def unmatched(self, row: EvaluationMatch) -> None:
+        """Count a row of the modes `false_positive` and `false_negative`."""
+        self._counters[is_category(row)].unmatched(row)
 
 
 class _Counter:
@@ -185,8 +212,8 @@ class _Counter:
 
     def pair(self, row: EvaluationMatch) -> None:
         truth, predicted = row.ground_truth_annotation_label, row.model_prediction_label
-        if not _agrees(row):
-            self._seen_pairs.add(_pair_id(row))
+        if not labels_agree(row):
+            self._seen_pairs.add(pair_id(row))
             self._miss(truth, predicted, mislabelled=True)
         elif row.iou < self._threshold:
             self._miss(truth, predicted)
@@ -198,7 +225,7 @@ class _Counter:
     def unmatched(self, row: EvaluationMatch) -> None:
         truth, predicted = row.ground_truth_annotation_label, row.model_prediction_label
         if truth is not None and predicted is not None:
-            if not _agrees(row) and _pair_id(row) not in self._seen_pairs:
+            if not labels_agree(row) and pair_id(row) not in self._seen_pairs:
                 self.pair(row)
         elif predicted is not None:
             self._add(predicted, fp=1)
@@ -216,12 +243,14 @@ class _Counter:
             counts.mislabelled += mislabelled
 
 
-def _agrees(row: EvaluationMatch) -> bool:
+def labels_agree(row: EvaluationMatch) -> bool:
+    """Return whether the labels of a pair may match: the server says so, or they are equal."""
     label = row.ground_truth_annotation_label
     return bool(row.true_positive) or (label is not None and label == row.model_prediction_label)
 
 
-def _pair_id(row: EvaluationMatch) -> tuple[str | None, str | None]:
+def pair_id(row: EvaluationMatch) -> tuple[str | None, str | None]:
+    """Return the ids of both sides of a row."""
     return row.model_prediction_id, row.ground_truth_annotation_id
 
 
@@ -229,7 +258,8 @@ def _objects(counts: MatchCounts) -> int:
     return 2 * counts.tp + counts.fp + counts.fn
 
 
-def _is_category(row: EvaluationMatch) -> bool:
+def is_category(row: EvaluationMatch) -> bool:
+    """Return whether a row is about categories of whole items; a server that does not name the family lists shapes only."""
     return row.family == "category"
 
 

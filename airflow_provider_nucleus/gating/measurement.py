@@ -104,7 +104,7 @@ class Coverage(Document):
 class Numbers(Document):
     """Numbers by name, with their support."""
 
-    values: dict[str, float | None] = Field(default_factory=dict)
+    values: dict[str, int | float | None] = Field(default_factory=dict)
     undefined: dict[str, str] = Field(default_factory=dict)
     """Reason of every value that is None."""
     items: int | None = None
@@ -153,5 +153,7 @@ class Measurement(Document):
     supplied: dict[str, float] = Field(default_factory=dict)
     """Numbers of the user: latency, memory. Their names are the user's."""
     notes: list[dict[str, Any]] = Field(default_factory=list)
+    details: dict[str, Any] = Field(default_factory=dict)
+    """What the server says beyond numbers by name: `charts` of an evaluation, `categories` beside shapes, `not_matched`, `excluded`."""
     matches: MatchColumns | None = None
     """Evidence for intervals, changed objects and operating points; None in what is kept small (XCom, baselines)."""

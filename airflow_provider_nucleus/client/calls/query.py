@@ -8,13 +8,20 @@ from airflow_provider_nucleus.client.call import Call, path_segment
 from airflow_provider_nucleus.client.paging import Page, read_page
 from airflow_provider_nucleus.exceptions import NucleusValidationError
 from airflow_provider_nucleus.schema.annotation_table import read_annotation, read_prediction
+from airflow_provider_nucleus.schema.base import require_object
 from airflow_provider_nucleus.schema.items import DatasetItem
 from airflow_provider_nucleus.schema.matches import EvaluationMatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["PatchMode", "query_items_page", "query_matches_page", "query_objects_page"]
+__all__ = [
+    "PatchMode",
+    "query_ground_truth_page",
+    "query_items_page",
+    "query_matches_page",
+    "query_objects_page",
+]
 
 PatchMode: TypeAlias = Literal[
     "iou", "false_positive", "false_negative", "predictions_only", "ground_truth_only"
@@ -29,14 +36,39 @@ _READERS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def query_items_page(dataset_id: str, query: str, *, page_size: int = 10_000) -> Call[Page[DatasetItem]]:
-    """List the items a query selects, page by page; NucleusRequestError if it is malformed."""
+def query_items_page(
+    dataset_id: str, query: str, *, page_size: int = 10_000, model_run_id: str | None = None
+) -> Call[Page[DatasetItem]]:
+    """List the items a query selects, page by page; NucleusRequestError if it is malformed.
+
+    *model_run_id* is the run that `predictions.` is about where a dataset has several; only the embedded Nucleus reads it.
+    """
+    run = {} if model_run_id is None else {"model_run_id": model_run_id}
     return Call(
         "POST",
         f"dataset/{path_segment(dataset_id)}/queryItemsPage",
         lambda payload: read_page(payload, "items", DatasetItem.from_wire),
         f"query the items of dataset {dataset_id}",
-        body={"pageToken": None, "pageSize": page_size, "query": query},
+        body={"pageToken": None, "pageSize": page_size, "query": query} | run,
+    )
+
+
+def query_ground_truth_page(
+    dataset_id: str, query: str = "", *, page_size: int = 10_000
+) -> Call[Page[dict[str, Any]]]:
+    """List the ground truth on the items a query selects, page by page, as the server gives it."""
+    return Call(
+        "POST",
+        f"dataset/{path_segment(dataset_id)}/queryObjectsPage",
+        lambda payload: read_page(payload, "items", lambda each: dict(require_object(each, "an object"))),
+        f"query the ground truth of dataset {dataset_id}",
+        body={
+            "pageToken": None,
+            "pageSize": page_size,
+            "query": query,
+            "patch_mode": "ground_truth_only",
+            "model_run_id": None,
+        },
     )
 
 

@@ -26,7 +26,7 @@ MATCH_MODES: Final = {
 }
 """Which rows each mode lists."""
 
-_COLUMNS: Final = "m.match_no, m.item_no, m.prediction_no, m.truth_no, m.prediction_label, m.truth_label, m.iou, m.true_positive, m.family"
+_COLUMNS: Final = "m.match_no, m.item_no, m.prediction_no, m.truth_no, m.prediction_label, m.truth_label, m.iou, m.true_positive, m.family, m.confidence"
 
 
 def match_page(
@@ -61,9 +61,9 @@ def match_page(
     rows = [
         match_wire(
             run_id, names, item_no=item, prediction_no=prediction, truth_no=truth, prediction_label=predicted,
-            truth_label=actual, iou=iou, true_positive=correct, family=family,
+            truth_label=actual, iou=iou, true_positive=correct, family=family, confidence=confidence,
         )
-        for _, item, prediction, truth, predicted, actual, iou, correct, family in found[:size]
+        for _, item, prediction, truth, predicted, actual, iou, correct, family, confidence in found[:size]
     ]  # fmt: skip
     return rows, found[size - 1][0] if len(found) > size else None
 
@@ -110,10 +110,11 @@ def match_wire(
     iou: float,
     true_positive: bool,
     family: str,
+    confidence: float | None = None,
 ) -> dict[str, Any]:
     """Return an evaluation match as clients read it; the absent side of an unmatched object is null.
 
-    Ours are `family`, what was compared with what (area, cuboid, keypoints, mask, category), and the names that users gave:
+    Ours are `family`, what was compared with what (area, cuboid, keypoints, mask, category), the prediction's `confidence`, and the names that users gave:
     `reference_id` of the item, `pred_annotation_id` and `gt_annotation_id`.
     """
     return {
@@ -126,6 +127,7 @@ def match_wire(
         "iou": iou,
         "true_positive": true_positive,
         "family": family,
+        "confidence": confidence,
         "reference_id": names.references.get(item_no),
         "pred_annotation_id": None if prediction_no is None else names.annotation_ids.get(prediction_no),
         "gt_annotation_id": None if truth_no is None else names.annotation_ids.get(truth_no),

@@ -1,0 +1,175 @@
+"""Measurement of a model's matches on a batch, read from a server by what the contract has: items, ground truth, matches."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow_provider_nucleus import __version__
+from airflow_provider_nucleus.client.address import Address
+from airflow_provider_nucleus.cloud import is_scale
+from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusMetricsError, NucleusRequestError
+from airflow_provider_nucleus.gating.fingerprint import data_name
+from airflow_provider_nucleus.gating.measurement import Fingerprint, Measurement, Subject
+from airflow_provider_nucleus.tasks.batch_scope import BatchScope
+from airflow_provider_nucleus.tasks.measurements import match_measurement, measure_matches
+from airflow_provider_nucleus.tasks.population import Population, read_ground_truth
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from airflow_provider_nucleus.gating.measurement import Unannotated
+    from airflow_provider_nucleus.hooks.nucleus import NucleusHook
+
+__all__ = ["engine_of", "measure", "read_population", "subject_now"]
+
+log = logging.getLogger(__name__)
+
+_ENGINE: Final = f"airflow-provider-nucleus {__version__}"
+_CLOUD_ENGINE: Final = "nucleus"
+
+
+def measure(
+    hook: NucleusHook,
+    dataset_id: str,
+    model_id: str | None = None,
+    *,
+    model_run_id: str | None = None,
+    slice_id: str | None = None,
+    query: str | None = None,
+    iou_threshold: float = 0.5,
+    unannotated: Unannotated = "count",
+    slice_keys: Sequence[str] = (),
+    options: Mapping[str, Any] | None = None,
+    subject: Subject | None = None,
+    notes: Sequence[Mapping[str, Any]] = (),
+    details: Mapping[str, Any] | None = None,
+    keep_rows: bool = True,
+) -> Measurement:
+    """Read the matches of a run on the items of a slice or a query, and return their numbers with what they rest on.
+
+    The matches are those of the last calculation, whose *options* the fingerprint states; nothing is calculated here. *subject* adds
+    who measures. Raises NucleusConfigError for a slice of another dataset, NucleusMetricsError when the model has no run there, and
+    NucleusRequestError when metrics were never calculated or the query is malformed.
+    """
+    scope = BatchScope(slice_id=slice_id, query=query)
+    run_id = model_run_id or hook.find_model_run(dataset_id, str(model_id))
+    population = read_population(hook, dataset_id, scope, model_run_id=run_id, with_metadata=bool(slice_keys))
+
+    def rows(mode: Any) -> Iterator[Any]:
+        return _selected(
+            lambda condition: hook.iter_matches(dataset_id, run_id, mode=mode, query=condition), scope
+        )
+
+    measured = measure_matches(
+        rows("iou"),
+        false_positives=rows("false_positive"),
+        false_negatives=rows("false_negative"),
+        population=population,
+        iou_threshold=iou_threshold,
+        unannotated=unannotated,
+        slice_keys=slice_keys,
+        keep_rows=keep_rows,
+    )
+    named = {
+        "slice_id": slice_id,
+        "query": query,
+        "dataset_id": dataset_id,
+        "model_id": model_id,
+        "model_run_id": run_id,
+    }
+    return match_measurement(
+        measured,
+        subject=(subject or subject_now()).model_copy(update=named),
+        fingerprint=Fingerprint(
+            data=data_name("dataset", dataset_id),
+            scope=scope.name,
+            ground_truth=population.ground_truth.digest,
+            options={
+                "match": "nucleus",
+                "iou_threshold": iou_threshold,
+                "unannotated": unannotated,
+                **(options or {}),
+            },
+            engine=engine_of(hook),
+        ),
+        notes=notes,
+        details=details,
+    )
+
+
+def read_population(
+    hook: NucleusHook,
+    dataset_id: str,
+    scope: BatchScope,
+    *,
+    model_run_id: str | None = None,
+    with_metadata: bool = False,
+) -> Population:
+    """Read the items of a batch and the ground truth on them."""
+    if scope.slice_id is not None:
+        _require_slice_of(hook, dataset_id, scope.slice_id)
+    if scope.query is not None:
+        # Only a query about predictions depends on the run, and only one that there are several of.
+        run_id = model_run_id if "predictions." in scope.query else None
+        items = hook.iter_queried_items(dataset_id, scope.condition, model_run_id=run_id)
+    elif scope.slice_id is not None:
+        items = hook.iter_slice_items(scope.slice_id)
+    else:
+        items = hook.iter_items(dataset_id)
+    names: dict[str, str] = {}
+    metadata: dict[str, Any] = {}
+    for item in items:
+        if item.dataset_item_id is None:
+            raise NucleusMetricsError(
+                f"The listing of the items of {scope.slice_id or dataset_id} does not name the id of {item.reference_id!r}.",
+                dataset_id=dataset_id,
+                conn_id=hook.nucleus_conn_id,
+                hint="Matches are listed by the ids of items: without them it cannot be known which are of this batch.",
+            )
+        names[item.dataset_item_id] = str(item.reference_id)
+        if with_metadata:
+            metadata[item.dataset_item_id] = item.metadata or {}
+    references = set(names.values())
+    objects = _selected(lambda condition: hook.iter_ground_truth(dataset_id, condition), scope)
+    ground_truth = read_ground_truth(each for each in objects if str(each.get("reference_id")) in references)
+    return Population(names=names, ground_truth=ground_truth, metadata=metadata)
+
+
+def _selected(listing: Callable[[str], Iterator[Any]], scope: BatchScope) -> Iterator[Any]:
+    """Yield what *listing* has for the scope; all of it from a server that cannot select by a slice, for callers to pick from."""
+    found = listing(scope.condition)
+    try:
+        first = next(found)
+    except StopIteration:
+        return
+    except NucleusRequestError as error:
+        if scope.query is not None or scope.slice_id is None:
+            raise
+        log.warning("The server cannot list by slice, reading everything instead: %s", error)
+        yield from listing("")
+        return
+    yield from chain((first,), found)
+
+
+def _require_slice_of(hook: NucleusHook, dataset_id: str, slice_id: str) -> None:
+    of = hook.slice_info(slice_id).dataset_id
+    if of not in {None, dataset_id}:
+        raise NucleusConfigError(
+            f"Slice {slice_id} belongs to dataset {of}, not to {dataset_id}.",
+            conn_id=hook.nucleus_conn_id,
+            field="slice_id",
+            hint="Numbers of a slice are read from the matches of its own dataset.",
+        )
+
+
+def engine_of(hook: NucleusHook) -> str:
+    """Return what computes numbers at the other end: the cloud, or an embedded Nucleus of this package."""
+    return _CLOUD_ENGINE if is_scale(Address.parse(hook.config.endpoint).host) else _ENGINE
+
+
+def subject_now() -> Subject:
+    """Return a subject that says when, and nothing else."""
+    return Subject(measured_at=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"))
