@@ -22,6 +22,7 @@
     ├── NucleusUploadError            an upload as a whole was refused, given up or incomplete
     ├── NucleusMetricsError           metrics are missing, not calculable or not comparable
     ├── NucleusGateError              a policy stops the pipeline: the verdict is fail, or inconclusive where that stops as well
+    ├── NucleusPolicyError            a policy of a gate cannot be read, or says nothing that could be decided
     └── NucleusEventError             the triggerer handed over an event that no trigger of this package sends
 
 The classes are cut by what a caller does next: correct the input (config, validation, request), wait and retry
@@ -50,6 +51,7 @@ __all__ = [
     "NucleusJobTimeout",
     "NucleusMetricsError",
     "NucleusNotFoundError",
+    "NucleusPolicyError",
     "NucleusRateLimitError",
     "NucleusRequestError",
     "NucleusServerError",
@@ -342,6 +344,30 @@ class NucleusGateError(NucleusError):
         self.verdict = verdict
         self.reasons = list(reasons or ())
         self.judgement = judgement
+
+
+class NucleusPolicyError(NucleusError, ValueError):
+    """A policy is wrong: `field` of the rule `rule` because of `reason`; what would be right is the hint.
+
+    `source` is the file or the name of the policy, `rule` the id of the rule (or `rule 3`, when it has none), each None when it
+    is not about one.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        source: str | None = None,
+        rule: str | None = None,
+        field: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        where = "".join(f"{part}: " for part in (source, rule, field) if part)
+        super().__init__(f"{where}{reason}", hint=hint)
+        self.reason = reason
+        self.source = source
+        self.rule = rule
+        self.field = field
 
 
 class NucleusEventError(NucleusError):

@@ -39,6 +39,7 @@ class RuleResult(Document):
     value: float | None = None
     baseline: float | None = None
     difference: float | None = None
+    """Number less baseline; of a relative bound as a share of the baseline. `low` and `high` are in the unit of the bound, too."""
     low: float | None = None
     high: float | None = None
     level: float | None = None
@@ -49,6 +50,8 @@ class RuleResult(Document):
     passes: Literal["above", "below"] | None = None
     """Side of the bound that passes."""
     support: int | None = None
+    counted: bool = True
+    """Whether the verdict counts it. One label of many that is too rare to be judged alone is listed, and not counted."""
     text: str
     """One line for people: number, bound, baseline, interval, support, and why it is not a pass."""
 

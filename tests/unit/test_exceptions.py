@@ -37,6 +37,7 @@ ERRORS = [
     exceptions.NucleusUploadError("a", summary={"rows": 1}, quarantine="q", job_ids=["job_1"]),
     exceptions.NucleusMetricsError("a", dataset_id="ds_1", model_id="prj_1", evaluation_id="evalv2_1"),
     exceptions.NucleusGateError("a", verdict="fail", reasons=["f1 fell"], judgement="j.json", hint="h"),
+    exceptions.NucleusPolicyError("a", source="policy.yaml", rule="rule r", field="min", hint="h"),
     exceptions.NucleusEventError("a", hint="b"),
 ]
 

@@ -21,9 +21,9 @@ LONGEST_MODULE = 400
 QUESTION = re.compile(r"(What|Who|Whether|How|Why|Where|When|Which)\b")
 METAPHORS = {
     "hear", "heard", "hears", "told", "tells", "asked", "asks", "piece", "pieces", "carry", "carried", "newcomer", "meet",
-    "meets", "ours", "theirs", "spelled", "said", "judge", "judged", "walk", "walked", "shown", "silent",
+    "meets", "ours", "theirs", "spelled", "said", "walk", "walked", "shown", "silent",
 }  # fmt: skip
-"""Words of people and private words; of a file-like object, `tell` is the protocol's own."""
+"""Words of people and private words; of a file-like object, `tell` is the protocol's own, and what a gate does is to judge."""
 
 
 def _modules(room: str) -> dict[str, ast.Module]:

@@ -1,0 +1,325 @@
+"""Results of one rule: every bound on every subject, with its evidence or with the reason why nothing can be said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from airflow_provider_nucleus.exceptions import NucleusError
+from airflow_provider_nucleus.gating.bounds import Inequality, absolute, change, decide
+from airflow_provider_nucleus.gating.fingerprint import differences
+from airflow_provider_nucleus.gating.policy import BOUNDS, CHANGE_BOUNDS
+from airflow_provider_nucleus.gating.readings import ABSENT, Reading, RuleSubject, read, subjects_of
+from airflow_provider_nucleus.gating.sentences import (
+    decided,
+    number_text,
+    objects_text,
+    share_text,
+    subject_text,
+)
+from airflow_provider_nucleus.gating.verdict import RuleResult
+from airflow_provider_nucleus.gating.window import spread_of
+
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.gating.bounds import Interval
+    from airflow_provider_nucleus.gating.interval_source import IntervalSource
+    from airflow_provider_nucleus.gating.policy import Policy, Rule, WindowCondition
+    from airflow_provider_nucleus.gating.sides import Sides
+    from airflow_provider_nucleus.gating.verdict import RuleStatus
+
+__all__ = ["results_of"]
+
+_MEASURED = ("overall", "per_label", "per_slice")
+"""Scopes of numbers that need ground truth."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """A result on its way: what is known so far of one bound on one subject. It is open until it has a text."""
+
+    subject: RuleSubject
+    bound: str
+    reading: Reading = ABSENT
+    baseline: float | None = None
+    inequality: Inequality | None = None
+    interval: Interval | None = None
+    remark: str = ""
+    status: RuleStatus = "insufficient"
+    counted: bool = True
+    text: str = ""
+
+
+def results_of(rule: Rule, policy: Policy, sides: Sides, source: IntervalSource) -> list[RuleResult]:
+    """Return the results of a rule: one for each of its bounds and subjects."""
+    bounds = [bound for bound in BOUNDS if getattr(rule, bound) is not None]
+    subjects = subjects_of(rule, sides.candidate, sides.alike(rule))
+    if not subjects:
+        findings = [_nothing_there(rule, bound) for bound in bounds]
+    else:
+        looking = _Looking(rule, policy, sides, source)
+        findings = [each for bound in bounds for each in looking.at(bound, subjects)]
+    if not any(each.counted for each in findings):
+        # A rule none of whose subjects can be judged has no evidence at all.
+        findings = [replace(each, counted=True) for each in findings]
+    return [_result(rule, each) for each in findings]
+
+
+class _Looking:
+    """One rule on all its subjects."""
+
+    def __init__(self, rule: Rule, policy: Policy, sides: Sides, source: IntervalSource) -> None:
+        self._rule = rule
+        self._policy = policy
+        self._sides = sides
+        self._source = source
+        self._against = sides.against(rule.against)
+        self._differences = (
+            differences(
+                sides.candidate.fingerprint,
+                self._against.fingerprint,
+                names=("the candidate", _against_text(rule)),
+            )
+            if self._against is not None and rule.scope in _MEASURED
+            else []
+        )
+        self._window = sides.window() if rule.window is not None else []
+
+    def at(self, bound: str, subjects: list[RuleSubject]) -> list[_Finding]:
+        """Return what is found of one bound on each subject."""
+        return [self._settled(self._found(bound, subject)) for subject in subjects]
+
+    def _found(self, bound: str, subject: RuleSubject) -> _Finding:
+        finding = self._with_reading(_Finding(subject, bound))
+        if finding.text:
+            return finding
+        try:
+            if bound in CHANGE_BOUNDS:
+                return self._change(finding)
+            if bound == "window" and self._rule.window is not None:
+                return self._in_window(finding, self._rule.window)
+            return self._absolute(finding)
+        except NucleusError as error:
+            return replace(finding, status="error", text=f"{self._head(finding)} cannot be judged: {error}")
+
+    def _with_reading(self, finding: _Finding) -> _Finding:
+        """Take the candidate's number; close the finding where there is none, or too little behind it."""
+        rule = self._rule
+        reading = read(rule, finding.subject, self._sides.candidate)
+        finding = replace(finding, reading=reading)
+        head = self._head(finding)
+        if reading.absent is not None:
+            return self._missing(finding, reading.absent)
+        if rule.scope in _MEASURED:
+            lacking = self._coverage_lacking()
+            if lacking is not None:
+                return replace(finding, text=f"{head} is not judged: {lacking}")
+            if (reading.support or 0) < rule.min_support:
+                return replace(
+                    finding,
+                    counted=rule.scope == "overall" or rule.named,
+                    text=f"{head} is not judged: it rests on {objects_text(reading.support)}, the rule asks for {rule.min_support}",
+                )
+        if reading.value is None:
+            return replace(finding, text=f"{head} is not defined: {reading.undefined}")
+        return finding
+
+    def _missing(self, finding: _Finding, what: str) -> _Finding:
+        head = self._head(finding)
+        was = self._baseline_reading(finding)
+        if not self._rule.named and was.value is None and was.support == 0:
+            # A label that the other side alone predicted, and that nobody was looking for, has not vanished.
+            return replace(
+                finding,
+                counted=False,
+                text=f"{head} is not judged: {what}, and there are no objects to be found",
+            )
+        before = (
+            f"; {_against_text(self._rule)} has {number_text(was.value)}" if was.value is not None else ""
+        )
+        return replace(finding, status="missing", text=f"{head} is missing: {what}{before}")
+
+    def _coverage_lacking(self) -> str | None:
+        rule, coverage = self._rule, self._sides.candidate.coverage
+        wanted = max(
+            (each for each in (rule.min_coverage, self._policy.min_coverage) if each is not None),
+            default=None,
+        )
+        if wanted is None:
+            return None
+        share = coverage.share
+        if share is None:
+            return f"it is not known how many of the items have ground truth, and the policy asks for {share_text(wanted)} of them"
+        if share < wanted:
+            return (
+                f"{coverage.with_ground_truth:,} of {coverage.items:,} items have ground truth ({share_text(share)}), "
+                f"the policy asks for {share_text(wanted)}"
+            )
+        return None
+
+    def _baseline_reading(self, finding: _Finding) -> Reading:
+        return ABSENT if self._against is None else read(self._rule, finding.subject, self._against)
+
+    def _absolute(self, finding: _Finding) -> _Finding:
+        value, limit = finding.reading.value, getattr(self._rule, finding.bound)
+        assert value is not None
+        return replace(finding, inequality=absolute(finding.bound, limit, value))
+
+    def _change(self, finding: _Finding) -> _Finding:
+        rule, value = self._rule, finding.reading.value
+        assert value is not None
+        if self._against is None:
+            return self._without_baseline(finding, f"there is no {_against_text(rule)}")
+        head = self._head(finding)
+        if self._differences:
+            reasons = "; ".join(self._differences)
+            return replace(
+                finding,
+                text=f"{head} cannot be compared with {_against_text(rule)}, which was measured otherwise: {reasons}",
+            )
+        before = self._baseline_reading(finding)
+        if before.value is None:
+            return replace(
+                finding,
+                text=f"{head} cannot be compared: {_against_text(rule)} has no such number, {before.absent or before.undefined}",
+            )
+        finding = replace(finding, baseline=before.value)
+        limit = getattr(rule, finding.bound)
+        if (
+            finding.bound == "max_relative_drop"
+            and rule.relative_below is not None
+            and before.value < rule.relative_below
+        ):
+            others = [
+                bound for bound in BOUNDS if bound != finding.bound and getattr(rule, bound) is not None
+            ]
+            return replace(
+                finding,
+                counted=not others,
+                text=f"{head} is not judged by a relative drop: {_against_text(rule)} has {number_text(before.value)}, "
+                f"below {number_text(rule.relative_below)}",
+            )
+        better = rule.better
+        assert better is not None
+        inequality = change(finding.bound, limit, value=value, baseline=before.value, better=better)
+        if inequality is None:
+            return replace(
+                finding, text=f"{head} cannot be judged by a relative drop: {_against_text(rule)} has 0"
+            )
+        finding = replace(finding, inequality=inequality)
+        if rule.compare == "point":
+            return finding
+        interval = self._source.of_change(rule, finding.subject, inequality, baseline=before.value)
+        if isinstance(interval, str):
+            return replace(finding, remark=f" (compared without an interval: {interval})")
+        return replace(finding, interval=interval)
+
+    def _in_window(self, finding: _Finding, window: WindowCondition) -> _Finding:
+        rule, value, head = self._rule, finding.reading.value, self._head(finding)
+        assert value is not None
+        numbers = [read(rule, finding.subject, batch).value for batch in self._window]
+        known = [number for number in numbers if number is not None][-window.batches :]
+        if len(known) < window.min_batches:
+            return self._without_baseline(
+                finding,
+                f"{len(known)} of the accepted batches of this series have the number, {window.min_batches} are needed",
+            )
+        spread = spread_of(known)
+        finding = replace(finding, baseline=spread.median)
+        if spread.deviation == 0:
+            if abs(value - spread.median) <= 1e-12 * max(1.0, abs(value)):
+                inequality = Inequality("window", window.max_z, value, at=value, passes="above")
+                return replace(finding, inequality=inequality)
+            return replace(
+                finding,
+                text=f"{head} is {number_text(value)}; the last {spread.batches} accepted batches all have "
+                f"{number_text(spread.median)}: there is no spread to measure the distance by",
+            )
+        reach = window.max_z * spread.deviation
+        above = rule.better == "higher" or (rule.better is None and value < spread.median)
+        inequality = Inequality(
+            "window",
+            window.max_z,
+            value,
+            at=spread.median - reach if above else spread.median + reach,
+            passes="above" if above else "below",
+        )
+        z = (value - spread.median) / spread.deviation
+        remark = f" (z {z:.1f} by the {spread.method} of {spread.batches} batches)"
+        return replace(finding, inequality=inequality, remark=remark)
+
+    def _without_baseline(self, finding: _Finding, reason: str) -> _Finding:
+        """Close a finding that needs what is not there yet, as the policy says."""
+        text = f"{self._head(finding)} cannot be compared: {reason}"
+        answer = self._policy.on_missing_baseline
+        if answer == "inconclusive":
+            return replace(finding, text=text)
+        return replace(finding, status=answer, text=f"{text}; a {answer} by on_missing_baseline")
+
+    def _settled(self, finding: _Finding) -> _Finding:
+        """Decide a finding that has all it needs."""
+        if finding.text or finding.inequality is None or finding.reading.value is None:
+            return finding
+        decision = decide(finding.inequality, finding.interval)
+        status: RuleStatus = "insufficient" if decision == "undecided" else decision
+        text = decided(
+            self._rule,
+            finding.subject,
+            finding.inequality,
+            baseline=finding.baseline,
+            value=finding.reading.value,
+            interval=finding.interval,
+            decision=decision,
+            remark=finding.remark,
+        )
+        return replace(finding, status=status, text=text)
+
+    def _head(self, finding: _Finding) -> str:
+        return subject_text(self._rule, finding.subject)
+
+
+def _against_text(rule: Rule) -> str:
+    return {"baseline": "baseline", "reference": "pinned reference", "accepted": "last accepted baseline"}[
+        rule.against
+    ]
+
+
+def _nothing_there(rule: Rule, bound: str) -> _Finding:
+    what = "labels" if rule.scope == "per_label" else f"slices by {rule.slice_key!r}"
+    return _Finding(
+        RuleSubject(what),
+        bound,
+        status="missing",
+        text=f"{rule.metric} per {what} is missing: the measurement has no {what}",
+    )
+
+
+def _result(rule: Rule, finding: _Finding) -> RuleResult:
+    status = "warn" if finding.status == "fail" and rule.severity == "warn" else finding.status
+    limit = rule.window.max_z if finding.bound == "window" and rule.window else getattr(rule, finding.bound)
+    inequality, interval = finding.inequality, finding.interval
+    difference = None
+    if inequality is not None and finding.bound in CHANGE_BOUNDS:
+        difference = inequality.value
+    elif finding.baseline is not None and finding.reading.value is not None:
+        difference = finding.reading.value - finding.baseline
+    return RuleResult(
+        rule_id=rule.id,
+        metric=rule.metric,
+        subject=finding.subject.text,
+        bound=finding.bound,
+        status=status,
+        severity=rule.severity,
+        limit=limit,
+        value=finding.reading.value,
+        baseline=finding.baseline,
+        difference=difference,
+        low=interval.low if interval else None,
+        high=interval.high if interval else None,
+        level=interval.level if interval else None,
+        method=interval.method if interval else None,
+        bound_at=inequality.at if inequality else None,
+        passes=inequality.passes if inequality else None,
+        support=finding.reading.support,
+        counted=finding.counted,
+        text=finding.text,
+    )
