@@ -59,6 +59,7 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "integration-name": INTEGRATION,
                 "python-modules": [
+                    "airflow_provider_nucleus.operators.approval",
                     "airflow_provider_nucleus.operators.datasets",
                     "airflow_provider_nucleus.operators.evaluations",
                     "airflow_provider_nucleus.operators.items",

@@ -29,6 +29,7 @@ from airflow_provider_nucleus.tasks.rendered_values import (
 )
 
 __all__ = [
+    "DOCUMENT",
     "FLAG",
     "FOLDER",
     "ID",
@@ -254,6 +255,23 @@ class SourceArgument(ArgumentKind):
         return as_path_or_address(value) if is_path(value) else value
 
 
+@dataclass(frozen=True, slots=True)
+class DocumentArgument(ArgumentKind):
+    """A document: an object, such as the output of another task, or the place where one is; None when it is empty."""
+
+    def read(self, value: Any) -> Any:
+        """Return the object, or the place as text with its home written out."""
+        if is_blank(value):
+            return None
+        if isinstance(value, str) and value.strip().startswith("{"):
+            value = decoded(value, "an object")
+        if isinstance(value, Mapping):
+            return json_copy(value)
+        if not is_path(value):
+            raise ArgumentError(*mismatch(value, "an object, or the place of a document"))
+        return str(as_path_or_address(value))
+
+
 TEXT: Final = TextArgument()
 ID: Final = IdArgument()
 FLAG: Final = FlagArgument()
@@ -261,6 +279,7 @@ TEXTS: Final = TextsArgument()
 IDS: Final = TextsArgument(of="an id", each_counts=True)
 OBJECT: Final = ObjectArgument()
 OBJECTS: Final = ObjectsArgument()
+DOCUMENT: Final = DocumentArgument()
 MAPPING: Final = MappingArgument()
 PLACE: Final = PlaceArgument()
 FOLDER: Final = FolderArgument()

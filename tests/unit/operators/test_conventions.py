@@ -13,6 +13,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 import airflow_provider_nucleus.operators
 import airflow_provider_nucleus.sensors
+from airflow_provider_nucleus.operators.announcing import NucleusAnnouncingOperator
 from airflow_provider_nucleus.operators.base import NucleusOperator
 from airflow_provider_nucleus.operators.waiting import NucleusWaitingOperator
 from airflow_provider_nucleus.sensors.base import NucleusWaitingSensor
@@ -99,12 +100,13 @@ def test_every_argument_is_documented(cls):
     assert {name for name, templated in documented.items() if templated} == set(cls.template_fields)
 
 
+BASES = {NucleusOperator, NucleusAnnouncingOperator, NucleusWaitingOperator, NucleusWaitingSensor}
 MANY = [f"s3://bucket/{'deep/' * 20}part-{number}.jsonl" for number in range(9)]
 
 
 @pytest.mark.parametrize(
     "cls",
-    [cls for cls in PUBLIC if cls not in {NucleusOperator, NucleusWaitingOperator, NucleusWaitingSensor}],
+    [cls for cls in PUBLIC if cls not in BASES],
     ids=lambda cls: cls.__name__,
 )
 def test_label_of_a_mapped_task_fits_its_column(cls):
