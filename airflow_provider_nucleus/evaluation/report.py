@@ -46,7 +46,7 @@ from airflow_provider_nucleus.evaluation.readers.coco import CocoResult, coco_re
 from airflow_provider_nucleus.evaluation_options import DEFAULT_OPTIONS, EvaluationOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from airflow_provider_nucleus.evaluation.matching.counts import Counts, LabelCounts
@@ -60,8 +60,10 @@ __all__ = [
     "UNLABELLED",
     "ModelReport",
     "Report",
+    "coco_options",
     "evaluate_files",
     "evaluate_results",
+    "evaluate_sides",
     "model_names",
 ]
 
@@ -188,17 +190,30 @@ def evaluate_files(
     if not 0.0 <= threshold <= 1.0:
         raise ValueError(f"threshold is {threshold}, an overlap threshold lies in [0, 1]")
     truth = read_truth(ground_truth, iou_type=iou_type, keypoint_sigmas=options.keypoint_sigmas)
+    read = ((name, path.name, read_results(path, truth)) for name, path in model_names(predictions).items())
+    return evaluate_sides(truth, read, threshold=threshold, workers=workers, options=options)
+
+
+def evaluate_sides(
+    truth: CocoTruth,
+    results: Iterable[tuple[str, str, CocoResults]],
+    *,
+    threshold: float = 0.5,
+    workers: int = 1,
+    options: EvaluationOptions = DEFAULT_OPTIONS,
+) -> Report:
+    """Evaluate results that were read against *truth*, each with the name of its model and of its file, one after the other."""
     notes = _notes_of_truth(truth, options)
     if options.crowd_as_objects:
         truth = replace(truth, columns=truth.columns.without_crowds())
-    coco = (KEYPOINT_OPTIONS if iou_type == "keypoints" else BOX_OPTIONS).limited(options.max_detections)
+    coco = coco_options(truth.iou_type, options)
     plan = PartitionPlan(labels=len(truth.vocabulary), coco=coco, threshold=threshold)
     models = {
-        name: evaluate_results(read_results(path, truth), truth, plan=plan, file=path.name, workers=workers)
-        for name, path in model_names(predictions).items()
+        name: evaluate_results(found, truth, plan=plan, file=file, workers=workers)
+        for name, file, found in results
     }
     return Report(
-        truth_file=ground_truth.name,
+        truth_file=truth.name,
         truth=truth,
         threshold=threshold,
         options=coco,
@@ -206,6 +221,11 @@ def evaluate_files(
         notes=notes,
         models=models,
     )
+
+
+def coco_options(iou_type: IouType, options: EvaluationOptions) -> CocoOptions:
+    """Return COCO's options for one kind of shape, with the choices made."""
+    return (KEYPOINT_OPTIONS if iou_type == "keypoints" else BOX_OPTIONS).limited(options.max_detections)
 
 
 def evaluate_results(

@@ -62,7 +62,8 @@ class CocoTruth:
     """A ground truth document: its ids, its vocabulary and its annotations of one kind.
 
     *sizes* holds height and width per image, 0 where the document has none. *excluded* counts rows left out by
-    reason. *tolerances* are those of its keypoints, *without_area* is how many objects with keypoints state no area.
+    reason. *tolerances* are those of its keypoints, *without_area* is how many objects with keypoints state no area. *ids* are those of
+    the annotations as texts, where they were asked for.
     """
 
     name: str
@@ -75,27 +76,33 @@ class CocoTruth:
     excluded: Mapping[str, int]
     tolerances: Tolerances | None = None
     without_area: int = 0
+    ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CocoResults:
     """A result list encoded against one ground truth; *excluded* counts rows left out by reason.
 
-    *notes* say of rows that they were taken for something they do not say they are.
+    *numbers* are the places of the results in their file, from 1. *notes* say of rows that they were taken for something they do not say they are.
     """
 
     columns: Columns
     excluded: Mapping[str, int]
+    numbers: IndexArray
     notes: tuple[Note, ...] = ()
 
 
 @collector_paused()
 def read_truth(
-    source: Path | bytes, *, iou_type: IouType = "bbox", keypoint_sigmas: ChosenSigmas | None = None
+    source: Path | bytes,
+    *,
+    iou_type: IouType = "bbox",
+    keypoint_sigmas: ChosenSigmas | None = None,
+    with_ids: bool = False,
 ) -> CocoTruth:
     """Read a COCO document (a path or its bytes), plain or compressed.
 
-    *keypoint_sigmas* are the tolerances of keypoints, where they are chosen. Raises CocoFormatError, or OSError when it cannot be opened.
+    *keypoint_sigmas* are the tolerances of keypoints, where they are chosen; *with_ids* keeps the ids of the annotations. Raises CocoFormatError, or OSError when it cannot be opened.
     """
     name = file_name(source)
     document: Any
@@ -114,9 +121,10 @@ def read_truth(
     images, sizes = _images(document["images"], name)
     categories = _categories(document["categories"], name)
     codes = IdCodes.of(categories)
-    rows = RowReader(file=name, truth_file=name, images=images, categories=codes, sizes=sizes).truth(
-        document["annotations"], iou_type
+    reader = RowReader(
+        file=name, truth_file=name, images=images, categories=codes, sizes=sizes, with_ids=with_ids
     )
+    rows = reader.truth(document["annotations"], iou_type)
     side, tolerances = rows.columns, None
     if isinstance(side.geometry, KeypointArrays):
         try:
@@ -135,6 +143,7 @@ def read_truth(
         excluded=rows.excluded,
         tolerances=tolerances,
         without_area=rows.without_area,
+        ids=rows.ids,
     )
 
 
@@ -168,7 +177,7 @@ def read_results(source: Path | bytes, truth: CocoTruth) -> CocoResults:
     )
     read = reader.results(rows, truth.iou_type)
     _check_keypoints(read.columns, truth, name)
-    return CocoResults(read.columns, read.excluded, tuple(boxes_as_masks(read.stand_ins)))
+    return CocoResults(read.columns, read.excluded, read.numbers, tuple(boxes_as_masks(read.stand_ins)))
 
 
 def _images(entries: list[Any], name: str) -> tuple[IdCodes, IndexArray]:
@@ -229,9 +238,10 @@ def _bulk_results(rows: BoxRows, truth: CocoTruth, *, name: str) -> CocoResults:
         count = int((image < 0).sum())
         raise foreign_image(name, row, int(rows.image_id[row]), truth=truth.name, count=count)
     unknown = int((category < 0).sum())
-    boxes, score = rows.boxes, rows.score
+    boxes, score, numbers = rows.boxes, rows.score, np.arange(1, image.size + 1)
     if unknown:
         kept = np.flatnonzero(category >= 0)
         image, category, boxes, score = image[kept], category[kept], boxes.take(kept), score[kept]
+        numbers = numbers[kept]
     excluded = {UNKNOWN_CATEGORY: unknown} if unknown else {}
-    return CocoResults(columns(boxes, image, label=category, confidence=score), excluded)
+    return CocoResults(columns(boxes, image, label=category, confidence=score), excluded, numbers)

@@ -50,19 +50,27 @@ def foreign_image(file: str, row: int, image: object, *, truth: str, count: int)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TruthRows:
-    """Annotations as columns, how many were left out for which reason, and how many objects with keypoints have no area of their own."""
+    """Annotations as columns, how many were left out for which reason, and how many objects with keypoints have no area of their own.
+
+    *ids* are theirs as texts, of those without one `row 7`; empty where they were not asked for.
+    """
 
     columns: Columns
     excluded: dict[str, int]
     without_area: int = 0
+    ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ResultRows:
-    """Results as columns, how many were left out for which reason, and how many are boxes that stand for masks."""
+    """Results as columns, how many were left out for which reason, and how many are boxes that stand for masks.
+
+    *numbers* are the places of the results in their file, from 1.
+    """
 
     columns: Columns
     excluded: dict[str, int]
+    numbers: IndexArray
     stand_ins: int = 0
 
 
@@ -75,6 +83,7 @@ class RowReader:
     images: IdCodes
     categories: IdCodes
     sizes: IndexArray
+    with_ids: bool = False
 
     def truth(self, rows: Rows, iou_type: IouType) -> TruthRows:
         """Return the annotations. Raises CocoFormatError."""
@@ -155,7 +164,8 @@ class RowReader:
             area = geometry.area
             ignore |= ~geometry.labelled.any(axis=1)
         side = columns(geometry, image, label=category, crowd=crowd, ignore=ignore, area=area)
-        return TruthRows(side, excluded, without_area)
+        ids = tuple(map(_id_text, rows, numbers.tolist())) if self.with_ids else ()
+        return TruthRows(side, excluded, without_area, ids)
 
     def _results(self, rows: Rows, iou_type: IouType, *, boxed: bool, normal: bool) -> ResultRows:
         image = fields.id_codes(rows, "image_id", self.images)
@@ -190,7 +200,7 @@ class RowReader:
             if normal:
                 area = fields.areas(rows, geometry.area)
         side = columns(geometry, image, label=category, confidence=score, area=area)
-        return ResultRows(side, excluded, stand_ins)
+        return ResultRows(side, excluded, numbers, stand_ins)
 
     def _segmentations(self, rows: Rows, numbers: IndexArray, kind: str, *, boxed: bool = False) -> list[Any]:
         """Return what the rows are drawn with; a box is no mask unless *boxed*, so a row without a segmentation is refused."""
@@ -240,6 +250,10 @@ def _has(row: Mapping[str, Any], key: str) -> bool:
     """Return whether a row has a shape; what is wrong about it is for the rules to say."""
     value = row.get(key)
     return value not in (None, []) and not (key == "segmentation" and value == [[]])
+
+
+def _id_text(row: dict[str, Any], number: int) -> str:
+    return f"row {number}" if row.get("id") is None else str(row["id"])
 
 
 def _known(
