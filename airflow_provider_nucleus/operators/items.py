@@ -20,7 +20,7 @@ from airflow_provider_nucleus.operators.uploads import NucleusUploadOperator
 from airflow_provider_nucleus.schema.jobs import RowError
 from airflow_provider_nucleus.schema.scenes import LidarScene
 from airflow_provider_nucleus.sources.mapping import as_mapping
-from airflow_provider_nucleus.tasks.arguments import FOLDER
+from airflow_provider_nucleus.tasks.arguments import FOLDER, TEXT
 from airflow_provider_nucleus.tasks.machines import spool_folder
 from airflow_provider_nucleus.tasks.results import checked_xcom
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
 
+    from airflow_provider_nucleus.client.uploads import UploadSummary
     from airflow_provider_nucleus.operators.starting import StartIntent
     from airflow_provider_nucleus.schema.jobs import JobStatus
     from airflow_provider_nucleus.sources.open_rows import Kind
@@ -63,6 +64,9 @@ class NucleusAppendItemsOperator(NucleusUploadOperator, NucleusStartingOperator)
     :param kind: what is appended: `images` or `lidar_scenes`
     :param image_folder: folder or URL that is put before image locations which are relative paths; files of the worker are sent
         from below this folder only (templated)
+    :param slice_name: slice that all items of the source are put into once they are stored, those that were there before among them:
+        the batch of this run. It is created if the dataset has none of the name; a retry makes no second one. The result then has
+        `slice_id` (an XCom of its own, too), `slice_name`, `slice_items` and `slice_added` (templated)
     :param format: `jsonl`, `json`, `coco` or `parquet`; `auto` finds out per file (templated)
     :param mapping: how rows of another layout become ours, with any of `fields`, `patterns`, `explode` and `reference_id`
         (`RowMapping`), checked when the DAG is parsed as far as it holds no templates (templated)
@@ -90,6 +94,7 @@ class NucleusAppendItemsOperator(NucleusUploadOperator, NucleusStartingOperator)
     templated: ClassVar[Mapping[str, ArgumentKind]] = {
         **NucleusUploadOperator.templated,
         "image_folder": FOLDER,
+        "slice_name": TEXT,
     }
     template_fields: Sequence[str] = tuple(templated)
     operator_extra_links: Sequence[BaseOperatorLink] = (NucleusDatasetLink(), NucleusJobLink())
@@ -101,6 +106,7 @@ class NucleusAppendItemsOperator(NucleusUploadOperator, NucleusStartingOperator)
         *,
         kind: ItemKind = "images",
         image_folder: str | None = None,
+        slice_name: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -117,6 +123,7 @@ class NucleusAppendItemsOperator(NucleusUploadOperator, NucleusStartingOperator)
             )
         self.kind = kind
         self.image_folder = image_folder
+        self.slice_name = slice_name
 
     def upload_target(self) -> UploadTarget:
         """Return the dataset."""
@@ -131,6 +138,24 @@ class NucleusAppendItemsOperator(NucleusUploadOperator, NucleusStartingOperator)
             mapping=as_mapping(self.mapping),
             folder=self.file_folder(),
         )
+
+    def _account(self, context: Context, summary: UploadSummary) -> dict[str, Any]:
+        """Return the account of all rows; those that are in the dataset are put into the slice of the batch, if it is named."""
+        result = super()._account(context, summary)
+        if self.slice_name is None or summary.validate_only:
+            return result
+        # Rows that were refused are in no dataset, and so in no slice; any other id that is unknown is a mistake.
+        refused = bool(summary.rejected or summary.errored or summary.unaccounted)
+        made = self.hook.ensure_slice(
+            summary.dataset_id,
+            self.slice_name,
+            self.row_source().reference_ids(skip_bad=True),
+            skip_unknown=refused,
+        )
+        if self.do_xcom_push:
+            context["ti"].xcom_push(key="slice_id", value=made.slice_id)
+        named = {"slice_id": made.slice_id, "slice_name": self.slice_name}
+        return checked_xcom(result | named | {"slice_items": made.items, "slice_added": made.added})
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Check the items, send what is missing, wait, and account for them."""
@@ -213,6 +238,12 @@ class NucleusAppendItemsOperator(NucleusUploadOperator, NucleusStartingOperator)
                 f"Task {self.task_id!r}: lidar scenes know no quarantine and no max_error_rate: one bad scene stops them all.",
                 conn_id=self.nucleus_conn_id,
                 field="max_error_rate" if self.quarantine is None else "quarantine",
+            )
+        if self.slice_name is not None:
+            raise NucleusConfigError(
+                f"Task {self.task_id!r}: slice_name is for images, and the task appends lidar scenes.",
+                conn_id=self.nucleus_conn_id,
+                field="slice_name",
             )
         return {
             "dataset_id": self.dataset_id,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_nucleus.client.local_files import local_path
-from airflow_provider_nucleus.exceptions import NucleusConfigError
+from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusValidationError
 from airflow_provider_nucleus.schema.batches import ColumnRows, RowBatch, RowStream
 from airflow_provider_nucleus.schema.items import is_local_location
 from airflow_provider_nucleus.sources.files import find_files, in_folder, in_glob, to_path
@@ -129,6 +129,18 @@ class RowSource:
             image_folder=self.folder,
         )
         return stream if self.folder is None else RowStream(self._placed(stream, self.folder))
+
+    def reference_ids(self, *, skip_bad: bool = False) -> Iterator[str]:
+        """Yield the reference id of every row; NucleusValidationError names the first row without one, unless *skip_bad*."""
+        for row in self.rows():
+            reference = None if row.problem is not None else row.data.get("reference_id")
+            if isinstance(reference, str) and reference:
+                yield reference
+            elif not skip_bad:
+                problem = row.problem or "is missing, or no text"
+                raise NucleusValidationError(
+                    "" if row.problem else "reference_id", problem, row=row.number, source=row.source
+                )
 
     def refuse_overlap(self, output: Any) -> None:
         """Raise NucleusConfigError if writing *output* (None: nothing) would replace an input, or become one of the next run.

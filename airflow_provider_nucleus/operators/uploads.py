@@ -133,7 +133,7 @@ class NucleusUploadOperator(NucleusWaitingOperator):
         try:
             started = self._started(upload)
             if started.done:
-                return self._result(upload.collect())
+                return self._account(context, upload.collect())
         except NucleusUploadError as error:
             self._leave_evidence(context, error)
             raise
@@ -171,7 +171,9 @@ class NucleusUploadOperator(NucleusWaitingOperator):
         # One that vanished is asked for once more, and its chunk sent again by a retry.
         known = {job_id: status for job_id, status in statuses.items() if not is_gone(status)}
         try:
-            return self._result(self._made(context).collect(known, record=resume_payload.get("record")))
+            return self._account(
+                context, self._made(context).collect(known, record=resume_payload.get("record"))
+            )
         except NucleusUploadError as error:
             self._leave_evidence(context, error)
             raise
@@ -228,7 +230,7 @@ class NucleusUploadOperator(NucleusWaitingOperator):
             spool=spool_folder(self.spool),
         )
 
-    def _result(self, summary: UploadSummary) -> dict[str, Any]:
+    def _account(self, context: Context, summary: UploadSummary) -> dict[str, Any]:  # ruff: ignore[unused-method-argument] - for subclasses
         result = shorten_errors(summary.to_dict())
         if summary.model_id and not summary.rows and not summary.validate_only:
             run_id = self.hook.ensure_model_run(summary.dataset_id, summary.model_id)
