@@ -62,6 +62,7 @@ def get_provider_info() -> dict[str, Any]:
                     "airflow_provider_nucleus.operators.approval",
                     "airflow_provider_nucleus.operators.datasets",
                     "airflow_provider_nucleus.operators.evaluations",
+                    "airflow_provider_nucleus.operators.gate",
                     "airflow_provider_nucleus.operators.items",
                     "airflow_provider_nucleus.operators.metrics",
                     "airflow_provider_nucleus.operators.models",

@@ -69,7 +69,7 @@ class BaselineStore(ABC):
     @property
     @abstractmethod
     def place(self) -> str:
-        """Where the record is, as messages and results name it."""
+        """Place of the record, as messages and results name it."""
 
     @abstractmethod
     def read(self) -> BaselineRecord:

@@ -104,16 +104,13 @@ class BadRow(NamedTuple):
 class EncodedBatch:
     """The good rows of a batch as NDJSON, with one hash of the identity each, and the bad ones.
 
-    `file_lines` are the rows that need a local file sent along; they have the hashes at the end of `hashes`. The good rows are
-    in `boxes` as columns, or in `wires` as they travel.
+    `file_lines` are the rows that need a local file sent along; they have the hashes at the end of `hashes`.
     """
 
     lines: NdjsonBlock
     file_lines: NdjsonBlock
     hashes: list[int]
     bad: list[BadRow]
-    boxes: BoxColumns | None = None
-    wires: Sequence[dict[str, Any]] = ()
 
 
 class Encoder:
@@ -182,7 +179,6 @@ class Encoder:
         hashes: list[int] = []
         file_hashes: list[int] = []
         bad: list[BadRow] = []
-        wires: list[dict[str, Any]] = []
         fast_path = self._fast_path
         annotations = self.kind == "annotations"
         for at, row in enumerate(rows):
@@ -193,7 +189,6 @@ class Encoder:
                 except (ValueError, TypeError, RecursionError) as error:
                     bad.append(_not_json(at, error))
                     continue
-                wires.append(wire)
                 hashes.append(
                     hash((wire["reference_id"], wire["annotation_id"], wire["task_id"]))
                     if annotations
@@ -209,7 +204,6 @@ class Encoder:
             except (ValueError, TypeError, RecursionError) as error:
                 bad.append(_not_json(at, error))
                 continue
-            wires.append(encoded.wire)
             if encoded.local_file is None:
                 lines.append(line)
                 hashes.append(hash(encoded.key) if encoded.key else -1)
@@ -221,7 +215,6 @@ class Encoder:
             NdjsonBlock(b"".join(file_lines), len(file_lines)),
             hashes + file_hashes,
             bad,
-            wires=wires,
         )
 
     def _box_columns(self, rows: Sequence[dict[str, Any]]) -> BoxColumns | None:
@@ -237,7 +230,7 @@ class Encoder:
         task = (repeat(None),) if self.kind == "annotations" else ()
         hashes = list(map(hash, zip(boxes.references, boxes.ids, *task)))
         return EncodedBatch(
-            NdjsonBlock(_box_lines(boxes, _plain_dumps), len(boxes)), NdjsonBlock(b"", 0), hashes, [], boxes
+            NdjsonBlock(_box_lines(boxes, _plain_dumps), len(boxes)), NdjsonBlock(b"", 0), hashes, []
         )
 
     def _key(self, reference: str, wire: Mapping[str, Any]) -> Key:

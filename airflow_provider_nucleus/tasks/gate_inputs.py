@@ -1,0 +1,153 @@
+"""Inputs of a gate: what candidate, baseline, numbers and profile mean, as measurements.
+
+A side of a gate is a measurement, its document, the place of one, what a measuring task returned (which names the place of its document,
+or has the numbers itself), what an upload of predictions returned (its profile: a gate without ground truth), or a model by its id.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from pydantic import ValidationError
+
+from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusSourceError
+from airflow_provider_nucleus.gating.fingerprint import data_name
+from airflow_provider_nucleus.gating.measurement import MEASUREMENT_SCHEMA, Fingerprint, Measurement, Subject
+from airflow_provider_nucleus.gating.verdict import VERDICT_SCHEMA
+from airflow_provider_nucleus.tasks.documents import read_json
+from airflow_provider_nucleus.tasks.machines import explain_missing_file
+from airflow_provider_nucleus.tasks.measured_results import measurement_of_result
+from airflow_provider_nucleus.tasks.rendered_values import is_blank
+
+__all__ = ["Measure", "measurement_of", "with_numbers", "with_profile"]
+
+Measure: TypeAlias = Callable[[Mapping[str, Any]], Measurement]
+"""Reads the measurement of a model from a server, by the ids that it is given."""
+
+_FORMS = "Give what a metrics or evaluation task returned (task.output), a measurement or its place, or model_id with dataset_id."
+
+
+def measurement_of(value: Any, *, name: str, measure: Measure | None = None) -> Measurement | None:
+    """Return the measurement that *value* is or names, None for a blank one; *name* is the argument, for errors.
+
+    *measure* reads it from a server where *value* is `{"dataset_id": ..., "model_id": ..., ...}`; None where that is not possible.
+    """
+    if is_blank(value):
+        return None
+    if isinstance(value, Measurement):
+        return value
+    if isinstance(value, Mapping):
+        return _of_object(value, name=name, measure=measure)
+    return _of_object(_read(str(value), name), name=name, measure=measure)
+
+
+def _of_object(value: Any, *, name: str, measure: Measure | None) -> Measurement:
+    if not isinstance(value, Mapping):
+        raise NucleusConfigError(f"{name} is {type(value).__name__}, not an object.", field=name, hint=_FORMS)
+    schema = value.get("schema")
+    if schema == MEASUREMENT_SCHEMA:
+        return _parsed(value, name)
+    if schema == VERDICT_SCHEMA:
+        return _parsed(value.get("candidate"), name)
+    if schema is not None:
+        raise NucleusConfigError(
+            f"{name} is a document {schema!r}, not a measurement ({MEASUREMENT_SCHEMA!r}).",
+            field=name,
+            hint=_FORMS,
+        )
+    if not is_blank(place := value.get("measurement")):
+        return _of_object(_read(str(place), name), name=name, measure=measure)
+    if isinstance(value.get("overall"), Mapping):
+        return measurement_of_result(value)
+    if value.get("profile"):
+        return _of_upload(value)
+    if measure is not None and value.get("model_id") and value.get("dataset_id"):
+        return measure(value)
+    raise NucleusConfigError(
+        f"{name} has no numbers: it has {', '.join(sorted(map(str, value))[:12]) or 'no members'}.",
+        field=name,
+        hint=_FORMS,
+    )
+
+
+def _read(place: str, name: str) -> Any:
+    try:
+        return read_json(place)
+    except FileNotFoundError as error:
+        failure = NucleusSourceError(f"there is no such file, which {name} names", source=place)
+        explain_missing_file(failure, place)
+        raise failure from error
+
+
+def _parsed(value: Any, name: str) -> Measurement:
+    try:
+        return Measurement.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "it"
+        raise NucleusConfigError(
+            f"{name} is no measurement: {where}: {first['msg']}.", field=name, hint=_FORMS
+        ) from error
+
+
+def _of_upload(value: Mapping[str, Any]) -> Measurement:
+    """Return a measurement that has nothing but the profile of predictions."""
+    dataset_id = value.get("dataset_id")
+    named = {
+        member: value[member]
+        for member in ("dataset_id", "model_id", "model_run_id", "slice_id")
+        if value.get(member)
+    }
+    slice_id = value.get("slice_id")
+    return Measurement(
+        subject=Subject(**named),
+        fingerprint=Fingerprint(
+            data=data_name("dataset", str(dataset_id)) if dataset_id else "unknown",
+            scope=f"slice:{slice_id}" if slice_id else None,
+        ),
+        profile=dict(value["profile"]),
+    )
+
+
+def with_numbers(measurement: Measurement, numbers: Any, *, name: str) -> Measurement:
+    """Return *measurement* with numbers that the user supplies, latency for example; those of a name that it has are replaced."""
+    if is_blank(numbers) or not numbers:
+        return measurement
+    if not isinstance(numbers, Mapping):
+        raise NucleusConfigError(
+            f"{name} must be an object of numbers by name, not {type(numbers).__name__}.",
+            field=name,
+            hint='For example {"latency_ms": 41.5}.',
+        )
+    supplied = dict(measurement.supplied)
+    for key, value in numbers.items():
+        try:
+            number = math.nan if isinstance(value, bool) else float(value)
+        except (TypeError, ValueError):
+            number = math.nan
+        if not math.isfinite(number):
+            raise NucleusConfigError(
+                f"{name}: {key} is {value!r}, and must be a finite number.",
+                field=name,
+                hint="Leave it out where it was not measured: a rule about it is missing then, which is no pass.",
+            )
+        supplied[str(key)] = number
+    return measurement.model_copy(update={"supplied": supplied})
+
+
+def with_profile(measurement: Measurement, profile: Any, *, name: str) -> Measurement:
+    """Return *measurement* with the profile of its predictions: the profile, its place, or what the upload returned."""
+    if is_blank(profile):
+        return measurement
+    found = profile if isinstance(profile, Mapping) else _read(str(profile), name)
+    if isinstance(found, Mapping) and "schema" not in found:
+        found = found.get("profile")
+    if not isinstance(found, Mapping):
+        raise NucleusConfigError(
+            f"{name} holds no profile.",
+            field=name,
+            hint="Give what NucleusUploadPredictionsOperator returned, its profile or its profile_file.",
+        )
+    return measurement.model_copy(update={"profile": dict(found)})

@@ -1,0 +1,393 @@
+"""Gates in tasks: a candidate is judged, the evidence is stored, and only then a task fails or is skipped.
+
+`gate` is for your own `@task`; `NucleusGateOperator` does the same as a task of its own. What must not be relaxed: nothing is raised
+before the judgement is written, the proposal recorded and the result pushed, so that a report, an approval and the interface have them
+whatever becomes of the task.
+
+`outcome="skip"` raises AirflowSkipException in the task itself. Skipping what comes after it in any other way (`@task.branch`,
+`@task.short_circuit`) does not hold inside a mapped task group on Airflow 3.0 to 3.3: the rejected model's next task runs.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSkipException,
+    Stats,
+    get_current_context,
+)
+
+from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusGateError
+from airflow_provider_nucleus.gating.baseline import (
+    BaselineRecord,
+    accepted_before,
+    confirm,
+    measurement_id,
+    propose,
+)
+from airflow_provider_nucleus.gating.changed_objects import UncomparableError, changes_of
+from airflow_provider_nucleus.gating.judge import judge
+from airflow_provider_nucleus.gating.policy import Policy
+from airflow_provider_nucleus.gating.policy_reading import read_policy
+from airflow_provider_nucleus.gating.rule_table import rule_lines, worst_first
+from airflow_provider_nucleus.tasks.baselines import baseline_store
+from airflow_provider_nucleus.tasks.documents import local_document, read_bytes, write_json
+from airflow_provider_nucleus.tasks.gate_inputs import measurement_of, with_numbers, with_profile
+from airflow_provider_nucleus.tasks.rendered_values import ArgumentError, decoded, is_blank
+from airflow_provider_nucleus.tasks.reports import check_place, path_for_instance
+from airflow_provider_nucleus.tasks.results import checked_xcom, shrink_to_xcom
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_nucleus.gating.bounds import Interval
+    from airflow_provider_nucleus.gating.measurement import Measurement
+    from airflow_provider_nucleus.gating.verdict import Judgement
+    from airflow_provider_nucleus.tasks.baselines import BaselineStore
+    from airflow_provider_nucleus.tasks.gate_inputs import Measure
+
+__all__ = ["GateRequest", "GateStoppedError", "decide", "gate", "policy_of", "stop"]
+
+log = logging.getLogger(__name__)
+
+Confirm = Literal["promotion", "auto"]
+
+_REASONS: Final = 10
+_REASON_CHARS: Final = 300
+
+
+class GateStoppedError(NucleusGateError, AirflowFailException):
+    """A NucleusGateError that ends the task at once, whatever its retries: they would come to the same verdict."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateRequest:
+    """Everything that a gate is asked for; texts are rendered."""
+
+    candidate: Any
+    policy: Any
+    baseline: Any = None
+    numbers: Any = None
+    baseline_numbers: Any = None
+    profile: Any = None
+    judgement: Any = None
+    baseline_record: Any = None
+    baseline_asset: Any = None
+    confirm: Confirm = "promotion"
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+
+def gate(
+    candidate: Any,
+    *,
+    policy: Any,
+    baseline: Any = None,
+    numbers: Mapping[str, float] | None = None,
+    baseline_numbers: Mapping[str, float] | None = None,
+    profile: Any = None,
+    judgement: str | None = None,
+    baseline_record: str | None = None,
+    baseline_asset: Any = None,
+    confirm: Confirm = "promotion",
+    outcome: Literal["fail", "skip", "return"] = "fail",
+    fail_on: str | None = None,
+    on_inconclusive: str | None = None,
+    on_missing_baseline: str | None = None,
+) -> dict[str, Any]:
+    """Judge *candidate* inside your own `@task`, and return what a gate's task returns; the arguments are those of NucleusGateOperator.
+
+    A verdict that stops the pipeline raises: NucleusGateError, or AirflowSkipException with `outcome="skip"`; with `"return"` nothing is
+    raised and `stopped` in the result says so. What is raised comes after the result was pushed as this task's own.
+    """
+    context = get_current_context()
+    request = GateRequest(
+        candidate=candidate,
+        policy=policy,
+        baseline=baseline,
+        numbers=numbers,
+        baseline_numbers=baseline_numbers,
+        profile=profile,
+        judgement=judgement,
+        baseline_record=baseline_record,
+        baseline_asset=baseline_asset,
+        confirm=confirm,
+        overrides={
+            "fail_on": fail_on,
+            "on_inconclusive": on_inconclusive,
+            "on_missing_baseline": on_missing_baseline,
+        },
+    )
+    if outcome not in {"fail", "skip", "return"}:
+        raise ValueError(f"outcome must be 'fail', 'skip' or 'return', not {outcome!r}")
+    found, result = decide(request, context)
+    if found.verdict.stopped and outcome != "return":
+        context["ti"].xcom_push(key="return_value", value=result)
+        stop(found, result, outcome=outcome)
+    return result
+
+
+def decide(
+    request: GateRequest,
+    context: Mapping[str, Any],
+    *,
+    measure: Measure | None = None,
+    intervals: Any = None,
+) -> tuple[Judgement, dict[str, Any]]:
+    """Judge, log, store; return the judgement and the result that the task pushes. Nothing is raised for a verdict.
+
+    *measure* reads a model's numbers from a server; *intervals* is a function of candidate and baseline that may have intervals of
+    differences from elsewhere. Raises NucleusConfigError for arguments that are wrong, before anything is stored.
+    """
+    policy = policy_of(request.policy, request.overrides)
+    place = path_for_instance(request.judgement, context)
+    check_place(place, name="judgement")
+    store = baseline_store(request.baseline_record, request.baseline_asset, context)
+    record = BaselineRecord() if store is None else store.read()
+    candidate = measurement_of(request.candidate, name="candidate", measure=measure)
+    if candidate is None:
+        raise NucleusConfigError(
+            "candidate is empty.",
+            field="candidate",
+            hint="If it is a template, look at what it renders to in the task's Rendered tab; task.output is the result of another task.",
+        )
+    candidate = with_profile(candidate, request.profile, name="profile")
+    candidate = with_numbers(candidate, request.numbers, name="numbers")
+    baseline = measurement_of(request.baseline, name="baseline", measure=measure)
+    if baseline is not None:
+        baseline = with_numbers(baseline, request.baseline_numbers, name="baseline_numbers")
+    elif record.accepted_measurement is not None:
+        log.info(
+            "No baseline was given: changes are measured from the last accepted measurement of %s",
+            store and store.place,
+        )
+        baseline = record.accepted_measurement
+    judgement = judge(
+        policy,
+        candidate,
+        baseline,
+        reference=record.reference_measurement,
+        accepted=record.accepted_measurement,
+        history=accepted_before(record, candidate.fingerprint),
+        intervals=_given_intervals(intervals, candidate, baseline),
+        judged_at=_now(),
+    )
+    judgement = _with_changes(judgement)
+    log.info("%s", "\n".join(rule_lines(judgement.verdict)))
+    written = _written(judgement, place)
+    proposal = _proposed(judgement, store, request.confirm, context, evidence=written["judgement"])
+    _count(judgement)
+    return judgement, _result(judgement, written=written, proposal=proposal, store=store)
+
+
+def stop(judgement: Judgement, result: Mapping[str, Any], *, outcome: str) -> None:
+    """Raise what stops the pipeline: AirflowSkipException where *outcome* is `skip`, else GateStoppedError."""
+    verdict, place = judgement.verdict, result["judgement"]
+    evidence = (
+        f"The whole evidence is at {place}."
+        if place
+        else "The task's result has the evidence; judgement= keeps all of it as a file."
+    )
+    error = GateStoppedError(
+        _message(judgement),
+        verdict=verdict.status,
+        reasons=list(verdict.reasons),
+        judgement=place,
+        hint=f"{evidence} {_next_step(judgement)}",
+    )
+    if outcome == "skip":
+        log.warning("Skipping this task, and what needs its success: %s", error)
+        raise AirflowSkipException(str(error))
+    raise error
+
+
+def policy_of(value: Any, overrides: Mapping[str, Any] | None = None) -> Policy:
+    """Return the policy that an argument is: typed, an object, text of one, or a path or URL of YAML; with *overrides* that are given.
+
+    Raises NucleusPolicyError naming rule and field.
+    """
+    policy = _policy(value)
+    given = {name: each for name, each in (overrides or {}).items() if not is_blank(each)}
+    if not given:
+        return policy
+    return read_policy({**{name: getattr(policy, name) for name in Policy.model_fields}, **given})
+
+
+def _policy(value: Any) -> Policy:
+    if isinstance(value, str):
+        text = value.strip()
+        if text.startswith("{"):
+            try:
+                value = decoded(text, "a policy")
+            except ArgumentError as error:
+                raise NucleusConfigError(f"policy {error}.", field="policy", hint=error.hint) from None
+        elif "\n" not in text and local_document(text) is None:
+            return _policy_at(text)
+    if is_blank(value):
+        raise NucleusConfigError(
+            "policy is empty.",
+            field="policy",
+            hint='For example {"rules": [{"id": "f1", "metric": "f1", "min": 0.6}]}.',
+        )
+    return read_policy(value)
+
+
+def _policy_at(url: str) -> Policy:
+    try:
+        text = read_bytes(url).decode()
+    except FileNotFoundError:
+        raise NucleusConfigError(f"There is no policy at {url}.", field="policy") from None
+    return read_policy(f"{text}\n", name=PurePosixPath(url).stem)
+
+
+def _given_intervals(
+    source: Any, candidate: Measurement, baseline: Measurement | None
+) -> Mapping[tuple[str, str], Interval] | None:
+    if source is None or baseline is None:
+        return None
+    found: Mapping[tuple[str, str], Interval] | None = source(candidate, baseline)
+    return found
+
+
+def _with_changes(judgement: Judgement) -> Judgement:
+    """Return the judgement with the counts of changed objects, where both sides have their matches on the same ground truth."""
+    if judgement.changes is not None or judgement.baseline is None:
+        return judgement
+    try:
+        counts = changes_of(judgement.candidate, judgement.baseline).counts
+    except UncomparableError as error:
+        log.info("Changed objects are not counted: %s", error)
+        return judgement
+    log.info(
+        "Objects that the baseline missed and the candidate found: %d; the other way round: %d",
+        counts.fixed,
+        counts.broken,
+    )
+    return judgement.model_copy(update={"changes": counts})
+
+
+def _written(judgement: Judgement, place: Any) -> dict[str, str | None]:
+    """Write the document and return what the result says of it; a verdict stands whatever becomes of its file."""
+    if place is None:
+        return {"judgement": None, "judgement_error": None}
+    try:
+        write_json(place, judgement.model_dump(mode="json", by_alias=True))
+    except Exception as error:  # file systems of any kind fail in any way
+        log.exception("The judgement could not be written to %s; the verdict stands", place)
+        return {"judgement": None, "judgement_error": f"{place}: {error}"[:_REASON_CHARS]}
+    log.info("Wrote the judgement to %s", place)
+    return {"judgement": str(place), "judgement_error": None}
+
+
+def _proposed(
+    judgement: Judgement,
+    store: BaselineStore | None,
+    confirming: Confirm,
+    context: Mapping[str, Any],
+    *,
+    evidence: str | None,
+) -> str | None:
+    """Put a candidate that passed forward as the next baseline, and accept it where the gate is to; return its id in the record."""
+    if store is None or judgement.verdict.status != "pass":
+        return None
+    candidate, by, at = judgement.candidate, _task_name(context), judgement.judged_at or _now()
+    proposal = measurement_id(candidate)
+
+    def step(record: BaselineRecord) -> BaselineRecord:
+        record = propose(record, candidate, by=by, at=at, verdict="pass", evidence=evidence)
+        if confirming == "auto":
+            record = confirm(record, proposal, by=by, at=at)
+        return record
+
+    store.change(step)
+    log.info("%s %s in %s", "Accepted" if confirming == "auto" else "Proposed", proposal, store.place)
+    return proposal
+
+
+def _result(
+    judgement: Judgement,
+    *,
+    written: Mapping[str, str | None],
+    proposal: str | None,
+    store: BaselineStore | None,
+) -> dict[str, Any]:
+    verdict, baseline = judgement.verdict, judgement.baseline
+    results = [each.model_dump(mode="json", exclude_none=True) for each in worst_first(verdict.results)]
+    head = {
+        "verdict": verdict.status,
+        "stopped": verdict.stopped,
+        "reasons": [reason[:_REASON_CHARS] for reason in verdict.reasons[:_REASONS]],
+        **written,
+        "policy": verdict.policy,
+        "policy_digest": verdict.policy_digest,
+        "score": verdict.score,
+        "judged_at": judgement.judged_at,
+        "candidate": judgement.candidate.subject.model_dump(mode="json", exclude_none=True),
+        "baseline": None if baseline is None else baseline.subject.model_dump(mode="json", exclude_none=True),
+        "changes": None if judgement.changes is None else judgement.changes.model_dump(mode="json"),
+        "proposal": proposal,
+        "baseline_record": None if store is None else store.place,
+        "links": {
+            side: measured.subject.url
+            for side, measured in (("candidate", judgement.candidate), ("baseline", baseline))
+            if measured is not None and measured.subject.url
+        },
+        "results_total": len(results),
+    }
+    return checked_xcom(shrink_to_xcom(len(results), lambda most: head | {"results": results[:most]}))
+
+
+def _count(judgement: Judgement) -> None:
+    verdict = judgement.verdict
+    Stats.incr(f"nucleus.gate.{verdict.status}")
+    if verdict.stopped:
+        Stats.incr("nucleus.gate.stopped")
+    if verdict.score is not None:
+        Stats.gauge("nucleus.gate.score", verdict.score)
+
+
+def _message(judgement: Judgement) -> str:
+    """Say what was found, of which model; what could not be decided reads differently from what is worse."""
+    verdict, subject = judgement.verdict, judgement.candidate.subject
+    model = subject.model_name or subject.model_id or subject.model_run_id or "the candidate"
+    batch = (
+        subject.slice_name
+        or subject.slice_id
+        or subject.query
+        or subject.benchmark_name
+        or subject.dataset_name
+    )
+    whom = f"{model} on {batch}" if batch else str(model)
+    reasons = "; ".join(reason.rstrip(".") for reason in verdict.reasons[:_REASONS]) or "no rule was met"
+    more = len(verdict.reasons) - _REASONS
+    tail = f"; and {more} more" if more > 0 else ""
+    if verdict.status == "fail":
+        return f"FAIL: {whom} breaks policy {verdict.policy!r}: {reasons}{tail}."
+    return (
+        f"INCONCLUSIVE: policy {verdict.policy!r} could not be decided for {whom}, which is neither shown to be good enough nor to be worse: "
+        f"{reasons}{tail}."
+    )
+
+
+def _next_step(judgement: Judgement) -> str:
+    if judgement.verdict.status == "fail":
+        return "A retry would come to the same verdict: this model is not for what comes next; after another upload, clear the tasks from there on."
+    return (
+        "A retry would come to the same verdict: give it what it lacks (more items or ground truth, a baseline on the same items), then clear "
+        "the tasks from there on; on_inconclusive='pass' lets undecided models through."
+    )
+
+
+def _task_name(context: Mapping[str, Any]) -> str:
+    ti = context["ti"]
+    index = int(getattr(ti, "map_index", -1))
+    return f"{ti.dag_id}/{ti.run_id}/{ti.task_id}" + (f"[{index}]" if index >= 0 else "")
+
+
+def _now() -> str:
+    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
