@@ -16,7 +16,7 @@ from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusJobFa
 from airflow_provider_nucleus.links.nucleus import NucleusDatasetLink, NucleusJobLink
 from airflow_provider_nucleus.operators.rows import RowSource, as_path
 from airflow_provider_nucleus.operators.starting import NucleusStartingOperator
-from airflow_provider_nucleus.operators.uploads import NucleusUploadOperator
+from airflow_provider_nucleus.operators.uploading import NucleusUploadOperator
 from airflow_provider_nucleus.schema.jobs import RowError
 from airflow_provider_nucleus.schema.scenes import LidarScene
 from airflow_provider_nucleus.sources.mapping import as_mapping
