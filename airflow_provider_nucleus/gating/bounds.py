@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Decision", "Inequality", "Interval", "absolute", "change", "decide"]
 
-Decision = Literal["pass", "fail", "undecided"]
+Decision = Literal["pass", "fail", "undecided", "chance"]
+"""`chance`: outside the bound, but no more than is to be expected among as many tests."""
 
 _SLACK: Final = 1e-9
 """0.72 less 0.02 is not 0.70 in floating point; a number at its limit passes."""

@@ -46,7 +46,7 @@ def judge(
     sides = Sides(
         candidate, baseline=baseline, reference=reference, accepted=accepted, history=tuple(history)
     )
-    source = IntervalSource(intervals)
+    source = IntervalSource(policy, sides, intervals)
     results: list[RuleResult] = []
     for rule in policy.rules:
         results += results_of(rule, policy, sides, source)

@@ -132,6 +132,8 @@ class MatchColumns(Document):
     prediction_id: list[str | None]
     agrees: list[bool]
     """Whether the labels of the pair may match; False for single rows."""
+    groups: dict[str, dict[str, list[int]]] = Field(default_factory=dict)
+    """Key of item metadata -> value as text -> places in `items` of the items that have it: what intervals of slices are taken from."""
 
 
 class Measurement(Document):

@@ -2,51 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airflow_provider_nucleus.exceptions import NucleusError
-from airflow_provider_nucleus.gating.bounds import Inequality, absolute, change, decide
+from airflow_provider_nucleus.gating.bounds import Inequality, Interval, absolute, change
+from airflow_provider_nucleus.gating.findings import Finding, result_of
 from airflow_provider_nucleus.gating.fingerprint import differences
+from airflow_provider_nucleus.gating.interval_source import NoInterval
 from airflow_provider_nucleus.gating.policy import BOUNDS, CHANGE_BOUNDS
 from airflow_provider_nucleus.gating.readings import ABSENT, Reading, RuleSubject, read, subjects_of
+from airflow_provider_nucleus.gating.rule_family import mean_of, settled
 from airflow_provider_nucleus.gating.sentences import (
-    decided,
     number_text,
     objects_text,
     share_text,
     subject_text,
 )
-from airflow_provider_nucleus.gating.verdict import RuleResult
 from airflow_provider_nucleus.gating.window import spread_of
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.gating.bounds import Interval
     from airflow_provider_nucleus.gating.interval_source import IntervalSource
     from airflow_provider_nucleus.gating.policy import Policy, Rule, WindowCondition
     from airflow_provider_nucleus.gating.sides import Sides
-    from airflow_provider_nucleus.gating.verdict import RuleStatus
+    from airflow_provider_nucleus.gating.verdict import RuleResult
 
 __all__ = ["results_of"]
 
 _MEASURED = ("overall", "per_label", "per_slice")
 """Scopes of numbers that need ground truth."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Finding:
-    """A result on its way: what is known so far of one bound on one subject. It is open until it has a text."""
-
-    subject: RuleSubject
-    bound: str
-    reading: Reading = ABSENT
-    baseline: float | None = None
-    inequality: Inequality | None = None
-    interval: Interval | None = None
-    remark: str = ""
-    status: RuleStatus = "insufficient"
-    counted: bool = True
-    text: str = ""
 
 
 def results_of(rule: Rule, policy: Policy, sides: Sides, source: IntervalSource) -> list[RuleResult]:
@@ -61,7 +46,7 @@ def results_of(rule: Rule, policy: Policy, sides: Sides, source: IntervalSource)
     if not any(each.counted for each in findings):
         # A rule none of whose subjects can be judged has no evidence at all.
         findings = [replace(each, counted=True) for each in findings]
-    return [_result(rule, each) for each in findings]
+    return [result_of(rule, each) for each in findings]
 
 
 class _Looking:
@@ -84,12 +69,19 @@ class _Looking:
         )
         self._window = sides.window() if rule.window is not None else []
 
-    def at(self, bound: str, subjects: list[RuleSubject]) -> list[_Finding]:
+    def at(self, bound: str, subjects: list[RuleSubject]) -> list[Finding]:
         """Return what is found of one bound on each subject."""
-        return [self._settled(self._found(bound, subject)) for subject in subjects]
+        with suppress(NucleusError):  # Each subject gives the reason.
+            if self._rule.compare != "point" and bound != "window":
+                self._source.prepare(self._rule, subjects, alone=bound not in CHANGE_BOUNDS)
+        findings = [self._found(bound, subject) for subject in subjects]
+        mean = None
+        if bound in CHANGE_BOUNDS and not self._rule.named and self._rule.scope in {"per_label", "per_slice"}:
+            mean = mean_of(self._rule, [self._with_before(each) for each in findings], self._source)
+        return settled(self._rule, findings, mean)
 
-    def _found(self, bound: str, subject: RuleSubject) -> _Finding:
-        finding = self._with_reading(_Finding(subject, bound))
+    def _found(self, bound: str, subject: RuleSubject) -> Finding:
+        finding = self._with_reading(Finding(subject, bound))
         if finding.text:
             return finding
         try:
@@ -101,7 +93,7 @@ class _Looking:
         except NucleusError as error:
             return replace(finding, status="error", text=f"{self._head(finding)} cannot be judged: {error}")
 
-    def _with_reading(self, finding: _Finding) -> _Finding:
+    def _with_reading(self, finding: Finding) -> Finding:
         """Take the candidate's number; close the finding where there is none, or too little behind it."""
         rule = self._rule
         reading = read(rule, finding.subject, self._sides.candidate)
@@ -123,7 +115,7 @@ class _Looking:
             return replace(finding, text=f"{head} is not defined: {reading.undefined}")
         return finding
 
-    def _missing(self, finding: _Finding, what: str) -> _Finding:
+    def _missing(self, finding: Finding, what: str) -> Finding:
         head = self._head(finding)
         was = self._baseline_reading(finding)
         if not self._rule.named and was.value is None and was.support == 0:
@@ -156,15 +148,42 @@ class _Looking:
             )
         return None
 
-    def _baseline_reading(self, finding: _Finding) -> Reading:
+    def _baseline_reading(self, finding: Finding) -> Reading:
         return ABSENT if self._against is None else read(self._rule, finding.subject, self._against)
 
-    def _absolute(self, finding: _Finding) -> _Finding:
-        value, limit = finding.reading.value, getattr(self._rule, finding.bound)
-        assert value is not None
-        return replace(finding, inequality=absolute(finding.bound, limit, value))
+    def _with_before(self, finding: Finding) -> Finding:
+        """Add the baseline's number, for labels too rare to be judged alone as well."""
+        if finding.before is not None or self._differences:
+            return finding
+        return replace(finding, before=self._baseline_reading(finding).value)
 
-    def _change(self, finding: _Finding) -> _Finding:
+    def _absolute(self, finding: Finding) -> Finding:
+        rule, value = self._rule, finding.reading.value
+        assert value is not None
+        inequality = absolute(finding.bound, getattr(rule, finding.bound), value)
+        finding = replace(finding, inequality=inequality)
+        if rule.compare == "interval":
+            return self._with_interval(
+                finding, self._source.of_value(rule, finding.subject, inequality, value=value)
+            )
+        if rule.compare is None:
+            with suppress(NucleusError):  # It is only there to be read.
+                interval = self._source.of_value(rule, finding.subject, inequality, value=value)
+                return replace(finding, interval=None if isinstance(interval, NoInterval) else interval)
+        return finding
+
+    def _with_interval(self, finding: Finding, interval: Interval | NoInterval) -> Finding:
+        """Take an interval that decides; where there is none, the number alone does, or nothing can."""
+        if isinstance(interval, Interval):
+            return replace(finding, interval=interval, by_interval=True)
+        if interval.decides:
+            return replace(finding, remark=f" (compared without an interval: {interval.reason})")
+        return replace(
+            finding,
+            text=f"{self._head(finding)} is {number_text(finding.reading.value or 0.0)} and cannot be judged: {interval.reason}",
+        )
+
+    def _change(self, finding: Finding) -> Finding:
         rule, value = self._rule, finding.reading.value
         assert value is not None
         if self._against is None:
@@ -182,7 +201,7 @@ class _Looking:
                 finding,
                 text=f"{head} cannot be compared: {_against_text(rule)} has no such number, {before.absent or before.undefined}",
             )
-        finding = replace(finding, baseline=before.value)
+        finding = replace(finding, before=before.value)
         limit = getattr(rule, finding.bound)
         if (
             finding.bound == "max_relative_drop"
@@ -208,12 +227,12 @@ class _Looking:
         finding = replace(finding, inequality=inequality)
         if rule.compare == "point":
             return finding
-        interval = self._source.of_change(rule, finding.subject, inequality, baseline=before.value)
-        if isinstance(interval, str):
-            return replace(finding, remark=f" (compared without an interval: {interval})")
-        return replace(finding, interval=interval)
+        interval = self._source.of_change(
+            rule, finding.subject, inequality, value=value, baseline=before.value
+        )
+        return self._with_interval(finding, interval)
 
-    def _in_window(self, finding: _Finding, window: WindowCondition) -> _Finding:
+    def _in_window(self, finding: Finding, window: WindowCondition) -> Finding:
         rule, value, head = self._rule, finding.reading.value, self._head(finding)
         assert value is not None
         numbers = [read(rule, finding.subject, batch).value for batch in self._window]
@@ -224,7 +243,7 @@ class _Looking:
                 f"{len(known)} of the accepted batches of this series have the number, {window.min_batches} are needed",
             )
         spread = spread_of(known)
-        finding = replace(finding, baseline=spread.median)
+        finding = replace(finding, before=spread.median)
         if spread.deviation == 0:
             if abs(value - spread.median) <= 1e-12 * max(1.0, abs(value)):
                 inequality = Inequality("window", window.max_z, value, at=value, passes="above")
@@ -247,7 +266,7 @@ class _Looking:
         remark = f" (z {z:.1f} by the {spread.method} of {spread.batches} batches)"
         return replace(finding, inequality=inequality, remark=remark)
 
-    def _without_baseline(self, finding: _Finding, reason: str) -> _Finding:
+    def _without_baseline(self, finding: Finding, reason: str) -> Finding:
         """Close a finding that needs what is not there yet, as the policy says."""
         text = f"{self._head(finding)} cannot be compared: {reason}"
         answer = self._policy.on_missing_baseline
@@ -255,25 +274,7 @@ class _Looking:
             return replace(finding, text=text)
         return replace(finding, status=answer, text=f"{text}; a {answer} by on_missing_baseline")
 
-    def _settled(self, finding: _Finding) -> _Finding:
-        """Decide a finding that has all it needs."""
-        if finding.text or finding.inequality is None or finding.reading.value is None:
-            return finding
-        decision = decide(finding.inequality, finding.interval)
-        status: RuleStatus = "insufficient" if decision == "undecided" else decision
-        text = decided(
-            self._rule,
-            finding.subject,
-            finding.inequality,
-            baseline=finding.baseline,
-            value=finding.reading.value,
-            interval=finding.interval,
-            decision=decision,
-            remark=finding.remark,
-        )
-        return replace(finding, status=status, text=text)
-
-    def _head(self, finding: _Finding) -> str:
+    def _head(self, finding: Finding) -> str:
         return subject_text(self._rule, finding.subject)
 
 
@@ -283,43 +284,11 @@ def _against_text(rule: Rule) -> str:
     ]
 
 
-def _nothing_there(rule: Rule, bound: str) -> _Finding:
+def _nothing_there(rule: Rule, bound: str) -> Finding:
     what = "labels" if rule.scope == "per_label" else f"slices by {rule.slice_key!r}"
-    return _Finding(
+    return Finding(
         RuleSubject(what),
         bound,
         status="missing",
         text=f"{rule.metric} per {what} is missing: the measurement has no {what}",
-    )
-
-
-def _result(rule: Rule, finding: _Finding) -> RuleResult:
-    status = "warn" if finding.status == "fail" and rule.severity == "warn" else finding.status
-    limit = rule.window.max_z if finding.bound == "window" and rule.window else getattr(rule, finding.bound)
-    inequality, interval = finding.inequality, finding.interval
-    difference = None
-    if inequality is not None and finding.bound in CHANGE_BOUNDS:
-        difference = inequality.value
-    elif finding.baseline is not None and finding.reading.value is not None:
-        difference = finding.reading.value - finding.baseline
-    return RuleResult(
-        rule_id=rule.id,
-        metric=rule.metric,
-        subject=finding.subject.text,
-        bound=finding.bound,
-        status=status,
-        severity=rule.severity,
-        limit=limit,
-        value=finding.reading.value,
-        baseline=finding.baseline,
-        difference=difference,
-        low=interval.low if interval else None,
-        high=interval.high if interval else None,
-        level=interval.level if interval else None,
-        method=interval.method if interval else None,
-        bound_at=inequality.at if inequality else None,
-        passes=inequality.passes if inequality else None,
-        support=finding.reading.support,
-        counted=finding.counted,
-        text=finding.text,
     )

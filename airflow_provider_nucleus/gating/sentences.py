@@ -33,10 +33,12 @@ def objects_text(count: int | None) -> str:
 
 def subject_text(rule: Rule, subject: RuleSubject) -> str:
     """Return the number and what it is of: `recall of label person`, `f1 where weather=fog`, `latency_ms`."""
-    if rule.scope == "per_label":
+    if rule.scope == "per_label" and subject.label is not None:
         return f"{rule.metric} of {subject.text}"
-    if rule.scope == "per_slice":
+    if rule.scope == "per_slice" and subject.slice_value is not None:
         return f"{rule.metric} where {subject.text}"
+    if subject.text.startswith("mean over"):
+        return f"{rule.metric}, {subject.text},"
     return f"{rule.metric} of the profile" if rule.scope == "profile" else rule.metric
 
 
@@ -103,4 +105,5 @@ def _outcome(decision: Decision) -> str:
         "pass": "kept",
         "fail": "broken",
         "undecided": "undecided, the bound lies inside the interval",
+        "chance": "undecided, one of so many looks like that by chance",
     }[decision]
