@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_nucleus.cli.arguments import share, whole_number
-from airflow_provider_nucleus.evaluation_options import (
-    DEFAULT_MAX_DETECTIONS,
-    DEFAULT_MAX_DETECTIONS_OF_KEYPOINTS,
-    MAX_DETECTIONS_LIMIT,
-    EvaluationOptions,
+from airflow_provider_nucleus.cli.arguments import (
+    add_match_arguments,
+    add_measurement_arguments,
+    evaluation_options,
+    file_options,
 )
-from airflow_provider_nucleus.keypoint_tolerances import SKELETONS, parse_sigmas
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Mapping, Sequence
-
-    from airflow_provider_nucleus.keypoint_tolerances import ChosenSigmas
 
 __all__ = ["add_parser", "run"]
 
@@ -45,58 +41,22 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--predictions", type=Path, required=True, nargs="+", metavar="RESULTS.JSON", help="COCO result lists"
     )
+    add_match_arguments(parser)
     parser.add_argument(
-        "--iou-type",
-        choices=("bbox", "segm", "keypoints"),
-        default="bbox",
-        help="what is compared (default: bbox)",
+        "--measurements",
+        type=Path,
+        metavar="DIR",
+        help="write a measurement of each model as DIR/<model>.json.gz, with its matches, for `nucleus-local gate`",
     )
-    parser.add_argument(
-        "--iou",
-        type=share,
-        default=0.5,
-        help="IoU from which a Nucleus match counts, 0 to 1 (default: 0.5); the COCO metrics have their own",
-    )
-    parser.add_argument(
-        "--workers", type=whole_number(1, 1024), default=1, help="threads to evaluate with (default: 1)"
-    )
-    parser.add_argument(
-        "--max-detections",
-        type=whole_number(1, MAX_DETECTIONS_LIMIT),
-        metavar="N",
-        help=(
-            f"most confident predictions of a label on an image that AP and AR look at (default: {DEFAULT_MAX_DETECTIONS}; keypoints "
-            f"{DEFAULT_MAX_DETECTIONS_OF_KEYPOINTS}); counts have all"
-        ),
-    )
-    parser.add_argument(
-        "--crowd-as-objects",
-        action="store_true",
-        help="take crowds (iscrowd) for objects to be found, not for regions in which nothing is counted",
-    )
-    parser.add_argument(
-        "--keypoint-sigmas",
-        type=_sigmas,
-        metavar="NAME|LIST",
-        help=(
-            f"tolerances of keypoints: {', '.join(SKELETONS)}, or a number for each, with commas (default: those of the skeleton that the "
-            "names or the number of keypoints say)"
-        ),
-    )
+    add_measurement_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
     parser.set_defaults(run=run)
-
-
-def _sigmas(text: str) -> ChosenSigmas:
-    try:
-        return parse_sigmas(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the report and return the exit status: 0, or 2 when a file cannot be read or is not what it should be."""
     # Imported here so that --help needs no extra.
+    from airflow_provider_nucleus.cli.evidence_files import EvidenceError
     from airflow_provider_nucleus.evaluation.report import evaluate_files
 
     if args.keypoint_sigmas is not None and args.iou_type != "keypoints":
@@ -112,24 +72,34 @@ def run(args: argparse.Namespace) -> int:
             iou_type=args.iou_type,
             threshold=args.iou,
             workers=args.workers,
-            options=EvaluationOptions(
-                max_detections=args.max_detections,
-                crowd_as_objects=args.crowd_as_objects,
-                keypoint_sigmas=args.keypoint_sigmas,
-            ),
+            options=evaluation_options(args),
         ).to_dict()
+        written = [] if args.measurements is None else _measurements(args)
     except OSError as error:
         print(f"nucleus-local: cannot read {error.filename}: {error.strerror}", file=sys.stderr)
         return 2
-    except ValueError as error:
+    except (EvidenceError, ValueError) as error:
         print(f"nucleus-local: {error}", file=sys.stderr)
         return 2
     try:
         print(json.dumps(report, indent=2) if args.json else render(report), flush=True)
+        for path in written:
+            print(f"Wrote {path}", file=sys.stderr)
     except BrokenPipeError:
         # The reader (head, less) has seen enough; keep the interpreter from complaining about it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
+
+
+def _measurements(args: argparse.Namespace) -> list[Path]:
+    from airflow_provider_nucleus.cli.evidence_files import write_document
+    from airflow_provider_nucleus.cli.file_measurements import measure_files
+
+    found = measure_files(args.ground_truth, args.predictions, options=file_options(args))
+    return [
+        write_document(each.measurement, args.measurements / f"{each.name.replace('/', '_')}.json.gz")
+        for each in found
+    ]
 
 
 def render(report: Mapping[str, Any]) -> str:

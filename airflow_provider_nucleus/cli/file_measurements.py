@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from airflow_provider_nucleus.cli.matched_rows import RowNames, exact_outcomes, matched_columns
+from airflow_provider_nucleus.cli.matched_rows import MatchedNames, exact_outcomes, matched_columns
 from airflow_provider_nucleus.evaluation.coco_files.json import read_results, read_truth
 from airflow_provider_nucleus.evaluation.matching.coco import match_coco
 from airflow_provider_nucleus.evaluation.matching.nucleus import match
@@ -29,6 +29,7 @@ from airflow_provider_nucleus.gating.measurement import (
     Subject,
     Unannotated,
 )
+from airflow_provider_nucleus.gating.operating_point import operating_points
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,9 +38,17 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.coco_files.json import CocoResults, CocoTruth, IouType
     from airflow_provider_nucleus.evaluation.matching.nucleus import Matches
     from airflow_provider_nucleus.evaluation.readers.compare import Difference
-    from airflow_provider_nucleus.gating.operating_point import Outcomes
+    from airflow_provider_nucleus.gating.operating_point import OperatingPoints, Outcomes
 
-__all__ = ["FileMeasurement", "FileOptions", "ap_differences", "measure_files", "outcomes_of_file"]
+__all__ = [
+    "FileMeasurement",
+    "FileOptions",
+    "ap_differences",
+    "best_cut",
+    "measure_files",
+    "outcomes_of_file",
+    "points_of_file",
+]
 
 _NAMES: Final = {
     "AP": "ap", "AP50": "ap50", "AP75": "ap75", "APs": "ap_small", "APm": "ap_medium", "APl": "ap_large",
@@ -124,6 +133,23 @@ def outcomes_of_file(measured: FileMeasurement) -> Outcomes:
     )
 
 
+def points_of_file(measured: FileMeasurement, **chosen: Any) -> OperatingPoints:
+    """Choose operating points of a file, exactly; *chosen* are the choices of `operating_points`."""
+    return operating_points(
+        outcomes_of_file(measured),
+        subject=measured.measurement.subject,
+        fingerprint=measured.measurement.fingerprint,
+        iou_threshold=measured.options.iou_threshold,
+        least_confidence=measured.measurement.confidence_threshold,
+        **chosen,
+    )
+
+
+def best_cut(measured: FileMeasurement) -> float | None:
+    """Return the confidence of the best F1 over all labels; None where there is none."""
+    return points_of_file(measured).overall.confidence
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _About:
     """The ground truth, and what all models measured on it have in common."""
@@ -157,7 +183,7 @@ class _About:
         ).to_dict()
         numbers = report["models"][name]
         matches = match(self.truth.columns, results.columns)
-        names = RowNames(
+        names = MatchedNames(
             items=[str(each) for each in self.truth.images.ids],
             labels=self.truth.vocabulary.names,
             truth=self.truth.ids,

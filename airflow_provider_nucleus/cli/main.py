@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from airflow_provider_nucleus.cli import check, demo, evaluate, keys, serve
+from airflow_provider_nucleus.cli import (
+    baseline,
+    check,
+    demo,
+    evaluate,
+    gate,
+    keys,
+    operating_point,
+    serve,
+)
+from airflow_provider_nucleus.cli.arguments import CommandParser, wrong_use_status
 from airflow_provider_nucleus.local.errors import DataDirError, KeyFileError, SettingsError
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
 __all__ = ["main"]
@@ -17,7 +27,7 @@ __all__ = ["main"]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one sub-command and return the exit status."""
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = CommandParser(
         prog="nucleus-local", description="A Nucleus of your own, on this machine."
     )
     commands = parser.add_subparsers(dest="command", required=True)
@@ -29,8 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     coverage.set_defaults(run=_coverage)
     demo.add_parser(commands)
     evaluate.add_parser(commands)
+    gate.add_parser(commands)
+    operating_point.add_parser(commands)
+    baseline.add_parser(commands)
     check.add_parser(commands)
-    options = parser.parse_args(arguments)
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        getattr(options, "parser", parser).error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         return int(options.run(options))
     except (DataDirError, KeyFileError, SettingsError) as error:
@@ -45,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "pip install 'airflow-provider-nucleus[local]'",
             file=sys.stderr,
         )
-        return 2
+        return wrong_use_status(getattr(options, "parser", parser))
 
 
 def _coverage(_: argparse.Namespace) -> int:

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.evaluation.arrays import FloatArray
     from airflow_provider_nucleus.evaluation.matching.nucleus import Matches
 
-__all__ = ["RowNames", "exact_outcomes", "matched_columns"]
+__all__ = ["MatchedNames", "exact_outcomes", "matched_columns"]
 
 
 @dataclass(frozen=True, slots=True)
-class RowNames:
+class MatchedNames:
     """Names of what the engine has numbers for: items and labels by code, objects by row."""
 
     items: Sequence[str]
@@ -33,7 +33,7 @@ class RowNames:
     predictions: Sequence[str]
 
 
-def matched_columns(matches: Matches, names: RowNames) -> MatchColumns:
+def matched_columns(matches: Matches, names: MatchedNames) -> MatchColumns:
     """Return the counted rows of a match: predictions, each with its partner if any, then ground truth that has none.
 
     A partner of another label, which is displayed beside a prediction and is no true positive, is a pair that does not agree.

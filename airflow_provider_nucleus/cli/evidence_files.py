@@ -1,0 +1,116 @@
+"""Documents of judging as files of the command: measurements, judgements, operating points; `.gz` by name, whole or not at all."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from airflow_provider_nucleus.gating.measurement import MEASUREMENT_SCHEMA, Measurement
+from airflow_provider_nucleus.gating.verdict import VERDICT_SCHEMA, Judgement
+
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.gating.measurement import Document
+
+__all__ = [
+    "EvidenceError",
+    "MissingEvidenceError",
+    "measurement_of_document",
+    "read_evidence",
+    "write_document",
+]
+
+_SHOWN = 3
+
+
+class EvidenceError(Exception):
+    """A file is missing, unreadable, or not what it should be; the message names it and says what would be right."""
+
+
+class MissingEvidenceError(EvidenceError):
+    """There is no such file."""
+
+
+def read_evidence(place: str | Path) -> Any:
+    """Return what a JSON file holds, at a path or at an address that Airflow can open. Raises EvidenceError."""
+    try:
+        content = _content(str(place))
+        return json.loads(content)
+    except ValueError as error:
+        raise EvidenceError(f"{place} is no JSON: {error}") from None
+    except EOFError:
+        raise EvidenceError(f"{place} cannot be read: the compressed file is cut off") from None
+    except FileNotFoundError:
+        raise MissingEvidenceError(f"{place} cannot be read: No such file or directory") from None
+    except OSError as error:
+        raise EvidenceError(f"{place} cannot be read: {error.strerror or error}") from None
+
+
+def measurement_of_document(value: Any, *, place: str | Path) -> Measurement | None:
+    """Return the measurement that a document is, or that a judgement has as its candidate; None for a list, which is no document.
+
+    Raises EvidenceError that names the members that are wrong.
+    """
+    if isinstance(value, list):
+        return None
+    schema = value.get("schema") if isinstance(value, dict) else None
+    try:
+        if schema == VERDICT_SCHEMA:
+            return Judgement.model_validate(value).candidate
+        if schema == MEASUREMENT_SCHEMA:
+            return Measurement.model_validate(value)
+    except ValidationError as error:
+        wrong = [
+            f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}"
+            for each in error.errors(include_url=False, include_input=False)
+        ]
+        more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
+        raise EvidenceError(
+            f"{place} is not a measurement as this version knows it: {'; '.join(wrong[:_SHOWN])}{more}"
+        ) from None
+    raise EvidenceError(
+        f"{place} is neither a measurement ({MEASUREMENT_SCHEMA}) nor a judgement ({VERDICT_SCHEMA}) nor a COCO result list"
+        + (f"; its schema is {schema!r}" if schema else "")
+        + ": `nucleus-local evaluate --measurements` and `report=` of the operators write measurements"
+    )
+
+
+def write_document(document: Document | Any, path: Path) -> Path:
+    """Write a document and return its path; the folder is made, and an unfinished file is never seen. Raises EvidenceError."""
+    value = document.model_dump(mode="json", by_alias=True) if hasattr(document, "model_dump") else document
+    content = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False).encode()
+    if path.name.endswith(".gz"):
+        content = gzip.compress(content, mtime=0)
+    try:
+        _replace(path, content)
+    except OSError as error:
+        raise EvidenceError(f"{path} cannot be written: {error.strerror or error}") from None
+    return path
+
+
+def _replace(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        part.write_bytes(content)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _content(place: str) -> bytes:
+    if "://" in place:
+        from airflow_provider_nucleus.exceptions import NucleusError
+        from airflow_provider_nucleus.tasks.documents import read_bytes
+
+        try:
+            return read_bytes(place)
+        except NucleusError as error:
+            raise EvidenceError(str(error)) from None
+    content = Path(place).expanduser().read_bytes()
+    return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
