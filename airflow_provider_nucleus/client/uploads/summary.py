@@ -52,6 +52,9 @@ class UploadSummary:
     validate_only: bool = False
     error_rate: float = 0.0
     """(rejected + errored + unaccounted) / rows."""
+    profile: dict[str, Any] | None = None
+    """Compact profile of the predictions that passed the checks (`gating.profile`), whatever the server made of them; None for
+    other rows."""
     first_errors: list[str] = field(default_factory=list)
     """The first few reasons, for a log or message; the quarantine file has them all."""
 
@@ -115,6 +118,7 @@ def summarize(
         quarantine=input_counts["quarantine"],
         validate_only=options.validate_only,
         error_rate=bad / input_counts["rows"] if input_counts["rows"] else 0.0,
+        profile=input_counts.get("profile"),
         first_errors=list(input_counts["first_errors"]),
     )
 

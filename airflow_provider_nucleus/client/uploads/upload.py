@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.client.sync import NucleusClient
     from airflow_provider_nucleus.client.uploads.resume.ledger import StateStore
     from airflow_provider_nucleus.client.uploads.upload_spec import UploadOptions, UploadTarget
+    from airflow_provider_nucleus.gating.profile import Profile
     from airflow_provider_nucleus.schema.jobs import JobStatus
     from airflow_provider_nucleus.schema.rows import SourceRow
 
@@ -80,7 +81,8 @@ class Upload:
     cleared it; `fingerprint` is called by `start`, and by `collect` before it reports rows the server refused; it identifies the
     content of the input, None when that is not possible. It need not be called while `file_marks`, a digest of the names, sizes and
     times of its files, is the recorded one. An attempt that has nothing to send needs no input: rows that are stored
-    do not get lost with the file they came from.
+    do not get lost with the file they came from. `on_profile` gets the profile of predictions once they are checked, before any is
+    sent, and returns the one that is recorded; an attempt that has nothing to send returns the recorded one.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class Upload:
         file_marks: Callable[[], str | None] = lambda: None,
         log: logging.Logger | None = None,
         on_progress: Callable[[Progress], None] | None = None,
+        on_profile: Callable[[Profile], Profile] = lambda profile: profile,
     ) -> None:
         self.target = target
         self.options = options
@@ -111,6 +114,7 @@ class Upload:
         self._destination = describe_destination(target, options)
         self._log = log or logging.getLogger(__name__)
         self._on_progress = on_progress
+        self._on_profile = on_profile
         self._ledger = Ledger(state if state is not None else MemoryState(), identity=identity)
         self._files = LocalFiles(options.local_root, masks=target.kind != "items")
         self._encoder = Encoder(
@@ -285,9 +289,12 @@ class Upload:
                 folder=folder,
                 quarantine=quarantine,
                 on_rows=meter.update,
+                profiled=self.target.kind == "predictions",
             )
         meter.finish()
         log_validation(validated, self.target, self._log)
+        if validated.profile is not None:
+            validated = replace(validated, profile=self._on_profile(validated.profile))
         return validated
 
     def _drop_removed_chunks(self, record: Record, validated: ValidatedInput) -> None:

@@ -104,13 +104,16 @@ class BadRow(NamedTuple):
 class EncodedBatch:
     """The good rows of a batch as NDJSON, with one hash of the identity each, and the bad ones.
 
-    `file_lines` are the rows that need a local file sent along; they have the hashes at the end of `hashes`.
+    `file_lines` are the rows that need a local file sent along; they have the hashes at the end of `hashes`. The good rows are
+    in `boxes` as columns, or in `wires` as they travel.
     """
 
     lines: NdjsonBlock
     file_lines: NdjsonBlock
     hashes: list[int]
     bad: list[BadRow]
+    boxes: BoxColumns | None = None
+    wires: Sequence[dict[str, Any]] = ()
 
 
 class Encoder:
@@ -179,6 +182,7 @@ class Encoder:
         hashes: list[int] = []
         file_hashes: list[int] = []
         bad: list[BadRow] = []
+        wires: list[dict[str, Any]] = []
         fast_path = self._fast_path
         annotations = self.kind == "annotations"
         for at, row in enumerate(rows):
@@ -189,6 +193,7 @@ class Encoder:
                 except (ValueError, TypeError, RecursionError) as error:
                     bad.append(_not_json(at, error))
                     continue
+                wires.append(wire)
                 hashes.append(
                     hash((wire["reference_id"], wire["annotation_id"], wire["task_id"]))
                     if annotations
@@ -204,6 +209,7 @@ class Encoder:
             except (ValueError, TypeError, RecursionError) as error:
                 bad.append(_not_json(at, error))
                 continue
+            wires.append(encoded.wire)
             if encoded.local_file is None:
                 lines.append(line)
                 hashes.append(hash(encoded.key) if encoded.key else -1)
@@ -215,6 +221,7 @@ class Encoder:
             NdjsonBlock(b"".join(file_lines), len(file_lines)),
             hashes + file_hashes,
             bad,
+            wires=wires,
         )
 
     def _box_columns(self, rows: Sequence[dict[str, Any]]) -> BoxColumns | None:
@@ -230,7 +237,7 @@ class Encoder:
         task = (repeat(None),) if self.kind == "annotations" else ()
         hashes = list(map(hash, zip(boxes.references, boxes.ids, *task)))
         return EncodedBatch(
-            NdjsonBlock(_box_lines(boxes, _plain_dumps), len(boxes)), NdjsonBlock(b"", 0), hashes, []
+            NdjsonBlock(_box_lines(boxes, _plain_dumps), len(boxes)), NdjsonBlock(b"", 0), hashes, [], boxes
         )
 
     def _key(self, reference: str, wire: Mapping[str, Any]) -> Key:

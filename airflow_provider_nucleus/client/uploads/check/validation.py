@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.client.uploads.check.duplicates import ExactKeys, KeyHashes, RepeatedHashes
-from airflow_provider_nucleus.client.uploads.check.encoding import Encoder, stable_id
+from airflow_provider_nucleus.client.uploads.check.encoding import EncodedBatch, Encoder, stable_id
 from airflow_provider_nucleus.client.uploads.check.quarantine import Quarantine, quarantine_hint
 from airflow_provider_nucleus.client.uploads.check.spool import (
     ChunkPlan,
@@ -23,6 +23,7 @@ from airflow_provider_nucleus.client.uploads.check.spool import (
 )
 from airflow_provider_nucleus.client.uploads.summary import summarize
 from airflow_provider_nucleus.exceptions import NucleusUploadError, NucleusValidationError
+from airflow_provider_nucleus.gating.profile_counts import ProfileCounts
 from airflow_provider_nucleus.schema.batches import RowBatch, batches_of
 from airflow_provider_nucleus.schema.rows import SourceRow
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow_provider_nucleus.client.uploads.upload_spec import UploadOptions, UploadTarget
+    from airflow_provider_nucleus.gating.profile import Profile
 
 __all__ = [
     "ValidatedInput",
@@ -59,6 +61,8 @@ class ValidatedInput:
     first_errors: tuple[str, ...]
     left_out: dict[str, int]
     """Rows that were asked to be left out, by reason."""
+    profile: Profile | None = None
+    """Profile of the good rows, where one was asked for."""
 
     @property
     def good(self) -> int:
@@ -75,16 +79,18 @@ def validate_input(
     quarantine: Quarantine,
     on_rows: Callable[[int], None] = lambda _: None,
     publish: bool = True,
+    profiled: bool = False,
 ) -> ValidatedInput:
     """Read the input, once when no identity repeats and twice otherwise, and publish the quarantine file.
 
     The first of several rows with one identity is kept; the later ones are refused as duplicates. Rows whose id was made from
     their content, by us or by their reader, are no duplicates but equal objects, and numbered instead. `on_rows` gets the number of
-    rows read so far. Without `publish` the caller continues the quarantine file. Raises NucleusUploadError when `folder` has
+    rows read so far. Without `publish` the caller continues the quarantine file; `profiled` says
+    whether a profile of the good rows is taken. Raises NucleusUploadError when `folder` has
     no room for the rows.
     """
     with explain_full_disk(folder):
-        done = _run_passes(rows, encoder, plan, folder, quarantine, on_rows)
+        done = _run_passes(rows, encoder, plan, folder, quarantine, on_rows, profiled=profiled)
     return ValidatedInput(
         done.rows,
         quarantine.rows,
@@ -94,6 +100,7 @@ def validate_input(
         quarantine.publish() if publish else None,
         tuple(quarantine.first_reasons),
         done.left_out,
+        done.profile,
     )
 
 
@@ -104,13 +111,22 @@ def _run_passes(
     folder: Path,
     quarantine: Quarantine,
     on_rows: Callable[[int], None],
+    *,
+    profiled: bool,
 ) -> _PassResult:
-    done = _run_pass(rows(), encoder, plan, folder, quarantine, None, on_rows)
+    done = _run_pass(rows(), encoder, plan, folder, quarantine, None, on_rows, profiled=profiled)
     if done.repeated_hashes:
         quarantine.clear()
         with ExactKeys(folder) as exact:
             again = _run_pass(
-                rows(), encoder, plan, folder, quarantine, (done.repeated_hashes, exact), on_rows
+                rows(),
+                encoder,
+                plan,
+                folder,
+                quarantine,
+                (done.repeated_hashes, exact),
+                on_rows,
+                profiled=profiled,
             )
         if again.rows != done.rows:
             raise NucleusUploadError(
@@ -131,6 +147,7 @@ class _PassResult:
     file_spool: Spool
     repeated_hashes: RepeatedHashes | None
     left_out: dict[str, int]
+    profile: Profile | None
 
 
 def _run_pass(
@@ -141,10 +158,13 @@ def _run_pass(
     quarantine: Quarantine,
     exact: tuple[RepeatedHashes, ExactKeys] | None,
     on_rows: Callable[[int], None],
+    *,
+    profiled: bool,
 ) -> _PassResult:
     count = duplicates = batches = 0
     left_out: Counter[str] = Counter()
     hashes = None if exact else KeyHashes(folder)
+    counts = _begin_profile(folder, again=exact is not None) if profiled else None
     with (
         _collector_paused(),
         SpoolWriter(
@@ -171,6 +191,8 @@ def _run_pass(
                 quarantine.add(row.source, row.number, row.problem or "", row.data)
             if hashes is not None:
                 hashes.add(encoded.hashes)
+            if counts is not None:
+                _count(encoded, counts)
             writer.write(encoded.lines)
             file_writer.write(encoded.file_lines)
             on_rows(count)
@@ -178,9 +200,24 @@ def _run_pass(
             if batches % _COLLECT_EVERY == 0:
                 gc.collect(1)
         repeated_hashes = hashes.repeated() if hashes is not None else None
+        profile = counts.profile(left_out=sum(left_out.values())) if counts is not None else None
         return _PassResult(
-            count, duplicates, writer.finish(), file_writer.finish(), repeated_hashes, dict(left_out)
+            count, duplicates, writer.finish(), file_writer.finish(), repeated_hashes, dict(left_out), profile
         )
+
+
+def _begin_profile(folder: Path, *, again: bool) -> ProfileCounts:
+    """Return counts whose files lie apart from those of the first pass."""
+    place = folder / ("profile-again" if again else "profile")
+    place.mkdir()
+    return ProfileCounts(place)
+
+
+def _count(encoded: EncodedBatch, counts: ProfileCounts) -> None:
+    if (boxes := encoded.boxes) is not None:
+        counts.add_boxes(boxes.labels, boxes.sides, items=boxes.references, confidences=boxes.confidences)
+    else:
+        counts.add_rows(encoded.wires)
 
 
 _COLLECT_EVERY = 100
@@ -243,6 +280,7 @@ def input_counts(validated: ValidatedInput) -> dict[str, Any]:
         "left_out": validated.left_out,
         "quarantine": validated.quarantine,
         "first_errors": [reason[:300] for reason in validated.first_errors],
+        "profile": None if validated.profile is None else validated.profile.compact().to_dict(),
     }
 
 
