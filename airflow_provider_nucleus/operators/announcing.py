@@ -1,10 +1,13 @@
-"""Operators whose outlets say what the task found: the content of their asset events, and the partition these are in."""
+"""Operators that say what they found: in the asset events of their outlets, and to OpenLineage."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_nucleus.assets.announcing import announce, check_partitions
+from airflow_provider_nucleus.lineage.facets import operator_lineage
+from airflow_provider_nucleus.lineage.facts import LineageFacts
+from airflow_provider_nucleus.lineage.names import server_namespace
 from airflow_provider_nucleus.operators.base import NucleusOperator
 from airflow_provider_nucleus.tasks.arguments import TEXT
 from airflow_provider_nucleus.tasks.rendered_values import is_blank
@@ -30,6 +33,11 @@ class NucleusAnnouncingOperator(NucleusOperator):
     templated: ClassVar[Mapping[str, ArgumentKind]] = {"partition_key": TEXT, **NucleusOperator.templated}
     template_fields: Sequence[str] = tuple(templated)
 
+    lineage_writes: ClassVar[str | None] = None
+    """`annotations`, `predictions` or `numbers`: what the task makes of its inputs; None if it judges."""
+    lineage: LineageFacts | None = None
+    """Facts for OpenLineage; to be set by the method that finishes the task, before it raises anything."""
+
     def __init__(self, *, partition_key: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.partition_key = partition_key
@@ -43,3 +51,36 @@ class NucleusAnnouncingOperator(NucleusOperator):
     def announce(self, context: Context, event: Mapping[str, Any], *, kind: str) -> None:
         """Put *event* into the events of this task's outlets; to be called by the method that finishes the task."""
         announce(context, event, kind=kind, partition_key=self.partition_key)
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:  # ruff: ignore[unused-method-argument] - OpenLineage's signature
+        """Return what the task read and made; called by OpenLineage's listener, where there is one."""
+        return operator_lineage(self._facts(), namespace=self._namespace(), outlets=self.outlets or ())
+
+    def get_openlineage_facets_on_failure(self, task_instance: Any) -> Any:  # ruff: ignore[unused-method-argument] - OpenLineage's signature
+        """Return the same of a task that failed: a gate that stops the pipeline fails, and has its tests; no asset was emitted."""
+        return operator_lineage(self._facts(), namespace=self._namespace())
+
+    def _facts(self) -> LineageFacts:
+        """Return the facts that were set, else what the arguments say."""
+        if self.lineage is not None:
+            return self.lineage
+
+        def text(name: str) -> str | None:
+            value = getattr(self, name, None)
+            return value if isinstance(value, str) else None
+
+        return LineageFacts(
+            dataset_id=text("dataset_id"),
+            model_id=text("model_id"),
+            slice_id=text("slice_id"),
+            benchmark_id=text("benchmark_id"),
+            writes=self.lineage_writes,
+        )
+
+    def _namespace(self) -> str:
+        """Return the namespace of this connection's server; a task may have failed because there is no connection."""
+        try:
+            return server_namespace(self.hook.config.endpoint)
+        except Exception as error:  # ruff: ignore[blind-except] - connections fail in any way, and lineage never fails a task
+            self.log.debug("Lineage without the server's name: %s", type(error).__name__)
+            return server_namespace(None)
