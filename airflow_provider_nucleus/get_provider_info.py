@@ -89,6 +89,7 @@ def get_provider_info() -> dict[str, Any]:
                 ],
             },
         ],
+        "notifications": ["airflow_provider_nucleus.notifications.verdict.NucleusVerdictNotifier"],
         "asset-uris": ASSET_URIS,
         "dataset-uris": ASSET_URIS,  # Airflow 2.11
         "cli": ["airflow_provider_nucleus.cli.airflow_commands.get_commands"],

@@ -17,7 +17,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_nucleus.assets.factories import create_asset
-from airflow_provider_nucleus.assets.uris import read_uri
+from airflow_provider_nucleus.assets.uris import KINDS, read_uri
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,10 +103,10 @@ def _named_asset(kind: str, event: Mapping[str, Any]) -> Asset | None:
         return found.get("name") or found.get("id")
 
     dataset, model = name_of("dataset"), name_of("model")
-    if dataset is None or (model is None and kind != "annotations"):
+    if dataset is None or (model is None and KINDS[kind] == 2):
         log.warning("No event for an alias: it is not known which data set and model this is about")
         return None
-    return create_asset(kind=kind, dataset=dataset, model=None if kind == "annotations" else model)
+    return create_asset(kind=kind, dataset=dataset, model=model if KINDS[kind] == 2 else None)
 
 
 def _kind(asset: Asset) -> str | None:

@@ -109,11 +109,13 @@ def upload_event(
 def quality_result(verdict: Verdict, subject: Subject) -> dict[str, Any]:
     """Return a verdict as the data-quality provider summarizes a check: counts and names of rules, and a score from 0 to 1.
 
-    A rule counts once, with the worst of its results. Its score is 1 when every rule passed; a rule that could not be judged counts
-    as one that failed, a warning a quarter of it.
+    A rule counts once, with the worst of its results that the verdict counts. The score is 1 when every
+    rule passed; a rule that could not be judged counts as one that failed, a warning a quarter of it.
     """
     by_rule: dict[str, str] = {}
     for result in verdict.results:
+        if not result.counted:
+            continue
         found, before = _STATUS[result.status], by_rule.get(result.rule_id, "pass")
         by_rule[result.rule_id] = min(found, before, key=_WORST_FIRST.index)
     counts = {status: sum(one == status for one in by_rule.values()) for status in _WORST_FIRST}

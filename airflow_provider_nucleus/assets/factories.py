@@ -14,7 +14,12 @@ from airflow_provider_nucleus.assets.uris import asset_uri
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["accepted", "annotated", "create_asset", "evaluated", "predicted"]
+__all__ = ["accepted", "annotated", "appended", "create_asset", "evaluated", "predicted"]
+
+
+def appended(*, dataset: str) -> Asset:
+    """Return the asset of a data set's items: outlet of the task that appends them."""
+    return create_asset(kind="items", dataset=dataset)
 
 
 def annotated(*, dataset: str) -> Asset:

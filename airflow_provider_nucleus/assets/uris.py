@@ -1,6 +1,7 @@
 """URIs of assets: `nucleus://<kind>/<data set>`, and `/<model>` behind it where the kind has one.
 
 ===============================================  ==============================================================================
+`nucleus://items/<data set>`                     items were appended to the data set
 `nucleus://annotations/<data set>`               ground truth of the data set was uploaded
 `nucleus://predictions/<data set>/<model>`       predictions of the model were uploaded
 `nucleus://evaluated/<data set>/<model>`         the model has numbers, whatever they are
@@ -25,7 +26,7 @@ __all__ = ["KINDS", "SCHEME", "AssetAddress", "asset_uri", "normalize_uri", "rea
 
 SCHEME: Final = "nucleus"
 
-KINDS: Final = {"annotations": 1, "predictions": 2, "evaluated": 2, "accepted": 2}
+KINDS: Final = {"items": 1, "annotations": 1, "predictions": 2, "evaluated": 2, "accepted": 2}
 """Number of names behind each kind: of the data set, and of the model."""
 
 _FORMS: Final = "; ".join(

@@ -76,8 +76,8 @@ def operator_lineage(
         )
         for each, name in output_names(facts, namespace)
     ]
-    ours = (one for one in outlets if isinstance(one, Asset) and one.uri.startswith(f"{SCHEME}://"))
-    outputs.extend(to_openlineage(outlet, None) for outlet in ours)
+    assets = (one for one in outlets if isinstance(one, Asset) and one.uri.startswith(f"{SCHEME}://"))
+    outputs.extend(to_openlineage(outlet, None) for outlet in assets)
     return OperatorLineage(inputs=inputs, outputs=outputs, run_facets=_run_facets(facts))
 
 
@@ -168,7 +168,13 @@ def _numbers_facet(facts: LineageFacts) -> Any:
 def _rules(verdict: Verdict) -> list[tuple[RuleResult, list[RuleResult]]]:
     """Return every rule by its worst result, with all of them."""
     by_rule: dict[str, list[RuleResult]] = {}
-    for result in worst_first(verdict.results):
+    counted = [one for one in verdict.results if one.counted]
+    alone = [
+        one
+        for one in verdict.results
+        if not one.counted and all(one.rule_id != each.rule_id for each in counted)
+    ]
+    for result in worst_first([*counted, *alone]):
         by_rule.setdefault(result.rule_id, []).append(result)
     return [(results[0], results) for results in by_rule.values()][:_MOST_RULES]
 

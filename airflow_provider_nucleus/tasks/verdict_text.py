@@ -38,7 +38,9 @@ def verdict_markdown(
 ) -> str:
     """Return the verdict as markdown, with at most *most* rules, the worst first."""
     verdict = judgement.verdict
-    open_results = [one for one in worst_first(verdict.results) if one.status != "pass"]
+    counted = [one for one in worst_first(verdict.results) if one.counted]
+    open_results = [one for one in counted if one.status != "pass"]
+    rare = len(verdict.results) - len(counted)
     against = f" against {_text(_model(judgement.baseline))}" if judgement.baseline else ""
     lines = [
         (
@@ -46,7 +48,7 @@ def verdict_markdown(
             f"on {_text(_scope(judgement.candidate))}."
         ),
         "",
-        f"{len(open_results)} of {len(verdict.results)} results are no pass. {_coverage(judgement.candidate)}".rstrip(),
+        f"{len(open_results)} of {len(counted)} results are no pass{_aside(rare)}. {_coverage(judgement.candidate)}".rstrip(),
     ]
     if open_results:
         lines += [
@@ -76,6 +78,10 @@ def web_links(links: Mapping[str, str]) -> dict[str, str]:
         for name, url in links.items()
         if re.match(r"https?://", url)
     }
+
+
+def _aside(rare: int) -> str:
+    return f" ({rare} more are too rare to count alone)" if rare else ""
 
 
 def _row(result: RuleResult) -> str:

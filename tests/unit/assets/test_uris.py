@@ -9,7 +9,14 @@ from airflow.providers.common.compat.sdk import Asset
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_nucleus.assets.factories import accepted, annotated, create_asset, evaluated, predicted
+from airflow_provider_nucleus.assets.factories import (
+    accepted,
+    annotated,
+    appended,
+    create_asset,
+    evaluated,
+    predicted,
+)
 from airflow_provider_nucleus.assets.uris import AssetAddress, asset_uri, normalize_uri, read_uri
 from airflow_provider_nucleus.get_provider_info import get_provider_info
 
@@ -26,6 +33,7 @@ def normal(uri: str) -> str:
 @pytest.mark.parametrize(
     ("asset", "uri"),
     [
+        (appended(dataset="street"), "nucleus://items/street"),
         (annotated(dataset="street"), "nucleus://annotations/street"),
         (predicted(dataset="street", model="detector"), "nucleus://predictions/street/detector"),
         (evaluated(dataset="street", model="detector"), "nucleus://evaluated/street/detector"),
@@ -91,7 +99,7 @@ def test_what_names_no_asset_is_refused(uri, reason):
 )
 def test_a_factory_needs_the_names_of_its_kind(kind, names):
     """Neither too few nor too many."""
-    with pytest.raises(ValueError, match="There are: nucleus://annotations/<data set>"):
+    with pytest.raises(ValueError, match="There are: nucleus://items/<data set>"):
         create_asset(kind=kind, **names)
 
 
