@@ -11,7 +11,7 @@ from functools import reduce
 from itertools import starmap
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -103,18 +103,21 @@ def eighths(side):
     return math.floor(8 * math.log2(rounded / 2))
 
 
+@settings(deadline=None)
 @given(BOXES)
 def test_columns_are_counted_as_a_plain_loop_counts_them(boxes):
     """The steps on bytes are an optimisation of the definition, not another definition."""
     assert expected(boxes) == counted(boxes)
 
 
+@settings(deadline=None)
 @given(BOXES)
 def test_rows_are_counted_as_columns_are(boxes):
     """It does not show in a profile which way its rows came."""
     assert counted(boxes) == counted(boxes, at_once=False)
 
 
+@settings(deadline=None)
 @given(st.lists(BOXES, min_size=1, max_size=4), st.randoms())
 def test_parts_add_up_to_the_whole_in_any_order(parts, order):
     """Shards of one batch, each with items of its own, give the profile of the batch exactly."""
@@ -222,6 +225,7 @@ def test_labels_without_end_are_summed(monkeypatch):
     assert (len(profile.labels), profile.other_labels, profile.other_objects) == (3, 2, 4)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=150), st.integers(1, 10**6), max_size=400))  # fmt: skip
 def test_a_compact_profile_keeps_its_bound_and_its_sums(labels):
     """Labels with few objects are left out first; what is left out is counted."""
