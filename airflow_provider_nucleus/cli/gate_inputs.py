@@ -1,4 +1,4 @@
-"""What a gate on the command line holds against each other: measurement documents, or COCO result files measured on the spot."""
+"""Sides of a gate on the command line: measurement documents, or COCO result files measured on the spot."""
 
 from __future__ import annotations
 
