@@ -9,16 +9,15 @@ import numpy as np
 
 from airflow_provider_nucleus.evaluation.arrays import NONE
 from airflow_provider_nucleus.evaluation.readers.ranked import rank_match
+from airflow_provider_nucleus.gating.curve_outcomes import curve_outcomes
 from airflow_provider_nucleus.gating.measurement import MatchColumns
-from airflow_provider_nucleus.gating.operating_point import Outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
     from airflow_provider_nucleus.evaluation.arrays import FloatArray
     from airflow_provider_nucleus.evaluation.matching.nucleus import Matches
+    from airflow_provider_nucleus.gating.operating_point import Outcomes
 
 __all__ = ["MatchedNames", "exact_outcomes", "matched_columns"]
 
@@ -69,22 +68,7 @@ def matched_columns(matches: Matches, names: MatchedNames) -> MatchColumns:
 def exact_outcomes(matches: Matches, labels: Sequence[str], *, iou_threshold: float) -> Outcomes:
     """Return what each prediction adds when they come in by confidence, matched anew at each cut."""
     ranked = rank_match(matches, labels=len(labels), thresholds=(iou_threshold,))
-    rows = ranked.rows()
-    hit = (rows.hit & np.uint16(1)) != 0
-    found: dict[str, list[tuple[float, bool]]] = {}
-    for code in np.unique(rows.label).tolist():
-        own = np.flatnonzero(rows.label == code)
-        found[labels[code]] = list(zip(rows.confidence[own].tolist(), hit[own].tolist(), strict=True))
-    return Outcomes(
-        predictions=found,
-        ground_truth=_by_label(rows.positives, labels),
-        method="exact",
-        without_confidence=_by_label(np.bincount(ranked.unscored.label, minlength=len(labels)), labels),
-    )
-
-
-def _by_label(counts: NDArray[np.integer], labels: Sequence[str]) -> dict[str, int]:
-    return {labels[code]: int(counts[code]) for code in np.flatnonzero(counts).tolist()}
+    return curve_outcomes(ranked.rows(), labels, unscored=ranked.unscored.label.tolist())
 
 
 def _or_none(values: FloatArray) -> list[float | None]:

@@ -6,17 +6,19 @@ from typing import Annotated, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
+from airflow_provider_nucleus.gating.operating_point import MIN_SUPPORT, TOLERANCE
 from airflow_provider_nucleus.local.requests.base import DECIMAL, DIGITS, must
 from airflow_provider_nucleus.local.requests.evaluations import DEFAULT_IOU_THRESHOLD, ChartsAddress
 
 __all__ = [
     "CalibrationAddress", "CategoriesAddress", "ChangesAddress", "CocoAddress", "CompareAddress", "CurvesAddress", "ErrorsAddress", "F1Address",
-    "MasksAddress", "WholeEvaluationAddress",
+    "MasksAddress", "OperatingPointsAddress", "WholeEvaluationAddress",
 ]  # fmt: skip
 
 CurveFamily: TypeAlias = Literal["coco", "nucleus"]
 
 _MOST_REPLICATES: Final = 10_000
+_Share = Annotated[float, Field(ge=0, le=1), DECIMAL, must("a number from 0 to 1")]
 _Percent = Annotated[int, Field(ge=1, le=100), DIGITS, must("a whole number from 1 to 100")]
 _Replicates = Annotated[
     int, Field(ge=0, le=_MOST_REPLICATES), DIGITS, must(f"a whole number from 0 to {_MOST_REPLICATES}")
@@ -33,6 +35,23 @@ class F1Address(ChartsAddress):
     """The F1 curve of one family."""
 
     family: CurveFamily = "nucleus"
+
+
+class OperatingPointsAddress(ChartsAddress):
+    """Cuts by confidence: for the best F1, or for a precision or recall that is wanted."""
+
+    precision: _Share | None = None
+    recall: _Share | None = None
+    min_support: Annotated[int, Field(ge=0, le=2**31), DIGITS, must(f"a whole number from 0 to {2**31}")] = (
+        MIN_SUPPORT
+    )
+    tolerance: _Share = TOLERANCE
+
+    @model_validator(mode="after")
+    def _one_aim(self) -> Self:
+        if self.precision is not None and self.recall is not None:
+            raise ValueError("precision and recall cannot both be aimed at: choose one.")
+        return self
 
 
 class CalibrationAddress(ChartsAddress):

@@ -22,6 +22,7 @@ from airflow_provider_nucleus.local.evaluations.reading.diagnostics import (
     errors_of,
     f1_of_selection,
     histograms_of,
+    operating_points_of_selection,
 )
 from airflow_provider_nucleus.local.evaluations.reading.mask_scores import mask_scores_of
 from airflow_provider_nucleus.local.evaluations.reading.provenance import provenance_of
@@ -35,6 +36,7 @@ from airflow_provider_nucleus.local.requests.diagnostics import (
     ErrorsAddress,
     F1Address,
     MasksAddress,
+    OperatingPointsAddress,
     WholeEvaluationAddress,
 )
 from airflow_provider_nucleus.local.requests.evaluations import ChartsAddress
@@ -78,6 +80,22 @@ def f1(call: RouteCall, address: F1Address) -> Any:
         "iou_threshold": selection.threshold,
         **f1_of_selection(result, selection, family=address.family),
     }
+
+
+@ROUTES.get("evaluations/{ev}/operatingPoints", query=OperatingPointsAddress)
+def operating_points(call: RouteCall, address: OperatingPointsAddress) -> Any:
+    """Best confidence per label and over all: for F1, or for a `precision` or `recall`; `minSupport` 20 by default."""
+    aims = {"precision": address.precision, "recall": address.recall}
+    aim, target = next(((name, value) for name, value in aims.items() if value is not None), ("f1", None))
+    result, selection = selected(call, address)
+    return operating_points_of_selection(
+        result,
+        selection,
+        aim=aim,
+        target=target,
+        min_support=address.min_support,
+        tolerance=address.tolerance,
+    )
 
 
 @ROUTES.get("evaluations/{ev}/calibration", query=CalibrationAddress)

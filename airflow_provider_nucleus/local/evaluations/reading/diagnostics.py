@@ -18,6 +18,9 @@ from airflow_provider_nucleus.evaluation.readers.curves import f1_curve, precisi
 from airflow_provider_nucleus.evaluation.readers.histograms import overlap_histogram, score_histogram
 from airflow_provider_nucleus.evaluation.readers.tide import Tide, tide_of_pairs
 from airflow_provider_nucleus.evaluation_options import DEFAULT_MAX_DETECTIONS
+from airflow_provider_nucleus.gating.curve_outcomes import curve_outcomes
+from airflow_provider_nucleus.gating.measurement import Fingerprint
+from airflow_provider_nucleus.gating.operating_point import operating_points
 from airflow_provider_nucleus.local.errors import BadRequestError
 from airflow_provider_nucleus.local.evaluations.reading.charts import counted_predictions, curve_rows
 from airflow_provider_nucleus.local.evaluations.reading.precision import chosen_order, require_ap, rows_of
@@ -32,7 +35,15 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.evaluations.reading.result import EvaluationResult
     from airflow_provider_nucleus.local.evaluations.reading.selection import Selection
 
-__all__ = ["CurveFamily", "calibration_of", "curves_of", "errors_of", "f1_of_selection", "histograms_of"]
+__all__ = [
+    "CurveFamily",
+    "calibration_of",
+    "curves_of",
+    "errors_of",
+    "f1_of_selection",
+    "histograms_of",
+    "operating_points_of_selection",
+]
 
 CurveFamily: TypeAlias = Literal["nucleus", "coco"]
 
@@ -108,6 +119,27 @@ def f1_of_selection(result: EvaluationResult, selection: Selection, *, family: C
         "best": None if curve.best is None else _point(curve.best),
         "reason": curve.reason,
     }
+
+
+def operating_points_of_selection(
+    result: EvaluationResult, selection: Selection, **chosen: Any
+) -> dict[str, Any]:
+    """Return the best cut per label and over all, each cut matched anew; *chosen* are the choices of `operating_points`.
+
+    Labels of the evaluation that occur on neither side of what is selected are not listed.
+    """
+    rows = _ranked_rows(result, selection, "nucleus", ground_truth=result.f1_truth)
+    assert selection.ap is not None, "there are no rows without"
+    unscored, left = result.curve_unscored, selection.ap.predictions
+    labels = unscored.label if left is None else unscored.label[left[unscored.row]]
+    points = operating_points(
+        curve_outcomes(rows, result.labels.names, unscored=labels.tolist()),
+        # The reader knows of which evaluation it asked, and when.
+        fingerprint=Fingerprint(data=""),
+        iou_threshold=selection.threshold,
+        **chosen,
+    )
+    return points.model_dump(mode="json", exclude={"subject", "fingerprint", "schema_"})
 
 
 def _point(point: ConfidencePoint) -> dict[str, Any]:
