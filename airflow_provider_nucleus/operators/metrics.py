@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from airflow.providers.common.compat.sdk import Stats
 
 from airflow_provider_nucleus.evaluation_options import DEFAULT_OPTIONS
 from airflow_provider_nucleus.exceptions import NucleusConfigError
+from airflow_provider_nucleus.gating.measurement import Unannotated
+from airflow_provider_nucleus.hooks.measuring import measure
 from airflow_provider_nucleus.links.nucleus import (
     NucleusDatasetLink,
     NucleusEvaluationLink,
     NucleusJobLink,
     NucleusModelLink,
 )
-from airflow_provider_nucleus.match_summary import summarize_matches
 from airflow_provider_nucleus.operators.starting import NucleusStartingOperator, StartIntent
 from airflow_provider_nucleus.schema.matches import AllowedLabelMatch
-from airflow_provider_nucleus.tasks.arguments import FLAG, ID, OBJECTS, PLACE, NumberArgument, required
+from airflow_provider_nucleus.tasks.arguments import (
+    FLAG,
+    ID,
+    OBJECTS,
+    PLACE,
+    TEXT,
+    TEXTS,
+    NumberArgument,
+    required,
+)
 from airflow_provider_nucleus.tasks.labels import MAP_LABEL, short_label
-from airflow_provider_nucleus.tasks.reports import check_place, leave_report, path_for_instance
+from airflow_provider_nucleus.tasks.measured_results import (
+    flat_numbers,
+    label_numbers,
+    left_measurement,
+    measuring_subject,
+    result_members,
+)
+from airflow_provider_nucleus.tasks.rendered_values import is_blank
+from airflow_provider_nucleus.tasks.reports import check_place, path_for_instance
 from airflow_provider_nucleus.tasks.results import checked_xcom, shrink_to_xcom
 
 if TYPE_CHECKING:
@@ -28,7 +45,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
 
-    from airflow_provider_nucleus.match_summary import MatchSummary
+    from airflow_provider_nucleus.gating.measurement import Measurement
     from airflow_provider_nucleus.schema.jobs import JobStatus
     from airflow_provider_nucleus.tasks.arguments import ArgumentKind
 
@@ -39,14 +56,18 @@ _JOB_TYPES = ("modelMetrics", "modelRunCommit")
 
 
 class NucleusCalculateMetricsOperator(NucleusStartingOperator):
-    """Match a model's predictions with the ground truth of a dataset, and return the metrics.
+    """Match a model's predictions with the ground truth of a dataset, and return the metrics: of all items, or of one batch.
 
-    Nucleus matches greedily, highest overlap first, each object at most once, and stores the matches; they replace those of an
-    earlier calculation. Run it again after new predictions or corrected ground truth.
+    Nucleus matches greedily, highest overlap first, each object at most once, and stores the matches of the whole run; they replace
+    those of an earlier calculation. Run it again after new predictions or corrected ground truth. With `slice_id` or `query` the
+    numbers are those of these items alone, read from the same matches; with both, of the items of the slice that the query selects.
 
     Returns counts (TP, FP, FN), precision, recall, F1 and mean IoU, overall and per label, at `iou_threshold`; how each row
     counts is written in `airflow_provider_nucleus.match_summary`. A number that cannot be calculated is null, with the
-    reason beside it. Labels beyond what an XCom should hold are left out, least frequent first; `report` has them all.
+    reason beside it. `coverage` says what the numbers rest on: `items`, how many of them have ground truth (`with_ground_truth`,
+    `without_ground_truth`), objects on each side (`ground_truth`, `predictions`), and `predictions_left_out`. `fingerprint` says
+    what they are numbers of: data, batch, a digest of the ground truth, and the choices in the definition. Labels beyond what an XCom
+    should hold are left out, least frequent first; `report` has them all.
 
     :param dataset_id: id of the dataset (templated)
     :param model_id: id of the model (templated)
@@ -58,9 +79,16 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator):
         about its default (templated)
     :param crowd_as_objects: whether ground truth with `iscrowd` is objects to be found, not regions in which nothing is counted; only the
         embedded Nucleus knows it (templated)
-    :param report: file to write the whole result to, as JSON: a local path, whose folder is made, or any URL that Airflow can write;
+    :param slice_id: id of the slice that the numbers are of, the batch of this run for example (templated)
+    :param query: items that the numbers are of, in Nucleus' query language (templated)
+    :param unannotated: predictions on items without any ground truth are false positives (`count`), or in no number (`leave_out`):
+        for batches whose labels come late or in part
+    :param by_metadata: members of the items' metadata by whose values the numbers are cut as well, in the report (templated)
+    :param report: file for the whole measurement, as JSON (`gating.measurement.Measurement`): all labels, and every match; a local path,
+        whose folder is made, or any URL that Airflow can write, packed when its name ends in `.gz`;
         what is wrong with it fails the task before anything is started; if it cannot be written later on, `report_error` in the
-        result says why; that of a mapped task has `.map<map index>` before its suffix (templated)
+        result says why; that of a mapped task has `.map<map index>` before its suffix. The result has its place as
+        `measurement`, for a gate (templated)
     :param deferrable: whether to wait in the triggerer, without holding a worker; the default is Airflow's setting
     :param poll_interval: seconds between two looks at the job
     :param job_timeout: longest wait for the job, in seconds or as timedelta
@@ -76,11 +104,17 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator):
         "allowed_label_matches": OBJECTS,
         "class_agnostic": FLAG,
         "crowd_as_objects": FLAG,
+        "slice_id": ID,
+        "query": TEXT,
+        "by_metadata": TEXTS,
         "report": PLACE,
         **NucleusStartingOperator.templated,
     }
     template_fields: Sequence[str] = tuple(templated)
-    template_fields_renderers: ClassVar[dict[str, str]] = {"allowed_label_matches": "json"}
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        "allowed_label_matches": "json",
+        "by_metadata": "json",
+    }
     operator_extra_links: Sequence[BaseOperatorLink] = (
         NucleusEvaluationLink(),
         NucleusDatasetLink(),
@@ -97,6 +131,10 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator):
         allowed_label_matches: Sequence[Mapping[str, str]] | None = None,
         class_agnostic: bool | str = False,
         crowd_as_objects: bool | str = DEFAULT_OPTIONS.crowd_as_objects,
+        slice_id: str | None = None,
+        query: str | None = None,
+        unannotated: Unannotated = "count",
+        by_metadata: Sequence[str] | None = None,
         report: str | None = None,
         map_index_template: str | None = MAP_LABEL,
         **kwargs: Any,
@@ -108,6 +146,12 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator):
         self.allowed_label_matches = allowed_label_matches
         self.class_agnostic = class_agnostic
         self.crowd_as_objects = crowd_as_objects
+        self.slice_id = slice_id
+        self.query = query
+        if unannotated not in get_args(Unannotated):
+            raise ValueError(f"unannotated must be one of {get_args(Unannotated)}, not {unannotated!r}")
+        self.unannotated = unannotated
+        self.by_metadata = by_metadata
         self.report = report
 
     @property
@@ -139,31 +183,38 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator):
         """Read the matches and summarize them."""
         for job_id, status in statuses.items():
             self._succeeded(job_id, status)
-        run_id = resume_payload.get("model_run_id") or self.hook.find_model_run(
-            resume_payload["dataset_id"], resume_payload["model_id"]
+        payload = resume_payload
+        measurement = measure(
+            self.hook,
+            payload["dataset_id"],
+            payload["model_id"],
+            model_run_id=payload.get("model_run_id"),
+            slice_id=payload.get("slice_id"),
+            query=payload.get("query"),
+            iou_threshold=payload["iou_threshold"],
+            unannotated=payload.get("unannotated", "count"),
+            slice_keys=payload.get("by_metadata") or (),
+            options=_definition(payload),
+            subject=measuring_subject(context, job_id=next(iter(statuses), None)),
+            notes=_notes(statuses, of_batch=bool(payload.get("slice_id") or payload.get("query"))),
+            details={"not_matched": _not_matched(statuses)},
+            keep_rows=not is_blank(self.report),
         )
-        rows = partial(self.hook.iter_matches, resume_payload["dataset_id"], run_id)
-        summary = summarize_matches(
-            rows(mode="iou"),
-            false_positives=rows(mode="false_positive"),
-            false_negatives=rows(mode="false_negative"),
-            iou_threshold=resume_payload["iou_threshold"],
-        )
+        self._log_result(measurement)
         head = {
-            "dataset_id": resume_payload["dataset_id"],
-            "model_id": resume_payload["model_id"],
-            "model_run_id": run_id,
-            "job_id": next(iter(statuses), None),
-            "class_agnostic": resume_payload["class_agnostic"],
-            "allowed_label_matches": resume_payload["allowed_label_matches"],
-            "crowd_as_objects": resume_payload.get("crowd_as_objects", DEFAULT_OPTIONS.crowd_as_objects),
-            "not_matched": _not_matched(statuses),
-            "notes": _notes(statuses),
+            "dataset_id": payload["dataset_id"],
+            "model_id": payload["model_id"],
+            "model_run_id": measurement.subject.model_run_id,
+            "job_id": measurement.subject.job_id,
+            **_definition(payload),
+            "not_matched": measurement.details["not_matched"],
+            "notes": measurement.notes,
+            **result_members(measurement),
+            **left_measurement(measurement, path_for_instance(self.report, context)),
         }
-        self._log_result(summary, head)
-        head |= leave_report(path_for_instance(self.report, context), head | summary.to_dict())
-        labels = max(len(summary.per_label), len(summary.categories.per_label))
-        return checked_xcom(shrink_to_xcom(labels, lambda most: head | summary.to_dict(max_labels=most)))
+        return checked_xcom(
+            shrink_to_xcom(len(measurement.per_label), lambda most: head | _numbers(measurement, most))
+        )
 
     def _settings(self) -> dict[str, Any]:
         """Return the rendered arguments, checked: they travel with the wait and are the request."""
@@ -181,6 +232,10 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator):
             "class_agnostic": self.class_agnostic,
             "allowed_label_matches": pairs,
             "crowd_as_objects": self.crowd_as_objects,
+            "slice_id": self.slice_id,
+            "query": self.query,
+            "unannotated": self.unannotated,
+            "by_metadata": self.by_metadata,
         }
 
     def start_jobs(self, resume_payload: dict[str, Any], intent: StartIntent) -> list[str]:
@@ -226,31 +281,60 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator):
         failure.hint = "Matches of an earlier calculation, if any, are still in place."
         raise failure
 
-    def _log_result(self, summary: MatchSummary, head: Mapping[str, Any]) -> None:
-        overall = summary.overall
+    def _log_result(self, measurement: Measurement) -> None:
+        counts, coverage = measurement.overall.values, measurement.coverage
         self.log.info(
-            "At IoU %g: TP %d, FP %d, FN %d, of %d labels",
-            summary.iou_threshold,
-            overall.tp,
-            overall.fp,
-            overall.fn,
-            len(summary.per_label),
+            "At IoU %g: TP %d, FP %d, FN %d, of %d labels, on %d items, %d of them with ground truth",
+            measurement.iou_threshold,
+            counts["tp"],
+            counts["fp"],
+            counts["fn"],
+            len(measurement.per_label),
+            coverage.items,
+            coverage.with_ground_truth,
         )
-        if head["not_matched"]:
-            self.log.warning("Not matched, and in no count: %s", head["not_matched"])
-        for note in head["notes"]:
+        if measurement.details["not_matched"]:
+            self.log.warning("Not matched, and in no count: %s", measurement.details["not_matched"])
+        for note in measurement.notes:
             self.log.warning("%s", note["text"])
         for name in ("tp", "fp", "fn"):
-            Stats.gauge(f"nucleus.metrics.{name}", getattr(overall, name))
+            Stats.gauge(f"nucleus.metrics.{name}", counts[name] or 0)
 
 
-def _notes(statuses: Mapping[str, JobStatus]) -> list[dict[str, Any]]:
-    """Return what the server says of its matches; nothing when it says nothing."""
+def _definition(resume_payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the choices that the matches were calculated with."""
+    return {
+        "class_agnostic": resume_payload["class_agnostic"],
+        "allowed_label_matches": resume_payload["allowed_label_matches"],
+        "crowd_as_objects": resume_payload.get("crowd_as_objects", DEFAULT_OPTIONS.crowd_as_objects),
+    }
+
+
+def _numbers(measurement: Measurement, most: int) -> dict[str, Any]:
+    """Return the numbers as the task's result has them, of at most so many labels."""
+    numbers = {
+        "iou_threshold": measurement.iou_threshold,
+        "overall": flat_numbers(measurement.overall),
+        "labels": len(measurement.per_label),
+        "per_label": label_numbers(measurement, most=most),
+    }
+    categories = measurement.details.get("categories")
+    if categories is not None:
+        kept = dict(list(categories["per_label"].items())[:most])
+        numbers["categories"] = categories | {"per_label": kept}
+    return numbers
+
+
+def _notes(statuses: Mapping[str, JobStatus], *, of_batch: bool) -> list[dict[str, Any]]:
+    """Return what the server says of its matches, which are those of the whole run; nothing when it says nothing."""
+    about = {"of": "run"} if of_batch else {}
     for status in statuses.values():
         found = status.message.get("notes") if isinstance(status.message, dict) else None
         if isinstance(found, list):
             return [
-                dict(note) for note in found if isinstance(note, dict) and isinstance(note.get("text"), str)
+                dict(note) | about
+                for note in found
+                if isinstance(note, dict) and isinstance(note.get("text"), str)
             ]
     return []
 

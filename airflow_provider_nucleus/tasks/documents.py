@@ -10,14 +10,16 @@ import json
 import os
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_nucleus.client.local_files import local_path
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusSourceError
 
-__all__ = ["local_document", "read_bytes", "read_json", "write_json"]
+__all__ = ["json_text", "local_document", "read_bytes", "read_json", "write_json"]
+
+_COLUMNS: Final = "\x00matches\x00"
 
 
 def local_document(place: Any) -> Path | None:
@@ -68,10 +70,24 @@ def read_json(place: Any) -> Any:
         ) from error
 
 
+def json_text(value: Any) -> str:
+    """Return a JSON document for people and tools: indented, the long columns of `matches` on a line each."""
+    columns = value.get("matches") if isinstance(value, dict) else None
+    if not isinstance(columns, dict):
+        return json.dumps(value, indent=2, allow_nan=False)
+    text = json.dumps({**value, "matches": _COLUMNS}, indent=2, allow_nan=False)
+    placeholder = json.dumps(_COLUMNS)
+    lines = (
+        f"    {json.dumps(name)}: {json.dumps(column, allow_nan=False, separators=(',', ':'))}"
+        for name, column in columns.items()
+    )
+    return text.replace(placeholder, "{\n" + ",\n".join(lines) + "\n  }")
+
+
 def write_json(place: Any, value: Any) -> None:
     """Write a JSON document and make its folder; ValueError for NaN and infinity, which JSON does not have."""
     text = str(place)
-    content = json.dumps(value, indent=2, allow_nan=False).encode()
+    content = json_text(value).encode()
     if text.endswith(".gz"):
         content = gzip.compress(content, mtime=0)
     local = local_document(text)

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.exceptions import NucleusConfigError
 from airflow_provider_nucleus.gating.measurement import Coverage, Fingerprint, Measurement, Numbers, Subject
 from airflow_provider_nucleus.tasks.measurements import numbers_of
+from airflow_provider_nucleus.tasks.reports import leave_report
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["measurement_of_result", "result_members"]
+__all__ = [
+    "flat_numbers",
+    "label_numbers",
+    "left_measurement",
+    "measurement_of_result",
+    "measuring_subject",
+    "result_members",
+]
 
 _SUBJECT: Final = tuple(Subject.model_fields)
 
@@ -28,6 +37,47 @@ def result_members(measurement: Measurement) -> dict[str, Any]:
         "fingerprint": measurement.fingerprint.model_dump(mode="json"),
         "measured_at": subject.measured_at,
     }
+
+
+def measuring_subject(context: Mapping[str, Any], **known: str | None) -> Subject:
+    """Return a subject that says which task measures, and when; *known* are further members."""
+    ti = context["ti"]
+    index = int(getattr(ti, "map_index", -1))
+    return Subject(
+        dag_id=ti.dag_id,
+        run_id=ti.run_id,
+        task_id=ti.task_id,
+        map_index=index if index >= 0 else None,
+        measured_at=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        **known,
+    )
+
+
+def left_measurement(measurement: Measurement, place: Any) -> dict[str, str | None]:
+    """Write a measurement to *place*, if there is one, and return what the task's result says of it.
+
+    `report` and `measurement` are its place, `report_error` says why it is not there.
+    """
+    left = leave_report(place, {} if place is None else measurement.model_dump(mode="json", by_alias=True))
+    return left | {"measurement": left["report"]}
+
+
+def flat_numbers(numbers: Numbers) -> dict[str, Any]:
+    """Return numbers with their support in one object; `undefined` says why a number is None, where one is."""
+    support = {"predictions": numbers.predictions, "ground_truth": numbers.ground_truth}
+    flat = dict(numbers.values) | {name: value for name, value in support.items() if value is not None}
+    return flat | ({"undefined": dict(numbers.undefined)} if numbers.undefined else {})
+
+
+def label_numbers(measurement: Measurement, *, most: int | None = None) -> dict[str, Any]:
+    """Return the numbers of the *most* labels with the most objects (None: of all), in alphabetical order."""
+    found = measurement.per_label
+    busiest = sorted(found, key=lambda label: (-_objects(found[label]), label))[:most]
+    return {label: flat_numbers(found[label]) for label in sorted(busiest)}
+
+
+def _objects(numbers: Numbers) -> int:
+    return (numbers.predictions or 0) + (numbers.ground_truth or 0)
 
 
 def measurement_of_result(result: Mapping[str, Any]) -> Measurement:

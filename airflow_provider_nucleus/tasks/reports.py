@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from airflow_provider_nucleus.client.local_files import local_path
 from airflow_provider_nucleus.exceptions import NucleusConfigError
+from airflow_provider_nucleus.tasks.documents import local_document, write_json
 from airflow_provider_nucleus.tasks.machines import warn_of_local_paths
 from airflow_provider_nucleus.tasks.rendered_values import is_blank
 
@@ -87,7 +85,7 @@ def check_place(place: Any, *, name: str) -> None:
 
 def _probe(place: Any) -> None:
     """Raise what a file at *place* would meet."""
-    local = _local(place)
+    local = local_document(place)
     if str(place).endswith("/") or (local is not None and local.is_dir()):
         raise IsADirectoryError("it is a folder")
     if local is None:
@@ -109,43 +107,23 @@ def leave_report(place: Any, report: Mapping[str, Any]) -> dict[str, str | None]
     """
     if place is None:
         return {"report": None, "report_error": None}
-    left: dict[str, str | None] = {"report": str(place), "report_error": None}
     try:
-        write_report(str(place), {**report, **left})
+        write_report(str(place), report)
     except Exception as error:  # file systems of any kind fail in any way
         reason = f"{place}: {_reason(error)}"
         log.exception("The report could not be written, the task's result stands: %s", reason)
         return {"report": None, "report_error": reason[:_ERROR_CHARS]}
-    return left
+    return {"report": str(place), "report_error": None}
 
 
 def write_report(place: str, report: Mapping[str, Any]) -> None:
-    """Write a report as JSON to a local path or any URL that Airflow can write; ValueError for NaN and infinity.
+    """Write a report as JSON, packed when its name ends in `.gz`, to a local path or any URL that Airflow can write.
 
-    On a disk it is there whole or not at all.
+    ValueError for NaN and infinity. On a disk it is there whole or not at all.
     """
-    text = json.dumps(report, indent=2, allow_nan=False)
-    if (local := _local(place)) is None:
-        with ObjectStoragePath(place).open("w") as file:  # type: ignore[no-untyped-call]
-            file.write(text)
-    else:
-        local.parent.mkdir(parents=True, exist_ok=True)
-        part = local.with_name(f".{local.name}.part")
-        try:
-            part.write_text(text)
-            part.replace(local)
-        finally:
-            part.unlink(missing_ok=True)
+    write_json(place, report)
     log.info("Wrote the report to %s", place)
     warn_of_local_paths(place, "The report")
-
-
-def _local(place: Any) -> Path | None:
-    """Return a place on a disk of this machine as path, None when it is elsewhere."""
-    text = str(place)
-    if "://" not in text:
-        return Path(text)
-    return Path(local_path(text)) if text.startswith("file://") else None
 
 
 def _reason(error: Exception) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
+from pathlib import Path
 
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
@@ -16,11 +18,13 @@ from airflow_provider_nucleus.exceptions import (
     NucleusJobTimeout,
     NucleusServerError,
 )
+from airflow_provider_nucleus.gating.measurement import Measurement
 from airflow_provider_nucleus.links.nucleus import RESUMED
 from airflow_provider_nucleus.operators.evaluations import NucleusEvaluateModelOperator
 from airflow_provider_nucleus.operators.metrics import NucleusCalculateMetricsOperator
 from airflow_provider_nucleus.operators.uploads import NucleusUploadPredictionsOperator
 from airflow_provider_nucleus.schema.jobs import JobStatus
+from airflow_provider_nucleus.tasks.measured_results import flat_numbers, label_numbers
 from airflow_provider_nucleus.tasks.results import MAX_XCOM_BYTES
 from airflow_provider_nucleus.triggers.events import WaitEvent
 from tests.airflow.batches import box
@@ -139,11 +143,21 @@ def test_answer_without_a_job_is_looked_up(evaluated, monkeypatch, kept):
 
 
 def test_report_has_everything(evaluated, tmp_path):
-    """The report file is the result, in full."""
+    """The report file is the whole measurement, with the rows that its numbers can be computed from again."""
     report = tmp_path / "very" / "deep" / "report.json"
     result = run(calculate(evaluated, report=str(report)))
+    found = Measurement.model_validate_json(report.read_text())
 
-    assert result == json.loads(report.read_text())
+    assert (result["report"], result["measurement"]) == (str(report), str(report))
+    assert flat_numbers(found.overall) == result["overall"]
+    assert label_numbers(found) == result["per_label"]
+    assert found.coverage.model_dump() == result["coverage"]
+    assert (found.subject.task_id, found.subject.model_run_id) == ("metrics", result["model_run_id"])
+    assert (found.matches.items, found.matches.confidence) == (["a"], [0.9, 0.8, 0.7, None, None])
+    packed = run(calculate(evaluated, report=f"{report}.gz"))["measurement"]
+    assert (
+        Measurement.model_validate_json(gzip.decompress(Path(packed).read_bytes())).overall == found.overall
+    )
     assert run(calculate(evaluated, report=str(report)), map_index=7)["report"].endswith(
         "deep/report.map7.json"
     )

@@ -19,6 +19,7 @@ from airflow_provider_nucleus.operators.evaluations import NucleusEvaluateModelO
 from airflow_provider_nucleus.operators.items import NucleusAppendItemsOperator
 from airflow_provider_nucleus.operators.metrics import NucleusCalculateMetricsOperator
 from airflow_provider_nucleus.operators.models import NucleusCreateModelOperator
+from airflow_provider_nucleus.operators.slices import NucleusCreateSliceOperator
 from airflow_provider_nucleus.operators.uploads import (
     NucleusUploadAnnotationsOperator,
     NucleusUploadPredictionsOperator,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 TASKS: dict[type, dict[str, Any]] = {
     NucleusCreateDatasetOperator: {"name": "batch"},
     NucleusDeleteDatasetOperator: {"dataset_id": "ds_1"},
+    NucleusCreateSliceOperator: {"dataset_id": "ds_1", "name": "batch"},
     NucleusCreateModelOperator: {"reference_id": "detector"},
     NucleusAppendItemsOperator: {"dataset_id": "ds_1", "source": "rows.jsonl"},
     NucleusUploadAnnotationsOperator: {"dataset_id": "ds_1", "source": "rows.jsonl"},
@@ -162,7 +164,7 @@ def cases(operator: type, *tables: dict[str, list[tuple[Any, Any]]]) -> Iterator
     for name in operator.template_fields:
         kind, needed = kind_of(operator, name)
         for value, read in (pair for table in tables for pair in table.get(kind, ())):
-            each_counts = name == "job_id" and isinstance(value, (list, tuple)) and None in value
+            each_counts = name in {"job_id", "reference_ids"} and isinstance(value, (list, tuple)) and None in value
             yield name, value, REFUSED if each_counts or (needed and read in (None, [])) else read
 
 

@@ -1,0 +1,147 @@
+"""Numbers of a batch: those of the day's own items, whatever else the dataset holds, and what they rest on."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from airflow_provider_nucleus.exceptions import NucleusConfigError
+from airflow_provider_nucleus.gating.fingerprint import differences
+from airflow_provider_nucleus.gating.measurement import Fingerprint, Measurement
+from airflow_provider_nucleus.operators.items import NucleusAppendItemsOperator
+from airflow_provider_nucleus.operators.metrics import NucleusCalculateMetricsOperator
+from airflow_provider_nucleus.operators.uploads import (
+    NucleusUploadAnnotationsOperator,
+    NucleusUploadPredictionsOperator,
+)
+from tests.airflow.days import make_day, numbers
+from tests.unit.operators.fakes import run
+
+QUICK = {"deferrable": False, "poll_interval": 0.05}
+
+
+def upload(ids, day, *, truth=True):
+    """Bring a day's files to the server; return the id of its slice."""
+    dataset = {"dataset_id": ids["dataset_id"]}
+    made = run(
+        NucleusAppendItemsOperator(
+            task_id="i", source=str(day.items), slice_name=day.name, **dataset, **QUICK
+        )
+    )
+    run(NucleusUploadPredictionsOperator(task_id="p", source=str(day.predictions), **ids, **QUICK))
+    if truth:
+        run(NucleusUploadAnnotationsOperator(task_id="t", source=str(day.ground_truth), **dataset, **QUICK))
+    return made["slice_id"]
+
+
+def calculate(ids, **arguments):
+    """Calculate anew, and return the numbers."""
+    return run(NucleusCalculateMetricsOperator(task_id="m", **ids, **QUICK, **arguments))
+
+
+@pytest.fixture
+def ids(hook, request):
+    """A dataset and a model."""
+    name = request.node.name
+    return {"dataset_id": hook.create_dataset(name), "model_id": hook.create_model(name, reference_id=name)}
+
+
+@pytest.fixture
+def days(tmp_path):
+    """Three days; the second has images without ground truth."""
+    return [
+        make_day(tmp_path / name, name, seed=seed, unlabelled=unlabelled)
+        for seed, (name, unlabelled) in enumerate((("monday", 0), ("tuesday", 4), ("wednesday", 0)))
+    ]
+
+
+def test_each_day_has_its_own_numbers(ids, days, tmp_path):
+    """By slice, by query and by both they are those of the engine on that day's files alone; without a batch, of everything."""
+    slices = {day.name: upload(ids, day) for day in days}
+    whole = calculate(ids)
+    for day in days:
+        expected = day.measured()
+        report = tmp_path / f"{day.name}.json.gz"
+        of_slice = calculate(ids, slice_id=slices[day.name], report=str(report))
+        of_query = calculate(ids, query=f'metadata.day = "{day.name}"')
+        none = calculate(ids, slice_id=slices[day.name], query="metadata.day = sunday")
+
+        assert numbers(of_slice["overall"]) == pytest.approx(numbers(expected.overall.values))
+        assert of_query["overall"] == of_slice["overall"]
+        for label, found in expected.per_label.items():
+            assert numbers(of_slice["per_label"][label]) == pytest.approx(numbers(found.values))
+        coverage = of_slice["coverage"]
+        assert (coverage["items"], coverage["with_ground_truth"]) == (12, 8 if day.name == "tuesday" else 12)
+        assert {name: coverage[name] for name in ("ground_truth", "predictions")} == {
+            "ground_truth": expected.coverage.ground_truth, "predictions": expected.coverage.predictions,
+        }  # fmt: skip
+        assert of_query["coverage"] == coverage
+        assert (none["coverage"]["items"], none["overall"]["precision"]) == (0, None)
+        assert (of_slice["slice_id"], of_slice["items"]) == (slices[day.name], 12)
+        assert whole["overall"]["tp"] > of_slice["overall"]["tp"]
+    assert (whole["items"], whole["coverage"]["without_ground_truth"], whole["slice_id"]) == (36, 4, None)
+
+
+def test_predictions_on_items_without_labels_are_left_out_when_asked(ids, days):
+    """Both ways give the engine's numbers, and say how many predictions it is about."""
+    tuesday = days[1]
+    batch = upload(ids, tuesday)
+    counted = calculate(ids, slice_id=batch)
+    left_out = calculate(ids, slice_id=batch, unannotated="leave_out")
+    expected = tuesday.measured(unannotated="leave_out")
+
+    assert numbers(left_out["overall"]) == pytest.approx(numbers(expected.overall.values))
+    left = left_out["coverage"]["predictions_left_out"]
+    assert left == expected.coverage.predictions_left_out > 0
+    assert counted["overall"]["fp"] - left_out["overall"]["fp"] == left
+    assert counted["coverage"]["predictions"] == left_out["coverage"]["predictions"]
+    (note,) = [one for one in counted["notes"] if one["note"] == "predictions_without_ground_truth"]
+    assert f"{left:,} predictions on the 4 items without ground truth" in note["text"]
+    with pytest.raises(ValueError, match="unannotated must be one of"):
+        calculate(ids, unannotated="ignore")
+
+
+def test_labels_that_come_late_change_numbers_and_fingerprint(hook, ids, days, tmp_path):
+    """Before they are there, nothing can be found; a corrected box is another ground truth, too."""
+    day = days[0]
+    batch = upload(ids, day, truth=False)
+    before = calculate(ids, slice_id=batch)
+    upload(ids, day)
+    after = calculate(ids, slice_id=batch)
+    again = calculate(ids, slice_id=batch, report=str(tmp_path / "r.json"))
+    row = json.loads(day.ground_truth.read_text().splitlines()[0])
+    hook.annotate(ids["dataset_id"], [row | {"geometry": row["geometry"] | {"x": 999}}], update=True)
+    corrected = calculate(ids, slice_id=batch)
+
+    assert (before["coverage"]["with_ground_truth"], before["overall"]["recall"]) == (0, None)
+    assert before["notes"][0]["note"] == "no_ground_truth"
+    assert numbers(after["overall"]) == pytest.approx(numbers(day.measured().overall.values))
+    prints = [Fingerprint.model_validate(one["fingerprint"]) for one in (before, after, again, corrected)]
+    assert differences(prints[1], prints[2]) == []
+    assert differences(prints[0], prints[1])
+    assert differences(prints[1], prints[3])
+    assert Measurement.model_validate_json((tmp_path / "r.json").read_text()).fingerprint == prints[1]
+
+
+def test_numbers_by_metadata_add_up(ids, days, tmp_path):
+    """Each value of the items' metadata has its own numbers, in the report."""
+    for day in days:
+        upload(ids, day)
+    report = tmp_path / "r.json"
+    whole = calculate(ids, by_metadata=["day"], report=str(report))
+    found = Measurement.model_validate_json(report.read_text())
+    cut = found.slices["day"]
+
+    assert {name: one.items for name, one in cut.items()} == {day.name: 12 for day in days}
+    assert sum(one.values["tp"] for one in cut.values()) == whole["overall"]["tp"]
+    assert cut["monday"].values["fn"] == days[0].measured().overall.values["fn"]
+
+
+def test_a_slice_of_another_dataset_is_refused(hook, ids, days):
+    """Its items are in none of these matches: the numbers would be of nothing."""
+    upload(ids, days[0])
+    other = hook.create_slice(hook.create_dataset("other"), "s", reference_ids=[])
+
+    with pytest.raises(NucleusConfigError, match=f"Slice {other} belongs to dataset"):
+        calculate(ids, slice_id=other)
