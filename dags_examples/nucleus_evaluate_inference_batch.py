@@ -11,6 +11,9 @@ that asset event, for example::
 
 and what the event does not say comes from the DAG's params, so that the same DAG can be started by hand. Files are JSONL in
 Nucleus' own format or COCO JSON; which of the two is detected.
+
+The dataset grows from batch to batch. The images of this batch are kept apart as a slice, and the numbers are those of the slice:
+its name is `batch`, of the event or the params, and else that of the run.
 """
 
 from __future__ import annotations
@@ -44,6 +47,9 @@ SOURCES = ("items", "ground_truth", "predictions")
     doc_md=__doc__,
     params={
         "dataset_name": Param("inference-batch", type="string", description="Found by name or created"),
+        "batch": Param(
+            "", type="string", description="Name of the batch, a day for example; empty for that of the run"
+        ),
         "model_name": Param("detector", type="string"),
         "model_reference_id": Param(
             "detector-1", type="string", description="Your own id of the model version"
@@ -62,7 +68,9 @@ def nucleus_evaluate_inference_batch() -> None:
     """Upload a batch's images, ground truth and predictions, then have the metrics calculated."""
 
     @task
-    def describe_batch(params: dict[str, Any], triggering_asset_events: Any = None) -> dict[str, Any]:
+    def describe_batch(
+        params: dict[str, Any], run_id: Any = None, triggering_asset_events: Any = None
+    ) -> dict[str, Any]:
         """Return what to evaluate: the params, overlaid with what the asset events say.
 
         Batches that arrive while a run is busy start the next run together. Their files are evaluated together, which is
@@ -72,6 +80,8 @@ def nucleus_evaluate_inference_batch() -> None:
         events = list(triggering_asset_events[BATCH]) if triggering_asset_events else []
         for name in params:
             values = list(dict.fromkeys(event.extra[name] for event in events if name in (event.extra or {})))
+            if name == "batch" and len(values) > 1:
+                values = [" and ".join(values)]
             if len(values) > 1 and name not in SOURCES:
                 raise ValueError(f"{len(events)} batches started this run with different {name}: {values}")
             if values:
@@ -81,8 +91,9 @@ def nucleus_evaluate_inference_batch() -> None:
         pairs = list(dict.fromkeys((one["predictions"], one["ground_truth"]) for one in said))
         batch["predictions"] = [one for one, _ in pairs] if len(pairs) > 1 else pairs[0][0]
         batch["truth_of_predictions"] = [one for _, one in pairs] if len(pairs) > 1 else pairs[0][1]
-        # The metrics task returns what fits an XCom; its own report has every label.
-        batch["metrics_report"] = f"{batch['report']}.metrics" if batch["report"] else ""
+        batch["batch"] = batch.get("batch") or run_id or ""
+        # The metrics task returns what fits an XCom; its own report has every label, and every match.
+        batch["metrics_report"] = f"{batch['report']}.measurement.json" if batch["report"] else ""
         return batch
 
     @task
@@ -90,7 +101,7 @@ def nucleus_evaluate_inference_batch() -> None:
         """Put the results of all tasks into one JSON file and return its path."""
         if batch["report"]:
             with ObjectStoragePath(batch["metrics_report"]).open() as file:
-                results["metrics"] = json.load(file)
+                results["measurement"] = json.load(file)
             with ObjectStoragePath(batch["report"]).open("w") as file:
                 json.dump({"batch": batch, **results}, file, indent=2)
         return batch["report"]
@@ -99,7 +110,11 @@ def nucleus_evaluate_inference_batch() -> None:
     dataset = NucleusCreateDatasetOperator(task_id="create_dataset", name=batch["dataset_name"])
     dataset_id = dataset.output["dataset_id"]
     items = NucleusAppendItemsOperator(
-        task_id="append_items", dataset_id=dataset_id, source=batch["items"], image_folder=batch["images"]
+        task_id="append_items",
+        dataset_id=dataset_id,
+        source=batch["items"],
+        image_folder=batch["images"],
+        slice_name=batch["batch"],
     )
     truth = NucleusUploadAnnotationsOperator(
         task_id="upload_ground_truth", dataset_id=dataset_id, source=batch["ground_truth"]
@@ -118,6 +133,7 @@ def nucleus_evaluate_inference_batch() -> None:
         task_id="calculate_metrics",
         dataset_id=dataset_id,
         model_id=model.output["model_id"],
+        slice_id=items.output["slice_id"],
         iou_threshold=batch["iou_threshold"],
         report=batch["metrics_report"],
     )

@@ -24,6 +24,7 @@ BATCH = Asset("inference_batch")
     params={
         "dataset_name": Param("inference-batch", type="string"),
         "model_reference_id": Param("detector-1", type="string"),
+        "batch": Param("", type="string"),
         "items": Param("", type="string"),
         "images": Param("", type="string"),
         "ground_truth": Param("", type="string"),

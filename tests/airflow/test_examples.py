@@ -55,7 +55,11 @@ def test_evaluate_inference_batch(
     assert run.tasks["append_items"].value["processed"] == 2
     assert run.tasks["upload_ground_truth"].value["processed"] == 3
     assert run.tasks["upload_predictions"].value["processed"] == 4
-    assert metrics == json.loads(report.read_text())["metrics"]
+    written = json.loads(report.read_text())
+    assert metrics == written["metrics"]
+    assert metrics["measurement"] == f"{report}.measurement.json"
+    assert written["measurement"]["overall"]["values"]["tp"] == 2
+    assert (metrics["slice_id"], metrics["items"]) == (run.tasks["append_items"].value["slice_id"], 2)
     assert_links(run)
 
 
@@ -208,9 +212,11 @@ def test_real_detections_give_the_reference_counts(
     )
 
     assert run.state == "success", run.log[-6000:]
-    full = json.loads(report.read_text())["metrics"]
-    assert full["labels"] == len(full["per_label"]) > len(run.tasks["calculate_metrics"].value["per_label"])
-    overall = full["overall"]
+    full = json.loads(report.read_text())["measurement"]
+    returned = run.tasks["calculate_metrics"].value
+    assert returned["labels"] == len(full["per_label"]) > len(returned["per_label"])
+    overall = returned["overall"]
+    assert overall["f1"] == full["overall"]["values"]["f1"]
     assert overall["ground_truth"] == 686
     assert tuple(expected[detector]["score>=0"][key] for key in ("tp", "fp", "fn")) == tuple(
         overall[key] for key in ("tp", "fp", "fn")

@@ -164,7 +164,9 @@ def cases(operator: type, *tables: dict[str, list[tuple[Any, Any]]]) -> Iterator
     for name in operator.template_fields:
         kind, needed = kind_of(operator, name)
         for value, read in (pair for table in tables for pair in table.get(kind, ())):
-            each_counts = name in {"job_id", "reference_ids"} and isinstance(value, (list, tuple)) and None in value
+            each_counts = (
+                name in {"job_id", "reference_ids"} and isinstance(value, (list, tuple)) and None in value
+            )
             yield name, value, REFUSED if each_counts or (needed and read in (None, [])) else read
 
 
