@@ -22,7 +22,8 @@ TESTS_3 := tests/airflow/test_examples.py::test_evaluate_inference_batch \
 # What runs on 2.11: waiting and deferred, an example DAG and an evaluation. Task state and retry policies come with 3.3.
 TESTS_2_11 := tests/unit/operators tests/unit/hooks tests/unit/triggers tests/unit/sensors tests/unit/tasks tests/unit/links tests/unit/test_outages.py \
     tests/airflow/test_examples.py::test_evaluate_inference_batch \
-    tests/airflow/test_evaluations.py::test_a_model_is_evaluated_in_the_worker_and_deferred
+    tests/airflow/test_evaluations.py::test_a_model_is_evaluated_in_the_worker_and_deferred \
+    tests/airflow/test_mapped_gates.py
 # What the declared lower bounds are held by: the client and the engine, the server through the official client, an example DAG.
 TESTS_LOWEST := tests/unit/client tests/unit/sources tests/unit/schema tests/unit/evaluation \
     tests/local/test_server.py tests/local/test_official_client.py tests/local/test_box_rows.py tests/local/test_pages.py \
