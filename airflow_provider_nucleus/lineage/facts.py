@@ -31,14 +31,14 @@ class LineageFacts:
     rows: int | None = None
     """Rows that were stored."""
     writes: str | None = None
-    """`annotations`, `predictions` or `numbers`: what this task made of its inputs; None for a task that only judges."""
+    """`items`, `annotations`, `predictions` or `numbers`: what this task made of its inputs; None for a task that only judges."""
     numbers: Mapping[str, float | None] = field(default_factory=dict)
     iou_threshold: float | None = None
     judgement: Judgement | None = None
 
 
 def upload_facts(kind: str, summary: Mapping[str, Any], *, sources: tuple[str, ...] = ()) -> LineageFacts:
-    """Return the facts of an upload of *kind* (`annotations` or `predictions`) from its result."""
+    """Return the facts of an upload of *kind* (`items`, `annotations` or `predictions`) from its result."""
     return LineageFacts(
         dataset_id=summary.get("dataset_id"),
         model_id=summary.get("model_id") if kind == "predictions" else None,

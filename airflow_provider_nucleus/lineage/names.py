@@ -49,7 +49,7 @@ def place_name(place: str) -> NamedData:
 def input_names(facts: LineageFacts, namespace: str) -> list[NamedData]:
     """Return what the task read: files of an upload; for numbers the data set or benchmark, the slice and the predictions."""
     names = [place_name(place) for place in facts.sources]
-    if facts.writes in {"annotations", "predictions"}:
+    if facts.writes in {"items", "annotations", "predictions"}:
         return names
     dataset = f"dataset/{facts.dataset_id}"
     if facts.benchmark_id:
@@ -68,7 +68,7 @@ def input_names(facts: LineageFacts, namespace: str) -> list[NamedData]:
 def output_names(facts: LineageFacts, namespace: str) -> list[NamedData]:
     """Return what the task made."""
     names: list[NamedData] = []
-    if facts.writes == "annotations" and facts.dataset_id:
+    if facts.writes in {"items", "annotations"} and facts.dataset_id:
         names.append((namespace, f"dataset/{facts.dataset_id}"))
     elif facts.writes == "predictions" and facts.dataset_id and facts.model_id:
         names.append((namespace, f"dataset/{facts.dataset_id}/model/{facts.model_id}"))

@@ -34,7 +34,7 @@ class NucleusAnnouncingOperator(NucleusOperator):
     template_fields: Sequence[str] = tuple(templated)
 
     lineage_writes: ClassVar[str | None] = None
-    """`annotations`, `predictions` or `numbers`: what the task makes of its inputs; None if it judges."""
+    """`items`, `annotations`, `predictions` or `numbers`: what the task makes of its inputs; None if it judges."""
     lineage: LineageFacts | None = None
     """Facts for OpenLineage; to be set by the method that finishes the task, before it raises anything."""
 

@@ -21,6 +21,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow_provider_nucleus.assets.event_content import judgement_event
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusGateError
 from airflow_provider_nucleus.gating.baseline import confirm, reject
+from airflow_provider_nucleus.lineage.facts import judgement_facts
 from airflow_provider_nucleus.operators.announcing import NucleusAnnouncingOperator
 from airflow_provider_nucleus.tasks.arguments import DOCUMENT, OBJECT, OBJECTS, TEXT, required
 from airflow_provider_nucleus.tasks.baselines import baseline_store, record_decision
@@ -141,6 +142,7 @@ class NucleusApprovalOperator(NucleusAnnouncingOperator):
         """Pass a pass through; for everything else ask, and wait."""
         self.read_arguments()
         judgement = judgement_of(self.judgement)
+        self.lineage = judgement_facts(judgement)
         if judgement.verdict.status == "pass":
             self.log.info("The gate says pass: nobody is asked")
             return self._accept(context, judgement, self._result(judgement, "not_needed", None))
@@ -161,6 +163,7 @@ class NucleusApprovalOperator(NucleusAnnouncingOperator):
     ) -> dict[str, Any]:
         """Go on with the answer."""
         judgement = judgement_of(self.judgement)
+        self.lineage = judgement_facts(judgement)
         answer = read_answer(event)
         if digest is not None and digest != _digest(judgement):
             raise NucleusConfigError(

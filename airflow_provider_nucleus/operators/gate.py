@@ -10,6 +10,7 @@ from airflow_provider_nucleus.assets.announcing import withhold
 from airflow_provider_nucleus.assets.event_content import judgement_event
 from airflow_provider_nucleus.exceptions import NucleusConfigError
 from airflow_provider_nucleus.hooks.measuring import measure, subject_now
+from airflow_provider_nucleus.lineage.facts import judgement_facts
 from airflow_provider_nucleus.links.nucleus import NucleusDatasetLink, NucleusEvaluationLink, NucleusModelLink
 from airflow_provider_nucleus.operators.announcing import NucleusAnnouncingOperator
 from airflow_provider_nucleus.tasks.arguments import (
@@ -211,6 +212,9 @@ class NucleusGateOperator(NucleusAnnouncingOperator, BranchMixIn):
             },
         )
         judgement, result = decide(request, context, measure=self._measured)
+        self.lineage = judgement_facts(
+            judgement, results=(result["judgement"],) if result["judgement"] else ()
+        )
         self._link(judgement, context)
         if self.do_xcom_push:
             # Airflow stores what a task returns only if it succeeds; whoever comes after a stop needs it as well.

@@ -88,6 +88,7 @@ class NucleusAppendItemsOperator(NucleusUploadOperator, NucleusStartingOperator)
     :param job_timeout: longest wait for the jobs, in seconds or as timedelta
     :param ride_out: how long the server may be away while the task waits, in seconds or as timedelta; `job_timeout` still counts
     :param cancel_on_kill: whether to cancel the jobs when the task is killed or gives up waiting, where the server can
+    :param partition_key: partition of the events of this task's outlets (Airflow 3.2 and later) (templated)
     :param nucleus_conn_id: the Nucleus connection to use (templated)
     """
 

@@ -8,9 +8,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import Stats
 
+from airflow_provider_nucleus.assets.announcing import withhold
+from airflow_provider_nucleus.assets.event_content import upload_event
 from airflow_provider_nucleus.client.job_outcome import is_gone
 from airflow_provider_nucleus.client.uploads import Upload, UploadOptions
 from airflow_provider_nucleus.exceptions import NucleusError, NucleusJobTimeout, NucleusUploadError
+from airflow_provider_nucleus.gating.measurement import Subject
+from airflow_provider_nucleus.lineage.facts import upload_facts
+from airflow_provider_nucleus.operators.announcing import NucleusAnnouncingOperator
 from airflow_provider_nucleus.operators.rows import (
     UPLOAD_ARGUMENTS,
     RowSource,
@@ -23,6 +28,7 @@ from airflow_provider_nucleus.schema.items import is_local_location
 from airflow_provider_nucleus.tasks.deferring import ride_out_seconds, seconds
 from airflow_provider_nucleus.tasks.labels import MAP_LABEL, place_label
 from airflow_provider_nucleus.tasks.machines import explain_missing_file, spool_folder, warn_of_local_paths
+from airflow_provider_nucleus.tasks.rendered_values import is_path
 from airflow_provider_nucleus.tasks.reports import path_for_instance
 from airflow_provider_nucleus.tasks.results import checked_xcom, shorten_errors
 from airflow_provider_nucleus.tasks.state import clear_count, task_identity, task_state
@@ -42,12 +48,18 @@ if TYPE_CHECKING:
 __all__ = ["NucleusUploadOperator"]
 
 _FILE_POLL_SECONDS = 0.5
+_PLACES = 100
+"""Files of one upload that lineage names."""
 
 
-class NucleusUploadOperator(NucleusWaitingOperator):
+class NucleusUploadOperator(NucleusWaitingOperator, NucleusAnnouncingOperator):
     """Base of the operators that upload rows with the engine of `airflow_provider_nucleus.client.uploads`."""
 
-    templated: ClassVar[Mapping[str, ArgumentKind]] = {**UPLOAD_ARGUMENTS, **NucleusWaitingOperator.templated}
+    templated: ClassVar[Mapping[str, ArgumentKind]] = {
+        **UPLOAD_ARGUMENTS,
+        **NucleusWaitingOperator.templated,
+        **NucleusAnnouncingOperator.templated,
+    }
     template_fields: Sequence[str] = tuple(templated)
     template_fields_renderers: ClassVar[dict[str, str]] = {"mapping": "json"}
     row_kind: ClassVar[Kind]
@@ -128,7 +140,7 @@ class NucleusUploadOperator(NucleusWaitingOperator):
         try:
             started = self._started(upload)
             if started.done:
-                return self._account(context, upload.collect())
+                return self._announced(context, self._account(context, upload.collect()))
         except NucleusUploadError as error:
             self._leave_evidence(context, error)
             raise
@@ -166,9 +178,8 @@ class NucleusUploadOperator(NucleusWaitingOperator):
         # One that vanished is asked for once more, and its chunk sent again by a retry.
         known = {job_id: status for job_id, status in statuses.items() if not is_gone(status)}
         try:
-            return self._account(
-                context, self._made(context).collect(known, record=resume_payload.get("record"))
-            )
+            collected = self._made(context).collect(known, record=resume_payload.get("record"))
+            return self._announced(context, self._account(context, collected))
         except NucleusUploadError as error:
             self._leave_evidence(context, error)
             raise
@@ -233,6 +244,28 @@ class NucleusUploadOperator(NucleusWaitingOperator):
         for name in ("processed", "ignored", "rejected", "errored", "unaccounted"):
             Stats.incr(f"nucleus.upload.{name}", result[name], tags={"kind": result["kind"]})
         return checked_xcom(result)
+
+    def _announced(self, context: Context, result: dict[str, Any]) -> dict[str, Any]:
+        """Put the account into the events of the outlets, and return it; rows that were only checked are no event."""
+        if result["validate_only"]:
+            withhold(context, "the rows were checked, and nothing was sent")
+            return result
+        kind, slice_id = result["kind"], result.get("slice_id") or getattr(self, "slice_id", None)
+        subject = Subject(
+            dataset_id=result["dataset_id"],
+            model_id=result["model_id"],
+            slice_id=slice_id,
+            slice_name=result.get("slice_name"),
+            job_id=result["jobs"][-1] if result["jobs"] else None,
+        )
+        self.lineage = upload_facts(kind, result | {"slice_id": slice_id}, sources=self._places())
+        self.announce(context, upload_event(result, subject=subject), kind=kind)
+        return result
+
+    def _places(self) -> tuple[str, ...]:
+        """Return the files that rows came from, as the argument names them; none for rows in memory."""
+        named = self.source if isinstance(self.source, list | tuple) else [self.source]
+        return tuple(str(one) for one in named[:_PLACES] if is_path(one))
 
     def _measure(self, progress: Progress) -> None:
         Stats.gauge("nucleus.upload.rows", progress.rows, tags={"kind": self.upload_target().kind})

@@ -88,16 +88,24 @@ class NucleusUploadAnnotationsOperator(_ObjectUploadOperator):
     :param job_timeout: longest wait for the jobs, in seconds or as timedelta
     :param ride_out: how long the server may be away while the task waits, in seconds or as timedelta; `job_timeout` still counts
     :param cancel_on_kill: whether to cancel the jobs when the task is killed or gives up waiting, where the server can
+    :param slice_id: slice that the rows are of: their asset event names it, for whoever evaluates a batch anew when its ground truth
+        has come; nothing else depends on it (templated)
+    :param partition_key: partition of the events of this task's outlets (Airflow 3.2 and later) (templated)
     :param nucleus_conn_id: the Nucleus connection to use (templated)
     """
 
     templated: ClassVar[Mapping[str, ArgumentKind]] = {
         **NucleusUploadOperator.templated,
         "mask_folder": FOLDER,
+        "slice_id": ID,
     }
     template_fields: Sequence[str] = tuple(templated)
     operator_extra_links: Sequence[BaseOperatorLink] = (links.NucleusDatasetLink(), links.NucleusJobLink())
     row_kind: ClassVar[Kind] = "annotations"
+
+    def __init__(self, *, slice_id: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.slice_id = slice_id
 
     def upload_target(self) -> UploadTarget:
         """Return the dataset."""
@@ -139,6 +147,7 @@ class NucleusUploadPredictionsOperator(_ObjectUploadOperator):
     :param job_timeout: longest wait for the jobs, in seconds or as timedelta
     :param ride_out: how long the server may be away while the task waits, in seconds or as timedelta; `job_timeout` still counts
     :param cancel_on_kill: whether to cancel the jobs when the task is killed or gives up waiting, where the server can
+    :param partition_key: partition of the events of this task's outlets (Airflow 3.2 and later) (templated)
     :param nucleus_conn_id: the Nucleus connection to use (templated)
     """
 
