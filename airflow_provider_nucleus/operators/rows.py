@@ -142,8 +142,10 @@ class RowSource:
                     "" if row.problem else "reference_id", problem, row=row.number, source=row.source
                 )
 
-    def refuse_overlap(self, output: Any) -> None:
+    def refuse_overlap(self, output: Any, *, name: str = "quarantine") -> None:
         """Raise NucleusConfigError if writing *output* (None: nothing) would replace an input, or become one of the next run.
+
+        *name* is the argument that gives the place.
 
         Whether or not it is there yet: a retry would find it. The same goes for what mapped siblings make of *output*: a source that
         holds such a file would read rejected rows as rows.
@@ -160,11 +162,11 @@ class RowSource:
                 inside = folder and place.startswith(f"{_place(member).rstrip('/')}/")
                 parts = [] if inside else [_place(part.path) for part in find_files(member)]
                 if inside or place in parts or in_glob(_place(member), place):
-                    raise _not_apart(output, member)
+                    raise _not_apart(output, member, name)
                 if (
                     sibling := next((part for part in parts if is_mapped_form(part, place)), None)
                 ) is not None:
-                    raise _not_apart(sibling, member)
+                    raise _not_apart(sibling, member, name)
 
     def fingerprint(self) -> str | None:
         """Return a digest that changes when other rows would come out."""
@@ -193,12 +195,12 @@ class RowSource:
             yield batch
 
 
-def _not_apart(quarantine: Any, member: Any) -> NucleusConfigError:
+def _not_apart(output: Any, member: Any, name: str) -> NucleusConfigError:
     return NucleusConfigError(
-        f"The quarantine file {quarantine} is part of the input {member}: writing it would destroy the input, or be "
+        f"The {name} file {output} is part of the input {member}: writing it would destroy the input, or be "
         "read as rows by the next run.",
-        field="quarantine",
-        hint="Nothing was read or sent. Give the bad rows a place of their own.",
+        field=name,
+        hint="Nothing was read or sent. Give the file a place of its own.",
     )
 
 

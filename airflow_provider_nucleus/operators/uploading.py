@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.client.uploads import Progress, StartedUpload, UploadSummary, UploadTarget
     from airflow_provider_nucleus.client.uploads.upload_spec import OnChange, OnClear
+    from airflow_provider_nucleus.gating.profile import Profile
     from airflow_provider_nucleus.schema.batches import RowStream
     from airflow_provider_nucleus.schema.jobs import JobStatus
     from airflow_provider_nucleus.sources.open_rows import Kind
@@ -122,6 +123,10 @@ class NucleusUploadOperator(NucleusWaitingOperator, NucleusAnnouncingOperator):
     def file_folder(self) -> str | None:
         """Return the folder or URL of the files that rows name, from the rendered arguments."""
         return as_folder(getattr(self, self.folder_argument), name=self.folder_argument)
+
+    def complete_profile(self, context: Context, profile: Profile) -> Profile:  # ruff: ignore[unused-method-argument] - for subclasses
+        """Return the profile of predictions with what the task knows beside them; called before anything is sent."""
+        return profile
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Check the rows, send what is missing, wait, and account for every row."""
@@ -206,6 +211,7 @@ class NucleusUploadOperator(NucleusWaitingOperator, NucleusAnnouncingOperator):
                 fingerprint=lambda: self.row_source().fingerprint(),
                 file_marks=lambda: self.row_source().file_marks(),
                 on_progress=self._measure,
+                on_profile=lambda profile: self.complete_profile(context, profile),
             )
         return self._upload
 

@@ -29,6 +29,7 @@ from airflow_provider_nucleus.tasks.rendered_values import (
 )
 
 __all__ = [
+    "COUNT",
     "DOCUMENT",
     "FLAG",
     "FOLDER",
@@ -126,6 +127,24 @@ class NumberArgument(ArgumentKind):
             number = float("nan")
         if not self.low <= number <= self.high:
             raise ArgumentError(f"must be a number from {self.low:g} to {self.high:g}, not {excerpt(value)}")
+        return number
+
+
+@dataclass(frozen=True, slots=True)
+class CountArgument(ArgumentKind):
+    """A whole number from 0 on; None when it is empty."""
+
+    def read(self, value: Any) -> int | None:
+        """Read a whole number, or text that spells one."""
+        if is_blank(value):
+            return None
+        try:
+            number = -1 if isinstance(value, bool) else int(value)
+            whole = isinstance(value, str) or number == value
+        except (TypeError, ValueError, OverflowError):
+            number, whole = -1, False
+        if number < 0 or not whole:
+            raise ArgumentError(f"must be a whole number from 0 on, not {excerpt(value)}")
         return number
 
 
@@ -275,6 +294,7 @@ class DocumentArgument(ArgumentKind):
 TEXT: Final = TextArgument()
 ID: Final = IdArgument()
 FLAG: Final = FlagArgument()
+COUNT: Final = CountArgument()
 TEXTS: Final = TextsArgument()
 IDS: Final = TextsArgument(of="an id", each_counts=True)
 OBJECT: Final = ObjectArgument()

@@ -88,6 +88,11 @@ READ: dict[str, list[tuple[Any, Any]]] = {
         ("0.5", 0.5), (0.5, 0.5), ("1", 1.0), (1, 1.0), ("5e-1", 0.5),
         *((one, REFUSED) for one in (*NOTHING, "2", "high", True, "nan", ["a"], {"a": 1})),
     ],
+    "Count": [
+        *((one, None) for one in NOTHING),
+        ("120", 120), (120, 120), ("0", 0), (0, 0),
+        *((one, REFUSED) for one in ("-1", -1, "1.5", 1.5, "many", True, "nan", ["a"], {"a": 1})),
+    ],
     "Texts": [
         *((one, []) for one in NOTHING),
         *((word, [word]) for word in ("prod", "20261125", "0123", "1e5", "True", "a b")),
