@@ -226,7 +226,7 @@ def _request(call: Call[Any], config: NucleusConfig, address: Address, *, spent:
         headers["Accept"] = "*/*"
         timeout = max(config.timeout, _UPLOAD_TIMEOUT)
     else:
-        headers |= config.auth_headers()
+        headers |= config.auth_headers() | config.task_headers()
         timeout = config.timeout
     left = min(timeout, max(timeout - spent, _SHORTEST_HOP))
     return Request(call.method, url, headers, content, left, call.answer_limit)

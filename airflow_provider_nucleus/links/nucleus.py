@@ -70,7 +70,7 @@ class NucleusJobLink(_StoredLink):
 
 
 class NucleusEvaluationLink(_StoredLink):
-    """To the evaluation of a model on a dataset."""
+    """To the evaluation of a model on a dataset, as the task's own calculation found it once that has begun."""
 
     name = "Nucleus evaluation"
 
@@ -84,8 +84,10 @@ def persist_links(
     model_id: str | None = None,
     job_id: str | None = None,
     iou_threshold: float | None = None,
+    calculation: str | None = None,
 ) -> None:
-    """Store the addresses of the given objects for those links that the running task has; an evaluation at its threshold.
+    """Store the addresses of the given objects for those links that the running task has; an evaluation at its threshold and
+    calculation (the id of its job).
 
     `task` is the operator that runs, which Airflow asks at its end. In Airflow 3.0 that of the context is another copy.
     Does nothing for a task with `do_xcom_push=False`: it asked for silence.
@@ -100,7 +102,9 @@ def persist_links(
     if job_id:
         addresses[NucleusJobLink] = urls.job(job_id)
     if dataset_id and model_id:
-        addresses[NucleusEvaluationLink] = urls.evaluation(dataset_id, model_id, iou_threshold=iou_threshold)
+        addresses[NucleusEvaluationLink] = urls.evaluation(
+            dataset_id, model_id, iou_threshold=iou_threshold, calculation=calculation
+        )
     stored: dict[str, str] = getattr(task, _STORED, {})
     for link in task.operator_extra_links:
         address = addresses.get(type(link))

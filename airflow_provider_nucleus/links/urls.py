@@ -7,7 +7,7 @@ On Scale's cloud these are dashboard addresses; on an embedded Nucleus they are 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from airflow_provider_nucleus.client.address import Address
 from airflow_provider_nucleus.cloud import API_PATH, CLOUD_DASHBOARD, CLOUD_HOST
@@ -34,12 +34,27 @@ class PageUrls:
         """Address of a job; the cloud's dashboard has a page for all jobs only."""
         return f"{self.root}/jobs" if self.cloud else f"{self.root}/job/{_id(job_id)}"
 
-    def evaluation(self, dataset_id: str, model_id: str, *, iou_threshold: float | None = None) -> str:
-        """Address of a model's evaluation on a dataset at an overlap; the cloud shows it with the dataset."""
+    def evaluation(
+        self,
+        dataset_id: str,
+        model_id: str,
+        *,
+        iou_threshold: float | None = None,
+        calculation: str | None = None,
+    ) -> str:
+        """Address of a model's evaluation on a dataset at an overlap; the cloud shows it with the dataset.
+
+        With the job of a *calculation* it is the page of that one for ever, without it that of the newest.
+        """
         if self.cloud:
             return self.dataset(dataset_id)
-        state = "" if iou_threshold is None else f"?iou={iou_threshold:.10g}"
-        return f"{self.root}/dataset/{_id(dataset_id)}/model/{_id(model_id)}/evaluation{state}"
+        state: dict[str, str] = {}
+        if iou_threshold is not None:
+            state["iou"] = f"{iou_threshold:.10g}"
+        if calculation is not None:
+            state["calculation"] = calculation
+        path = f"{self.root}/dataset/{_id(dataset_id)}/model/{_id(model_id)}/evaluation"
+        return f"{path}?{urlencode(state)}" if state else path
 
 
 def page_urls(endpoint: str, public_url: str | None = None) -> PageUrls:

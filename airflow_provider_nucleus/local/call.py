@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from airflow_provider_nucleus.asking_task import TASK_HEADER, read_task
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -33,6 +35,11 @@ class RouteCall:
     def db(self) -> Database:
         """The store."""
         return self.services.db
+
+    @property
+    def asked_by(self) -> dict[str, str] | None:
+        """The task of Airflow that sends this, None where the client does not say."""
+        return read_task(self.request.headers.get(TASK_HEADER, ""))
 
     def url(self, path: str) -> str:
         """Return the absolute URL of a path below the API prefix, as this client reaches the server."""

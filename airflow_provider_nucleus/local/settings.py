@@ -39,6 +39,8 @@ class Settings:
     """NDJSON read, checked and committed in one piece by a job: what bounds its memory and what a crash can repeat."""
     evaluation_rows: int = 200_000
     """Objects of both sides that an evaluation matches in one step: what bounds its memory and what a cancel waits for."""
+    kept_matches: int = 2
+    """Calculations of a run that keep their match rows, the newest; of the others the counts stay."""
     job_workers: int = 2
     """Jobs that run at the same time."""
     memory_limit: str = "2GB"
@@ -92,7 +94,7 @@ _KEY: Final = re.compile(r"[!-9;-~]{1,200}", re.ASCII)
 _BYTES: Final = (1, 2**40)
 _RANGES: Final = {
     "json_body_limit": _BYTES, "form_body_limit": _BYTES, "upload_limit": _BYTES, "chunk_bytes": (1, 2**30), "evaluation_rows": (1, 2**31),
-    "job_workers": (1, 256), "signed_url_lifetime": (0.0, 10 * 365 * 86400.0),
+    "job_workers": (1, 256), "kept_matches": (1, 2**31), "signed_url_lifetime": (0.0, 10 * 365 * 86400.0),
 }  # fmt: skip
 """Least and largest value of settings that are numbers; not a number is neither."""
 

@@ -60,8 +60,9 @@ class NucleusOperator(TemplatedArguments, BaseOperator):
         model_id: str | None = None,
         job_id: str | None = None,
         iou_threshold: float | None = None,
+        calculation: str | None = None,
     ) -> None:
-        """Make this task's links point to the given objects, from now on."""
+        """Make this task's links point to the given objects, from now on; *calculation* is the job of one."""
         persist_links(
             self,
             context,
@@ -70,6 +71,7 @@ class NucleusOperator(TemplatedArguments, BaseOperator):
             model_id=model_id,
             job_id=job_id,
             iou_threshold=iou_threshold,
+            calculation=calculation,
         )
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:

@@ -58,9 +58,10 @@ _JOB_TYPES = ("modelMetrics", "modelRunCommit")
 class NucleusCalculateMetricsOperator(NucleusStartingOperator):
     """Match a model's predictions with the ground truth of a dataset, and return the metrics: of all items, or of one batch.
 
-    Nucleus matches greedily, highest overlap first, each object at most once, and stores the matches of the whole run; they replace
-    those of an earlier calculation. Run it again after new predictions or corrected ground truth. With `slice_id` or `query` the
-    numbers are those of these items alone, read from the same matches; with both, of the items of the slice that the query selects.
+    Nucleus matches greedily, highest overlap first, each object at most once, and stores the matches of the whole run, which are what
+    queries read from then on; the embedded Nucleus keeps the numbers of earlier calculations, and the task's link leads to its own.
+    Run it again after new predictions or corrected ground truth. With `slice_id` or `query` the numbers are those of these items
+    alone, read from the same matches; with both, of the items of the slice that the query selects.
 
     Returns counts (TP, FP, FN), precision, recall, F1 and mean IoU, overall and per label, at `iou_threshold`; how each row
     counts is written in `airflow_provider_nucleus.match_summary`. A number that cannot be calculated is null, with the
@@ -158,6 +159,10 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator):
     def map_label(self) -> str:
         """Name of a mapped instance in the interface."""
         return short_label(self.model_id)
+
+    def link_to(self, context: Context, **objects: Any) -> None:
+        """Make the evaluation's link that of this task's own calculation: it shows the same numbers next week."""
+        super().link_to(context, calculation=objects.get("job_id"), **objects)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Start the calculation, wait for it, and read the metrics."""

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
 
 from tests.airflow.batches import make_batch
 from tests.airflow.harness import REPOSITORY
@@ -23,7 +24,7 @@ EXAMPLES = REPOSITORY / "dags_examples"
 @pytest.mark.parametrize("form", ["jsonl", "coco"])
 @pytest.mark.parametrize("deferrable", ["False", "True"])
 def test_evaluate_inference_batch(
-    run_dag: Callable[..., Any], tmp_path: Path, form: str, deferrable: str
+    run_dag: Callable[..., Any], nucleus: Any, tmp_path: Path, form: str, deferrable: str
 ) -> None:
     """The whole pipeline gives the hand-counted numbers, from both formats, waiting and deferred."""
     batch = make_batch(tmp_path / "batch")
@@ -61,6 +62,10 @@ def test_evaluate_inference_batch(
     assert written["measurement"]["overall"]["values"]["tp"] == 2
     assert (metrics["slice_id"], metrics["items"]) == (run.tasks["append_items"].value["slice_id"], 2)
     assert_links(run)
+    (task,) = asked_by(nucleus, metrics["dataset_id"])
+    assert (task["dag_id"], task["task_id"]) == ("nucleus_evaluate_inference_batch", "calculate_metrics")
+    assert task["run_id"].startswith("manual__")
+    assert "map_index" not in task
 
 
 @pytest.mark.parametrize("events", [None, {}], ids=["none", "empty"])
@@ -85,9 +90,19 @@ def assert_links(run: Any) -> None:
     assert run.tasks["create_dataset"].xcoms["_link_NucleusDatasetLink"].endswith(f"/dataset/{dataset}")
     assert run.tasks["create_model"].xcoms["_link_NucleusModelLink"].endswith(f"/model/{model}")
     assert upload["_link_NucleusJobLink"].endswith(f"/job/{upload['return_value']['jobs'][-1]}")
-    assert metrics["_link_NucleusEvaluationLink"].endswith(
-        f"/dataset/{dataset}/model/{model}/evaluation?iou=0.5"
+    link = metrics["_link_NucleusEvaluationLink"]
+    job_id = metrics["return_value"]["job_id"]
+    assert link.endswith(f"/dataset/{dataset}/model/{model}/evaluation?iou=0.5&calculation={job_id}")
+
+
+def asked_by(nucleus: Any, dataset_id: str) -> list[dict[str, str]]:
+    """Return what the server knows of the tasks that asked for the calculations on a dataset."""
+    root = nucleus.url.removesuffix("/v1/nucleus")
+    answer = requests.get(
+        f"{root}/ui/api/datasets/{dataset_id}/trend", auth=(nucleus.api_key, ""), timeout=60
     )
+    series = answer.json()["series"]
+    return [point["asked_by"] for each in series if each["kind"] == "calculation" for point in each["points"]]
 
 
 @pytest.mark.skipif(

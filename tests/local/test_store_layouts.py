@@ -10,6 +10,7 @@ import requests
 
 from airflow_provider_nucleus.local.store.tables import SCHEMA_VERSION
 from airflow_provider_nucleus.local.testing import LocalNucleus
+from tests.local import story
 from tests.local.conftest import Api, box
 from tests.pictures import scene
 
@@ -17,8 +18,26 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+def to_layout_3(folder: Path) -> None:
+    """Take away what layout 4 has added: it kept the rows of the current calculation, and no counts."""
+    with duckdb.connect(str(folder / "nucleus.duckdb")) as store:
+        store.execute(
+            "DELETE FROM matches WHERE match_set_no IN (SELECT match_set_no FROM match_sets WHERE NOT current)"
+        )
+        store.execute("DELETE FROM match_sets WHERE NOT current")
+        store.execute("UPDATE match_sets SET summary = json_merge_patch(summary, '{\"coverage\": null}')")
+        for table in ("match_counts", "match_truths"):
+            store.execute(f"DROP TABLE {table}")
+        for column in ("published_at", "rows_kept", "totals"):
+            store.execute(f"ALTER TABLE match_sets DROP COLUMN {column}")
+        store.execute("ALTER TABLE jobs DROP COLUMN asked_by")
+        store.execute("DELETE FROM store_version")
+        store.execute("INSERT INTO store_version VALUES (3)")
+
+
 def to_layout_2(folder: Path) -> None:
     """Take away what layout 3 has added; the file of an upload bore the name of its address."""
+    to_layout_3(folder)
     with duckdb.connect(str(folder / "nucleus.duckdb")) as store:
         for token, file in store.execute("SELECT token, file FROM uploads WHERE file IS NOT NULL").fetchall():
             (folder / "spool" / f"{file}.ndjson").rename(folder / "spool" / f"{token}.ndjson")
@@ -65,3 +84,43 @@ def test_a_store_of_layout_2_goes_on(tmp_path: Path):
     with duckdb.connect(str(tmp_path / "data" / "nucleus.duckdb"), read_only=True) as store:
         assert store.execute("SELECT max(version) FROM store_version").fetchone() == (SCHEMA_VERSION,)
     assert not list((tmp_path / "data" / "not-in-the-store").rglob("*.ndjson"))
+
+
+def test_a_store_of_layout_3_goes_on(tmp_path: Path):
+    """The numbers of its calculations are what they were, and the next ones are kept beside them."""
+    server = LocalNucleus(tmp_path / "data").start()
+    api = Api(server)
+    dataset, model = api.dataset("a", "b"), story.make_model(api)
+    story.annotate(api, dataset, story.box("a", "car", 0), story.box("b", "bus", 0))
+    predictions = (story.box("a", "car", 2), story.box("b", "bus", 1), story.box("b", "car", 300))
+    story.predict(api, dataset, model, *predictions)
+    for _ in range(2):
+        story.calculate(api, dataset, model)
+    address = f"{server.url.removesuffix('/v1/nucleus')}/ui/api/datasets/{dataset}/trend?iouThreshold=0.7"
+    (series,) = api.session.get(address, timeout=60).json()["series"]
+    before = series["points"][-1]
+    api.close()
+    server.stop()
+    to_layout_3(tmp_path / "data")
+
+    server.start()
+
+    api = Api(server)
+    address = f"{server.url.removesuffix('/v1/nucleus')}/ui/api/datasets/{dataset}/trend?iouThreshold=0.7"
+    (series,) = api.session.get(address, timeout=60).json()["series"]
+    (after,) = series["points"]
+    assert after["calculation"] == before["calculation"]
+    assert after["values"] == before["values"]
+    assert [after["values"][name] for name in ("tp", "fp", "fn")] == [1, 2, 1]
+    assert (before["coverage"]["items"], after["coverage"]) == (2, None)
+    page = api.session.get(
+        f"{server.url.removesuffix('/v1/nucleus')}/dataset/{dataset}/model/{model}/evaluation", timeout=60
+    )
+    assert page.ok
+    assert "not recorded" in page.text
+    story.calculate(api, dataset, model)
+    (series,) = api.session.get(address, timeout=60).json()["series"]
+    assert [point["coverage"] and point["coverage"]["items"] for point in series["points"]] == [None, 2]
+    assert series["points"][0]["values"] == series["points"][1]["values"]
+    api.close()
+    server.stop()

@@ -23,10 +23,20 @@ if TYPE_CHECKING:
 __all__ = ["run_evaluation", "start_evaluation"]
 
 
-def start_evaluation(services: Services, cursor: Cursor, evaluation: EvaluationRecord) -> jobs.JobRecord:
+def start_evaluation(
+    services: Services,
+    cursor: Cursor,
+    evaluation: EvaluationRecord,
+    *,
+    asked_by: dict[str, str] | None = None,
+) -> jobs.JobRecord:
     """Add the job of a pending evaluation, in the caller's transaction."""
     job = services.start_job(
-        cursor, evaluations.EVALUATION_JOB, dataset_no=None, request={"evaluation_no": evaluation.number}
+        cursor,
+        evaluations.EVALUATION_JOB,
+        dataset_no=None,
+        request={"evaluation_no": evaluation.number},
+        asked_by=asked_by,
     )
     evaluations.set_job(cursor, evaluation, job)
     return job

@@ -27,7 +27,13 @@ MATCHING_JOB: Final = "modelRunCommit"
 
 
 def start_matching(
-    services: Services, cursor: Cursor, run: Run, *, dataset_nos: Sequence[int], options: MatchOptions
+    services: Services,
+    cursor: Cursor,
+    run: Run,
+    *,
+    dataset_nos: Sequence[int],
+    options: MatchOptions,
+    asked_by: dict[str, str] | None = None,
 ) -> jobs.JobRecord:
     """Add the job that matches a run with the ground truth of some datasets, in the caller's transaction."""
     return services.start_job(
@@ -35,6 +41,7 @@ def start_matching(
         MATCHING_JOB,
         dataset_no=dataset_nos[0] if len(dataset_nos) == 1 else None,
         request={"run_id": run.id, "dataset_nos": list(dataset_nos), "options": options.to_wire()},
+        asked_by=asked_by,
     )
 
 
@@ -76,7 +83,9 @@ def _match_dataset(context: JobContext, dataset_no: int, options: MatchOptions) 
     try:
         problems = fetch_masks(context, "set_no IN (SELECT unnest(?::INTEGER[]))", [comparison.sets.numbers])
         masks = MaskFiles(context.services.blobs.path, problems)
-        summary = calculate(db, match_set, masks=masks, step=step)
+        summary = calculate(
+            db, match_set, masks=masks, step=step, kept=context.services.settings.kept_matches
+        )
     except BaseException:
         with db.write() as cursor:
             matches.discard(cursor, match_set)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections import Counter
 from dataclasses import dataclass, field
@@ -21,6 +22,9 @@ from airflow_provider_nucleus.local.engine.shape_families import SHAPE_FAMILIES
 from airflow_provider_nucleus.local.matching.objects import ObjectFamily
 from airflow_provider_nucleus.local.store.catalog import matches
 from airflow_provider_nucleus.local.store.ids import ITEM, numbered
+from airflow_provider_nucleus.local.store.views.category_counts import category_counts
+from airflow_provider_nucleus.local.store.views.match_counts import totals_on_grid
+from airflow_provider_nucleus.local.store.views.match_coverage import coverage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,6 +45,7 @@ def calculate(
     *,
     masks: MaskFiles,
     step: Callable[[int, int], None] = lambda _done, _total: None,
+    kept: int = 1,
 ) -> dict[str, Any]:
     """Match the sets of a begun match set and make it the current one; returns its summary.
 
@@ -48,6 +53,7 @@ def calculate(
     their files. `step` is called after each span of items with how many are done and how many
     there are; what it raises ends the calculation, and the matches of the one before stay the current ones.
     So they do when nothing but masks is there and not one of them could be compared. Where masks could not, `final_error` says why.
+    Of the calculations of a run the newest `kept` keep their rows.
     """
     sets = match_set.sets
     families: list[ObjectFamily | MaskFamily] = [
@@ -68,6 +74,11 @@ def calculate(
         matched = frozenset(kind for family in families for kind in family.types)
         summary = _summary(snapshot, match_set, matched, left_out)
         summary["notes"] = [note.to_dict() for note in _notes(snapshot, match_set, summary, left_out)]
+        if found := category_counts(snapshot, match_set.sets, match_set.options):
+            summary["categories"] = [dataclasses.asdict(each) for each in found]
+        with db.write() as cursor:
+            matches.insert_truths(cursor, match_set, snapshot=snapshot)
+            summary["coverage"] = coverage(cursor, match_set)
     failure = _mask_failure(summary)
     if failure is not None:
         summary["final_error"] = failure
@@ -76,7 +87,9 @@ def calculate(
         if failure is not None and not _others_compared(summary):
             # There would be nothing to read but zeros.
             matches.discard(cursor, match_set)
-        elif not matches.publish(cursor, match_set, summary):
+        elif not matches.publish(
+            cursor, match_set, summary, totals=totals_on_grid(cursor, match_set), kept=kept
+        ):
             summary["superseded"] = "A later request was calculated first; its matches are the current ones."
     log.info("match set %s of object set %s is done: %s rows", match_set.number, sets.predictions, written)
     return summary

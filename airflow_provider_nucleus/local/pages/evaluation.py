@@ -1,17 +1,22 @@
-"""The page of an evaluation: what calculateEvaluationMetrics found, at a threshold the address chooses."""
+"""The page of an evaluation: what a calculation found, at a threshold the address chooses.
+
+It is the newest calculation, or the one whose job the address names (`?calculation=`): that page shows the same numbers for ever.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_nucleus.local.errors import BadRequestError
+from airflow_provider_nucleus.local.errors import BadRequestError, NotFoundError
+from airflow_provider_nucleus.local.jobs.matching import MATCHING_JOB
+from airflow_provider_nucleus.local.pages.history import History, history
 from airflow_provider_nucleus.local.pages.layout import Fact, Link, PageFrame
 from airflow_provider_nucleus.local.pages.tables import Heading, LabelTableRow, headings, label_rows
 from airflow_provider_nucleus.local.pages.text import Figure, figure, iou_text, moment, percent_bar, whole
 from airflow_provider_nucleus.local.store.catalog import datasets, jobs, matches, models
 from airflow_provider_nucleus.local.store.views import comparisons, match_counts
-from airflow_provider_nucleus.local.store.views.category_counts import category_counts
+from airflow_provider_nucleus.local.store.views.category_counts import CategoryCounts, category_counts
 from airflow_provider_nucleus.undefined_reasons import (
     NO_GROUND_TRUTH,
     NO_OBJECTS,
@@ -23,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_provider_nucleus.local.pages.urls import Urls
-    from airflow_provider_nucleus.local.requests.match_options import MatchOptions
     from airflow_provider_nucleus.local.store.catalog.compared_sets import ComparedSets
     from airflow_provider_nucleus.local.store.database import Cursor
     from airflow_provider_nucleus.local.store.views.comparisons import RunOnDataset
@@ -90,9 +94,16 @@ class NotMatchedRow:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Everything that was calculated, at the threshold of the page; `stale` if objects came or went since."""
+    """Everything that was calculated, at the threshold of the page; `stale` if objects came or went since.
+
+    `former` says when it was, of a calculation that is not the newest, and `newest` leads to that. `rows_kept` is false if only the
+    numbers are left of it.
+    """
 
     stale: bool
+    former: str
+    newest: str
+    rows_kept: bool
     options: tuple[Fact, ...]
     allowed: tuple[ConfusionRow, ...]
     scores: tuple[Score, ...]
@@ -108,25 +119,32 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationPage(PageFrame):
-    """A model on a dataset; `result` is None until metrics were calculated."""
+    """A model on a dataset; `result` is None until metrics were calculated.
+
+    `calculation` is the job that the address names, empty for the newest; `waiting` says of one without numbers why it has none.
+    """
 
     facts: tuple[Fact, ...]
     iou: str
     presets: tuple[Link, ...]
     form_action: str
     sort: str
+    calculation: str
+    waiting: str
     result: Result | None
     categories: tuple[CategoryRow, ...]
+    categories_note: str
+    history: History
     calculate_route: str
 
 
 def evaluation_page(
     cursor: Cursor, urls: Urls, dataset_id: str, model_id: str, *, state: Mapping[str, str]
 ) -> EvaluationPage:
-    """Gather the page at `?iou=` (0 to 1, default 0.5), the labels in the order of `?sort=`.
+    """Gather the page at `?iou=` (0 to 1, default 0.5), the labels in the order of `?sort=`, of the job `?calculation=`.
 
     The id of a run in place of the model's chooses that run. Raises `NotFoundError` if there is no such dataset
-    or model, or the model has no predictions there, and
+    or model, or the model has no predictions there, or no such job, and
     `BadRequestError` for a state that cannot be meant.
     """
     dataset = datasets.find(cursor, dataset_id)
@@ -134,12 +152,14 @@ def evaluation_page(
     comparison = comparisons.of_run(cursor, dataset, model_id)
     iou = _iou(state.get("iou", ""))
     sort = state.get("sort", "")
-    match_set = matches.current(cursor, comparison.sets.predictions)
-    options = matches.NO_OPTIONS if match_set is None else match_set.options
+    calculation = state.get("calculation", "")
+    match_set, waiting = _calculation(cursor, comparison, calculation)
 
     def address(**changes: str) -> str:
-        chosen = {"iou": iou_text(iou), **({"sort": sort} if sort else {}), **changes}
-        return urls.evaluation(dataset.id, model_id, state=chosen)
+        chosen = {"iou": iou_text(iou), "sort": sort, "calculation": calculation, **changes}
+        return urls.evaluation(
+            dataset.id, model_id, state={name: text for name, text in chosen.items() if text}
+        )
 
     return EvaluationPage(
         title=f"{model.name} on {dataset.name}",
@@ -153,6 +173,7 @@ def evaluation_page(
             Fact("Model", model.name, urls.model(model.id)),
             Fact("Model run", comparison.run.id, code=True),
             Fact("Items", whole(datasets.size(cursor, dataset))),
+            *_coverage(match_set),
         ),
         iou=iou_text(iou),
         presets=tuple(
@@ -160,10 +181,24 @@ def evaluation_page(
         ),
         form_action=urls.evaluation(dataset.id, model_id),
         sort=sort,
+        calculation=calculation,
+        waiting=waiting,
         result=None
         if match_set is None
         else _result(cursor, urls, match_set, comparison.sets, iou=iou, sort=sort, address=address),
-        categories=_categories(cursor, comparison, options),
+        categories=_categories(cursor, comparison, match_set),
+        categories_note="Compared item by item, always up to date."
+        if match_set is None or match_set.current
+        else "Compared item by item, as they were when this was calculated.",
+        history=history(
+            cursor,
+            comparison,
+            shown=match_set,
+            job_id=calculation,
+            iou=iou,
+            urls=urls,
+            address=lambda job: address(calculation=job),
+        ),
         calculate_route=f"dataset/{dataset.id}/model/{model.id}/calculateEvaluationMetrics",
     )
 
@@ -183,7 +218,10 @@ def _result(
     rows, note = label_rows(counts, sort=sort)
     summary = match_set.summary
     return Result(
-        stale=matches.is_stale(cursor, match_set, sets),
+        stale=match_set.current and matches.is_stale(cursor, match_set, sets),
+        former="" if match_set.current else moment(match_set.created_at),
+        newest=address(calculation=""),
+        rows_kept=match_set.rows_kept,
         options=_options(cursor, urls, match_set),
         allowed=tuple(ConfusionRow(*pair, count="") for pair in match_set.options.allowed_label_matches),
         scores=_scores(total),
@@ -227,7 +265,7 @@ def _options(cursor: Cursor, urls: Urls, match_set: matches.MatchSet) -> tuple[F
         rule = "equal labels, and the pairs listed below (allowed_label_matches)"
     else:
         rule = "only equal labels (the default)"
-    job_id = jobs.id_of(cursor, match_set.job_no)
+    job_id = match_set.job_id
     return (
         Fact("Labels that associate", rule),
         Fact(
@@ -268,7 +306,43 @@ def _counts(total: ThresholdCounts) -> tuple[CountBar, ...]:
     return tuple(found)
 
 
-def _categories(cursor: Cursor, comparison: RunOnDataset, options: MatchOptions) -> tuple[CategoryRow, ...]:
+def _calculation(
+    cursor: Cursor, comparison: RunOnDataset, job_id: str
+) -> tuple[matches.MatchSet | None, str]:
+    """Return the calculation to show, and of one without numbers why it has none."""
+    if not job_id:
+        return matches.current(cursor, comparison.sets.predictions), ""
+    found = matches.of_job(cursor, comparison.sets.predictions, job_id)
+    if found is not None:
+        return found, ""
+    job = jobs.find(cursor, job_id)
+    if job.type != MATCHING_JOB or job.request["run_id"] != comparison.run.id:
+        raise NotFoundError(
+            f"Job {job_id} calculated nothing for model run {comparison.run.id} on dataset {comparison.dataset.id}."
+        )
+    if job.status == jobs.RUNNING:
+        return None, "This calculation is still running: load the page again when its job has ended."
+    reason = job.message.get("final_error", "")
+    return None, f"This calculation left no numbers: its job ended as {job.status}. {reason}".rstrip()
+
+
+def _coverage(match_set: matches.MatchSet | None) -> tuple[Fact, ...]:
+    """Return of how many items the numbers are; nothing of a calculation that did not record it."""
+    found = None if match_set is None else match_set.coverage
+    if found is None:
+        return ()
+    items, covered = whole(found["items"]), whole(found["with_ground_truth"])
+    return (Fact("Calculated on", f"{items} items, {covered} of them with ground truth"),)
+
+
+def _categories(
+    cursor: Cursor, comparison: RunOnDataset, match_set: matches.MatchSet | None
+) -> tuple[CategoryRow, ...]:
+    if match_set is not None and not match_set.current:
+        found = [CategoryCounts(**each) for each in match_set.summary.get("categories", ())]
+    else:
+        options = matches.NO_OPTIONS if match_set is None else match_set.options
+        found = category_counts(cursor, comparison.sets, options)
     return tuple(
         CategoryRow(
             counts.taxonomy or "default taxonomy",
@@ -278,7 +352,7 @@ def _categories(cursor: Cursor, comparison: RunOnDataset, options: MatchOptions)
             figure(counts.precision, reason=NO_PREDICTIONS),
             figure(counts.recall, reason=NO_GROUND_TRUTH),
         )
-        for counts in category_counts(cursor, comparison.sets, options)
+        for counts in found
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from airflow_provider_nucleus.local.jobs.matching import MATCHING_JOB
 from airflow_provider_nucleus.local.pages.layout import Fact, Link, PageFrame
-from airflow_provider_nucleus.local.pages.text import json_text, moment, whole
+from airflow_provider_nucleus.local.pages.text import json_text, moment, task_text, whole
 from airflow_provider_nucleus.local.store.catalog import evaluations, jobs
 
 if TYPE_CHECKING:
@@ -41,10 +41,13 @@ def job_page(cursor: Cursor, urls: Urls, job_id: str) -> JobPage:
         Fact("Started", moment(job.created_at)),
         Fact("Steps", f"{whole(job.state.completed_steps)} of {whole(job.state.total_steps)}"),
     ]
+    if job.asked_by is not None:
+        facts.append(Fact("Asked for by", task_text(job.asked_by)))
     if job.dataset_id is not None:
         facts.append(Fact("Dataset", job.dataset_id, urls.dataset(job.dataset_id), code=True))
     if job.type == MATCHING_JOB and job.dataset_id is not None:
-        address = urls.evaluation(job.dataset_id, job.request["run_id"])
+        state = {"calculation": job.id}
+        address = urls.evaluation(job.dataset_id, job.request["run_id"], state=state)
         facts.append(Fact("Result", "evaluation", address))
     if job.type == evaluations.EVALUATION_JOB:
         evaluation = evaluations.by_number(cursor, job.request["evaluation_no"])

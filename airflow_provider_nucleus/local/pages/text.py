@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
-__all__ = ["BAR_WIDTH", "Figure", "figure", "iou_text", "json_text", "moment", "percent_bar", "whole"]
+__all__ = ["BAR_WIDTH", "Figure", "figure", "iou_text", "json_text", "moment", "percent_bar", "task_text", "whole"]
 
 BAR_WIDTH: Final = 100
 """Width of a bar that stands for 1, in the units of its drawing."""
@@ -52,6 +53,12 @@ def iou_text(value: float) -> str:
 def moment(value: datetime) -> str:
     """Return a point in time, UTC, to the second."""
     return f"{value:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def task_text(task: Mapping[str, str]) -> str:
+    """Return a task of Airflow as its interface writes it: DAG, task, map index, run."""
+    index = f" [{task['map_index']}]" if "map_index" in task else ""
+    return f"{task.get('dag_id', '?')}.{task.get('task_id', '?')}{index}, {task.get('run_id', '?')}"
 
 
 def json_text(value: Any) -> str:

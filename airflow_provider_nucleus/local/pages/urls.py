@@ -94,6 +94,11 @@ class Urls:
         path = self._path("evaluation", dataset_id=dataset_id, model_id=model_id)
         return f"{path}?{urlencode(state)}" if state else path
 
+    def trend(self, dataset_id: str, model_id: str) -> str:
+        """Return the address of the JSON of a model's numbers over time on a dataset."""
+        dataset, model = quote(dataset_id, safe=""), quote(model_id, safe="")
+        return f"{self.prefix}/ui/api/datasets/{dataset}/trend?model_id={model}"
+
     def numbers(self, evaluation_id: str) -> dict[str, str]:
         """Return the addresses of what an evaluation of the second version found, by what they have."""
         evaluation = quote(evaluation_id, safe="")

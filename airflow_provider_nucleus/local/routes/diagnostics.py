@@ -42,6 +42,7 @@ from airflow_provider_nucleus.local.requests.diagnostics import (
 from airflow_provider_nucleus.local.requests.evaluations import ChartsAddress
 from airflow_provider_nucleus.local.routes.evaluation_results import read_result, selected
 from airflow_provider_nucleus.local.routes.routing import RouteTable
+from airflow_provider_nucleus.local.routes.trends import ROUTES as TRENDS
 from airflow_provider_nucleus.local.store.catalog import evaluations
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ __all__ = ["DIAGNOSTICS_PREFIX", "ROUTES"]
 
 DIAGNOSTICS_PREFIX: Final = "/ui/api"
 ROUTES: Final = RouteTable()
+ROUTES.include(TRENDS)
 
 
 @ROUTES.get("evaluations/{ev}/histograms", query=ChartsAddress)

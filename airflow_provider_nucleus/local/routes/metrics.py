@@ -21,12 +21,17 @@ ROUTES: Final = RouteTable()
 
 @ROUTES.post("dataset/{ds}/model/{m}/calculateEvaluationMetrics", body=MatchRequest)
 def calculate_metrics(call: RouteCall, request: MatchRequest) -> Any:
-    """Start the matching of a model's predictions on a dataset; the new matches replace the old when it is done."""
+    """Start the matching of a model's predictions on a dataset; its matches are the ones that queries read when it is done."""
     with call.db.write() as cursor:
         dataset = datasets.find(cursor, call.params["ds"])
         run = comparisons.of_model(cursor, dataset, models.find(cursor, call.params["m"])).run
         job = start_matching(
-            call.services, cursor, run, dataset_nos=[dataset.number], options=request.options
+            call.services,
+            cursor,
+            run,
+            dataset_nos=[dataset.number],
+            options=request.options,
+            asked_by=call.asked_by,
         )
     return {**job.to_wire(), "model_run_id": run.id, "dataset_id": dataset.id}
 
@@ -41,5 +46,12 @@ def commit(call: RouteCall, request: MatchRequest) -> Any:
             raise NotFoundError(
                 f"Model run {run.id} has no predictions. Upload predictions before it is committed."
             )
-        job = start_matching(call.services, cursor, run, dataset_nos=numbers, options=request.options)
+        job = start_matching(
+            call.services,
+            cursor,
+            run,
+            dataset_nos=numbers,
+            options=request.options,
+            asked_by=call.asked_by,
+        )
     return {**job.to_wire(), "model_run_id": run.id}

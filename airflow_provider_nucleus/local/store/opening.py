@@ -11,7 +11,7 @@ import duckdb
 from airflow_provider_nucleus.local.disk.durable import part_of, sync_directory
 from airflow_provider_nucleus.local.disk.store_file import check_tables, refuse_foreign_log
 from airflow_provider_nucleus.local.errors import DataDirError
-from airflow_provider_nucleus.local.store.tables import ADDED_COLUMNS, SCHEMA_VERSION, TABLES
+from airflow_provider_nucleus.local.store.tables import ADDED_COLUMNS, SCHEMA_VERSION, TABLES, UPDATES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,5 +103,8 @@ def _update(store: duckdb.DuckDBPyConnection) -> None:
         store.execute(statement)
     for table, column, kind in ADDED_COLUMNS:
         store.execute(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {column} {kind}")
+    for layout, statements in UPDATES.items():
+        for statement in statements if 0 < version < layout else ():
+            store.execute(statement)
     if version < SCHEMA_VERSION:
         store.execute("INSERT INTO store_version VALUES (?)", [SCHEMA_VERSION])

@@ -14,12 +14,12 @@ from __future__ import annotations
 from typing import Final
 
 from airflow_provider_nucleus.local.store.tables_evaluations import EVALUATION_TABLES
-from airflow_provider_nucleus.local.store.tables_matches import MATCH_TABLES
+from airflow_provider_nucleus.local.store.tables_matches import MATCH_TABLES, TO_LAYOUT_4
 from airflow_provider_nucleus.local.store.tables_slices import SLICE_TABLES
 
-__all__ = ["ADDED_COLUMNS", "SCHEMA_VERSION", "TABLES"]
+__all__ = ["ADDED_COLUMNS", "SCHEMA_VERSION", "TABLES", "UPDATES"]
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 
 _CORE: Final = (
     # The next number of each kind of row; changed in the transaction that uses the numbers, so never used twice.
@@ -80,16 +80,23 @@ _CORE: Final = (
         token VARCHAR NOT NULL, dataset_no INTEGER NOT NULL, request_id VARCHAR NOT NULL, expires_at TIMESTAMP NOT NULL,
         lines BIGINT, job_no BIGINT, file VARCHAR)""",
     # cursor: bytes of the input whose rows are committed, in the same transaction. counts: JSON of what was done so far.
+    # asked_by: JSON, the task of Airflow that sent the request; null where it did not say.
     """CREATE TABLE IF NOT EXISTS jobs (
         job_no BIGINT NOT NULL, job_id VARCHAR NOT NULL, type VARCHAR NOT NULL, status VARCHAR NOT NULL, dataset_no INTEGER,
         request VARCHAR NOT NULL, cursor BIGINT NOT NULL, counts VARCHAR NOT NULL, message VARCHAR NOT NULL,
         completed_steps BIGINT NOT NULL, total_steps BIGINT NOT NULL, cancel_requested BOOLEAN NOT NULL,
-        created_at TIMESTAMP NOT NULL, finished_at TIMESTAMP)""",
+        created_at TIMESTAMP NOT NULL, finished_at TIMESTAMP, asked_by VARCHAR)""",
     "CREATE TABLE IF NOT EXISTS job_errors (job_no BIGINT NOT NULL, error_no BIGINT NOT NULL, text VARCHAR NOT NULL)",
 )
 
 TABLES: Final = (*_CORE, *MATCH_TABLES, *SLICE_TABLES, *EVALUATION_TABLES)
 """Every statement that a new or older store needs; other rooms append theirs here."""
 
-ADDED_COLUMNS: Final = (("items", "phash", "VARCHAR"), ("uploads", "file", "VARCHAR"))
-"""Columns (table, name, type) that stores before layout 3 lack: null in the rows they have."""
+ADDED_COLUMNS: Final = (
+    ("items", "phash", "VARCHAR"), ("uploads", "file", "VARCHAR"), ("jobs", "asked_by", "VARCHAR"),
+    ("match_sets", "published_at", "TIMESTAMP"), ("match_sets", "rows_kept", "BOOLEAN"), ("match_sets", "totals", "VARCHAR"),
+)  # fmt: skip
+"""Columns (table, name, type) that stores of former layouts lack: null in the rows they have."""
+
+UPDATES: Final[dict[int, tuple[str, ...]]] = {4: TO_LAYOUT_4}
+"""Statements by the layout that a store of a former one is brought to with them, after its tables and columns are there."""

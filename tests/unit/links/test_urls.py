@@ -57,8 +57,11 @@ def test_a_link_to_an_evaluation_carries_its_threshold():
     urls = page_urls("http://h/v1/nucleus")
 
     assert urls.evaluation("ds_1", "prj_1", iou_threshold=0.75).endswith("/evaluation?iou=0.75")
+    assert urls.evaluation("ds_1", "prj_1", iou_threshold=0.75, calculation="job_1").endswith(
+        "/evaluation?iou=0.75&calculation=job_1"
+    )
     assert (
         page_urls("https://api.scale.com/v1/nucleus")
-        .evaluation("ds_1", "prj_1", iou_threshold=0.75)
+        .evaluation("ds_1", "prj_1", iou_threshold=0.75, calculation="job_1")
         .endswith("/ds_1")
     )

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import re
 from pathlib import Path
 
 import pytest
+import requests
 from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_nucleus.client.cancellation import Cancellation
@@ -219,18 +221,42 @@ def test_a_full_disk_costs_the_report_only(evaluated, tmp_path):
 
 
 def test_links_lead_where_browsers_reach_the_page_and_show_the_same_numbers(evaluated, nucleus, monkeypatch):
-    """`public_url` of the connection, and the threshold of the task."""
+    """`public_url` of the connection, the threshold of the task, and its own calculation."""
     connection = connection_json(
         endpoint=nucleus.url, api_key=nucleus.api_key, public_url="https://ml.example.com/nucleus/"
     )
     monkeypatch.setenv("AIRFLOW_CONN_NUCLEUS_DEFAULT", connection)
     task = calculate(evaluated, iou_threshold="0.75")
     surroundings = context(task)
-    task.execute(surroundings)
+    job_id = task.execute(surroundings)["job_id"]
     page = f"https://ml.example.com/nucleus/dataset/{evaluated['dataset_id']}/model/{evaluated['model_id']}"
 
-    assert surroundings["ti"].xcoms["_link_NucleusEvaluationLink"] == f"{page}/evaluation?iou=0.75"
+    link = surroundings["ti"].xcoms["_link_NucleusEvaluationLink"]
+    assert link == f"{page}/evaluation?iou=0.75&calculation={job_id}"
     assert surroundings["ti"].xcoms["_link_NucleusJobLink"].startswith("https://ml.example.com/nucleus/job/")
+
+
+def test_the_link_of_last_week_shows_the_numbers_of_last_week(evaluated, hook, nucleus):
+    """What was uploaded and calculated since changes nothing on the page of the first task."""
+    first, second = calculate(evaluated), calculate(evaluated)
+    before, after = context(first), context(second)
+    first.execute(before)
+    hook.upload_predictions(
+        evaluated["dataset_id"], evaluated["model_id"], [box("van", "a", 90, 90, 5, "p4", confidence=0.5)]
+    )
+    second.execute(after)
+
+    pages = [
+        requests.get(each["ti"].xcoms["_link_NucleusEvaluationLink"], auth=(nucleus.api_key, ""), timeout=60)
+        for each in (before, after)
+    ]
+    shown = [re.findall(r"\((TP|FP|FN)\)</dt><dd>(\d+)</dd>", page.text) for page in pages]
+
+    assert shown == [
+        [("TP", "1"), ("FP", "2"), ("FN", "2")],
+        [("TP", "2"), ("FP", "2"), ("FN", "1")],
+    ]
+    assert ["Earlier numbers." in page.text for page in pages] == [True, False]
 
 
 @pytest.mark.parametrize("resumed", [False, True])

@@ -29,6 +29,7 @@ def summary_of(result: EvaluationResult) -> dict[str, Any]:
         without_confidence=len(result.curve_unscored),
     )
     return {
+        "engine": f"airflow-provider-nucleus {result.about['engine_version']}",
         "items": int(result.items.size),
         "ground_truths": int(result.truth.counted.sum()),
         "predictions": len(result.predictions),

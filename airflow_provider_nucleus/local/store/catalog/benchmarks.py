@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BENCHMARK_JOB", "BUILDING", "DRAFT", "FAILED", "READY", "BenchmarkRecord", "Labels", "add_members", "archive", "by_number", "create",
     "finalize", "find", "item_page", "leave_out", "listing", "remove_items", "require_draft", "require_ready", "set_status", "update",
+    "versions_of",
 ]  # fmt: skip
 
 DRAFT: Final = "draft"
@@ -166,6 +167,21 @@ def listing(cursor: Cursor) -> list[BenchmarkRecord]:
         BenchmarkRecord(**row)
         for row in rows(cursor, f"{_BENCHMARK} WHERE NOT b.archived ORDER BY b.benchmark_no DESC")
     ]
+
+
+def versions_of(cursor: Cursor, benchmark: BenchmarkRecord) -> list[int]:
+    """Return the numbers of a benchmark's versions: itself, what it comes from and what comes from those, deleted or not."""
+    found = cursor.execute(
+        """WITH RECURSIVE up AS (
+            SELECT benchmark_no, parent_no FROM benchmarks WHERE benchmark_no = ?
+            UNION SELECT b.benchmark_no, b.parent_no FROM benchmarks b JOIN up ON b.benchmark_no = up.parent_no),
+        down AS (
+            SELECT benchmark_no FROM up
+            UNION SELECT b.benchmark_no FROM benchmarks b JOIN down ON b.parent_no = down.benchmark_no)
+        SELECT benchmark_no FROM down ORDER BY benchmark_no""",
+        [benchmark.number],
+    ).fetchall()
+    return [number for (number,) in found]
 
 
 def require_draft(benchmark: BenchmarkRecord, what: str) -> None:

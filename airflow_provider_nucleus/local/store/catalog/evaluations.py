@@ -42,6 +42,7 @@ __all__ = [
     "of_benchmarks",
     "of_model",
     "of_run",
+    "of_whole_model",
     "require_succeeded",
     "results",
     "set_job",
@@ -239,6 +240,13 @@ def of_model(cursor: Cursor, model_no: int) -> list[EvaluationRecord]:
 def of_run(cursor: Cursor, run_no: int) -> list[EvaluationRecord]:
     """Return the evaluations of a run, newest first."""
     return _listing(cursor, "e.run_no = ?", [run_no])
+
+
+def of_whole_model(cursor: Cursor, model_no: int) -> list[EvaluationRecord]:
+    """Return the succeeded evaluations of a model's run-free predictions and of its runs, newest first."""
+    runs = "(SELECT run_no FROM model_runs WHERE model_no = ?)"
+    condition = f"(e.model_no = ? OR e.run_no IN {runs}) AND e.status = ?"
+    return _listing(cursor, condition, [model_no, model_no, SUCCEEDED])
 
 
 def of_benchmarks(cursor: Cursor, numbers: list[int]) -> list[EvaluationRecord]:

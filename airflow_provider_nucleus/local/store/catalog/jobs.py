@@ -46,7 +46,7 @@ RUNNING: Final = "Running"
 
 _COLUMNS: Final = (
     "job_no, job_id, type, status, j.dataset_no, d.dataset_id, request, cursor, counts, message, completed_steps, "
-    "total_steps, cancel_requested, j.created_at"
+    "total_steps, cancel_requested, j.created_at, asked_by"
 )
 _FROM: Final = "FROM jobs j LEFT JOIN datasets d USING (dataset_no)"
 
@@ -76,6 +76,7 @@ class JobRecord:
     state: JobProgress
     cancel_requested: bool
     created_at: datetime
+    asked_by: dict[str, str] | None
 
     def to_wire(self) -> dict[str, str]:
         """Return the four keys of a job object."""
@@ -124,20 +125,27 @@ def _job(row: dict[str, Any]) -> JobRecord:
         ),
         cancel_requested=row["cancel_requested"],
         created_at=row["created_at"],
+        asked_by=None if row["asked_by"] is None else orjson.loads(row["asked_by"]),
     )
 
 
 def create(
-    cursor: Cursor, job_type: str, *, dataset_no: int | None, request: dict[str, Any], total_steps: int
+    cursor: Cursor,
+    job_type: str,
+    *,
+    dataset_no: int | None,
+    request: dict[str, Any],
+    total_steps: int,
+    asked_by: dict[str, str] | None = None,
 ) -> JobRecord:
     """Add a job. It is reported as Running at once: clients take anything else for an end."""
     job_id = new_id("job")
     text = orjson.dumps(request).decode()
     cursor.execute(
-        "INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, 0, '{}', '{}', 0, ?, false, ?, NULL)",
+        "INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, 0, '{}', '{}', 0, ?, false, ?, NULL, ?)",
         [
             reserve(cursor, "job"), job_id, job_type, RUNNING, dataset_no, text, total_steps,
-            timestamps.now(),
+            timestamps.now(), None if asked_by is None else orjson.dumps(asked_by).decode(),
         ],
     )  # fmt: skip
     return find(cursor, job_id)

@@ -1,4 +1,7 @@
-"""Match sets and their rows: written by a calculation, read by queries and pages."""
+"""Match sets and their rows: written by a calculation, read by queries and pages.
+
+Every calculation stays, with what its numbers are counted from; the rows themselves are those of the newest few of each run.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from airflow_provider_nucleus.local.store import timestamps
 from airflow_provider_nucleus.local.store.catalog.compared_sets import ComparedSets
 from airflow_provider_nucleus.local.store.database import one, rows
 from airflow_provider_nucleus.local.store.sequences import reserve
+from airflow_provider_nucleus.local.store.tables_matches import COUNTS_OF_ROWS
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -28,8 +32,11 @@ __all__ = [
     "current",
     "discard",
     "insert_rows",
+    "insert_truths",
     "is_stale",
+    "listing",
     "objects_by_type",
+    "of_job",
     "publish",
     "remove_match_sets",
     "tally",
@@ -42,7 +49,11 @@ NO_OPTIONS: Final = MatchOptions()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatchSet:
-    """The result of one calculation, or one that is still being made."""
+    """The result of one calculation, or one that is still being made.
+
+    `current` is true of the one that queries read. `totals` are counts at usual thresholds (`views/match_counts.py`), None where a
+    former layout kept none. `asked_by` is the task of Airflow that requested it, None where it did not say.
+    """
 
     number: int
     sets: ComparedSets
@@ -50,6 +61,16 @@ class MatchSet:
     summary: dict[str, Any]
     job_no: int
     created_at: datetime
+    job_id: str = ""
+    current: bool = False
+    rows_kept: bool = True
+    totals: dict[str, Any] | None = None
+    asked_by: dict[str, Any] | None = None
+
+    @property
+    def coverage(self) -> dict[str, Any] | None:
+        """Items and objects that were compared; None where a former layout did not record them."""
+        return self.summary.get("coverage")
 
 
 def begin(
@@ -57,7 +78,7 @@ def begin(
 ) -> MatchSet:
     """Start a match set that nobody sees yet; what an interrupted calculation of the same job left is removed."""
     left = cursor.execute(
-        "SELECT match_set_no FROM match_sets WHERE job_no = ? AND NOT current", [job_no]
+        "SELECT match_set_no FROM match_sets WHERE job_no = ? AND published_at IS NULL", [job_no]
     ).fetchall()
     for (number,) in left:
         _remove(cursor, number)
@@ -70,7 +91,7 @@ def begin(
         created_at=timestamps.now(),
     )
     cursor.execute(
-        "INSERT INTO match_sets VALUES (?, ?, ?, ?, ?, false, ?, '{}', ?)",
+        "INSERT INTO match_sets VALUES (?, ?, ?, ?, ?, false, ?, '{}', ?, NULL, true, NULL)",
         [
             made.number,
             sets.predictions,
@@ -85,55 +106,122 @@ def begin(
 
 
 def insert_rows(cursor: Cursor, match_set: MatchSet, table: pa.Table) -> None:
-    """Append match rows (the columns of `matches` without the first) to a match set."""
+    """Append match rows (the columns of `matches` without the first) of whole items to a match set, and their counts."""
     cursor.register("new_matches", table)
     cursor.execute("INSERT INTO matches SELECT ?, * FROM new_matches", [match_set.number])
+    cursor.execute(COUNTS_OF_ROWS.format(int(match_set.number), "new_matches"))
     cursor.unregister("new_matches")
 
 
-def publish(cursor: Cursor, match_set: MatchSet, summary: dict[str, Any]) -> bool:
+_TRUTHS: Final = """SELECT item_no, count(*)::INTEGER AS objects, bit_xor(md5_number_lower(what)) AS digest FROM (
+    SELECT item_no, concat_ws('|', annotation_id, type, label, x, y, w, h, geometry, metadata ->> '$.iscrowd') AS what
+        FROM objects WHERE set_no = ?
+    UNION ALL SELECT item_no, concat_ws('|', annotation_id, mask_url, blob, segments) FROM masks WHERE set_no = ?)
+    GROUP BY item_no ORDER BY item_no"""
+
+
+def insert_truths(cursor: Cursor, match_set: MatchSet, *, snapshot: Cursor) -> None:
+    """Record the ground truth that a calculation saw in its snapshot, by item."""
+    found = snapshot.sql(_TRUTHS, params=[match_set.sets.truth, match_set.sets.truth]).to_arrow_table()
+    cursor.register("new_truths", found)
+    cursor.execute("INSERT INTO match_truths SELECT ?, * FROM new_truths", [match_set.number])
+    cursor.unregister("new_truths")
+
+
+def publish(
+    cursor: Cursor,
+    match_set: MatchSet,
+    summary: dict[str, Any],
+    *,
+    totals: dict[str, Any] | None = None,
+    kept: int = 1,
+) -> bool:
     """Make a match set the one that readers see, in place of the one before; returns whether it is.
 
-    If a later request was faster its matches stay and these are removed. Raises `NotFoundError` if the run or
-    the dataset was deleted meanwhile.
+    If a later request was faster its matches stay the ones that readers see. Of all match sets of the run the newest `kept`, at
+    least 1, keep their rows. Raises `NotFoundError` if the run or the dataset was deleted meanwhile.
     """
     found = cursor.execute("SELECT 1 FROM match_sets WHERE match_set_no = ?", [match_set.number]).fetchone()
     if found is None:
         raise NotFoundError("the model run, its predictions or the dataset were deleted while the job ran.")
     before = cursor.execute(
-        "SELECT match_set_no, job_no FROM match_sets WHERE set_no = ? AND current",
+        "SELECT match_set_no, job_no FROM match_sets WHERE set_no = ? AND published_at IS NOT NULL",
         [match_set.sets.predictions],
     ).fetchall()
-    if any(job_no > match_set.job_no for _, job_no in before):
-        _remove(cursor, match_set.number)
-        return False
-    for number, _ in before:
-        _remove(cursor, number)
+    for number, job_no in before:
+        if job_no == match_set.job_no:
+            # The job was interrupted after it had come this far, and began again.
+            _remove(cursor, number)
+    newest = all(job_no <= match_set.job_no for _, job_no in before)
+    if newest:
+        cursor.execute(
+            "UPDATE match_sets SET current = false WHERE set_no = ? AND current",
+            [match_set.sets.predictions],
+        )
     cursor.execute(
-        "UPDATE match_sets SET current = true, summary = ? WHERE match_set_no = ?",
-        [orjson.dumps(summary).decode(), match_set.number],
+        "UPDATE match_sets SET current = ?, summary = ?, totals = ?, published_at = ? WHERE match_set_no = ?",
+        [
+            newest,
+            orjson.dumps(summary).decode(),
+            None if totals is None else orjson.dumps(totals).decode(),
+            timestamps.now(),
+            match_set.number,
+        ],
     )
-    return True
+    _forget_rows(cursor, match_set.sets.predictions, kept=kept)
+    return newest
 
 
-def current(cursor: Cursor, set_no: int) -> MatchSet | None:
-    """Return the match set of an object set of predictions, or None if nothing was calculated."""
-    row = one(
-        cursor,
-        "SELECT match_set_no, truth_set_no, options, summary, job_no, created_at FROM match_sets "
-        "WHERE set_no = ? AND current",
-        [set_no],
-    )
-    if row is None:
-        return None
+def _forget_rows(cursor: Cursor, set_no: int, *, kept: int) -> None:
+    """Delete the rows of all calculations of a run but the newest `kept`; their counts stay."""
+    found = cursor.execute(
+        "SELECT match_set_no FROM match_sets WHERE set_no = ? AND published_at IS NOT NULL AND rows_kept "
+        "ORDER BY job_no DESC OFFSET ?",
+        [set_no, max(kept, 1)],
+    ).fetchall()
+    for (number,) in found:
+        cursor.execute("DELETE FROM matches WHERE match_set_no = ?", [number])
+        cursor.execute("UPDATE match_sets SET rows_kept = false WHERE match_set_no = ?", [number])
+
+
+_MATCH_SET: Final = (
+    "SELECT match_set_no, set_no, truth_set_no, options, summary, job_no, c.created_at, job_id, current, rows_kept, totals, "
+    "asked_by FROM match_sets c LEFT JOIN jobs j USING (job_no) WHERE published_at IS NOT NULL"
+)
+
+
+def _match_set(row: dict[str, Any]) -> MatchSet:
     return MatchSet(
         number=row["match_set_no"],
-        sets=ComparedSets(row["truth_set_no"], set_no),
+        sets=ComparedSets(row["truth_set_no"], row["set_no"]),
         options=MatchOptions.from_wire(orjson.loads(row["options"])),
         summary=orjson.loads(row["summary"]),
         job_no=row["job_no"],
         created_at=row["created_at"],
+        job_id=row["job_id"] or "",
+        current=row["current"],
+        rows_kept=row["rows_kept"],
+        totals=None if row["totals"] is None else orjson.loads(row["totals"]),
+        asked_by=None if row["asked_by"] is None else orjson.loads(row["asked_by"]),
     )
+
+
+def current(cursor: Cursor, set_no: int) -> MatchSet | None:
+    """Return the match set of an object set of predictions, or None if nothing was calculated."""
+    row = one(cursor, f"{_MATCH_SET} AND set_no = ? AND current", [set_no])
+    return None if row is None else _match_set(row)
+
+
+def of_job(cursor: Cursor, set_no: int, job_id: str) -> MatchSet | None:
+    """Return what a job calculated for an object set of predictions, or None: it has not ended, or without matches."""
+    row = one(cursor, f"{_MATCH_SET} AND set_no = ? AND job_id = ?", [set_no, job_id])
+    return None if row is None else _match_set(row)
+
+
+def listing(cursor: Cursor, set_no: int, *, limit: int) -> list[MatchSet]:
+    """Return the newest calculations of an object set of predictions, newest first."""
+    found = rows(cursor, f"{_MATCH_SET} AND set_no = ? ORDER BY job_no DESC LIMIT ?", [set_no, limit])
+    return [_match_set(row) for row in found]
 
 
 def discard(cursor: Cursor, match_set: MatchSet) -> None:
@@ -193,5 +281,5 @@ def is_stale(cursor: Cursor, match_set: MatchSet, sets: ComparedSets) -> bool:
 
 
 def _remove(cursor: Cursor, number: int) -> None:
-    cursor.execute("DELETE FROM matches WHERE match_set_no = ?", [number])
-    cursor.execute("DELETE FROM match_sets WHERE match_set_no = ?", [number])
+    for table in ("matches", "match_counts", "match_truths", "match_sets"):
+        cursor.execute(f"DELETE FROM {table} WHERE match_set_no = ?", [number])

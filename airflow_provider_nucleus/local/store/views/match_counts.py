@@ -1,4 +1,4 @@
-"""Counts of a stored match at an overlap threshold, overall and per label, and what was taken for what.
+"""Counts of a calculation at an overlap threshold, overall, per label and of some items, and what was taken for what.
 
 The rules are those of the summary that the provider leaves in XCom (`match_summary.py`), so that page and task show
 the same numbers:
@@ -11,14 +11,18 @@ any other pair                      one FP under the prediction's label and one 
 prediction without ground truth     one FP under its label
 ground truth without prediction     one FN under its label
 ==================================  ==============================================================================
+
+They are counted from `match_counts`, which every calculation keeps, so that a former one has the numbers it had; only what was
+taken for what needs the rows themselves.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import starmap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
+from airflow_provider_nucleus.local.requests.query.compile import EVERYTHING
 from airflow_provider_nucleus.rates import (
     f1_terms,
     mean_overlap_terms,
@@ -30,10 +34,16 @@ from airflow_provider_nucleus.rates import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from airflow_provider_nucleus.local.requests.query.compile import Fragment
     from airflow_provider_nucleus.local.store.catalog.matches import MatchSet
     from airflow_provider_nucleus.local.store.database import Cursor
 
-__all__ = ["ConfusionCount", "ThresholdCounts", "confusions", "label_counts", "total"]
+__all__ = [
+    "GRID", "ConfusionCount", "ThresholdCounts", "confusions", "label_counts", "total", "totals_on_grid", "whole_counts",
+]  # fmt: skip
+
+GRID: Final = tuple(round(step / 20, 2) for step in range(21))
+"""Thresholds whose totals are kept with a calculation, so that a long series of them is read at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,19 +96,57 @@ class ConfusionCount:
     count: int
 
 
-def label_counts(cursor: Cursor, match_set: MatchSet, *, iou: float) -> list[ThresholdCounts]:
-    """Return the counts of every label at an overlap threshold from 0 to 1, by label."""
-    found = cursor.execute(
-        """WITH m AS (
-            SELECT *, kind = 'matched' AND true_positive AND iou >= ? AS hit FROM matches WHERE match_set_no = ?)
-        SELECT label, sum(tp)::BIGINT, sum(fp)::BIGINT, sum(fn)::BIGINT, sum(overlap) FROM (
-            SELECT truth_label AS label, 1 AS tp, 0 AS fp, 0 AS fn, iou AS overlap FROM m WHERE hit
-            UNION ALL SELECT prediction_label, 0, 1, 0, 0 FROM m WHERE NOT hit AND prediction_no IS NOT NULL
-            UNION ALL SELECT truth_label, 0, 0, 1, 0 FROM m WHERE NOT hit AND truth_no IS NOT NULL)
-        GROUP BY label ORDER BY label""",
-        [iou, match_set.number],
-    ).fetchall()
+_LABELS: Final = """WITH m AS (
+        SELECT truth_label, prediction_label, row_count, coalesce(list_filter(correct_overlaps, lambda overlap: overlap >= ?), []) AS found
+        FROM match_counts WHERE match_set_no = ?{}),
+    h AS (SELECT truth_label, prediction_label, len(found) AS hits, row_count - len(found) AS others, list_sum(found) AS overlap FROM m)
+    SELECT label, sum(tp)::BIGINT, sum(fp)::BIGINT, sum(fn)::BIGINT, sum(overlap)::DOUBLE FROM (
+        SELECT truth_label AS label, hits AS tp, 0 AS fp, 0 AS fn, overlap FROM h WHERE hits > 0
+        UNION ALL SELECT prediction_label, 0, others, 0, 0 FROM h WHERE others > 0 AND prediction_label IS NOT NULL
+        UNION ALL SELECT truth_label, 0, 0, others, 0 FROM h WHERE others > 0 AND truth_label IS NOT NULL)
+    GROUP BY label ORDER BY label"""
+
+
+def label_counts(
+    cursor: Cursor, match_set: MatchSet, *, iou: float, items: Fragment = EVERYTHING
+) -> list[ThresholdCounts]:
+    """Return the counts of every label at an overlap threshold from 0 to 1, by label; `items` is a condition on items `i`."""
+    chosen, parameters = "", []
+    if items != EVERYTHING:
+        chosen = f" AND item_no IN (SELECT i.item_no FROM items i WHERE {items.sql})"
+        parameters = list(items.parameters)
+    found = cursor.execute(_LABELS.format(chosen), [iou, match_set.number, *parameters]).fetchall()
     return list(starmap(ThresholdCounts, found))
+
+
+def totals_on_grid(cursor: Cursor, match_set: MatchSet) -> dict[str, Any]:
+    """Return the counts of all labels together at each threshold of `GRID`, to be kept with a calculation."""
+    found = cursor.execute(
+        """WITH o AS (SELECT unnest(correct_overlaps) AS overlap FROM match_counts WHERE match_set_no = $set)
+        SELECT t, (SELECT count(*) FROM o WHERE overlap >= t), (SELECT coalesce(sum(overlap), 0) FROM o WHERE overlap >= t)
+        FROM (SELECT unnest($grid::DOUBLE[]) AS t) ORDER BY t""",
+        {"set": match_set.number, "grid": list(GRID)},
+    ).fetchall()
+    sides = cursor.execute(
+        "SELECT coalesce(sum(row_count) FILTER (prediction_label IS NOT NULL), 0)::BIGINT, "
+        "coalesce(sum(row_count) FILTER (truth_label IS NOT NULL), 0)::BIGINT FROM match_counts WHERE match_set_no = ?",
+        [match_set.number],
+    ).fetchone()
+    predictions, truth = sides or (0, 0)
+    return {
+        "predictions": predictions,
+        "ground_truth": truth,
+        "found": {f"{threshold:g}": [hits, overlap] for threshold, hits, overlap in found},
+    }
+
+
+def whole_counts(cursor: Cursor, match_set: MatchSet, *, iou: float) -> ThresholdCounts:
+    """Return the counts of all labels together: at once where they are kept, else by counting."""
+    kept = match_set.totals
+    if kept is None or (found := kept["found"].get(f"{iou:g}")) is None or iou not in GRID:
+        return total(label_counts(cursor, match_set, iou=iou))
+    hits, overlap = found
+    return ThresholdCounts("", hits, kept["predictions"] - hits, kept["ground_truth"] - hits, overlap)
 
 
 def total(labels: Iterable[ThresholdCounts]) -> ThresholdCounts:
@@ -116,6 +164,7 @@ def total(labels: Iterable[ThresholdCounts]) -> ThresholdCounts:
 def confusions(cursor: Cursor, match_set: MatchSet, *, iou: float, limit: int) -> list[ConfusionCount]:
     """Return the commonest pairs of different labels that overlap by at least `iou` without being a true positive.
 
+    Nothing of a calculation whose rows are not kept any more.
     These are pairs that `class_agnostic` matched, and ground truth that was not found and lies beside a false positive.
     """
     found = cursor.execute(
