@@ -75,7 +75,9 @@ def bytes_of(db: Database) -> int:
     """Return the bytes of the file that are in use, once everything is in it."""
     with db.cursor() as cursor:
         cursor.execute("FORCE CHECKPOINT")
-        block, used = cursor.execute("SELECT block_size, used_blocks FROM pragma_database_size()").fetchall()[0]
+        block, used = cursor.execute("SELECT block_size, used_blocks FROM pragma_database_size()").fetchall()[
+            0
+        ]
     return int(block) * int(used)
 
 
@@ -118,11 +120,15 @@ def measured(folder: Path, calculations: int, *, rows: int) -> dict[str, Any]:
         seconds["publish"].append(time.perf_counter() - began)
         sizes.append(bytes_of(db))
     with db.read() as cursor:
-        shape = cursor.execute("SELECT count(*), sum(row_count) FROM match_counts WHERE match_set_no = ?", [made.number]).fetchone()
+        shape = cursor.execute(
+            "SELECT count(*), sum(row_count) FROM match_counts WHERE match_set_no = ?", [made.number]
+        ).fetchone()
         reading = {
             "labels of one calculation": median(lambda: match_counts.label_counts(cursor, made, iou=0.5)),
             "trend of all, threshold of the grid": median(lambda: points(cursor, 0.5)),
-            "trend of the newest 30, another threshold": median(lambda: points(cursor, 0.503, limit=30), times=1),
+            "trend of the newest 30, another threshold": median(
+                lambda: points(cursor, 0.503, limit=30), times=1
+            ),
         }
     counts_each = (sizes[-1] - sizes[0]) / max(calculations - 1, 1)
     db.close()
@@ -134,7 +140,9 @@ def measured(folder: Path, calculations: int, *, rows: int) -> dict[str, Any]:
         "bytes of each former calculation, counts alone": round(counts_each),
         "bytes in use at the end": sizes[-1],
         "bytes of the file at the end": path.stat().st_size,
-        "seconds, median": {name: round(statistics.median(each), 3) for name, each in seconds.items() if each},
+        "seconds, median": {
+            name: round(statistics.median(each), 3) for name, each in seconds.items() if each
+        },
         "milliseconds to read, median": {name: round(1000 * each, 1) for name, each in reading.items()},
     }
 

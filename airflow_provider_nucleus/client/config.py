@@ -6,10 +6,10 @@ import base64
 import re
 from dataclasses import dataclass, field
 
-from airflow_provider_nucleus.asking_task import TASK_HEADER
 from airflow_provider_nucleus.client.address import Address
 from airflow_provider_nucleus.cloud import CLOUD_ENDPOINT, is_scale
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusValidationError
+from airflow_provider_nucleus.requesting_task import TASK_HEADER
 
 __all__ = ["NucleusConfig"]
 
@@ -24,7 +24,7 @@ class NucleusConfig:
     `endpoint` is kept in its one spelling (see `Address`); no key goes to Scale in clear, nor one of an embedded Nucleus.
     `timeout` is in seconds, for connecting and for an answer, beyond the time in which its bytes move. `ca_bundle` is the path of
     certificate authorities, a PEM file or a folder of them; without it the environment's count (see `Authorities`). `public_url` is where a browser reaches
-    the pages, None when that is beside the endpoint. `asking_task` is the header that names the task which asks, empty for none; Scale's
+    the pages, None when that is beside the endpoint. `requesting_task` is the header that names the task which asks, empty for none; Scale's
     cloud is not sent it. Constructing a contradictory configuration raises NucleusConfigError naming the connection and
     the field. The representation never shows a key.
     """
@@ -37,7 +37,7 @@ class NucleusConfig:
     conn_id: str | None = None
     ca_bundle: str | None = None
     public_url: str | None = None
-    asking_task: str = ""
+    requesting_task: str = ""
 
     def __post_init__(self) -> None:
         address = self._read("endpoint", self.endpoint, CLOUD_ENDPOINT)
@@ -115,9 +115,9 @@ class NucleusConfig:
 
     def task_headers(self) -> dict[str, str]:
         """Return the header that names the task which asks, for an embedded Nucleus to keep."""
-        if not self.asking_task or is_scale(Address.parse(self.endpoint, "endpoint").host):
+        if not self.requesting_task or is_scale(Address.parse(self.endpoint, "endpoint").host):
             return {}
-        return {TASK_HEADER: self.asking_task}
+        return {TASK_HEADER: self.requesting_task}
 
     def redact(self, text: str) -> str:
         """Return a text without our keys, in case a server or a proxy repeats them."""

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, mask_secret
 
-from airflow_provider_nucleus.asking_task import task_header
 from airflow_provider_nucleus.client import benchmarks, job_outcome, jobs, slices
 from airflow_provider_nucleus.client.aio import AsyncNucleusClient
 from airflow_provider_nucleus.client.calls import evaluations as evaluation_calls
@@ -35,6 +34,7 @@ from airflow_provider_nucleus.hooks.connection_form import (
     legacy_form_widgets,
 )
 from airflow_provider_nucleus.hooks.methods import client_method
+from airflow_provider_nucleus.requesting_task import task_header
 from airflow_provider_nucleus.tasks.current_task import current_task
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class NucleusHook(NucleusCalls, BaseHook):
         if self._config is None:
             config = parse_connection(self.get_connection(self.nucleus_conn_id))
             task = current_task()
-            self._config = config if task is None else replace(config, asking_task=task_header(task))
+            self._config = config if task is None else replace(config, requesting_task=task_header(task))
             for secret in (self._config.api_key, self._config.limited_access_key):
                 if secret:
                     mask_secret(secret)

@@ -86,11 +86,11 @@ def persist_links(
     iou_threshold: float | None = None,
     calculation: str | None = None,
 ) -> None:
-    """Store the addresses of the given objects for those links that the running task has; an evaluation at its threshold and
-    calculation (the id of its job).
+    """Store the addresses of the given objects for those links that the running task has.
 
-    `task` is the operator that runs, which Airflow asks at its end. In Airflow 3.0 that of the context is another copy.
-    Does nothing for a task with `do_xcom_push=False`: it asked for silence.
+    An evaluation is addressed at its threshold and calculation (the id of its job). `task` is the operator that runs, which
+    Airflow asks at its end. In Airflow 3.0 that of the context is another copy. Does nothing for a task with
+    `do_xcom_push=False`: it asked for silence.
     """
     if not getattr(task, "do_xcom_push", True):
         return

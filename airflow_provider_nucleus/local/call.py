@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from airflow_provider_nucleus.asking_task import TASK_HEADER, read_task
+from airflow_provider_nucleus.requesting_task import TASK_HEADER, read_task
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ class RouteCall:
         return self.services.db
 
     @property
-    def asked_by(self) -> dict[str, str] | None:
+    def requested_by(self) -> dict[str, str] | None:
         """The task of Airflow that sends this, None where the client does not say."""
         return read_task(self.request.headers.get(TASK_HEADER, ""))
 

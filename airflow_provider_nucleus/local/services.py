@@ -62,16 +62,16 @@ class Services:
         dataset_no: int | None,
         request: dict[str, Any],
         total_steps: int = 1,
-        asked_by: dict[str, str] | None = None,
+        requested_by: dict[str, str] | None = None,
     ) -> jobs.JobRecord:
-        """Add a job inside the caller's transaction; it is run once that is committed. `asked_by` is the task that asks for it."""
+        """Add a job inside the caller's transaction; it is run once that is committed. `requested_by` is the task that asks for it."""
         job = jobs.create(
             cursor,
             job_type,
             dataset_no=dataset_no,
             request=request,
             total_steps=total_steps,
-            asked_by=asked_by,
+            requested_by=requested_by,
         )
         self.db.after_commit(lambda: self.pool.submit(job.id))
         return job

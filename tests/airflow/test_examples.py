@@ -62,7 +62,7 @@ def test_evaluate_inference_batch(
     assert written["measurement"]["overall"]["values"]["tp"] == 2
     assert (metrics["slice_id"], metrics["items"]) == (run.tasks["append_items"].value["slice_id"], 2)
     assert_links(run)
-    (task,) = asked_by(nucleus, metrics["dataset_id"])
+    (task,) = requested_by(nucleus, metrics["dataset_id"])
     assert (task["dag_id"], task["task_id"]) == ("nucleus_evaluate_inference_batch", "calculate_metrics")
     assert task["run_id"].startswith("manual__")
     assert "map_index" not in task
@@ -95,14 +95,16 @@ def assert_links(run: Any) -> None:
     assert link.endswith(f"/dataset/{dataset}/model/{model}/evaluation?iou=0.5&calculation={job_id}")
 
 
-def asked_by(nucleus: Any, dataset_id: str) -> list[dict[str, str]]:
+def requested_by(nucleus: Any, dataset_id: str) -> list[dict[str, str]]:
     """Return what the server knows of the tasks that asked for the calculations on a dataset."""
     root = nucleus.url.removesuffix("/v1/nucleus")
     answer = requests.get(
         f"{root}/ui/api/datasets/{dataset_id}/trend", auth=(nucleus.api_key, ""), timeout=60
     )
     series = answer.json()["series"]
-    return [point["asked_by"] for each in series if each["kind"] == "calculation" for point in each["points"]]
+    return [
+        point["requested_by"] for each in series if each["kind"] == "calculation" for point in each["points"]
+    ]
 
 
 @pytest.mark.skipif(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_nucleus.asking_task import TASK_HEADER, task_header
-from tests.local.conftest import Api
+from airflow_provider_nucleus.requesting_task import TASK_HEADER, task_header
 from tests.local.story import annotate, box, make_model, predict
 from tests.local.test_history import TASK, ui
+
+if TYPE_CHECKING:
+    from tests.local.conftest import Api
 
 
 def ready(api: Api, benchmark: str) -> str:
@@ -59,7 +61,7 @@ def test_evaluations_are_series_of_one_definition(api: Api):
     assert [point["benchmark_version"] for point in pair["points"]] == ["1.0", "1.1"]
     assert [point["coverage"]["items"] for point in pair["points"]] == [1, 2]
     assert [point["values"]["f1"] for point in pair["points"]] == [1.0, 0.5]
-    assert pair["points"][0]["asked_by"]["dag_id"] == "daily"
+    assert pair["points"][0]["requested_by"]["dag_id"] == "daily"
     assert pair["engine"].startswith("airflow-provider-nucleus ")
     other = ui(api, f"benchmarks/{second}/trend", modelId=model, iouThreshold=0.75)
     assert {"tp", "f1"}.isdisjoint(other["series"][0]["points"][0]["values"])

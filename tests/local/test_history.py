@@ -9,8 +9,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from airflow_provider_nucleus.asking_task import TASK_HEADER, task_header
 from airflow_provider_nucleus.local.testing import LocalNucleus
+from airflow_provider_nucleus.requesting_task import TASK_HEADER, task_header
 from tests.local.conftest import Api
 from tests.local.story import annotate, box, calculate, make_model, objects, predict
 
@@ -102,7 +102,11 @@ def test_a_calculation_whose_rows_went_keeps_its_numbers(api: Api):
     assert "the numbers are kept, and not the single matches" in after
     assert "Taken for something else" in before
     assert "Taken for something else" not in after
-    kept = {point["calculation"]: point["match_rows_kept"] for each in ui(api, f"datasets/{dataset}/trend")["series"] for point in each["points"]}
+    kept = {
+        point["calculation"]: point["match_rows_kept"]
+        for each in ui(api, f"datasets/{dataset}/trend")["series"]
+        for point in each["points"]
+    }
     assert kept == {first: False, last: True} | {job: True for job in kept if job not in {first, last}}
     assert len(kept) == 3
     assert len(objects(api, dataset, "false_positive", run)) == 2
@@ -113,7 +117,14 @@ def test_counts_of_a_calculation_are_those_of_its_rows(api: Api, nucleus: LocalN
     """At any threshold the kept counts say what the rows say, labels that may match included."""
     dataset, model = api.dataset("a", "b"), make_model(api)
     annotate(api, dataset, *(box("a", "car", 20 * n, name=f"g{n}") for n in range(4)), box("b", "bus", 0))
-    run = predict(api, dataset, model, *(box("a", "van", 20 * n + n, name=f"p{n}") for n in range(4)), box("b", "bus", 0), box("b", "car", 50))
+    run = predict(
+        api,
+        dataset,
+        model,
+        *(box("a", "van", 20 * n + n, name=f"p{n}") for n in range(4)),
+        box("b", "bus", 0),
+        box("b", "car", 50),
+    )
     pairs = [{"ground_truth_label": "car", "model_prediction_label": "van"}]
     calculate(api, dataset, model, allowed_label_matches=pairs)
     found = {mode: objects(api, dataset, mode, run) for mode in ("iou", "false_positive", "false_negative")}
@@ -147,7 +158,7 @@ def test_each_batch_has_numbers_of_its_own(api: Api):
     assert kinds["batch"]["varies"] == ["scope", "ground_truth"]
     then, now = kinds["calculation"]["points"]
     assert [then["values"]["tp"], now["values"]["tp"]] == [1, 2]
-    assert then["asked_by"]["run_id"] == "scheduled__2026-11-24"
+    assert then["requested_by"]["run_id"] == "scheduled__2026-11-24"
     assert then["fingerprint"]["ground_truth"] != now["fingerprint"]["ground_truth"]
     text = page(api, f"/dataset/{dataset}/model/{model}/evaluation")
     assert re.search(r"day-1 \S+ \S+ UTC 2 2 1 1 1 ", text)
@@ -157,7 +168,13 @@ def test_each_batch_has_numbers_of_its_own(api: Api):
 def test_a_slice_over_calculations(api: Api):
     """The numbers of one batch in every calculation that had its items."""
     dataset, model, first, second = two_days(api)
-    slices = {s["name"]: s["id"] for s in (api.ok("GET", f"slice/{each}/info") for each in api.ok("GET", f"dataset/{dataset}/info")["slice_ids"])}
+    slices = {
+        s["name"]: s["id"]
+        for s in (
+            api.ok("GET", f"slice/{each}/info")
+            for each in api.ok("GET", f"dataset/{dataset}/info")["slice_ids"]
+        )
+    }
 
     one = ui(api, f"slices/{slices['day-1']}/trend")["series"][0]["points"]
     two = ui(api, f"slices/{slices['day-2']}/trend", modelId=model)["series"][0]["points"]

@@ -30,7 +30,7 @@ def to_layout_3(folder: Path) -> None:
             store.execute(f"DROP TABLE {table}")
         for column in ("published_at", "rows_kept", "totals"):
             store.execute(f"ALTER TABLE match_sets DROP COLUMN {column}")
-        store.execute("ALTER TABLE jobs DROP COLUMN asked_by")
+        store.execute("ALTER TABLE jobs DROP COLUMN requested_by")
         store.execute("DELETE FROM store_version")
         store.execute("INSERT INTO store_version VALUES (3)")
 

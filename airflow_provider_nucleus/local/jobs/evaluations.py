@@ -28,7 +28,7 @@ def start_evaluation(
     cursor: Cursor,
     evaluation: EvaluationRecord,
     *,
-    asked_by: dict[str, str] | None = None,
+    requested_by: dict[str, str] | None = None,
 ) -> jobs.JobRecord:
     """Add the job of a pending evaluation, in the caller's transaction."""
     job = services.start_job(
@@ -36,7 +36,7 @@ def start_evaluation(
         evaluations.EVALUATION_JOB,
         dataset_no=None,
         request={"evaluation_no": evaluation.number},
-        asked_by=asked_by,
+        requested_by=requested_by,
     )
     evaluations.set_job(cursor, evaluation, job)
     return job

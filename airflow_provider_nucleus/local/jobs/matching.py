@@ -33,7 +33,7 @@ def start_matching(
     *,
     dataset_nos: Sequence[int],
     options: MatchOptions,
-    asked_by: dict[str, str] | None = None,
+    requested_by: dict[str, str] | None = None,
 ) -> jobs.JobRecord:
     """Add the job that matches a run with the ground truth of some datasets, in the caller's transaction."""
     return services.start_job(
@@ -41,7 +41,7 @@ def start_matching(
         MATCHING_JOB,
         dataset_no=dataset_nos[0] if len(dataset_nos) == 1 else None,
         request={"run_id": run.id, "dataset_nos": list(dataset_nos), "options": options.to_wire()},
-        asked_by=asked_by,
+        requested_by=requested_by,
     )
 
 

@@ -222,7 +222,7 @@ def _result(
         former="" if match_set.current else moment(match_set.created_at),
         newest=address(calculation=""),
         rows_kept=match_set.rows_kept,
-        options=_options(cursor, urls, match_set),
+        options=_options(urls, match_set),
         allowed=tuple(ConfusionRow(*pair, count="") for pair in match_set.options.allowed_label_matches),
         scores=_scores(total),
         counts=_counts(total),
@@ -256,7 +256,7 @@ def _why(reasons: Mapping[str, int]) -> str:
     return ", ".join(f"{reason} ({whole(count)})" for reason, count in reasons.items())
 
 
-def _options(cursor: Cursor, urls: Urls, match_set: matches.MatchSet) -> tuple[Fact, ...]:
+def _options(urls: Urls, match_set: matches.MatchSet) -> tuple[Fact, ...]:
     if match_set.options.class_agnostic:
         rule = (
             "any labels may associate; a pair with different labels is not a true positive (class_agnostic)"

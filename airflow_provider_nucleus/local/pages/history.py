@@ -41,7 +41,7 @@ class CalculationRow:
     fn: str
     f1: Figure
     options: str
-    asked_by: str
+    requested_by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def history(
                 whole(counts.fn),
                 figure(counts.f1, reason=NO_OBJECTS),
                 _options(each.options),
-                "" if each.asked_by is None else task_text(each.asked_by),
+                "" if each.requested_by is None else task_text(each.requested_by),
             )
             for each in found[:_MOST]
             for counts in [whole_counts(cursor, each, iou=iou)]

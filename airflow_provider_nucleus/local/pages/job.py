@@ -41,8 +41,8 @@ def job_page(cursor: Cursor, urls: Urls, job_id: str) -> JobPage:
         Fact("Started", moment(job.created_at)),
         Fact("Steps", f"{whole(job.state.completed_steps)} of {whole(job.state.total_steps)}"),
     ]
-    if job.asked_by is not None:
-        facts.append(Fact("Asked for by", task_text(job.asked_by)))
+    if job.requested_by is not None:
+        facts.append(Fact("Requested by", task_text(job.requested_by)))
     if job.dataset_id is not None:
         facts.append(Fact("Dataset", job.dataset_id, urls.dataset(job.dataset_id), code=True))
     if job.type == MATCHING_JOB and job.dataset_id is not None:

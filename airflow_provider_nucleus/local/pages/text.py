@@ -11,7 +11,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-__all__ = ["BAR_WIDTH", "Figure", "figure", "iou_text", "json_text", "moment", "percent_bar", "task_text", "whole"]
+__all__ = [
+    "BAR_WIDTH",
+    "Figure",
+    "figure",
+    "iou_text",
+    "json_text",
+    "moment",
+    "percent_bar",
+    "task_text",
+    "whole",
+]
 
 BAR_WIDTH: Final = 100
 """Width of a bar that stands for 1, in the units of its drawing."""

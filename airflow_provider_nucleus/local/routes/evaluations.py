@@ -97,7 +97,7 @@ def _taxonomy_of_run(cursor: Cursor, request: EvaluateRunRequest) -> Taxonomy:
 
 
 def _start(call: RouteCall, cursor: Cursor, evaluation: EvaluationRecord) -> dict[str, Any]:
-    job = start_evaluation(call.services, cursor, evaluation, asked_by=call.asked_by)
+    job = start_evaluation(call.services, cursor, evaluation, requested_by=call.requested_by)
     return {"evaluation_id": evaluation.id, "status": evaluation.status, "workflow_id": job.id}
 
 

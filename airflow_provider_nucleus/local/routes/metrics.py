@@ -31,7 +31,7 @@ def calculate_metrics(call: RouteCall, request: MatchRequest) -> Any:
             run,
             dataset_nos=[dataset.number],
             options=request.options,
-            asked_by=call.asked_by,
+            requested_by=call.requested_by,
         )
     return {**job.to_wire(), "model_run_id": run.id, "dataset_id": dataset.id}
 
@@ -52,6 +52,6 @@ def commit(call: RouteCall, request: MatchRequest) -> Any:
             run,
             dataset_nos=numbers,
             options=request.options,
-            asked_by=call.asked_by,
+            requested_by=call.requested_by,
         )
     return {**job.to_wire(), "model_run_id": run.id}

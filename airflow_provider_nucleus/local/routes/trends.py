@@ -13,8 +13,7 @@ from airflow_provider_nucleus.local.store.views import trends
 if TYPE_CHECKING:
     from airflow_provider_nucleus.local.call import RouteCall
     from airflow_provider_nucleus.local.store.catalog.slices import SliceRecord
-    from airflow_provider_nucleus.local.store.database import Cursor
-    from airflow_provider_nucleus.local.store.views.trends import Point
+    from airflow_provider_nucleus.local.store.views.trends import TrendPoint
 
 __all__ = ["ROUTES"]
 
@@ -31,11 +30,9 @@ def of_dataset(call: RouteCall, address: TrendAddress) -> Any:
             condition += " AND s.model_no = ?"
             parameters.append(models.find(cursor, address.model_id).number)
         batches = _batches(slices.listing(cursor, dataset=dataset))
-        points: list[Point] = []
+        points: list[TrendPoint] = []
         for run in trends.runs_where(cursor, condition, parameters):
-            points += trends.calculation_points(
-                cursor, run, iou=address.iou_threshold, limit=address.limit
-            )
+            points += trends.calculation_points(cursor, run, iou=address.iou_threshold, limit=address.limit)
             points += trends.batch_points(cursor, run, batches[-address.limit :], iou=address.iou_threshold)
     return _answer(address, points, dataset_id=dataset.id, name=dataset.name)
 
@@ -45,12 +42,10 @@ def of_model(call: RouteCall, address: TrendAddress) -> Any:
     """Series of a model: its calculations and batches on every dataset, and its evaluations."""
     with call.db.read() as cursor:
         model = models.find(cursor, call.params["m"])
-        points: list[Point] = []
+        points: list[TrendPoint] = []
         for run in trends.runs_where(cursor, "s.model_no = ?", [model.number]):
             batches = _batches(slices.listing(cursor, dataset=datasets.find(cursor, run.dataset_id)))
-            points += trends.calculation_points(
-                cursor, run, iou=address.iou_threshold, limit=address.limit
-            )
+            points += trends.calculation_points(cursor, run, iou=address.iou_threshold, limit=address.limit)
             points += trends.batch_points(cursor, run, batches[-address.limit :], iou=address.iou_threshold)
         points += trends.evaluation_points(
             cursor, evaluations.of_whole_model(cursor, model.number), iou=address.iou_threshold
@@ -95,7 +90,7 @@ def _batches(found: list[SliceRecord]) -> list[SliceRecord]:
     return [each for each in found if each.type != OBJECTS]
 
 
-def _answer(address: TrendAddress, points: list[Point], **subject: str) -> dict[str, Any]:
+def _answer(address: TrendAddress, points: list[TrendPoint], **subject: str) -> dict[str, Any]:
     return {
         **subject,
         "iou_threshold": address.iou_threshold,

@@ -80,12 +80,12 @@ _CORE: Final = (
         token VARCHAR NOT NULL, dataset_no INTEGER NOT NULL, request_id VARCHAR NOT NULL, expires_at TIMESTAMP NOT NULL,
         lines BIGINT, job_no BIGINT, file VARCHAR)""",
     # cursor: bytes of the input whose rows are committed, in the same transaction. counts: JSON of what was done so far.
-    # asked_by: JSON, the task of Airflow that sent the request; null where it did not say.
+    # requested_by: JSON, the task of Airflow that sent the request; null where it did not say.
     """CREATE TABLE IF NOT EXISTS jobs (
         job_no BIGINT NOT NULL, job_id VARCHAR NOT NULL, type VARCHAR NOT NULL, status VARCHAR NOT NULL, dataset_no INTEGER,
         request VARCHAR NOT NULL, cursor BIGINT NOT NULL, counts VARCHAR NOT NULL, message VARCHAR NOT NULL,
         completed_steps BIGINT NOT NULL, total_steps BIGINT NOT NULL, cancel_requested BOOLEAN NOT NULL,
-        created_at TIMESTAMP NOT NULL, finished_at TIMESTAMP, asked_by VARCHAR)""",
+        created_at TIMESTAMP NOT NULL, finished_at TIMESTAMP, requested_by VARCHAR)""",
     "CREATE TABLE IF NOT EXISTS job_errors (job_no BIGINT NOT NULL, error_no BIGINT NOT NULL, text VARCHAR NOT NULL)",
 )
 
@@ -93,7 +93,7 @@ TABLES: Final = (*_CORE, *MATCH_TABLES, *SLICE_TABLES, *EVALUATION_TABLES)
 """Every statement that a new or older store needs; other rooms append theirs here."""
 
 ADDED_COLUMNS: Final = (
-    ("items", "phash", "VARCHAR"), ("uploads", "file", "VARCHAR"), ("jobs", "asked_by", "VARCHAR"),
+    ("items", "phash", "VARCHAR"), ("uploads", "file", "VARCHAR"), ("jobs", "requested_by", "VARCHAR"),
     ("match_sets", "published_at", "TIMESTAMP"), ("match_sets", "rows_kept", "BOOLEAN"), ("match_sets", "totals", "VARCHAR"),
 )  # fmt: skip
 """Columns (table, name, type) that stores of former layouts lack: null in the rows they have."""

@@ -46,7 +46,7 @@ RUNNING: Final = "Running"
 
 _COLUMNS: Final = (
     "job_no, job_id, type, status, j.dataset_no, d.dataset_id, request, cursor, counts, message, completed_steps, "
-    "total_steps, cancel_requested, j.created_at, asked_by"
+    "total_steps, cancel_requested, j.created_at, requested_by"
 )
 _FROM: Final = "FROM jobs j LEFT JOIN datasets d USING (dataset_no)"
 
@@ -76,7 +76,7 @@ class JobRecord:
     state: JobProgress
     cancel_requested: bool
     created_at: datetime
-    asked_by: dict[str, str] | None
+    requested_by: dict[str, str] | None
 
     def to_wire(self) -> dict[str, str]:
         """Return the four keys of a job object."""
@@ -125,7 +125,7 @@ def _job(row: dict[str, Any]) -> JobRecord:
         ),
         cancel_requested=row["cancel_requested"],
         created_at=row["created_at"],
-        asked_by=None if row["asked_by"] is None else orjson.loads(row["asked_by"]),
+        requested_by=None if row["requested_by"] is None else orjson.loads(row["requested_by"]),
     )
 
 
@@ -136,7 +136,7 @@ def create(
     dataset_no: int | None,
     request: dict[str, Any],
     total_steps: int,
-    asked_by: dict[str, str] | None = None,
+    requested_by: dict[str, str] | None = None,
 ) -> JobRecord:
     """Add a job. It is reported as Running at once: clients take anything else for an end."""
     job_id = new_id("job")
@@ -145,7 +145,7 @@ def create(
         "INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, 0, '{}', '{}', 0, ?, false, ?, NULL, ?)",
         [
             reserve(cursor, "job"), job_id, job_type, RUNNING, dataset_no, text, total_steps,
-            timestamps.now(), None if asked_by is None else orjson.dumps(asked_by).decode(),
+            timestamps.now(), None if requested_by is None else orjson.dumps(requested_by).decode(),
         ],
     )  # fmt: skip
     return find(cursor, job_id)

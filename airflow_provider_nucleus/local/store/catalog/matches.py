@@ -52,7 +52,7 @@ class MatchSet:
     """The result of one calculation, or one that is still being made.
 
     `current` is true of the one that queries read. `totals` are counts at usual thresholds (`views/match_counts.py`), None where a
-    former layout kept none. `asked_by` is the task of Airflow that requested it, None where it did not say.
+    former layout kept none. `requested_by` is the task of Airflow that requested it, None where it did not say.
     """
 
     number: int
@@ -65,7 +65,7 @@ class MatchSet:
     current: bool = False
     rows_kept: bool = True
     totals: dict[str, Any] | None = None
-    asked_by: dict[str, Any] | None = None
+    requested_by: dict[str, Any] | None = None
 
     @property
     def coverage(self) -> dict[str, Any] | None:
@@ -186,7 +186,7 @@ def _forget_rows(cursor: Cursor, set_no: int, *, kept: int) -> None:
 
 _MATCH_SET: Final = (
     "SELECT match_set_no, set_no, truth_set_no, options, summary, job_no, c.created_at, job_id, current, rows_kept, totals, "
-    "asked_by FROM match_sets c LEFT JOIN jobs j USING (job_no) WHERE published_at IS NOT NULL"
+    "requested_by FROM match_sets c LEFT JOIN jobs j USING (job_no) WHERE published_at IS NOT NULL"
 )
 
 
@@ -202,7 +202,7 @@ def _match_set(row: dict[str, Any]) -> MatchSet:
         current=row["current"],
         rows_kept=row["rows_kept"],
         totals=None if row["totals"] is None else orjson.loads(row["totals"]),
-        asked_by=None if row["asked_by"] is None else orjson.loads(row["asked_by"]),
+        requested_by=None if row["requested_by"] is None else orjson.loads(row["requested_by"]),
     )
 
 

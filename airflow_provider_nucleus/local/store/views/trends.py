@@ -34,7 +34,16 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.store.database import Cursor
     from airflow_provider_nucleus.local.store.views.match_counts import ThresholdCounts
 
-__all__ = ["Point", "RunInTrend", "batch_points", "calculation_points", "evaluation_points", "runs_where", "series", "slice_points"]
+__all__ = [
+    "RunInTrend",
+    "TrendPoint",
+    "batch_points",
+    "calculation_points",
+    "evaluation_points",
+    "runs_where",
+    "series",
+    "slice_points",
+]
 
 Kind = Literal["batch", "calculation", "evaluation"]
 _EVALUATION_IOU: Final = 0.5
@@ -54,7 +63,7 @@ class RunInTrend:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
+class TrendPoint:
     """Numbers at one place of a series; `at` puts it in order. `root` is what its data is without the version."""
 
     kind: Kind
@@ -78,7 +87,7 @@ def runs_where(cursor: Cursor, condition: str, parameters: list[Any]) -> list[Ru
     return [RunInTrend(**row) for row in found]
 
 
-def calculation_points(cursor: Cursor, run: RunInTrend, *, iou: float, limit: int) -> list[Point]:
+def calculation_points(cursor: Cursor, run: RunInTrend, *, iou: float, limit: int) -> list[TrendPoint]:
     """Return a point for each calculation of a run, on the whole dataset as it was."""
     return [
         _of_calculation(run, each, whole_counts(cursor, each, iou=iou), kind="calculation", iou=iou)
@@ -88,21 +97,21 @@ def calculation_points(cursor: Cursor, run: RunInTrend, *, iou: float, limit: in
 
 def batch_points(
     cursor: Cursor, run: RunInTrend, slices: Sequence[SliceRecord], *, iou: float
-) -> list[Point]:
+) -> list[TrendPoint]:
     """Return a point for each slice within the newest calculation of a run, in order of the slices."""
     return _of_slices(cursor, run, slices, iou=iou, limit=1, kind="batch")
 
 
 def slice_points(
     cursor: Cursor, run: RunInTrend, found: SliceRecord, *, iou: float, limit: int
-) -> list[Point]:
+) -> list[TrendPoint]:
     """Return a point for one slice within each of the newest `limit` calculations of a run."""
     return _of_slices(cursor, run, [found], iou=iou, limit=limit, kind="calculation")
 
 
 def _of_slices(
     cursor: Cursor, run: RunInTrend, slices: Sequence[SliceRecord], *, iou: float, limit: int, kind: Kind
-) -> list[Point]:
+) -> list[TrendPoint]:
     found = matches.listing(cursor, run.set_no, limit=limit)
     return [
         _of_calculation(
@@ -127,7 +136,7 @@ def _of_calculation(
     iou: float,
     coverage: dict[str, Any] | None = None,
     batch: SliceRecord | None = None,
-) -> Point:
+) -> TrendPoint:
     covered = dict(coverage or match_set.coverage or {})
     digest = covered.pop("ground_truth_digest", None)
     fingerprint = {
@@ -148,14 +157,12 @@ def _of_calculation(
         "slice_name": None if batch is None else batch.name,
         "coverage": covered or None,
         "match_rows_kept": match_set.rows_kept,
-        "asked_by": match_set.asked_by,
+        "requested_by": match_set.requested_by,
         **_numbers(counts),
     }
-    return Point(
+    return TrendPoint(
         kind=kind,
-        at=timestamps.to_wire(batch.created_at)
-        if batch is not None and kind == "batch"
-        else calculated,
+        at=timestamps.to_wire(batch.created_at) if batch is not None and kind == "batch" else calculated,
         model_id=run.model_id,
         model_name=run.model_name,
         root=fingerprint["data"],
@@ -188,7 +195,7 @@ def _numbers(counts: ThresholdCounts) -> dict[str, Any]:
 
 def evaluation_points(
     cursor: Cursor, evaluations: Iterable[EvaluationRecord], *, iou: float
-) -> list[Point]:
+) -> list[TrendPoint]:
     """Return a point for each evaluation that has succeeded; counts only at the overlap they are kept at, 0.5."""
     chosen = [each for each in evaluations if each.summary is not None]
     around = _around(cursor, [each.number for each in chosen])
@@ -202,7 +209,7 @@ def _around(cursor: Cursor, numbers: list[int]) -> dict[int, dict[str, Any]]:
         """WITH RECURSIVE line AS (
             SELECT benchmark_no, parent_no, benchmark_id AS root FROM benchmarks WHERE parent_no IS NULL
             UNION ALL SELECT b.benchmark_no, b.parent_no, line.root FROM benchmarks b JOIN line ON b.parent_no = line.benchmark_no)
-        SELECT e.evaluation_no, b.version_major, b.version_minor, b.name, b.skipped, line.root, j.asked_by FROM evaluations e
+        SELECT e.evaluation_no, b.version_major, b.version_minor, b.name, b.skipped, line.root, j.requested_by FROM evaluations e
         LEFT JOIN benchmarks b USING (benchmark_no) LEFT JOIN line USING (benchmark_no) LEFT JOIN jobs j ON j.job_no = e.job_no
         WHERE e.evaluation_no IN (SELECT unnest(?::BIGINT[]))""",
         [numbers],
@@ -210,7 +217,7 @@ def _around(cursor: Cursor, numbers: list[int]) -> dict[int, dict[str, Any]]:
     return {row["evaluation_no"]: row for row in found}
 
 
-def _of_evaluation(evaluation: EvaluationRecord, around: dict[str, Any], *, iou: float) -> Point:
+def _of_evaluation(evaluation: EvaluationRecord, around: dict[str, Any], *, iou: float) -> TrendPoint:
     summary = orjson.loads(evaluation.summary or "{}")
     config = orjson.loads(evaluation.config_text)
     if evaluation.benchmark_id is not None:
@@ -238,11 +245,11 @@ def _of_evaluation(evaluation: EvaluationRecord, around: dict[str, Any], *, iou:
             "ground_truth": summary.get("ground_truths"),
             "predictions": summary.get("predictions"),
         },
-        "asked_by": None if around["asked_by"] is None else orjson.loads(around["asked_by"]),
+        "requested_by": None if around["requested_by"] is None else orjson.loads(around["requested_by"]),
         "values": _evaluation_values(summary, iou=iou),
         "undefined": {},
     }
-    return Point(
+    return TrendPoint(
         kind="evaluation",
         at=timestamps.to_wire(evaluation.created_at),
         model_id=evaluation.model_id,
@@ -279,15 +286,15 @@ def _evaluation_values(summary: dict[str, Any], *, iou: float) -> dict[str, Any]
     return values
 
 
-def series(points: Iterable[Point], *, limit: int) -> list[dict[str, Any]]:
+def series(points: Iterable[TrendPoint], *, limit: int) -> list[dict[str, Any]]:
     """Return points as series of one definition each, in time order, the newest `limit` of each."""
-    found: dict[str, list[Point]] = {}
+    found: dict[str, list[TrendPoint]] = {}
     for point in points:
         found.setdefault(_definition(point), []).append(point)
     return [_series(key, sorted(each, key=lambda point: point.at)[-limit:]) for key, each in found.items()]
 
 
-def _definition(point: Point) -> str:
+def _definition(point: TrendPoint) -> str:
     """Return a digest of what points of one series have in common."""
     scope = None if point.kind == "batch" else point.fingerprint["scope"]
     what = [
@@ -301,7 +308,7 @@ def _definition(point: Point) -> str:
     return hashlib.sha256(orjson.dumps(what, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 
 
-def _series(key: str, points: list[Point]) -> dict[str, Any]:
+def _series(key: str, points: list[TrendPoint]) -> dict[str, Any]:
     first = points[0]
     varies = [
         part
@@ -317,7 +324,5 @@ def _series(key: str, points: list[Point]) -> dict[str, Any]:
         "options": first.fingerprint["options"],
         "engine": first.fingerprint["engine"],
         "varies": varies,
-        "points": [
-            {"at": point.at, **point.wire, "fingerprint": point.fingerprint} for point in points
-        ],
+        "points": [{"at": point.at, **point.wire, "fingerprint": point.fingerprint} for point in points],
     }

@@ -15,7 +15,7 @@ __all__ = ["TASK_FIELDS", "TASK_HEADER", "read_task", "task_header"]
 
 TASK_HEADER: Final = "X-Airflow-Task"
 TASK_FIELDS: Final = ("dag_id", "run_id", "task_id", "map_index", "try_number")
-"""What is said of a task; `map_index` only where the task is mapped."""
+"""What is stated of a task; `map_index` only where the task is mapped."""
 
 _LONGEST: Final = 1000
 """Characters of a header, and of a value: ids of Airflow have at most 250."""
@@ -32,8 +32,8 @@ def read_task(text: str) -> dict[str, str] | None:
     if not text or len(text) > 4 * _LONGEST:
         return None
     try:
-        said = dict(parse_qsl(text, max_num_fields=20, errors="strict"))
+        stated = dict(parse_qsl(text, max_num_fields=20, errors="strict"))
     except ValueError:
         return None
-    found = {name: said[name][:_LONGEST] for name in TASK_FIELDS if said.get(name)}
+    found = {name: stated[name][:_LONGEST] for name in TASK_FIELDS if stated.get(name)}
     return found or None

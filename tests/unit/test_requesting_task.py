@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_nucleus.asking_task import TASK_HEADER, read_task, task_header
 from airflow_provider_nucleus.client.config import NucleusConfig
+from airflow_provider_nucleus.requesting_task import TASK_HEADER, read_task, task_header
 
 IDS = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=100)
 
@@ -45,6 +45,6 @@ def test_ids_that_no_header_holds_are_left_out():
 )
 def test_the_cloud_is_not_told(endpoint: str, *, sent: bool):
     """Names of DAGs are nobody's business but that of a server of one's own."""
-    config = NucleusConfig(endpoint=endpoint, api_key="k", asking_task="dag_id=a")
+    config = NucleusConfig(endpoint=endpoint, api_key="k", requesting_task="dag_id=a")
 
     assert config.task_headers() == ({TASK_HEADER: "dag_id=a"} if sent else {})
