@@ -193,7 +193,7 @@ def evaluation_page(
         history=history(
             cursor,
             comparison,
-            shown=match_set,
+            chosen=match_set,
             job_id=calculation,
             iou=iou,
             urls=urls,

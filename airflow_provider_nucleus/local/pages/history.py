@@ -76,7 +76,7 @@ def history(
     cursor: Cursor,
     comparison: RunOnDataset,
     *,
-    shown: MatchSet | None,
+    chosen: MatchSet | None,
     job_id: str,
     iou: float,
     urls: Urls,
@@ -85,14 +85,14 @@ def history(
     """Gather the history of a comparison; `address` is that of the page at the job of a calculation, `job_id` the one it was asked for."""
     found = matches.listing(cursor, comparison.sets.predictions, limit=_MOST + 1)
     batches = [each for each in slices.listing(cursor, dataset=comparison.dataset) if each.type != OBJECTS]
-    counted = [] if shown is None else slice_counts(cursor, [shown], batches[-_MOST:], iou=iou)
+    counted = [] if chosen is None else slice_counts(cursor, [chosen], batches[-_MOST:], iou=iou)
     return History(
         calculations=tuple(
             CalculationRow(
                 Link(
                     moment(each.created_at),
                     address(each.job_id),
-                    here=shown is not None and each.number == shown.number,
+                    here=chosen is not None and each.number == chosen.number,
                 ),
                 _covered(each, "items"),
                 _covered(each, "with_ground_truth"),
