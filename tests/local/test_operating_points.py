@@ -50,7 +50,7 @@ def test_targets_and_filters(own, pair):
     address = f"evaluations/{pair[0].id}/operatingPoints"
     wanted = own.ok(address, recall=1, minSupport=1)
     filtered = own.ok(
-        address, minSupport=1, filters='{"itemMetadata": [{"key": "k", "op": "eq", "value": 1}]}'
+        address, minSupport=1, filters='{"itemMetadata": [{"key": "k", "op": "EQ", "value": 1}]}'
     )
 
     assert (wanted["aim"], wanted["target"]) == ("recall", 1.0)
