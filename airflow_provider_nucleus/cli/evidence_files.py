@@ -23,6 +23,7 @@ __all__ = [
     "measurement_of_document",
     "read_evidence",
     "write_document",
+    "write_text",
 ]
 
 _SHOWN = 3
@@ -83,11 +84,15 @@ def measurement_of_document(value: Any, *, place: str | Path) -> Measurement | N
 def write_document(document: Document | Any, path: Path) -> Path:
     """Write a document and return its path; the folder is made, and an unfinished file is never seen. Raises EvidenceError."""
     value = document.model_dump(mode="json", by_alias=True) if hasattr(document, "model_dump") else document
-    content = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False).encode()
-    if path.name.endswith(".gz"):
-        content = gzip.compress(content, mtime=0)
+    return write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False), path)
+
+
+def write_text(text: str, path: Path) -> Path:
+    """Write a file in the same way. Raises EvidenceError."""
+    # Half a surrogate pair in a label is no reason to lose the evidence.
+    content = text.encode(errors="replace")
     try:
-        _replace(path, content)
+        _replace(path, gzip.compress(content, mtime=0) if path.name.endswith(".gz") else content)
     except OSError as error:
         raise EvidenceError(f"{path} cannot be written: {error.strerror or error}") from None
     return path

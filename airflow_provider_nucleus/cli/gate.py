@@ -111,7 +111,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--report",
         type=Path,
         metavar="DIR",
-        help="write the judgement, the objects that changed, operating points and measurements into a folder",
+        help="write the report (HTML, Markdown, JSON), the objects that changed, operating points and measurements into a folder",
     )
     parser.add_argument("--quiet", action="store_true", help="print the verdict alone, in one line")
     parser.set_defaults(run=run)
@@ -244,7 +244,7 @@ def _proposed(args: argparse.Namespace, judgement: Judgement) -> list[str]:
 
     if judgement.verdict.status != "pass":
         return [f"not proposed in {args.record}: the verdict is {judgement.verdict.status}"]
-    evidence = str(args.json or (args.report / "judgement.json" if args.report else "")) or None
+    evidence = str(args.json or (args.report / "metrics.json" if args.report else "")) or None
     FileBaseline(args.record).change(
         lambda record: propose(
             record,

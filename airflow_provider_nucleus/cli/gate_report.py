@@ -1,10 +1,11 @@
-"""The folder that a gate on the command line leaves: judgement, objects that changed, operating points, measurements."""
+"""The folder that a gate on the command line leaves: the report as a page, as a summary and as JSON, objects that changed, operating points, measurements."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_nucleus.cli.evidence_files import write_document
+from airflow_provider_nucleus.cli.evidence_files import write_document, write_text
+from airflow_provider_nucleus.reporting.evidence import MOST_CHANGED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.cli.file_measurements import FileMeasurement
     from airflow_provider_nucleus.gating.changed_objects import ObjectChanges
+    from airflow_provider_nucleus.gating.operating_point import OperatingPoints
     from airflow_provider_nucleus.gating.verdict import Judgement
 
 __all__ = ["CHANGES_SCHEMA", "changes_document", "small", "write_report"]
@@ -49,21 +51,46 @@ def write_report(
     files: Mapping[str, FileMeasurement] | None = None,
 ) -> dict[str, Path]:
     """Write the evidence into *folder* and return the files by what they are. Raises EvidenceError where it cannot be written."""
-    from airflow_provider_nucleus.cli.file_measurements import points_of_file
-    from airflow_provider_nucleus.gating.operating_point import operating_points_of
+    from airflow_provider_nucleus.reporting.document import metrics_json, report_document
+    from airflow_provider_nucleus.reporting.evidence import changes_as_rows, cuts_as_rows, with_own_evidence
+    from airflow_provider_nucleus.reporting.extras import Extras
+    from airflow_provider_nucleus.reporting.html import report_html
+    from airflow_provider_nucleus.reporting.markdown import report_markdown
 
-    written = {"judgement": write_document(small(judgement), folder / "judgement.json")}
+    points = _points(judgement, files or {})
+    extras = Extras(
+        changed=None if changes is None else changes_as_rows(changes.objects[:MOST_CHANGED]),
+        changed_total=None if changes is None else len(changes.objects),
+        operating_points=cuts_as_rows(points["candidate"], points.get("baseline"))
+        if "candidate" in points
+        else None,
+    )
+    judgement, extras = with_own_evidence(judgement, extras)
+    written = {
+        "report": write_text(report_html(judgement, extras), folder / "report.html"),
+        "summary": write_text(report_markdown(judgement, extras), folder / "report.md"),
+        "judgement": write_text(metrics_json(report_document(judgement, extras)), folder / "metrics.json"),
+    }
     if changes is not None:
         written["changed objects"] = write_document(
             changes_document(changes), folder / "changed_objects.json"
         )
-    measured = files or {}
-    if "candidate" in measured:
-        points = points_of_file(measured["candidate"])
-        written["operating points"] = write_document(points, folder / "operating_points.json")
-    elif judgement.candidate.matches is not None:
-        points = operating_points_of(judgement.candidate)
-        written["operating points"] = write_document(points, folder / "operating_points.json")
-    for part, each in measured.items():
+    if "candidate" in points:
+        written["operating points"] = write_document(points["candidate"], folder / "operating_points.json")
+    for part, each in (files or {}).items():
         written[f"measurement of the {part}"] = write_document(each.measurement, folder / f"{part}.json.gz")
     return written
+
+
+def _points(judgement: Judgement, files: Mapping[str, FileMeasurement]) -> dict[str, OperatingPoints]:
+    """Return operating points of both sides, exact ones of files."""
+    from airflow_provider_nucleus.cli.file_measurements import points_of_file
+    from airflow_provider_nucleus.gating.operating_point import operating_points_of
+
+    found = {}
+    for part, measured in (("candidate", judgement.candidate), ("baseline", judgement.baseline)):
+        if part in files:
+            found[part] = points_of_file(files[part])
+        elif measured is not None and measured.matches is not None and measured.iou_threshold is not None:
+            found[part] = operating_points_of(measured)
+    return found

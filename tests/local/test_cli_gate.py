@@ -147,7 +147,7 @@ def test_evidence_that_cannot_be_used_is_no_verdict(files, capsys, arguments, sa
 
 
 def test_the_evidence_is_left_whatever_the_verdict(files, capsys):
-    """Judgement, changed objects, operating points and measurements; each is named."""
+    """Report, changed objects, operating points and measurements; each is named."""
     status = gate(
         "--candidate", "bad.json", "--baseline", "good.json", *FILES, "--report", "out/report", "--json", "j.json"
     )  # fmt: skip
@@ -158,7 +158,11 @@ def test_the_evidence_is_left_whatever_the_verdict(files, capsys):
     changes = json.loads((folder / "changed_objects.json").read_text())
     points = OperatingPoints.model_validate_json((folder / "operating_points.json").read_text())
     assert status == 1
-    assert json.loads((folder / "judgement.json").read_text()) == json.loads((files / "j.json").read_text())
+    report = Judgement.model_validate_json((folder / "metrics.json").read_text())
+    assert report.verdict.status == judgement.verdict.status
+    assert report.extras["changed_total"] == 10
+    assert "recall fell by 0.3333" in (folder / "report.html").read_text()
+    assert "recall" in (folder / "report.md").read_text()
     assert judgement.candidate.matches is None
     assert judgement.changes.broken == len(changes["objects"]) == 10
     assert changes["objects"][0]["baseline"]["prediction_id"] == "row 28"
