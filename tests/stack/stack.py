@@ -136,6 +136,14 @@ class AirflowStack:
         """Return the task instance as the API shows it."""
         return dict(self._call("GET", f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}").json())
 
+    def tasks(self, dag_id: str, run_id: str) -> dict[str, dict[str, Any]]:
+        """Return all task instances of a run by name, mapped ones with their index in brackets."""
+        found = self._call("GET", f"dags/{dag_id}/dagRuns/{run_id}/taskInstances?limit=1000").json()
+        return {
+            one["task_id"] if one["map_index"] < 0 else f"{one['task_id']}[{one['map_index']}]": dict(one)
+            for one in found["task_instances"]
+        }
+
     def wait_for(
         self, dag_id: str, run_id: str, task_id: str, *states: str, timeout: float = 120
     ) -> dict[str, Any]:

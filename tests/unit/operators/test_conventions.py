@@ -120,7 +120,7 @@ def test_label_of_a_mapped_task_fits_its_column(cls):
         and parameter.default is parameter.empty
         and parameter.kind is parameter.KEYWORD_ONLY
     }
-    task = cls(task_id="mapped", **(required or {"model_id": MANY}))
+    task = cls(task_id="mapped", **(required or {own_parameters(cls)[0]: MANY}))
     label = task.get_template_env().from_string(task.map_index_template).render({"task": task})
 
     assert task.map_index_template == MAP_LABEL
