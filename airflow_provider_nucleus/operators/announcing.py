@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow.providers.common.compat.sdk import Stats
+
 from airflow_provider_nucleus.assets.announcing import announce, check_partitions
+from airflow_provider_nucleus.assets.event_content import measurement_event
+from airflow_provider_nucleus.gating.number_names import BETTER
 from airflow_provider_nucleus.lineage.facets import operator_lineage
-from airflow_provider_nucleus.lineage.facts import LineageFacts
+from airflow_provider_nucleus.lineage.facts import LineageFacts, evaluation_facts
 from airflow_provider_nucleus.lineage.names import server_namespace
 from airflow_provider_nucleus.operators.base import NucleusOperator
 from airflow_provider_nucleus.tasks.arguments import TEXT
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_nucleus.gating.measurement import Measurement
     from airflow_provider_nucleus.tasks.arguments import ArgumentKind
 
 __all__ = ["NucleusAnnouncingOperator"]
@@ -51,6 +56,19 @@ class NucleusAnnouncingOperator(NucleusOperator):
     def announce(self, context: Context, event: Mapping[str, Any], *, kind: str) -> None:
         """Put *event* into the events of this task's outlets; to be called by the method that finishes the task."""
         announce(context, event, kind=kind, partition_key=self.partition_key)
+
+    def announce_numbers(
+        self, context: Context, measurement: Measurement, *, report: str | None = None
+    ) -> None:
+        """Say what was measured: to the outlets, to lineage, and as gauges; *report* is the place of the whole of it."""
+        self.lineage = evaluation_facts(measurement, results=(report,) if report else ())
+        links = {"nucleus": measurement.subject.url, "report": report}
+        self.announce(context, measurement_event(measurement, links=links), kind="evaluated")
+        # Tags are what is bounded by the deployment, as Airflow's own are; models, data sets and batches are not.
+        tags = {"dag_id": self.dag_id, "task_id": self.task_id}
+        for name, value in measurement.overall.values.items():
+            if value is not None and name in BETTER:
+                Stats.gauge(f"nucleus.numbers.{name}", value, tags=tags)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:  # ruff: ignore[unused-method-argument] - OpenLineage's signature
         """Return what the task read and made; called by OpenLineage's listener, where there is one."""

@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, get_args
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_nucleus.assets.event_content import judgement_event
-from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusGateError
+from airflow_provider_nucleus.exceptions import NucleusConfigError
 from airflow_provider_nucleus.gating.baseline import confirm, reject
 from airflow_provider_nucleus.lineage.facts import judgement_facts
 from airflow_provider_nucleus.operators.announcing import NucleusAnnouncingOperator
 from airflow_provider_nucleus.tasks.arguments import DOCUMENT, OBJECT, OBJECTS, TEXT, required
 from airflow_provider_nucleus.tasks.baselines import baseline_store, record_decision
 from airflow_provider_nucleus.tasks.deferring import seconds
+from airflow_provider_nucleus.tasks.gating import GateStoppedError
 from airflow_provider_nucleus.tasks.human_input import (
     HumanAnswer,
     HumanQuestion,
@@ -267,7 +268,7 @@ class NucleusApprovalOperator(NucleusAnnouncingOperator):
             context["ti"].xcom_push(key="return_value", value=result)
         if self.on_reject == "skip":
             raise AirflowSkipException(text)
-        raise NucleusGateError(
+        raise GateStoppedError(
             f"{text}.",
             verdict=judgement.verdict.status,
             reasons=judgement.verdict.reasons,

@@ -16,6 +16,7 @@ from airflow_provider_nucleus.links.nucleus import (
     NucleusJobLink,
     NucleusModelLink,
 )
+from airflow_provider_nucleus.operators.announcing import NucleusAnnouncingOperator
 from airflow_provider_nucleus.operators.starting import NucleusStartingOperator, StartIntent
 from airflow_provider_nucleus.schema.matches import AllowedLabelMatch
 from airflow_provider_nucleus.tasks.arguments import (
@@ -55,7 +56,7 @@ _JOB_TYPES = ("modelMetrics", "modelRunCommit")
 """Types of jobs that calculate, as listings have them."""
 
 
-class NucleusCalculateMetricsOperator(NucleusStartingOperator):
+class NucleusCalculateMetricsOperator(NucleusStartingOperator, NucleusAnnouncingOperator):
     """Match a model's predictions with the ground truth of a dataset, and return the metrics: of all items, or of one batch.
 
     Nucleus matches greedily, highest overlap first, each object at most once, and stores the matches of the whole run, which are what
@@ -95,6 +96,7 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator):
     :param job_timeout: longest wait for the job, in seconds or as timedelta
     :param ride_out: how long the server may be away while the task waits, in seconds or as timedelta; `job_timeout` still counts
     :param cancel_on_kill: whether to cancel the job when the task is killed or gives up waiting, where the server can
+    :param partition_key: partition of the events of this task's outlets (Airflow 3.2 and later) (templated)
     :param nucleus_conn_id: the Nucleus connection to use (templated)
     """
 
@@ -110,12 +112,14 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator):
         "by_metadata": TEXTS,
         "report": PLACE,
         **NucleusStartingOperator.templated,
+        **NucleusAnnouncingOperator.templated,
     }
     template_fields: Sequence[str] = tuple(templated)
     template_fields_renderers: ClassVar[dict[str, str]] = {
         "allowed_label_matches": "json",
         "by_metadata": "json",
     }
+    lineage_writes: ClassVar[str | None] = "numbers"
     operator_extra_links: Sequence[BaseOperatorLink] = (
         NucleusEvaluationLink(),
         NucleusDatasetLink(),
@@ -217,6 +221,7 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator):
             **result_members(measurement),
             **left_measurement(measurement, path_for_instance(self.report, context)),
         }
+        self.announce_numbers(context, measurement, report=head.get("measurement"))
         return checked_xcom(
             shrink_to_xcom(len(measurement.per_label), lambda most: head | _numbers(measurement, most))
         )
