@@ -25,9 +25,12 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.client.sync import NucleusClient
     from airflow_provider_nucleus.schema.benchmarks import Benchmark
 
-__all__ = ["ensure_benchmark"]
+__all__ = ["SOURCE", "create_version", "ensure_benchmark"]
 
 log = logging.getLogger(__name__)
+
+SOURCE: Final = "nucleus_source"
+"""Member of a benchmark's metadata: the slice or dataset that it was made of by a task."""
 
 _READY = frozenset({"ready", None})
 _BENCHMARKS: Final[WaitSubject[Benchmark]] = WaitSubject(
@@ -79,8 +82,44 @@ def ensure_benchmark(
     return _built(client, made, patience)
 
 
+def create_version(
+    client: NucleusClient,
+    parent: Benchmark,
+    *,
+    dataset_id: str | None = None,
+    slice_id: str | None = None,
+    poll_interval: float = 5.0,
+    timeout: float = 3600.0,
+    ride_out: float = RIDE_OUT,
+) -> str:
+    """Return the version after *parent*, with the items of slice or dataset added, made unless somebody is making it already.
+
+    Waits as `ensure_benchmark` does, and of several that begin to make one at the same time the first wins.
+    """
+    patience = Patience(poll_interval, ride_out, timeout, not_found_grace=0.0)
+    named = _named(client, parent.name)
+    children = [entry for entry in named if entry.parent_benchmark_id == parent.id]
+    if under_way := [entry for entry in children if entry.status in {*_READY, "building"}]:
+        return _built(client, min(under_way, key=_age).id, patience)
+    made = _made(
+        client,
+        parent.name,
+        {entry.id for entry in named},
+        dataset_id=dataset_id,
+        slice_id=slice_id,
+        parent_id=parent.id,
+    )
+    return _built(client, made, patience)
+
+
 def _made(
-    client: NucleusClient, name: str, known: set[str], *, dataset_id: str | None, slice_id: str | None
+    client: NucleusClient,
+    name: str,
+    known: set[str],
+    *,
+    dataset_id: str | None,
+    slice_id: str | None,
+    parent_id: str | None = None,
 ) -> str:
     """Create a benchmark, and return it or the one that somebody else created a moment earlier."""
     own: str | None = None
@@ -91,6 +130,9 @@ def _made(
                 name,
                 dataset_ids=[dataset_id] if dataset_id and not slice_id else None,
                 slice_ids=[slice_id] if slice_id else None,
+                parent_benchmark_id=parent_id,
+                # What later tasks compare it with: a benchmark does not say otherwise what it was made of.
+                metadata={SOURCE: slice_id or dataset_id},
             )
         ).benchmark_id
     except _AMBIGUOUS as error:
@@ -98,7 +140,13 @@ def _made(
         trouble = error
     else:
         log.info("Making benchmark %s of %s", own, slice_id or dataset_id)
-    new = [entry for entry in _named(client, name) if entry.id not in known and entry.status != "failed"]
+    new = [
+        entry
+        for entry in _named(client, name)
+        if entry.id not in known
+        and entry.status != "failed"
+        and parent_id in {None, entry.parent_benchmark_id}
+    ]
     first = min(new, key=_age).id if new else own
     if first is None:
         assert trouble is not None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, mask_secret
 
-from airflow_provider_nucleus.client import benchmarks, job_outcome, jobs, slices
+from airflow_provider_nucleus.client import benchmark_growth, benchmarks, job_outcome, jobs, slices
 from airflow_provider_nucleus.client.aio import AsyncNucleusClient
 from airflow_provider_nucleus.client.calls import evaluations as evaluation_calls
 from airflow_provider_nucleus.client.calls import jobs as job_calls
@@ -178,6 +178,8 @@ class NucleusHook(NucleusCalls, BaseHook):
     wait_for_evaluation = client_method(jobs.wait_for_evaluation)
     wait_for_evaluations = client_method(jobs.wait_for_evaluations)
     ensure_benchmark = client_method(benchmarks.ensure_benchmark)
+    choose_benchmark = client_method(benchmark_growth.choose_benchmark)
+    benchmark_item_ids = client_method(benchmark_growth.item_ids_of)
     ensure_slice = client_method(slices.ensure_slice)
 
     def find_model_run(self, dataset_id: str, model_id: str) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, get_args
 
 from airflow.providers.common.compat.sdk import Stats
 
+from airflow_provider_nucleus.client.benchmark_growth import BenchmarkChoice, OnNewItems
 from airflow_provider_nucleus.client.evaluations import as_job
 from airflow_provider_nucleus.client.job_outcome import evaluation_failure, is_gone
 from airflow_provider_nucleus.client.uploads.resume.orphan_jobs import certainly_before
 from airflow_provider_nucleus.client.waiting import WaitOutcome
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusMetricsError
+from airflow_provider_nucleus.hooks.measuring_evaluations import measure_evaluation
 from airflow_provider_nucleus.links.nucleus import NucleusDatasetLink, NucleusModelLink
 from airflow_provider_nucleus.operators.starting import NucleusStartingOperator
 from airflow_provider_nucleus.schema.evaluations import (
@@ -23,7 +25,8 @@ from airflow_provider_nucleus.tasks.arguments import ID, OBJECT, OBJECTS, PLACE,
 from airflow_provider_nucleus.tasks.deferring import ride_out_seconds, seconds
 from airflow_provider_nucleus.tasks.evaluation_summary import evaluation_summary
 from airflow_provider_nucleus.tasks.labels import MAP_LABEL, short_label
-from airflow_provider_nucleus.tasks.reports import check_place, leave_report, path_for_instance
+from airflow_provider_nucleus.tasks.measured_results import left_measurement, measuring_subject
+from airflow_provider_nucleus.tasks.reports import check_place, path_for_instance
 from airflow_provider_nucleus.tasks.results import checked_xcom, shrink_to_xcom
 from airflow_provider_nucleus.triggers.evaluation import NucleusEvaluationTrigger
 
@@ -34,8 +37,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.client.cancellation import Outcome
     from airflow_provider_nucleus.client.waiting import Patience
+    from airflow_provider_nucleus.gating.measurement import Measurement
     from airflow_provider_nucleus.operators.starting import StartIntent
-    from airflow_provider_nucleus.schema.charts import EvaluationCharts
     from airflow_provider_nucleus.schema.evaluations import Evaluation
     from airflow_provider_nucleus.schema.jobs import JobStatus
     from airflow_provider_nucleus.tasks.arguments import ArgumentKind
@@ -47,11 +50,16 @@ _LEAST_IOU_THRESHOLD: Final = 0.001
 
 
 class NucleusEvaluateModelOperator(NucleusStartingOperator):
-    """Evaluate a model on a benchmark with Evaluations V2, and return the chart summary.
+    """Evaluate a model on a benchmark with Evaluations V2, and return the chart summary: of all its items, or of one batch.
 
     The benchmark is named by `benchmark_id`, or by `benchmark` (a name): then the newest ready version of that name is taken,
-    and if there is none, one is made of `slice_id` or `dataset_id` and waited for in the worker. A benchmark that exists is
-    never changed; cut a new version of it when its items should change.
+    and if there is none, one is made of `source_slice_id` or `dataset_id` and waited for in the worker. A version is never changed.
+    When its source has items with ground truth that the version lacks, `on_new_items` says what to do: take a `new_version` (parent and
+    new items; of several tasks at once the first makes it), `keep` the version and say so, or `fail`. A benchmark that no task made of
+    this dataset is kept in any case, unless `source_slice_id` is given. `benchmark_version`, `items` and `new_items` of the result, and
+    the log, say which version the numbers are of, and what it lacks.
+
+    With `slice_id` or `query` the evaluation is that of the whole benchmark, and the numbers are those of these items alone.
 
     Which predictions are evaluated: with `model_id` and `dataset_id` those that were uploaded for that dataset (the model's run
     on it); with `model_run_id` those of that run; with `model_id` alone the model's run-free predictions, which
@@ -63,7 +71,8 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
 
     Returns `not_copied` (predictions of the run that `copy_from_run` had to leave out, null when nothing was copied), mAP at
     0.50, 0.75 and 0.50:0.95 and by size (COCO's; null with the reason in `undefined`), counts (TP, FP, FN) at `iou_threshold`, kinds of errors by the rules of TIDE, and AP per label. Labels beyond what an XCom should hold are left
-    out, highest AP first; `report` has them all. An evaluation that fails or is cancelled fails the task with the server's
+    out, highest AP first; `report` has them all. `overall` has counts, ratios and precision under the names of a gate's policy,
+    `coverage` what they rest on, `fingerprint` what they are numbers of. An evaluation that fails or is cancelled fails the task with the server's
     reason.
 
     :param model_id: id of the model; exactly one of this and `model_run_id` (templated)
@@ -73,16 +82,21 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
     :param benchmark: name of the benchmark, made if there is none (templated)
     :param dataset_id: dataset whose items with ground truth make up a new benchmark, and whose predictions of the model are
         evaluated (templated)
-    :param slice_id: slice whose items with ground truth make up a new benchmark (templated)
+    :param source_slice_id: slice whose items with ground truth make up a new benchmark, and each new version of it (templated)
+    :param on_new_items: what to do when the source has items with ground truth that the newest version lacks: `new_version`, `keep`
+        or `fail`
+    :param slice_id: slice that the numbers are of, the batch of this run for example (templated)
+    :param query: items that the numbers are of, in Nucleus' query language; with `slice_id`, of the slice (templated)
     :param evaluation_name: name of the evaluation; the default names DAG, run and task (templated)
     :param iou_threshold: smallest overlap of a true positive, 0.001 to 1 (templated)
     :param rollup_groups: labels evaluated together, each `{"class_name": ..., "labels": [...]}` (templated)
     :param exclusion_rules: what is dropped before anything is matched, as the API spells it (templated)
     :param options: choices in the definition of the numbers, for example `{"max_detections": 300, "crowd_as_objects": True}`
         (see `evaluation_options`); only the embedded Nucleus knows them (templated)
-    :param report: file to write all charts to, as JSON: a local path, whose folder is made, or any URL that Airflow can write; what is
-        wrong with it fails the task before anything is started; if it cannot be written later on, `report_error` in the result
-        says why; that of a mapped task has `.map<map index>` before its suffix (templated)
+    :param report: file for the whole measurement, as JSON (`gating.measurement.Measurement`), with all charts under `details`: a local
+        path, whose folder is made, or any URL that Airflow can write, packed when its name ends in `.gz`; what is wrong with it
+        fails the task before anything is started; if it cannot be written later on, `report_error` in the result says why; that of
+        a mapped task has `.map<map index>` before its suffix. The result has its place as `measurement`, for a gate (templated)
     :param deferrable: whether to wait in the triggerer, without holding a worker; the default is Airflow's setting
     :param poll_interval: seconds between two looks at the evaluation
     :param job_timeout: longest wait, in seconds or as timedelta
@@ -98,7 +112,9 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
         "benchmark_id": ID,
         "benchmark": TEXT,
         "dataset_id": ID,
+        "source_slice_id": ID,
         "slice_id": ID,
+        "query": TEXT,
         "evaluation_name": TEXT,
         "iou_threshold": NumberArgument(low=_LEAST_IOU_THRESHOLD, high=1),
         "rollup_groups": OBJECTS,
@@ -124,7 +140,10 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
         benchmark_id: str | None = None,
         benchmark: str | None = None,
         dataset_id: str | None = None,
+        source_slice_id: str | None = None,
+        on_new_items: OnNewItems = "new_version",
         slice_id: str | None = None,
+        query: str | None = None,
         evaluation_name: str | None = None,
         iou_threshold: float | str = 0.5,
         rollup_groups: Sequence[Mapping[str, Any]] | None = None,
@@ -141,7 +160,10 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
         self.benchmark_id = benchmark_id
         self.benchmark = benchmark
         self.dataset_id = dataset_id
+        self.source_slice_id = source_slice_id
+        self.on_new_items = on_new_items
         self.slice_id = slice_id
+        self.query = query
         self.evaluation_name = evaluation_name
         self.iou_threshold = iou_threshold
         self.rollup_groups = rollup_groups
@@ -149,6 +171,8 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
         self.options = options
         self.report = report
         self._evaluations: dict[str, Evaluation] = {}
+        if on_new_items not in get_args(OnNewItems):
+            raise ValueError(f"on_new_items must be one of {get_args(OnNewItems)}, not {on_new_items!r}")
 
     @property
     def map_label(self) -> str:
@@ -162,8 +186,12 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
         resume_payload = self._settings(context)
         self.check_deferrable(resume_payload)
         self.link_to(context, dataset_id=resume_payload["dataset_id"], model_id=resume_payload["model_id"])
-        resume_payload["benchmark_id"] = resume_payload["benchmark_id"] or self._ensure_benchmark()
-        return self.wait_for_jobs(context, self.attach_or_start(context, resume_payload), resume_payload)
+        choice = self._choose_benchmark()
+        resume_payload["benchmark_id"] = choice.benchmark.id
+        jobs = self.attach_or_start(context, resume_payload)
+        # Behind what a retry must have in common to attach: counts grow.
+        resume_payload["new_items"] = choice.new_items
+        return self.wait_for_jobs(context, jobs, resume_payload)
 
     def look(self, job_id: str) -> JobStatus:
         """Look at the evaluation."""
@@ -212,11 +240,16 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
                 failure.add_hint("copy_from_run has this task copy them.")
             raise failure
         self._require_options(evaluation, resume_payload)
-        charts = self.hook.evaluation_charts(evaluation_id, iou_threshold=resume_payload["iou_threshold"])
-        summary = evaluation_summary(evaluation, charts, resume_payload)
-        self._log_result(charts, evaluation)
-        report = summary | {"charts": charts.model_dump(mode="json")}
-        summary |= leave_report(path_for_instance(self.report, context), report)
+        measurement = measure_evaluation(
+            self.hook,
+            evaluation,
+            resume_payload,
+            subject=measuring_subject(context),
+            definition={name: resume_payload.get(name) for name in ("rollup_groups", "exclusion_rules")},
+        )
+        summary = evaluation_summary(evaluation, measurement, resume_payload)
+        self._log_result(measurement, evaluation)
+        summary |= left_measurement(measurement, path_for_instance(self.report, context))
         labels = list(summary["per_class_ap"].items())
         return checked_xcom(
             shrink_to_xcom(len(labels), lambda most: summary | {"per_class_ap": dict(labels[:most])})
@@ -242,6 +275,8 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
             "copy_from_run": copied,
             "benchmark_id": self.benchmark_id,
             "dataset_id": dataset_id,
+            "slice_id": self.slice_id,
+            "query": self.query,
             "name": self.evaluation_name or f"{ti.dag_id} {ti.run_id} {ti.task_id}",
             "iou_threshold": self.iou_threshold,
             "rollup_groups": [RollupGroup.from_wire(group).to_wire() for group in self.rollup_groups or ()],
@@ -258,16 +293,26 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
                 hint="If it is a template, look at what it renders to in the task's Rendered tab.",
             )
 
-    def _ensure_benchmark(self) -> str:
-        """Return the newest ready benchmark of the name, making one if there is none."""
-        return self.hook.ensure_benchmark(
-            str(self.benchmark),
-            dataset_id=self.dataset_id,
-            slice_id=self.slice_id,
-            poll_interval=self.poll_interval,
-            timeout=seconds(self.job_timeout),
-            ride_out=ride_out_seconds(self.ride_out),
-        )
+    def _choose_benchmark(self) -> BenchmarkChoice:
+        """Return the benchmark: the one of the id, or the version of the name that `on_new_items` takes, made if there is none."""
+        if self.benchmark_id is not None:
+            return BenchmarkChoice(benchmark=self.hook.get_benchmark(self.benchmark_id))
+        try:
+            return self.hook.choose_benchmark(
+                str(self.benchmark),
+                dataset_id=self.dataset_id,
+                slice_id=self.source_slice_id,
+                on_new_items=self.on_new_items,
+                poll_interval=self.poll_interval,
+                timeout=seconds(self.job_timeout),
+                ride_out=ride_out_seconds(self.ride_out),
+            )
+        except NucleusConfigError as error:
+            if self.slice_id is not None and error.field == "benchmark":
+                error.add_hint(
+                    "slice_id says of which items the numbers are; the slice a benchmark is made of is source_slice_id."
+                )
+            raise
 
     def start_jobs(self, resume_payload: dict[str, Any], intent: StartIntent) -> list[str]:
         """Start the evaluation, or find the one an earlier try started without living to record it; return its id."""
@@ -338,19 +383,18 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
                 hint="Leave it out, or evaluate on an embedded Nucleus.",
             )
 
-    def _log_result(self, charts: EvaluationCharts, evaluation: Evaluation) -> None:
-        counts = charts.total_counts
+    def _log_result(self, measurement: Measurement, evaluation: Evaluation) -> None:
+        numbers, subject = measurement.overall.values, measurement.subject
         self.log.info(
-            "Evaluation %s: mAP %s, TP %d, FP %d, FN %d",
+            "Evaluation %s: mAP %s, TP %s, FP %s, FN %s, on %s items with ground truth of benchmark %s, version %s",
             evaluation.id,
-            charts.map_summary.map_at5095,
-            counts.tp,
-            counts.fp,
-            counts.fn,
+            *(numbers[name] for name in ("ap", "tp", "fp", "fn")),
+            measurement.coverage.with_ground_truth,
+            subject.benchmark_name,
+            subject.benchmark_version,
         )
-        if evaluation.error_message:
-            self.log.warning("Evaluation %s: %s", evaluation.id, evaluation.error_message)
-        for note in evaluation.notes or ():
-            self.log.warning("Evaluation %s: %s", evaluation.id, note.text)
+        for text in (evaluation.error_message, *(note["text"] for note in measurement.notes)):
+            if text:
+                self.log.warning("Evaluation %s: %s", evaluation.id, text)
         for name in ("tp", "fp", "fn"):
-            Stats.gauge(f"nucleus.evaluation.{name}", getattr(counts, name))
+            Stats.gauge(f"nucleus.evaluation.{name}", numbers[name] or 0)

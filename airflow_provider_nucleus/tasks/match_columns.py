@@ -76,12 +76,21 @@ class MatchRecorder:
             self._places[row.dataset_item_id], truth=truth, predicted=predicted, agrees=agrees, row=row
         )
 
-    def columns(self, *, categories: bool = False) -> MatchColumns | None:
+    def columns(
+        self,
+        *,
+        categories: bool = False,
+        groups: Mapping[str, Mapping[str, list[int]]] | None = None,
+    ) -> MatchColumns | None:
         """Return what was kept, of shapes or of categories, None of a match with more rows than are kept.
 
-        Every item is named, those without a row included.
+        Every item is named, those without a row included. *groups* are places of items by metadata and value.
         """
-        return None if self._full else self._columns[categories].to_match(self._names)
+        if self._full:
+            return None
+        return self._columns[categories].to_match(
+            self._names, {key: dict(of) for key, of in (groups or {}).items()}
+        )
 
 
 class _Columns:
@@ -111,7 +120,7 @@ class _Columns:
     def _code(self, label: str | None) -> int:
         return _NOTHING if label is None else self.labels.setdefault(label, len(self.labels))
 
-    def to_match(self, names: list[str]) -> MatchColumns:
+    def to_match(self, names: list[str], groups: dict[str, dict[str, list[int]]]) -> MatchColumns:
         return MatchColumns(
             items=names,
             labels=list(self.labels),
@@ -123,4 +132,5 @@ class _Columns:
             truth_id=self.truth_id,
             prediction_id=self.prediction_id,
             agrees=[bool(flag) for flag in self.agrees],
+            groups=groups,
         )

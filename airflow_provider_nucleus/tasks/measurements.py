@@ -143,7 +143,7 @@ class _RowReader:
         of_categories = bool(summary.categories.per_label) and not summary.per_label
         notes, columns = self._notes(coverage), None
         if self._recorder is not None:
-            columns = self._recorder.columns(categories=of_categories)
+            columns = self._recorder.columns(categories=of_categories, groups=self._groups())
             notes += [] if columns is not None else [_too_many_rows(coverage)]
         return MeasuredMatches(
             summary=summary,
@@ -152,6 +152,14 @@ class _RowReader:
             columns=columns,
             slices=self._cut_by_metadata(of_categories=of_categories),
         )
+
+    def _groups(self) -> dict[str, dict[str, list[int]]]:
+        """Return the places of the items that have a value, by metadata and value."""
+        found: dict[str, dict[str, list[int]]] = {}
+        for place, item in enumerate(self._names):
+            for key, value in self._values.get(item, ()):
+                found.setdefault(key, {}).setdefault(value, []).append(place)
+        return found
 
     def _cut_by_metadata(self, *, of_categories: bool) -> dict[str, dict[str, Numbers]]:
         items = Counter(chain.from_iterable(self._values.values()))

@@ -30,3 +30,13 @@ def proxy(nucleus: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyNucle
         connection = connection_json(endpoint=running.url, api_key=nucleus.api_key)
         monkeypatch.setenv("AIRFLOW_CONN_NUCLEUS_DEFAULT", connection)
         yield running
+
+
+@pytest.fixture
+def ids(hook: NucleusHook, request: pytest.FixtureRequest) -> dict[str, str]:
+    """A dataset and a model."""
+    name = request.node.name
+    return {
+        "dataset_id": hook.create_dataset(name),
+        "model_id": hook.create_model(name, reference_id=name),
+    }

@@ -41,13 +41,6 @@ def calculate(ids, **arguments):
 
 
 @pytest.fixture
-def ids(hook, request):
-    """A dataset and a model."""
-    name = request.node.name
-    return {"dataset_id": hook.create_dataset(name), "model_id": hook.create_model(name, reference_id=name)}
-
-
-@pytest.fixture
 def days(tmp_path):
     """Three days; the second has images without ground truth."""
     return [
