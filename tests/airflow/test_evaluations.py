@@ -123,7 +123,7 @@ def test_a_model_is_evaluated_in_the_worker_and_deferred(
     assert (uploaded["model_run_id"], uploaded["counts"]) == (batch["run_id"], first["counts"])
     assert (deferred["model_id"], deferred["model_run_id"]) == (None, batch["run_id"])
     assert deferred["benchmark_id"] == first["benchmark_id"]
-    assert json.loads(report.read_text())["charts"]["computed_iou_ranges"][0] == 0.5
+    assert json.loads(report.read_text())["details"]["charts"]["computed_iou_ranges"][0] == 0.5
     for name in ("wait_False", "wait_True"):
         assert run.tasks[name].value["evaluation_id"] == first["evaluation_id"]
         assert run.tasks[name].value["status"] == "succeeded"
