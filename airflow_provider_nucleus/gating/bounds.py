@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Decision", "Inequality", "Interval", "absolute", "change", "decide"]
 
-Decision = Literal["pass", "fail", "undecided", "chance"]
-"""`chance`: outside the bound, but no more than is to be expected among as many tests."""
+Decision = Literal["pass", "fail", "undecided", "chance", "few"]
+"""`chance`: outside the bound, but no more than is to be expected among as many tests. `few`: inside, of too few objects."""
 
 _SLACK: Final = 1e-9
 """0.72 less 0.02 is not 0.70 in floating point; a number at its limit passes."""
@@ -39,6 +39,8 @@ class Interval:
     method: str = "given"
     worse: float | None = None
     """Level at which the data speak for the wrong side of the bound: a one-sided p-value, small where the bound is broken."""
+    enough: bool = True
+    """Whether the objects are enough to see a drop as large as is allowed; where they are not, a narrow interval proves nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,5 +89,5 @@ def decide(inequality: Inequality, interval: Interval | None = None) -> Decision
     else:
         worst, best = at - interval.high, at - interval.low
     if worst >= -slack:
-        return "pass"
+        return "pass" if interval.enough else "few"
     return "fail" if best < -slack else "undecided"

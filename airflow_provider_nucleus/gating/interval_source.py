@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
@@ -61,7 +61,20 @@ class IntervalSource:
         if unusable is not None:
             return unusable
         relative = inequality.bound == "max_relative_drop"
-        return _interval(draws, rule, key, inequality, draws.changes(rule.metric, key, relative=relative))
+        found = _interval(draws, rule, key, inequality, draws.changes(rule.metric, key, relative=relative))
+        if isinstance(found, NoInterval) or rule.scope == "overall" or inequality.bound == "min_gain":
+            return found
+        unit = abs(baseline) if relative else 1.0
+        enough = draws.sees(
+            rule.metric,
+            key,
+            at=inequality.at,
+            drop=inequality.limit * unit,
+            margin=inequality.margin * unit,
+            relative=relative,
+            level=rule.level,
+        )
+        return replace(found, enough=enough)
 
     def of_value(
         self, rule: Rule, subject: RuleSubject, inequality: Inequality, *, value: float

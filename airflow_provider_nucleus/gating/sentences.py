@@ -58,7 +58,8 @@ def decided(
     relative = inequality.bound == "max_relative_drop"
     show = share_text if relative else number_text
     if interval is not None:
-        text += f" ({share_text(interval.level)} interval {show(interval.low)} to {show(interval.high)}, {interval.method})"
+        of = "" if baseline is None else " of the change"
+        text += f" ({share_text(interval.level)} interval{of} {show(interval.low)} to {show(interval.high)}, {interval.method})"
     return f"{text}; {_wanted(rule, inequality)}: {_outcome(decision)}{remark}"
 
 
@@ -106,4 +107,5 @@ def _outcome(decision: Decision) -> str:
         "fail": "broken",
         "undecided": "undecided, the bound lies inside the interval",
         "chance": "undecided, one of so many looks like that by chance",
+        "few": "undecided, too few objects to rule out that much",
     }[decision]

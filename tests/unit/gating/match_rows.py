@@ -17,7 +17,7 @@ def match_rows(*rows, items=()):
             known.append(name)
         return known.index(name)
 
-    columns = {name: [] for name in MatchColumns.model_fields if name not in {"items", "labels"}}
+    columns = {name: [] for name in MatchColumns.model_fields if name not in {"items", "labels", "groups"}}
     for item, truth, predicted, *overlap in rows:
         truth_label, _, truth_id = (truth or "").partition("/")
         label, _, rest = (predicted or "").partition("/")
