@@ -67,6 +67,7 @@ def get_provider_info() -> dict[str, Any]:
                     "airflow_provider_nucleus.operators.metrics",
                     "airflow_provider_nucleus.operators.models",
                     "airflow_provider_nucleus.operators.promotion",
+                    "airflow_provider_nucleus.operators.report",
                     "airflow_provider_nucleus.operators.slices",
                     "airflow_provider_nucleus.operators.uploads",
                 ],
@@ -99,5 +100,6 @@ def get_provider_info() -> dict[str, Any]:
             "airflow_provider_nucleus.links.nucleus.NucleusModelLink",
             "airflow_provider_nucleus.links.nucleus.NucleusJobLink",
             "airflow_provider_nucleus.links.nucleus.NucleusEvaluationLink",
+            "airflow_provider_nucleus.links.nucleus.NucleusReportLink",
         ],
     }

@@ -94,6 +94,7 @@ class NucleusCalls:
     iter_queried_objects = ListingMethod(query.query_objects_page)
     iter_matches = ListingMethod(query.query_matches_page)
     iter_ground_truth = ListingMethod(query.query_ground_truth_page)
+    iter_predicted = ListingMethod(query.query_predicted_page)
 
     # Ground truth
     annotate = CallMethod(ground_truth.annotate)

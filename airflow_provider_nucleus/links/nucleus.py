@@ -24,6 +24,8 @@ __all__ = [
     "NucleusEvaluationLink",
     "NucleusJobLink",
     "NucleusModelLink",
+    "NucleusReportLink",
+    "persist_address",
     "persist_links",
 ]
 
@@ -73,6 +75,24 @@ class NucleusEvaluationLink(_StoredLink):
     """To the evaluation of a model on a dataset, as the task's own calculation found it once that has begun."""
 
     name = "Nucleus evaluation"
+
+
+class NucleusReportLink(_StoredLink):
+    """To the report of a judgement, where a browser finds it."""
+
+    name = "Nucleus report"
+
+
+def persist_address(task: Any, context: Context, link: type[BaseOperatorLink], address: str) -> None:
+    """Store the address of one link of the running task; nothing for a task with `do_xcom_push=False`."""
+    if not getattr(task, "do_xcom_push", True):
+        return
+    stored: dict[str, str] = getattr(task, _STORED, {})
+    key = f"_link_{link.__name__}"
+    if stored.get(key) != address:
+        context["ti"].xcom_push(key=key, value=address)
+        stored[key] = address
+    setattr(task, _STORED, stored)
 
 
 def persist_links(

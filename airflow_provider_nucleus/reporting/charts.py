@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Bar",
-    "TrendPoint",
+    "ChartPoint",
     "bound_chart",
     "bounds_scale",
     "difference_bar",
@@ -36,7 +36,7 @@ _CHAR: Final = 7.2
 """Width of a character of that font, in pixels, for placing text."""
 
 
-class TrendPoint(NamedTuple):
+class ChartPoint(NamedTuple):
     """One batch of a trend."""
 
     name: str
@@ -252,7 +252,7 @@ def step_chart(bars: Sequence[Bar], *, alternative: str) -> Markup:
     return _svg(width, height, alternative, *parts)
 
 
-def trend_chart(points: Sequence[TrendPoint], *, alternative: str) -> Markup:
+def trend_chart(points: Sequence[ChartPoint], *, alternative: str) -> Markup:
     """Return a number over batches: intervals as bars, batches that did not pass as crosses, a change of model as a dashed line.
 
     The last number stands beside its mark; batches without a number leave a gap.

@@ -1,30 +1,37 @@
-"""Evidence of a report that follows from the judgement itself: changed objects and operating points, read off the rows of the matches."""
+"""Evidence that follows from the judgement itself.
+
+Changed objects and operating points come off the rows of the matches, drift off the profiles, a trend off earlier measurements.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.gating.changed_objects import UncomparableError, changes_of
+from airflow_provider_nucleus.gating.drift import DEFAULT_MAX_PSI, DRIFT_NUMBERS, profile_numbers
 from airflow_provider_nucleus.gating.operating_point import operating_points_of
-from airflow_provider_nucleus.reporting.extras import CutRow, DrawnObject, ObjectChange
+from airflow_provider_nucleus.gating.profile import Profile
+from airflow_provider_nucleus.reporting.extras import CutRow, DrawnObject, DriftRow, ObjectChange, PastBatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from airflow_provider_nucleus.gating.changed_objects import ChangedObject, PairedWith
+    from airflow_provider_nucleus.gating.measurement import Measurement
     from airflow_provider_nucleus.gating.operating_point import OperatingPoint, OperatingPoints
-    from airflow_provider_nucleus.gating.verdict import Judgement
+    from airflow_provider_nucleus.gating.verdict import Judgement, VerdictStatus
     from airflow_provider_nucleus.reporting.extras import Extras
 
-__all__ = ["MOST_CHANGED", "changes_as_rows", "cuts_as_rows", "with_own_evidence"]
+__all__ = ["MOST_CHANGED", "changes_as_rows", "cuts_as_rows", "history_as_rows", "with_own_evidence"]
 
 MOST_CHANGED = 2_000
 """Most changed objects that a report's document keeps."""
 
 
 def with_own_evidence(judgement: Judgement, extras: Extras) -> tuple[Judgement, Extras]:
-    """Return judgement and extras with what their matches give and nobody gave yet: changed objects and their counts, operating points.
+    """Return judgement and extras with what follows from them and nobody gave yet.
 
+    That is changed objects and their counts, operating points, and drift.
     What cannot be computed is a remark, or, where there are no matches at all, stays absent.
     """
     candidate, baseline = judgement.candidate, judgement.baseline
@@ -43,7 +50,75 @@ def with_own_evidence(judgement: Judgement, extras: Extras) -> tuple[Judgement, 
         own = operating_points_of(candidate)
         others = operating_points_of(baseline) if baseline is not None and baseline.matches else None
         found["operating_points"] = cuts_as_rows(own, others)
+    if extras.drift is None and candidate.profile:
+        reference = extras.reference_profile or (baseline.profile if baseline is not None else None)
+        found["drift"] = _drift(candidate.profile, reference, judgement, remarks)
     return judgement, extras.model_copy(update={**found, "remarks": remarks})
+
+
+def _drift(
+    profile: Mapping[str, Any], reference: Mapping[str, Any] | None, judgement: Judgement, remarks: list[str]
+) -> list[DriftRow] | None:
+    """Return the drift of the profile from the reference, None without one; bounds are those of the policy."""
+    if reference is None:
+        return None
+    try:
+        numbers = profile_numbers(Profile.model_validate(profile), Profile.model_validate(reference))
+    except ValueError as error:
+        remarks.append(f"Drift was not computed: a profile cannot be read: {str(error).splitlines()[0]}.")
+        return None
+    results = {
+        result.metric: result
+        for result in judgement.verdict.results
+        if result.subject == "profile" and result.bound == "max"
+    }
+    rows = []
+    for name in DRIFT_NUMBERS:
+        if name.endswith("_ks_p") or name not in numbers.values:
+            continue
+        rule = results.get(name)
+        limit = rule.limit if rule else DEFAULT_MAX_PSI if name.endswith("_psi") else None
+        value = numbers.values[name]
+        rows.append(
+            DriftRow(
+                name=name,
+                effect=value,
+                limit=limit,
+                drifted=None if limit is None or value is None else value > limit,
+                text=numbers.undefined.get(name, "")
+                or ("" if rule or limit is None else "the stated default, no rule of the policy"),
+            )
+        )
+    return rows
+
+
+def history_as_rows(
+    measurements: Iterable[Measurement], candidate: Measurement, judgement: Judgement, *, metric: str
+) -> list[PastBatch]:
+    """Return the accepted measurements of earlier batches, and this one at the end, by one number."""
+    return [
+        *(_past(each, metric, "pass", here=False) for each in measurements),
+        _past(candidate, metric, judgement.verdict.status, here=True),
+    ]
+
+
+def _past(measurement: Measurement, metric: str, status: VerdictStatus, *, here: bool) -> PastBatch:
+    subject = measurement.subject
+    return PastBatch(
+        name=subject.slice_name
+        or subject.slice_id
+        or subject.query
+        or subject.benchmark_version
+        or subject.measured_at
+        or "batch",
+        value=measurement.overall.values.get(metric),
+        status=status,
+        model=subject.model_name or subject.model_id,
+        at=subject.measured_at,
+        items=measurement.coverage.items,
+        url=subject.url,
+        here=here,
+    )
 
 
 def changes_as_rows(changes: Iterable[ChangedObject]) -> list[ObjectChange]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.reporting.extras import Extras
     from airflow_provider_nucleus.reporting.page import CropPictures, ReportPage
 
-__all__ = ["html_environment", "page_html", "report_html"]
+__all__ = ["fitted_page", "html_environment", "page_html", "report_html"]
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 
@@ -53,7 +53,19 @@ def report_html(
     limits: PageLimits | None = None,
     most_bytes: int | None = None,
 ) -> str:
-    """Return the report of a judgement; rows are left out, and that is said, until the file has no more than *most_bytes*.
+    """Return the report of a judgement as HTML; as `fitted_page`."""
+    return fitted_page(judgement, extras, crops=crops, limits=limits, most_bytes=most_bytes)[1]
+
+
+def fitted_page(
+    judgement: Judgement,
+    extras: Extras,
+    *,
+    crops: CropPictures | None = None,
+    limits: PageLimits | None = None,
+    most_bytes: int | None = None,
+) -> tuple[ReportPage, str]:
+    """Return the page and its HTML; rows are left out, and that is said, until the file has no more than *most_bytes*.
 
     The default is 300 kB, and 2 MB where it has pictures.
     """
@@ -61,7 +73,8 @@ def report_html(
     if most_bytes is None:
         most_bytes = MOST_BYTES_WITH_CROPS if crops and crops.pictures else MOST_BYTES
     while True:
-        text = page_html(report_page(judgement, extras, limits=limits, crops=crops))
+        page = report_page(judgement, extras, limits=limits, crops=crops)
+        text = page_html(page)
         if len(text.encode()) <= most_bytes or limits.smallest:
-            return text
+            return page, text
         limits = limits.smaller()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from airflow_provider_nucleus.gating.fingerprint import differences
 from airflow_provider_nucleus.gating.rule_table import STATUS_ORDER, worst_first
 from airflow_provider_nucleus.reporting.change_rows import KINDS, change_card, spread
-from airflow_provider_nucleus.reporting.charts import TrendPoint, share_bar, status_icon, trend_chart
+from airflow_provider_nucleus.reporting.charts import ChartPoint, share_bar, status_icon, trend_chart
 from airflow_provider_nucleus.reporting.extras import Extras, Omission
 from airflow_provider_nucleus.reporting.limits import PageLimits, first_rows
 from airflow_provider_nucleus.reporting.number_rows import (
@@ -336,7 +336,7 @@ def _trend(extras: Extras, usual: str, limits: PageLimits, left_out: list[Omissi
     # The last ones stay: what is left out is oldest.
     newest = list(reversed(first_rows(extras.history[::-1], limits.batches, "earlier batches", left_out)))
     points = [
-        TrendPoint(
+        ChartPoint(
             shortened(batch.name, 20),
             batch.value,
             number_text(batch.value, metric),

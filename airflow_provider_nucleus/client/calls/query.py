@@ -21,6 +21,7 @@ __all__ = [
     "query_items_page",
     "query_matches_page",
     "query_objects_page",
+    "query_predicted_page",
 ]
 
 PatchMode: TypeAlias = Literal[
@@ -68,6 +69,25 @@ def query_ground_truth_page(
             "query": query,
             "patch_mode": "ground_truth_only",
             "model_run_id": None,
+        },
+    )
+
+
+def query_predicted_page(
+    dataset_id: str, query: str = "", *, model_run_id: str, page_size: int = 10_000
+) -> Call[Page[dict[str, Any]]]:
+    """List the predictions of a model run on the items a query selects, page by page, as the server gives them: with their ids."""
+    return Call(
+        "POST",
+        f"dataset/{path_segment(dataset_id)}/queryObjectsPage",
+        lambda payload: read_page(payload, "items", lambda each: dict(require_object(each, "an object"))),
+        f"query the predictions of run {model_run_id}",
+        body={
+            "pageToken": None,
+            "pageSize": page_size,
+            "query": query,
+            "patch_mode": "predictions_only",
+            "model_run_id": model_run_id,
         },
     )
 

@@ -234,6 +234,10 @@ ROUTES = {
         lambda c: list(dataset(c).query_objects("", ObjectQueryType.IOU, "run_1")),
         query.query_objects_page("ds_1", "", mode="iou", model_run_id="run_1"),
     ),
+    "query.query_predicted_page": (
+        lambda c: list(dataset(c).query_objects("q", ObjectQueryType.PREDICTIONS_ONLY, "run_1")),
+        query.query_predicted_page("ds_1", "q", model_run_id="run_1"),
+    ),
     "query.query_matches_page": (
         lambda c: list(dataset(c).query_objects("q", ObjectQueryType.FALSE_NEGATIVE, "run_1")),
         query.query_matches_page("ds_1", "run_1", mode="false_negative", query="q"),
