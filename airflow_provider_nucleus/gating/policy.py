@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+from difflib import get_close_matches
 from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
 
 from airflow_provider_nucleus.exceptions import NucleusPolicyError
+from airflow_provider_nucleus.gating.drift import BATCH_NUMBERS, DRIFT_NUMBERS
 from airflow_provider_nucleus.gating.measurement import Document
 from airflow_provider_nucleus.gating.number_names import Direction, direction_of, suggested_name
 
 __all__ = [
     "BOUNDS",
     "CHANGE_BOUNDS",
+    "PROFILE_NUMBERS",
     "Against",
     "Policy",
     "Rule",
@@ -35,6 +38,7 @@ Against = Literal["baseline", "reference", "accepted"]
 
 CHANGE_BOUNDS: Final = ("max_drop", "max_relative_drop", "min_gain")
 """Bounds on the change from a baseline."""
+PROFILE_NUMBERS: Final = (*BATCH_NUMBERS, *DRIFT_NUMBERS)
 BOUNDS: Final = ("min", "max", *CHANGE_BOUNDS, "window")
 
 
@@ -148,7 +152,14 @@ class Rule(Document):
                 raise self._refusal(f"{twice!r} is named twice", field=field)
 
     def _check_metric(self) -> None:
-        meant = None if self.scope == "supplied" else suggested_name(self.metric)
+        if self.scope == "profile" and self.metric not in PROFILE_NUMBERS:
+            close = get_close_matches(self.metric, PROFILE_NUMBERS, n=1, cutoff=0.5)
+            raise self._refusal(
+                f"{self.metric!r} is no number of a profile",
+                field="metric",
+                hint=f"Did you mean {close[0]!r}?" if close else f"They are {', '.join(PROFILE_NUMBERS)}.",
+            )
+        meant = None if self.scope in {"profile", "supplied"} else suggested_name(self.metric)
         if meant is not None:
             raise self._refusal(
                 f"{self.metric!r} is no number of a measurement",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.gating.measurement import Measurement, Numbers
     from airflow_provider_nucleus.gating.policy import Rule
 
-__all__ = ["ABSENT", "Reading", "RuleSubject", "read", "subjects_of"]
+__all__ = ["ABSENT", "Reading", "RuleSubject", "listed_names", "read", "subjects_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +57,12 @@ def subjects_of(rule: Rule, candidate: Measurement, others: Iterable[Measurement
 
 
 def read(rule: Rule, subject: RuleSubject, side: Measurement) -> Reading:
-    """Return the number of a rule for one subject on one side (not of profiles: those are compared, see `profile_readings`)."""
+    """Return the number of a rule for one subject on one side (of profiles: `profile_readings`)."""
     if rule.scope == "supplied":
         if rule.metric not in side.supplied:
-            return Reading(None, absent=f"no number {rule.metric!r} was supplied{_listed(side.supplied)}")
+            return Reading(
+                None, absent=f"no number {rule.metric!r} was supplied{listed_names(side.supplied)}"
+            )
         return _reading(side.supplied[rule.metric], None)
     numbers = _numbers_of(rule, subject, side)
     if isinstance(numbers, Reading):
@@ -72,7 +74,7 @@ def read(rule: Rule, subject: RuleSubject, side: Measurement) -> Reading:
         if rule.metric in numbers.undefined:
             return Reading(None, undefined=numbers.undefined[rule.metric], support=support)
         return Reading(
-            None, absent=f"{rule.metric} was not measured{_listed(numbers.values)}", support=support
+            None, absent=f"{rule.metric} was not measured{listed_names(numbers.values)}", support=support
         )
     return _reading(numbers.values[rule.metric], numbers.undefined.get(rule.metric), support=support)
 
@@ -81,16 +83,16 @@ def _numbers_of(rule: Rule, subject: RuleSubject, side: Measurement) -> Numbers 
     if rule.scope == "per_label":
         found = side.per_label.get(subject.label or "")
         return found or Reading(
-            None, absent=f"the measurement has no label {subject.label!r}{_listed(side.per_label)}"
+            None, absent=f"the measurement has no label {subject.label!r}{listed_names(side.per_label)}"
         )
     if rule.scope == "per_slice":
         values = side.slices.get(rule.slice_key or "")
         if values is None:
             return Reading(
-                None, absent=f"the measurement has no slices by {rule.slice_key!r}{_listed(side.slices)}"
+                None, absent=f"the measurement has no slices by {rule.slice_key!r}{listed_names(side.slices)}"
             )
         found = values.get(subject.slice_value or "")
-        return found or Reading(None, absent=f"no item has {subject.text}{_listed(values)}")
+        return found or Reading(None, absent=f"no item has {subject.text}{listed_names(values)}")
     return side.overall
 
 
@@ -109,8 +111,8 @@ def _support(numbers: Numbers) -> int | None:
     return None if found is None or missed is None else round(found + missed)
 
 
-def _listed(names: Iterable[str]) -> str:
-    """Return the names there are instead, as the end of a sentence."""
+def listed_names(names: Iterable[str]) -> str:
+    """Return the names there are instead of one that is not, as the end of a sentence."""
     known = sorted(names)
     if not known:
         return " (there is none at all)"

@@ -12,6 +12,7 @@ from airflow_provider_nucleus.gating.findings import Finding, result_of
 from airflow_provider_nucleus.gating.fingerprint import differences
 from airflow_provider_nucleus.gating.interval_source import NoInterval
 from airflow_provider_nucleus.gating.policy import BOUNDS, CHANGE_BOUNDS
+from airflow_provider_nucleus.gating.profile_readings import needs_reference, read_profile
 from airflow_provider_nucleus.gating.readings import ABSENT, Reading, RuleSubject, read, subjects_of
 from airflow_provider_nucleus.gating.rule_family import mean_of, settled
 from airflow_provider_nucleus.gating.sentences import (
@@ -24,6 +25,7 @@ from airflow_provider_nucleus.gating.window import spread_of
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.gating.interval_source import IntervalSource
+    from airflow_provider_nucleus.gating.measurement import Measurement
     from airflow_provider_nucleus.gating.policy import Policy, Rule, WindowCondition
     from airflow_provider_nucleus.gating.sides import Sides
     from airflow_provider_nucleus.gating.verdict import RuleResult
@@ -96,11 +98,13 @@ class _Looking:
     def _with_reading(self, finding: Finding) -> Finding:
         """Take the candidate's number; close the finding where there is none, or too little behind it."""
         rule = self._rule
-        reading = read(rule, finding.subject, self._sides.candidate)
+        reading = self._read(finding.subject, self._sides.candidate)
         finding = replace(finding, reading=reading)
         head = self._head(finding)
         if reading.absent is not None:
             return self._missing(finding, reading.absent)
+        if needs_reference(rule) and (self._against is None or self._against.profile is None):
+            return self._without_baseline(finding, f"there is no profile of the {_against_text(rule)}")
         if rule.scope in _MEASURED:
             lacking = self._coverage_lacking()
             if lacking is not None:
@@ -114,6 +118,11 @@ class _Looking:
         if reading.value is None:
             return replace(finding, text=f"{head} is not defined: {reading.undefined}")
         return finding
+
+    def _read(self, subject: RuleSubject, side: Measurement) -> Reading:
+        if self._rule.scope == "profile":
+            return read_profile(self._rule, side, self._against)
+        return read(self._rule, subject, side)
 
     def _missing(self, finding: Finding, what: str) -> Finding:
         head = self._head(finding)
@@ -149,7 +158,7 @@ class _Looking:
         return None
 
     def _baseline_reading(self, finding: Finding) -> Reading:
-        return ABSENT if self._against is None else read(self._rule, finding.subject, self._against)
+        return ABSENT if self._against is None else self._read(finding.subject, self._against)
 
     def _with_before(self, finding: Finding) -> Finding:
         """Add the baseline's number, for labels too rare to be judged alone as well."""
@@ -235,7 +244,7 @@ class _Looking:
     def _in_window(self, finding: Finding, window: WindowCondition) -> Finding:
         rule, value, head = self._rule, finding.reading.value, self._head(finding)
         assert value is not None
-        numbers = [read(rule, finding.subject, batch).value for batch in self._window]
+        numbers = [self._read(finding.subject, batch).value for batch in self._window]
         known = [number for number in numbers if number is not None][-window.batches :]
         if len(known) < window.min_batches:
             return self._without_baseline(
