@@ -20,15 +20,19 @@ SMOOTHING = 0.5
 class StabilityIndex:
     """Population stability index: sum of (p - q) ln(p / q) over the bins, 0 for equal shares.
 
-    `by_chance` is what two samples of these sizes from one population have on average: (bins - 1) (1/n + 1/m).
+    `by_chance` is what two samples of these sizes from one population exceed once in a hundred times.
     """
 
     value: float
     by_chance: float
 
 
-def stability_index(one: Sequence[int], other: Sequence[int]) -> StabilityIndex | None:
+def stability_index(
+    one: Sequence[int], other: Sequence[int], *, observations: tuple[float, float] | None = None
+) -> StabilityIndex | None:
     """Return the index of two histograms; None where a side is empty. It is the same both ways round.
+
+    `observations` are how many independent ones stand behind the counts of each side; all of them unless given.
 
     Bins that are empty on both sides are no bins. Each of the k others gets part of k/2 observations more, so that a bin that is
     empty on one side has a share: as large as it has in both samples together, which draws the sides nearer and never apart.
@@ -43,7 +47,19 @@ def stability_index(one: Sequence[int], other: Sequence[int]) -> StabilityIndex 
         pooled = added * (a + b) / (n + m)
         p, q = (a + pooled) / (n + added), (b + pooled) / (m + added)
         value += (p - q) * log(p / q)
-    return StabilityIndex(value, (len(bins) - 1) * (1 / n + 1 / m))
+    first, second = observations or (n, m)
+    return StabilityIndex(value, _chi_square_99(len(bins) - 1) * (1 / first + 1 / second))
+
+
+def _chi_square_99(freedom: int) -> float:
+    """Return the 99 % point of the chi-square distribution, by Wilson and Hilferty: to 2 % from one degree of freedom on.
+
+    The index of two samples from one population, divided by 1/n + 1/m, has this distribution with a degree less than bins.
+    """
+    if not freedom:
+        return 0.0
+    spread = 2 / (9 * freedom)
+    return freedom * (1 - spread + 2.326348 * sqrt(spread)) ** 3
 
 
 def ks_distance(one: Sequence[int], other: Sequence[int]) -> float | None:

@@ -8,6 +8,7 @@ so is no pass. Names and definitions are in `docs/profile.md`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import sqrt
 from typing import TYPE_CHECKING, Final
 
 from airflow_provider_nucleus.gating.distances import ks_distance, ks_level, stability_index
@@ -34,13 +35,11 @@ DEFAULT_MAX_PSI: Final = 0.2
 """Stability index from which a distribution is usually called changed; a rule states its own."""
 LABEL_SHARE: Final = 0.01
 """Share of the objects from which on a label can vanish, or be new."""
-MIN_EXPECTED: Final = 10
-"""Objects that a label would have, had nothing changed, before its absence says anything."""
+MIN_EXPECTED: Final = 5
+"""Items that would have a label, had nothing changed, before its absence says anything; as if the objects of an item had one label."""
 MIN_ITEMS: Final = 20
 """Items on either side below which distributions are not compared."""
 
-_MAX_BY_CHANCE = DEFAULT_MAX_PSI / 2
-_BEYOND_CHANCE = 4
 _LABELS_NAMED = 5
 _NO_REFERENCE = "there is no reference profile to compare with"
 _ITEMS_UNKNOWN = "how many items the batch has is not known: give `items` or `slice_id` to the upload"
@@ -162,7 +161,7 @@ def _compare(candidate: Profile, reference: Profile, found: _Findings) -> None:
         ]
         _compare_histograms(name, sides[0], sides[1], items, found)
     items = [candidate.items_with_predictions, reference.items_with_predictions]
-    _add_index("label_psi", *_label_histograms(candidate, reference), items, found)
+    _add_index("label_psi", *_label_histograms(candidate, reference), items, found, of_items=True)
     changes = changed_labels(candidate, reference)
     for name, sure, unsure in (
         ("vanished_labels", changes.vanished, changes.maybe_vanished),
@@ -185,7 +184,7 @@ def _compare(candidate: Profile, reference: Profile, found: _Findings) -> None:
 def _compare_histograms(
     name: str, one: Sequence[int], other: Sequence[int], items: Sequence[int], found: _Findings
 ) -> None:
-    _add_index(f"{name}_psi", one, other, items, found)
+    _add_index(f"{name}_psi", one, other, items, found, of_items=name == "objects_per_item")
     reason = _too_few(one, other, items)
     distance = None if reason else ks_distance(one, other)
     found.add(f"{name}_ks", distance, reason)
@@ -193,20 +192,30 @@ def _compare_histograms(
 
 
 def _add_index(
-    name: str, one: Sequence[int], other: Sequence[int], items: Sequence[int], found: _Findings
+    name: str,
+    one: Sequence[int],
+    other: Sequence[int],
+    items: Sequence[int],
+    found: _Findings,
+    *,
+    of_items: bool,
 ) -> None:
-    """Keep the stability index, unless so few objects are compared that chance alone explains it."""
-    index = stability_index(one, other)
+    """Keep the stability index, unless chance alone reaches the default bound too often, and explains it.
+
+    `of_items` says that items are the observations: objects of one item often have one label.
+    """
+    first, second = (max(known, 1) for known in items)
+    observations: tuple[float, float] = (first, second)
+    if not of_items:
+        observations = (_independent(one, first), _independent(other, second))
+    index = stability_index(one, other, observations=observations)
     if reason := _too_few(one, other, items):
         found.leave(name, reason)
-    elif (
-        index is not None
-        and index.by_chance > _MAX_BY_CHANCE
-        and index.value < _BEYOND_CHANCE * index.by_chance
-    ):
+    elif index is not None and DEFAULT_MAX_PSI < index.by_chance >= index.value:
         found.leave(
             name,
-            f"{sum(one):,} against {sum(other):,} in so many bins: chance alone gives {index.by_chance:.2f} and it is {index.value:.2f}",
+            f"{sum(one):,} against {sum(other):,}: it is {index.value:.2f}, and chance alone exceeds {index.by_chance:.2f} once in a "
+            "hundred times",
         )
     else:
         found.add(name, None if index is None else index.value, "a side is empty")
@@ -257,16 +266,29 @@ def _missing(*, there: Profile, here: Profile) -> tuple[list[str], list[str]]:
     unsure: list[str] = []
     for label, count in sorted(there.labels.items(), key=lambda pair: (-pair[1], pair[0])):
         if count >= LABEL_SHARE * total and label not in here.labels:
-            certain = count * scale >= MIN_EXPECTED and not here.other_labels
+            certain = count * scale >= MIN_EXPECTED * _cluster(there) and not here.other_labels
             (sure if certain else unsure).append(label)
     return sure, unsure
+
+
+def _cluster(profile: Profile) -> float:
+    """Return how many objects an item with predictions has on average, at least 1."""
+    return max(profile.objects / max(profile.items_with_predictions, 1), 1.0)
+
+
+def _independent(counts: Sequence[int], items: int) -> float:
+    """Return how many independent observations objects are: the geometric mean of objects and items.
+
+    The objects of an image share its distance, its light and its scene, but are not one observation.
+    """
+    return sqrt(max(sum(counts), 1) * max(items, 1))
 
 
 def _undecided(labels: Sequence[str]) -> str:
     more = f" and {len(labels) - _LABELS_NAMED} more" if len(labels) > _LABELS_NAMED else ""
     return (
-        f"{', '.join(labels[:_LABELS_NAMED])}{more}: absent on one side, where fewer than {MIN_EXPECTED} objects of it were to be "
-        "expected, or not all labels are listed"
+        f"{', '.join(labels[:_LABELS_NAMED])}{more}: absent on one side, where too few objects of it were to be expected, or "
+        "not all labels are listed"
     )
 
 

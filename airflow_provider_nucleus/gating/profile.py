@@ -42,8 +42,8 @@ AREA_EDGES: Final = tuple(2.0**octave for octave in range(3, 25))
 ASPECT_EDGES: Final = tuple(2.0 ** (half / 2 - 1 / 4) for half in range(-7, 9))
 """Edges between the 17 bins of width / height: half octaves around 1/16 ... 1/2, 0.71, 1, 1.41, 2 ... 16, in the outer ones what lies beyond.
 A ratio on an edge belongs to the bin that is farther from 1: turned boxes have the same bins in reverse order."""
-OBJECTS_EDGES: Final = (2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 20, 30, 50, 100, 200, 500)
-"""Edges between the 17 bins of predictions per item: one, two, ... nine, 10 to 14, ... and 500 and more."""
+OBJECTS_EDGES: Final = tuple(2**octave for octave in range(1, 10))
+"""Edges between the 10 bins of predictions per item: 1, 2 to 3, 4 to 7, ... and 512 and more."""
 MAX_COMPACT_BYTES: Final = 3_500
 """Size of a compact profile, as JSON: less than half of what a task's result may have."""
 

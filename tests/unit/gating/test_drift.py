@@ -47,7 +47,9 @@ def test_the_index_by_hand():
     index = stability_index([60, 40], [40, 60])
 
     assert index.value == pytest.approx(2 * (p - q) * math.log(p / q), abs=1e-12)
-    assert index.by_chance == pytest.approx(1 / 100 + 1 / 100)
+    assert index.by_chance == pytest.approx(
+        6.6349 * (1 / 100 + 1 / 100), rel=0.02
+    )  # chi-square, one degree, 99 %
 
 
 def test_an_empty_bin_by_hand():
@@ -178,20 +180,23 @@ def test_an_index_that_chance_explains_is_insufficient():
     """Some objects in twenty bins differ by nature; a difference far beyond that is one all the same."""
     few = batch(1, items=40, per_item=2)
 
-    assert "chance alone gives" in profile_numbers(few, batch(2)).undefined["confidence_psi"]
+    assert "chance alone exceeds" in profile_numbers(few, batch(2)).undefined["confidence_psi"]
     assert profile_numbers(batch(1, items=40, per_item=2, scale=0.3), batch(2)).values["confidence_psi"] > 1
 
 
 def test_labels_too_rare_to_vanish_are_undecided_and_named():
     """A hundredth of a small batch is nothing; beside a label that certainly vanished it does not matter."""
-    reference = Profile(labels={"car": 970, "tram": 20, "bus": 10}, objects=1_000)
-    little = Profile(labels={"car": 100}, objects=100)
+    reference = Profile(
+        labels={"car": 970, "tram": 20, "bus": 10}, objects=1_000, items_with_predictions=1_000
+    )
+    little = Profile(labels={"car": 100}, objects=100, items_with_predictions=100)
 
     assert changed_labels(little, reference).maybe_vanished == ["tram", "bus"]
     assert profile_numbers(little, reference).undefined["vanished_labels"].startswith("tram, bus: absent")
 
-    much = Profile(labels={"car": 500}, objects=500)
+    much = Profile(labels={"car": 400}, objects=400, items_with_predictions=400)
 
+    # Eight items with a tram were to be expected, and four with a bus.
     assert changed_labels(much, reference).vanished == ["tram"]
     assert profile_numbers(much, reference).values["vanished_labels"] == 1
 

@@ -76,7 +76,7 @@ def expected(boxes):
         away = bisect_right(ASPECT_EDGES, 2.0 ** (abs(across - up) / 8))
         aspect[away if across >= up else 16 - away] += 1
     per_item = Counter(item for _, _, _, item, _ in boxes)
-    histogram = [0] * 17
+    histogram = [0] * 10
     for count in per_item.values():
         histogram[bisect_right(OBJECTS_EDGES, count)] += 1
     return Profile(
