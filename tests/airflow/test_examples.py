@@ -206,6 +206,71 @@ def test_compare_models(run_dag: Callable[..., Any], evaluated: Any, tmp_path: P
     assert run.tasks["baseline_predictions"].value["ignored"] == 4
 
 
+def test_gate_models(run_dag: Callable[..., Any], evaluated: Any, tmp_path: Path) -> None:
+    """The better candidate is deployed and becomes the champion, the worse one is neither, and both have their report.
+
+    In a second run the champion is what candidates are held against.
+    """
+    name, batch = evaluated
+    lines = batch.predictions.read_text().splitlines()
+    sources = {"good": lines[:3], "bad": lines[2:], "same": lines[:2]}
+    for model, rows in sources.items():
+        (tmp_path / f"{model}.jsonl").write_text("".join(line + "\n" for line in rows))
+
+    def judge(*models: str) -> Any:
+        policy = {
+            "name": "small",
+            "on_missing_baseline": "pass",
+            "rules": [
+                {"id": "f1-floor", "metric": "f1", "min": 0.3, "min_support": 1},
+                {"id": "f1-drop", "metric": "f1", "max_drop": 0.01, "min_support": 1, "compare": "point"},
+            ],
+        }
+        run = run_dag(
+            EXAMPLES / "nucleus_gate_models.py",
+            "nucleus_gate_models",
+            conf={
+                "dataset_name": name,
+                "candidates": [
+                    {"reference_id": f"{name} {model}", "predictions": str(tmp_path / f"{model}.jsonl")}
+                    for model in models
+                ],
+                "policy": policy,
+                "folder": str(tmp_path / "judgements"),
+            },
+        )
+        assert run.state == "success", run.log[-6000:]
+        return run
+
+    first = judge("good", "bad")
+    states = {key: task.state for key, task in first.tasks.items()}
+    assert [states[f"judge.gate[{n}]"] for n in range(2)] == ["success", "skipped"], first.log[-6000:]
+    assert [states[f"judge.deploy[{n}]"] for n in range(2)] == ["success", "skipped"]
+    assert first.tasks["judge.report[0]"].value == "pass: every rule was kept"
+    assert first.tasks["judge.report[1]"].value.startswith("fail: f1-floor: ")
+    promoted = first.tasks["promote"].value
+    assert (promoted["model_id"], promoted["moved"], promoted["previous"]) == (
+        first.tasks["judge.model[0]"].value["model_id"],
+        True,
+        [],
+    )
+    assert states["champion_metrics"] == "skipped"
+
+    second = judge("same")
+    verdict = second.tasks["judge.gate[0]"].value
+    assert verdict["baseline"]["model_id"] == promoted["model_id"]
+    assert verdict["changes"] == {"fixed": 0, "broken": 0, "both_found": 2, "both_miss": 1}
+    assert verdict["verdict"] == "pass", second.log[-6000:]
+    assert second.tasks["promote"].value["previous"] == [promoted["model_id"]]
+    assert sorted(path.name for path in (tmp_path / "judgements").iterdir()) == [
+        "candidate.json.map0.gz",
+        "candidate.json.map1.gz",
+        "champion.json.gz",
+        "judgement.json.map0.gz",
+        "judgement.json.map1.gz",
+    ]
+
+
 @pytest.mark.parametrize("detector", ["yolo", "centernet"])
 def test_real_detections_give_the_reference_counts(
     run_dag: Callable[..., Any], tmp_path: Path, detector: str
