@@ -56,7 +56,9 @@ SOURCES = ("items", "ground_truth", "predictions")
         ),
         "items": Param("", type="string", description="The images of the batch: .jsonl, or COCO .json"),
         "images": Param("", type="string", description="Folder of the image files; empty if they have URLs"),
-        "ground_truth": Param("", type="string", description="Annotations: .jsonl, or COCO .json"),
+        "ground_truth": Param(
+            "", type="string", description="Annotations: .jsonl, or COCO .json; empty if they come later"
+        ),
         "predictions": Param("", type="string", description="Predictions: .jsonl, or COCO results .json"),
         "iou_threshold": Param(0.5, type="number", minimum=0, maximum=1),
         "report": Param(
@@ -92,6 +94,8 @@ def nucleus_evaluate_inference_batch() -> None:
         batch["predictions"] = [one for one, _ in pairs] if len(pairs) > 1 else pairs[0][0]
         batch["truth_of_predictions"] = [one for _, one in pairs] if len(pairs) > 1 else pairs[0][1]
         batch["batch"] = batch.get("batch") or run_id or ""
+        # Labels may come later (`nucleus_late_labels`): until then there are none, which is not an error.
+        batch["ground_truth"] = batch["ground_truth"] or []
         # The metrics task returns what fits an XCom; its own report has every label, and every match.
         batch["metrics_report"] = f"{batch['report']}.measurement.json" if batch["report"] else ""
         return batch

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from airflow_provider_nucleus import __version__
 from airflow_provider_nucleus.client.address import Address
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.gating.measurement import Unannotated
     from airflow_provider_nucleus.hooks.nucleus import NucleusHook
+    from airflow_provider_nucleus.schema.matches import EvaluationMatch
+    from airflow_provider_nucleus.tasks.measurements import MeasuredMatches
 
 __all__ = ["engine_of", "measure", "read_population", "subject_now"]
 
@@ -29,6 +32,9 @@ log = logging.getLogger(__name__)
 
 _ENGINE: Final = f"airflow-provider-nucleus {__version__}"
 _CLOUD_ENGINE: Final = "nucleus"
+_Mode = Literal["iou", "false_positive", "false_negative"]
+_READS: Final = 3
+"""Times that matches are read from the start, when others calculate them anew in between."""
 
 
 def measure(
@@ -56,30 +62,26 @@ def measure(
     """
     scope = BatchScope(slice_id=slice_id, query=query)
     run_id = model_run_id or hook.find_model_run(dataset_id, str(model_id))
+    named = _named(hook, dataset_id, model_id, scope) | {"model_run_id": run_id}
     population = read_population(hook, dataset_id, scope, model_run_id=run_id, with_metadata=bool(slice_keys))
 
-    def rows(mode: Any) -> Iterator[Any]:
-        return _selected(
-            lambda condition: hook.iter_matches(dataset_id, run_id, mode=mode, query=condition), scope
+    def read() -> MeasuredMatches:
+        listed = {
+            mode: _selected(partial(_matches, hook, dataset_id, run_id, mode), scope)
+            for mode in get_args(_Mode)
+        }
+        return measure_matches(
+            listed["iou"],
+            false_positives=listed["false_positive"],
+            false_negatives=listed["false_negative"],
+            population=population,
+            iou_threshold=iou_threshold,
+            unannotated=unannotated,
+            slice_keys=slice_keys,
+            keep_rows=keep_rows,
         )
 
-    measured = measure_matches(
-        rows("iou"),
-        false_positives=rows("false_positive"),
-        false_negatives=rows("false_negative"),
-        population=population,
-        iou_threshold=iou_threshold,
-        unannotated=unannotated,
-        slice_keys=slice_keys,
-        keep_rows=keep_rows,
-    )
-    named = {
-        "slice_id": slice_id,
-        "query": query,
-        "dataset_id": dataset_id,
-        "model_id": model_id,
-        "model_run_id": run_id,
-    }
+    measured = _undisturbed(read)
     return match_measurement(
         measured,
         subject=(subject or subject_now()).model_copy(update=named),
@@ -100,6 +102,50 @@ def measure(
     )
 
 
+def _matches(
+    hook: NucleusHook, dataset_id: str, run_id: str, mode: _Mode, query: str
+) -> Iterator[EvaluationMatch]:
+    return hook.iter_matches(dataset_id, run_id, mode=mode, query=query)
+
+
+def _undisturbed(read: Callable[[], MeasuredMatches]) -> MeasuredMatches:
+    """Return what *read* reads; once more from the start where matches were calculated anew while they were read."""
+    for _ in range(_READS - 1):
+        try:
+            return read()
+        except NucleusRequestError as error:
+            if "pageToken" not in str(error):
+                raise
+            log.warning("The matches changed while they were read, reading them again: %s", error)
+    return read()
+
+
+def _named(
+    hook: NucleusHook, dataset_id: str, model_id: str | None, scope: BatchScope
+) -> dict[str, str | None]:
+    """Return ids and names of what is measured; NucleusConfigError for a slice of another dataset."""
+    slice_name = None
+    if scope.slice_id is not None:
+        found = hook.slice_info(scope.slice_id)
+        slice_name = found.name
+        if found.dataset_id not in {None, dataset_id}:
+            raise NucleusConfigError(
+                f"Slice {scope.slice_id} belongs to dataset {found.dataset_id}, not to {dataset_id}.",
+                conn_id=hook.nucleus_conn_id,
+                field="slice_id",
+                hint="Numbers of a slice are read from the matches of its own dataset.",
+            )
+    return {
+        "dataset_id": dataset_id,
+        "dataset_name": hook.dataset_name(dataset_id),
+        "model_id": model_id,
+        "model_name": hook.get_model(model_id).name if model_id else None,
+        "slice_id": scope.slice_id,
+        "slice_name": slice_name,
+        "query": scope.query,
+    }
+
+
 def read_population(
     hook: NucleusHook,
     dataset_id: str,
@@ -109,8 +155,6 @@ def read_population(
     with_metadata: bool = False,
 ) -> Population:
     """Read the items of a batch and the ground truth on them."""
-    if scope.slice_id is not None:
-        _require_slice_of(hook, dataset_id, scope.slice_id)
     if scope.query is not None:
         # Only a query about predictions depends on the run, and only one that there are several of.
         run_id = model_run_id if "predictions." in scope.query else None
@@ -152,17 +196,6 @@ def _selected(listing: Callable[[str], Iterator[Any]], scope: BatchScope) -> Ite
         yield from listing("")
         return
     yield from chain((first,), found)
-
-
-def _require_slice_of(hook: NucleusHook, dataset_id: str, slice_id: str) -> None:
-    of = hook.slice_info(slice_id).dataset_id
-    if of not in {None, dataset_id}:
-        raise NucleusConfigError(
-            f"Slice {slice_id} belongs to dataset {of}, not to {dataset_id}.",
-            conn_id=hook.nucleus_conn_id,
-            field="slice_id",
-            hint="Numbers of a slice are read from the matches of its own dataset.",
-        )
 
 
 def engine_of(hook: NucleusHook) -> str:

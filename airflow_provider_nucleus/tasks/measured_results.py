@@ -30,6 +30,7 @@ def result_members(measurement: Measurement) -> dict[str, Any]:
     subject = measurement.subject
     return {
         "slice_id": subject.slice_id,
+        "slice_name": subject.slice_name,
         "query": subject.query,
         "benchmark_version": subject.benchmark_version,
         "items": measurement.coverage.items,

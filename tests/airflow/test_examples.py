@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from tests.airflow.batches import make_batch
+from tests.airflow.days import make_day, numbers
 from tests.airflow.harness import REPOSITORY
 from tests.shared_data import shared_data
 
@@ -303,3 +304,33 @@ def test_real_detections_give_the_reference_counts(
     assert tuple(expected[detector]["score>=0"][key] for key in ("tp", "fp", "fn")) == tuple(
         overall[key] for key in ("tp", "fp", "fn")
     )
+
+
+def test_late_labels(run_dag: Callable[..., Any], tmp_path: Path) -> None:
+    """The batch is evaluated without labels, its labels are uploaded, and the numbers of the batch follow."""
+    day = make_day(tmp_path / "late", "late", seed=3)
+    conf = {
+        "dataset_name": "inference-batch",
+        "model_reference_id": "late labels",
+        "batch": "late",
+        "items": str(day.items),
+        "predictions": str(day.predictions),
+    }
+    first = run_dag(
+        EXAMPLES / "nucleus_evaluate_inference_batch.py", "nucleus_evaluate_inference_batch", conf=conf
+    )
+    labels = {"batch": "late", "ground_truth": str(day.ground_truth)}
+    uploaded = run_dag(EXAMPLES / "nucleus_late_labels.py", "nucleus_upload_labels", conf=labels)
+    again = run_dag(
+        EXAMPLES / "nucleus_late_labels.py",
+        "nucleus_reevaluate_batches",
+        conf={"model_reference_id": "late labels"},
+    )
+
+    for run in (first, uploaded, again):
+        assert run.state == "success", run.log[-6000:]
+    batch = first.tasks["append_items"].value["slice_id"]
+    assert first.tasks["calculate_metrics"].value["coverage"]["with_ground_truth"] == 0
+    assert uploaded.tasks["find_batch"].value["slice_id"] == batch
+    found = {task.value["slice_id"]: task.value for name, task in again.tasks.items() if "metrics[" in name}
+    assert numbers(found[batch]["overall"]) == pytest.approx(numbers(day.measured().overall.values))

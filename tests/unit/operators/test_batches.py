@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from airflow_provider_nucleus.exceptions import NucleusConfigError
+from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusRequestError
 from airflow_provider_nucleus.gating.fingerprint import differences
 from airflow_provider_nucleus.gating.measurement import Fingerprint, Measurement
 from airflow_provider_nucleus.operators.items import NucleusAppendItemsOperator
@@ -138,3 +138,43 @@ def test_a_slice_of_another_dataset_is_refused(hook, ids, days):
 
     with pytest.raises(NucleusConfigError, match=f"Slice {other} belongs to dataset"):
         calculate(ids, slice_id=other)
+
+
+def test_matches_that_change_while_they_are_read_are_read_again(hook, ids, days, monkeypatch):
+    """Another task calculates the same run: its tokens of pages are refused, and no half of a match is counted."""
+    batch = upload(ids, days[0])
+    expected = calculate(ids, slice_id=batch)
+    task = NucleusCalculateMetricsOperator(task_id="m", slice_id=batch, **ids, **QUICK)
+    real, refused = task.hook.iter_matches, []
+
+    def iter_matches(*arguments, mode, **options):
+        yield from real(*arguments, mode=mode, **options)
+        if mode == "false_positive" and not refused:
+            refused.append(mode)
+            raise NucleusRequestError("pageToken is not a token of this listing", status=400)
+
+    monkeypatch.setattr(task.hook, "iter_matches", iter_matches)
+
+    assert run(task)["overall"] == expected["overall"]
+    assert refused == ["false_positive"]
+
+
+def test_a_server_that_cannot_list_by_slice(hook, ids, days, monkeypatch):
+    """The query language of a slice is an assumption: items of the slice are picked from everything then."""
+    batches = [upload(ids, day) for day in days[:2]]
+    expected = calculate(ids, slice_id=batches[0])
+    task = NucleusCalculateMetricsOperator(task_id="m", slice_id=batches[0], **ids, **QUICK)
+    client = task.hook.get_conn()
+    real = client.send
+
+    def send(call, **options):
+        if call.path.endswith("ObjectsPage") and call.body["query"]:
+            raise NucleusRequestError("Query not understood", status=400)
+        return real(call, **options)
+
+    monkeypatch.setattr(client, "send", send)
+    found = run(task)
+
+    assert found["overall"] == expected["overall"]
+    assert found["coverage"] == expected["coverage"]
+    assert found["fingerprint"] == expected["fingerprint"]
