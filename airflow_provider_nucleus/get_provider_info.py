@@ -66,6 +66,7 @@ def get_provider_info() -> dict[str, Any]:
                     "airflow_provider_nucleus.operators.items",
                     "airflow_provider_nucleus.operators.metrics",
                     "airflow_provider_nucleus.operators.models",
+                    "airflow_provider_nucleus.operators.operating_points",
                     "airflow_provider_nucleus.operators.promotion",
                     "airflow_provider_nucleus.operators.report",
                     "airflow_provider_nucleus.operators.slices",

@@ -160,6 +160,7 @@ class NucleusCalls:
     evaluation_charts = CallMethod(evaluations.evaluation_charts)
     evaluation_examples = CallMethod(evaluations.evaluation_examples)
     evaluation_filter_schema = CallMethod(evaluations.evaluation_filter_schema)
+    evaluation_operating_points = CallMethod(evaluations.evaluation_operating_points)
     list_model_evaluations = CallMethod(evaluations.list_model_evaluations)
     list_run_evaluations = CallMethod(evaluations.list_run_evaluations)
     list_presets = CallMethod(evaluations.list_presets)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from airflow_provider_nucleus.client.call import LOOK_LIMIT, Call, path_segment
 from airflow_provider_nucleus.client.calls._read import list_of, nothing, text_member
 from airflow_provider_nucleus.exceptions import NucleusValidationError
+from airflow_provider_nucleus.gating.operating_point import MIN_SUPPORT, TOLERANCE
+from airflow_provider_nucleus.schema.base import require_object
 from airflow_provider_nucleus.schema.charts import (
     EvaluationCharts,
     EvaluationExamples,
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow_provider_nucleus.evaluation_options import EvaluationOptions
+    from airflow_provider_nucleus.gating.operating_point import Aim
 
 __all__ = [
     "UNCHANGED",
@@ -39,6 +43,7 @@ __all__ = [
     "evaluation_charts",
     "evaluation_examples",
     "evaluation_filter_schema",
+    "evaluation_operating_points",
     "get_evaluation",
     "list_model_evaluations",
     "list_presets",
@@ -178,6 +183,32 @@ def evaluation_examples(
         EvaluationExamples.from_wire,
         f"read examples of evaluation {evaluation_id}",
         body=body | _narrowed(filters, query),
+    )
+
+
+def evaluation_operating_points(
+    evaluation_id: str,
+    *,
+    iou_threshold: float = 0.5,
+    aim: Aim = "f1",
+    target: float | None = None,
+    min_support: int = MIN_SUPPORT,
+    tolerance: float = TOLERANCE,
+    filters: Filters | None = None,
+    query: str | None = None,
+) -> Call[dict[str, Any]]:
+    """Return the best confidence per label and over all, each matched anew; the embedded Nucleus alone knows this route."""
+    params = {"iouThreshold": str(iou_threshold), "minSupport": str(min_support), "tolerance": str(tolerance)}
+    if aim != "f1":
+        params[aim] = str(target)
+    for name, value in _narrowed(filters, query).items():
+        params[name] = value if isinstance(value, str) else json.dumps(value)
+    return Call(
+        "GET",
+        f"evaluationsV2/{path_segment(evaluation_id)}/operatingPoints",
+        lambda answer: dict(require_object(answer, "the answer")),
+        f"read the operating points of evaluation {evaluation_id}",
+        params=params,
     )
 
 

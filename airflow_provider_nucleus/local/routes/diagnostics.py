@@ -22,7 +22,6 @@ from airflow_provider_nucleus.local.evaluations.reading.diagnostics import (
     errors_of,
     f1_of_selection,
     histograms_of,
-    operating_points_of_selection,
 )
 from airflow_provider_nucleus.local.evaluations.reading.mask_scores import mask_scores_of
 from airflow_provider_nucleus.local.evaluations.reading.provenance import provenance_of
@@ -40,7 +39,11 @@ from airflow_provider_nucleus.local.requests.diagnostics import (
     WholeEvaluationAddress,
 )
 from airflow_provider_nucleus.local.requests.evaluations import ChartsAddress
-from airflow_provider_nucleus.local.routes.evaluation_results import read_result, selected
+from airflow_provider_nucleus.local.routes.evaluation_results import (
+    get_operating_points,
+    read_result,
+    selected,
+)
 from airflow_provider_nucleus.local.routes.routing import RouteTable
 from airflow_provider_nucleus.local.routes.trends import ROUTES as TRENDS
 from airflow_provider_nucleus.local.store.catalog import evaluations
@@ -86,18 +89,8 @@ def f1(call: RouteCall, address: F1Address) -> Any:
 
 @ROUTES.get("evaluations/{ev}/operatingPoints", query=OperatingPointsAddress)
 def operating_points(call: RouteCall, address: OperatingPointsAddress) -> Any:
-    """Best confidence per label and over all: for F1, or for a `precision` or `recall`; `minSupport` 20 by default."""
-    aims = {"precision": address.precision, "recall": address.recall}
-    aim, target = next(((name, value) for name, value in aims.items() if value is not None), ("f1", None))
-    result, selection = selected(call, address)
-    return operating_points_of_selection(
-        result,
-        selection,
-        aim=aim,
-        target=target,
-        min_support=address.min_support,
-        tolerance=address.tolerance,
-    )
+    """Best confidence per label and over all, as clients read it at `evaluationsV2/{ev}/operatingPoints`."""
+    return get_operating_points(call, address)
 
 
 @ROUTES.get("evaluations/{ev}/calibration", query=CalibrationAddress)

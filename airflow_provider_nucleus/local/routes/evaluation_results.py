@@ -10,9 +10,11 @@ from airflow_provider_nucleus.local.evaluations.computing.result_layouts import 
     has_other_layout,
 )
 from airflow_provider_nucleus.local.evaluations.reading.charts import charts
+from airflow_provider_nucleus.local.evaluations.reading.diagnostics import operating_points_of_selection
 from airflow_provider_nucleus.local.evaluations.reading.examples import ExamplePage, examples
 from airflow_provider_nucleus.local.evaluations.reading.filter_vocabulary import filter_schema
 from airflow_provider_nucleus.local.evaluations.reading.selection import select
+from airflow_provider_nucleus.local.requests.diagnostics import OperatingPointsAddress
 from airflow_provider_nucleus.local.requests.evaluations import (
     DEFAULT_IOU_THRESHOLD,
     ChartsAddress,
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.evaluations.reading.result import EvaluationResult
     from airflow_provider_nucleus.local.evaluations.reading.selection import Selection
 
-__all__ = ["ROUTES", "read_result", "selected"]
+__all__ = ["ROUTES", "get_operating_points", "read_result", "selected"]
 
 ROUTES: Final = RouteTable()
 
@@ -66,6 +68,22 @@ def get_filter_schema(call: RouteCall) -> Any:
     result = read_result(call)
     with call.db.session() as session:
         return filter_schema(session, result)
+
+
+@ROUTES.get("evaluationsV2/{ev}/operatingPoints", query=OperatingPointsAddress)
+def get_operating_points(call: RouteCall, address: OperatingPointsAddress) -> Any:
+    """Best confidence per label and over all: for F1, or for a `precision` or `recall`; `minSupport` 20 by default."""
+    aims = {"precision": address.precision, "recall": address.recall}
+    aim, target = next(((name, value) for name, value in aims.items() if value is not None), ("f1", None))
+    result, selection = selected(call, address)
+    return operating_points_of_selection(
+        result,
+        selection,
+        aim=aim,
+        target=target,
+        min_support=address.min_support,
+        tolerance=address.tolerance,
+    )
 
 
 def selected(call: RouteCall, request: ChartsRequest | ChartsAddress) -> tuple[EvaluationResult, Selection]:

@@ -403,6 +403,7 @@ ELSEWHERE = {
     "scenes.start_append_lidar_scenes",
     "scenes.start_append_video_scenes",
     # The official client cannot cancel.
+    "evaluations.evaluation_operating_points",
     "jobs.cancel_job",
     # The official client has it on a deprecated object only.
     "models.create_dataset_model_run",
