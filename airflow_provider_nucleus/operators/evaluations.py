@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Final, get_args
 
-from airflow.providers.common.compat.sdk import Stats
-
 from airflow_provider_nucleus.client.benchmark_growth import BenchmarkChoice, OnNewItems
 from airflow_provider_nucleus.client.evaluations import as_job
 from airflow_provider_nucleus.client.job_outcome import evaluation_failure, is_gone
@@ -14,6 +12,7 @@ from airflow_provider_nucleus.client.waiting import WaitOutcome
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusMetricsError
 from airflow_provider_nucleus.hooks.measuring_evaluations import measure_evaluation
 from airflow_provider_nucleus.links.nucleus import NucleusDatasetLink, NucleusModelLink
+from airflow_provider_nucleus.operators.announcing import NucleusAnnouncingOperator
 from airflow_provider_nucleus.operators.starting import NucleusStartingOperator
 from airflow_provider_nucleus.schema.evaluations import (
     EvaluationState,
@@ -49,7 +48,7 @@ _LEAST_IOU_THRESHOLD: Final = 0.001
 """The smallest one the embedded Nucleus takes: refused before the evaluation has run, not after."""
 
 
-class NucleusEvaluateModelOperator(NucleusStartingOperator):
+class NucleusEvaluateModelOperator(NucleusStartingOperator, NucleusAnnouncingOperator):
     """Evaluate a model on a benchmark with Evaluations V2, and return the chart summary: of all its items, or of one batch.
 
     The benchmark is named by `benchmark_id`, or by `benchmark` (a name): then the newest ready version of that name is taken,
@@ -102,6 +101,7 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
     :param job_timeout: longest wait, in seconds or as timedelta
     :param ride_out: how long the server may be away while the task waits, in seconds or as timedelta; `job_timeout` still counts
     :param cancel_on_kill: whether to cancel the evaluation when the task is killed or gives up waiting
+    :param partition_key: partition of the events of this task's outlets (Airflow 3.2 and later) (templated)
     :param nucleus_conn_id: the Nucleus connection to use (templated)
     """
 
@@ -122,13 +122,13 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
         "options": OBJECT,
         "report": PLACE,
         **NucleusStartingOperator.templated,
+        **NucleusAnnouncingOperator.templated,
     }
     template_fields: Sequence[str] = tuple(templated)
-    template_fields_renderers: ClassVar[dict[str, str]] = {
-        "rollup_groups": "json",
-        "exclusion_rules": "json",
-        "options": "json",
-    }
+    template_fields_renderers: ClassVar[dict[str, str]] = dict.fromkeys(
+        ("rollup_groups", "exclusion_rules", "options"), "json"
+    )
+    lineage_writes: ClassVar[str | None] = "numbers"
     operator_extra_links: Sequence[BaseOperatorLink] = (NucleusDatasetLink(), NucleusModelLink())
 
     def __init__(
@@ -250,6 +250,7 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
         summary = evaluation_summary(evaluation, measurement, resume_payload)
         self._log_result(measurement, evaluation)
         summary |= left_measurement(measurement, path_for_instance(self.report, context))
+        self.announce_numbers(context, measurement, report=summary.get("measurement"))
         labels = list(summary["per_class_ap"].items())
         return checked_xcom(
             shrink_to_xcom(len(labels), lambda most: summary | {"per_class_ap": dict(labels[:most])})
@@ -396,5 +397,3 @@ class NucleusEvaluateModelOperator(NucleusStartingOperator):
         for text in (evaluation.error_message, *(note["text"] for note in measurement.notes)):
             if text:
                 self.log.warning("Evaluation %s: %s", evaluation.id, text)
-        for name in ("tp", "fp", "fn"):
-            Stats.gauge(f"nucleus.evaluation.{name}", numbers[name] or 0)

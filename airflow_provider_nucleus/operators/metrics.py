@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
-from airflow.providers.common.compat.sdk import Stats
-
 from airflow_provider_nucleus.evaluation_options import DEFAULT_OPTIONS
 from airflow_provider_nucleus.exceptions import NucleusConfigError
 from airflow_provider_nucleus.gating.measurement import Unannotated
@@ -307,8 +305,6 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator, NucleusAnnouncing
             self.log.warning("Not matched, and in no count: %s", measurement.details["not_matched"])
         for note in measurement.notes:
             self.log.warning("%s", note["text"])
-        for name in ("tp", "fp", "fn"):
-            Stats.gauge(f"nucleus.metrics.{name}", counts[name] or 0)
 
 
 def _definition(resume_payload: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import runpy
 from importlib.metadata import version
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -269,6 +270,73 @@ def test_gate_models(run_dag: Callable[..., Any], evaluated: Any, tmp_path: Path
         "champion.json.gz",
         "judgement.json.map0.gz",
         "judgement.json.map1.gz",
+    ]
+
+
+@pytest.mark.skipif(
+    version("apache-airflow").startswith("3.0."),
+    reason="the test run of Airflow 3.0 takes an asset that no scheduler has seen for inactive",
+)
+def test_approve_regression(run_dag: Callable[..., Any], evaluated: Any, tmp_path: Path) -> None:
+    """A model that passes goes through without a question; tests/stack/test_judged.py answers the questions of others."""
+    name, _batch = evaluated
+    conf = {
+        "dataset_name": name,
+        "model_reference_id": f"{name} 1",
+        "folder": str(tmp_path / "evidence"),
+    }
+    run = run_dag(passing_copy(tmp_path), "nucleus_approve_regression", conf=conf)
+
+    assert run.state == "success", run.log[-6000:]
+    assert run.tasks["approve"].value["decision"] == "not_needed"
+    assert run.tasks["deploy"].value == "not_needed (pass)"
+    assert run.tasks["gate"].value["proposal"]
+
+
+def passing_copy(folder: Path) -> Path:
+    """Return the example with a policy that the small batch of the tests passes: two of four boxes are hits."""
+    copy = folder / "nucleus_approve_regression.py"
+    text = (EXAMPLES / copy.name).read_text()
+    assert '"min": 0.6' in text
+    copy.write_text(text.replace('"min": 0.6', '"min": 0.2'))
+    return copy
+
+
+@pytest.mark.skipif(
+    not version("apache-airflow").startswith("2."), reason="from Airflow 3.1 on people are asked"
+)
+def test_below_3_1_a_regression_fails_with_the_reason(
+    run_dag: Callable[..., Any], evaluated: Any, tmp_path: Path
+) -> None:
+    """Nobody is asked, nothing is accepted, and the log says what to do instead."""
+    name, _ = evaluated
+    conf = {"dataset_name": name, "model_reference_id": f"{name} 1", "folder": str(tmp_path / "evidence")}
+    run = run_dag(EXAMPLES / "nucleus_approve_regression.py", "nucleus_approve_regression", conf=conf)
+
+    assert {one: run.tasks[one].state for one in ("gate", "approve", "deploy")} == {
+        "gate": "skipped",
+        "approve": "failed",
+        "deploy": "upstream_failed",
+    }
+    assert "needs Airflow 3.1 or later" in run.log
+
+
+def test_deploy_accepted_names_what_its_events_say() -> None:
+    """Started by hand there are none."""
+    variables = runpy.run_path(str(EXAMPLES / "nucleus_deploy_accepted.py"))
+    deploy = variables["nucleus_deploy_accepted"]().get_task("deploy").python_callable
+    extra = {
+        "model": {"id": "prj_1"},
+        "verdict": "pass",
+        "decision": None,
+        "numbers": {"f1": 0.7},
+        "links": {},
+    }
+    deploy.__globals__["ACCEPTED"] = "asset"
+
+    assert deploy(triggering_asset_events=None) == []
+    assert deploy(triggering_asset_events={"asset": [SimpleNamespace(extra=extra)]}) == [
+        {"model_id": "prj_1", "numbers": {"f1": 0.7}, "links": {}}
     ]
 
 

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote
 
 import psutil
 import requests
@@ -157,6 +158,22 @@ class AirflowStack:
         return self.until(
             reached, timeout=timeout, what=f"{dag_id}.{task_id} to be {' or '.join(sorted(wanted))}"
         )
+
+    def answer(self, dag_id: str, run_id: str, task_id: str, option: str, **more: Any) -> None:
+        """Answer the question of a task instance (`task/<map index>`), as the page of required actions does."""
+        path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/hitlDetails"
+        answer = self._call("PATCH", path, {"chosen_options": [option], "params_input": more})
+        assert answer.ok, answer.text
+
+    def question(self, dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:
+        """Return the question of a task instance (`task/<map index>`)."""
+        path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/hitlDetails"
+        return dict(self._call("GET", path).json())
+
+    def asset_events(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """Return the asset events of a run, with their `uri`."""
+        query = f"source_dag_id={dag_id}&source_run_id={quote(run_id)}"
+        return list(self._call("GET", f"assets/events?{query}").json()["asset_events"])
 
     def wait_for_run(self, dag_id: str, run_id: str) -> None:
         """Wait until the whole run has ended: the scheduler writes that down a little after the last task's state."""
