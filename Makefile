@@ -55,6 +55,11 @@ test-stack: $(VENV)/.test  ## Fuzz the embedded server; a quarter of the fault m
 	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup tests/stack/test_fault_matrix.py
 	@$(BIN)/python -m pytest -q tests/stack --ignore tests/stack/test_fault_matrix.py
 
+.PHONY: test-pages
+test-pages: $(VENV)/.pages  ## Open reports in Debian's Chromium, under the policy of strict hosts (SCREENSHOTS=<folder> leaves pictures)
+	@tests/pages/install_chromium.sh
+	@$(BIN)/python -m pytest -q tests/pages
+
 .PHONY: test-2.11
 test-2.11:  ## The Airflow face once more on Airflow 2.11, in an environment of its own
 	@$(MAKE) test LANE=airflow-2.11 VENV=$(VENV)-2.11 TESTS="$(TESTS_2_11)"
@@ -103,6 +108,7 @@ constraints-airflow-3.1: PINS := apache-airflow~=3.1.8
 constraints-airflow-3.0: PINS := apache-airflow~=3.0.6 fastapi<0.118 pyjwt<2.11
 constraints-airflow-2.11: PINS := apache-airflow~=2.11.2
 constraints-airflow-3.3 constraints-airflow-2.11: GROUPS += --group bench
+constraints-airflow-3.3: GROUPS += --group pages
 constraints-airflow-3.2 constraints-airflow-3.1 constraints-airflow-3.0 constraints-lowest: GROUPS := --group test
 constraints-airflow-%: $(VENV)/.bootstrap
 	@printf '%s\n' $(foreach pin,$(PINS),'$(pin)') > $(VENV)/pins.txt
@@ -135,4 +141,8 @@ $(VENV)/.package: $(VENV)/.bootstrap pyproject.toml $(CONSTRAINTS)
 $(VENV)/.test: $(VENV)/.package
 	@echo "==> Installing what the tests and checks need"
 	@$(INSTALL) --editable '.[all]' $(GROUPS)
+	@touch $@
+
+$(VENV)/.pages: $(VENV)/.test
+	@$(INSTALL) --group pages
 	@touch $@

@@ -79,10 +79,16 @@ def bounds_scale(values: Sequence[float | None], *, left: float, right: float) -
 
 
 def _svg(width: int, height: int, alternative: str, *content: Markup) -> Markup:
+    """Return a drawing; one without an alternative adds nothing to the numbers beside it, and is not read out."""
+    named = (
+        Markup('role="img" aria-label="{}"').format(alternative)
+        if alternative
+        else Markup('aria-hidden="true"')
+    )
     return Markup(
-        '<svg role="img" aria-label="{}" width="{}" height="{}" viewBox="0 0 {} {}" fill="currentColor" '
+        '<svg {} width="{}" height="{}" viewBox="0 0 {} {}" fill="currentColor" '
         'font-family="system-ui, sans-serif" font-size="11">{}</svg>'
-    ).format(alternative, width, height, width, height, Markup("").join(content))
+    ).format(named, width, height, width, height, Markup("").join(content))
 
 
 def _line(
