@@ -46,7 +46,7 @@ class Refused(Exception):  # ruff: ignore[error-suffix-on-exception-name] - it n
 class Call(Generic[T]):
     """A request that a client can send.
 
-    `path` follows the endpoint and is percent-encoded already. `parse` turns the decoded JSON of a 2xx answer into the result;
+    `path` follows the endpoint and is percent-encoded already; with a slash before it, the server's own address. `parse` turns the decoded JSON of a 2xx answer into the result;
     with `reads_body` off it gets None and the body is ignored. `name` completes "Could not ..." in messages. `repeatable` says
     whether a request that may have been processed can be sent again blindly. `signed_url` replaces endpoint and path, and
     goes without credentials. An answer of more than `answer_limit` decoded bytes is an error.

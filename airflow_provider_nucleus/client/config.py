@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 
 from airflow_provider_nucleus.client.address import Address
-from airflow_provider_nucleus.cloud import CLOUD_ENDPOINT, is_scale
+from airflow_provider_nucleus.cloud import API_PATH, CLOUD_ENDPOINT, is_scale
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusValidationError
 from airflow_provider_nucleus.requesting_task import TASK_HEADER
 
@@ -103,7 +103,9 @@ class NucleusConfig:
         return NucleusConfigError(f"{where}{name} {reason}", conn_id=self.conn_id, field=name, hint=hint)
 
     def url(self, path: str) -> str:
-        """Return the address of a route."""
+        """Return the address of a route; one that begins with a slash is beside the API of an embedded Nucleus, not below it."""
+        if path.startswith("/"):
+            return f"{self.endpoint.removesuffix(API_PATH)}{path}"
         return f"{self.endpoint}/{path}"
 
     def auth_headers(self) -> dict[str, str]:

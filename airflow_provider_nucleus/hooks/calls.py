@@ -10,6 +10,7 @@ from typing import Any
 from airflow_provider_nucleus.client.calls import annotations as ground_truth
 from airflow_provider_nucleus.client.calls import (
     benchmarks,
+    comparisons,
     datasets,
     evaluations,
     items,
@@ -163,6 +164,7 @@ class NucleusCalls:
     evaluation_operating_points = CallMethod(evaluations.evaluation_operating_points)
     list_model_evaluations = CallMethod(evaluations.list_model_evaluations)
     list_run_evaluations = CallMethod(evaluations.list_run_evaluations)
+    compare_evaluations = CallMethod(comparisons.compare_evaluations)
     list_presets = CallMethod(evaluations.list_presets)
     create_preset = CallMethod(evaluations.create_preset)
     update_preset = CallMethod(evaluations.update_preset)

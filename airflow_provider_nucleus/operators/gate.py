@@ -9,6 +9,7 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, Branch
 from airflow_provider_nucleus.assets.announcing import withhold
 from airflow_provider_nucleus.assets.event_content import judgement_event
 from airflow_provider_nucleus.exceptions import NucleusConfigError
+from airflow_provider_nucleus.hooks.comparing import compare_measured
 from airflow_provider_nucleus.hooks.measuring import measure, subject_now
 from airflow_provider_nucleus.lineage.facts import judgement_facts
 from airflow_provider_nucleus.links.nucleus import NucleusDatasetLink, NucleusEvaluationLink, NucleusModelLink
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.gating.measurement import Measurement
     from airflow_provider_nucleus.gating.verdict import Judgement
     from airflow_provider_nucleus.tasks.arguments import ArgumentKind
+    from airflow_provider_nucleus.tasks.gating import ServerComparison
 
 __all__ = ["NucleusGateOperator"]
 
@@ -211,7 +213,7 @@ class NucleusGateOperator(NucleusAnnouncingOperator, BranchMixIn):
                 "on_missing_baseline": self.on_missing_baseline,
             },
         )
-        judgement, result = decide(request, context, measure=self._measured)
+        judgement, result = decide(request, context, measure=self._measured, compare=self._compared)
         self.lineage = judgement_facts(
             judgement, results=(result["judgement"],) if result["judgement"] else ()
         )
@@ -254,6 +256,16 @@ class NucleusGateOperator(NucleusAnnouncingOperator, BranchMixIn):
             iou_threshold=float(ids.get("iou_threshold") or self.iou_threshold),
             subject=subject,
         )
+
+    def _compared(self, candidate: Measurement, baseline: Measurement) -> ServerComparison | None:
+        """Have the server compare two evaluations; nothing is asked of it where both are no evaluations."""
+        if candidate.subject.evaluation_id is None or baseline.subject.evaluation_id is None:
+            return None
+        try:
+            return compare_measured(self.hook, candidate, baseline)
+        except AirflowNotFoundException as error:
+            self.log.info("Evaluations are compared without a server, and without intervals: %s", error)
+            return None
 
     def _link(self, judgement: Judgement, context: Context) -> None:
         """Let the task's links point to what was judged; they are worth no failure."""

@@ -14,7 +14,7 @@ import datetime as dt
 import logging
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
@@ -44,15 +44,15 @@ from airflow_provider_nucleus.tasks.reports import check_place, path_for_instanc
 from airflow_provider_nucleus.tasks.results import checked_xcom, shrink_to_xcom
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from airflow_provider_nucleus.gating.bounds import Interval
     from airflow_provider_nucleus.gating.measurement import Measurement
-    from airflow_provider_nucleus.gating.verdict import Judgement
+    from airflow_provider_nucleus.gating.verdict import ChangeCounts, Judgement
     from airflow_provider_nucleus.tasks.baselines import BaselineStore
     from airflow_provider_nucleus.tasks.gate_inputs import Measure
 
-__all__ = ["GateRequest", "GateStoppedError", "decide", "gate", "policy_of", "stop"]
+__all__ = ["GateRequest", "GateStoppedError", "ServerComparison", "decide", "gate", "policy_of", "stop"]
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +64,17 @@ _REASON_CHARS: Final = 300
 
 class GateStoppedError(NucleusGateError, AirflowFailException):
     """A NucleusGateError that ends the task at once, whatever its retries: they would come to the same verdict."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerComparison:
+    """Intervals of the differences of candidate and baseline, by number and subject, and the objects that changed, from a server."""
+
+    intervals: Mapping[tuple[str, str], Interval]
+    changes: ChangeCounts
+
+
+Compare: TypeAlias = "Callable[[Measurement, Measurement], ServerComparison | None]"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,12 +148,11 @@ def decide(
     context: Mapping[str, Any],
     *,
     measure: Measure | None = None,
-    intervals: Any = None,
+    compare: Compare | None = None,
 ) -> tuple[Judgement, dict[str, Any]]:
     """Judge, log, store; return the judgement and the result that the task pushes. Nothing is raised for a verdict.
 
-    *measure* reads a model's numbers from a server; *intervals* is a function of candidate and baseline that may have intervals of
-    differences from elsewhere. Raises NucleusConfigError for arguments that are wrong, before anything is stored.
+    *measure* reads a model's numbers from a server; *compare* may have intervals of the differences from there. Raises NucleusConfigError for arguments that are wrong, before anything is stored.
     """
     policy = policy_of(request.policy, request.overrides)
     place = path_for_instance(request.judgement, context)
@@ -167,6 +177,7 @@ def decide(
             store and store.place,
         )
         baseline = record.accepted_measurement
+    compared = None if compare is None or baseline is None else compare(candidate, baseline)
     judgement = judge(
         policy,
         candidate,
@@ -174,10 +185,10 @@ def decide(
         reference=record.reference_measurement,
         accepted=record.accepted_measurement,
         history=accepted_before(record, candidate.fingerprint),
-        intervals=_given_intervals(intervals, candidate, baseline),
+        intervals=None if compared is None else compared.intervals,
         judged_at=_now(),
     )
-    judgement = _with_changes(judgement)
+    judgement = _with_changes(judgement, compared)
     log.info("%s", "\n".join(rule_lines(judgement.verdict)))
     written = _written(judgement, place)
     proposal = _proposed(judgement, store, request.confirm, context, evidence=written["judgement"])
@@ -245,21 +256,16 @@ def _policy_at(url: str) -> Policy:
     return read_policy(f"{text}\n", name=PurePosixPath(url).stem)
 
 
-def _given_intervals(
-    source: Any, candidate: Measurement, baseline: Measurement | None
-) -> Mapping[tuple[str, str], Interval] | None:
-    if source is None or baseline is None:
-        return None
-    found: Mapping[tuple[str, str], Interval] | None = source(candidate, baseline)
-    return found
-
-
-def _with_changes(judgement: Judgement) -> Judgement:
+def _with_changes(judgement: Judgement, compared: ServerComparison | None) -> Judgement:
     """Return the judgement with the counts of changed objects, where both sides have their matches on the same ground truth."""
-    if judgement.changes is not None or judgement.baseline is None:
+    if judgement.baseline is None:
         return judgement
     try:
-        counts = changes_of(judgement.candidate, judgement.baseline).counts
+        counts = (
+            changes_of(judgement.candidate, judgement.baseline).counts
+            if compared is None
+            else compared.changes
+        )
     except UncomparableError as error:
         log.info("Changed objects are not counted: %s", error)
         return judgement
