@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from airflow_provider_nucleus.reporting.limits import PageLimits
 from airflow_provider_nucleus.reporting.numbers import MISSING, count_text
 from airflow_provider_nucleus.reporting.page import report_page
-from airflow_provider_nucleus.reporting.texts import cell_text, prose
+from airflow_provider_nucleus.reporting.texts import cell_text, prose, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -56,7 +56,7 @@ def report_markdown(judgement: Judgement, extras: Extras, *, page_url: str | Non
 def _last_line(page: ReportPage, page_url: str | None) -> str:
     links = [("Whole report", page_url)] if page_url else []
     links += [(link.name, link.url) for link in page.links[:3]]
-    named = " · ".join(f"[{prose(name)}](<{_address(url)}>)" for name, url in links)
+    named = " · ".join(f"[{prose(shortened(name))}](<{_address(url)}>)" for name, url in links)
     return " · ".join(
         filter(None, [named, f"policy {cell_text(page.policy)}, judged at {cell_text(page.judged_at)}"])
     )

@@ -99,6 +99,8 @@ def rule_row(result: RuleResult, *, with_chart: bool) -> RuleRow:
         facts.append(RuleFact("interval", "none", " (the plain comparison)"))
     if result.support is not None:
         facts.append(RuleFact("support", count_text(result.support), " objects"))
+    if not result.counted:
+        facts.append(RuleFact("counts", "no", " (too rare or uncertain alone)"))
     return RuleRow(
         status=result.status,
         icon=status_icon(result.status),

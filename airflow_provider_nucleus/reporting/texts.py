@@ -25,14 +25,15 @@ _JOINERS: Final = {"\u200c", "\u200d"}
 """Characters without a shape that scripts and emoji need."""
 _PLACES_TO_BREAK: Final = re.compile(r"(?<=[/_\-:;@=&?])(?=\w)|(?<=\w[,.])(?=[^\W\d])")
 _MARKUP: Final = re.compile(r"([\\`*_\[\]<>#|~$])|^\s*([-+=]|\d+(?=[.)]))")
+_ISOLATES: Final = "\u2068\u2069"
 _WORD_JOINER: Final = "\u2060"
 
 
-def visible(text: str) -> str:
-    """Return text on one line in which every character that cannot be seen, or that turns a line around, is written out."""
+def visible(text: str, *, kept: str = "") -> str:
+    """Return text on one line in which every character that cannot be seen, or that turns a line around, is written out, but *kept*."""
     return "".join(
         character
-        if character in _JOINERS or unicodedata.category(character) not in _UNSEEN
+        if character in _JOINERS or character in kept or unicodedata.category(character) not in _UNSEEN
         else _written_out(character)
         for character in text
     )
@@ -56,10 +57,17 @@ def shortened(text: str, most: int = MOST_CHARS) -> str:
     Two long texts stay two: a few digits of the digest are there as well.
     """
     if not is_cut(text, most):
-        return visible(text)
+        return _isolated(visible(text))
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:6]
     head, tail = most * 2 // 3, most // 6
-    return f"{visible(text[:head])} … {visible(text[-tail:])} ({len(text):,} characters, {digest})"
+    parts = _isolated(visible(text[:head])), _isolated(visible(text[-tail:]))
+    return f"{parts[0]} … {parts[1]} ({len(text):,} characters, {digest})"
+
+
+def _isolated(text: str) -> str:
+    """Return text that leaves the order of what stands beside it alone, where it runs from the right."""
+    turns = any(unicodedata.bidirectional(character) in {"R", "AL", "AN"} for character in text)
+    return f"{_ISOLATES[0]}{text}{_ISOLATES[1]}" if turns else text
 
 
 def broken(text: str) -> Markup:
@@ -83,7 +91,7 @@ def _breakable(word: str) -> list[Markup]:
 
 def code_span(text: str) -> str:
     """Return a label or id as a code span of Markdown: there nothing is a tag, a mention or a link. Fit for a cell of a table."""
-    clean = visible(text).replace("|", "\\|")
+    clean = visible(text, kept=_ISOLATES).replace("|", "\\|")
     longest = max((len(run) for run in re.findall(r"`+", clean)), default=0)
     fence = "`" * (longest + 1)
     pad = " " if clean.startswith("`") or clean.endswith("`") or not clean.strip() else ""
@@ -92,7 +100,9 @@ def code_span(text: str) -> str:
 
 def prose(text: str) -> str:
     """Return a sentence as Markdown that means nothing but its text: no tag, emphasis, link, mention or reference."""
-    clean = _MARKUP.sub(lambda found: f"\\{found[1] or found[2]}", visible(text).replace("&", "&amp;"))
+    clean = _MARKUP.sub(
+        lambda found: f"\\{found[1] or found[2]}", visible(text, kept=_ISOLATES).replace("&", "&amp;")
+    )
     # Names of people and addresses are linked wherever they stand, escaped or not; a joiner of no width ends that.
     clean = re.sub(r"@(?=\w)", f"@{_WORD_JOINER}", clean)
     clean = re.sub(r"://", f":{_WORD_JOINER}//", clean)

@@ -47,6 +47,13 @@ def test_what_cannot_be_seen_is_written_out():
     assert visible("שלום") == "שלום"
 
 
+def test_a_label_that_runs_from_the_right_leaves_its_neighbours_alone():
+    """It is isolated, and isolates of its own are written out: what stands behind it stays behind it."""
+    assert shortened("שלום") == "\u2068שלום\u2069"
+    assert shortened("a\u2068שלום") == "\u2068a⟨U+2068⟩שלום\u2069"
+    assert prose(f"of {shortened('שלום')}") == "of \u2068שלום\u2069"
+
+
 def test_a_long_text_says_how_long_it_was_and_stays_itself():
     """Ten thousand characters are cut, and two that differ in the last one are not the same."""
     first, second = shortened("x" * 10_000), shortened("x" * 9_999 + "y")
