@@ -7,6 +7,8 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from airflow_provider_nucleus.gating.fingerprint import differences
+
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
@@ -101,6 +103,7 @@ def _lines(record: BaselineRecord, place: str) -> list[str]:
     entries += [("proposal", entry) for entry in record.proposals]
     lines += [f"{part:<9}  {_entry(entry)}" for part, entry in entries]
     if record.accepted is not None:
+        lines += _since_reference(record)
         lines.append(f"{'before':<9}  {len(record.history)} accepted earlier")
     if record.decisions:
         lines.append("")
@@ -109,6 +112,20 @@ def _lines(record: BaselineRecord, place: str) -> list[str]:
             f"{step.at}  {step.by}  {step.action}  {step.id}{f'  ({step.note})' if step.note else ''}"
         )
     return [*lines, *(f"Left out: {sentence}" for sentence in record.cut)]
+
+
+def _since_reference(record: BaselineRecord) -> list[str]:
+    """Return how far the accepted numbers have moved from the pinned ones."""
+    reference, accepted = record.reference_measurement, record.accepted_measurement
+    if reference is None or accepted is None:
+        return []
+    if reasons := differences(accepted.fingerprint, reference.fingerprint, names=("accepted", "reference")):
+        return [f"{'change':<9}  not comparable: {reasons[0]}"]
+    pairs = (
+        (name, accepted.overall.values.get(name), reference.overall.values.get(name)) for name in _NUMBERS
+    )
+    moved = [f"{name} {now - then:+.3f}" for name, now, then in pairs if now is not None and then is not None]
+    return [f"{'change':<9}  {', '.join(moved)} since the reference"] if moved else []
 
 
 def _entry(entry: BaselineEntry | None) -> str:

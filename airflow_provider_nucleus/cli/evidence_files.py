@@ -84,7 +84,9 @@ def measurement_of_document(value: Any, *, place: str | Path) -> Measurement | N
 def write_document(document: Document | Any, path: Path) -> Path:
     """Write a document and return its path; the folder is made, and an unfinished file is never seen. Raises EvidenceError."""
     value = document.model_dump(mode="json", by_alias=True) if hasattr(document, "model_dump") else document
-    return write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False), path)
+    # Packed files are for programs, and most of a measurement is columns of its matches.
+    indent = None if path.name.endswith(".gz") else 2
+    return write_text(json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False), path)
 
 
 def write_text(text: str, path: Path) -> Path:

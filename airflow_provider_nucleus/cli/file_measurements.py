@@ -108,7 +108,7 @@ def measure_files(
 
 
 def ap_differences(
-    candidate: FileMeasurement, baseline: FileMeasurement, *, level: float = 0.95
+    candidate: FileMeasurement, baseline: FileMeasurement, *, level: float = 0.95, seed: int = 0
 ) -> dict[str, Difference]:
     """Return the differences of `ap`, `ap50` and `ap75`, candidate less baseline, with paired bootstrap intervals over items."""
     options = coco_options(candidate.options.iou_type, candidate.options.evaluation)
@@ -121,7 +121,7 @@ def ap_differences(
         entries,
         images=len(candidate.truth.images),
         threshold=candidate.options.iou_threshold,
-        bootstrap=BootstrapOptions(replicates=0, level=level),
+        bootstrap=BootstrapOptions(replicates=0, level=level, seed=seed),
     )
     return {_NAMES[name]: each for name, each in found.differences.items() if name in _NAMES}
 

@@ -164,6 +164,7 @@ def _judged(args: argparse.Namespace, policy: Policy, record: BaselineRecord | N
     from airflow_provider_nucleus.cli.gate_inputs import given_intervals, read_inputs
     from airflow_provider_nucleus.gating.baseline import accepted_before
     from airflow_provider_nucleus.gating.changed_objects import UncomparableError, changes_of
+    from airflow_provider_nucleus.gating.fingerprint import unstated
     from airflow_provider_nucleus.gating.judge import judge
 
     parts = ("candidate", "baseline", "reference", "accepted")
@@ -202,6 +203,7 @@ def _judged(args: argparse.Namespace, policy: Policy, record: BaselineRecord | N
     )
     changes = None
     if baseline is not None:
+        notes += unstated(candidate.fingerprint, baseline.fingerprint)
         try:
             changes = changes_of(candidate, baseline)
         except UncomparableError as error:

@@ -83,7 +83,7 @@ def given_intervals(
 
     level = max(rule.level for rule in wanted)
     found = {}
-    for name, difference in ap_differences(candidate, baseline, level=level).items():
+    for name, difference in ap_differences(candidate, baseline, level=level, seed=policy.seed).items():
         low, high = difference.low.value, difference.high.value
         if low is not None and high is not None:
             method = f"paired bootstrap over items, {difference.replicates} draws"

@@ -303,7 +303,9 @@ def test_a_record_stops_a_series_of_small_drops(files, capsys):
     assert [(step.action, step.by) for step in record.decisions] == [
         ("propose", "ci"), ("confirm", "anna"), ("pin", "anna"), ("propose", "ci"), ("confirm", "anna"),
     ]  # fmt: skip
+    main(["baseline", "show", "record.json"])
     out = capsys.readouterr().out
+    assert "recall -0.067 since the reference" in out
     assert "not proposed in record.json: the verdict is fail" in out
     assert "FAIL          sum" in out
     assert "PASS          step" in out
