@@ -8,6 +8,7 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
 from airflow_provider_nucleus.assets.event_content import judgement_event
 from airflow_provider_nucleus.exceptions import NucleusError
+from airflow_provider_nucleus.lineage.facts import judgement_facts
 from airflow_provider_nucleus.links.nucleus import NucleusReportLink, persist_address
 from airflow_provider_nucleus.operators.announcing import NucleusAnnouncingOperator
 from airflow_provider_nucleus.tasks.arguments import DOCUMENT, FOLDER, OBJECT, TEXT, required
@@ -157,6 +158,7 @@ class NucleusReportOperator(NucleusAnnouncingOperator):
         }
         for remark in extras.remarks:
             self.log.warning("%s", remark)
+        self.lineage = judgement_facts(judgement, results=tuple(f"{folder}/{name}" for name in files))
         self._refuse_to_hide(context, states, judgement, result)
         links = {link.name: link.url for link in extras.links} | ({"report": address} if address else {})
         self.announce(context, judgement_event(judgement, links=links), kind="evaluated")

@@ -27,6 +27,7 @@ RUN_HERE = {
     "README.md": 2,
     "docs/benchmark-evaluations.md": 2,
     "docs/evaluation.md": 1,
+    "docs/events-and-approval.md": 2,  # tests/unit/operators/test_approval.py
     "docs/foreign-layouts.md": 2,
     "docs/gating-in-airflow.md": 2,  # tests/unit/operators/test_gate_page.py
     "docs/gating-in-ci.md": 1,  # test_documented_gates.py

@@ -189,9 +189,9 @@ class AirflowStack:
         answer = self._call("PATCH", f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}", body)
         assert answer.ok, answer.text
 
-    def clear(self, dag_id: str, run_id: str, task_id: str) -> None:
-        """Clear one task, as the button "Clear" does."""
-        body = {"dry_run": False, "task_ids": [task_id], "dag_run_id": run_id, "only_failed": False}
+    def clear(self, dag_id: str, run_id: str, *task_ids: str) -> None:
+        """Clear tasks, as the button "Clear" does."""
+        body = {"dry_run": False, "task_ids": [*task_ids], "dag_run_id": run_id, "only_failed": False}
         answer = self._call("POST", f"dags/{dag_id}/clearTaskInstances", body)
         assert answer.ok, answer.text
 

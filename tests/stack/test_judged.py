@@ -101,6 +101,20 @@ def test_people_approve_and_reject_within_a_mapped_group(stack: AirflowStack, tm
     assert told == {0: "approved", 2: "not_needed"}
 
 
+def test_after_a_clear_nobody_answers_the_question_of_before(stack: AirflowStack, tmp_path: Path):
+    """Airflow keeps the words of the first question of a task instance, whatever the gate says now."""
+    file = tmp_path / "f1"
+    file.write_text("0.5")
+    run = stack.trigger("reconsidered", {"file": str(file)})
+    stack.wait_for("reconsidered", run, "approve", "awaiting_input", "deferred", "failed", timeout=180)
+    assert "detector 0.5" in stack.question("reconsidered", run, "approve/-1")["subject"]
+    file.write_text("0.4")
+    stack.clear("reconsidered", run, "read", "measure", "gate", "approve")
+    stack.wait_for("reconsidered", run, "approve", "failed")
+
+    assert "that of before the clear is still there" in stack.log("reconsidered", run, "approve")
+
+
 def test_events_have_their_content_after_a_deferral(stack: AirflowStack, world: World):
     """The numbers of a calculation that the triggerer waited for; the batch of the ground truth that was uploaded."""
     batch = world.batch(rows=20)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from airflow.providers.common.compat.sdk import DAG, Param, task, task_group
@@ -98,6 +99,16 @@ def approvals(name: str, patience: timedelta) -> DAG:
         judged.expand(value=values())
     return dag
 
+
+with DAG("reconsidered", schedule=None, params={"file": Param("", type="string")}):
+
+    @task
+    def read(params: Any = None) -> float:
+        """Return the value that is in the file now."""
+        return float(Path(params["file"]).read_text())
+
+    gate = NucleusGateOperator(task_id="gate", candidate=measure(read()), policy=POLICY, outcome="skip")
+    NucleusApprovalOperator(task_id="approve", judgement=gate.output, trigger_rule="all_done")
 
 asked = approvals("approvals", timedelta(minutes=10))
 unanswered = approvals("unanswered", timedelta(seconds=5))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowOptionalProviderFeatureException, AirflowSkipException
 
+import airflow_provider_nucleus
 from airflow_provider_nucleus.assets.factories import accepted
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusEventError, NucleusGateError
 from airflow_provider_nucleus.gating.measurement import Fingerprint, Measurement, Numbers, Subject
@@ -297,3 +301,17 @@ def test_impossible_arguments_are_refused_when_the_dag_is_parsed(argument, value
     """Not when somebody has answered."""
     with pytest.raises(ValueError, match=argument):
         approval(**{argument: value})
+
+
+def test_the_code_on_the_page_of_approvals_runs():
+    """As it is written, with a gate before it."""
+    page = Path(airflow_provider_nucleus.__file__).parents[1] / "docs/events-and-approval.md"
+    consumer, behind_a_gate = re.findall(r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+    if importlib.util.find_spec("airflow.sdk") is not None:
+        names: dict[str, Any] = {}
+        exec(compile(consumer, "documentation", "exec"), names)
+        assert names["deploy_accepted"]().task_ids == ["deploy"]
+    names = {"gate": SimpleNamespace(output=judged())}
+    exec(compile(behind_a_gate, "documentation", "exec"), names)
+
+    assert names["approve"].outlets == [ASSET]
