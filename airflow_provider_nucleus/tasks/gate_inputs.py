@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydantic import ValidationError
 
@@ -18,10 +18,13 @@ from airflow_provider_nucleus.gating.measurement import MEASUREMENT_SCHEMA, Fing
 from airflow_provider_nucleus.gating.verdict import VERDICT_SCHEMA
 from airflow_provider_nucleus.tasks.documents import read_json
 from airflow_provider_nucleus.tasks.machines import explain_missing_file
-from airflow_provider_nucleus.tasks.measured_results import measurement_of_result
+from airflow_provider_nucleus.tasks.measured_results import LABELS_LEFT_OUT, measurement_of_result
 from airflow_provider_nucleus.tasks.rendered_values import is_blank
 
-__all__ = ["Measure", "measurement_of", "with_numbers", "with_profile"]
+if TYPE_CHECKING:
+    from airflow_provider_nucleus.gating.policy import Policy
+
+__all__ = ["Measure", "measurement_of", "require_labels", "with_numbers", "with_profile"]
 
 Measure: TypeAlias = Callable[[Mapping[str, Any]], Measurement]
 """Reads the measurement of a model from a server, by the ids that it is given."""
@@ -109,6 +112,27 @@ def _of_upload(value: Mapping[str, Any]) -> Measurement:
         ),
         profile=dict(value["profile"]),
     )
+
+
+def require_labels(measurement: Measurement, policy: Policy, *, name: str) -> None:
+    """Raise NucleusConfigError where rules are about labels that the result of a task was too small for: they are not missing."""
+    cut = sum(
+        int(note.get("count") or 0) for note in measurement.notes if note.get("note") == LABELS_LEFT_OUT
+    )
+    if not cut:
+        return
+    about = [
+        rule.id
+        for rule in policy.rules
+        if rule.scope == "per_label" and not (rule.labels and set(rule.labels) <= set(measurement.per_label))
+    ]
+    if about:
+        raise NucleusConfigError(
+            f"{name} has the numbers of {len(measurement.per_label)} labels, and lacks {cut} that the result of a task was too small for; "
+            f"{'rule' if len(about) == 1 else 'rules'} {', '.join(about)} would take them for vanished.",
+            field=name,
+            hint="Give the task that measures a report=: the gate reads all labels from there.",
+        )
 
 
 def with_numbers(measurement: Measurement, numbers: Any, *, name: str) -> Measurement:

@@ -38,7 +38,12 @@ from airflow_provider_nucleus.gating.policy_reading import read_policy
 from airflow_provider_nucleus.gating.rule_table import rule_lines, worst_first
 from airflow_provider_nucleus.tasks.baselines import baseline_store
 from airflow_provider_nucleus.tasks.documents import local_document, read_bytes, write_json
-from airflow_provider_nucleus.tasks.gate_inputs import measurement_of, with_numbers, with_profile
+from airflow_provider_nucleus.tasks.gate_inputs import (
+    measurement_of,
+    require_labels,
+    with_numbers,
+    with_profile,
+)
 from airflow_provider_nucleus.tasks.rendered_values import ArgumentError, decoded, is_blank
 from airflow_provider_nucleus.tasks.reports import check_place, path_for_instance
 from airflow_provider_nucleus.tasks.results import checked_xcom, shrink_to_xcom
@@ -177,6 +182,9 @@ def decide(
             store and store.place,
         )
         baseline = record.accepted_measurement
+    for name, side in (("candidate", candidate), ("baseline", baseline)):
+        if side is not None:
+            require_labels(side, policy, name=name)
     compared = None if compare is None or baseline is None else compare(candidate, baseline)
     judgement = judge(
         policy,

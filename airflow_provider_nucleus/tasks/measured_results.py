@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
+    "LABELS_LEFT_OUT",
     "flat_numbers",
     "label_numbers",
     "left_measurement",
@@ -21,6 +22,9 @@ __all__ = [
     "measuring_subject",
     "result_members",
 ]
+
+LABELS_LEFT_OUT: Final = "labels_left_out"
+"""Note of a measurement whose labels are not all there."""
 
 _SUBJECT: Final = tuple(Subject.model_fields)
 
@@ -100,7 +104,7 @@ def measurement_of_result(result: Mapping[str, Any]) -> Measurement:
     missing = int(result.get("labels") or 0) - len(per_label)
     if missing > 0:
         notes.append({
-            "note": "labels_left_out",
+            "note": LABELS_LEFT_OUT,
             "count": missing,
             "text": f"{missing} labels are not in the task's result, which was too small for them; its report has all.",
         })

@@ -402,6 +402,8 @@ ELSEWHERE = {
     "predictions.upload_local_prediction_masks",
     "scenes.start_append_lidar_scenes",
     "scenes.start_append_video_scenes",
+    # An embedded Nucleus has it beside its API: tests/unit/operators/test_gate_evaluations.py.
+    "comparisons.compare_evaluations",
     # The official client cannot cancel.
     "evaluations.evaluation_operating_points",
     "jobs.cancel_job",

@@ -318,6 +318,27 @@ def test_places_are_read(tmp_path):
         assert run(candidate)[0]["verdict"] == "pass"
 
 
+def test_labels_that_a_result_was_too_small_for_have_not_vanished():
+    """Rules about them are refused; those that name what is there are not."""
+    measurement = measured(0.7)
+    result = {
+        "model_id": "prj_1",
+        "fingerprint": measurement["fingerprint"],
+        "iou_threshold": 0.5,
+        "overall": {"f1": 0.7, "ground_truth": 200, "predictions": 200},
+        "per_label": {"car": {"f1": 0.7, "ground_truth": 100, "predictions": 100}},
+        "labels": 80,
+    }
+    rule = {"id": "per-class", "metric": "f1", "scope": "per_label", "min": 0.6}
+    error, _ = run(result, policy={"rules": [rule]})
+
+    assert isinstance(error, NucleusConfigError)
+    assert "candidate has the numbers of 1 labels, and lacks 79" in str(error)
+    assert "Give the task that measures a report=" in str(error)
+    assert run(result, policy={"rules": [rule | {"labels": ["car"]}]})[0]["verdict"] == "pass"
+    assert run(result)[0]["verdict"] == "pass"
+
+
 def test_mapped_gates_have_documents_of_their_own(tmp_path):
     """Each would replace the file of the others."""
     result, _ = run(measured(0.7), judgement=str(tmp_path / "j.json.gz"), map_index=3)
