@@ -41,7 +41,7 @@ def object_page(
 ) -> tuple[list[dict[str, Any]], int | None]:
     """Return up to `size` objects of a set on items that satisfy a condition, and the object to go on after.
 
-    Geometric objects, categories and masks share one numbering, in order of upload.
+    Geometric objects, categories and masks share one numbering, in order of upload. Each has the id that matches name it by.
     """
     if set_no is None:
         return [], None
@@ -61,5 +61,6 @@ def object_page(
         f"o.set_no = ? AND o.object_no > ? AND o.object_no <= ? AND o.{inside}",
         [set_no, after, last, *chosen],
         truth=truth,
+        with_id=True,
     )
     return list(rows), last if len(found) > size else None
