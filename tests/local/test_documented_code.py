@@ -25,6 +25,7 @@ BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 RUN_HERE = {
     "README.md": 2,
+    "docs/batches.md": 1,  # tests/airflow/test_batch_page.py
     "docs/benchmark-evaluations.md": 2,
     "docs/evaluation.md": 1,
     "docs/events-and-approval.md": 2,  # tests/unit/operators/test_approval.py
