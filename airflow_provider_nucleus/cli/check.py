@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.cli.arguments import share
@@ -60,6 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--reference-id", metavar="TEMPLATE", help="as in the mapping, for example {path:stem}"
     )
     parser.add_argument("--min-confidence", type=share, help="as in the mapping")
+    parser.add_argument(
+        "--profile", metavar="FILE", help="write the profile of the predictions there (docs/profile.md)"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
 
 
@@ -80,6 +84,12 @@ def run(args: argparse.Namespace) -> int:
     except NucleusError as error:
         print(f"check: {error}", file=sys.stderr)
         return 2
+    if args.profile and found.profile is not None:
+        try:
+            Path(args.profile).write_text(json.dumps(found.profile, indent=2))
+        except OSError as error:
+            print(f"check: --profile {args.profile} cannot be written: {error.strerror}.", file=sys.stderr)
+            return 2
     if args.json:
         print(json.dumps(found.to_dict(), indent=2, ensure_ascii=False, default=repr))
     else:

@@ -11,6 +11,7 @@ from airflow_provider_nucleus.client.uploads.check.encoding import Encoder
 from airflow_provider_nucleus.evaluation.notes import label_spellings
 from airflow_provider_nucleus.evaluation_options import DEFAULT_MAX_DETECTIONS
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusValidationError
+from airflow_provider_nucleus.gating.profile_counts import ProfileCounts
 from airflow_provider_nucleus.sources.formats import check_format
 from airflow_provider_nucleus.sources.mapping import as_mapping
 from airflow_provider_nucleus.sources.open_rows import first_rows, open_rows
@@ -55,6 +56,8 @@ class FileInspection:
     notes: list[str] = field(default_factory=list)
     error: str | None = None
     suggestion: MappingSuggestion | None = None
+    profile: dict[str, Any] | None = None
+    """Profile of the predictions that would be sent; rows of equal identity, of which an upload sends the first, are all in it."""
 
     @property
     def refused(self) -> int:
@@ -103,6 +106,8 @@ class _Count:
         self._kind = kind
         self._encoder = Encoder(kind)
         self._size = rules.image_size
+        self._cuts = () if rules.min_confidence is None else (rules.min_confidence,)
+        self._profile = ProfileCounts() if kind == "predictions" else None
         self._reasons: dict[str, RefusalReason] = {}
         self._labels: set[str] = set()
         self._objects: Counter[Any] = Counter()
@@ -119,6 +124,8 @@ class _Count:
             for problem in batch.problems:
                 self._refuse(problem.problem or "", problem.number)
             encoded = self._encoder.encode_batch(batch.rows)
+            if self._profile is not None:
+                encoded.count_in(self._profile)
             bad = {at for at, _ in encoded.bad}
             for at, reason in encoded.bad:
                 self._refuse(reason, batch.numbers[at])
@@ -153,6 +160,9 @@ class _Count:
         found = self._found
         found.reasons = sorted(self._reasons.values(), key=lambda reason: -reason.count)
         found.notes += [note.text for note in label_spellings(self._labels)]
+        if self._profile is not None:
+            profile = self._profile.profile(cuts=self._cuts, left_out=sum(found.left_out.values()))
+            found.profile = profile.to_dict()
         if self._kind != "items":
             crowded = [name for name, count in self._objects.items() if count > DEFAULT_MAX_DETECTIONS]
             if crowded:

@@ -252,4 +252,8 @@ class NucleusUploadPredictionsOperator(_ObjectUploadOperator):
 
     def _account(self, context: Context, summary: UploadSummary) -> dict[str, Any]:
         place = path_for_instance(self.profile, context)
-        return {**super()._account(context, summary), "profile_file": None if place is None else str(place)}
+        return {
+            **super()._account(context, summary),
+            "profile_file": None if place is None else str(place),
+            "slice_id": self.slice_id,
+        }

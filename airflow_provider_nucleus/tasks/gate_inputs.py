@@ -1,7 +1,8 @@
 """Inputs of a gate: what candidate, baseline, numbers and profile mean, as measurements.
 
 A side of a gate is a measurement, its document, the place of one, what a measuring task returned (which names the place of its document,
-or has the numbers itself), what an upload of predictions returned (its profile: a gate without ground truth), or a model by its id.
+or has the numbers itself), what an upload of predictions returned (its profile: a gate without ground truth), the place of a profile, or
+a model by its id.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pydantic import ValidationError
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusSourceError
 from airflow_provider_nucleus.gating.fingerprint import data_name
 from airflow_provider_nucleus.gating.measurement import MEASUREMENT_SCHEMA, Fingerprint, Measurement, Subject
+from airflow_provider_nucleus.gating.profile import PROFILE_SCHEMA
 from airflow_provider_nucleus.gating.verdict import VERDICT_SCHEMA
 from airflow_provider_nucleus.tasks.documents import read_json
 from airflow_provider_nucleus.tasks.machines import explain_missing_file
@@ -54,6 +56,8 @@ def _of_object(value: Any, *, name: str, measure: Measure | None) -> Measurement
         return _parsed(value, name)
     if schema == VERDICT_SCHEMA:
         return _parsed(value.get("candidate"), name)
+    if schema == PROFILE_SCHEMA:
+        return _of_upload({"profile": value})
     if schema is not None:
         raise NucleusConfigError(
             f"{name} is a document {schema!r}, not a measurement ({MEASUREMENT_SCHEMA!r}).",

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from airflow_provider_nucleus.gating.profile_counts import ProfileCounts
 from airflow_provider_nucleus.operators.evaluations import NucleusEvaluateModelOperator
 from airflow_provider_nucleus.sources import RowMapping, open_rows
 from tests.local.story import annotate, box, make_model
@@ -32,6 +33,7 @@ RUN_HERE = {
     "docs/foreign-layouts.md": 2,
     "docs/gating-in-airflow.md": 2,  # tests/unit/operators/test_gate_page.py
     "docs/gating-in-ci.md": 1,  # test_documented_gates.py
+    "docs/profile.md": 2,
     "docs/uploads.md": 2,
 }
 
@@ -197,3 +199,36 @@ def test_the_operator_that_evaluates_takes_the_arguments_of_the_page():
     )
 
     assert names["operator"].benchmark == "streets"
+
+
+def test_the_dag_of_the_profile_uploads_and_judges():
+    """The same file runs in a real Airflow, in tests/airflow/test_profiles.py."""
+    dag = _run(_blocks("docs/profile.md")[0])["watch_predictions"]()
+
+    assert [task.task_id for task in dag.topological_sort()] == ["upload", "gate"]
+
+
+def test_profiles_of_shards_are_compared_with_a_reference(capsys: pytest.CaptureFixture[str]):
+    """Two shards of one batch, and a reference that had a label more."""
+    reference = _profile_of("car", "bus", items=500)
+    shards = [
+        {"profile": _profile_of("car", items=300)},
+        {"profile": _profile_of("car", items=300, first=300)},
+    ]
+
+    _run(
+        _blocks("docs/profile.md")[1],
+        results_of_mapped_uploads=[shard["profile"] for shard in shards],
+        reference=reference,
+    )
+
+    assert capsys.readouterr().out == "0.0 ['bus']\n"
+
+
+def _profile_of(*labels: str, items: int, first: int = 0) -> dict[str, Any]:
+    """Return the profile of one box of each label on each item."""
+    counts = ProfileCounts()
+    counts.add_rows(
+        box(str(first + item), label, 0, confidence=0.9) for item in range(items) for label in labels
+    )
+    return counts.profile().to_dict()

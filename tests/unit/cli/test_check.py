@@ -13,6 +13,7 @@ import pytest
 
 from airflow_provider_nucleus.cli.main import main
 from airflow_provider_nucleus.evaluation.notes import label_spellings
+from airflow_provider_nucleus.gating.profile import Profile
 from airflow_provider_nucleus.sources import open_rows
 
 if TYPE_CHECKING:
@@ -221,3 +222,21 @@ def test_a_cell_that_cannot_be_read_is_shown_as_such(tmp_path: Path, capsys: pyt
 
     assert (status, found["sent"], found["refused"]) == (1, 1, 1)
     assert "label: cannot be read" in json.dumps(found["reasons"])
+
+
+def test_the_profile_is_written_where_it_is_asked_for(tmp_path, capsys):
+    """A reference to begin with, from a file of a batch that was good; rows that would be refused are in no number."""
+    rows = [
+        {"type": "box", "label": "car", "reference_id": f"{number}", "confidence": 0.5 if number else 7,
+         "geometry": {"x": 0, "y": 0, "width": 32, "height": 32}}
+        for number in range(5)
+    ]  # fmt: skip
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    status = main(["check", str(tmp_path / "rows.jsonl"), "--profile", str(tmp_path / "profile.json")])
+
+    profile = Profile.model_validate(json.loads((tmp_path / "profile.json").read_text()))
+    assert (status, profile.objects, profile.items_with_predictions, profile.labels) == (1, 4, 4, {"car": 4})
+
+    assert main(["check", str(tmp_path / "rows.jsonl"), "--profile", str(tmp_path)]) == 2
+    assert "cannot be written" in capsys.readouterr().err

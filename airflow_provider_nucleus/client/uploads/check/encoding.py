@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from airflow_provider_nucleus.client.uploads.upload_spec import Kind
+    from airflow_provider_nucleus.gating.profile_counts import ProfileCounts
     from airflow_provider_nucleus.schema.box_columns import BoxColumns
 
 __all__ = [
@@ -114,6 +115,13 @@ class EncodedBatch:
     bad: list[BadRow]
     boxes: BoxColumns | None = None
     wires: Sequence[dict[str, Any]] = ()
+
+    def count_in(self, counts: ProfileCounts) -> None:
+        """Add the good rows to a profile."""
+        if (boxes := self.boxes) is not None:
+            counts.add_boxes(boxes.labels, boxes.sides, items=boxes.references, confidences=boxes.confidences)
+        else:
+            counts.add_rows(self.wires)
 
 
 class Encoder:

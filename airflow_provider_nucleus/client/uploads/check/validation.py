@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.client.uploads.check.duplicates import ExactKeys, KeyHashes, RepeatedHashes
-from airflow_provider_nucleus.client.uploads.check.encoding import EncodedBatch, Encoder, stable_id
+from airflow_provider_nucleus.client.uploads.check.encoding import Encoder, stable_id
 from airflow_provider_nucleus.client.uploads.check.quarantine import Quarantine, quarantine_hint
 from airflow_provider_nucleus.client.uploads.check.spool import (
     ChunkPlan,
@@ -192,7 +192,7 @@ def _run_pass(
             if hashes is not None:
                 hashes.add(encoded.hashes)
             if counts is not None:
-                _count(encoded, counts)
+                encoded.count_in(counts)
             writer.write(encoded.lines)
             file_writer.write(encoded.file_lines)
             on_rows(count)
@@ -211,13 +211,6 @@ def _begin_profile(folder: Path, *, again: bool) -> ProfileCounts:
     place = folder / ("profile-again" if again else "profile")
     place.mkdir()
     return ProfileCounts(place)
-
-
-def _count(encoded: EncodedBatch, counts: ProfileCounts) -> None:
-    if (boxes := encoded.boxes) is not None:
-        counts.add_boxes(boxes.labels, boxes.sides, items=boxes.references, confidences=boxes.confidences)
-    else:
-        counts.add_rows(encoded.wires)
 
 
 _COLLECT_EVERY = 100
