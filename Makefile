@@ -18,7 +18,7 @@ GROUPS ?= --group test --group check --group s3
 # What runs on every Airflow 3: the examples by hand, waiting and deferred; in a whole Airflow by schedule, too.
 TESTS_3 := tests/airflow/test_examples.py::test_evaluate_inference_batch \
     tests/airflow/test_examples.py::test_a_batch_without_events_is_what_the_params_say tests/airflow/test_readme.py \
-    tests/stack/test_examples.py
+    tests/stack/test_examples.py tests/stack/test_judged.py::test_people_approve_and_reject_within_a_mapped_group
 # What runs on 2.11: waiting and deferred, an example DAG and an evaluation. Task state and retry policies come with 3.3.
 TESTS_2_11 := tests/unit/operators tests/unit/hooks tests/unit/triggers tests/unit/sensors tests/unit/tasks tests/unit/links tests/unit/test_outages.py \
     tests/airflow/test_examples.py::test_evaluate_inference_batch \

@@ -134,7 +134,7 @@ def _read_mapping(text: str) -> dict[str, Any]:
             raise _bad(f"The mapping {text} cannot be read: {error}.") from None
     try:
         if text.endswith((".yaml", ".yml")):
-            import yaml  # type: ignore[import-untyped]
+            import yaml
 
             mapping = yaml.safe_load(content)
         else:

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
+from airflow_provider_nucleus.assets.event_content import upload_event
 from airflow_provider_nucleus.client.content import FileContent, json_bytes
 from airflow_provider_nucleus.client.job_counts import job_counts
 from airflow_provider_nucleus.client.job_outcome import SHOWN_ERRORS
@@ -13,6 +14,8 @@ from airflow_provider_nucleus.client.uploads import UploadTarget
 from airflow_provider_nucleus.client.uploads.check.spool import explain_full_disk
 from airflow_provider_nucleus.client.uploads.resume.orphan_jobs import certainly_before, find_orphan_job
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusJobFailed, NucleusValidationError
+from airflow_provider_nucleus.gating.measurement import Subject
+from airflow_provider_nucleus.lineage.facts import upload_facts
 from airflow_provider_nucleus.links.nucleus import NucleusDatasetLink, NucleusJobLink
 from airflow_provider_nucleus.operators.rows import RowSource, as_path
 from airflow_provider_nucleus.operators.starting import NucleusStartingOperator
@@ -188,12 +191,16 @@ class NucleusAppendItemsOperator(NucleusUploadOperator, NucleusStartingOperator)
                 failure.hint = "Correct what it complains about. A retry sends all scenes again; those that are stored are not doubled."
                 self.forget_jobs(context)
                 raise failure
-        return checked_xcom({
+        result = {
             "kind": self.kind,
             "dataset_id": resume_payload["dataset_id"],
             "rows": resume_payload["rows"],
             "jobs": list(statuses),
-        })
+        }
+        subject = Subject(dataset_id=result["dataset_id"], job_id=next(iter(statuses), None))
+        self.lineage = upload_facts("items", result, sources=self._places())
+        self.announce(context, upload_event(result, subject=subject), kind="items")
+        return checked_xcom(result)
 
     def _scenes_missing(
         self, job_id: str, status: JobStatus, resume_payload: Mapping[str, Any]

@@ -81,7 +81,7 @@ def _parsed(raw: bytes, name: str, suffix: str) -> Any:
 
 def _yaml(raw: bytes, name: str) -> Any:
     try:
-        import yaml  # type: ignore[import-untyped]
+        import yaml
     except ImportError:
         raise _wrong(f"{name} is YAML, which needs PyYAML", name) from None
     try:
