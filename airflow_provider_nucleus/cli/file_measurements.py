@@ -268,6 +268,6 @@ def _numbers(row: Mapping[str, Any], *, ground_truth: int, items: int | None = N
 
 def _left_out(excluded: Mapping[str, int]) -> list[dict[str, Any]]:
     return [
-        {"kind": "left_out", "count": count, "text": f"{count} predictions: {reason}"}
+        {"note": "left_out", "count": count, "text": f"{count} predictions: {reason}"}
         for reason, count in excluded.items()
     ]

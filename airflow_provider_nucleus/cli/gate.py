@@ -104,7 +104,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--confidence",
         type=cut_or_best,
         metavar="NUMBER|best",
-        help="least confidence of the predictions of result files; best: of each model its own cut of the best F1 (default: all count)",
+        help="least confidence of the predictions that count; best: of each model its own cut of the best F1 (default: all count)",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the judgement as JSON")
     parser.add_argument(
@@ -292,6 +292,9 @@ def _beside(judged: _Judged) -> list[str]:
             lines.append(
                 f"Note: the {part} has the predictions from confidence {measured.confidence_threshold:g} on"
             )
+        lines += [
+            f"Note: {part}: {each['text']}" for each in measured.notes if each.get("note") == "confidence_cut"
+        ]
     counts = judged.judgement.changes
     if counts is not None:
         lines.append(

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from airflow_provider_nucleus.cli.evidence_files import EvidenceError, measurement_of_document, read_evidence
 from airflow_provider_nucleus.gating.bounds import Interval
+from airflow_provider_nucleus.gating.confidence_cut import above_confidence
+from airflow_provider_nucleus.gating.operating_point import operating_points_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,8 +41,8 @@ def read_inputs(
 ) -> GateInputs:
     """Read what each part (`candidate`, `baseline`, ...) names. Result lists are measured against *ground_truth*, together.
 
-    *cut* is the least confidence of result files; `best` takes of each its own cut of the best F1. Raises EvidenceError, CocoFormatError
-    or OSError.
+    *cut* is the least confidence; `best` takes of each its own cut of the best F1. Result files are matched anew above it, of measurements pairs
+    are taken away. Raises EvidenceError, CocoFormatError or OSError.
     """
     measurements, results = {}, {}
     for part, place in places.items():
@@ -48,7 +50,7 @@ def read_inputs(
         if found is None:
             results[part] = Path(place)
         else:
-            measurements[part] = found
+            measurements[part] = _cut(found, cut, place)
     files: dict[str, FileMeasurement] = {}
     if results:
         if ground_truth is None:
@@ -58,10 +60,9 @@ def read_inputs(
             )
         files = _measured(results, ground_truth, options, cut)
         measurements |= {part: found.measurement for part, found in files.items()}
-    elif ground_truth is not None or cut is not None:
-        given = "--ground-truth" if ground_truth is not None else "--confidence"
+    elif ground_truth is not None:
         raise EvidenceError(
-            f"{given} is about COCO result files, and all of {', '.join(places.values())} are measurements already: leave it out"
+            f"--ground-truth is about COCO result files, and all of {', '.join(places.values())} are measurements already: leave it out"
         )
     return GateInputs({part: measurements[part] for part in places}, files)
 
@@ -89,6 +90,16 @@ def given_intervals(
             method = f"paired bootstrap over items, {difference.replicates} draws"
             found[name, "overall"] = Interval(low, high, level=level, method=method)
     return found, []
+
+
+def _cut(measurement: Measurement, cut: float | Literal["best"] | None, place: str) -> Measurement:
+    if cut is None:
+        return measurement
+    try:
+        least = operating_points_of(measurement).overall.confidence if cut == BEST else cut
+        return measurement if least is None else above_confidence(measurement, least)
+    except ValueError as error:
+        raise EvidenceError(f"{place}: {error}") from None
 
 
 def _measured(

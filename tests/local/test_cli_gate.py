@@ -271,6 +271,34 @@ def test_a_least_confidence_is_stated(files, capsys, confidence, found):
     assert f"the baseline has the predictions from confidence {cut} on" in said
 
 
+def test_measurements_are_cut_as_well(files, capsys):
+    """By their pairs, which is said; AP is not among their numbers then."""
+    main([
+        "evaluate",
+        "--ground-truth",
+        "gt.json",
+        "--predictions",
+        "bad.json",
+        "good.json",
+        "--measurements",
+        "m",
+    ])
+    sides = ["--candidate", "m/good.json.gz", "--baseline", "m/bad.json.gz", "--confidence", "0.65"]
+    policy({"rules": [{"id": "tp", "metric": "tp", "min": 15, "direction": "higher"}]})
+    capsys.readouterr()
+
+    assert gate(*sides) == 0
+    said = capsys.readouterr().out
+    policy({"rules": [{"id": "ap", "metric": "ap", "min": 0.1}]})
+
+    assert gate(*sides) == 2
+    assert "the candidate has the predictions from confidence 0.65 on" in said
+    assert (
+        "candidate: 15 predictions below confidence 0.65 were taken out of the match, which was not made anew"
+        in said
+    )
+
+
 def test_quiet_prints_the_verdict_alone(files, capsys):
     """In one line."""
     gate("--candidate", "bad.json", "--baseline", "good.json", *FILES, "--quiet")
