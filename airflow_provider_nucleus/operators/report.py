@@ -10,7 +10,9 @@ from airflow_provider_nucleus.assets.event_content import judgement_event
 from airflow_provider_nucleus.exceptions import NucleusError
 from airflow_provider_nucleus.lineage.facts import judgement_facts
 from airflow_provider_nucleus.links.nucleus import NucleusReportLink, persist_address
+from airflow_provider_nucleus.links.urls import page_urls
 from airflow_provider_nucleus.operators.announcing import NucleusAnnouncingOperator
+from airflow_provider_nucleus.reporting.limits import DOCUMENT_NAME, PAGE_NAME, SUMMARY_NAME
 from airflow_provider_nucleus.tasks.arguments import DOCUMENT, FOLDER, OBJECT, TEXT, required
 from airflow_provider_nucleus.tasks.gate_inputs import measurement_of
 from airflow_provider_nucleus.tasks.gating import GateStoppedError
@@ -25,14 +27,7 @@ from airflow_provider_nucleus.tasks.report_evidence import (
     report_origin,
     upstream_states,
 )
-from airflow_provider_nucleus.tasks.report_files import (
-    DOCUMENT_NAME,
-    PAGE_NAME,
-    SUMMARY_NAME,
-    check_folder,
-    folder_for_instance,
-    write_files,
-)
+from airflow_provider_nucleus.tasks.report_files import check_folder, folder_for_instance, write_files
 from airflow_provider_nucleus.tasks.results import checked_xcom
 
 if TYPE_CHECKING:
@@ -41,7 +36,6 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
 
     from airflow_provider_nucleus.gating.verdict import Judgement
-    from airflow_provider_nucleus.reporting.crops import Crops
     from airflow_provider_nucleus.reporting.extras import Extras
     from airflow_provider_nucleus.tasks.arguments import ArgumentKind
 
@@ -127,22 +121,23 @@ class NucleusReportOperator(NucleusAnnouncingOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Gather the evidence, write the files, and say where they are."""
-        from airflow_provider_nucleus.reporting.document import metrics_json, report_document
-        from airflow_provider_nucleus.reporting.html import fitted_page
-        from airflow_provider_nucleus.reporting.markdown import report_markdown
+        from airflow_provider_nucleus.reporting.files import make_report
+        from airflow_provider_nucleus.tasks.report_images import ImageReader
 
         self.read_arguments()
         folder = folder_for_instance(self.folder, context)
         check_folder(folder)
         states = upstream_states(self, context)
-        judgement, extras, crops = self._evidence(context, states)
-        document, address = report_document(judgement, extras), self._address(folder, context)
-        page, text = fitted_page(document, extras, crops=crops.pictures if crops else None)
-        files = {file.name: file.content for file in crops.files} if crops else {}
-        files[DOCUMENT_NAME] = metrics_json(document).encode()
-        files[SUMMARY_NAME] = report_markdown(document, extras, page_url=address).encode()
-        files[PAGE_NAME] = text.encode()
-        write_files(folder, files)
+        judgement, extras = self._evidence(context, states)
+        address = self._address(folder, context)
+        report = make_report(
+            judgement,
+            extras,
+            read_image=None if self.pictures == "none" else ImageReader(self.image_folder),
+            pictures="folder" if self.pictures == "folder" else "page",
+            page_url=address,
+        )
+        write_files(folder, report.files)
         if address:
             persist_address(self, context, NucleusReportLink, address)
         result = {
@@ -152,21 +147,19 @@ class NucleusReportOperator(NucleusAnnouncingOperator):
             "url": address,
             "verdict": judgement.verdict.status,
             "stopped": judgement.verdict.stopped,
-            "pictures": len(crops.pictures.pictures) if crops else 0,
-            "left_out": list(page.left_out[:_SENTENCES]),
-            "remarks": [remark[:_SENTENCE_CHARS] for remark in extras.remarks[:_SENTENCES]],
+            "pictures": report.pictures,
+            "left_out": list(report.page.left_out[:_SENTENCES]),
+            "remarks": [remark[:_SENTENCE_CHARS] for remark in report.extras.remarks[:_SENTENCES]],
         }
-        for remark in extras.remarks:
+        for remark in report.extras.remarks:
             self.log.warning("%s", remark)
-        self.lineage = judgement_facts(judgement, results=tuple(f"{folder}/{name}" for name in files))
+        self.lineage = judgement_facts(report.document, results=(f"{folder}/{DOCUMENT_NAME}",))
         self._refuse_to_hide(context, states, judgement, result)
         links = {link.name: link.url for link in extras.links} | ({"report": address} if address else {})
-        self.announce(context, judgement_event(judgement, links=links), kind="evaluated")
+        self.announce(context, judgement_event(report.document, links=links), kind="evaluated")
         return checked_xcom(result)
 
-    def _evidence(
-        self, context: Context, states: Mapping[str, str | None]
-    ) -> tuple[Judgement, Extras, Crops | None]:
+    def _evidence(self, context: Context, states: Mapping[str, str | None]) -> tuple[Judgement, Extras]:
         """Return the judgement with all that is known beside it; what cannot be had is a remark, never a failure."""
         from airflow_provider_nucleus.reporting.evidence import history_as_rows, with_own_evidence
         from airflow_provider_nucleus.reporting.extras import Extras
@@ -179,14 +172,30 @@ class NucleusReportOperator(NucleusAnnouncingOperator):
             history_metric=metric,
             history=history_as_rows(before, judgement.candidate, judgement, metric=metric) if before else [],
             operating_file=self.operating_points,
-            links=report_links(self.judgement, judgement, dict(self.links or {})),
+            links=report_links(self.judgement, judgement, self._pages(judgement) | dict(self.links or {})),
             origin=report_origin(context, states),
             remarks=remarks,
         )
         judgement, extras = with_own_evidence(judgement, extras)
-        if self.pictures == "none" or not extras.changed:
-            return judgement, extras, None
-        return self._with_pictures(judgement, extras)
+        if self.pictures != "none" and extras.changed:
+            extras = self._placed(judgement, extras)
+        return judgement, extras
+
+    def _pages(self, judgement: Judgement) -> dict[str, str]:
+        """Return the pages of both evaluations on the connection's server; none without a connection, which a report does not need."""
+        try:
+            urls = page_urls(self.hook.config.endpoint, self.hook.config.public_url)
+        except (NucleusError, AirflowNotFoundException) as error:
+            self.log.info("No links to the server: %s", error)
+            return {}
+        found = {}
+        for side, measurement in (("candidate", judgement.candidate), ("baseline", judgement.baseline)):
+            subject = measurement.subject if measurement else None
+            if measurement and subject and subject.dataset_id and subject.model_id and not subject.url:
+                found[f"Evaluation of the {side}"] = urls.evaluation(
+                    subject.dataset_id, subject.model_id, iou_threshold=measurement.iou_threshold
+                )
+        return found
 
     def _judgement(self, states: Mapping[str, str | None]) -> tuple[Judgement, list[str]]:
         """Return what the gate left; where that is nothing, a judgement that says so."""
@@ -209,31 +218,25 @@ class NucleusReportOperator(NucleusAnnouncingOperator):
             remarks.append(f"The numbers of the candidate cannot be read: {error}")
         return missing_judgement(reason, candidate), remarks
 
-    def _with_pictures(self, judgement: Judgement, extras: Extras) -> tuple[Judgement, Extras, Crops]:
-        """Return the extras with the outlines of changed objects, and their pictures."""
+    def _placed(self, judgement: Judgement, extras: Extras) -> Extras:
+        """Return the extras with the places of changed objects on their images, as far as the server gives them."""
         from airflow_provider_nucleus.hooks.object_places import place_changes
-        from airflow_provider_nucleus.reporting.crops import MOST_CROPS, make_crops
-        from airflow_provider_nucleus.tasks.report_images import ImageReader
+        from airflow_provider_nucleus.reporting.crops import MOST_CROPS
 
         subject, baseline = judgement.candidate.subject, judgement.baseline
-        changed, remarks = extras.changed or [], list(extras.remarks)
-        if subject.dataset_id is not None:
-            runs = {
-                "candidate": subject.model_run_id,
-                "baseline": baseline.subject.model_run_id if baseline else None,
-            }
-            try:
-                changed, more = place_changes(
-                    changed, self.hook, dataset_id=subject.dataset_id, runs=runs, most=MOST_CROPS
-                )
-                remarks += more
-            except (NucleusError, AirflowNotFoundException) as error:
-                remarks.append(f"Changed objects have no pictures: {error}")
-        crops = make_crops(
-            changed, ImageReader(self.image_folder), folder="crops" if self.pictures == "folder" else None
-        )
-        remarks += crops.remarks
-        return judgement, extras.model_copy(update={"changed": changed, "remarks": remarks}), crops
+        if subject.dataset_id is None:
+            return extras
+        runs = {
+            "candidate": subject.model_run_id,
+            "baseline": baseline.subject.model_run_id if baseline else None,
+        }
+        try:
+            changed, remarks = place_changes(
+                extras.changed or [], self.hook, dataset_id=subject.dataset_id, runs=runs, most=MOST_CROPS
+            )
+        except (NucleusError, AirflowNotFoundException) as error:
+            changed, remarks = extras.changed or [], [f"Changed objects have no pictures: {error}"]
+        return extras.model_copy(update={"changed": changed, "remarks": [*extras.remarks, *remarks]})
 
     def _address(self, folder: str, context: Context) -> str | None:
         """Return where a browser finds the page, None where that is not known."""

@@ -1,4 +1,4 @@
-"""Limits of a page: how many rows of each kind it shows, and what it then says of the others."""
+"""Names of the files of a report, and limits of its page: how many rows of each kind it shows, and what it then says of the others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,19 @@ from airflow_provider_nucleus.reporting.extras import Omission
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["MOST_BYTES", "MOST_BYTES_WITH_CROPS", "PageLimits", "first_rows"]
+__all__ = [
+    "DOCUMENT_NAME",
+    "MOST_BYTES",
+    "MOST_BYTES_WITH_CROPS",
+    "PAGE_NAME",
+    "SUMMARY_NAME",
+    "PageLimits",
+    "first_rows",
+]
+
+PAGE_NAME: Final = "report.html"
+DOCUMENT_NAME: Final = "metrics.json"
+SUMMARY_NAME: Final = "report.md"
 
 MOST_BYTES: Final = 300_000
 """Largest page without pictures."""

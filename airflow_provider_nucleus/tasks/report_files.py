@@ -22,13 +22,10 @@ from airflow_provider_nucleus.tasks.reports import check_place
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["DOCUMENT_NAME", "PAGE_NAME", "SUMMARY_NAME", "check_folder", "folder_for_instance", "write_files"]
+__all__ = ["check_folder", "folder_for_instance", "write_files"]
 
 log = logging.getLogger(__name__)
 
-PAGE_NAME: Final = "report.html"
-DOCUMENT_NAME: Final = "metrics.json"
-SUMMARY_NAME: Final = "report.md"
 _TYPES: Final = {
     "html": "text/html; charset=utf-8",
     "json": "application/json",
@@ -54,7 +51,7 @@ def folder_for_instance(folder: str, context: Mapping[str, Any]) -> str:
 
 def check_folder(folder: str) -> None:
     """Raise NucleusConfigError if no file can be written there, as far as can be seen before anything is made."""
-    check_place(f"{folder}/{PAGE_NAME}", name="folder")
+    check_place(f"{folder}/report.html", name="folder")
 
 
 def write_files(folder: str, files: Mapping[str, bytes]) -> None:

@@ -108,4 +108,5 @@ def test_a_report_shows_what_the_candidate_lost(
     assert found["pictures"] == 2
     assert found["remarks"] == []
     assert page.count("No picture: the server of the image answered 404") == 2
-    assert [link["name"] for link in written.extras["links"]]
+    pages = {link["name"]: link["url"] for link in written.extras["links"]}
+    assert f"/dataset/{dataset}/model/{models['baseline']}/evaluation" in pages["Evaluation of the baseline"]
