@@ -1,4 +1,4 @@
-"""An Airflow of the demonstration's own: its environment, its SQLite database, and how to run one DAG in it.
+"""An Airflow of the demonstration's own: its environment, its SQLite database, and the process that runs DAGs in it.
 
 Nothing of the user's Airflow is read or changed: AIRFLOW_HOME lies in the work folder and every AIRFLOW variable of the
 environment is left out. The database is migrated once and kept for the next run of the same Airflow version.
@@ -7,6 +7,8 @@ environment is left out. The database is migrated once and kept for the next run
 from __future__ import annotations
 
 import json
+import os
+import select
 import shutil
 import sys
 from dataclasses import dataclass
@@ -23,9 +25,10 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.demo.processes import Children
 
-__all__ = ["DAG_ID", "AirflowHome", "find_dags", "tail"]
+__all__ = ["EVALUATE_DAG", "GATED_DAG", "AirflowHome", "DagRunner", "find_dags", "tail"]
 
-DAG_ID = "nucleus_evaluate_inference_batch"
+EVALUATE_DAG = "nucleus_evaluate_inference_batch"
+GATED_DAG = "nucleus_gated_batches"
 
 
 @dataclass(frozen=True)
@@ -71,14 +74,14 @@ class AirflowHome:
             )
         self._mark.write_text(_lane())
 
-    def start_dag(
-        self, children: Children, conf: Mapping[str, Any], *, endpoint: str, api_key: str, log: Path
-    ) -> subprocess.Popen[bytes]:
-        """Run the example DAG once with these parameters, in real Airflow, against this Nucleus."""
-        connection = {"conn_type": "nucleus", "host": endpoint, "password": api_key}
-        environment = self._environment({"AIRFLOW_CONN_NUCLEUS_DEFAULT": json.dumps(connection)})
-        command = _airflow("dags", "test", DAG_ID, "--conf", json.dumps(conf))
-        return children.start(command, env=environment, log=log)
+    def start_runner(self, children: Children) -> DagRunner:
+        """Start the process that runs DAGs; it gets ready while other things are done."""
+        command = [sys.executable, "-m", "airflow_provider_nucleus.demo.dag_process"]
+        return DagRunner(
+            children.start(
+                command, env=self._environment({}), log=self.logs / "airflow-process.log", piped=True
+            )
+        )
 
     def _environment(self, extra: Mapping[str, str]) -> dict[str, str]:
         return {
@@ -96,18 +99,60 @@ class AirflowHome:
         }
 
 
-def find_dags(given: Path | None) -> Path:
-    """Return the folder with the example DAG: the one *given*, else that of the package; DemoError when it is not there."""
+class DagRunner:
+    """A process with one Airflow in it, for one run of a DAG after the other: an Airflow takes seconds to start."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+        self._answer = b""
+
+    def begin(
+        self, file: Path, conf: Mapping[str, Any], *, endpoint: str, api_key: str, log: Path
+    ) -> None:
+        """Have the DAG in *file* run with these parameters, against this Nucleus; its output goes to *log*."""
+        connection = {"conn_type": "nucleus", "host": endpoint, "password": api_key}
+        request = {
+            "file": str(file.resolve()),
+            "conf": dict(conf),
+            "log": str(log.resolve()),
+            "env": {"AIRFLOW_CONN_NUCLEUS_DEFAULT": json.dumps(connection)},
+        }
+        assert self.process.stdin is not None
+        log.touch()
+        self._answer = b""
+        try:
+            self.process.stdin.write(json.dumps(request).encode() + b"\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            # `ended` says with which status.
+            return
+
+    def ended(self) -> str | None:
+        """Return how the run has ended: a state of Airflow, or what went wrong; None while it runs."""
+        assert self.process.stdout is not None
+        file = self.process.stdout.fileno()
+        while b"\n" not in self._answer and select.select([file], [], [], 0)[0]:
+            chunk = os.read(file, 1 << 16)
+            if not chunk:
+                return f"airflow ended with status {self.process.wait()}"
+            self._answer += chunk
+        if b"\n" not in self._answer:
+            return None
+        return str(json.loads(self._answer)["state"])
+
+
+def find_dags(given: Path | None, *, dag_id: str) -> Path:
+    """Return the folder with an example DAG: the one *given*, else that of the package; DemoError when it is not there."""
     here = Path(__file__).resolve()
     # Beside this module in a wheel, at the top of a checkout.
     folders = (
         (here.with_name("dags_examples"), here.parents[2] / "dags_examples") if given is None else (given,)
     )
     for folder in folders:
-        if (folder / f"{DAG_ID}.py").is_file():
+        if (folder / f"{dag_id}.py").is_file():
             return folder
     raise DemoError(
-        f"The example DAG {DAG_ID}.py is not in {folders[-1]}. Without --dags, the one that comes with the package is run."
+        f"The example DAG {dag_id}.py is not in {folders[-1]}. Without --dags, the one that comes with the package is run."
     )
 
 

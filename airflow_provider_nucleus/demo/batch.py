@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from airflow_provider_nucleus.coco.objects import Shape
@@ -37,6 +37,8 @@ class Batch:
     images: Path | None
     models: tuple[Predictions, ...]
     facts: tuple[str, ...] = ()
+    name: str = ""
+    """Name of the slice that the images become; empty for that of the DAG run."""
     shape: Shape = "box"
     """The kind of objects that are compared."""
     originals: Mapping[str, Path] = field(default_factory=dict)
@@ -54,6 +56,40 @@ class Batch:
             "images": str(self.images.resolve()) if self.images else "",
             "iou_threshold": iou_threshold,
             "report": str(report.resolve()),
+        }
+
+
+    def gated_conf(
+        self,
+        candidates: Sequence[tuple[str, str]],
+        *,
+        iou_threshold: float,
+        folder: Path,
+        by_metadata: Sequence[str] = (),
+    ) -> dict[str, Any]:
+        """Return the parameters of the example DAG that judges: names of *candidates* with their baselines, *folder* for what it writes."""
+        references = {model.name: model.reference_id for model in self.models}
+        return {
+            "dataset_name": self.dataset_name,
+            "batch": self.name,
+            "items": str(self.items.resolve()),
+            "images": str(self.images.resolve()) if self.images else "",
+            "ground_truth": str(self.ground_truth.resolve()),
+            "models": [
+                {
+                    "reference_id": model.reference_id,
+                    "name": model.name,
+                    "predictions": str(model.path.resolve()),
+                }
+                for model in self.models
+            ],
+            "candidates": [
+                {"candidate": references[candidate], "baseline": references[baseline]}
+                for candidate, baseline in candidates
+            ],
+            "by_metadata": list(by_metadata),
+            "iou_threshold": iou_threshold,
+            "folder": str(folder.resolve()),
         }
 
 

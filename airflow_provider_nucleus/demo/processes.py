@@ -46,9 +46,18 @@ class Children:
         self._pending: int | None = None
 
     def start(
-        self, command: Sequence[str], *, env: Mapping[str, str], log: Path, cwd: Path | None = None
+        self,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        log: Path,
+        cwd: Path | None = None,
+        piped: bool = False,
     ) -> subprocess.Popen[bytes]:
-        """Start a command whose output, errors included, goes to the file *log*."""
+        """Start a command whose output, errors included, goes to the file *log*.
+
+        With *piped* its input and its plain output are pipes, and only the errors go there.
+        """
         log.parent.mkdir(parents=True, exist_ok=True)
         # A signal between the fork and the note of it would leave an unknown child: it waits until both are done.
         self._starting = True
@@ -58,9 +67,9 @@ class Children:
                     command,
                     env=dict(env),
                     cwd=cwd,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
+                    stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
+                    stdout=subprocess.PIPE if piped else output,
+                    stderr=output if piped else subprocess.STDOUT,
                     start_new_session=True,
                 )
             self._running.append(child)

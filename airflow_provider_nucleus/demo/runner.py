@@ -1,4 +1,4 @@
-"""The demonstration from beginning to end: a batch, a Nucleus, an Airflow, one DAG run for each model, one table."""
+"""The demonstration from beginning to end: batches, a Nucleus, an Airflow, runs of an example DAG, tables."""
 
 from __future__ import annotations
 
@@ -7,35 +7,49 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_nucleus.demo.airflow_home import DAG_ID, AirflowHome, find_dags, tail
-from airflow_provider_nucleus.demo.breakdown import by_metadata
+from airflow_provider_nucleus.demo.airflow_home import EVALUATE_DAG, GATED_DAG, AirflowHome, find_dags
 from airflow_provider_nucleus.demo.coco_batch import coco_batch, coco_numbers
 from airflow_provider_nucleus.demo.coco_folder import CocoFolder, find_coco
+from airflow_provider_nucleus.demo.dag_runs import DagRuns
 from airflow_provider_nucleus.demo.errors import DemoError
+from airflow_provider_nucleus.demo.judged_days import models_by_weather, read_day, whole_of
 from airflow_provider_nucleus.demo.processes import Children
 from airflow_provider_nucleus.demo.remarks import remarks
-from airflow_provider_nucleus.demo.rendered_batch import DETECTORS, FRAMES, SEED, detect, render, write_batch
+from airflow_provider_nucleus.demo.rendered_batch import (
+    DAYS,
+    DETECTORS,
+    FRAMES,
+    SEED,
+    detect,
+    render,
+    write_batch,
+)
 from airflow_provider_nucleus.demo.scenes.weather import WEATHERS
 from airflow_provider_nucleus.demo.server import start_server
 from airflow_provider_nucleus.demo.sheet import write_sheet
-from airflow_provider_nucleus.demo.table import comparison
-from airflow_provider_nucleus.demo.task_watch import TaskWatch, failure_of
+from airflow_provider_nucleus.demo.table import batch_table, comparison
+from airflow_provider_nucleus.demo.trend import batch_series, trend_lines
 from airflow_provider_nucleus.demo.work_dir import WorkDir, opened, serve_command
+from airflow_provider_nucleus.gating.rule_table import rule_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
     from pathlib import Path
     from subprocess import Popen
 
     from airflow_provider_nucleus.coco.objects import Shape
-    from airflow_provider_nucleus.demo.batch import Batch, Predictions
+    from airflow_provider_nucleus.demo.batch import Batch
     from airflow_provider_nucleus.demo.console import Console
+    from airflow_provider_nucleus.demo.judged_days import JudgedDay
     from airflow_provider_nucleus.demo.server import Server
 
 __all__ = ["Options", "run_demo"]
 
-_LOOK = 0.2
-"""Seconds between two looks at the database of Airflow."""
+_CANDIDATES = (
+    ("background-relative", "fixed-threshold"),
+    ("fixed-threshold", "background-relative"),
+)
+"""Detectors that are judged, each as the one that would replace the other."""
 
 
 @dataclass(frozen=True)
@@ -57,18 +71,20 @@ class Options:
 
 def run_demo(options: Options, console: Console) -> None:
     """Run it; raises DemoError when it cannot go on, Interrupted on a signal. No process is left behind in any case."""
-    dags = find_dags(options.dags)
+    dag_id = EVALUATE_DAG if options.data else GATED_DAG
+    dags = find_dags(options.dags, dag_id=dag_id)
     coco = find_coco(options.data) if options.data else None
     with opened(options.work_dir, data=options.data) as work, Children() as children:
         airflow = AirflowHome(work.airflow, dags=dags, logs=work.logs, bytecode=work.bytecode)
         began = time.time()
         migration = None if airflow.migrated else airflow.start_migration(children)
-        batch = (
-            _found(coco, options, work, console=console)
+        runner = None if migration else airflow.start_runner(children)
+        found = (
+            [_found(coco, options, work, console=console)]
             if coco
             else _rendered(options, work, console=console)
         )
-        numbers = coco_numbers(coco, batch, iou_threshold=options.iou_threshold) if coco else None
+        numbers = coco_numbers(coco, found[0], iou_threshold=options.iou_threshold) if coco else None
         console.title("Starting the embedded Nucleus")
         server = start_server(children, work.nucleus, log=work.logs / "nucleus.log", bytecode=work.bytecode)
         console.fact(
@@ -76,18 +92,20 @@ def run_demo(options: Options, console: Console) -> None:
         )
         if migration:
             _await_migration(airflow, migration, began=began, console=console)
-        evaluation = _Evaluation(options, work, batch, server, airflow, children, console)
-        reports = {model.name: evaluation.run(model) for model in batch.models}
-        cuts = {} if coco else {"weather": _by_weather(server, reports)}
-        children.stop(server.process)
-        table = comparison(
-            reports,
-            cuts=cuts,
-            coco=numbers and numbers["models"],
-            overlap="OKS" if batch.shape == "keypoints" else "IoU",
+        runs = DagRuns(
+            dags / f"{dag_id}.py",
+            runner=runner or airflow.start_runner(children),
+            database=airflow.database,
+            server=server,
+            console=console,
+            verbose=options.verbose,
         )
-        notes = remarks(numbers) if numbers else []
-        _conclude(batch, "\n".join([table, *notes]), work=work, console=console)
+        if numbers is not None:
+            text = _evaluated(runs, found[0], numbers, options=options, work=work)
+        else:
+            text = _judged(runs, found, server, options=options, work=work, console=console)
+        children.stop(server.process)
+        _conclude(found[0], text, work=work, console=console)
 
 
 def _found(coco: CocoFolder, options: Options, work: WorkDir, *, console: Console) -> Batch:
@@ -98,11 +116,11 @@ def _found(coco: CocoFolder, options: Options, work: WorkDir, *, console: Consol
     return batch
 
 
-def _rendered(options: Options, work: WorkDir, *, console: Console) -> Batch:
-    console.title("Rendering a yard and a loading dock by day, at dusk, at night and in fog")
+def _rendered(options: Options, work: WorkDir, *, console: Console) -> list[Batch]:
+    console.title("Rendering three days of a yard and a loading dock, from fair weather to foul")
     began = time.monotonic()
     console.begin("scenes")
-    shots = render(work.pictures, frames=options.frames, seed=options.seed)
+    shots = render(work.pictures, frames=options.frames, seed=options.seed, days=DAYS)
     console.finish("scenes", f"{len(shots)} pictures", time.monotonic() - began)
     pictures = [(shot.scene.camera, shot.path) for shot in shots]
     found = {}
@@ -111,11 +129,22 @@ def _rendered(options: Options, work: WorkDir, *, console: Console) -> Batch:
         console.begin(name)
         found[name] = detect(pictures, detector)
         console.finish(name, f"{sum(map(len, found[name]))} boxes", time.monotonic() - began)
-    batch = write_batch(work.batch, shots, found)
     write_sheet(work.sheet, shots, found)
-    for fact in batch.facts:
-        console.fact(fact)
-    return batch
+    batches = []
+    for day in DAYS:
+        numbers = [number for number, shot in enumerate(shots) if shot.date == day.date]
+        batches.append(
+            write_batch(
+                work.batch / day.date,
+                [shots[number] for number in numbers],
+                {name: [per_shot[number] for number in numbers] for name, per_shot in found.items()},
+            )
+        )
+    for batch in batches:
+        for fact in batch.facts:
+            console.fact(fact)
+    console.fact("Rendered by this package: no photographs, and their boxes are exact; the detectors see pixels only.")
+    return batches
 
 
 def _await_migration(
@@ -128,63 +157,20 @@ def _await_migration(
     console.finish("airflow db migrate", "success", airflow.migration_log.stat().st_mtime - began)
 
 
-@dataclass(frozen=True)
-class _Evaluation:
-    """Runs the DAG once for a model and shows its tasks."""
-
-    options: Options
-    work: WorkDir
-    batch: Batch
-    server: Server
-    airflow: AirflowHome
-    children: Children
-    console: Console
-
-    def run(self, model: Predictions) -> dict[str, Any]:
-        """Return the metrics that the DAG reports for the model; raises DemoError when it does not."""
-        self.console.title(f"Airflow runs {DAG_ID} for {model.name}")
-        report, log = self.work.results / f"{model.name}.json", self.work.logs / f"dag-{model.name}.log"
-        conf = self.batch.conf(model, iou_threshold=self.options.iou_threshold, report=report)
-        watch = TaskWatch(self.airflow.database, DAG_ID)
-        process = self.airflow.start_dag(
-            self.children, conf, endpoint=self.server.endpoint, api_key=self.server.api_key, log=log
-        )
-        status = self._follow(process, watch, log)
-        failed = [task for task in watch.states() if task.state == "failed"]
-        if failed:
-            raise DemoError(
-                f"Task {failed[0].name} of {DAG_ID} failed for {model.name}. The whole log is {log}.",
-                evidence=failure_of(log.read_text(errors="replace"), failed[0].name),
-            )
-        if status or watch.run_state() != "success":
-            raise DemoError(
-                f"{DAG_ID} did not end well for {model.name} (airflow ended with status {status}). The whole log is {log}.",
-                evidence=tail(log),
-            )
-        return _metrics(report, log=log)
-
-    def _follow(self, process: Popen[bytes], watch: TaskWatch, log: Path) -> int:
-        """Show what happens until Airflow ends, and return its exit status."""
-        printed, began, starting = 0, time.monotonic(), "Airflow starts"
-        self.console.begin(starting)
-        while True:
-            status = process.poll()  # before the last look, so that nothing is missed
-            if self.options.verbose:
-                text = log.read_text(errors="replace")
-                self.console.raw(text[printed:])
-                printed = len(text)
-            changes = watch.changes()
-            if starting and changes:
-                self.console.finish(starting, "ready", time.monotonic() - began)
-                starting = ""
-            for task in changes:
-                if task.ended:
-                    self.console.finish(task.name, task.state, task.seconds)
-                else:
-                    self.console.begin(task.name)
-            if status is not None:
-                return status
-            time.sleep(_LOOK)
+def _evaluated(
+    runs: DagRuns, batch: Batch, numbers: dict[str, Any], *, options: Options, work: WorkDir
+) -> str:
+    """Evaluate each model of a COCO folder and return the comparison."""
+    reports = {}
+    for model in batch.models:
+        report, log = work.results / f"{model.name}.json", work.logs / f"dag-{model.name}.log"
+        conf = batch.conf(model, iou_threshold=options.iou_threshold, report=report)
+        runs.run(conf, what=model.name, log=log)
+        reports[model.name] = _metrics(report, log=log)
+    table = comparison(
+        reports, coco=numbers["models"], overlap="OKS" if batch.shape == "keypoints" else "IoU"
+    )
+    return "\n".join([table, *remarks(numbers)])
 
 
 def _metrics(report: Path, *, log: Path) -> dict[str, Any]:
@@ -197,28 +183,82 @@ def _metrics(report: Path, *, log: Path) -> dict[str, Any]:
     return dict(metrics)
 
 
-def _by_weather(
-    server: Server, reports: Mapping[str, Mapping[str, Any]]
-) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return weather -> model -> counts and ratios, in the order in which the weather was recorded."""
-    tallies = {model: by_metadata(server, metrics, "weather") for model, metrics in reports.items()}
-    return {
-        weather.name: {model: tallies[model][weather.name] for model in reports}
-        for weather in WEATHERS
-        if all(weather.name in values for values in tallies.values())
-    }
+def _judged(
+    runs: DagRuns,
+    batches: Sequence[Batch],
+    server: Server,
+    *,
+    options: Options,
+    work: WorkDir,
+    console: Console,
+) -> str:
+    """Run the judging DAG for each day, show its verdicts, and return the tables of all of them."""
+    days: list[JudgedDay] = []
+    for batch in batches:
+        folder = work.results / batch.name
+        folder.mkdir()
+        conf = batch.gated_conf(
+            _CANDIDATES, iou_threshold=options.iou_threshold, folder=folder, by_metadata=["weather"]
+        )
+        runs.run(conf, what=batch.name, log=work.logs / f"dag-{batch.name}.log", words={"gate": _GATE_WORDS})
+        days.append(
+            read_day(
+                batch.name,
+                folder,
+                models=[model.name for model in batch.models],
+                candidates=[candidate for candidate, _ in _CANDIDATES],
+            )
+        )
+        for candidate, baseline in _CANDIDATES:
+            headline, *rules = rule_lines(days[-1].judgements[candidate].verdict, width=150)
+            console.fact(f"May {candidate} replace {baseline}? {headline.partition(': ')[2]}")
+            for rule in rules:
+                console.fact(f"  {rule}")
+    return _report(days, batches, server)
 
 
-def _conclude(batch: Batch, table: str, *, work: WorkDir, console: Console) -> None:
-    (work.results / "comparison.txt").write_text(table + "\n", encoding="utf-8")
+_GATE_WORDS = {"success": "passed", "skipped": "stopped"}
+
+
+def _report(days: Sequence[JudgedDay], batches: Sequence[Batch], server: Server) -> str:
+    models = [model.name for model in batches[0].models]
+    dataset_id = days[0].measurements[models[0]].subject.dataset_id
+    whole = {model: whole_of(days, model) for model in models}
+    table = comparison(
+        whole, cuts={"weather": models_by_weather(days, models, [weather.name for weather in WEATHERS])}
+    )
+    each = {day.name: {model: whole_of([day], model)["overall"] for model in models} for day in days}
+    verdicts = {day.name: {model: day.verdict_of(model) for model in models} for day in days}
+    return "\n".join([
+        table,
+        "",
+        "Each batch on its own, and whether the gate let the model replace the other one",
+        "",
+        *batch_table(each, verdicts=verdicts),
+        "",
+        "F1 over the batches, as the server keeps it",
+        "",
+        *trend_lines(batch_series(server, str(dataset_id))),
+        *(
+            ["", "Reports of the gate", ""]
+            + [f"  {day.name}  {model:<20} {path}" for day in days for model, path in day.reports.items()]
+        ),
+    ])
+
+
+def _conclude(batch: Batch, text: str, *, work: WorkDir, console: Console) -> None:
+    (work.results / "comparison.txt").write_text(text + "\n", encoding="utf-8")
     console.text()
     console.title(f"Result on {batch.dataset_name}")
-    console.text(f"\n{table}\n")
+    console.text(f"\n{text}\n")
     if not batch.originals:
         console.fact(
             f"Overview  {work.sheet} shows a scene of each weather with all boxes; the scenes are rendered"
         )
-    console.fact(f"Results   {work.results} has this table and one JSON report per model")
+    console.fact(
+        f"Results   {work.results} has these tables and "
+        + ("one JSON report per model" if batch.originals else "what each gate had as evidence, by day")
+    )
     console.fact(f"Logs      {work.logs}")
     console.fact(f"Serve     {serve_command(work.root)}")
     console.fact(

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["MOST_CLASSES", "Metrics", "comparison"]
+__all__ = ["MOST_CLASSES", "Metrics", "batch_table", "comparison"]
 
 Metrics = Mapping[str, Any]
 """Report of the example DAG: `iou_threshold`, `overall` and `per_label` with counts and ratios (None = undefined)."""
 
-_COLUMNS = (
+_COUNTS = (
     ("TP", "tp"),
     ("FP", "fp"),
     ("FN", "fn"),
@@ -19,6 +19,8 @@ _COLUMNS = (
     ("F1", "f1"),
     ("mean IoU", "mean_iou"),
 )
+_OF_COCO = (("AP", "ap"), ("AP50", "ap50"))
+"""Columns beside F1 where predictions are ranked; their names in COCO's numbers differ in case alone."""
 
 MOST_CLASSES = 20
 
@@ -34,12 +36,20 @@ def comparison(
     """Return overall and per-class tables of all models; the best F1 of several is marked with `*`.
 
     Classes come with the most ground truth first; what does not fit into *most_classes* is counted in a last line.
-    *cuts* adds tables: title -> value -> model -> counts and ratios. *coco* adds a table of the COCO numbers of each model.
+    *cuts* adds tables: title -> value -> model -> counts and ratios. *coco* are the COCO numbers of each model: AP stands beside F1, and
+    all of them in a table of their own.
     *overlap* is what the counts are made with: IoU, or OKS.
     """
     threshold = next(iter(models.values()))["iou_threshold"]
     lines = [f"All classes, one-to-one matches of equal label, {overlap} >= {threshold:g}", ""]
-    lines += _table("model", [(name, name, metrics["overall"]) for name, metrics in models.items()])
+    lines += _table(
+        "model",
+        [
+            (name, name, dict(metrics["overall"]) | _average_precision(coco, name))
+            for name, metrics in models.items()
+        ],
+        columns=(*_COUNTS[:6], *_OF_COCO, *_COUNTS[6:]) if coco else _COUNTS,
+    )
     if coco:
         lines += [
             "",
@@ -71,6 +81,23 @@ def comparison(
     return "\n".join(lines)
 
 
+def batch_table(
+    batches: Mapping[str, Mapping[str, Mapping[str, Any]]], *, verdicts: Mapping[str, Mapping[str, str]]
+) -> list[str]:
+    """Return the lines of a table of each batch on its own: batch -> model -> counts and ratios, and what became of the model."""
+    rows = [
+        (batch if first else "", model, dict(values) | {"verdict": verdicts[batch][model]})
+        for batch, models in batches.items()
+        for first, (model, values) in zip([True] + [False] * len(models), models.items(), strict=False)
+    ]
+    group = len(next(iter(batches.values())))
+    return _table("batch", rows, group=group, columns=(*_COUNTS[:6], ("gate", "verdict")))
+
+
+def _average_precision(coco: Mapping[str, Mapping[str, Any]] | None, model: str) -> dict[str, Any]:
+    return {key: coco[model].get(title) for title, key in _OF_COCO} if coco else {}
+
+
 def _coco_table(coco: Mapping[str, Mapping[str, Any]]) -> list[str]:
     numbers = [name for name in next(iter(coco.values())) if name.startswith(("AP", "AR"))]
     cells = {
@@ -100,7 +127,13 @@ def _hidden(models: Mapping[str, Metrics], *, listed: int) -> int:
     return labels - listed
 
 
-def _table(first: str, rows: Sequence[tuple[str, str, Mapping[str, Any]]], *, group: int = 0) -> list[str]:
+def _table(
+    first: str,
+    rows: Sequence[tuple[str, str, Mapping[str, Any]]],
+    *,
+    group: int = 0,
+    columns: Sequence[tuple[str, str]] = _COUNTS,
+) -> list[str]:
     """Return aligned lines; *group* rows at a time are compared with each other (0 = all of them)."""
     cut = group > 0
     titles = [first, "model"] if cut else [first]
@@ -114,9 +147,9 @@ def _table(first: str, rows: Sequence[tuple[str, str, Mapping[str, Any]]], *, gr
             marked = best is not None and (tally.get("f1") or 0.0) >= best
             cells.append((
                 names,
-                [_cell(tally, key) + (_mark(marked=marked) if key == "f1" else "") for _, key in _COLUMNS],
+                [_cell(tally, key) + (_mark(marked=marked) if key == "f1" else "") for _, key in columns],
             ))
-    heads = [title + (" " if key == "f1" else "") for title, key in _COLUMNS]
+    heads = [title + (" " if key == "f1" else "") for title, key in columns]
     left = [max([len(titles[i]), *(len(names[i]) for names, _ in cells)]) for i in range(len(titles))]
     right = [max([len(heads[i]), *(len(values[i]) for _, values in cells)]) for i in range(len(heads))]
     lines = [_line(titles, heads, left, right)]
@@ -140,4 +173,4 @@ def _cell(tally: Mapping[str, Any], key: str) -> str:
     value = tally[key]
     if value is None:
         return "n/a"
-    return str(value) if isinstance(value, int) else f"{value:.3f}"
+    return str(value) if isinstance(value, int | str) else f"{value:.3f}"

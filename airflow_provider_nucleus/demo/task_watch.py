@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import takewhile
@@ -17,7 +18,8 @@ __all__ = ["ENDED", "TaskWatch", "WatchedTask", "failure_of", "task_log"]
 
 _LOG_LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 
-ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
+_WORST_FIRST = ("failed", "upstream_failed", "removed", "skipped", "success")
+ENDED = frozenset(_WORST_FIRST)
 
 _QUERY = """
     select ti.task_id, ti.map_index, ti.state, ti.duration
@@ -29,11 +31,16 @@ _QUERY = """
 
 @dataclass(frozen=True)
 class WatchedTask:
-    """One task instance: its name (with the map index if it is mapped), its state and its duration in seconds."""
+    """One task instance, or all of a mapped task: its name, its state and its duration in seconds.
+
+    A name has the map index of a single instance, or says how many there are of several. Where several have ended differently the state is that
+    of the worst, and `counts` has all of them.
+    """
 
     name: str
     state: str
     seconds: float | None
+    counts: tuple[tuple[str, int], ...] = ()
 
     @property
     def ended(self) -> bool:
@@ -65,13 +72,16 @@ class TaskWatch:
         ]
 
     def changes(self) -> list[WatchedTask]:
-        """Return what is running or has ended since the last call."""
+        """Return what is running or has ended since the last call; the instances of a mapped task together, once all of them have ended."""
+        groups: dict[str, list[tuple[int, str, float]]] = {}
+        for task_id, map_index, state, duration in self._read(_QUERY, self._dag_id, self._last):
+            index = -1 if map_index is None else map_index
+            groups.setdefault(task_id, []).append((index, state or "", float(duration or 0)))
         found = []
-        for task in self.states():
-            if (task.ended or task.state in {"running", "deferred"}) and self._reported.get(
-                task.name
-            ) != task.state:
-                self._reported[task.name] = task.state
+        for task_id, instances in groups.items():
+            task = _together(task_id, instances)
+            if task is not None and self._reported.get(task_id) != task.state:
+                self._reported[task_id] = task.state
                 found.append(task)
         return found
 
@@ -90,6 +100,18 @@ class TaskWatch:
                 return list(connection.execute(query, values))
         except sqlite3.OperationalError:
             return []  # locked by the writer for a moment: read again at the next look
+
+
+def _together(task_id: str, instances: list[tuple[int, str, float]]) -> WatchedTask | None:
+    """Return the instances of a task as one, None while none of them has begun."""
+    name = task_id if len(instances) == 1 else f"{task_id} x{len(instances)}"
+    states = Counter(state for _, state, _ in instances)
+    if states.keys() <= ENDED:
+        worst = next(state for state in _WORST_FIRST if state in states)
+        counts = tuple((state, states[state]) for state in reversed(_WORST_FIRST) if state in states)
+        return WatchedTask(name, worst, sum(seconds for *_, seconds in instances), counts)
+    busy = states.keys() & {"running", "deferred"}
+    return WatchedTask(name, sorted(busy)[-1], None) if busy else None
 
 
 def task_log(output: str, task: str) -> str:

@@ -79,14 +79,14 @@ class RenderedScene:
         return f"{self.camera}-{self.frame:03d}-{self.weather}"
 
 
-def render_scene(frame: int, *, of: int, seed: int) -> RenderedScene:
+def render_scene(frame: int, *, of: int, seed: int, weather: Weather | None = None) -> RenderedScene:
     """Return scene number *frame* (from 0) *of* so many.
 
-    The cameras take turns, and the four kinds of weather follow one another in equal blocks. The same arguments give
-    the same picture and boxes.
+    The cameras take turns, and the four kinds of weather follow one another in equal blocks unless one is given. The same arguments
+    give the same picture and boxes.
     """
     views = _views()
-    weather = WEATHERS[frame * len(WEATHERS) // of]
+    weather = weather or WEATHERS[frame * len(WEATHERS) // of]
     return _render(frame, views[frame % len(views)], weather, rng=np.random.default_rng([seed, frame]))
 
 
