@@ -86,7 +86,9 @@ def nucleus_gated_batches() -> None:
         ]
 
     @task_group
-    def decide(candidate: dict[str, Any], baseline: dict[str, Any], policy: dict[str, Any], name: str) -> None:
+    def decide(
+        candidate: dict[str, Any], baseline: dict[str, Any], policy: dict[str, Any], name: str
+    ) -> None:
         """Judge one candidate, deploy it if it passes, report whatever came of it."""
         gate = NucleusGateOperator(
             task_id="gate",

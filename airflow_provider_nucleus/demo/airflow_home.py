@@ -106,9 +106,7 @@ class DagRunner:
         self.process = process
         self._answer = b""
 
-    def begin(
-        self, file: Path, conf: Mapping[str, Any], *, endpoint: str, api_key: str, log: Path
-    ) -> None:
+    def begin(self, file: Path, conf: Mapping[str, Any], *, endpoint: str, api_key: str, log: Path) -> None:
         """Have the DAG in *file* run with these parameters, against this Nucleus; its output goes to *log*."""
         connection = {"conn_type": "nucleus", "host": endpoint, "password": api_key}
         request = {

@@ -58,7 +58,6 @@ class Batch:
             "report": str(report.resolve()),
         }
 
-
     def gated_conf(
         self,
         candidates: Sequence[tuple[str, str]],

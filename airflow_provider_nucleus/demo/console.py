@@ -56,7 +56,7 @@ class Console:
             self.begin(name)
         self._open = ""
         took = "" if seconds is None else f"{seconds:7.1f} s"
-        self._print(f"{self._paint(f'{state:<16}', _COLOURS.get(state, '0'))}{took}".rstrip())
+        self._print(f"{self._paint(f'{state:<22}', _COLOURS.get(state, '0'))}{took}".rstrip())
 
     @property
     def elapsed(self) -> float:

@@ -43,7 +43,7 @@ def dag_bag() -> Any:
     try:
         from airflow.dag_processing.dagbag import DagBag
     except ImportError:  # Airflow < 3
-        from airflow.models.dagbag import DagBag
+        from airflow.models.dagbag import DagBag  # type: ignore[no-redef]
     return DagBag
 
 
@@ -52,7 +52,7 @@ def run(request: dict[str, Any]) -> str:
     os.environ.update(request["env"])
     bag = dag_bag()(dag_folder=request["file"])
     if bag.import_errors:
-        print(*bag.import_errors.values(), sep="\n")
+        sys.stderr.write("\n".join(bag.import_errors.values()) + "\n")
         return "a DAG that cannot be imported"
     (dag,) = bag.dags.values()
     found = dag.test(run_conf=request["conf"])

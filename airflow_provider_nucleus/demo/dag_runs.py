@@ -23,6 +23,7 @@ __all__ = ["DagRuns"]
 
 _LOOK = 0.2
 """Seconds between two looks at the database of Airflow."""
+_ALL = "the same tasks"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,15 +49,19 @@ class DagRuns:
         what: str,
         log: Path,
         words: Mapping[str, Mapping[str, str]] | None = None,
+        brief: bool = False,
     ) -> None:
-        """Run the DAG once; *what* names the run, *words* are states of tasks as they are to be called. Raises DemoError when it fails."""
+        """Run the DAG once; *what* names the run, *words* are states of tasks as they are to be called, *brief* shows one line of all tasks.
+
+        Raises DemoError when it fails.
+        """
         where, dag_id = self._where, self._file.stem
         where.console.title(f"Airflow runs {dag_id} for {what}")
         watch = TaskWatch(where.database, dag_id)
         where.runner.begin(
             self._file, conf, endpoint=where.server.endpoint, api_key=where.server.api_key, log=log
         )
-        state = self._follow(watch, log, words or {})
+        state = self._follow(watch, log, words=words or {}, brief=brief)
         failed = [task for task in watch.states() if task.state == "failed"]
         if failed:
             raise DemoError(
@@ -69,9 +74,12 @@ class DagRuns:
                 evidence=tail(log),
             )
 
-    def _follow(self, watch: TaskWatch, log: Path, words: Mapping[str, Mapping[str, str]]) -> str:
+    def _follow(
+        self, watch: TaskWatch, log: Path, *, words: Mapping[str, Mapping[str, str]], brief: bool
+    ) -> str:
         """Show what happens until the run ends, and return how."""
-        console, printed, began, starting = self._where.console, 0, time.monotonic(), "Airflow starts"
+        console, printed, began = self._where.console, 0, time.monotonic()
+        starting = _ALL if brief else "Airflow starts"
         console.begin(starting)
         while True:
             state = self._where.runner.ended()  # before the last look, so that nothing is missed
@@ -79,6 +87,12 @@ class DagRuns:
                 text = log.read_text(errors="replace")
                 console.raw(text[printed:])
                 printed = len(text)
+            if brief:
+                if state is not None:
+                    console.finish(_ALL, state, time.monotonic() - began)
+                    return state
+                time.sleep(_LOOK)
+                continue
             changes = watch.changes()
             if starting and changes:
                 console.finish(starting, "ready", time.monotonic() - began)
@@ -86,9 +100,7 @@ class DagRuns:
             for task in changes:
                 name = task.name.rpartition(".")[2]
                 if task.ended:
-                    console.finish(
-                        name, _outcome(task, words.get(name.partition(" ")[0], {})), task.seconds
-                    )
+                    console.finish(name, _outcome(task, words.get(name.partition(" ")[0], {})), task.seconds)
                 elif " " not in name:
                     # Instances of a mapped task run between others: they have one line, when the last of them has ended.
                     console.begin(name)

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_nucleus.demo.errors import DemoError
 from airflow_provider_nucleus.gating.measurement import Measurement
 from airflow_provider_nucleus.gating.verdict import Judgement
-from airflow_provider_nucleus.rates import f1_terms, mean_overlap_terms, precision_terms, quotient, recall_terms
+from airflow_provider_nucleus.rates import (
+    f1_terms,
+    mean_overlap_terms,
+    precision_terms,
+    quotient,
+    recall_terms,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

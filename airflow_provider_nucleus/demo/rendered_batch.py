@@ -123,7 +123,7 @@ def write_batch(
         images=shots[0].path.parent,
         models=tuple(models),
         facts=(
-            f"{shots[0].date}  {len(shots)} pictures, {' and '.join(dict.fromkeys(shot.scene.weather for shot in shots))}, {objects} objects",
+            f"{shots[0].date}  {len(shots)} pictures, {', '.join(dict.fromkeys(shot.scene.weather for shot in shots))}, {objects} objects",
         ),
     )
 

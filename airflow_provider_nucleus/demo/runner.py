@@ -29,8 +29,8 @@ from airflow_provider_nucleus.demo.server import start_server
 from airflow_provider_nucleus.demo.sheet import write_sheet
 from airflow_provider_nucleus.demo.table import batch_table, comparison
 from airflow_provider_nucleus.demo.trend import batch_series, trend_lines
+from airflow_provider_nucleus.demo.verdict_lines import verdict_lines
 from airflow_provider_nucleus.demo.work_dir import WorkDir, opened, serve_command
-from airflow_provider_nucleus.gating.rule_table import rule_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -143,7 +143,9 @@ def _rendered(options: Options, work: WorkDir, *, console: Console) -> list[Batc
     for batch in batches:
         for fact in batch.facts:
             console.fact(fact)
-    console.fact("Rendered by this package: no photographs, and their boxes are exact; the detectors see pixels only.")
+    console.fact(
+        "Rendered by this package: no photographs, and their boxes are exact; the detectors see pixels only."
+    )
     return batches
 
 
@@ -200,7 +202,9 @@ def _judged(
         conf = batch.gated_conf(
             _CANDIDATES, iou_threshold=options.iou_threshold, folder=folder, by_metadata=["weather"]
         )
-        runs.run(conf, what=batch.name, log=work.logs / f"dag-{batch.name}.log", words={"gate": _GATE_WORDS})
+        runs.run(
+            conf, what=batch.name, log=work.logs / f"dag-{batch.name}.log", words=_WORDS, brief=bool(days)
+        )
         days.append(
             read_day(
                 batch.name,
@@ -210,14 +214,14 @@ def _judged(
             )
         )
         for candidate, baseline in _CANDIDATES:
-            headline, *rules = rule_lines(days[-1].judgements[candidate].verdict, width=150)
-            console.fact(f"May {candidate} replace {baseline}? {headline.partition(': ')[2]}")
-            for rule in rules:
-                console.fact(f"  {rule}")
+            for line in verdict_lines(
+                days[-1].judgements[candidate].verdict, candidate=candidate, baseline=baseline
+            ):
+                console.fact(line)
     return _report(days, batches, server)
 
 
-_GATE_WORDS = {"success": "passed", "skipped": "stopped"}
+_WORDS = {"gate": {"success": "passed", "skipped": "stopped"}, "deploy": {"success": "deployed"}}
 
 
 def _report(days: Sequence[JudgedDay], batches: Sequence[Batch], server: Server) -> str:
@@ -229,19 +233,26 @@ def _report(days: Sequence[JudgedDay], batches: Sequence[Batch], server: Server)
     )
     each = {day.name: {model: whole_of([day], model)["overall"] for model in models} for day in days}
     verdicts = {day.name: {model: day.verdict_of(model) for model in models} for day in days}
+    width = max(map(len, models))
     return "\n".join([
-        table,
-        "",
-        "Each batch on its own, and whether the gate let the model replace the other one",
+        "Each day on its own, and whether its gate let the model replace the other one",
         "",
         *batch_table(each, verdicts=verdicts),
         "",
-        "F1 over the batches, as the server keeps it",
+        "Trend of F1, from the server's history",
         "",
         *trend_lines(batch_series(server, str(dataset_id))),
+        "",
+        f"The {len(days)} days together",
+        "",
+        table,
+        "",
+        "Reports of the gates, to open in a browser",
+        "",
         *(
-            ["", "Reports of the gate", ""]
-            + [f"  {day.name}  {model:<20} {path}" for day in days for model, path in day.reports.items()]
+            f"  {day.name}  {model:<{width}}  {day.verdict_of(model):<22}  {path}"
+            for day in days
+            for model, path in day.reports.items()
         ),
     ])
 

@@ -85,13 +85,14 @@ def batch_table(
     batches: Mapping[str, Mapping[str, Mapping[str, Any]]], *, verdicts: Mapping[str, Mapping[str, str]]
 ) -> list[str]:
     """Return the lines of a table of each batch on its own: batch -> model -> counts and ratios, and what became of the model."""
+    widest = max(len(word) for words in verdicts.values() for word in words.values())
     rows = [
-        (batch if first else "", model, dict(values) | {"verdict": verdicts[batch][model]})
+        (batch if first else "", model, dict(values) | {"verdict": verdicts[batch][model].ljust(widest)})
         for batch, models in batches.items()
         for first, (model, values) in zip([True] + [False] * len(models), models.items(), strict=False)
     ]
     group = len(next(iter(batches.values())))
-    return _table("batch", rows, group=group, columns=(*_COUNTS[:6], ("gate", "verdict")))
+    return _table("batch", rows, group=group, columns=(*_COUNTS[:6], ("gate".ljust(widest), "verdict")))
 
 
 def _average_precision(coco: Mapping[str, Mapping[str, Any]] | None, model: str) -> dict[str, Any]:

@@ -63,7 +63,7 @@ class TaskWatch:
         rows = self._read(_QUERY, self._dag_id, self._last)
         return [
             WatchedTask(
-                task_id if map_index is None or map_index < 0 else f"{task_id} [{map_index}]",
+                _instance(task_id, map_index),
                 state,
                 None if duration is None else float(duration),
             )
@@ -102,16 +102,20 @@ class TaskWatch:
             return []  # locked by the writer for a moment: read again at the next look
 
 
+def _instance(task_id: str, map_index: int | None) -> str:
+    return task_id if map_index is None or map_index < 0 else f"{task_id} [{map_index}]"
+
+
 def _together(task_id: str, instances: list[tuple[int, str, float]]) -> WatchedTask | None:
     """Return the instances of a task as one, None while none of them has begun."""
-    name = task_id if len(instances) == 1 else f"{task_id} x{len(instances)}"
+    name = _instance(task_id, instances[0][0]) if len(instances) == 1 else f"{task_id} x{len(instances)}"
     states = Counter(state for _, state, _ in instances)
     if states.keys() <= ENDED:
         worst = next(state for state in _WORST_FIRST if state in states)
         counts = tuple((state, states[state]) for state in reversed(_WORST_FIRST) if state in states)
         return WatchedTask(name, worst, sum(seconds for *_, seconds in instances), counts)
     busy = states.keys() & {"running", "deferred"}
-    return WatchedTask(name, sorted(busy)[-1], None) if busy else None
+    return WatchedTask(name, max(busy), None) if busy else None
 
 
 def task_log(output: str, task: str) -> str:

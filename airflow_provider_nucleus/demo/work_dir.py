@@ -27,16 +27,12 @@ _MARK = "made-by-nucleus-local-demo"
 _UNUSUAL = re.compile(r"[^A-Za-z0-9._-]+")
 _MADE = {
     "scenes": re.compile(r"[a-z]+-[a-z]+-\d+-[a-z]+\.jpg"),
-    "batch": re.compile(
-        r"([0-9-]+/)?(items\.jsonl|ground_truth\.jsonl|predictions-[^/]+\.jsonl)"
-    ),
+    "batch": re.compile(r"([0-9-]+/)?(items\.jsonl|ground_truth\.jsonl|predictions-[^/]+\.jsonl)"),
     "results": re.compile(
         r"comparison\.txt|[^/]+\.json(\.metrics)?|[0-9-]+/(measurement|judgement)[^/]*\.gz"
         r"|[0-9-]+/report/(map[0-9]+/)?(report\.html|report\.md|metrics\.json|[^/]+/[^/]+\.(jpg|png|webp))"
     ),
-    "logs": re.compile(
-        r"nucleus\.log|db-migrate\.log|airflow-process\.log|dag-[^/]+\.log|airflow/.+\.log"
-    ),
+    "logs": re.compile(r"nucleus\.log|db-migrate\.log|airflow-process\.log|dag-[^/]+\.log|airflow/.+\.log"),
 }
 """File that marks each folder which the next demonstration may empty."""
 

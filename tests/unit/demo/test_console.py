@@ -22,7 +22,7 @@ def test_a_task_is_one_line():
 
     assert out.getvalue() == (
         "Airflow runs\n"
-        "  upload                  success             1.2 s\n"
+        "  upload                  success                   1.2 s\n"
         "  skipped at once         skipped\n"
     )
 

@@ -9,7 +9,7 @@ from airflow_provider_nucleus.demo.calibrations import calibrations
 from airflow_provider_nucleus.demo.detectors import CameraCalibration, detect_fixed, detect_relative
 from airflow_provider_nucleus.demo.detectors.classifier import PROTOTYPES, classify
 from airflow_provider_nucleus.demo.detectors.features import FEATURES
-from airflow_provider_nucleus.demo.rendered_batch import DETECTORS, detect, render, write_batch
+from airflow_provider_nucleus.demo.rendered_batch import DAYS, DETECTORS, detect, render, write_batch
 from airflow_provider_nucleus.demo.scenes import LABELS
 
 CALIBRATION = CameraCalibration(horizon=20.0, per_metre=0.125, top=30, floor=40)
@@ -145,3 +145,13 @@ def test_detectors_read_the_saved_files(tmp_path):
     assert len(batch.ground_truth.read_text().splitlines()) == sum(len(shot.scene.boxes) for shot in shots)
     for model in batch.models:
         assert len(model.path.read_text().splitlines()) == sum(map(len, found[model.name]))
+
+
+def test_days_differ_in_their_weather(tmp_path):
+    """Equally many pictures of each, from fair to foul, and every picture under a name of its own."""
+    shots = render(tmp_path, frames=9, seed=3, days=DAYS)
+
+    assert [(shot.date, shot.scene.weather) for shot in shots] == [
+        (day.date, weather) for day in DAYS for weather in day.weather
+    ]
+    assert len({shot.scene.reference_id for shot in shots}) == 9

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from airflow_provider_nucleus.demo.table import comparison
+from airflow_provider_nucleus.demo.table import batch_table, comparison
 from airflow_provider_nucleus.match_summary import MatchCounts
 
 
@@ -87,3 +87,38 @@ def test_coco_numbers_stand_below_the_counts():
 
     assert lines[start + 2].split() == ["model", "AP", "AP50", "AR100"]
     assert lines[start + 4].split() == ["only", "0.500", "n/a", "0.250"]
+
+
+def test_average_precision_stands_beside_f1():
+    """In the first table, where the models are compared; what there is no number for is n/a."""
+    coco = {"one": {"AP": 0.5, "AP50": None}, "two": {"AP": 0.25, "AP50": 0.75}}
+    lines = comparison(
+        {"one": metrics(tally(1, 0, 0)), "two": metrics(tally(1, 1, 0))}, coco=coco
+    ).splitlines()
+
+    assert lines[2].split()[4:9] == ["precision", "recall", "F1", "AP", "AP50"]
+    assert lines[4].split()[-4:-1] == ["1.000*", "0.500", "n/a"]
+    assert lines[5].split()[-4:-1] == ["0.667", "0.250", "0.750"]
+
+
+def test_each_batch_has_its_numbers_and_what_became_of_the_model():
+    """A block for each batch, the better F1 marked within it."""
+    lines = batch_table(
+        {
+            "Monday": {"a": tally(8, 2, 12), "b": tally(12, 4, 8)},
+            "Tuesday": {"a": tally(1, 0, 0), "b": tally(0, 1, 1)},
+        },
+        verdicts={
+            "Monday": {"a": "stopped (fail)", "b": "passed"},
+            "Tuesday": {"a": "passed", "b": "stopped (fail)"},
+        },
+    )
+
+    assert lines == [
+        "  batch    model  TP  FP  FN  precision  recall     F1   gate",
+        "  -----------------------------------------------------------",
+        "  Monday   a       8   2  12      0.800   0.400  0.533   stopped (fail)",
+        "           b      12   4   8      0.750   0.600  0.667*  passed",
+        "  Tuesday  a       1   0   0      1.000   1.000  1.000*  passed",
+        "           b       0   1   1      0.000   0.000  0.000   stopped (fail)",
+    ]

@@ -69,8 +69,31 @@ def test_each_change_is_told_once(database):
 
     assert first == [WatchedTask("t [0]", "running", None)]
     assert second == []
-    assert watch.changes() == [WatchedTask("t [0]", "success", 2.5)]
+    assert watch.changes() == [WatchedTask("t [0]", "success", 2.5, (("success", 1),))]
     assert watch.run_state() == "success"
+
+
+def test_instances_of_a_mapped_task_are_one(database):
+    """They are reported together, once the last of them has ended, with how many ended how."""
+    connection, path = database
+    watch = TaskWatch(path, "d")
+    connection.execute("insert into dag_run values (2, 'd', 'new', 'running')")
+    for index, state, seconds in ((0, "success", 1.0), (1, "running", None), (2, None, None)):
+        connection.execute(
+            "insert into task_instance values ('d', 'new', 'gate', ?, ?, '2026-1', ?)",
+            [index, state, seconds],
+        )
+    connection.commit()
+    first = watch.changes()
+    connection.execute("update task_instance set state = 'skipped', duration = 0.5 where map_index = 1")
+    connection.commit()
+    second = watch.changes()
+    connection.execute("update task_instance set state = 'success', duration = 0.25 where map_index = 2")
+    connection.commit()
+
+    assert first == [WatchedTask("gate x3", "running", None)]
+    assert second == []
+    assert watch.changes() == [WatchedTask("gate x3", "skipped", 1.75, (("success", 2), ("skipped", 1)))]
 
 
 def test_a_locked_database_is_asked_again_later(database):

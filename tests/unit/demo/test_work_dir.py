@@ -144,11 +144,21 @@ def test_whatever_a_demonstration_and_its_server_write_is_replaced(tmp_path):
     with opened(tmp_path / "demo") as work:
         render(work.pictures, frames=4)
         made(work.batch, "items.jsonl", "ground_truth.jsonl", "predictions-fixed-threshold.jsonl")
+        made(work.batch, "2026-03-09/items.jsonl", "2026-03-09/predictions-fixed-threshold.jsonl")
         made(work.results, "my model 2.json", "my model 2.json.metrics", "comparison.txt")
+        made(
+            work.results,
+            "2026-03-09/measurement.json.map0.gz",
+            "2026-03-09/judgement.json.map1.gz",
+            "2026-03-09/report/map1/report.html",
+            "2026-03-09/report/map1/metrics.json",
+            "2026-03-09/report/map1/report.md",
+        )
         made(
             work.logs,
             "nucleus.log",
             "db-migrate.log",
+            "airflow-process.log",
             "dag-my model 2.log",
             "airflow/dag_id=d/task_id=t/attempt=1.log",
         )
