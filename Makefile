@@ -38,7 +38,7 @@ help:  ## Print this list
 # ---- what a newcomer runs ---------------------------------------------------------------------
 
 .PHONY: demo
-demo: $(VENV)/.package  ## Evaluate two detectors through real Airflow on the embedded Nucleus (DATA=<folder> for your own COCO data)
+demo: $(VENV)/.package  ## Judge two detectors on three days of pictures, in real Airflow on the embedded Nucleus (DATA=<folder> for your own COCO data)
 	@exec $(BIN)/nucleus-local demo $(if $(DEMO_DIR),--work-dir "$(DEMO_DIR)") $(if $(DATA),--data "$(DATA)") $(if $(GEOMETRY),--geometry $(GEOMETRY)) $(if $(VERBOSE),--verbose)
 
 .PHONY: serve

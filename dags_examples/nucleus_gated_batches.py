@@ -71,7 +71,7 @@ def nucleus_gated_batches() -> None:
 
     @task
     def pairs_of(
-        params: dict[str, Any], models: list[dict[str, Any]], metrics: list[dict[str, Any]]
+        models: list[dict[str, Any]], metrics: list[dict[str, Any]], params: Any = None
     ) -> list[dict[str, Any]]:
         """Return the numbers of each candidate beside those of its baseline."""
         of = {model["reference_id"]: result for model, result in zip(models, metrics, strict=True)}

@@ -20,10 +20,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the sub-command."""
     parser = subparsers.add_parser(
         "demo",
-        help="evaluate two detectors through real Airflow on the embedded Nucleus, and compare them",
+        help="judge two detectors on three days of pictures, through real Airflow on the embedded Nucleus",
         description=(
-            "Evaluate models through the example DAG in real Airflow (airflow dags test, SQLite) on an embedded Nucleus, "
-            "and compare them. Without --data, scenes are rendered and two pixel detectors look at them."
+            "Evaluate models through an example DAG in real Airflow (as airflow dags test does, SQLite) on an embedded Nucleus, "
+            "and compare them. Without --data, three days of scenes are rendered, two pixel detectors look at them, and a gate "
+            "judges on each day whether one may replace the other."
         ),
     )
     parser.add_argument(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections import defaultdict
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -20,11 +23,11 @@ from __future__ import annotations
 from airflow.providers.common.compat.sdk import dag, task
 
 
-@dag(dag_id="nucleus_evaluate_inference_batch", schedule=None, params={"model_name": "", "model_reference_id": ""})
+@dag(dag_id="nucleus_gated_batches", schedule=None, params={"batch": ""})
 def stand_in():
     @task
     def upload_predictions(params):
-        raise ValueError(f"the predictions of {params['model_name']} are no good")
+        raise ValueError(f"the predictions of {params['batch']} are no good")
 
     upload_predictions()
 
@@ -43,14 +46,14 @@ def work_dir(tmp_path_factory) -> Path:
 def finished(work_dir) -> subprocess.CompletedProcess[str]:
     """The demonstration, run once with few scenes."""
     return subprocess.run(
-        [*COMMAND, "--work-dir", str(work_dir), "--frames", "8"], capture_output=True, text=True, timeout=600
+        [*COMMAND, "--work-dir", str(work_dir), "--frames", "18"], capture_output=True, text=True, timeout=600
     )
 
 
 def stand_in(folder: Path) -> list[str]:
     """Write a DAG that fails; return the options that run it on a few scenes."""
     (folder / "dags").mkdir()
-    (folder / "dags" / "nucleus_evaluate_inference_batch.py").write_text(FAILING_DAG)
+    (folder / "dags" / "nucleus_gated_batches.py").write_text(FAILING_DAG)
     return ["--dags", str(folder / "dags"), "--frames", "4"]
 
 
@@ -100,18 +103,21 @@ def counted(truth: Path, predictions: Path, *, threshold: float) -> tuple[int, i
 
 
 def test_the_demonstration_ends_with_a_comparison(finished, work_dir):
-    """Exit status 0, every task shown once per model, a table of both models, and where everything is."""
+    """Exit status 0, every task of a day shown once, tables of both models and of each day, and where everything is."""
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert finished.stderr == ""
     for task in (
         "create_dataset",
         "append_items",
         "upload_ground_truth",
-        "upload_predictions",
-        "calculate_metrics",
+        "upload_predictions x2",
+        "calculate_metrics x2",
+        "gate x2",
+        "report x2",
     ):
-        assert len([line for line in finished.stdout.splitlines() if line.startswith(f"  {task} ")]) == 2
-    assert "rendered" in finished.stdout
+        assert len([line for line in finished.stdout.splitlines() if line.startswith(f"  {task} ")]) == 1
+    assert finished.stdout.count("Airflow runs nucleus_gated_batches for") == 3
+    assert "Rendered" in finished.stdout
     assert "By class" in finished.stdout
     assert f"nucleus-local serve --data-dir {work_dir / 'nucleus'}" in finished.stdout
     assert (work_dir / "results" / "comparison.txt").read_text().strip() in finished.stdout
@@ -132,30 +138,89 @@ def test_the_key_is_not_shown_or_logged(finished, work_dir):
         assert key not in log.read_text()
 
 
-@pytest.mark.parametrize("model", ["fixed-threshold", "background-relative"])
-def test_the_reported_counts_are_those_of_the_files(finished, work_dir, model):
-    """What came through server and DAG equals a count over the batch files, made by other code."""
-    overall = json.loads((work_dir / "results" / f"{model}.json").read_text())["metrics"]["overall"]
-    batch = work_dir / "batch"
+DAYS = ("2026-03-09", "2026-03-10", "2026-03-11")
+MODELS = ("fixed-threshold", "background-relative")
+CANDIDATES = ("background-relative", "fixed-threshold")
+
+
+def document(work_dir: Path, day: str, name: str, index: int) -> dict:
+    """Return what a mapped task left on a day."""
+    path = work_dir / "results" / day / f"{name}.json.map{index}.gz"
+    return json.loads(gzip.decompress(path.read_bytes()))
+
+
+def counts_of(work_dir: Path, day: str, model: str) -> tuple[int, int, int]:
+    """Return tp, fp, fn that the DAG measured."""
+    values = document(work_dir, day, "measurement", MODELS.index(model))["overall"]["values"]
+    return values["tp"], values["fp"], values["fn"]
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("day", DAYS)
+def test_the_numbers_of_a_day_are_those_of_its_files(finished, work_dir, day, model):
+    """What came through server and DAG equals a count over the files of that day, made by other code: each batch is its own."""
+    batch = work_dir / "batch" / day
     expected = counted(batch / "ground_truth.jsonl", batch / f"predictions-{model}.jsonl", threshold=0.5)
 
-    assert expected[0] > 0
-    assert (overall["tp"], overall["fp"], overall["fn"]) == expected
+    assert sum(expected) > 0
+    assert counts_of(work_dir, day, model) == expected
 
 
 def test_the_cut_by_weather_adds_up(finished, work_dir):
-    """The rows by weather, read back from the server match by match, sum to the totals."""
+    """The rows by weather sum to the totals of the days."""
     lines = (work_dir / "results" / "comparison.txt").read_text().splitlines()
     cut = lines[lines.index("By weather") :]
-    for model in ("fixed-threshold", "background-relative"):
+    cut = cut[: next(number for number, line in enumerate(cut) if line.startswith("* best"))]
+    for model in MODELS:
         rows = [line[:60].replace("*", " ").split() for line in cut if f" {model} " in line]
         counts = [[int(cell) for cell in row[row.index(model) + 1 :][:3]] for row in rows]
-        overall = json.loads((work_dir / "results" / f"{model}.json").read_text())["metrics"]["overall"]
+        whole = [counts_of(work_dir, day, model) for day in DAYS]
 
         assert [row[0] for row in rows if row[0] != model] in ([], ["day", "dusk", "night", "fog"])
         assert [sum(column) for column in zip(*counts, strict=True)] == [
-            overall[key] for key in ("tp", "fp", "fn")
+            sum(column) for column in zip(*whole, strict=True)
         ]
+
+
+def test_the_trend_is_that_of_the_days(finished, work_dir):
+    """The server's history has one point for each batch, with the numbers of its files."""
+    lines = (work_dir / "results" / "comparison.txt").read_text().splitlines()
+    start = lines.index("Trend of F1, from the server's history") + 2
+    shown = [line.split() for line in lines[start : start + 6]]
+    for number, model in enumerate(MODELS):
+        for row, day in zip(shown[3 * number : 3 * number + 3], DAYS, strict=True):
+            tp, fp, fn = counts_of(work_dir, day, model)
+
+            assert row[-2 if row[-1].startswith("#") else -1] == f"{2 * tp / (2 * tp + fp + fn):.3f}"
+            assert day in row
+
+
+def test_what_a_gate_stops_is_not_deployed(finished, work_dir):
+    """`deploy` ran where the judgement goes on, and was skipped where it stops; the output has one line for each rule of each."""
+    with closing(sqlite3.connect(work_dir / "airflow" / "airflow.db")) as database:
+        runs = [run for (run,) in database.execute("select run_id from dag_run order by id desc limit 3")][
+            ::-1
+        ]
+        states = {
+            (run, index): state
+            for run, index, state in database.execute(
+                "select run_id, map_index, state from task_instance where task_id = 'decide.deploy'"
+            )
+        }
+    stopped = []
+    for day, run in zip(DAYS, runs, strict=True):
+        for index, model in enumerate(CANDIDATES):
+            verdict = document(work_dir, day, "judgement", index)["verdict"]
+            stopped.append(verdict["stopped"])
+
+            assert states[run, index] == ("skipped" if verdict["stopped"] else "success")
+            assert f"May {model} replace {CANDIDATES[1 - index]}?" in finished.stdout
+            for result in verdict["results"]:
+                assert f"{result['status'].upper():<12}  {result['rule_id']}" in finished.stdout
+            report = work_dir / "results" / day / "report" / f"map{index}" / "report.html"
+            assert str(report) in finished.stdout
+            assert "</html>" in report.read_text()
+    assert True in stopped
 
 
 def test_no_process_is_left_behind(finished, work_dir):
@@ -174,12 +239,9 @@ def test_a_failing_task_ends_the_second_run_with_its_traceback(finished, work_di
 
     assert ended.returncode == 1, ended.stdout + ended.stderr
     assert "db migrate" not in ended.stdout
-    assert "ValueError: the predictions of fixed-threshold are no good" in ended.stderr
-    assert (
-        "Task upload_predictions of nucleus_evaluate_inference_batch failed for fixed-threshold"
-        in ended.stderr
-    )
-    assert str(work_dir / "logs" / "dag-fixed-threshold.log") in ended.stderr
+    assert "ValueError: the predictions of 2026-03-09 are no good" in ended.stderr
+    assert "Task upload_predictions of nucleus_gated_batches failed for 2026-03-09" in ended.stderr
+    assert str(work_dir / "logs" / "dag-2026-03-09.log") in ended.stderr
     assert processes_that_mention(str(work_dir)) == []
 
 
