@@ -18,10 +18,10 @@ pytestmark = pytest.mark.skipif(not UV.exists(), reason="uv builds the distribut
 
 DEMO_SCRIPT = """
 import runpy, sys
-from airflow_provider_nucleus.demo.airflow_home import DAG_ID, find_dags
+from airflow_provider_nucleus.demo.airflow_home import GATED_DAG, find_dags
 
-folder = find_dags(None)
-runpy.run_path(str(folder / f"{DAG_ID}.py"))
+folder = find_dags(None, dag_id=GATED_DAG)
+runpy.run_path(str(folder / f"{GATED_DAG}.py"))
 print(folder)
 print(sys.modules["airflow_provider_nucleus.operators.uploads"].__file__)
 """
