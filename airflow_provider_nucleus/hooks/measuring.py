@@ -65,9 +65,11 @@ def measure(
     named = _named(hook, dataset_id, model_id, scope) | {"model_run_id": run_id}
     population = read_population(hook, dataset_id, scope, model_run_id=run_id, with_metadata=bool(slice_keys))
 
+    listed_by = scope if population.condition else BatchScope()
+
     def read() -> MeasuredMatches:
         listed = {
-            mode: _selected(partial(_matches, hook, dataset_id, run_id, mode), scope)
+            mode: _selected(partial(_matches, hook, dataset_id, run_id, mode), listed_by)
             for mode in get_args(_Mode)
         }
         return measure_matches(
@@ -177,9 +179,34 @@ def read_population(
         if with_metadata:
             metadata[item.dataset_item_id] = item.metadata or {}
     references = set(names.values())
+    if not _lists_by_slice(hook, dataset_id, scope, names):
+        scope = BatchScope()
     objects = _selected(lambda condition: hook.iter_ground_truth(dataset_id, condition), scope)
     ground_truth = read_ground_truth(each for each in objects if str(each.get("reference_id")) in references)
-    return Population(names=names, ground_truth=ground_truth, metadata=metadata)
+    return Population(names=names, ground_truth=ground_truth, metadata=metadata, condition=scope.condition)
+
+
+def _lists_by_slice(hook: NucleusHook, dataset_id: str, scope: BatchScope, names: Mapping[str, str]) -> bool:
+    """Return whether a query selects the items of a slice, all of them; True without a slice, or of an embedded Nucleus.
+
+    The cloud takes a minute until what is new can be queried, and does not say how a slice is written in a query.
+    """
+    if scope.slice_id is None or scope.query is not None or engine_of(hook) != _CLOUD_ENGINE:
+        return True
+    try:
+        found = {item.dataset_item_id for item in hook.iter_queried_items(dataset_id, scope.condition)}
+    except NucleusRequestError as error:
+        log.warning("The server cannot select by slice, reading everything instead: %s", error)
+        return False
+    if found == names.keys():
+        return True
+    log.warning(
+        "The query for slice %s selects %d items and it has %d, reading everything instead",
+        scope.slice_id,
+        len(found),
+        len(names),
+    )
+    return False
 
 
 def _selected(listing: Callable[[str], Iterator[Any]], scope: BatchScope) -> Iterator[Any]:

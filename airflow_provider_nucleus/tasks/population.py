@@ -38,6 +38,8 @@ class Population:
     ground_truth: GroundTruth = field(default_factory=GroundTruth)
     metadata: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Metadata of the items, by item id; read only where numbers are cut by it."""
+    condition: str = ""
+    """Query that lists what is on these items and little else; empty where everything has to be listed."""
 
     @property
     def annotated(self) -> frozenset[str]:

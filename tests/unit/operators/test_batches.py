@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from airflow_provider_nucleus.client.paging import Page
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusRequestError
 from airflow_provider_nucleus.gating.fingerprint import differences
 from airflow_provider_nucleus.gating.measurement import Fingerprint, Measurement
@@ -178,3 +179,28 @@ def test_a_server_that_cannot_list_by_slice(hook, ids, days, monkeypatch):
     assert found["overall"] == expected["overall"]
     assert found["coverage"] == expected["coverage"]
     assert found["fingerprint"] == expected["fingerprint"]
+
+
+@pytest.mark.parametrize("lag", ["a part", "refused"])
+def test_what_the_cloud_cannot_query_yet_is_not_missing(hook, ids, days, monkeypatch, lag):
+    """For a minute a query selects a part of a new batch: the numbers of that part would look like those of the day."""
+    batches = [upload(ids, day) for day in days[:2]]
+    expected = calculate(ids, slice_id=batches[0])
+    task = NucleusCalculateMetricsOperator(task_id="m", slice_id=batches[0], **ids, **QUICK)
+    monkeypatch.setattr("airflow_provider_nucleus.hooks.measuring.engine_of", lambda _: "nucleus")
+    whole = calculate(ids, slice_id=batches[0])
+    client = task.hook.get_conn()
+    real = client.send
+
+    def send(call, **options):
+        query = (call.body or {}).get("query") if call.path.endswith("Page") else None
+        if query and lag == "refused":
+            raise NucleusRequestError("Query not understood", status=400)
+        answer = real(call, **options)
+        return Page(answer.members[:5]) if query else answer
+
+    monkeypatch.setattr(client, "send", send)
+    found = run(task)
+
+    for one in (whole, found):
+        assert (one["overall"], one["coverage"]) == (expected["overall"], expected["coverage"])
