@@ -49,12 +49,15 @@ def deploy(value: Any) -> Any:
     return value
 
 
-with DAG("gated", schedule=None, params={"value": Param(0.5), "fail_on": Param("error", type="string")}):
+PARAMS = {"value": Param(0.5), "fail_on": Param("error", type="string"), "batch": Param("", type="string")}
+
+with DAG("gated", schedule=None, params=PARAMS):
     NucleusGateOperator(
         task_id="gate",
         candidate=measure("{{ params.value }}"),
         policy=POLICY,
         fail_on="{{ params.fail_on }}",
+        partition_key="{{ params.batch }}",
         outcome="skip",
         outlets=[GATED],
     )
