@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.gating.verdict import Judgement
     from airflow_provider_nucleus.reporting.page import ReportPage
 
-__all__ = ["Report", "make_report"]
+__all__ = ["ReportFiles", "make_report"]
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ReportFiles:
     """A report: its files by their names below a folder, and what is in them."""
 
     files: Mapping[str, bytes]
@@ -40,7 +40,7 @@ def make_report(
     read_image: Callable[[str], bytes] | None = None,
     pictures: Literal["page", "folder"] = "page",
     page_url: str | None = None,
-) -> Report:
+) -> ReportFiles:
     """Return the report of a judgement; what follows from its matches and profiles is added to the extras.
 
     *read_image* gives the bytes of an image by its place, for pictures of changed objects whose outlines are known; without it there are
@@ -57,4 +57,4 @@ def make_report(
     files[DOCUMENT_NAME] = metrics_json(document).encode()
     files[SUMMARY_NAME] = report_markdown(document, extras, page_url=page_url).encode()
     files[PAGE_NAME] = text.encode()
-    return Report(files, page, document, extras, len(crops.pictures.pictures) if crops else 0)
+    return ReportFiles(files, page, document, extras, len(crops.pictures.pictures) if crops else 0)
