@@ -19,6 +19,7 @@ from airflow_provider_nucleus.tasks.arguments import (
     ID,
     OBJECT,
     PLACE,
+    POLICY,
     TEXT,
     NumberArgument,
     required,
@@ -89,6 +90,7 @@ class NucleusGateOperator(NucleusAnnouncingOperator, BranchMixIn):
 
     templated: ClassVar[Mapping[str, ArgumentKind]] = {
         "candidate": required(DOCUMENT),
+        "policy": required(POLICY),
         "baseline": DOCUMENT,
         "numbers": OBJECT,
         "baseline_numbers": OBJECT,
@@ -104,7 +106,7 @@ class NucleusGateOperator(NucleusAnnouncingOperator, BranchMixIn):
         "on_missing_baseline": TEXT,
         **NucleusAnnouncingOperator.templated,
     }
-    template_fields: Sequence[str] = ("policy", *templated)
+    template_fields: Sequence[str] = tuple(templated)
     template_fields_renderers: ClassVar[dict[str, str]] = {
         "candidate": "json",
         "baseline": "json",

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from airflow_provider_nucleus.gating.policy import Policy
 from airflow_provider_nucleus.sources.mapping import RowMapping
 from airflow_provider_nucleus.tasks.rendered_values import (
     TEXT_IN_EFFECT,
@@ -39,6 +40,7 @@ __all__ = [
     "OBJECT",
     "OBJECTS",
     "PLACE",
+    "POLICY",
     "SOURCE",
     "TEXT",
     "TEXTS",
@@ -291,6 +293,18 @@ class DocumentArgument(ArgumentKind):
         return str(as_path_or_address(value))
 
 
+@dataclass(frozen=True, slots=True)
+class PolicyArgument(DocumentArgument):
+    """A policy: typed, an object, its place, or YAML of several lines; None when it is empty."""
+
+    def read(self, value: Any) -> Any:
+        """Return a Policy, an object, a place or YAML as it is."""
+        if isinstance(value, Policy) or (isinstance(value, str) and "\n" in value.strip()):
+            return value
+        # Two arguments: in a dataclass with slots, the short form of super() would name the class before it was made anew.
+        return super(PolicyArgument, self).read(value)
+
+
 TEXT: Final = TextArgument()
 ID: Final = IdArgument()
 FLAG: Final = FlagArgument()
@@ -302,6 +316,7 @@ OBJECTS: Final = ObjectsArgument()
 DOCUMENT: Final = DocumentArgument()
 MAPPING: Final = MappingArgument()
 PLACE: Final = PlaceArgument()
+POLICY: Final = PolicyArgument()
 FOLDER: Final = FolderArgument()
 SOURCE: Final = SourceArgument()
 

@@ -14,6 +14,7 @@ Airflow gives the state of an asset to those tasks only that have it among their
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
 import time
@@ -34,7 +35,7 @@ from airflow_provider_nucleus.gating.baseline import (
     reject,
 )
 from airflow_provider_nucleus.gating.baseline_file import fit_record, record_from_json, record_to_json
-from airflow_provider_nucleus.tasks.documents import local_document, read_json, write_json
+from airflow_provider_nucleus.tasks.documents import local_document, read_bytes, read_json, write_json
 from airflow_provider_nucleus.tasks.rendered_values import is_blank
 
 if TYPE_CHECKING:
@@ -310,6 +311,11 @@ def _create(name: str, text: str) -> None:
     try:
         with path.open("xb") as file:  # type: ignore[no-untyped-call]
             file.write(text.encode())
+    except OSError as error:
+        # S3 answers two that make it at once with a conflict or a failed condition.
+        if isinstance(error, FileExistsError) or error.errno in {errno.EBUSY, errno.EINVAL}:
+            raise FileExistsError(name) from error
+        raise
     except (ValueError, NotImplementedError):  # a store without exclusive files
         if path.exists():
             raise FileExistsError(name) from None
@@ -317,13 +323,10 @@ def _create(name: str, text: str) -> None:
 
 
 def _text(name: str) -> str | None:
-    local = local_document(name)
+    """Return the text of a lock, None where it is gone, or is just being made anew."""
     try:
-        if local is not None:
-            return local.read_text()
-        with ObjectStoragePath(name).open("rb") as file:  # type: ignore[no-untyped-call]
-            return bytes(file.read()).decode()
-    except FileNotFoundError:
+        return read_bytes(name).decode()
+    except (FileNotFoundError, NucleusSourceError):
         return None
 
 

@@ -5,6 +5,7 @@ A name that ends in `.gz` is gzip. On a disk a document is there whole or not at
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
@@ -20,6 +21,9 @@ from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusSourc
 __all__ = ["json_text", "local_document", "read_bytes", "read_json", "write_json"]
 
 _COLUMNS: Final = "\x00matches\x00"
+
+_READS = 4
+"""Reads of a document that others write while it is read."""
 
 
 def local_document(place: Any) -> Path | None:
@@ -55,8 +59,15 @@ def _content(place: str) -> bytes:
     local = local_document(place)
     if local is not None:
         return local.read_bytes()
-    with ObjectStoragePath(place).open("rb") as file:  # type: ignore[no-untyped-call]
-        return bytes(file.read())
+    for tries_left in reversed(range(_READS)):
+        try:
+            with ObjectStoragePath(place).open("rb") as file:  # type: ignore[no-untyped-call]
+                return bytes(file.read())
+        except OSError as error:
+            # Another task wrote it between the two requests of an object store's reader: what is there now is whole.
+            if error.errno != errno.EBUSY or not tries_left:
+                raise
+    raise AssertionError("the last try returns or raises")
 
 
 def read_json(place: Any) -> Any:
