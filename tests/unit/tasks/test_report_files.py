@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
+from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_nucleus.tasks.report_files import write_files
 
@@ -63,14 +64,15 @@ def test_a_browser_gets_a_page(address: str):
 def test_a_failure_takes_back_what_is_new(address: str, monkeypatch: pytest.MonkeyPatch):
     """What an earlier report has stays, even if it was replaced."""
     write_files("s3://reports_test@reports/b", {"metrics.json": b"{1}"})
-    real = s3fs.S3FileSystem._pipe_file
+    store = ObjectStoragePath("s3://reports_test@reports/b").fs
+    real = store.pipe_file
 
-    async def failing(self: Any, path: str, *rest: Any, **options: Any) -> Any:
+    def failing(path: str, *rest: Any, **options: Any) -> Any:
         if path.endswith("report.html"):
             raise OSError("503 Slow Down")
-        return await real(self, path, *rest, **options)
+        return real(path, *rest, **options)
 
-    monkeypatch.setattr(s3fs.S3FileSystem, "_pipe_file", failing)
+    monkeypatch.setattr(store, "pipe_file", failing)
     with pytest.raises(OSError, match="Slow Down"):
         write_files("s3://reports_test@reports/b", FILES)
 
