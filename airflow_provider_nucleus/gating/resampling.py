@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -27,6 +27,9 @@ __all__ = ["GroupKey", "PairedDraws", "mean_change", "normal_tail", "percentiles
 _BLOCK: Final = 64
 """Draws at a time: bounds the memory at 64 weights per item, as in the engine."""
 
+_KEPT: Final = 20_000_000
+"""Weights, of two bytes each, that are kept between rules; a draw may hold an item 65,535 times, which none of so few does."""
+
 GroupKey = tuple[str, str, str]
 """`("overall", "", "")`, `("label", label, "")`, `("slice", key, value)`."""
 
@@ -42,6 +45,7 @@ class PairedDraws:
         self._first = first
         self._replicates = replicates
         self._seed = seed
+        self._drawn: dict[int, np.ndarray[Any, np.dtype[Any]]] = {}
         self._tables: dict[GroupKey, FloatArray] = {}
         self._sums: dict[GroupKey, FloatArray] = {}
         self.items = len(first.items)
@@ -60,9 +64,7 @@ class PairedDraws:
         totals = {key: np.zeros((self._replicates, len(self._sides) * COLUMNS)) for key in groups}
         for begin in range(0, self._replicates if groups and self.items else 0, _BLOCK):
             end = min(begin + _BLOCK, self._replicates)
-            weights = np.stack([
-                draw(self.items, seed=self._seed, replicate=replicate) for replicate in range(begin, end)
-            ]).astype(np.float64)
+            weights = self._weights(begin, end)
             for key, group in groups.items():
                 drawn = weights if group.place.size == self.items else weights[:, group.place]
                 totals[key][begin:end] = drawn @ group.table
@@ -70,6 +72,17 @@ class PairedDraws:
             shape = len(self._sides), COLUMNS
             self._tables[key] = group.table.reshape(-1, *shape)
             self._sums[key] = totals[key].reshape(-1, *shape)
+
+    def _weights(self, begin: int, end: int) -> FloatArray:
+        """Return how often each item was drawn; kept for the next rule where they are small."""
+        drawn = self._drawn.get(begin)
+        if drawn is None:
+            drawn = np.stack([
+                draw(self.items, seed=self._seed, replicate=replicate) for replicate in range(begin, end)
+            ])
+            if self.items * self._replicates <= _KEPT:
+                self._drawn[begin] = drawn.astype(np.uint16)
+        return drawn.astype(np.float64)
 
     def knows(self, key: GroupKey) -> bool:
         """Return whether the rows of the match say what a group is."""
