@@ -31,6 +31,7 @@ RUN_HERE = {
     "docs/evaluation.md": 1,
     "docs/events-and-approval.md": 2,  # tests/unit/operators/test_approval.py
     "docs/foreign-layouts.md": 2,
+    "docs/gating.md": 1,  # tests/unit/gating/test_gating_page.py
     "docs/gating-in-airflow.md": 2,  # tests/unit/operators/test_gate_page.py
     "docs/gating-in-ci.md": 1,  # test_documented_gates.py
     "docs/profile.md": 2,
