@@ -70,6 +70,8 @@ class _Looking:
             else []
         )
         self._window = sides.window() if rule.window is not None else []
+        self._must_be_judged = rule.named or rule.scope not in {"per_label", "per_slice"}
+        """Too little behind one of many labels leaves it out; behind what the rule is about it leaves the rule open."""
 
     def at(self, bound: str, subjects: list[RuleSubject]) -> list[Finding]:
         """Return what is found of one bound on each subject."""
@@ -78,7 +80,7 @@ class _Looking:
                 self._source.prepare(self._rule, subjects, alone=bound not in CHANGE_BOUNDS)
         findings = [self._found(bound, subject) for subject in subjects]
         mean = None
-        if bound in CHANGE_BOUNDS and not self._rule.named and self._rule.scope in {"per_label", "per_slice"}:
+        if bound in CHANGE_BOUNDS and not self._must_be_judged:
             mean = mean_of(self._rule, [self._with_before(each) for each in findings], self._source)
         return settled(self._rule, findings, mean)
 
@@ -112,7 +114,7 @@ class _Looking:
             if (reading.support or 0) < rule.min_support:
                 return replace(
                     finding,
-                    counted=rule.scope == "overall" or rule.named,
+                    counted=self._must_be_judged,
                     text=f"{head} is not judged: it rests on {objects_text(reading.support)}, the rule asks for {rule.min_support}",
                 )
         if reading.value is None:
@@ -189,6 +191,7 @@ class _Looking:
             return replace(finding, remark=f" (compared without an interval: {interval.reason})")
         return replace(
             finding,
+            counted=self._must_be_judged,
             text=f"{self._head(finding)} is {number_text(finding.reading.value or 0.0)} and cannot be judged: {interval.reason}",
         )
 

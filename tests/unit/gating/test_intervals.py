@@ -270,6 +270,13 @@ def test_objects_on_few_items_are_few_however_many_they_are():
     assert found["r", "label a"].status == "pass"
     assert found["r", "label b"].status == "insufficient"
     assert "it rests on 2 items" in found["r", "label b"].text
+    every = judge(
+        Policy(rules=[Rule(id="r", metric="recall", scope="per_label", max_drop=0.5)]), side, side
+    ).verdict
+    assert (every.status, [each.subject for each in every.results if not each.counted]) == (
+        "pass",
+        ["label b"],
+    )
 
 
 def test_a_given_interval_is_the_one_that_counts():

@@ -8,7 +8,7 @@ from airflow_provider_nucleus.gating.bounds import Interval
 from airflow_provider_nucleus.gating.judge import judge
 from airflow_provider_nucleus.gating.measurement import Coverage, Fingerprint
 from airflow_provider_nucleus.gating.policy_reading import read_policy
-from airflow_provider_nucleus.gating.profile import Profile
+from airflow_provider_nucleus.gating.profile import CONFIDENCE_EDGES, OBJECTS_EDGES, Profile
 from tests.unit.gating.measurements import FINGERPRINT, measurement, numbers
 
 OTHER = FINGERPRINT.model_copy(update={"ground_truth": "121-cd"})
@@ -34,7 +34,7 @@ def batches(*values, **options):
 
 
 def profiled(confidence, objects=400, items=100, labels=None):
-    bins = [0] * 20
+    bins = [0] * (len(CONFIDENCE_EDGES) + 1)
     bins[confidence] = objects
     return measurement().model_copy(
         update={
@@ -42,11 +42,11 @@ def profiled(confidence, objects=400, items=100, labels=None):
                 items=items,
                 items_with_predictions=items,
                 objects=objects,
-                objects_per_item=[0, 0, 0, items] + [0] * 13,
+                objects_per_item=[0, 0, 0, items] + [0] * (len(OBJECTS_EDGES) - 3),
                 labels=labels or {"car": objects},
                 confidence=bins,
-                confidence_sum=round(objects * (confidence + 0.5) / 20 * 1_310_720),
-                least_confidence=confidence / 20,
+                confidence_sum=round(objects * (confidence + 0.5) / len(bins) * 1_310_720),
+                least_confidence=confidence / len(bins),
             ).model_dump(mode="json", by_alias=True)
         }
     )
