@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from airflow_provider_nucleus.gating.measurement import MEASUREMENT_SCHEMA, Measurement
+from airflow_provider_nucleus.gating.measurement import MEASUREMENT_SCHEMA, Fingerprint, Measurement
+from airflow_provider_nucleus.gating.profile import PROFILE_SCHEMA
 from airflow_provider_nucleus.gating.verdict import VERDICT_SCHEMA, Judgement
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ __all__ = [
     "MissingEvidenceError",
     "measurement_of_document",
     "read_evidence",
+    "write_bytes",
     "write_document",
-    "write_text",
 ]
 
 _SHOWN = 3
@@ -53,13 +54,16 @@ def read_evidence(place: str | Path) -> Any:
 
 
 def measurement_of_document(value: Any, *, place: str | Path) -> Measurement | None:
-    """Return the measurement that a document is, or that a judgement has as its candidate; None for a list, which is no document.
+    """Return the measurement that a document is, or that a judgement has as its candidate, or that has a profile alone; None for a list, which is no document.
 
     Raises EvidenceError that names the members that are wrong.
     """
     if isinstance(value, list):
         return None
     schema = value.get("schema") if isinstance(value, dict) else None
+    if schema == PROFILE_SCHEMA:
+        # As for the gate's task: a batch without ground truth has a profile, and no numbers.
+        return Measurement(fingerprint=Fingerprint(data="unknown"), profile=value)
     try:
         if schema == VERDICT_SCHEMA:
             return Judgement.model_validate(value).candidate
@@ -75,7 +79,7 @@ def measurement_of_document(value: Any, *, place: str | Path) -> Measurement | N
             f"{place} is not a measurement as this version knows it: {'; '.join(wrong[:_SHOWN])}{more}"
         ) from None
     raise EvidenceError(
-        f"{place} is neither a measurement ({MEASUREMENT_SCHEMA}) nor a judgement ({VERDICT_SCHEMA}) nor a COCO result list"
+        f"{place} is neither a measurement ({MEASUREMENT_SCHEMA}) nor a judgement ({VERDICT_SCHEMA}), a profile ({PROFILE_SCHEMA}) or a COCO result list"
         + (f"; its schema is {schema!r}" if schema else "")
         + ": `nucleus-local evaluate --measurements` and `report=` of the operators write measurements"
     )
@@ -86,13 +90,13 @@ def write_document(document: Document | Any, path: Path) -> Path:
     value = document.model_dump(mode="json", by_alias=True) if hasattr(document, "model_dump") else document
     # Packed files are for programs, and most of a measurement is columns of its matches.
     indent = None if path.name.endswith(".gz") else 2
-    return write_text(json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False), path)
-
-
-def write_text(text: str, path: Path) -> Path:
-    """Write a file in the same way. Raises EvidenceError."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
     # Half a surrogate pair in a label is no reason to lose the evidence.
-    content = text.encode(errors="replace")
+    return write_bytes(text.encode(errors="replace"), path)
+
+
+def write_bytes(content: bytes, path: Path) -> Path:
+    """Write a file in the same way. Raises EvidenceError."""
     try:
         _replace(path, gzip.compress(content, mtime=0) if path.name.endswith(".gz") else content)
     except OSError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_nucleus.cli.evidence_files import write_document, write_text
+from airflow_provider_nucleus.cli.evidence_files import write_bytes, write_document
 from airflow_provider_nucleus.reporting.evidence import MOST_CHANGED
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CHANGES_SCHEMA", "changes_document", "small", "write_report"]
 
+_PARTS = {"report.html": "report", "report.md": "summary", "metrics.json": "judgement"}
 CHANGES_SCHEMA = "nucleus-changed-objects/1"
 
 
@@ -51,11 +52,9 @@ def write_report(
     files: Mapping[str, FileMeasurement] | None = None,
 ) -> dict[str, Path]:
     """Write the evidence into *folder* and return the files by what they are. Raises EvidenceError where it cannot be written."""
-    from airflow_provider_nucleus.reporting.document import metrics_json, report_document
-    from airflow_provider_nucleus.reporting.evidence import changes_as_rows, cuts_as_rows, with_own_evidence
+    from airflow_provider_nucleus.reporting.evidence import changes_as_rows, cuts_as_rows
     from airflow_provider_nucleus.reporting.extras import Extras
-    from airflow_provider_nucleus.reporting.html import report_html
-    from airflow_provider_nucleus.reporting.markdown import report_markdown
+    from airflow_provider_nucleus.reporting.files import make_report
 
     points = _points(judgement, files or {})
     extras = Extras(
@@ -65,11 +64,9 @@ def write_report(
         if "candidate" in points
         else None,
     )
-    judgement, extras = with_own_evidence(judgement, extras)
     written = {
-        "report": write_text(report_html(judgement, extras), folder / "report.html"),
-        "summary": write_text(report_markdown(judgement, extras), folder / "report.md"),
-        "judgement": write_text(metrics_json(report_document(judgement, extras)), folder / "metrics.json"),
+        _PARTS.get(name, name): write_bytes(content, folder / name)
+        for name, content in make_report(judgement, extras).files.items()
     }
     if changes is not None:
         written["changed objects"] = write_document(

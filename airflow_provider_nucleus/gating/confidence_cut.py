@@ -107,7 +107,7 @@ _COLUMNS = (
 
 
 @dataclass(slots=True)
-class _Sums:
+class _PairSums:
     """Counts of everything or of one label."""
 
     hits: int = 0
@@ -144,8 +144,8 @@ class _Sums:
 
 @dataclass(frozen=True, slots=True)
 class _Counted:
-    total: _Sums
-    by_label: dict[str, _Sums]
+    total: _PairSums
+    by_label: dict[str, _PairSums]
 
     def overall(self, *, items: int | None) -> Numbers:
         return self.total.numbers(items=items)
@@ -155,7 +155,7 @@ class _Counted:
 
 
 def _numbers(matches: MatchColumns, threshold: float, *, items: Collection[int] | None = None) -> _Counted:
-    counted = _Counted(_Sums(), defaultdict(_Sums))
+    counted = _Counted(_PairSums(), defaultdict(_PairSums))
     rows = zip(matches.item, matches.truth, matches.predicted, matches.iou, matches.agrees, strict=True)
     for item, truth, predicted, overlap, agrees in rows:
         if items is not None and item not in items:

@@ -299,6 +299,27 @@ def test_measurements_are_cut_as_well(files, capsys):
     )
 
 
+def test_a_profile_is_judged_without_ground_truth(files):
+    """As the upload writes it: rules on the profile are decided, all others are not."""
+    rows = [{"reference_id": f"{place}.jpg", **box("car", place)} for place in range(40)]
+    (files / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    assert main(["check", "rows.jsonl", "--profile", "profile.json"]) == 0
+    policy({"rules": [{"id": "seen", "metric": "objects", "scope": "profile", "min": 40}]})
+
+    assert gate("--candidate", "profile.json") == 0
+
+    policy({"rules": [{"id": "seen", "metric": "objects", "scope": "profile", "min": 41}]})
+    assert gate("--candidate", "profile.json") == 1
+    policy(DROP)
+    assert gate("--candidate", "profile.json") == 2
+
+
+def box(label, place):
+    """Return a prediction."""
+    geometry = {"x": place, "y": 0, "width": 10, "height": 10}
+    return {"label": label, "type": "box", "geometry": geometry, "confidence": 0.5}
+
+
 def test_quiet_prints_the_verdict_alone(files, capsys):
     """In one line."""
     gate("--candidate", "bad.json", "--baseline", "good.json", *FILES, "--quiet")
