@@ -72,9 +72,13 @@ def nucleus_reevaluate_batches() -> None:
     """Calculate the numbers of the batches whose ground truth has arrived."""
 
     @task
-    def batches(dataset_id: str, triggering_asset_events: Any = None) -> list[str]:
+    def batches(
+        dataset_id: str, triggering_asset_events: Any = None, triggering_dataset_events: Any = None
+    ) -> list[str]:
         """Return the slices that the events name; all of the dataset where one names none, or the run was started by hand."""
         events = list(triggering_asset_events[LABELS]) if triggering_asset_events else []
+        if triggering_dataset_events:  # Airflow 2
+            events = list(triggering_dataset_events[LABELS.uri])
         named = [(event.extra or {}).get("slice") for event in events]
         if not named or not all(named):
             return [one.id for one in NucleusHook().dataset_slices(dataset_id)]
