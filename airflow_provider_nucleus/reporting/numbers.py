@@ -29,7 +29,8 @@ MISSING: Final = "n/a"
 """Text of a number that is not defined or not known."""
 
 COUNTS: Final = frozenset({
-    "tp", "fp", "fn", "items", "ground_truth", "predictions", "items_without_predictions", "images", "detections",
+    "tp", "fp", "fn", "mislabelled", "items", "ground_truth", "predictions", "items_with_predictions", "objects", "labels",
+    "vanished_labels", "new_labels", "images", "detections",
 })  # fmt: skip
 """Names of numbers that count something."""
 

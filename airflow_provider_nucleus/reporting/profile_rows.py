@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from airflow_provider_nucleus.reporting.charts import Bar, step_chart
-from airflow_provider_nucleus.reporting.numbers import count_text, decimals_apart, number_text
+from airflow_provider_nucleus.reporting.numbers import count_text, decimals_apart, number_text, short_text
 from airflow_provider_nucleus.reporting.texts import shortened
 
 if TYPE_CHECKING:
@@ -117,13 +117,15 @@ def drift_figures(rows: Sequence[DriftRow]) -> list[DriftFigure]:
 
 
 def _figure(row: DriftRow) -> DriftFigure:
-    decimals = max(decimals_apart([row.effect, row.limit]), decimals_apart([row.value, row.reference]))
+    decimals = max(
+        decimals_apart([row.effect, row.limit], row.name), decimals_apart([row.value, row.reference])
+    )
     return DriftFigure(
         name=shortened(row.name),
-        value=number_text(row.value, decimals=decimals),
-        reference=number_text(row.reference, decimals=decimals),
-        effect=number_text(row.effect, decimals=decimals),
-        limit=number_text(row.limit, decimals=decimals),
+        value=number_text(row.value, row.name, decimals=decimals),
+        reference=number_text(row.reference, row.name, decimals=decimals),
+        effect=number_text(row.effect, row.name, decimals=decimals),
+        limit=short_text(row.limit),
         status={True: "drifted", False: "as before", None: "not decided"}[row.drifted],
         sentence=shortened(row.text, 300),
     )

@@ -22,6 +22,8 @@ from airflow_provider_nucleus.reporting.numbers import (
         (None, "f1", "n/a"),
         (412.0, "tp", "412"),
         (1204377.0, "fp", "1,204,377"),
+        (2.0, "vanished_labels", "2"),
+        (0.5, "empty_share", "0.5"),
         (18.4, "latency_ms", "18.4"),
         (25.0, "latency_ms", "25"),
         (1204.0, "memory_mb", "1,204"),
