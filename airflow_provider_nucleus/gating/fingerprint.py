@@ -165,7 +165,7 @@ def _ground_truth(first: str | None, second: str | None, names: tuple[str, str])
         return _different("ground_truth", f"{one} objects", f"{other} objects", names)
     return (
         f"ground_truth: {names[0]} and {names[1]} were measured against different objects "
-        f"({first[:20]} and {second[:20]})"
+        f"({first[:11]} and {second[:11]})"
     )
 
 

@@ -320,6 +320,21 @@ def box(label, place):
     return {"label": label, "type": "box", "geometry": geometry, "confidence": 0.5}
 
 
+def test_another_ground_truth_is_no_baseline(files, capsys):
+    """One label was corrected since: nothing is compared, and both places say why."""
+    main(["evaluate", "--ground-truth", "gt.json", "--predictions", "good.json", "--measurements", "m"])
+    truth = json.loads((files / "gt.json").read_text())
+    truth["annotations"][0]["category_id"] = 2
+    (files / "gt.json").write_text(json.dumps(truth))
+    capsys.readouterr()
+
+    assert gate("--candidate", "good.json", "--baseline", "m/good.json.gz", *FILES) == 2
+    said = capsys.readouterr().out
+    assert "candidate and baseline were measured against different objects (30-" in said
+    assert "changed objects are not counted: the objects of the two matches cannot be compared" in said
+    assert "'0' (car) on item '0'" in said or "'0' (van) on item '0'" in said
+
+
 def test_quiet_prints_the_verdict_alone(files, capsys):
     """In one line."""
     gate("--candidate", "bad.json", "--baseline", "good.json", *FILES, "--quiet")
