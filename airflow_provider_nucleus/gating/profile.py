@@ -139,6 +139,10 @@ class Profile(Document):
             aspect=_added(self.aspect, other.aspect),
         )
 
+    def of_items(self, items: int) -> Profile:
+        """Return the profile of a batch of so many items; ValueError where more have predictions."""
+        return Profile.model_validate(self.to_dict() | {"items": items})
+
     def compact(self, most: int = MAX_COMPACT_BYTES) -> Profile:
         """Return the profile with as many labels as fit into *most* bytes of JSON: those with most objects; the others are summed.
 

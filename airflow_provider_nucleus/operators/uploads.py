@@ -230,7 +230,7 @@ class NucleusUploadPredictionsOperator(_ObjectUploadOperator):
                     field="items" if self.slice_id is None else "slice_id",
                     hint="Nothing was sent. Give the number of all items of the batch, or the slice that has them all.",
                 )
-            profile = profile.model_copy(update={"items": items})
+            profile = profile.of_items(items)
         place = path_for_instance(self.profile, context)
         if place is not None:
             write_json(place, profile.to_dict())

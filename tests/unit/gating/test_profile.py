@@ -255,6 +255,9 @@ def test_the_number_of_items_is_known_or_it_is_not():
 
     with pytest.raises(ValidationError, match="fewer than the 3 with predictions"):
         Profile(items=2, items_with_predictions=3)
+    with pytest.raises(ValidationError, match="fewer than the 3 with predictions"):
+        Profile(items_with_predictions=3).of_items(2)
+    assert Profile(items_with_predictions=3).of_items(4).empty_items == 1
 
 
 def test_cuts_of_parts_are_kept():
