@@ -17,13 +17,11 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from airflow.providers.common.compat.sdk import (
-    AirflowFailException,
-    AirflowSkipException,
     Stats,
     get_current_context,
 )
 
-from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusGateError
+from airflow_provider_nucleus.exceptions import NucleusConfigError
 from airflow_provider_nucleus.gating.baseline import (
     BaselineRecord,
     accepted_before,
@@ -38,6 +36,7 @@ from airflow_provider_nucleus.gating.policy_reading import read_policy
 from airflow_provider_nucleus.gating.rule_table import rule_lines, worst_first
 from airflow_provider_nucleus.tasks.baselines import baseline_store
 from airflow_provider_nucleus.tasks.documents import local_document, read_bytes, write_json
+from airflow_provider_nucleus.tasks.gate_ends import GateStoppedError, stop
 from airflow_provider_nucleus.tasks.gate_inputs import (
     measurement_of,
     require_labels,
@@ -65,10 +64,6 @@ Confirm = Literal["promotion", "auto"]
 
 _REASONS: Final = 10
 _REASON_CHARS: Final = 300
-
-
-class GateStoppedError(NucleusGateError, AirflowFailException):
-    """A NucleusGateError that ends the task at once, whatever its retries: they would come to the same verdict."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,27 +197,6 @@ def decide(
     proposal = _proposed(judgement, store, request.confirm, context, evidence=written["judgement"])
     _count(judgement)
     return judgement, _result(judgement, written=written, proposal=proposal, store=store)
-
-
-def stop(judgement: Judgement, result: Mapping[str, Any], *, outcome: str) -> None:
-    """Raise what stops the pipeline: AirflowSkipException where *outcome* is `skip`, else GateStoppedError."""
-    verdict, place = judgement.verdict, result["judgement"]
-    evidence = (
-        f"The whole evidence is at {place}."
-        if place
-        else "The task's result has the evidence; judgement= keeps all of it as a file."
-    )
-    error = GateStoppedError(
-        _message(judgement),
-        verdict=verdict.status,
-        reasons=list(verdict.reasons),
-        judgement=place,
-        hint=f"{evidence} {_next_step(judgement)}",
-    )
-    if outcome == "skip":
-        log.warning("Skipping this task, and what needs its success: %s", error)
-        raise AirflowSkipException(str(error))
-    raise error
 
 
 def policy_of(value: Any, overrides: Mapping[str, Any] | None = None) -> Policy:
@@ -363,38 +337,6 @@ def _count(judgement: Judgement) -> None:
         Stats.incr("nucleus.gate.stopped")
     if verdict.score is not None:
         Stats.gauge("nucleus.gate.score", verdict.score)
-
-
-def _message(judgement: Judgement) -> str:
-    """Say what was found, of which model; what could not be decided reads differently from what is worse."""
-    verdict, subject = judgement.verdict, judgement.candidate.subject
-    model = subject.model_name or subject.model_id or subject.model_run_id or "the candidate"
-    batch = (
-        subject.slice_name
-        or subject.slice_id
-        or subject.query
-        or subject.benchmark_name
-        or subject.dataset_name
-    )
-    whom = f"{model} on {batch}" if batch else str(model)
-    reasons = "; ".join(reason.rstrip(".") for reason in verdict.reasons[:_REASONS]) or "no rule was met"
-    more = len(verdict.reasons) - _REASONS
-    tail = f"; and {more} more" if more > 0 else ""
-    if verdict.status == "fail":
-        return f"FAIL: {whom} breaks policy {verdict.policy!r}: {reasons}{tail}."
-    return (
-        f"INCONCLUSIVE: policy {verdict.policy!r} could not be decided for {whom}, which is neither shown to be good enough nor to be worse: "
-        f"{reasons}{tail}."
-    )
-
-
-def _next_step(judgement: Judgement) -> str:
-    if judgement.verdict.status == "fail":
-        return "A retry would come to the same verdict: this model is not for what comes next; after another upload, clear the tasks from there on."
-    return (
-        "A retry would come to the same verdict: give it what it lacks (more items or ground truth, a baseline on the same items), then clear "
-        "the tasks from there on; on_inconclusive='pass' lets undecided models through."
-    )
 
 
 def _task_name(context: Mapping[str, Any]) -> str:

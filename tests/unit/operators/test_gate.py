@@ -268,7 +268,7 @@ def test_policies_come_in_all_forms(form, tmp_path, memory_store):
     [
         ({"candidate": ""}, r"candidate is empty"),
         ({"candidate": {"a": 1}}, r"candidate has no numbers: it has a\."),
-        ({"candidate": {"schema": "nucleus-profile/1"}}, r"document 'nucleus-profile/1', not a measurement"),
+        ({"candidate": {"schema": "nucleus-event/1"}}, r"document 'nucleus-event/1', not a measurement"),
         (
             {"candidate": {"schema": "nucleus-measurement/1"}},
             r"candidate is no measurement: fingerprint: Field required",
