@@ -134,25 +134,27 @@ def test_batch_example_takes_the_event_over_its_params() -> None:
     """What the producer attached to the asset event is what is evaluated."""
     events = _events({"predictions": "s3://b/1.jsonl", "unknown": 1})
 
-    assert _describe_batch(params=PARAMS, triggering_asset_events=events) == PARAMS | {
+    assert _describe_batch(params=PARAMS, run_id="run 1", triggering_asset_events=events) == PARAMS | {
+        "batch": "run 1",
         "predictions": "s3://b/1.jsonl",
         "truth_of_predictions": "truth",
         "metrics_report": "",
     }
-    assert _describe_batch(params=PARAMS, triggering_asset_events=None) == PARAMS | {
+    assert _describe_batch(params=PARAMS | {"batch": "monday"}, triggering_asset_events=None) == PARAMS | {
+        "batch": "monday",
         "truth_of_predictions": "truth",
         "metrics_report": "",
     }
 
 
 def test_batches_that_start_one_run_are_evaluated_together() -> None:
-    """No batch is left out when several wait for the same run."""
-    events = _events({"predictions": "1.jsonl"}, {"predictions": "2.jsonl"}, {"predictions": "1.jsonl"})
+    """No batch is left out when several wait for the same run; their slice has the names of all."""
+    first = {"predictions": "1.jsonl", "batch": "mon"}
+    events = _events(first, {"predictions": "2.jsonl", "batch": "tue"}, first)
+    batch = _describe_batch(params=PARAMS | {"batch": ""}, triggering_asset_events=events)
 
-    assert _describe_batch(params=PARAMS, triggering_asset_events=events)["predictions"] == [
-        "1.jsonl",
-        "2.jsonl",
-    ]
+    assert batch["predictions"] == ["1.jsonl", "2.jsonl"]
+    assert batch["batch"] == "mon and tue"
 
 
 def test_each_batch_keeps_its_own_ground_truth(tmp_path: Path) -> None:

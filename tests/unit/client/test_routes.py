@@ -238,6 +238,10 @@ ROUTES = {
         lambda c: list(dataset(c).query_objects("q", ObjectQueryType.PREDICTIONS_ONLY, "run_1")),
         query.query_predicted_page("ds_1", "q", model_run_id="run_1"),
     ),
+    "query.query_ground_truth_page": (
+        lambda c: list(dataset(c).query_objects("q", ObjectQueryType.GROUND_TRUTH_ONLY)),
+        query.query_ground_truth_page("ds_1", "q"),
+    ),
     "query.query_matches_page": (
         lambda c: list(dataset(c).query_objects("q", ObjectQueryType.FALSE_NEGATIVE, "run_1")),
         query.query_matches_page("ds_1", "run_1", mode="false_negative", query="q"),
