@@ -245,7 +245,7 @@ def extras(*, changed: int = 30, cuts: int = 10, batches: int = 9, hostile: bool
         ObjectChange(
             kind=kinds[place % 3],
             item=f"cam{place % 4}_{place:06d}",
-            truth=DrawnObject(id=f"ann_{place:06d}", label=names[place % len(names)], box=(40, 30, 120, 80)),
+            truth=DrawnObject(id=f"ann_{place:016x}", label=names[place % len(names)], box=(40, 30, 120, 80)),
             candidate=DrawnObject(
                 label=names[place % len(names)],
                 confidence=round(dice.random(), 4),

@@ -83,7 +83,7 @@ def rendered_judgement(folder: Path, *, frames: int = 8) -> RenderedJudgement:
 def _side(shots: Any, found: Any, name: str, labels: list[str], boxes: dict[str, Any]) -> Any:
     """Return the objects of one side as columns with their ids, and keep their boxes."""
     rows = [(place, box) for place, objects in enumerate(found) for box in objects]
-    ids = [f"{name}-{number:04d}" for number in range(len(rows))]
+    ids = [f"{name}-{number:016x}" for number in range(len(rows))]
     xywh = [(box.x, box.y, box.width, box.height) for _, box in rows]
     boxes.update(zip(ids, xywh, strict=True))
     confidence = None if name == "truth" else [box.confidence for _, box in rows]

@@ -47,6 +47,7 @@ _TITLES: Final = {
     "tp": "True positives",
     "fp": "False positives",
     "fn": "False negatives",
+    "mislabelled": "Mislabelled",
 }
 
 

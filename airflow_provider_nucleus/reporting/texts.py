@@ -19,7 +19,7 @@ MOST_CHARS: Final = 64
 """Longest label or name that is written whole."""
 
 _RUN: Final = 10
-_LONG_WORD: Final = 16
+_LONG_WORD: Final = 12
 _UNSEEN: Final = {"Cc", "Cf", "Cs", "Zl", "Zp", "Co", "Cn"}
 _JOINERS: Final = {"\u200c", "\u200d"}
 """Characters without a shape that scripts and emoji need."""
