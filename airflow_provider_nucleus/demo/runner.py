@@ -177,12 +177,15 @@ def _evaluated(
 
 def _metrics(report: Path, *, log: Path) -> dict[str, Any]:
     try:
-        metrics = json.loads(report.read_text())["metrics"]
-        if not metrics.keys() >= {"iou_threshold", "overall", "per_label"}:
+        found = json.loads(report.read_text())
+        metrics = found["metrics"]
+        if not metrics.keys() >= {"iou_threshold", "overall"}:
             raise KeyError("overall")
+        # The task's result has the labels that fit it, the measurement all of them.
+        labels = {label: part["values"] for label, part in found["measurement"]["per_label"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DemoError(f"{report} holds no metrics ({error!r}). The log of the run is {log}.") from None
-    return dict(metrics)
+    return dict(metrics) | {"per_label": labels, "labels": len(labels)}
 
 
 def _judged(
