@@ -32,8 +32,8 @@ POLICY = {
     "name": "replace",
     "rules": [
         {"id": "f1-floor", "metric": "f1", "min": 0.35},
-        {"id": "f1-no-worse", "metric": "f1", "max_drop": 0.05},
-        {"id": "recall-no-worse", "metric": "recall", "max_drop": 0.05},
+        {"id": "f1-no-worse", "metric": "f1", "max_drop": 0.03},
+        {"id": "recall-no-worse", "metric": "recall", "max_drop": 0.03},
         {"id": "precision-floor", "metric": "precision", "min": 0.6, "severity": "warn"},
     ],
 }
