@@ -15,6 +15,7 @@ from airflow_provider_nucleus.lineage.facts import judgement_facts
 from airflow_provider_nucleus.links.nucleus import NucleusDatasetLink, NucleusEvaluationLink, NucleusModelLink
 from airflow_provider_nucleus.operators.announcing import NucleusAnnouncingOperator
 from airflow_provider_nucleus.tasks.arguments import (
+    CONFIDENCE,
     DOCUMENT,
     ID,
     OBJECT,
@@ -70,6 +71,8 @@ class NucleusGateOperator(NucleusAnnouncingOperator, BranchMixIn):
     :param slice_id: slice that these numbers are of (templated)
     :param query: query, instead of a slice (templated)
     :param iou_threshold: least overlap of a true positive of these numbers (templated)
+    :param confidence: least confidence of the predictions that count, on both sides, or `best`: of each model its own cut of the best F1.
+        Both sides need their matches (`report=` of a metrics task); all predictions count by default (templated)
     :param judgement: file to write the judgement to, as JSON: a local path or any URL that Airflow can write, packed with `.gz`; that of
         a mapped task has `.map<map index>` before its suffix. What is wrong with it fails the task before anything is judged; if it
         cannot be written later on, `judgement_error` in the result says why (templated)
@@ -99,6 +102,7 @@ class NucleusGateOperator(NucleusAnnouncingOperator, BranchMixIn):
         "slice_id": ID,
         "query": TEXT,
         "iou_threshold": NumberArgument(low=0, high=1),
+        "confidence": CONFIDENCE,
         "judgement": PLACE,
         "baseline_record": PLACE,
         "fail_on": TEXT,
@@ -133,6 +137,7 @@ class NucleusGateOperator(NucleusAnnouncingOperator, BranchMixIn):
         slice_id: str | None = None,
         query: str | None = None,
         iou_threshold: float | str = 0.5,
+        confidence: float | str | None = None,
         judgement: str | None = None,
         baseline_record: str | None = None,
         baseline_asset: Any = None,
@@ -167,6 +172,7 @@ class NucleusGateOperator(NucleusAnnouncingOperator, BranchMixIn):
         self.slice_id = slice_id
         self.query = query
         self.iou_threshold = iou_threshold
+        self.confidence = confidence
         self.judgement = judgement
         self.baseline_record = baseline_record
         self.baseline_asset = baseline_asset
@@ -205,6 +211,7 @@ class NucleusGateOperator(NucleusAnnouncingOperator, BranchMixIn):
             numbers=self.numbers,
             baseline_numbers=self.baseline_numbers,
             profile=self.profile,
+            confidence=self.confidence,
             judgement=self.judgement,
             baseline_record=self.baseline_record,
             baseline_asset=self.baseline_asset,

@@ -30,6 +30,7 @@ from airflow_provider_nucleus.tasks.rendered_values import (
 )
 
 __all__ = [
+    "CONFIDENCE",
     "COUNT",
     "DOCUMENT",
     "FLAG",
@@ -148,6 +149,22 @@ class CountArgument(ArgumentKind):
         if number < 0 or not whole:
             raise ArgumentError(f"must be a whole number from 0 on, not {excerpt(value)}")
         return number
+
+
+@dataclass(frozen=True, slots=True)
+class ConfidenceArgument(ArgumentKind):
+    """The least confidence of predictions that count, a number from 0 to 1, or `best`: each model's own cut; None when it is empty."""
+
+    def read(self, value: Any) -> float | str | None:
+        """Read a number, text that spells one, or the word."""
+        if is_blank(value):
+            return None
+        if isinstance(value, str) and value.strip().lower() == "best":
+            return "best"
+        try:
+            return NumberArgument(low=0, high=1).read(value)
+        except ArgumentError as error:
+            raise ArgumentError(f"{error}; or 'best'") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +324,7 @@ class PolicyArgument(DocumentArgument):
 
 TEXT: Final = TextArgument()
 ID: Final = IdArgument()
+CONFIDENCE: Final = ConfidenceArgument()
 FLAG: Final = FlagArgument()
 COUNT: Final = CountArgument()
 TEXTS: Final = TextsArgument()

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from pydantic import ValidationError
 
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusSourceError
+from airflow_provider_nucleus.gating.confidence_cut import above_confidence
 from airflow_provider_nucleus.gating.fingerprint import data_name
 from airflow_provider_nucleus.gating.measurement import MEASUREMENT_SCHEMA, Fingerprint, Measurement, Subject
+from airflow_provider_nucleus.gating.operating_point import operating_points_of
 from airflow_provider_nucleus.gating.profile import PROFILE_SCHEMA
 from airflow_provider_nucleus.gating.verdict import VERDICT_SCHEMA
 from airflow_provider_nucleus.tasks.documents import read_json
@@ -26,7 +28,7 @@ from airflow_provider_nucleus.tasks.rendered_values import is_blank
 if TYPE_CHECKING:
     from airflow_provider_nucleus.gating.policy import Policy
 
-__all__ = ["Measure", "measurement_of", "require_labels", "with_numbers", "with_profile"]
+__all__ = ["Measure", "at_confidence", "measurement_of", "require_labels", "with_numbers", "with_profile"]
 
 Measure: TypeAlias = Callable[[Mapping[str, Any]], Measurement]
 """Reads the measurement of a model from a server, by the ids that it is given."""
@@ -116,6 +118,26 @@ def _of_upload(value: Mapping[str, Any]) -> Measurement:
         ),
         profile=dict(value["profile"]),
     )
+
+
+def at_confidence(measurement: Measurement, confidence: float | str | None, *, name: str) -> Measurement:
+    """Return *measurement* above a confidence, or with `best` above its own cut of the best F1; as it is for None.
+
+    Raises NucleusConfigError where it has no matches to count anew.
+    """
+    if confidence is None:
+        return measurement
+    try:
+        least = (
+            operating_points_of(measurement).overall.confidence if confidence == "best" else float(confidence)
+        )
+        return measurement if least is None else above_confidence(measurement, least)
+    except ValueError as error:
+        raise NucleusConfigError(
+            f"confidence: of {name} the numbers above a confidence cannot be had: {error}.",
+            field="confidence",
+            hint="Give the metrics task a report=, which has the matches; evaluations and baseline records have none.",
+        ) from error
 
 
 def require_labels(measurement: Measurement, policy: Policy, *, name: str) -> None:

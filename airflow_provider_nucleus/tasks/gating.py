@@ -30,6 +30,7 @@ from airflow_provider_nucleus.gating.baseline import (
     propose,
 )
 from airflow_provider_nucleus.gating.changed_objects import UncomparableError, changes_of
+from airflow_provider_nucleus.gating.fingerprint import unstated
 from airflow_provider_nucleus.gating.judge import judge
 from airflow_provider_nucleus.gating.policy import Policy
 from airflow_provider_nucleus.gating.policy_reading import read_policy
@@ -38,6 +39,7 @@ from airflow_provider_nucleus.tasks.baselines import baseline_store
 from airflow_provider_nucleus.tasks.documents import local_document, read_bytes, write_json
 from airflow_provider_nucleus.tasks.gate_ends import GateStoppedError, stop
 from airflow_provider_nucleus.tasks.gate_inputs import (
+    at_confidence,
     measurement_of,
     require_labels,
     with_numbers,
@@ -87,6 +89,7 @@ class GateRequest:
     numbers: Any = None
     baseline_numbers: Any = None
     profile: Any = None
+    confidence: float | str | None = None
     judgement: Any = None
     baseline_record: Any = None
     baseline_asset: Any = None
@@ -102,6 +105,7 @@ def gate(
     numbers: Mapping[str, float] | None = None,
     baseline_numbers: Mapping[str, float] | None = None,
     profile: Any = None,
+    confidence: float | Literal["best"] | None = None,
     judgement: str | None = None,
     baseline_record: str | None = None,
     baseline_asset: Any = None,
@@ -124,6 +128,7 @@ def gate(
         numbers=numbers,
         baseline_numbers=baseline_numbers,
         profile=profile,
+        confidence=confidence,
         judgement=judgement,
         baseline_record=baseline_record,
         baseline_asset=baseline_asset,
@@ -177,9 +182,13 @@ def decide(
             store and store.place,
         )
         baseline = record.accepted_measurement
-    for name, side in (("candidate", candidate), ("baseline", baseline)):
-        if side is not None:
-            require_labels(side, policy, name=name)
+    candidate = at_confidence(candidate, request.confidence, name="candidate")
+    if baseline is not None:
+        baseline = at_confidence(baseline, request.confidence, name="baseline")
+        require_labels(baseline, policy, name="baseline")
+        for note in unstated(candidate.fingerprint, baseline.fingerprint):
+            log.warning("%s", note)
+    require_labels(candidate, policy, name="candidate")
     compared = None if compare is None or baseline is None else compare(candidate, baseline)
     judgement = judge(
         policy,

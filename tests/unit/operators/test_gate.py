@@ -285,6 +285,14 @@ def test_policies_come_in_all_forms(form, tmp_path, memory_store):
             r"no policy at memory://policies/none.yaml",
         ),
         ({"candidate": measured(0.7), "on_inconclusive": "maybe"}, r"on_inconclusive"),
+        (
+            {"candidate": measured(0.7), "confidence": 0.5},
+            r"of candidate the numbers above a confidence cannot be had: .*without its matches",
+        ),
+        (
+            {"candidate": measured(0.7), "confidence": "bst"},
+            r"confidence must be a number from 0 to 1, not 'bst'; or 'best'",
+        ),
         ({"candidate": measured(0.7), "judgement": "/dev/null/judgement.json"}, r"cannot be written"),
     ],
 )
@@ -428,6 +436,11 @@ def test_models_by_their_ids_are_read_from_the_server(hook, request):
         "policy": {"rules": [{"id": "f1", "metric": "f1", "min": 0.6, "min_support": 1}]},
     }
     good, xcoms = run(models["good"], baseline=models["bad"], **ids)
+    above = run(models["good"], baseline=models["bad"], confidence="0.95", **ids)[0]
+    assert isinstance(above, GateStoppedError), (
+        "the predictions have a confidence of 0.9: above 0.95 there are none"
+    )
+    assert run(models["good"], baseline=models["bad"], confidence="best", **ids)[0]["verdict"] == "pass"
     bad, _ = run({"dataset_id": dataset_id, "model_id": models["bad"]}, policy=ids["policy"])
 
     assert good["verdict"] == "pass"

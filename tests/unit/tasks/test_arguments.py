@@ -108,6 +108,11 @@ READ: dict[str, list[tuple[Any, Any]]] = {
         ("0.5", 0.5), (0.5, 0.5), ("1", 1.0), (1, 1.0), ("5e-1", 0.5),
         *((one, REFUSED) for one in (*NOTHING, "2", "high", True, "nan", ["a"], {"a": 1})),
     ],
+    "Confidence": [
+        *((one, None) for one in NOTHING),
+        ("best", "best"), (" Best", "best"), ("0.5", 0.5), (0.5, 0.5), ("1", 1.0),
+        *((one, REFUSED) for one in ("2", "high", True, "nan", ["a"], {"a": 1})),
+    ],
     "Count": [
         *((one, None) for one in NOTHING),
         ("120", 120), (120, 120), ("0", 0), (0, 0),
