@@ -10,7 +10,7 @@ from airflow_provider_nucleus.gating.judge import judge
 from airflow_provider_nucleus.gating.policy import Policy, Rule
 from benchmarks.gate_data import Scenario, simulated_pair
 
-PAIRS = 60
+PAIRS = 40
 
 
 def statuses(policy, scenario):
@@ -35,13 +35,13 @@ def test_nothing_changed_and_no_drop_allowed_is_rarely_an_alarm(heavy):
                 for control in ("holm", "benjamini_hochberg", "none")
             ),
         ],
-        replicates=400,
+        replicates=200,
     )
     found = statuses(policy, Scenario(items=150, heavy=heavy, clustered=heavy))
     alarms = {rule.id: found[rule.id, "fail"] / PAIRS for rule in policy.rules}
 
-    # 5 % is the stated level; 60 pairs are given three standard errors.
-    assert alarms["overall"] <= 0.05 + 0.085
+    # 5 % is the stated level; 40 pairs are given three standard errors.
+    assert alarms["overall"] <= 0.05 + 0.1
     assert alarms["holm"] <= alarms["benjamini_hochberg"] <= 0.05
     assert alarms["none"] > 2 * alarms["holm"]
 
@@ -53,7 +53,7 @@ def test_a_drop_is_seen_and_a_candidate_without_one_gets_through():
             Rule(id="overall", metric="recall", max_drop=0.01),
             Rule(id="labels", metric="recall", scope="per_label", max_drop=0.05),
         ],
-        replicates=400,
+        replicates=200,
     )
     worse = statuses(policy, Scenario(items=300, drop=0.06))
     same = statuses(policy, Scenario(items=300))
@@ -68,16 +68,16 @@ def test_a_drop_is_seen_and_a_candidate_without_one_gets_through():
 def test_labels_too_rare_to_lose_anything_visibly_are_no_pass():
     """Each of 80 labels is worse by 0.05, which is allowed: of those with 20 to 40 objects, a third shows no change at all."""
     passed = total = 0
-    for seed in range(15):
+    for seed in range(10):
         candidate, baseline = simulated_pair(Scenario(drop=0.05, flips=0.02), seed)
         names = [name for name, each in candidate.per_label.items() if 20 <= (each.ground_truth or 0) < 40]
         policy = Policy(
             rules=[Rule(id="r", metric="recall", scope="per_label", labels=names, max_drop=0.05)],
-            replicates=400,
+            replicates=200,
         )
         results = judge(policy, candidate, baseline).verdict.results
         passed += sum(each.status == "pass" for each in results)
         total += len(results)
 
-    assert total > 150
+    assert total > 100
     assert passed / total <= 0.025
