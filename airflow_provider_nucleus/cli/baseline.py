@@ -7,7 +7,7 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from airflow_provider_nucleus.gating.fingerprint import differences
+from airflow_provider_nucleus.gating.fingerprint import measurement_differences
 
 if TYPE_CHECKING:
     import argparse
@@ -119,7 +119,7 @@ def _since_reference(record: BaselineRecord) -> list[str]:
     reference, accepted = record.reference_measurement, record.accepted_measurement
     if reference is None or accepted is None:
         return []
-    if reasons := differences(accepted.fingerprint, reference.fingerprint, names=("accepted", "reference")):
+    if reasons := measurement_differences(accepted, reference, names=("accepted", "reference")):
         return [f"{'change':<9}  not comparable: {reasons[0]}"]
     pairs = (
         (name, accepted.overall.values.get(name), reference.overall.values.get(name)) for name in _NUMBERS

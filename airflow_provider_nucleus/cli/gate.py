@@ -197,7 +197,7 @@ def _judged(args: argparse.Namespace, policy: Policy, record: BaselineRecord | N
         baseline,
         reference=measured.get("reference"),
         accepted=measured.get("accepted"),
-        history=[] if record is None else accepted_before(record, candidate.fingerprint),
+        history=[] if record is None else accepted_before(record, candidate),
         intervals=intervals,
         judged_at=_now(),
     )

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.cli.evidence_files import EvidenceError, measurement_of_document, read_evidence
 from airflow_provider_nucleus.gating.bounds import Interval
-from airflow_provider_nucleus.gating.confidence_cut import above_confidence
-from airflow_provider_nucleus.gating.operating_point import operating_points_of
+from airflow_provider_nucleus.gating.confidence_cut import BEST, at_cut
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_provider_nucleus.cli.file_measurements import FileMeasurement, FileOptions
+    from airflow_provider_nucleus.gating.confidence_cut import Cut
     from airflow_provider_nucleus.gating.measurement import Measurement
     from airflow_provider_nucleus.gating.policy import Policy
 
-__all__ = ["BEST", "GateInputs", "given_intervals", "read_inputs"]
+__all__ = ["GateInputs", "given_intervals", "read_inputs"]
 
-BEST: Final = "best"
 _AP: Final = ("ap", "ap50", "ap75")
 
 
@@ -37,7 +36,7 @@ def read_inputs(
     *,
     ground_truth: Path | None,
     options: FileOptions,
-    cut: float | Literal["best"] | None = None,
+    cut: Cut = None,
 ) -> GateInputs:
     """Read what each part (`candidate`, `baseline`, ...) names. Result lists are measured against *ground_truth*, together.
 
@@ -92,12 +91,9 @@ def given_intervals(
     return found, []
 
 
-def _cut(measurement: Measurement, cut: float | Literal["best"] | None, place: str) -> Measurement:
-    if cut is None:
-        return measurement
+def _cut(measurement: Measurement, cut: Cut, place: str) -> Measurement:
     try:
-        least = operating_points_of(measurement).overall.confidence if cut == BEST else cut
-        return measurement if least is None else above_confidence(measurement, least)
+        return at_cut(measurement, cut)
     except ValueError as error:
         raise EvidenceError(f"{place}: {error}") from None
 
@@ -106,7 +102,7 @@ def _measured(
     results: Mapping[str, Path],
     ground_truth: Path,
     options: FileOptions,
-    cut: float | Literal["best"] | None,
+    cut: Cut,
 ) -> dict[str, FileMeasurement]:
     from airflow_provider_nucleus.cli.file_measurements import best_cut, measure_files
 

@@ -16,16 +16,13 @@ repeats the step. How a record is written small is in `baseline_file`.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
 from airflow_provider_nucleus.gating.fingerprint import differences, window_class
 from airflow_provider_nucleus.gating.measurement import Document, Measurement
 from airflow_provider_nucleus.gating.verdict import VerdictStatus
-
-if TYPE_CHECKING:
-    from airflow_provider_nucleus.gating.measurement import Fingerprint
 
 __all__ = [
     "BASELINE_SCHEMA",
@@ -257,19 +254,29 @@ def pin(
     return _next(record, decision, reference=entry)
 
 
-def accepted_before(record: BaselineRecord, fingerprint: Fingerprint) -> list[Measurement]:
-    """Return the accepted measurements of the same series as *fingerprint*, oldest first, the last accepted one included.
+def accepted_before(record: BaselineRecord, measurement: Measurement) -> list[Measurement]:
+    """Return the accepted measurements of the same series as *measurement*, oldest first, the last accepted one included.
 
-    The batch that *fingerprint* itself is about is not among them, so that a batch that is measured again is not held against itself.
+    The same model on the same batch is not among them, so that a batch that is measured again is not held against itself; other models
+    on the same batch are: a benchmark stays the same night after night.
     """
     entries = record.history if record.accepted is None else [*record.history, record.accepted]
-    series = window_class(fingerprint)
+    series = window_class(measurement.fingerprint)
     return [
         entry.measurement
         for entry in entries
-        if window_class(entry.measurement.fingerprint) == series
-        and differences(fingerprint, entry.measurement.fingerprint)
+        if window_class(entry.measurement.fingerprint) == series and not _is_again(measurement, entry)
     ]
+
+
+def _is_again(measurement: Measurement, entry: BaselineEntry) -> bool:
+    """Return whether an entry is of the same model on the same batch; of models without an id, whether it has the same numbers."""
+    if differences(measurement.fingerprint, entry.measurement.fingerprint):
+        return False
+    now, before = measurement.subject, entry.measurement.subject
+    if now.model_id or before.model_id:
+        return now.model_id == before.model_id
+    return measurement_id(measurement) == entry.id
 
 
 def _waiting(record: BaselineRecord, proposal: str | None) -> BaselineEntry:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from airflow_provider_nucleus.gating.measurement import MatchColumns, Measurement, Numbers
+from airflow_provider_nucleus.gating.operating_point import operating_points_of
 from airflow_provider_nucleus.rates import (
     f1_terms,
     mean_overlap_terms,
@@ -29,7 +30,27 @@ from airflow_provider_nucleus.undefined_reasons import (
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-__all__ = ["above_confidence", "rows_above"]
+__all__ = ["BEST", "Cut", "above_confidence", "at_cut", "rows_above"]
+
+BEST: Final = "best"
+Cut: TypeAlias = "float | Literal['best'] | None"
+"""A least confidence; `best`: of each measurement its own, that of the best F1; None: all predictions count."""
+
+
+def at_cut(measurement: Measurement, cut: Cut) -> Measurement:
+    """Return the measurement above *cut*; one without its matches only where it was made above that cut already.
+
+    Raises ValueError where it cannot be counted anew.
+    """
+    if cut is None or (measurement.matches is None and _made_above(measurement, cut)):
+        return measurement
+    least = operating_points_of(measurement).overall.confidence if cut == BEST else float(cut)
+    return measurement if least is None else above_confidence(measurement, least)
+
+
+def _made_above(measurement: Measurement, cut: float | str) -> bool:
+    made = measurement.confidence_threshold
+    return made is not None and cut in {BEST, made}
 
 
 def above_confidence(measurement: Measurement, least: float) -> Measurement:

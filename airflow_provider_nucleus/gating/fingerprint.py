@@ -8,6 +8,8 @@
 | `options` | the same values, whatever their order; null and left out are one | yes |
 | `engine` | the same name, and the same release (`engine_release`) | yes |
 
+Of two measurements (`measurement_differences`) both count all predictions, or both those above a confidence, each its own.
+
 Of an engine's version the part before the second dot counts: 1.4.0 and 1.4.7 count alike, 1.4 and 1.5 may not. An engine that
 states no version is compared by its name.
 """
@@ -23,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from airflow_provider_nucleus.gating.measurement import Fingerprint, MatchColumns
+    from airflow_provider_nucleus.gating.measurement import Fingerprint, MatchColumns, Measurement
 
 __all__ = [
     "data_name",
@@ -32,6 +34,7 @@ __all__ = [
     "engine_release",
     "ground_truth_of",
     "lineage",
+    "measurement_differences",
     "same_ground_truth",
     "unstated",
     "window_class",
@@ -75,6 +78,20 @@ def differences(
     if first.ground_truth != second.ground_truth:
         found.append(_ground_truth(first.ground_truth, second.ground_truth, names))
     return found + _definition(first, second, names)
+
+
+def measurement_differences(
+    first: Measurement, second: Measurement, *, names: tuple[str, str] = ("candidate", "baseline")
+) -> list[str]:
+    """Return why the numbers of two measurements cannot be compared one by one: as `differences`, and where one leaves out predictions.
+
+    Each may be measured above a cut of its own.
+    """
+    found = differences(first.fingerprint, second.fingerprint, names=names)
+    cuts = first.confidence_threshold, second.confidence_threshold
+    if (cuts[0] is None) != (cuts[1] is None):
+        found.append(_different("confidence", _kept(cuts[0]), _kept(cuts[1]), names))
+    return found
 
 
 def window_differences(
@@ -167,6 +184,10 @@ def _ground_truth(first: str | None, second: str | None, names: tuple[str, str])
         f"ground_truth: {names[0]} and {names[1]} were measured against different objects "
         f"({first[:11]} and {second[:11]})"
     )
+
+
+def _kept(cut: float | None) -> str:
+    return "all predictions" if cut is None else f"those from {cut:g} on"
 
 
 def _different(part: str, first: str, second: str, names: tuple[str, str]) -> str:

@@ -36,7 +36,9 @@ def mean_of(rule: Rule, findings: Sequence[Finding], source: IntervalSource) -> 
     ]
     first = next((each.inequality for each in known if each.by_interval and each.inequality), None)
     relative = first is not None and first.bound == "max_relative_drop"
-    known = [each for each in known if each.before != 0 or not relative]
+    if relative:
+        least = rule.relative_below
+        known = [each for each in known if each.before and (least is None or each.before >= least)]
     if first is None or len(known) < 2:
         return None
     pairs = [(each.reading.value or 0.0, each.before or 0.0) for each in known]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from airflow_provider_nucleus.exceptions import NucleusError
 from airflow_provider_nucleus.gating.bounds import Inequality, Interval, absolute, change
 from airflow_provider_nucleus.gating.findings import Finding, result_of
-from airflow_provider_nucleus.gating.fingerprint import differences
+from airflow_provider_nucleus.gating.fingerprint import measurement_differences
 from airflow_provider_nucleus.gating.interval_source import NoInterval
 from airflow_provider_nucleus.gating.policy import BOUNDS, CHANGE_BOUNDS
 from airflow_provider_nucleus.gating.profile_readings import needs_reference, read_profile
@@ -61,10 +61,8 @@ class _Looking:
         self._source = source
         self._against = sides.against(rule.against)
         self._differences = (
-            differences(
-                sides.candidate.fingerprint,
-                self._against.fingerprint,
-                names=("the candidate", _against_text(rule)),
+            measurement_differences(
+                sides.candidate, self._against, names=("the candidate", _against_text(rule))
             )
             if self._against is not None and rule.scope in _MEASURED
             else []
@@ -257,8 +255,10 @@ class _Looking:
         spread = spread_of(known)
         finding = replace(finding, before=spread.median)
         if spread.deviation == 0:
-            if abs(value - spread.median) <= 1e-12 * max(1.0, abs(value)):
-                inequality = Inequality("window", window.max_z, value, at=value, passes="above")
+            passes: Literal["above", "below"] = "below" if rule.better == "lower" else "above"
+            inequality = Inequality("window", window.max_z, value, at=spread.median, passes=passes)
+            equal = abs(value - spread.median) <= 1e-12 * max(1.0, abs(value))
+            if equal or (rule.better is not None and inequality.margin > 0):
                 return replace(finding, inequality=inequality)
             return replace(
                 finding,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_provider_nucleus.gating.fingerprint import differences, window_differences
+from airflow_provider_nucleus.gating.fingerprint import measurement_differences, window_differences
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.gating.measurement import Measurement
@@ -38,14 +38,15 @@ class Sides:
         return [
             side
             for side in (self.baseline, self.reference, self.accepted)
-            if side is not None
-            and (side is own or not differences(self.candidate.fingerprint, side.fingerprint))
+            if side is not None and (side is own or not measurement_differences(self.candidate, side))
         ]
 
     def window(self) -> list[Measurement]:
-        """Return the accepted batches of the candidate's series, the newest last."""
+        """Return the accepted batches of the candidate's series, the newest last; all above a confidence, or none, as the candidate is."""
+        candidate = self.candidate
         return [
             batch
             for batch in self.history
-            if not window_differences(self.candidate.fingerprint, batch.fingerprint)
+            if not window_differences(candidate.fingerprint, batch.fingerprint)
+            and (batch.confidence_threshold is None) == (candidate.confidence_threshold is None)
         ]

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from airflow_provider_nucleus.gating.fingerprint import differences
+from airflow_provider_nucleus.gating.fingerprint import measurement_differences
 from airflow_provider_nucleus.gating.rule_table import STATUS_ORDER, worst_first
 from airflow_provider_nucleus.reporting.change_rows import KINDS, change_card, spread
 from airflow_provider_nucleus.reporting.charts import ChartPoint, share_bar, status_icon, trend_chart
@@ -172,9 +172,7 @@ def report_page(
             )
             for name, side in _coverages(candidate, baseline)
         ),
-        incomparable=tuple(
-            shortened(text, 400) for text in differences(candidate.fingerprint, baseline.fingerprint)
-        )
+        incomparable=tuple(shortened(text, 400) for text in measurement_differences(candidate, baseline))
         if baseline
         else (),
         rules=tuple(

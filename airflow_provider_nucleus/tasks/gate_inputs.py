@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from pydantic import ValidationError
 
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusSourceError
-from airflow_provider_nucleus.gating.confidence_cut import above_confidence
+from airflow_provider_nucleus.gating.confidence_cut import at_cut
 from airflow_provider_nucleus.gating.fingerprint import data_name
 from airflow_provider_nucleus.gating.measurement import MEASUREMENT_SCHEMA, Fingerprint, Measurement, Subject
-from airflow_provider_nucleus.gating.operating_point import operating_points_of
 from airflow_provider_nucleus.gating.profile import PROFILE_SCHEMA
 from airflow_provider_nucleus.gating.verdict import VERDICT_SCHEMA
 from airflow_provider_nucleus.tasks.documents import read_json
@@ -26,6 +25,7 @@ from airflow_provider_nucleus.tasks.measured_results import LABELS_LEFT_OUT, mea
 from airflow_provider_nucleus.tasks.rendered_values import is_blank
 
 if TYPE_CHECKING:
+    from airflow_provider_nucleus.gating.confidence_cut import Cut
     from airflow_provider_nucleus.gating.policy import Policy
 
 __all__ = ["Measure", "at_confidence", "measurement_of", "require_labels", "with_numbers", "with_profile"]
@@ -120,18 +120,13 @@ def _of_upload(value: Mapping[str, Any]) -> Measurement:
     )
 
 
-def at_confidence(measurement: Measurement, confidence: float | str | None, *, name: str) -> Measurement:
+def at_confidence(measurement: Measurement, confidence: Cut, *, name: str) -> Measurement:
     """Return *measurement* above a confidence, or with `best` above its own cut of the best F1; as it is for None.
 
     Raises NucleusConfigError where it has no matches to count anew.
     """
-    if confidence is None:
-        return measurement
     try:
-        least = (
-            operating_points_of(measurement).overall.confidence if confidence == "best" else float(confidence)
-        )
-        return measurement if least is None else above_confidence(measurement, least)
+        return at_cut(measurement, confidence)
     except ValueError as error:
         raise NucleusConfigError(
             f"confidence: of {name} the numbers above a confidence cannot be had: {error}.",

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from airflow_provider_nucleus.gating.bounds import Interval
+    from airflow_provider_nucleus.gating.confidence_cut import Cut
     from airflow_provider_nucleus.gating.measurement import Measurement
     from airflow_provider_nucleus.gating.verdict import ChangeCounts, Judgement
     from airflow_provider_nucleus.tasks.baselines import BaselineStore
@@ -89,7 +90,7 @@ class GateRequest:
     numbers: Any = None
     baseline_numbers: Any = None
     profile: Any = None
-    confidence: float | str | None = None
+    confidence: Cut = None
     judgement: Any = None
     baseline_record: Any = None
     baseline_asset: Any = None
@@ -105,7 +106,7 @@ def gate(
     numbers: Mapping[str, float] | None = None,
     baseline_numbers: Mapping[str, float] | None = None,
     profile: Any = None,
-    confidence: float | Literal["best"] | None = None,
+    confidence: Cut = None,
     judgement: str | None = None,
     baseline_record: str | None = None,
     baseline_asset: Any = None,
@@ -175,6 +176,7 @@ def decide(
     candidate = with_numbers(candidate, request.numbers, name="numbers")
     baseline = measurement_of(request.baseline, name="baseline", measure=measure)
     if baseline is not None:
+        baseline = at_confidence(baseline, request.confidence, name="baseline")
         baseline = with_numbers(baseline, request.baseline_numbers, name="baseline_numbers")
     elif record.accepted_measurement is not None:
         log.info(
@@ -184,7 +186,6 @@ def decide(
         baseline = record.accepted_measurement
     candidate = at_confidence(candidate, request.confidence, name="candidate")
     if baseline is not None:
-        baseline = at_confidence(baseline, request.confidence, name="baseline")
         require_labels(baseline, policy, name="baseline")
         for note in unstated(candidate.fingerprint, baseline.fingerprint):
             log.warning("%s", note)
@@ -196,7 +197,7 @@ def decide(
         baseline,
         reference=record.reference_measurement,
         accepted=record.accepted_measurement,
-        history=accepted_before(record, candidate.fingerprint),
+        history=accepted_before(record, candidate),
         intervals=None if compared is None else compared.intervals,
         judged_at=_now(),
     )

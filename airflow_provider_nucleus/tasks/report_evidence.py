@@ -117,7 +117,7 @@ def earlier_batches(result: Any, judgement: Judgement) -> list[Measurement]:
     except NucleusError as error:
         log.warning("No earlier batches: %s", error)
         return []
-    return accepted_before(record, judgement.candidate.fingerprint)
+    return accepted_before(record, judgement.candidate)
 
 
 def report_links(result: Any, judgement: Judgement, given: Mapping[str, str]) -> list[ReportLink]:

@@ -217,14 +217,36 @@ def test_the_history_is_of_the_same_series_and_of_other_batches():
     record = EMPTY
     for number in range(1, 5):
         record = accepted(record, measured(number))
-    again = measured(3).fingerprint
-    other = again.model_copy(update={"options": {"iou_threshold": 0.75}})
+    again = measured(3)
+    stricter = again.fingerprint.model_copy(update={"options": {"iou_threshold": 0.75}})
+    other = again.model_copy(update={"fingerprint": stricter})
 
-    assert [m.subject.slice_id for m in accepted_before(record, measured(9).fingerprint)] == [
+    assert [m.subject.slice_id for m in accepted_before(record, measured(9))] == [
         "slc_1", "slc_2", "slc_3", "slc_4",
     ]  # fmt: skip
     assert [m.subject.slice_id for m in accepted_before(record, again)] == ["slc_1", "slc_2", "slc_4"]
     assert accepted_before(record, other) == []
+
+
+@pytest.mark.parametrize(
+    ("model_ids", "f1s", "expected"),
+    [
+        (["prj_1", "prj_2", "prj_3"], [0.7, 0.8, 0.9], [0.7, 0.8]),
+        (["prj_1", "prj_2", "prj_2"], [0.7, 0.8, 0.8], [0.7]),
+        ([None, None, None], [0.7, 0.8, 0.9], [0.7, 0.8]),
+        ([None, None, None], [0.7, 0.8, 0.8], [0.7]),
+    ],
+    ids=["another model", "the same model", "another file", "the same numbers"],
+)
+def test_a_benchmark_that_stays_the_same_has_a_history(model_ids, f1s, expected):
+    """Every night another model on the same items: those are the batches of a window; the same model again is not one."""
+    nights = [
+        measured(1, f1=f1).model_copy(update={"subject": Subject(model_id=model_id)})
+        for model_id, f1 in zip(model_ids, f1s, strict=True)
+    ]
+    record = accepted(accepted(EMPTY, nights[0]), nights[1])
+
+    assert [m.overall.values["f1"] for m in accepted_before(record, nights[2])] == expected
 
 
 def test_the_history_ends_somewhere():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_nucleus.gating.confidence_cut import above_confidence
+from airflow_provider_nucleus.gating.confidence_cut import above_confidence, at_cut
 from airflow_provider_nucleus.gating.fingerprint import differences, same_ground_truth
 from airflow_provider_nucleus.gating.measurement import Coverage, Fingerprint, Measurement, Numbers
 from airflow_provider_nucleus.gating.operating_point import operating_points_of
@@ -86,6 +86,16 @@ def test_what_cannot_be_cut_is_said():
         above_confidence(measured(None), 0.5)
     with pytest.raises(ValueError, match=r"has the predictions from confidence 0\.5 on, and none below"):
         above_confidence(above_confidence(measured(), 0.5), 0.2)
+
+
+@pytest.mark.parametrize("cut", [0.5, "best"])
+def test_what_was_made_above_the_cut_stays(cut):
+    """A baseline record keeps no pairs: what it accepted above a confidence is what it is the next night."""
+    accepted = at_cut(measured(), cut).model_copy(update={"matches": None})
+
+    assert at_cut(accepted, cut) is accepted
+    with pytest.raises(ValueError, match="without its matches"):
+        at_cut(accepted, 0.8)
 
 
 rows = st.lists(

@@ -177,6 +177,29 @@ def _counted(side, metric, weights, label=None):
     }[metric]()
 
 
+def test_the_mean_leaves_out_labels_whose_relative_bound_is_off():
+    """A label that the baseline hardly found has lost all of little, which says nothing about the others."""
+    items = [f"i{place}" for place in range(80)]
+    common = [row for name in items for label in ("car", "van") for row in [(name, label, label, 0.9, True)]]
+    rare = [
+        [
+            (name, "bus", "bus" if place < hits else None, 0.9, place < hits)
+            for place, name in enumerate(items)
+        ]
+        for hits in (0, 4)
+    ]
+    candidate, baseline = (
+        measured(match_columns(common + rows, items=items, labels=["car", "van", "bus"])) for rows in rare
+    )
+    off = Rule(id="recall", metric="recall", scope="per_label", max_relative_drop=0.2, relative_below=0.1)
+    found = {}
+    for each in (off, off.model_copy(update={"relative_below": None})):
+        found[each.relative_below] = results(Policy(rules=[each]), candidate, baseline)
+
+    assert found[0.1]["recall", "mean over 2 labels"].difference == 0
+    assert found[None]["recall", "mean over 3 labels"].difference == pytest.approx(-1 / 3)
+
+
 def test_items_in_another_order_on_the_other_side_are_the_same_items():
     """The baseline lists them as it likes; so do the labels."""
     candidate, baseline = random_pair(2)

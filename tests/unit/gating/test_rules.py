@@ -33,6 +33,10 @@ def batches(*values, **options):
     return [measurement(f1=value, **options) for value in values]
 
 
+def above(confidence):
+    return measurement(f1=0.7).model_copy(update={"confidence_threshold": confidence})
+
+
 def profiled(confidence, objects=400, items=100, labels=None):
     bins = [0] * (len(CONFIDENCE_EDGES) + 1)
     bins[confidence] = objects
@@ -85,6 +89,9 @@ CASES = {
     # relative drops
     "relative drop kept": ({"max_relative_drop": 0.1}, measurement(f1=0.63), {"baseline": measurement(f1=0.7)}, "pass", "fell by 0.07 (10 %)"),
     "relative drop broken": ({"max_relative_drop": 0.1}, measurement(f1=0.62), {"baseline": measurement(f1=0.7)}, "fail", "a drop of 10 % is allowed: broken"),
+    "above a confidence against all": ({"max_drop": 0.1}, above(0.5), {"baseline": measurement(f1=0.7)}, "insufficient", "confidence: the candidate has those from 0.5 on, baseline has all predictions"),
+    "all against above a confidence": ({"max_drop": 0.1}, measurement(f1=0.7), {"baseline": above(0.5)}, "insufficient", "the candidate has all predictions, baseline has those from 0.5 on"),
+    "each above its own confidence": ({"max_drop": 0.1}, above(0.4), {"baseline": above(0.5)}, "pass", "is unchanged at 0.7"),
     "relative drop off": ({"max_relative_drop": 0.1, "relative_below": 0.05}, measurement(f1=0.01), {"baseline": measurement(f1=0.04)}, "insufficient", "not judged by a relative drop: baseline has 0.04, below 0.05"),
     "relative drop on": ({"max_relative_drop": 0.1, "relative_below": 0.05}, measurement(f1=0.01), {"baseline": measurement(f1=0.06)}, "fail", "fell by 0.05 (83.33 %)"),
     "relative drop of 0": ({"max_relative_drop": 0.1}, measurement(f1=0.1), {"baseline": measurement(f1=0.0)}, "insufficient", "baseline has 0"),
@@ -111,6 +118,9 @@ CASES = {
     "window looks at the last": ({"window": {"batches": 5}}, measurement(f1=0.5), {"history": batches(0.9, 0.9, 0.9, 0.5, 0.51, 0.49, 0.52, 0.48)}, "pass", "of 5 batches"),
     "window of equals, equal": ({"window": {}}, measurement(f1=0.7), {"history": batches(*[0.7] * 6)}, "pass", "is unchanged"),
     "window of equals, other": ({"window": {}}, measurement(f1=0.3), {"history": batches(*[0.7] * 6)}, "insufficient", "no spread to measure the distance by"),
+    "window of equals, better": ({"window": {}}, measurement(f1=0.8), {"history": batches(*[0.7] * 6)}, "pass", "at least 0.7 is wanted"),
+    "window of equals, either side": ({"metric": "made", "window": {}}, measurement(made=8), {"history": [measurement(made=7)] * 6}, "insufficient", "no spread to measure"),
+    "window above a confidence": ({"window": {}}, above(0.5), {"history": batches(*STEADY)}, "insufficient", "0 of the accepted batches"),
     "window mostly of equals": ({"window": {}}, measurement(f1=0.6), {"history": batches(*[0.7] * 6, 0.71)}, "fail", "by the mean absolute deviation"),
     # labels and slices
     "label kept": ({"metric": "recall", "scope": "per_label", "labels": ["car"], "min": 0.5}, labels(car=of(recall=0.6)), {}, "pass", "recall of label car is 0.6"),

@@ -26,6 +26,7 @@ from airflow_provider_nucleus.tasks.baselines import FileBaseline
 from airflow_provider_nucleus.tasks.gating import GateStoppedError
 from airflow_provider_nucleus.tasks.results import MAX_XCOM_BYTES, json_size
 from tests.airflow.batches import box
+from tests.unit.gating.match_rows import match_rows
 from tests.unit.operators.fakes import context
 
 POLICY = {
@@ -489,3 +490,23 @@ def test_silence_is_kept():
     _, xcoms = run(measured(0.5), do_xcom_push=False)
 
     assert xcoms == {}
+
+
+def test_a_confidence_night_after_night(tmp_path):
+    """The record keeps no pairs: what it accepted above a confidence is compared as it is, and never with all predictions."""
+    rows = match_rows(
+        *((f"i{n}", f"car/t{n}", f"car/p{n}@0.9", 0.9) for n in range(30)), ("i0", None, "car/x@0.2")
+    )
+    policy = {"on_missing_baseline": "pass", "rules": [{"id": "drop", "metric": "f1", "max_drop": 0.05}]}
+    nights = [
+        measured(60 / 61, model=f"prj_{number}", job=f"job_{number}", matches=rows) for number in range(3)
+    ]
+    kept = {"policy": policy, "baseline_record": str(tmp_path / "record.json"), "confirm": "auto"}
+    first, _ = run(nights[0], confidence=0.5, **kept)
+    second, _ = run(nights[1], confidence=0.5, **kept)
+    third, _ = run(nights[2], **kept)
+
+    assert (first["verdict"], second["verdict"]) == ("pass", "pass")
+    assert "is unchanged at 1" in second["results"][0]["text"]
+    assert third.verdict == "inconclusive"
+    assert "the candidate has all predictions, baseline has those from 0.5 on" in third.reasons[0]
