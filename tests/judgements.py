@@ -7,6 +7,7 @@ import random
 from typing import Any
 
 from airflow_provider_nucleus.gating.measurement import Coverage, Fingerprint, Measurement, Numbers, Subject
+from airflow_provider_nucleus.gating.rule_table import reason_of, worst_first
 from airflow_provider_nucleus.gating.verdict import ChangeCounts, Judgement, RuleResult, Verdict
 from airflow_provider_nucleus.reporting.extras import (
     CutRow,
@@ -92,7 +93,6 @@ def measurement(
         "labels": {label[:100]: int(each.predictions or 0) for label, each in per_label.items()},
         "confidence": [int(40 * math.exp(-(((place - 15 * quality) / 5) ** 2))) for place in range(20)],
         "least_confidence": 0.05,
-        "greatest_confidence": 0.9987,
     }
     return Measurement(
         subject=Subject(
@@ -228,7 +228,7 @@ def judgement(
             policy="nightly",
             policy_digest="sha256:1f0c66d2a0b14b43",
             results=found,
-            reasons=[result.text for result in found if result.status != "pass"],
+            reasons=[reason_of(result) for result in worst_first(found) if result.status != "pass"],
             score=sum(result.status == "pass" for result in found) / max(len(found), 1),
         ),
         changes=ChangeCounts(fixed=12, broken=41, both_found=803, both_miss=77) if with_baseline else None,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_nucleus.gating.interval_source import IntervalSource
 from airflow_provider_nucleus.gating.policy import policy_digest
 from airflow_provider_nucleus.gating.rule_results import results_of
+from airflow_provider_nucleus.gating.rule_table import reason_of, worst_first
 from airflow_provider_nucleus.gating.sentences import undecided_labels
 from airflow_provider_nucleus.gating.sides import Sides
 from airflow_provider_nucleus.gating.verdict import Judgement, Verdict
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.gating.verdict import RuleResult, VerdictStatus
 
 __all__ = ["judge"]
-
-_WORST_FIRST = ("fail", "error", "missing", "insufficient", "warn")
 
 
 def judge(
@@ -83,9 +82,7 @@ def _verdict(policy: Policy, results: list[RuleResult]) -> Verdict:
 
 def _reasons(policy: Policy, results: list[RuleResult]) -> list[str]:
     """Return a sentence for each result that is counted and no pass, the worst first, and one a rule for those not counted."""
-    open_ = [each for each in results if each.counted and each.status != "pass"]
-    open_.sort(key=lambda each: (each.severity == "warn", _WORST_FIRST.index(each.status)))
-    reasons = [f"{each.rule_id}: {each.text}" for each in open_]
+    reasons = [reason_of(each) for each in worst_first(results) if each.counted and each.status != "pass"]
     for rule in policy.rules:
         listed = [
             each for each in results if each.rule_id == rule.id and not each.counted and each.status != "pass"

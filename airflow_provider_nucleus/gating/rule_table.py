@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.gating.verdict import RuleResult, RuleStatus, Verdict
 
-__all__ = ["STATUS_ORDER", "rule_lines", "worst_first"]
+__all__ = ["STATUS_ORDER", "reason_of", "rule_lines", "worst_first"]
 
 STATUS_ORDER: Final[Sequence[RuleStatus]] = ("fail", "missing", "error", "insufficient", "warn", "pass")
 """Statuses, the worst first: what is bad, what is not there, what could not be computed, what has too little support."""
@@ -20,8 +20,13 @@ _WIDTH = 200
 
 
 def worst_first(results: Iterable[RuleResult]) -> list[RuleResult]:
-    """Return results in the order in which people should read them; those of a rule that only warns after those of one that stops."""
+    """Return results in the order in which people should read them; those of a rule that only warns after those of one that stops, passes last."""
     return sorted(results, key=_badness)
+
+
+def reason_of(result: RuleResult) -> str:
+    """Return the sentence of a result as the reasons of a verdict have it."""
+    return f"{result.rule_id}: {result.text}"
 
 
 def rule_lines(verdict: Verdict, *, width: int = _WIDTH) -> list[str]:
@@ -59,5 +64,6 @@ def _counts(results: Sequence[RuleResult]) -> str:
     return f"{len(results)} result{'' if len(results) == 1 else 's'}: {found or 'none'}"
 
 
-def _badness(result: RuleResult) -> tuple[int, int, str, str]:
-    return STATUS_ORDER.index(result.status), int(result.severity == "warn"), result.rule_id, result.subject
+def _badness(result: RuleResult) -> tuple[bool, bool, int, str, str]:
+    warns = result.severity == "warn"
+    return result.status == "pass", warns, STATUS_ORDER.index(result.status), result.rule_id, result.subject

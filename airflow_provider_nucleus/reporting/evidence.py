@@ -8,7 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.gating.changed_objects import UncomparableError, changes_of
-from airflow_provider_nucleus.gating.drift import DEFAULT_MAX_PSI, DRIFT_NUMBERS, profile_numbers
+from airflow_provider_nucleus.gating.drift import (
+    BATCH_NUMBERS,
+    DEFAULT_MAX_PSI,
+    DRIFT_NUMBERS,
+    profile_numbers,
+)
 from airflow_provider_nucleus.gating.operating_point import operating_points_of
 from airflow_provider_nucleus.gating.profile import Profile
 from airflow_provider_nucleus.reporting.extras import CutRow, DrawnObject, DriftRow, ObjectChange, PastBatch
@@ -59,11 +64,18 @@ def with_own_evidence(judgement: Judgement, extras: Extras) -> tuple[Judgement, 
 def _drift(
     profile: Mapping[str, Any], reference: Mapping[str, Any] | None, judgement: Judgement, remarks: list[str]
 ) -> list[DriftRow] | None:
-    """Return the drift of the profile from the reference, None without one; bounds are those of the policy."""
+    """Return the drift of the profile from the reference, None without one.
+
+    What a rule bounds is as it was judged, whichever profile the rule is against.
+    """
     if reference is None:
         return None
     try:
-        numbers = profile_numbers(Profile.model_validate(profile), Profile.model_validate(reference))
+        other = Profile.model_validate(reference)
+        numbers, before = (
+            profile_numbers(Profile.model_validate(profile), other),
+            profile_numbers(other).values,
+        )
     except ValueError as error:
         remarks.append(f"Drift was not computed: a profile cannot be read: {str(error).splitlines()[0]}.")
         return None
@@ -78,15 +90,21 @@ def _drift(
             continue
         rule = results.get(name)
         limit = rule.limit if rule else DEFAULT_MAX_PSI if name.endswith("_psi") else None
-        value = numbers.values[name]
+        effect = rule.value if rule else numbers.values[name]
+        part = name.removesuffix("_change").removesuffix("_ratio")
+        of_sides = part in BATCH_NUMBERS and not rule
         rows.append(
             DriftRow(
                 name=name,
-                effect=value,
+                value=numbers.values[part] if of_sides else None,
+                reference=before[part] if of_sides else None,
+                effect=effect,
                 limit=limit,
-                drifted=None if limit is None or value is None else value > limit,
-                text=numbers.undefined.get(name, "")
-                or ("" if rule or limit is None else "the stated default, no rule of the policy"),
+                drifted=None if limit is None or effect is None else effect > limit,
+                text=f"rule {rule.rule_id}: {rule.text}"
+                if rule
+                else numbers.undefined.get(name, "")
+                or ("" if limit is None else "the stated default, no rule of the policy"),
             )
         )
     return rows

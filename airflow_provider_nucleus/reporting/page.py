@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from airflow_provider_nucleus.gating.fingerprint import measurement_differences
-from airflow_provider_nucleus.gating.rule_table import STATUS_ORDER, worst_first
+from airflow_provider_nucleus.gating.rule_table import STATUS_ORDER, reason_of, worst_first
 from airflow_provider_nucleus.reporting.change_rows import KINDS, change_card, spread
 from airflow_provider_nucleus.reporting.charts import ChartPoint, share_bar, status_icon, trend_chart
 from airflow_provider_nucleus.reporting.extras import Extras, Omission
@@ -237,7 +237,7 @@ def _coverages(candidate: Measurement, baseline: Measurement | None) -> list[tup
 
 def _reasons(verdict: Verdict, left_out: list[Omission]) -> list[str]:
     """Return the sentences for the top: those that no rule below repeats, and the worst of the others."""
-    repeated = {result.text for result in verdict.results}
+    repeated = {reason_of(result) for result in verdict.results}
     others = [reason for reason in verdict.reasons if reason not in repeated]
     kept = [
         *first_rows(others, 20, "reasons", left_out),

@@ -60,14 +60,9 @@ def profile_figures(
         )
         if member in profile
     ]
-    facts += [
-        (name, number_text(_number(profile, member)), number_text(_number(other, member)))
-        for name, member in (
-            ("Least confidence", "least_confidence"),
-            ("Greatest confidence", "greatest_confidence"),
-        )
-        if member in profile
-    ]
+    if "least_confidence" in profile:
+        least, before = (number_text(_number(each, "least_confidence")) for each in (profile, other))
+        facts.append(("Least confidence", least, before))
     return ProfileFigures(
         facts=tuple(facts), confidences=_confidences(profile, other), has_reference=bool(other)
     )

@@ -25,17 +25,17 @@ def verdict(*results: RuleResult, status: str = "fail", stopped: bool = True) ->
 
 
 def test_the_worst_rule_comes_first():
-    """Whatever the order in the policy; a rule that warns after one that stops."""
+    """Whatever the order in the policy; a rule that warns after all that stop."""
     found = worst_first([
         result("a", "pass"),
         result("b", "insufficient"),
-        result("c", "fail", severity="warn"),
+        result("c", "missing", severity="warn"),
         result("d", "fail"),
-        result("e", "warn"),
+        result("e", "warn", severity="warn"),
         result("f", "missing"),
     ])
 
-    assert [each.rule_id for each in found] == ["d", "c", "f", "b", "e", "a"]
+    assert [each.rule_id for each in found] == ["d", "f", "b", "c", "e", "a"]
 
 
 def test_one_line_for_each_rule():
