@@ -16,7 +16,7 @@ from airflow_provider_nucleus.links.nucleus import NucleusDatasetLink, NucleusEv
 from airflow_provider_nucleus.operators.announcing import NucleusAnnouncingOperator
 from airflow_provider_nucleus.tasks.arguments import (
     CONFIDENCE,
-    DOCUMENT,
+    DOCUMENTS,
     ID,
     OBJECT,
     PLACE,
@@ -57,8 +57,8 @@ class NucleusGateOperator(NucleusAnnouncingOperator, BranchMixIn):
     worst first, as many as an XCom should hold of `results_total`.
 
     :param candidate: the model that is judged: what a metrics or evaluation task returned (`metrics.output`), a measurement or its
-        place; what an upload of predictions returned (its profile, no ground truth needed); or the id of a model, with `dataset_id`
-        (templated)
+        place; what an upload of predictions returned, or the mapped uploads of all shards (their profile, no ground truth needed); or the
+        id of a model, with `dataset_id` (templated)
     :param policy: the rules: an object, a `Policy`, or the path or URL of a YAML file (templated)
     :param baseline: what changes are measured from, in the same forms: the model in production on the same items. Without it they are
         measured from what the baseline record accepted last (templated)
@@ -92,12 +92,12 @@ class NucleusGateOperator(NucleusAnnouncingOperator, BranchMixIn):
     """
 
     templated: ClassVar[Mapping[str, ArgumentKind]] = {
-        "candidate": required(DOCUMENT),
+        "candidate": required(DOCUMENTS),
         "policy": required(POLICY),
-        "baseline": DOCUMENT,
+        "baseline": DOCUMENTS,
         "numbers": OBJECT,
         "baseline_numbers": OBJECT,
-        "profile": DOCUMENT,
+        "profile": DOCUMENTS,
         "dataset_id": ID,
         "slice_id": ID,
         "query": TEXT,

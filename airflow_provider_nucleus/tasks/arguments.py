@@ -9,7 +9,7 @@ that was read changes nothing. Nothing is empty text: a template that found noth
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -33,6 +33,7 @@ __all__ = [
     "CONFIDENCE",
     "COUNT",
     "DOCUMENT",
+    "DOCUMENTS",
     "FLAG",
     "FOLDER",
     "ID",
@@ -295,7 +296,12 @@ class SourceArgument(ArgumentKind):
 
 @dataclass(frozen=True, slots=True)
 class DocumentArgument(ArgumentKind):
-    """A document: an object, such as the output of another task, or the place where one is; None when it is empty."""
+    """A document: an object, such as the output of another task, or the place where one is; None when it is empty.
+
+    `several`: or the outputs of a mapped task, as a list of objects.
+    """
+
+    several: bool = False
 
     def read(self, value: Any) -> Any:
         """Return the object, or the place as text with its home written out."""
@@ -305,9 +311,17 @@ class DocumentArgument(ArgumentKind):
             value = decoded(value, "an object")
         if isinstance(value, Mapping):
             return json_copy(value)
+        if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+            # What Airflow hands over of a mapped task is a sequence that is read as it is gone through.
+            return self._read_all(list(value))
         if not is_path(value):
             raise ArgumentError(*mismatch(value, "an object, or the place of a document"))
         return str(as_path_or_address(value))
+
+    def _read_all(self, values: list[Any]) -> list[Any]:
+        if not self.several or not all(isinstance(one, Mapping) for one in values):
+            raise ArgumentError(*mismatch(values, "an object, or the place of a document"))
+        return [json_copy(one) for one in values]
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,6 +346,7 @@ IDS: Final = TextsArgument(of="an id", each_counts=True)
 OBJECT: Final = ObjectArgument()
 OBJECTS: Final = ObjectsArgument()
 DOCUMENT: Final = DocumentArgument()
+DOCUMENTS: Final = DocumentArgument(several=True)
 MAPPING: Final = MappingArgument()
 PLACE: Final = PlaceArgument()
 POLICY: Final = PolicyArgument()

@@ -1,14 +1,14 @@
 """Inputs of a gate: what candidate, baseline, numbers and profile mean, as measurements.
 
 A side of a gate is a measurement, its document, the place of one, what a measuring task returned (which names the place of its document,
-or has the numbers itself), what an upload of predictions returned (its profile: a gate without ground truth), the place of a profile, or
-a model by its id.
+or has the numbers itself), what an upload of predictions returned (its profile: a gate without ground truth), what the uploads of all shards returned (a list: the profile
+of them together), the place of a profile, or a model by its id.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydantic import ValidationError
@@ -17,7 +17,7 @@ from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusSourc
 from airflow_provider_nucleus.gating.confidence_cut import at_cut
 from airflow_provider_nucleus.gating.fingerprint import data_name
 from airflow_provider_nucleus.gating.measurement import MEASUREMENT_SCHEMA, Fingerprint, Measurement, Subject
-from airflow_provider_nucleus.gating.profile import PROFILE_SCHEMA
+from airflow_provider_nucleus.gating.profile import PROFILE_SCHEMA, Profile, merge_profiles
 from airflow_provider_nucleus.gating.verdict import VERDICT_SCHEMA
 from airflow_provider_nucleus.tasks.documents import read_json
 from airflow_provider_nucleus.tasks.machines import explain_missing_file
@@ -47,6 +47,8 @@ def measurement_of(value: Any, *, name: str, measure: Measure | None = None) -> 
         return value
     if isinstance(value, Mapping):
         return _of_object(value, name=name, measure=measure)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return _of_upload(_joined(value, name))
     return _of_object(_read(str(value), name), name=name, measure=measure)
 
 
@@ -120,6 +122,39 @@ def _of_upload(value: Mapping[str, Any]) -> Measurement:
     )
 
 
+def _joined(results: Sequence[Any], name: str) -> dict[str, Any]:
+    """Return what one upload of all shards would have returned, as far as a gate reads it.
+
+    Each shard of a slice was told how many items the whole slice has: they count once.
+    """
+    uploads = [one for one in results if isinstance(one, Mapping) and one.get("profile")]
+    if not uploads or len(uploads) < len(results):
+        raise NucleusConfigError(
+            f"{name} is a list of {len(results)} of which {len(uploads)} have a profile: a list is what the uploads of all shards of a "
+            "batch returned.",
+            field=name,
+            hint="Of other mapped tasks judge one by one: NucleusGateOperator.partial(...).expand(candidate=task.output).",
+        )
+    named: dict[str, Any] = {}
+    for member in ("dataset_id", "model_id", "model_run_id", "slice_id"):
+        found = {str(one.get(member)) for one in uploads if one.get(member)}
+        if len(found) > 1:
+            raise NucleusConfigError(
+                f"{name} is a list of uploads of {len(found)} different {member}: {', '.join(sorted(found)[:5])}.",
+                field=name,
+                hint="Give a gate the shards of one model and one batch.",
+            )
+        named[member] = found.pop() if found else None
+    parts = [Profile.model_validate(one["profile"]) for one in uploads]
+    profile = merge_profiles(parts)
+    if named["slice_id"] and all(one.get("slice_id") for one in uploads):
+        known = [part.items for part in parts if part.items is not None]
+        # An item in two shards counts as two with predictions. Where that shows, how many items are empty is not known.
+        whole = max(known) if known and max(known) >= profile.items_with_predictions else None
+        profile = profile.model_copy(update={"items": whole})
+    return named | {"profile": profile.to_dict()}
+
+
 def at_confidence(measurement: Measurement, confidence: Cut, *, name: str) -> Measurement:
     """Return *measurement* above a confidence, or with `best` above its own cut of the best F1; as it is for None.
 
@@ -186,6 +221,8 @@ def with_profile(measurement: Measurement, profile: Any, *, name: str) -> Measur
     """Return *measurement* with the profile of its predictions: the profile, its place, or what the upload returned."""
     if is_blank(profile):
         return measurement
+    if isinstance(profile, Sequence) and not isinstance(profile, str):
+        profile = _joined(profile, name)
     found = profile if isinstance(profile, Mapping) else _read(str(profile), name)
     if isinstance(found, Mapping) and "schema" not in found:
         found = found.get("profile")

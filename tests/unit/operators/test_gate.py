@@ -6,6 +6,7 @@ import json
 import logging
 import pickle
 import re
+from collections import UserList
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from airflow_provider_nucleus.exceptions import (
     NucleusSourceError,
 )
 from airflow_provider_nucleus.gating.measurement import Coverage, Fingerprint, Measurement, Numbers, Subject
+from airflow_provider_nucleus.gating.profile import Profile
 from airflow_provider_nucleus.gating.verdict import Judgement
 from airflow_provider_nucleus.operators.gate import NucleusGateOperator
 from airflow_provider_nucleus.operators.items import NucleusAppendItemsOperator
@@ -412,6 +414,57 @@ def test_a_gate_without_ground_truth_judges_the_profile():
 
     assert isinstance(error, GateStoppedError)
     assert error.verdict == "inconclusive"
+
+
+def _shard(number: int, *, items: int | None = 100, **named: Any) -> dict[str, Any]:
+    """Return what the upload of one shard returns: 20 items with a prediction each, of a slice of 100."""
+    profile = Profile(items=items, items_with_predictions=20, objects=20, labels={f"label-{number}": 20})
+    return {
+        "dataset_id": "ds_1",
+        "model_id": "prj_1",
+        "slice_id": "slc_1",
+        "profile": profile.to_dict(),
+    } | named
+
+
+@pytest.mark.parametrize(
+    ("shards", "empty"),
+    [
+        ([_shard(n) for n in range(4)], "0.2"),
+        ([_shard(n, slice_id=None, items=25) for n in range(4)], "0.2"),
+        ([_shard(n) for n in range(6)], None),
+    ],
+    ids=["items of the slice count once", "items of the shards add up", "items in two shards"],
+)
+def test_the_uploads_of_all_shards_are_one_profile(shards, empty):
+    """What mapped uploads returned, as Airflow hands it over: a sequence that is no list."""
+    policy = {
+        "rules": [
+            {"id": "labels", "scope": "profile", "metric": "labels", "min": len(shards)},
+            {"id": "empty", "scope": "profile", "metric": "empty_share", "max": 0.1},
+        ]
+    }
+    _, left = run(UserList(shards), policy=policy)
+    results = {one["rule_id"]: one for one in left["return_value"]["results"]}
+
+    assert results["labels"]["status"] == "pass"
+    assert results["empty"]["status"] == ("fail" if empty else "insufficient")
+    assert empty is None or f"{results['empty']['value']:.1f}" == empty
+
+
+@pytest.mark.parametrize(
+    ("shards", "words"),
+    [
+        ([_shard(0), _shard(1, model_id="prj_2")], "2 different model_id: prj_1, prj_2"),
+        ([_shard(0), {"overall": {}}], "a list of 2 of which 1 have a profile"),
+    ],
+)
+def test_a_list_of_anything_else_is_refused(shards, words):
+    """With what to do: one gate for each, or the shards of one batch."""
+    error, _ = run(shards)
+
+    assert isinstance(error, NucleusConfigError)
+    assert words in str(error)
 
 
 def test_models_by_their_ids_are_read_from_the_server(hook, request):
