@@ -13,6 +13,7 @@ import base64
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from markupsafe import Markup
 
@@ -33,6 +34,7 @@ __all__ = ["MOST_CROPS", "CropFile", "Crops", "make_crops"]
 MOST_CROPS: Final = 120
 CROP_BYTES: Final = 1_600_000
 """Bytes of a page that pictures may take."""
+_TRIES_OF_A_STORE: Final = 3
 _NO_PILLOW: Final = (
     "There are no pictures of changed objects: Pillow is not installed where the report was made. "
     "It comes with airflow-provider-nucleus[local]."
@@ -97,14 +99,26 @@ def _draw(
     drawings: dict[tuple[str, str], CropDrawing] = {}
     reasons: dict[tuple[str, str], str] = {}
     by_image: defaultdict[str | None, list[ObjectChange]] = defaultdict(list)
+    stores = _Stores()
     for change in changes:
         by_image[change.image].append(change)
     for place, group in by_image.items():
         if place is None:
             reasons.update({crop_key(change): "the place of the image is not known" for change in group})
             continue
+        if (closed := stores.closed(place)) is not None:
+            reasons.update({crop_key(change): closed for change in group})
+            continue
         try:
-            image = open_picture(read_image(place))
+            content = read_image(place)
+        except Exception as error:  # ruff: ignore[blind-except]
+            reasons.update({crop_key(change): _reason(error) for change in group})
+            # A store that says that it has no such file was reached.
+            stores.record(place, None if isinstance(error, FileNotFoundError) else _reason(error))
+            continue
+        stores.record(place, None)
+        try:
+            image = open_picture(content)
         except Exception as error:  # ruff: ignore[blind-except] - decoders and stores fail in any way on files of strangers
             reasons.update({crop_key(change): _reason(error) for change in group})
             continue
@@ -114,6 +128,39 @@ def _draw(
             except Exception as error:  # ruff: ignore[blind-except]
                 reasons[crop_key(change)] = _reason(error)
     return drawings, reasons
+
+
+class _Stores:
+    """Stores that images lie in. One that gave none of the first few is left alone: an address out of reach costs a minute each time."""
+
+    def __init__(self) -> None:
+        self._failures: defaultdict[str, int] = defaultdict(int)
+        self._reasons: dict[str, str] = {}
+        self._open: set[str] = set()
+
+    def record(self, place: str, failure: str | None) -> None:
+        """Take in what came of reading an image: why it failed, None where it did not."""
+        store = _store(place)
+        if failure is None:
+            self._open.add(store)
+        else:
+            self._failures[store] += 1
+            self._reasons[store] = failure
+
+    def closed(self, place: str) -> str | None:
+        """Return why nothing more is read from the store of an image; None where it is tried."""
+        store = _store(place)
+        if not store or store in self._open or self._failures[store] < _TRIES_OF_A_STORE:
+            return None
+        return shortened(
+            f"not read: none of the first {_TRIES_OF_A_STORE} images of {store} could be ({self._reasons[store]})",
+            200,
+        )
+
+
+def _store(place: str) -> str:
+    parts = urlsplit(place)
+    return f"{parts.scheme}://{parts.netloc}" if "://" in place else ""
 
 
 def _reason(error: Exception) -> str:

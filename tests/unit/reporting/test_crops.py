@@ -130,6 +130,35 @@ def test_an_image_that_cannot_be_read_costs_its_picture_alone(content, reason):
     assert crops.pictures.reasons["c", "c"] == "the place of the image is not known"
 
 
+@pytest.mark.parametrize(
+    ("failure", "tried"),
+    [
+        (TimeoutError("timed out"), ["s3://far/0", "s3://far/1", "s3://far/2"]),
+        (FileNotFoundError(2, "No such file"), [f"s3://far/{n}" for n in range(9)]),
+    ],
+    ids=["out of reach", "reached, and without the file"],
+)
+def test_a_store_out_of_reach_is_not_waited_for_with_every_image(failure, tried):
+    """Three images that cannot be read are enough; other stores are read on, and each row says why it has no picture."""
+    places: list[str] = []
+
+    def read_image(place: str) -> bytes:
+        places.append(place)
+        if place.startswith("s3://far"):
+            raise failure
+        return image()
+
+    changes = [
+        change(f"{store}{n}", image=f"{store}/{n}") for n in range(9) for store in ("s3://far", "s3://near")
+    ]
+    crops = make_crops(changes, read_image)
+
+    assert [place for place in places if "far" in place] == tried
+    assert len(crops.pictures.pictures) == 9
+    last = crops.pictures.reasons["s3://far8", "s3://far8"]
+    assert ("none of the first 3 images of s3://far could be (timed out)" in last) == (len(tried) == 3)
+
+
 def test_objects_outside_of_the_image_have_no_picture():
     """A box that belongs to another size of the image is said, not drawn anywhere."""
     crops = make_crops([change("a", image="small.png")], lambda _place: image(8, 8))
