@@ -74,6 +74,13 @@ class NucleusOperator(TemplatedArguments, BaseOperator):
             calculation=calculation,
         )
 
+    def evaluation_page(
+        self, dataset_id: str, model_id: str, *, iou_threshold: float | None, calculation: str | None
+    ) -> str:
+        """Return the address of the numbers of a model: those of one calculation, for ever, or of the newest."""
+        urls = page_urls(self.hook.config.endpoint, self.hook.config.public_url)
+        return urls.evaluation(dataset_id, model_id, iou_threshold=iou_threshold, calculation=calculation)
+
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Wake up, in a process that knows the arguments as they were rendered."""
         self.read_arguments()

@@ -191,6 +191,13 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator, NucleusAnnouncing
         for job_id, status in statuses.items():
             self._succeeded(job_id, status)
         payload = resume_payload
+        calculation = next(iter(statuses), None)
+        page = self.evaluation_page(
+            payload["dataset_id"],
+            payload["model_id"],
+            iou_threshold=float(payload["iou_threshold"]),
+            calculation=calculation,
+        )
         measurement = measure(
             self.hook,
             payload["dataset_id"],
@@ -202,7 +209,7 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator, NucleusAnnouncing
             unannotated=payload.get("unannotated", "count"),
             slice_keys=payload.get("by_metadata") or (),
             options=_definition(payload),
-            subject=measuring_subject(context, job_id=next(iter(statuses), None)),
+            subject=measuring_subject(context, job_id=calculation, url=page),
             notes=_notes(statuses, of_batch=bool(payload.get("slice_id") or payload.get("query"))),
             details={"not_matched": _not_matched(statuses)},
             keep_rows=not is_blank(self.report),

@@ -193,7 +193,10 @@ class NucleusReportOperator(NucleusAnnouncingOperator):
             subject = measurement.subject if measurement else None
             if measurement and subject and subject.dataset_id and subject.model_id and not subject.url:
                 found[f"Evaluation of the {side}"] = urls.evaluation(
-                    subject.dataset_id, subject.model_id, iou_threshold=measurement.iou_threshold
+                    subject.dataset_id,
+                    subject.model_id,
+                    iou_threshold=measurement.iou_threshold,
+                    calculation=subject.job_id,
                 )
         return found
 

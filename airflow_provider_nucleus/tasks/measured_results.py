@@ -41,6 +41,7 @@ def result_members(measurement: Measurement) -> dict[str, Any]:
         "coverage": measurement.coverage.model_dump(mode="json"),
         "fingerprint": measurement.fingerprint.model_dump(mode="json"),
         "measured_at": subject.measured_at,
+        "url": subject.url,
     }
 
 

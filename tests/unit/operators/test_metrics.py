@@ -228,11 +228,13 @@ def test_links_lead_where_browsers_reach_the_page_and_show_the_same_numbers(eval
     monkeypatch.setenv("AIRFLOW_CONN_NUCLEUS_DEFAULT", connection)
     task = calculate(evaluated, iou_threshold="0.75")
     surroundings = context(task)
-    job_id = task.execute(surroundings)["job_id"]
+    result = task.execute(surroundings)
     page = f"https://ml.example.com/nucleus/dataset/{evaluated['dataset_id']}/model/{evaluated['model_id']}"
 
     link = surroundings["ti"].xcoms["_link_NucleusEvaluationLink"]
-    assert link == f"{page}/evaluation?iou=0.75&calculation={job_id}"
+    assert link == f"{page}/evaluation?iou=0.75&calculation={result['job_id']}"
+    # What comes after the task (a gate, its report, a message) leads to the same page.
+    assert link == result["url"]
     assert surroundings["ti"].xcoms["_link_NucleusJobLink"].startswith("https://ml.example.com/nucleus/job/")
 
 
