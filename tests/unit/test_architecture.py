@@ -57,6 +57,8 @@ def test_every_room_is_on_the_map():
         "Tasks stand on triggers, triggers on hooks, hooks on the client, the client on the schema",
         "The floors of the embedded server",
         "The floors of the engine",
+        "The floors of judging",
+        "The floors of a report",
     ],
 )
 def test_the_floors_on_the_map_are_those_of_the_contracts(name):
