@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from airflow_provider_nucleus.cli.matched_rows import MatchedNames, exact_outcomes, matched_columns
+from airflow_provider_nucleus.cli.truth_digest import truth_digest
 from airflow_provider_nucleus.evaluation.coco_files.json import read_results, read_truth
 from airflow_provider_nucleus.evaluation.matching.coco import match_coco
 from airflow_provider_nucleus.evaluation.matching.nucleus import match
@@ -20,7 +21,7 @@ from airflow_provider_nucleus.evaluation.readers.compare import BootstrapOptions
 from airflow_provider_nucleus.evaluation.readers.ranked import rank_coco
 from airflow_provider_nucleus.evaluation.report import ENGINE, coco_options, evaluate_sides, model_names
 from airflow_provider_nucleus.evaluation_options import DEFAULT_OPTIONS, EvaluationOptions
-from airflow_provider_nucleus.gating.fingerprint import data_name, digest_ground_truth
+from airflow_provider_nucleus.gating.fingerprint import data_name
 from airflow_provider_nucleus.gating.measurement import (
     Coverage,
     Fingerprint,
@@ -100,7 +101,7 @@ def measure_files(
     )
     if chosen.evaluation.crowd_as_objects:
         truth = replace(truth, columns=truth.columns.without_crowds())
-    about = _About(ground_truth, truth, chosen)
+    about = _About(ground_truth, truth, chosen, truth_digest(truth))
     return [
         about.measurement(name, path, read_results(path, truth))
         for name, path in model_names(predictions).items()
@@ -157,6 +158,7 @@ class _About:
     path: Path
     truth: CocoTruth
     options: FileOptions
+    digest: str
 
     def measurement(self, name: str, path: Path, results: CocoResults) -> FileMeasurement:
         annotated = np.zeros(len(self.truth.images), dtype=np.bool_)
@@ -227,17 +229,11 @@ class _About:
         return chosen if chosen is None or isinstance(chosen, float) else chosen.get(name)
 
     def _fingerprint(self) -> Fingerprint:
-        side, truth, options = self.truth.columns, self.truth, self.options
-        rows = np.flatnonzero(side.counted).tolist()
-        digest = digest_ground_truth(
-            (str(truth.images.ids[side.image[row]]), truth.vocabulary.names[side.label[row]], truth.ids[row],
-             repr(float(side.area[row])))
-            for row in rows
-        )  # fmt: skip
+        options = self.options
         return Fingerprint(
             data=data_name("file", self.path.name.split(".")[0]) if options.data is None else options.data,
             scope=options.scope,
-            ground_truth=digest,
+            ground_truth=self.digest,
             options={
                 "objects": options.iou_type,
                 "iou_threshold": options.iou_threshold,

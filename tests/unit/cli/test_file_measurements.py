@@ -215,8 +215,9 @@ def test_a_least_confidence_is_matched_anew_and_stated(files):
     assert differences(own[1].measurement.fingerprint, own[0].measurement.fingerprint) == []
 
 
-def test_fingerprints_tell_ground_truth_apart(tmp_path):
-    """Moved boxes are other ground truth, whatever their ids; rows in another order are not."""
+@pytest.mark.parametrize("change", [{"area": 7.5}, {"bbox": None}, {"iscrowd": 1}, {"category_id": None}])
+def test_fingerprints_tell_ground_truth_apart(tmp_path, change):
+    """A box that moved is other ground truth, whatever its id and size; rows in another order are not."""
     truth, results = drawn(tmp_path, 1)
     document = json.loads(truth.read_text())
     (before,) = measure_files(truth, results[:1])
@@ -224,7 +225,13 @@ def test_fingerprints_tell_ground_truth_apart(tmp_path):
     document["annotations"].reverse()
     truth.write_text(json.dumps(document))
     (shuffled,) = measure_files(truth, results[:1])
-    document["annotations"][0]["area"] = document["annotations"][0]["area"] + 1
+    first = document["annotations"][0]
+    ids = [each["id"] for each in document["categories"]]
+    others = {
+        "bbox": [first["bbox"][0] + 1, *first["bbox"][1:]],
+        "category_id": next(each for each in ids if each != first["category_id"]),
+    }
+    first |= {name: others.get(name) or value for name, value in change.items()}
     truth.write_text(json.dumps(document))
     (moved,) = measure_files(truth, results[:1])
 
