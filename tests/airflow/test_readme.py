@@ -4,52 +4,67 @@ from __future__ import annotations
 
 import json
 import re
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
 import requests
 
 from airflow_provider_nucleus.hooks.nucleus import NucleusHook
-from tests.airflow.batches import make_batch
+from tests.airflow.days import make_day, numbers
 from tests.airflow.harness import REPOSITORY, connection_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    import pytest
 
-
-def test_the_dag_in_ten_lines_runs_unchanged(
-    run_dag: Callable[..., Any], nucleus: Any, tmp_path: Path
-) -> None:
-    """Only its params are filled in, as a trigger would: both tasks succeed and the counts are the hand-counted ones."""
+def test_the_day_runs_unchanged(run_dag: Callable[..., Any], nucleus: Any, tmp_path: Path) -> None:
+    """Only its params are filled in: the worse model is stopped, with a report; the better one of the next day is promoted."""
     (source,) = (
         block
         for block in re.findall(r"```python\n(.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
         if "@dag(" in block
     )
-    batch = make_batch(tmp_path / "batch")
-    truth = [json.loads(line) for line in batch.ground_truth.read_text().splitlines()]
-    images = [{"reference_id": f"{n}.png", "image_url": f"https://images.test/{n}.png"} for n in "ab"]
-    dataset = _post(nucleus, "dataset/create", name="README")["dataset_id"]
-    _post(nucleus, f"dataset/{dataset}/append", items=images)
-    _post(nucleus, f"dataset/{dataset}/annotate", annotations=truth)
-    model = _post(nucleus, "models/add", name="detector", reference_id="README")["model_id"]
+    if version("apache-airflow").startswith("2."):
+        source = source.replace("from airflow.sdk import dag", "from airflow.decorators import dag")
+    conf = {"dataset": _post(nucleus, "dataset/create", name="README")["dataset_id"], "folder": str(tmp_path)}
+    for name in ("candidate", "production"):
+        conf[name] = _post(nucleus, "models/add", name=name, reference_id=f"README {name}")["model_id"]
+    for seed, better in ((1, "production"), (2, "candidate")):
+        name = f"2026-12-0{seed}"
+        day = make_day(tmp_path / name, name, seed=seed, images=40)
+        rows = [json.loads(line) | {"metadata": None} for line in day.predictions.read_text().splitlines()]
+        for model in ("candidate", "production"):
+            (tmp_path / name / model).mkdir()
+            found = rows if model == better else rows[::3]
+            pq.write_table(pa.Table.from_pylist(found), tmp_path / name / model / "part-0.parquet")
 
-    run = run_dag(
-        source,
-        "evaluate_batch",
-        conf={"dataset": dataset, "model": model, "predictions": str(batch.predictions)},
-    )
+        run = run_dag(source, "judge_batch", conf=conf | {"day": name})
 
-    assert run.state == "success", run.log[-6000:]
-    assert run.tasks["upload"].value["processed"] == 4
-    metrics = run.tasks["metrics"].value
-    assert tuple(metrics["overall"][key] for key in ("tp", "fp", "fn")) == (2, 2, 1)
-    # What the README prints below the DAG is really there.
-    shown = {"dataset_id", "model_id", "job_id", "iou_threshold", "class_agnostic", "not_matched", "overall"}
-    assert metrics.keys() >= shown | {"per_label"}
-    assert metrics["per_label"].keys() == {"car", "van"}
+        result = run.tasks[f"metrics_{better}"].value
+        assert numbers(result["overall"]) == pytest.approx(numbers(day.measured().overall.values)), run.log[
+            -6000:
+        ]
+        # What the README prints of the result is really there.
+        assert result.keys() >= {
+            "slice_name",
+            "items",
+            "coverage",
+            "iou_threshold",
+            "overall",
+            "per_label",
+            "url",
+        }
+        assert result["slice_name"] == name
+        passed = better == "candidate"
+        assert run.tasks["gate"].value["verdict"] == ("pass" if passed else "fail")
+        assert run.tasks["gate"].value["links"]["candidate"] == run.tasks["metrics_candidate"].value["url"]
+        states = {"promote": "success" if passed else "upstream_failed", "report": "success"}
+        assert {task: run.tasks[task].state for task in states} == states
+        assert (tmp_path / name / "report" / "report.html").is_file()
 
 
 def test_the_task_with_a_hook_runs_unchanged(nucleus: Any, monkeypatch: pytest.MonkeyPatch) -> None:

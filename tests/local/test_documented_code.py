@@ -55,11 +55,12 @@ def test_every_block_is_run_here():
     assert {page: count for page, count in found.items() if count} == RUN_HERE
 
 
-def test_the_dag_of_the_readme_uploads_and_then_calculates():
-    """Ten lines, two tasks, in that order."""
-    dag = _run(_blocks("README.md")[0])["evaluate_batch"]()
+def test_the_dag_of_the_readme_goes_from_a_batch_to_its_verdict():
+    """The gate comes behind both models' numbers, and promotion and report beside each other behind the gate."""
+    dag = _run(_blocks("README.md")[0])["judge_batch"]()
 
-    assert [task.task_id for task in dag.topological_sort()] == ["upload", "metrics"]
+    assert {"metrics_candidate", "metrics_production"} == dag.get_task("gate").upstream_task_ids
+    assert {"promote", "report"} == dag.get_task("gate").downstream_task_ids
 
 
 def test_the_task_of_the_readme_makes_a_slice_with_the_hook(
