@@ -281,7 +281,7 @@ def _print(judged: _Judged, written: list[str], *, quiet: bool) -> None:
     if quiet:
         print(lines[0])
         return
-    print("\n".join([*lines, *_beside(judged), *(f"Left behind: {each}" for each in written)]))
+    print("\n".join([*lines, *_beside(judged), *(f"Wrote {each}" for each in written)]))
 
 
 def _beside(judged: _Judged) -> list[str]:

@@ -114,9 +114,9 @@ def _draw(
         except Exception as error:  # ruff: ignore[blind-except]
             reasons.update({crop_key(change): _reason(error) for change in group})
             # A store that says that it has no such file was reached.
-            stores.record(place, None if isinstance(error, FileNotFoundError) else _reason(error))
+            stores.record(place, reached=isinstance(error, FileNotFoundError))
             continue
-        stores.record(place, None)
+        stores.record(place, reached=True)
         try:
             image = open_picture(content)
         except Exception as error:  # ruff: ignore[blind-except] - decoders and stores fail in any way on files of strangers
@@ -135,27 +135,21 @@ class _Stores:
 
     def __init__(self) -> None:
         self._failures: defaultdict[str, int] = defaultdict(int)
-        self._reasons: dict[str, str] = {}
         self._open: set[str] = set()
 
-    def record(self, place: str, failure: str | None) -> None:
-        """Take in what came of reading an image: why it failed, None where it did not."""
-        store = _store(place)
-        if failure is None:
-            self._open.add(store)
+    def record(self, place: str, *, reached: bool) -> None:
+        """Take in whether the store of an image was reached."""
+        if reached:
+            self._open.add(_store(place))
         else:
-            self._failures[store] += 1
-            self._reasons[store] = failure
+            self._failures[_store(place)] += 1
 
     def closed(self, place: str) -> str | None:
         """Return why nothing more is read from the store of an image; None where it is tried."""
         store = _store(place)
         if not store or store in self._open or self._failures[store] < _TRIES_OF_A_STORE:
             return None
-        return shortened(
-            f"not read: none of the first {_TRIES_OF_A_STORE} images of {store} could be ({self._reasons[store]})",
-            200,
-        )
+        return f"not read: none of the first {_TRIES_OF_A_STORE} images of {store} could be"
 
 
 def _store(place: str) -> str:

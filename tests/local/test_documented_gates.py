@@ -83,7 +83,7 @@ def test_the_page_runs(folder):
     ) - {"metrics", "id"}
     record = json.loads((folder / "record.json").read_text())
     assert record["reference"]["id"] == record["accepted"]["id"]
-    assert "Left behind" in done.stdout
+    assert "Wrote judgement: " in done.stdout
 
     (code,) = blocks("python")
     names = {}
