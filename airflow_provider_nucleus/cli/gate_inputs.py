@@ -107,7 +107,7 @@ def _measured(
     from airflow_provider_nucleus.cli.file_measurements import best_cut, measure_files
 
     paths = list(results.values())
-    chosen = options if cut is None or cut == BEST else replace(options, least_confidence=cut)
+    chosen = options if cut is None or cut == BEST else replace(options, least_confidence=float(cut))
     found = measure_files(ground_truth, paths, options=chosen)
     if cut == BEST:
         own: dict[str, Any] = {each.name: best_cut(each) for each in found}

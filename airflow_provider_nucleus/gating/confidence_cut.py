@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from airflow_provider_nucleus.gating.measurement import MatchColumns, Measurement, Numbers
 from airflow_provider_nucleus.gating.operating_point import operating_points_of
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["BEST", "Cut", "above_confidence", "at_cut", "rows_above"]
 
 BEST: Final = "best"
-Cut: TypeAlias = "float | Literal['best'] | None"
+Cut: TypeAlias = float | str | None
 """A least confidence; `best`: of each measurement its own, that of the best F1; None: all predictions count."""
 
 

@@ -10,7 +10,7 @@ from airflow_provider_nucleus.assets.announcing import withhold
 from airflow_provider_nucleus.assets.event_content import judgement_event
 from airflow_provider_nucleus.exceptions import NucleusConfigError
 from airflow_provider_nucleus.hooks.comparing import compare_measured
-from airflow_provider_nucleus.hooks.measuring import measure, subject_now
+from airflow_provider_nucleus.hooks.measuring import measure
 from airflow_provider_nucleus.lineage.facts import judgement_facts
 from airflow_provider_nucleus.links.nucleus import NucleusDatasetLink, NucleusEvaluationLink, NucleusModelLink
 from airflow_provider_nucleus.operators.announcing import NucleusAnnouncingOperator
@@ -255,7 +255,6 @@ class NucleusGateOperator(NucleusAnnouncingOperator, BranchMixIn):
     def _measured(self, ids: Mapping[str, Any]) -> Measurement:
         """Read the numbers of a model from the matches of its last calculation."""
         model = self.hook.get_model(ids["model_id"])
-        subject = subject_now().model_copy(update={"model_name": model.reference_id or model.name})
         return measure(
             self.hook,
             ids["dataset_id"],
@@ -263,7 +262,6 @@ class NucleusGateOperator(NucleusAnnouncingOperator, BranchMixIn):
             slice_id=ids.get("slice_id"),
             query=ids.get("query"),
             iou_threshold=float(ids.get("iou_threshold") or self.iou_threshold),
-            subject=subject,
         )
 
     def _compared(self, candidate: Measurement, baseline: Measurement) -> ServerComparison | None:

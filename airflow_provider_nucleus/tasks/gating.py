@@ -172,20 +172,20 @@ def decide(
             field="candidate",
             hint="If it is a template, look at what it renders to in the task's Rendered tab; task.output is the result of another task.",
         )
+    candidate = at_confidence(candidate, request.confidence, name="candidate")
     candidate = with_profile(candidate, request.profile, name="profile")
     candidate = with_numbers(candidate, request.numbers, name="numbers")
     baseline = measurement_of(request.baseline, name="baseline", measure=measure)
     if baseline is not None:
         baseline = at_confidence(baseline, request.confidence, name="baseline")
-        baseline = with_numbers(baseline, request.baseline_numbers, name="baseline_numbers")
     elif record.accepted_measurement is not None:
         log.info(
             "No baseline was given: changes are measured from the last accepted measurement of %s",
             store and store.place,
         )
         baseline = record.accepted_measurement
-    candidate = at_confidence(candidate, request.confidence, name="candidate")
     if baseline is not None:
+        baseline = with_numbers(baseline, request.baseline_numbers, name="baseline_numbers")
         require_labels(baseline, policy, name="baseline")
         for note in unstated(candidate.fingerprint, baseline.fingerprint):
             log.warning("%s", note)

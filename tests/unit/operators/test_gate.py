@@ -563,3 +563,38 @@ def test_a_confidence_night_after_night(tmp_path):
     assert "is unchanged at 1" in second["results"][0]["text"]
     assert third.verdict == "inconclusive"
     assert "the candidate has all predictions, baseline has those from 0.5 on" in third.reasons[0]
+
+
+def test_what_is_said_of_a_baseline_is_said_of_the_accepted_one_too(tmp_path):
+    """Numbers of the user; and a profile that was given stays above a confidence."""
+    rows = match_rows(*((f"i{n}", f"car/t{n}", f"car/p{n}@0.9", 0.9) for n in range(30)))
+    policy = {
+        "on_missing_baseline": "pass",
+        "rules": [
+            {
+                "id": "latency",
+                "metric": "latency_ms",
+                "scope": "supplied",
+                "direction": "lower",
+                "max_drop": 1,
+            },
+            {"id": "objects", "metric": "objects", "scope": "profile", "min": 1},
+        ],
+    }
+    kept = {
+        "policy": policy,
+        "baseline_record": str(tmp_path / "record.json"),
+        "profile": Profile(objects=30).to_dict(),
+        "confidence": 0.5,
+    }
+    first, _ = run(measured(1, matches=rows), confirm="auto", numbers={"latency_ms": 40}, **kept)
+    second, _ = run(
+        measured(1, job="job_2", matches=rows),
+        numbers={"latency_ms": 40},
+        baseline_numbers={"latency_ms": 20},
+        **kept,
+    )
+
+    assert first["verdict"] == "pass"
+    assert "rose by 20, from 20 to 40" in second.reasons[0]
+    assert len(second.reasons) == 1
