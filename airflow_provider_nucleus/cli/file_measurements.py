@@ -21,6 +21,7 @@ from airflow_provider_nucleus.evaluation.readers.compare import BootstrapOptions
 from airflow_provider_nucleus.evaluation.readers.ranked import rank_coco
 from airflow_provider_nucleus.evaluation.report import ENGINE, coco_options, evaluate_sides, model_names
 from airflow_provider_nucleus.evaluation_options import DEFAULT_OPTIONS, EvaluationOptions
+from airflow_provider_nucleus.gating.confidence_cut import own_cut
 from airflow_provider_nucleus.gating.fingerprint import data_name
 from airflow_provider_nucleus.gating.measurement import (
     Coverage,
@@ -147,8 +148,8 @@ def points_of_file(measured: FileMeasurement, **chosen: Any) -> OperatingPoints:
 
 
 def best_cut(measured: FileMeasurement) -> float | None:
-    """Return the confidence of the best F1 over all labels; None where there is none."""
-    return points_of_file(measured).overall.confidence
+    """Return the confidence of the best F1 over all labels; None where there is none, 0 where nothing was predicted."""
+    return own_cut(points_of_file(measured).overall)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -30,7 +30,9 @@ from airflow_provider_nucleus.undefined_reasons import (
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-__all__ = ["BEST", "Cut", "above_confidence", "at_cut", "rows_above"]
+    from airflow_provider_nucleus.gating.operating_point import OperatingPoint
+
+__all__ = ["BEST", "Cut", "above_confidence", "at_cut", "own_cut", "rows_above"]
 
 BEST: Final = "best"
 Cut: TypeAlias = float | str | None
@@ -44,8 +46,13 @@ def at_cut(measurement: Measurement, cut: Cut) -> Measurement:
     """
     if cut is None or (measurement.matches is None and _made_above(measurement, cut)):
         return measurement
-    least = operating_points_of(measurement).overall.confidence if cut == BEST else float(cut)
+    least = own_cut(operating_points_of(measurement).overall) if cut == BEST else float(cut)
     return measurement if least is None else above_confidence(measurement, least)
+
+
+def own_cut(best: OperatingPoint) -> float | None:
+    """Return the confidence of a best point; 0 of a model that predicted nothing, so that it is compared with others at their cuts."""
+    return 0.0 if best.reason == NO_PREDICTIONS else best.confidence
 
 
 def _made_above(measurement: Measurement, cut: float | str) -> bool:

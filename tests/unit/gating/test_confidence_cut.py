@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from airflow_provider_nucleus.gating.confidence_cut import above_confidence, at_cut
 from airflow_provider_nucleus.gating.fingerprint import differences, same_ground_truth
+from airflow_provider_nucleus.gating.judge import judge
 from airflow_provider_nucleus.gating.measurement import Coverage, Fingerprint, Measurement, Numbers
 from airflow_provider_nucleus.gating.operating_point import operating_points_of
+from airflow_provider_nucleus.gating.policy_reading import read_policy
 from tests.unit.gating.match_rows import match_rows
 
 ROWS = match_rows(
@@ -20,6 +22,9 @@ ROWS = match_rows(
     ("b", None, "van/p5"),
     ("b", "van/4", None),
 )
+
+
+OBJECTS = [("a", "car", 1), ("a", "car", 2), ("b", "car", 3), ("b", "van", 4)]
 
 
 def measured(matches=ROWS, **parts):
@@ -96,6 +101,18 @@ def test_what_was_made_above_the_cut_stays(cut):
     assert at_cut(accepted, cut) is accepted
     with pytest.raises(ValueError, match="without its matches"):
         at_cut(accepted, 0.8)
+
+
+def test_a_model_that_predicted_nothing_is_compared():
+    """It has no cut of its own, and has lost everything, at whatever cut."""
+    found, nothing = (
+        measured(),
+        measured(match_rows(*((item, f"{label}/{n}", None) for item, label, n in OBJECTS))),
+    )
+    rule = {"id": "drop", "metric": "recall", "max_drop": 0.1, "min_support": 1, "compare": "point"}
+    judgement = judge(read_policy({"rules": [rule]}), *(at_cut(each, "best") for each in (nothing, found)))
+
+    assert judgement.verdict.status == "fail"
 
 
 rows = st.lists(
