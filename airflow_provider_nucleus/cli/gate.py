@@ -162,7 +162,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _judged(args: argparse.Namespace, policy: Policy, record: BaselineRecord | None) -> _Judged:
     from airflow_provider_nucleus.cli.gate_inputs import given_intervals, read_inputs
-    from airflow_provider_nucleus.gating.baseline import accepted_before
+    from airflow_provider_nucleus.gating.baseline import accepted_before, record_before
     from airflow_provider_nucleus.gating.changed_objects import UncomparableError, changes_of
     from airflow_provider_nucleus.gating.fingerprint import unstated
     from airflow_provider_nucleus.gating.judge import judge
@@ -175,14 +175,15 @@ def _judged(args: argparse.Namespace, policy: Policy, record: BaselineRecord | N
         cut=args.confidence,
     )
     measured = dict(inputs.measurements)
+    candidate = _with_numbers(measured["candidate"], args.number)
     if record is not None:
+        record = record_before(record, candidate)
         for part, kept in (
             ("reference", record.reference_measurement),
             ("accepted", record.accepted_measurement),
         ):
             if kept is not None:
                 measured.setdefault(part, kept)
-    candidate = _with_numbers(measured["candidate"], args.number)
     baseline = measured.get("baseline", measured.get("accepted"))
     if baseline is not None:
         baseline = _with_numbers(baseline, args.baseline_number)

@@ -36,6 +36,7 @@ __all__ = [
     "measurement_id",
     "pin",
     "propose",
+    "record_before",
     "reject",
 ]
 
@@ -51,7 +52,7 @@ class BaselineError(ValueError):
 
 
 class BaselineEntry(Document):
-    """A measurement without its matches, in the history without its profile too, and where it came from."""
+    """A measurement without its matches, and where it came from; in the history the last one alone has its profile."""
 
     id: str
     """Of its evaluation or job where it has one, else a digest (`measurement_id`)."""
@@ -189,7 +190,9 @@ def confirm(
                 action="pin", id=entry.id, by=by, at=at, note="the first that was accepted; pin another to change it"
             )
         )  # fmt: skip
-    past = record.history if record.accepted is None else [*record.history, _without_profile(record.accepted)]
+    past = record.history
+    if record.accepted is not None:
+        past = [*map(_without_profile, past), record.accepted]
     return _next(
         record,
         *decisions,
@@ -277,6 +280,22 @@ def _is_again(measurement: Measurement, entry: BaselineEntry) -> bool:
     if now.model_id or before.model_id:
         return now.model_id == before.model_id
     return measurement_id(measurement) == entry.id
+
+
+def record_before(record: BaselineRecord, measurement: Measurement) -> BaselineRecord:
+    """Return the record as it was before *measurement* was accepted; as it is where another one is accepted, or none.
+
+    A gate that runs again, after a clear or because its worker died, finds its own candidate accepted: held against itself anything
+    would pass.
+    """
+    own = measurement_id(measurement)
+    if record.accepted is None or record.accepted.id != own:
+        return record
+    pinned = None if record.reference is None or record.reference.id == own else record.reference
+    past = [each for each in record.history if each.id != own]
+    return record.model_copy(
+        update={"reference": pinned, "accepted": past[-1] if past else None, "history": past[:-1]}
+    )
 
 
 def _waiting(record: BaselineRecord, proposal: str | None) -> BaselineEntry:

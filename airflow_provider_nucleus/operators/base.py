@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.tasks.arguments import ArgumentKind
 
-__all__ = ["NucleusOperator"]
+__all__ = ["NucleusOperator", "with_inlet"]
 
 
 class NucleusOperator(TemplatedArguments, BaseOperator):
@@ -46,6 +47,20 @@ class NucleusOperator(TemplatedArguments, BaseOperator):
     ) -> None:
         super().__init__(**with_retry_policy(kwargs, retry_policy))
         self.nucleus_conn_id = nucleus_conn_id
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """Begin a mapped task: what Airflow has to know of it before there are instances is read off its arguments here.
+
+        That is the trigger rule that the operator sets itself, which Airflow 2 does not read off constructors, and the asset whose state
+        it uses: Airflow gives the state of inlets only, and those of a mapped task are the ones that it was begun with.
+        """
+        rule = inspect.signature(cls.__init__).parameters.get("trigger_rule")
+        if rule is not None and rule.default is not inspect.Parameter.empty:
+            kwargs.setdefault("trigger_rule", rule.default)
+        if (asset := kwargs.get("baseline_asset")) is not None:
+            kwargs["inlets"] = with_inlet(kwargs.get("inlets"), asset)
+        return super().partial(**kwargs)
 
     @cached_property
     def hook(self) -> NucleusHook:
@@ -85,3 +100,9 @@ class NucleusOperator(TemplatedArguments, BaseOperator):
         """Wake up, in a process that knows the arguments as they were rendered."""
         self.read_arguments()
         return super().resume_execution(next_method, next_kwargs, context)
+
+
+def with_inlet(inlets: Any, asset: Any) -> list[Any]:
+    """Return *inlets*, in any form that Airflow takes, with *asset* among them."""
+    listed = list(inlets) if isinstance(inlets, list | tuple) else [] if inlets is None else [inlets]
+    return listed if asset in listed else [*listed, asset]

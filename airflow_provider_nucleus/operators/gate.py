@@ -14,6 +14,7 @@ from airflow_provider_nucleus.hooks.measuring import measure
 from airflow_provider_nucleus.lineage.facts import judgement_facts
 from airflow_provider_nucleus.links.nucleus import NucleusDatasetLink, NucleusEvaluationLink, NucleusModelLink
 from airflow_provider_nucleus.operators.announcing import NucleusAnnouncingOperator
+from airflow_provider_nucleus.operators.base import with_inlet
 from airflow_provider_nucleus.tasks.arguments import (
     CONFIDENCE,
     DOCUMENTS,
@@ -160,7 +161,7 @@ class NucleusGateOperator(NucleusAnnouncingOperator, BranchMixIn):
                 "on_pass and on_stop are where outcome='branch' goes on: give at least one of them with it, and only with it"
             )
         if baseline_asset is not None:
-            kwargs["inlets"] = [*_listed(kwargs.get("inlets")), baseline_asset]
+            kwargs["inlets"] = with_inlet(kwargs.get("inlets"), baseline_asset)
         super().__init__(map_index_template=map_index_template, **kwargs)
         self.candidate = candidate
         self.policy = policy
@@ -289,7 +290,3 @@ class NucleusGateOperator(NucleusAnnouncingOperator, BranchMixIn):
         except (NucleusConfigError, AirflowNotFoundException) as error:
             # Documents are judged without a server.
             self.log.info("No links: %s", error)
-
-
-def _listed(inlets: Any) -> list[Any]:
-    return list(inlets) if isinstance(inlets, list | tuple) else [] if inlets is None else [inlets]

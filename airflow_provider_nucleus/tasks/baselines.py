@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusSourceError
+from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusError, NucleusSourceError
 from airflow_provider_nucleus.gating.baseline import (
     BaselineError,
     BaselineRecord,
@@ -59,8 +59,9 @@ ASSET_STATE_KEY: Final = "nucleus.baseline"
 """Key of the record in the state of an asset."""
 
 _TRIES = 8
-_LOCK_PATIENCE = 60.0
 _LOCK_AGE = 120.0
+_LOCK_PATIENCE = 150.0
+"""Longer than a lock lasts: after a task that died the next one goes on, without a retry."""
 _PAUSE = 0.05
 
 
@@ -124,6 +125,18 @@ class FileBaseline(BaselineStore):
 
     def change(self, step: Callable[[BaselineRecord], BaselineRecord]) -> BaselineRecord:
         """Change the record under its lock."""
+        try:
+            return self._changed(step)
+        except NucleusError:
+            raise
+        except Exception as error:
+            raise NucleusSourceError(
+                f"the baseline record cannot be changed: {type(error).__name__}: {error}",
+                source=self.file,
+                hint="It is as it was, or has this step already: a retry changes nothing twice.",
+            ) from error
+
+    def _changed(self, step: Callable[[BaselineRecord], BaselineRecord]) -> BaselineRecord:
         for _ in range(_TRIES):
             with self._lock():
                 before = self.read()
@@ -143,7 +156,7 @@ class FileBaseline(BaselineStore):
         name, token = f"{self.file}.lock", f"{uuid.uuid4().hex} {self.clock()}"
         waited = 0.0
         while not self._made(name, token):
-            if self._stale(name):
+            if self._stale(name, waited):
                 log.warning("Removing %s: the task that made it has not removed it in %g s", name, _LOCK_AGE)
                 _remove(name)
                 continue
@@ -158,7 +171,15 @@ class FileBaseline(BaselineStore):
         try:
             yield
         finally:
-            _remove(name)
+            self._release(name, token)
+
+    def _release(self, name: str, token: str) -> None:
+        """Remove the lock if it is still ours; what was written stands if it cannot be removed, and the next task waits until it is old."""
+        try:
+            if _text(name) == token:
+                _remove(name)
+        except Exception as error:  # ruff: ignore[blind-except] - file systems of any kind fail in any way
+            log.warning("%s could not be removed, others wait %g s for it: %s", name, _LOCK_AGE, error)
 
     def _made(self, name: str, token: str) -> bool:
         """Make the lock file, and return whether it is ours."""
@@ -168,7 +189,8 @@ class FileBaseline(BaselineStore):
             return False
         return _text(name) == token
 
-    def _stale(self, name: str) -> bool:
+    def _stale(self, name: str, waited: float) -> bool:
+        """Return whether the lock belonged to a task that died; one without its time is as old as we have waited for it."""
         text = _text(name)
         if text is None:
             return False
@@ -176,7 +198,7 @@ class FileBaseline(BaselineStore):
         try:
             return self.clock() - float(made) > _LOCK_AGE
         except ValueError:
-            return False  # just made, and not yet written
+            return waited > _LOCK_AGE  # just made, and not yet written; or never
 
 
 @dataclass(frozen=True)

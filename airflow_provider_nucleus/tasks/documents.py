@@ -53,6 +53,10 @@ def read_bytes(place: Any) -> bytes:
         ) from error
     except (OSError, EOFError) as error:
         raise NucleusSourceError(str(error).rstrip(".") or type(error).__name__, source=text) from error
+    except Exception as error:
+        raise NucleusSourceError(
+            f"it cannot be read: {type(error).__name__}: {error}", source=text
+        ) from error
 
 
 def _content(place: str) -> bytes:

@@ -21,13 +21,14 @@ from airflow.providers.common.compat.sdk import (
     get_current_context,
 )
 
-from airflow_provider_nucleus.exceptions import NucleusConfigError
+from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusSourceError
 from airflow_provider_nucleus.gating.baseline import (
     BaselineRecord,
     accepted_before,
     confirm,
     measurement_id,
     propose,
+    record_before,
 )
 from airflow_provider_nucleus.gating.changed_objects import UncomparableError, changes_of
 from airflow_provider_nucleus.gating.fingerprint import unstated
@@ -175,6 +176,8 @@ def decide(
     candidate = at_confidence(candidate, request.confidence, name="candidate")
     candidate = with_profile(candidate, request.profile, name="profile")
     candidate = with_numbers(candidate, request.numbers, name="numbers")
+    candidate = at_confidence(candidate, request.confidence, name="candidate")
+    record = record_before(record, candidate)
     baseline = measurement_of(request.baseline, name="baseline", measure=measure)
     if baseline is not None:
         baseline = at_confidence(baseline, request.confidence, name="baseline")
@@ -302,7 +305,13 @@ def _proposed(
             record = confirm(record, proposal, by=by, at=at)
         return record
 
-    store.change(step)
+    try:
+        store.change(step)
+    except NucleusSourceError as error:
+        error.add_hint(
+            f"The verdict is {judgement.verdict.status}; {f'all of it is at {evidence}' if evidence else 'it is in the log only'}."
+        )
+        raise
     log.info("%s %s in %s", "Accepted" if confirming == "auto" else "Proposed", proposal, store.place)
     return proposal
 

@@ -16,6 +16,7 @@ from airflow_provider_nucleus.exceptions import (
     NucleusConfigError,
     NucleusError,
     NucleusGateError,
+    NucleusPolicyError,
     NucleusValidationError,
 )
 
@@ -45,7 +46,7 @@ class NucleusRetryPolicy(RetryPolicy):
         context: Any = None,  # ruff: ignore[unused-method-argument]
     ) -> RetryDecision:
         """Return what to do about *exception*; pure, it runs after the failure in the worker."""
-        if isinstance(exception, NucleusConfigError | NucleusValidationError):
+        if isinstance(exception, NucleusConfigError | NucleusPolicyError | NucleusValidationError):
             return RetryDecision.fail(f"a retry would repeat this: {exception}")
         if isinstance(exception, NucleusGateError):
             return RetryDecision.fail(f"a retry would come to the same verdict: {exception}")

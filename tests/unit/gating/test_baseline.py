@@ -279,6 +279,8 @@ def test_matches_are_not_kept():
 
     assert record.reference_measurement.matches is None
     assert record.reference_measurement.profile == {"a": 1}
+    assert record.history[0].measurement.profile == {"a": 1}  # what a gate that runs again is held against
+    record = accepted(record, measured(3))
     assert record.history[0].measurement.profile is None
 
 

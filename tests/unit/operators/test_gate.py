@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException, Asset
 
 from airflow_provider_nucleus.exceptions import (
     NucleusConfigError,
@@ -401,6 +401,60 @@ def test_changes_are_measured_from_what_was_accepted_last(tmp_path):
     assert run(measured(0.7, job="job_3"), policy=POLICY, baseline_record=record)[0].verdict == "fail"
     other = run(measured(0.78, job="job_4", data="dataset:ds_2"), policy=POLICY, baseline_record=record)[0]
     assert other.verdict == "inconclusive"
+
+
+def test_a_gate_that_runs_again_is_not_held_against_its_own_candidate(tmp_path):
+    """After a clear, or because its worker died before it could say so: what was accepted meanwhile is what it judged."""
+    record, place = str(tmp_path / "baseline.json"), tmp_path / "judgement.json"
+    run(measured(0.8), baseline_record=record, confirm="auto")
+    run(measured(0.79, job="job_2"), policy=POLICY, baseline_record=record, confirm="auto")
+    assert FileBaseline(record).read().accepted.id == "job_2"
+
+    again, _ = run(
+        measured(0.79, job="job_2"),
+        policy={"rules": [{"id": "f1-drop", "metric": "f1", "max_drop": 0}]},
+        baseline_record=record,
+        judgement=str(place),
+    )
+    assert again.verdict == "fail"
+    assert json.loads(place.read_text())["baseline"]["subject"]["job_id"] == "job_1"
+    first, _ = run(measured(0.8), policy=POLICY, baseline_record=str(tmp_path / "other.json"), confirm="auto")
+    assert first.verdict == "inconclusive"
+    lenient = {"baseline_record": str(tmp_path / "other.json"), "on_missing_baseline": "pass"}
+    for _ in range(2):  # nothing was there to be held against, the second time as the first
+        found, _ = run(measured(0.8), policy=POLICY, confirm="auto", **lenient)
+        assert found["baseline"] is None
+
+
+def test_a_record_out_of_reach_leaves_the_verdict(tmp_path, monkeypatch):
+    """What was judged, and where all of it is, is in the error; object stores raise errors of their own."""
+
+    class EndpointConnectionError(Exception):
+        """As of a client of S3: no OSError."""
+
+    def unreachable(*_: Any) -> None:
+        raise EndpointConnectionError("Could not connect")
+
+    place = tmp_path / "judgement.json"
+    monkeypatch.setattr("airflow_provider_nucleus.tasks.baselines._create", unreachable)
+    error, _ = run(measured(0.7), baseline_record=str(tmp_path / "baseline.json"), judgement=str(place))
+
+    assert isinstance(error, NucleusSourceError)
+    assert re.search(
+        r"baseline.json: the baseline record cannot be changed: EndpointConnectionError: Could not connect. It is as it was.*"
+        r"The verdict is pass; all of it is at .*judgement.json",
+        str(error),
+    )
+    assert place.exists()
+
+
+def test_a_mapped_gate_gets_the_state_of_its_asset():
+    """Airflow gives a mapped task the state of the inlets that it was begun with."""
+    asset = Asset("nucleus://accepted/street/detector")
+    begun = NucleusGateOperator.partial(task_id="gate", policy=ABSOLUTE, baseline_asset=asset)
+
+    assert begun.kwargs["inlets"] == [asset]
+    begun.expand(candidate=[])
 
 
 def test_a_gate_without_ground_truth_judges_the_profile():

@@ -248,6 +248,9 @@ def test_the_default_trigger_rule_runs_it_whatever_the_gate_said():
         NucleusReportOperator(task_id="b", folder="f", trigger_rule="all_success").trigger_rule
         == "all_success"
     )
+    begun = NucleusReportOperator.partial(task_id="c", folder="f")
+    assert begun.kwargs["trigger_rule"] == "all_done"
+    begun.expand(judgement=[])
 
 
 def test_a_wrong_choice_is_refused_when_the_dag_is_read():

@@ -13,6 +13,7 @@ from airflow_provider_nucleus.exceptions import (
     NucleusGateError,
     NucleusJobFailed,
     NucleusNotFoundError,
+    NucleusPolicyError,
     NucleusRateLimitError,
     NucleusRequestError,
     NucleusServerError,
@@ -43,6 +44,7 @@ def decide(error: BaseException):
         NucleusConfigError("incomplete"),
         NucleusValidationError("label", "is empty", row=3),
         NucleusGateError("the policy stops the pipeline", verdict="fail"),
+        NucleusPolicyError("there are no rules", source="policy.yaml"),
     ],
 )
 def test_hopeless_failures_are_not_retried(error):
