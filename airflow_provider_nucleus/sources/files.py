@@ -30,6 +30,7 @@ __all__ = [
     "find_files",
     "in_folder",
     "in_glob",
+    "is_of_storage",
     "open_path",
     "open_plain",
     "to_path",
@@ -38,6 +39,7 @@ __all__ = [
 
 _COMPRESSIONS = (".gz", ".zst")
 _ROW_SUFFIXES = frozenset({".jsonl", ".ndjson", ".json", ".parquet", ".pq"})
+_NO_CREDENTIALS = frozenset({"NoCredentialsError", "PartialCredentialsError", "DefaultCredentialsError"})
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
@@ -90,10 +92,12 @@ def find_files(source: Any) -> list[SourceFile]:
     path = to_path(source)
     try:
         return _files_of(path, _display_name(path))
-    except OSError as error:
-        raise unreadable(_display_name(path), error) from error
     except ImportError as error:
         raise no_file_system(_display_name(path), error) from None
+    except Exception as error:
+        if not is_of_storage(error):
+            raise
+        raise unreadable(_display_name(path), error) from error
 
 
 def _files_of(path: Any, name: str) -> list[SourceFile]:
@@ -138,10 +142,12 @@ def open_path(path: Any) -> IO[bytes]:
     name = _display_name(path)
     try:
         opened: IO[bytes] = to_path(path).open("rb")
-    except OSError as error:
-        raise unreadable(name, error) from error
     except ImportError as error:
         raise no_file_system(name, error) from None
+    except Exception as error:
+        if not is_of_storage(error):
+            raise
+        raise unreadable(name, error) from error
     return cast("IO[bytes]", _Stored(opened, name))
 
 
@@ -180,9 +186,21 @@ def cut_off(name: str, what: str) -> NucleusSourceError:
     )
 
 
-def unreadable(name: str, error: OSError) -> NucleusSourceError:
+def is_of_storage(error: Exception) -> bool:
+    """Return whether an error is a storage's own, rather than a mistake of the program: stores say in types of theirs that nobody signed in."""
+    return isinstance(error, OSError) or type(error).__name__ in _NO_CREDENTIALS
+
+
+def unreadable(name: str, error: Exception) -> NucleusSourceError:
     """Return the error for a file whose storage fails."""
-    return NucleusSourceError(f"cannot be read: {type(error).__name__}: {error}", source=name)
+    refused = "://" in name and (isinstance(error, PermissionError) or not isinstance(error, OSError))
+    hint = (
+        "An address without a connection is read with the credentials of the worker. For those of an Airflow connection put its id before "
+        "an @: s3://aws_default@bucket/key. That takes Airflow's provider of the store, such as apache-airflow-providers-amazon[s3fs]."
+    )
+    return NucleusSourceError(
+        f"cannot be read: {type(error).__name__}: {error}", source=name, hint=hint if refused else None
+    )
 
 
 def no_file_system(name: str, error: ImportError) -> NucleusConfigError:

@@ -13,7 +13,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_nucleus.sources.files import SourceFile, find_files, unreadable
+from airflow_provider_nucleus.sources.files import SourceFile, find_files, is_of_storage, unreadable
 from airflow_provider_nucleus.sources.open_rows import is_in_memory
 
 if TYPE_CHECKING:
@@ -70,7 +70,9 @@ def _content(source_file: SourceFile) -> tuple[str, int, str]:
             for block in _all_blocks(file) if isinstance(source_file.path, Path) else _samples(file, size):
                 # Five times as fast as a digest of the bytes themselves; nobody is after a collision.
                 sums.update(zlib.crc32(block).to_bytes(4))
-    except OSError as error:
+    except Exception as error:
+        if not is_of_storage(error):
+            raise
         raise unreadable(source_file.name, error) from error
     return name, size, sums.hexdigest()
 
@@ -100,7 +102,9 @@ def _status(source_file: SourceFile) -> tuple[int, object, str | None]:
     """Return size in bytes, time of the last change, and the checksum that an object store keeps."""
     try:
         status = source_file.path.stat()
-    except OSError as error:
+    except Exception as error:
+        if not is_of_storage(error):
+            raise
         raise unreadable(source_file.name, error) from error
     info: dict[str, Any] = {}
     if isinstance(status, dict):  # ObjectStoragePath

@@ -132,3 +132,19 @@ def test_the_quarantine_may_be_an_object(at: Callable[[str], Any], tmp_path, nam
     with at(name).open("rb") as file:
         found = pq.read_table(file).to_pylist() if name.endswith("t") else [json.loads(line) for line in file]
     assert [(row["source"], row["row"], row["reason"]) for row in found] == [("rows", 7, "no reason")]
+
+
+@pytest.mark.parametrize("name", ["all.parquet", "*.parquet"])
+def test_a_store_that_nobody_signed_in_to_says_how_a_connection_is_named(store, monkeypatch, tmp_path, name):
+    """Without credentials of the worker: the address, what is wrong, and where the connection goes."""
+    for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    path = upath.UPath(f"s3://rows/{name}", endpoint_url=store["endpoint_url"], skip_instance_cache=True)
+
+    for read in (lambda: fingerprint(path, "predictions"), lambda: list(open_rows(path, kind="predictions"))):
+        with pytest.raises(NucleusSourceError, match="NoCredentialsError") as caught:
+            read()
+        assert "s3://aws_default@bucket/key" in str(caught.value.hint)
