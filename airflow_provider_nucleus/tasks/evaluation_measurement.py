@@ -71,6 +71,9 @@ def _overall(charts: EvaluationCharts, *, items: int | None) -> Numbers:
 
 def _per_label(charts: EvaluationCharts) -> dict[str, Numbers]:
     found: dict[str, dict[str, Any]] = {entry.class_label: {"ap": entry.ap} for entry in charts.per_class_ap}
+    # Whatever may match, an object of the ground truth is in one cell.
+    for label, count in truth_counts(charts):
+        found.setdefault(label, {})["ground_truth"] = int(count)
     for label, counts in _counts_by_label(charts).items():
         found.setdefault(label, {}).update(_without_overlap(counts))
     return {label: numbers_of(values) for label, values in sorted(found.items())}
