@@ -55,7 +55,6 @@ Rejection = Literal["skip", "fail"]
 
 _STATE_KEY: Final = "nucleus_answer"
 _SUBJECT_CHARS: Final = 200
-_ASSET_PLACE: Final = "asset:"
 
 
 class NucleusApprovalOperator(NucleusAnnouncingOperator):
@@ -218,12 +217,6 @@ class NucleusApprovalOperator(NucleusAnnouncingOperator):
         """Return the record that gets the decision; raises before anybody is asked where it is out of reach."""
         named = self.judgement.get("baseline_record") if isinstance(self.judgement, dict) else None
         place = self.baseline_record or (None if self.baseline_asset is not None else named)
-        if isinstance(place, str) and place.startswith(_ASSET_PLACE):
-            raise NucleusConfigError(
-                f"The gate keeps its baseline record in the state of {place.removeprefix(_ASSET_PLACE)!r}, which this task does not have.",
-                field="baseline_asset",
-                hint="Give this task the gate's baseline_asset as well.",
-            )
         store = baseline_store(place, self.baseline_asset, context)
         if store is None:
             return None

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["NucleusPromoteModelOperator"]
 
-_ASSET_PLACE: Final = "asset:"
 _DONE: Final = {"propose": "proposed", "confirm": "accepted", "reject": "rejected", "pin": "pinned"}
 
 
@@ -312,12 +311,6 @@ class NucleusPromoteModelOperator(NucleusOperator):
         if named is None and isinstance(self.gate, dict):
             named = self.gate.get("baseline_record")
         place: Any = self.baseline_record or (None if self.baseline_asset is not None else named)
-        if isinstance(place, str) and place.startswith(_ASSET_PLACE):
-            raise NucleusConfigError(
-                f"The gate keeps its baseline record in the state of {place.removeprefix(_ASSET_PLACE)!r}, which this task does not have.",
-                field="baseline_asset",
-                hint="Give this task the gate's baseline_asset as well. No tag was moved.",
-            )
         return baseline_store(place, self.baseline_asset, context)
 
     @property

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.gating.verdict import VerdictStatus
 
 __all__ = [
+    "ASSET_PLACE",
     "ASSET_STATE_KEY",
     "AssetBaseline",
     "BaselineStore",
@@ -55,6 +56,8 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
+ASSET_PLACE: Final = "asset:"
+"""Beginning of the place of a record in the state of an asset, as results name it."""
 ASSET_STATE_KEY: Final = "nucleus.baseline"
 """Key of the record in the state of an asset."""
 
@@ -211,7 +214,7 @@ class AssetBaseline(BaselineStore):
     @property
     def place(self) -> str:
         """The asset's name."""
-        return f"asset:{self.name}"
+        return f"{ASSET_PLACE}{self.name}"
 
     def read(self) -> BaselineRecord:
         """Read the asset's state."""
@@ -255,6 +258,12 @@ def baseline_store(place: Any, asset: Any, context: Mapping[str, Any]) -> Baseli
     Raises NucleusConfigError where both are, or where this task does not get the state of the asset.
     """
     if asset is None:
+        if isinstance(place, str) and place.startswith(ASSET_PLACE):
+            raise NucleusConfigError(
+                f"The gate keeps its baseline record in the state of {place.removeprefix(ASSET_PLACE)!r}, which this task does not have.",
+                field="baseline_asset",
+                hint="Give this task the gate's baseline_asset as well. Nothing was changed.",
+            )
         return None if is_blank(place) else FileBaseline(str(place))
     if not is_blank(place):
         raise NucleusConfigError(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow_provider_nucleus import __version__
 from airflow_provider_nucleus.exceptions import NucleusError
 from airflow_provider_nucleus.gating.baseline import accepted_before
-from airflow_provider_nucleus.tasks.baselines import FileBaseline
+from airflow_provider_nucleus.tasks.baselines import ASSET_PLACE, FileBaseline
 from airflow_provider_nucleus.tasks.judgements import links_of
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def hides_failure(task: Any, states: Mapping[str, str | None]) -> str | None:
 def earlier_batches(result: Any, judgement: Judgement) -> list[Measurement]:
     """Return the accepted measurements before this one, of the baseline record that the result of the gate names."""
     place = result.get("baseline_record") if isinstance(result, dict) else None
-    if not isinstance(place, str) or place.startswith("asset:"):
+    if not isinstance(place, str) or place.startswith(ASSET_PLACE):
         return []
     try:
         record = FileBaseline(place).read()

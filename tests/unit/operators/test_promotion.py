@@ -273,5 +273,5 @@ def test_a_verdict_or_a_promotion_is_given(arguments):
 def test_the_record_in_an_asset_needs_the_asset(models):
     """Said before a tag moves."""
     gate = verdict(models, "a") | {"baseline_record": "asset:nucleus://accepted/x/y", "proposal": "job_a"}
-    with pytest.raises(NucleusConfigError, match=r"state of 'nucleus://accepted/x/y'.*No tag was moved"):
+    with pytest.raises(NucleusConfigError, match=r"state of 'nucleus://accepted/x/y'.*Nothing was changed"):
         promote(gate)
