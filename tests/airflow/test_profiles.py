@@ -137,3 +137,49 @@ def test_the_dag_of_the_page_stops_what_is_not_as_usual(
     assert done.tasks["upload"].state == "success", done.log[-5000:]
     assert done.tasks["gate"].state == state, done.log[-5000:]
     assert why in "".join(done.tasks["gate"].value["reasons"])
+
+
+SHARDS = """
+    try:
+        from airflow.sdk import dag
+    except ImportError:  # Airflow < 3
+        from airflow.decorators import dag
+    from airflow_provider_nucleus.operators.gate import NucleusGateOperator
+    from airflow_provider_nucleus.operators.uploads import NucleusUploadPredictionsOperator
+
+    POLICY = {"rules": [{"id": "empty", "scope": "profile", "metric": "empty_share", "max": 0.13},
+                        {"id": "confidence", "scope": "profile", "metric": "confidence_psi", "max": 0.2}]}
+
+    @dag(dag_id="shards", schedule=None, params={"dataset_id": "", "model_id": "", "slice_id": "", "folder": ""})
+    def shards():
+        uploads = NucleusUploadPredictionsOperator.partial(
+            task_id="uploads",
+            dataset_id="{{ params.dataset_id }}",
+            model_id="{{ params.model_id }}",
+            slice_id="{{ params.slice_id }}",
+        ).expand(source=["{{ params.folder }}/0.jsonl", "{{ params.folder }}/1.jsonl"])
+        NucleusGateOperator(
+            task_id="gate", candidate=uploads.output, baseline="{{ params.folder }}/usual.json", policy=POLICY
+        )
+
+    shards()
+"""
+
+
+def test_the_output_of_mapped_uploads_is_one_batch_to_a_gate(
+    run_dag: Callable[..., Any], conf: dict[str, str], tmp_path: Path
+) -> None:
+    """Two shards of a slice of 400 items, 350 of them with predictions: an eighth is empty, and not nine sixteenths."""
+    counts = ProfileCounts()
+    counts.add_rows(predictions())
+    (tmp_path / "usual.json").write_text(json.dumps(counts.profile().to_dict()))
+    for shard in range(2):
+        rows = [row for row in predictions() if int(row["reference_id"][5:]) % 2 == shard]
+        write(tmp_path / f"{shard}.jsonl", rows)
+
+    done = run_dag(SHARDS, "shards", conf=conf)
+
+    assert done.state == "success", done.log[-5000:]
+    results = {one["rule_id"]: one for one in done.tasks["gate"].value["results"]}
+    assert results["empty"]["value"] == pytest.approx(50 / 400)
+    assert results["confidence"]["status"] == "pass"
