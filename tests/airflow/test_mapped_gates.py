@@ -209,3 +209,38 @@ def test_a_branch_is_followed_outside_of_mapped_groups(
         "skipped",
     )
     assert run.tasks["gate"].value["verdict"] == ("pass" if f1 > 0.6 else "fail")
+
+
+MAPPED = """
+    try:
+        from airflow.sdk import Asset, dag
+    except ImportError:  # Airflow < 3
+        from airflow.datasets import Dataset as Asset
+        from airflow.decorators import dag
+
+    from airflow_provider_nucleus.operators.gate import NucleusGateOperator
+    from airflow_provider_nucleus.operators.report import NucleusReportOperator
+
+    @dag(schedule=None)
+    def mapped():
+        gate = NucleusGateOperator.partial(
+            task_id="gate",
+            policy={{"rules": [{{"id": "f1-floor", "metric": "f1", "min": 0.6}}]}},
+            {more}
+        ).expand(candidate=[{folder!r} + "/0.json", {folder!r} + "/1.json"])
+        NucleusReportOperator.partial(task_id="report", folder={folder!r}).expand(judgement=gate.output)
+
+    mapped()
+"""
+
+
+def test_mapped_without_a_group(run_dag: Callable[..., Any], tmp_path: Path) -> None:
+    """The report of the rejected model is written as in a group, on Airflow 2 as well; the baseline is found in the state of an asset."""
+    (tmp_path / "0.json").write_text(measurement(0.7))
+    (tmp_path / "1.json").write_text(measurement(0.5))
+    more = "baseline_asset=Asset('baseline')," if RELEASE >= (3, 3) else ""
+    run = run_dag(MAPPED.format(folder=str(tmp_path), more=more), "mapped")
+
+    assert [run.tasks[f"gate[{n}]"].state for n in range(2)] == ["success", "failed"], run.log[-6000:]
+    assert [run.tasks[f"report[{n}]"].value["verdict"] for n in range(2)] == ["pass", "fail"]
+    assert (run.tasks["gate[0]"].value["baseline_record"] == "asset:baseline") is bool(more)

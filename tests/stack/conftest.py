@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.airflow.harness import connection_json
+from tests.airflow.harness import REPOSITORY, connection_json
 from tests.stack.stack import AirflowStack
 from tests.stack.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+EXAMPLES = ("nucleus_evaluate_inference_batch", "nucleus_late_labels")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -40,11 +43,17 @@ def world(running_world: World) -> Iterator[World]:
 
 @pytest.fixture(scope="session")
 def stack(running_world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowStack]:
-    """The Airflow of this session; its default connection leads through the faulty proxy."""
+    """The Airflow of this session, with the DAGs of this folder and those of EXAMPLES; its default connection leads through the faulty proxy."""
+    folder = tmp_path_factory.mktemp("stack")
+    shutil.copytree(
+        Path(__file__).parent / "dags", folder / "dags", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    for name in EXAMPLES:
+        shutil.copy(REPOSITORY / "dags_examples" / f"{name}.py", folder / "dags")
     connection = connection_json(endpoint=running_world.proxy.url, api_key=running_world.server.api_key)
     with AirflowStack(
-        tmp_path_factory.mktemp("stack") / "airflow",
-        dags=Path(__file__).parent / "dags",
+        folder / "airflow",
+        dags=folder / "dags",
         environment={"AIRFLOW_CONN_NUCLEUS_DEFAULT": connection},
     ) as running:
         yield running

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 _PARTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 _FINISHED = {"success", "failed", "skipped", "upstream_failed", "removed"}
+_MIGRATED: list[Path] = []
+"""The database of the first stack, as it was before anything ran."""
 
 
 class AirflowStack:
@@ -71,6 +74,27 @@ class AirflowStack:
 
     def __enter__(self) -> Self:
         self.home.mkdir(parents=True, exist_ok=True)
+        self._migrate()
+        for part in _PARTS:
+            self.start(part)
+        self.until(self._healthy, timeout=180, what="a healthy Airflow")
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for process in self._processes.values():
+            _signal_group(process.pid, signal.SIGTERM)
+        # Nothing that they would still write is looked at; an API server waits for its clients much longer.
+        deadline = time.monotonic() + 5
+        for part, process in list(self._processes.items()):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=max(0.1, deadline - time.monotonic()))
+            self.stop(part, kill=True)
+
+    def _migrate(self) -> None:
+        """Make the database; those of further stacks of this session are copies of the first."""
+        if _MIGRATED:
+            shutil.copy(_MIGRATED[0], self.home / "airflow.db")
+            return
         migrated = subprocess.run(
             [*_airflow(), "db", "migrate"],
             env=self.environment,
@@ -80,14 +104,8 @@ class AirflowStack:
             check=False,
         )
         assert migrated.returncode == 0, migrated.stdout + migrated.stderr
-        for part in _PARTS:
-            self.start(part)
-        self.until(self._healthy, timeout=180, what="a healthy Airflow")
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        for part in list(self._processes):
-            self.stop(part)
+        _MIGRATED.append(self.home / "migrated.db")
+        shutil.copy(self.home / "airflow.db", _MIGRATED[0])
 
     def start(self, part: str) -> None:
         """Start one part in a process group of its own."""
