@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from airflow_provider_nucleus.evaluation_options import DEFAULT_OPTIONS
-from airflow_provider_nucleus.exceptions import NucleusConfigError
+from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusMetricsError
 from airflow_provider_nucleus.gating.measurement import Unannotated
 from airflow_provider_nucleus.hooks.measuring import measure
 from airflow_provider_nucleus.links.nucleus import (
@@ -214,6 +214,7 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator, NucleusAnnouncing
             details={"not_matched": _not_matched(statuses)},
             keep_rows=not is_blank(self.report),
         )
+        self._require_own_matches(statuses)
         self._log_result(measurement)
         head = {
             "dataset_id": payload["dataset_id"],
@@ -296,6 +297,30 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator, NucleusAnnouncing
         failure.hint = "Matches of an earlier calculation, if any, are still in place."
         raise failure
 
+    def _require_own_matches(self, statuses: Mapping[str, JobStatus]) -> None:
+        """Raise NucleusMetricsError if another task's calculation with other choices took the place of this one before it was read.
+
+        Jobs of the embedded Nucleus say of which run they are and with which choices; those of the cloud say neither.
+        """
+        job_id, own = next(((job, _run_and_options(each)) for job, each in statuses.items()), (None, None))
+        if own is None:
+            return
+        listed = {job.job_id: job.job_creation_time for job in self._listed()}
+        for other, created in listed.items():
+            if created <= listed.get(str(job_id), created):
+                continue
+            found = _run_and_options(self.hook.job_status(other))
+            if found is not None and found[0] == own[0] and found[1] != own[1]:
+                raise NucleusMetricsError(
+                    f"Calculation {other} of the same model, with other choices ({found[1]}), replaced the matches of {job_id} ({own[1]}) before they "
+                    "were read: their numbers would be of its choices.",
+                    dataset_id=self.dataset_id,
+                    model_id=self.model_id,
+                    conn_id=self.nucleus_conn_id,
+                    hint="Nothing was written. Let calculations of one model that differ in their choices run one at a time "
+                    "(max_active_tis_per_dag=1, or a pool with one slot), and clear this task.",
+                )
+
     def _log_result(self, measurement: Measurement) -> None:
         counts, coverage = measurement.overall.values, measurement.coverage
         self.log.info(
@@ -336,6 +361,14 @@ def _numbers(measurement: Measurement, most: int) -> dict[str, Any]:
         kept = dict(list(categories["per_label"].items())[:most])
         numbers["categories"] = categories | {"per_label": kept}
     return numbers
+
+
+def _run_and_options(status: JobStatus) -> tuple[str, Any] | None:
+    """Return of which run a calculation is, and with which choices, None where its job does not say."""
+    message = status.message
+    if not isinstance(message, dict) or not {"model_run_id", "options"} <= message.keys():
+        return None
+    return str(message["model_run_id"]), message["options"]
 
 
 def _notes(statuses: Mapping[str, JobStatus], *, of_batch: bool) -> list[dict[str, Any]]:

@@ -7,9 +7,10 @@ import json
 import pytest
 
 from airflow_provider_nucleus.client.paging import Page
-from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusRequestError
+from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusMetricsError, NucleusRequestError
 from airflow_provider_nucleus.gating.fingerprint import differences
 from airflow_provider_nucleus.gating.measurement import Fingerprint, Measurement
+from airflow_provider_nucleus.operators import metrics as metrics_module
 from airflow_provider_nucleus.operators.items import NucleusAppendItemsOperator
 from airflow_provider_nucleus.operators.metrics import NucleusCalculateMetricsOperator
 from airflow_provider_nucleus.operators.uploads import (
@@ -75,6 +76,31 @@ def test_each_day_has_its_own_numbers(ids, days, tmp_path):
         assert (of_slice["slice_id"], of_slice["items"]) == (slices[day.name], 12)
         assert whole["overall"]["tp"] > of_slice["overall"]["tp"]
     assert (whole["items"], whole["coverage"]["without_ground_truth"], whole["slice_id"]) == (36, 4, None)
+
+
+@pytest.mark.parametrize("other", ["the same choices", "other choices"])
+def test_another_calculation_between_the_own_one_and_its_reading(ids, days, monkeypatch, other):
+    """Another day's run replaces the matches of the whole run: the same choices give the same numbers, others are refused."""
+    monday, tuesday = days[0], days[1]
+    batch = upload(ids, monday)
+    real, others = metrics_module.measure, []
+
+    def measure_late(*args, **kwargs):
+        if not others:
+            others.append(upload(ids, tuesday))
+            others.append(calculate(ids, class_agnostic=other == "other choices"))
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(metrics_module, "measure", measure_late)
+    if other == "the same choices":
+        found = calculate(ids, slice_id=batch)
+        assert numbers(found["overall"]) == pytest.approx(numbers(monday.measured().overall.values))
+        return
+    with pytest.raises(
+        NucleusMetricsError, match=r"Calculation job_\w+ of the same model, with other choices.*one at a time"
+    ):
+        calculate(ids, slice_id=batch)
+    assert calculate(ids, slice_id=batch)["class_agnostic"] is False
 
 
 def test_predictions_on_items_without_labels_are_left_out_when_asked(ids, days):
