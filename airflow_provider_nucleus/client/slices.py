@@ -86,12 +86,13 @@ def ensure_slice(
         client, dataset_id, missing, slice_id=slice_id, name=name, skip_unknown=skip_unknown
     )
     log.info(
-        "%s slice %s (%r): %d items, %d of them added now",
+        "%s slice %s (%r): %d items, %d of them added now, %d that were there and are none of those given",
         "Created" if created else "Using",
         slice_id,
         name,
         len(present) + added,
         added,
+        len(present.difference(wanted)),
     )
     return FilledSlice(
         slice_id=slice_id, items=len(present) + added, added=added, created=created, unknown=unknown
