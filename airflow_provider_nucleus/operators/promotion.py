@@ -12,6 +12,7 @@ from airflow_provider_nucleus.operators.base import NucleusOperator
 from airflow_provider_nucleus.operators.tag_moves import TagFamily, move_tag
 from airflow_provider_nucleus.tasks.arguments import DOCUMENT, ID, PLACE, TEXT, required
 from airflow_provider_nucleus.tasks.baselines import baseline_store, record_decision
+from airflow_provider_nucleus.tasks.current_task import task_name
 from airflow_provider_nucleus.tasks.gating import GateStoppedError
 from airflow_provider_nucleus.tasks.judgements import is_whole, judgement_of
 from airflow_provider_nucleus.tasks.labels import MAP_LABEL, short_label
@@ -211,7 +212,7 @@ class NucleusPromoteModelOperator(NucleusOperator):
     def _accept(
         self, store: BaselineStore, judgement: Judgement, evidence: str | None, context: Context
     ) -> None:
-        by, at = self._name(context), dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        by, at = task_name(context), dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
         note = f"promoted to {self.tag}"
         if is_whole(judgement):
             record_decision(
@@ -271,7 +272,7 @@ class NucleusPromoteModelOperator(NucleusOperator):
 
     def _accept_again(self, store: BaselineStore, previous: str, model_id: str, context: Context) -> None:
         """Accept the last accepted measurement of *previous* once more."""
-        by, at = self._name(context), dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        by, at = task_name(context), dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
 
         def step(record: BaselineRecord) -> BaselineRecord:
             if record.accepted is None or record.accepted.measurement.subject.model_id != model_id:
@@ -318,7 +319,3 @@ class NucleusPromoteModelOperator(NucleusOperator):
         """Place of the judgement, as the gate names it."""
         found: Any = self.gate.get("judgement") if isinstance(self.gate, dict) else self.gate
         return str(found) if isinstance(found, str) else None
-
-    def _name(self, context: Context) -> str:
-        ti = context["ti"]
-        return f"{ti.dag_id}/{ti.run_id}/{ti.task_id}"

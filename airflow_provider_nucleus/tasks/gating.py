@@ -37,6 +37,7 @@ from airflow_provider_nucleus.gating.policy import Policy
 from airflow_provider_nucleus.gating.policy_reading import read_policy
 from airflow_provider_nucleus.gating.rule_table import rule_lines, worst_first
 from airflow_provider_nucleus.tasks.baselines import baseline_store
+from airflow_provider_nucleus.tasks.current_task import task_name
 from airflow_provider_nucleus.tasks.documents import local_document, read_bytes, write_json
 from airflow_provider_nucleus.tasks.gate_ends import GateStoppedError, stop
 from airflow_provider_nucleus.tasks.gate_inputs import (
@@ -176,7 +177,6 @@ def decide(
     candidate = at_confidence(candidate, request.confidence, name="candidate")
     candidate = with_profile(candidate, request.profile, name="profile")
     candidate = with_numbers(candidate, request.numbers, name="numbers")
-    candidate = at_confidence(candidate, request.confidence, name="candidate")
     record = record_before(record, candidate)
     baseline = measurement_of(request.baseline, name="baseline", measure=measure)
     if baseline is not None:
@@ -296,7 +296,7 @@ def _proposed(
     """Put a candidate that passed forward as the next baseline, and accept it where the gate is to; return its id in the record."""
     if store is None or judgement.verdict.status != "pass":
         return None
-    candidate, by, at = judgement.candidate, _task_name(context), judgement.judged_at or _now()
+    candidate, by, at = judgement.candidate, task_name(context), judgement.judged_at or _now()
     proposal = measurement_id(candidate)
 
     def step(record: BaselineRecord) -> BaselineRecord:
@@ -356,12 +356,6 @@ def _count(judgement: Judgement) -> None:
         Stats.incr("nucleus.gate.stopped")
     if verdict.score is not None:
         Stats.gauge("nucleus.gate.score", verdict.score)
-
-
-def _task_name(context: Mapping[str, Any]) -> str:
-    ti = context["ti"]
-    index = int(getattr(ti, "map_index", -1))
-    return f"{ti.dag_id}/{ti.run_id}/{ti.task_id}" + (f"[{index}]" if index >= 0 else "")
 
 
 def _now() -> str:
