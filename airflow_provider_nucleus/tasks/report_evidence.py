@@ -124,14 +124,16 @@ def report_links(result: Any, judgement: Judgement, given: Mapping[str, str]) ->
     """Return the links of a report: those that were given, those of the gate, the pages of both measurements."""
     from airflow_provider_nucleus.reporting.extras import ReportLink
 
-    named = {**links_of(result), **given}
-    for side, measurement in (("Candidate", judgement.candidate), ("Baseline", judgement.baseline)):
+    sides = (("candidate", judgement.candidate), ("baseline", judgement.baseline))
+    titles = {side: f"Evaluation of the {side}" for side, _ in sides}
+    named = {titles.get(name, name): url for name, url in links_of(result).items()} | dict(given)
+    for side, measurement in sides:
         if (
             measurement is not None
             and measurement.subject.url
             and measurement.subject.url not in named.values()
         ):
-            named.setdefault(f"{side}'s numbers", measurement.subject.url)
+            named.setdefault(titles[side], measurement.subject.url)
     return [ReportLink(name=name, url=url) for name, url in named.items()]
 
 

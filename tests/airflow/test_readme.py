@@ -62,7 +62,8 @@ def test_the_day_runs_unchanged(run_dag: Callable[..., Any], nucleus: Any, tmp_p
         assert run.tasks["gate"].value["links"]["candidate"] == run.tasks["metrics_candidate"].value["url"]
         states = {"promote": "success" if passed else "upstream_failed", "report": "success"}
         assert {task: run.tasks[task].state for task in states} == states
-        assert (tmp_path / name / "report" / "report.html").is_file()
+        summary = (tmp_path / name / "report" / "report.md").read_text()
+        assert f"[Evaluation of the candidate](<{run.tasks['metrics_candidate'].value['url']}>)" in summary
 
 
 def test_the_task_with_a_hook_runs_unchanged(nucleus: Any, monkeypatch: pytest.MonkeyPatch) -> None:
