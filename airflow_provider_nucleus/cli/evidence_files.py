@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import uuid
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,8 +46,14 @@ def read_evidence(place: str | Path) -> Any:
         return json.loads(content)
     except ValueError as error:
         raise EvidenceError(f"{place} is no JSON: {error}") from None
+    except RecursionError:
+        raise EvidenceError(
+            f"{place} is no document of judging: it is nested too deeply to be read"
+        ) from None
     except EOFError:
         raise EvidenceError(f"{place} cannot be read: the compressed file is cut off") from None
+    except zlib.error as error:
+        raise EvidenceError(f"{place} cannot be read: the compressed file is damaged ({error})") from None
     except FileNotFoundError:
         raise MissingEvidenceError(f"{place} cannot be read: No such file or directory") from None
     except OSError as error:

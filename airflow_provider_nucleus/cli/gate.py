@@ -6,7 +6,7 @@
 | 1 | stopped: the verdict is fail |
 | 2 | stopped: the verdict is inconclusive |
 | 64 | the arguments or the policy are wrong; nothing was judged |
-| 65 | a file of the evidence is missing, unreadable, or not what it should be; nothing was judged |
+| 65 | a file of the evidence is missing, unreadable, or not what it should be, and nothing was judged; or what was judged could not be written |
 """
 
 from __future__ import annotations
@@ -144,15 +144,18 @@ def run(args: argparse.Namespace) -> int:
     try:
         record = _record(args.record)
         judged = _judged(args, policy, record)
-        written = _written(args, judged)
-        if args.propose is not None:
-            written += _proposed(args, judged.judgement)
     except EvidenceError as error:
         return _refused(error, NOT_USABLE)
     except OSError as error:
         return _refused(f"{error.filename} cannot be read: {error.strerror or error}", NOT_USABLE)
     except (CocoError, NucleusError, ValueError) as error:
         return _refused(error, NOT_USABLE)
+    written: list[str] = []
+    try:
+        _write(args, judged, written)
+    except (EvidenceError, NucleusError, OSError, ValueError) as error:
+        _print(judged, written, quiet=args.quiet)
+        return _refused(f"judged as printed, but not all of the evidence was kept: {error}", NOT_USABLE)
     _print(judged, written, quiet=args.quiet)
     verdict = judged.judgement.verdict
     if not verdict.stopped:
@@ -261,18 +264,18 @@ def _proposed(args: argparse.Namespace, judgement: Judgement) -> list[str]:
     return [f"proposed {measurement_id(judgement.candidate)} in {args.record}"]
 
 
-def _written(args: argparse.Namespace, judged: _Judged) -> list[str]:
-    """Leave the evidence, and return what was left where."""
+def _write(args: argparse.Namespace, judged: _Judged, written: list[str]) -> None:
+    """Leave the evidence, and add to *written* what was left where, as it is written."""
     from airflow_provider_nucleus.cli.evidence_files import write_document
     from airflow_provider_nucleus.cli.gate_report import small, write_report
 
-    written = []
     if args.json is not None:
         written.append(f"judgement: {write_document(small(judged.judgement), args.json)}")
     if args.report is not None:
         found = write_report(args.report, judged.judgement, changes=judged.changes, files=judged.inputs.files)
         written += [f"{name}: {path}" for name, path in found.items()]
-    return written
+    if args.propose is not None:
+        written += _proposed(args, judged.judgement)
 
 
 def _print(judged: _Judged, written: list[str], *, quiet: bool) -> None:

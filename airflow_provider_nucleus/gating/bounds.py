@@ -29,6 +29,10 @@ _SLACK: Final = 1e-9
 """0.72 less 0.02 is not 0.70 in floating point; a number at its limit passes."""
 
 
+_NOTHING: Final = 1e-100
+"""A share of less than this is no finite number."""
+
+
 @dataclass(frozen=True, slots=True)
 class Interval:
     """Interval of what a bound is about, at a two-sided level, and how it was had."""
@@ -71,7 +75,7 @@ def change(
     up = 1.0 if better == "higher" else -1.0
     passes: Literal["above", "below"] = "above" if better == "higher" else "below"
     if bound == "max_relative_drop":
-        if baseline == 0:
+        if abs(baseline) < _NOTHING:
             return None
         return Inequality(bound, limit, (value - baseline) / abs(baseline), at=-up * limit, passes=passes)
     at = up * limit if bound == "min_gain" else -up * limit

@@ -33,6 +33,8 @@ class Finding:
     remark: str = ""
     status: RuleStatus = "insufficient"
     counted: bool = True
+    off: bool = False
+    """Whether the rule itself turned this bound off here, which takes no evidence away."""
     text: str = ""
 
 

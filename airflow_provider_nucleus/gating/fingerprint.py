@@ -83,11 +83,15 @@ def differences(
 def measurement_differences(
     first: Measurement, second: Measurement, *, names: tuple[str, str] = ("candidate", "baseline")
 ) -> list[str]:
-    """Return why the numbers of two measurements cannot be compared one by one: as `differences`, and where one leaves out predictions.
+    """Return why the numbers of two measurements cannot be compared one by one: as `differences`, at one overlap.
 
-    Each may be measured above a cut of its own.
+    Nor where one alone leaves out predictions; each may be measured above a cut of its own.
     """
     found = differences(first.fingerprint, second.fingerprint, names=names)
+    overlap, other = first.iou_threshold, second.iou_threshold
+    named = first.fingerprint.options.get("iou_threshold") != second.fingerprint.options.get("iou_threshold")
+    if overlap is not None and other is not None and overlap != other and not named:
+        found.append(_different("overlap", f"{overlap:g}", f"{other:g}", names))
     cuts = first.confidence_threshold, second.confidence_threshold
     if (cuts[0] is None) != (cuts[1] is None):
         found.append(_different("confidence", _kept(cuts[0]), _kept(cuts[1]), names))

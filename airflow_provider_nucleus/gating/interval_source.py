@@ -138,8 +138,11 @@ class IntervalSource:
         assert baseline.matches is not None
         if candidate.iou_threshold != baseline.iou_threshold:
             return NoInterval("the two were counted at different overlaps")
+        different = same_ground_truth(candidate.matches, baseline.matches)
+        if different is not None:
+            # What the fingerprints do not say the rows prove.
+            return NoInterval(different, decides=False)
         different = _different_items(candidate.matches, baseline.matches, name=rule.against)
-        different = different or same_ground_truth(candidate.matches, baseline.matches)
         if different is not None:
             return NoInterval(different)
         return _drawn(candidate, baseline, self._policy, what=rule)

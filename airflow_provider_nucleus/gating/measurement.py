@@ -8,9 +8,9 @@ A number that is not defined is None, with its reason in `undefined`; a number t
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 __all__ = [
     "MEASUREMENT_SCHEMA",
@@ -36,6 +36,18 @@ class Document(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=(), populate_by_name=True
     )
+
+
+def _number(value: Any) -> Any:
+    """Refuse what Python would take for a number, and nobody measured: `true` is 1, and ten to the 400th no float."""
+    if isinstance(value, bool | str):
+        raise ValueError(f"{value!r:.40} is no number")  # ruff: ignore[type-check-without-type-error] - pydantic takes it
+    if isinstance(value, int):
+        try:
+            float(value)
+        except OverflowError:
+            raise ValueError("the number is too large") from None
+    return value
 
 
 class Subject(Document):
@@ -104,7 +116,7 @@ class Coverage(Document):
 class Numbers(Document):
     """Numbers by name, with their support."""
 
-    values: dict[str, int | float | None] = Field(default_factory=dict)
+    values: dict[str, Annotated[int | float | None, BeforeValidator(_number)]] = Field(default_factory=dict)
     undefined: dict[str, str] = Field(default_factory=dict)
     """Reason of every value that is None."""
     items: int | None = None
@@ -135,6 +147,28 @@ class MatchColumns(Document):
     groups: dict[str, dict[str, list[int]]] = Field(default_factory=dict)
     """Key of item metadata -> value as text -> places in `items` of the items that have it: what intervals of slices are taken from."""
 
+    @model_validator(mode="after")
+    def _is_a_table(self) -> Self:
+        """Refuse columns of unequal length and places that lie outside: whatever is counted from them would be wrong, or fail."""
+        rows = len(self.item)
+        for name in ("truth", "predicted", "iou", "confidence", "truth_id", "prediction_id", "agrees"):
+            if len(getattr(self, name)) != rows:
+                raise ValueError(f"column {name} has {len(getattr(self, name)):,} rows, column item {rows:,}")
+        places = [("item", self.item, len(self.items))]
+        places += [
+            (name, [each for each in column if each is not None], len(self.labels))
+            for name, column in (("truth", self.truth), ("predicted", self.predicted))
+        ]
+        places += [
+            (f"groups.{key}.{value}", found, len(self.items))
+            for key, values in self.groups.items()
+            for value, found in values.items()
+        ]
+        for name, column, size in places:
+            if column and not 0 <= min(column) <= max(column) < size:
+                raise ValueError(f"column {name} has places outside the {size:,} there are")
+        return self
+
 
 class Measurement(Document):
     """Numbers of one model on one batch, slice, query, benchmark or data set."""
@@ -152,7 +186,7 @@ class Measurement(Document):
     """Key of item metadata -> value as text -> numbers of the items that have it."""
     profile: dict[str, Any] | None = None
     """Profile of the predictions (`gating.profile`), taken without ground truth."""
-    supplied: dict[str, float] = Field(default_factory=dict)
+    supplied: dict[str, Annotated[float, BeforeValidator(_number)]] = Field(default_factory=dict)
     """Numbers of the user: latency, memory. Their names are the user's."""
     notes: list[dict[str, Any]] = Field(default_factory=list)
     details: dict[str, Any] = Field(default_factory=dict)

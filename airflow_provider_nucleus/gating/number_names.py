@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import Final, Literal
 
-__all__ = ["BETTER", "Direction", "direction_of", "suggested_name"]
+__all__ = ["BETTER", "RATES", "Direction", "direction_of", "suggested_name"]
 
 Direction = Literal["higher", "lower"]
 
@@ -23,6 +23,9 @@ BETTER: Final[dict[str, Direction]] = {
     **dict.fromkeys(_LOWER, "lower"),
 }
 """Which way the known numbers are better; others have no direction of their own."""
+
+RATES: Final = frozenset(_HIGHER) - {"tp"}
+"""Known numbers that lie in 0 to 1."""
 
 _ALIASES: Final = {
     "map": "ap", "map50": "ap50", "map75": "ap75", "map_50": "ap50", "map_75": "ap75", "ap_50": "ap50", "ap_75": "ap75",

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
 from airflow_provider_nucleus.exceptions import NucleusPolicyError
 from airflow_provider_nucleus.gating.drift import BATCH_NUMBERS, DRIFT_NUMBERS
 from airflow_provider_nucleus.gating.measurement import Document
-from airflow_provider_nucleus.gating.number_names import Direction, direction_of, suggested_name
+from airflow_provider_nucleus.gating.number_names import RATES, Direction, direction_of, suggested_name
 
 __all__ = [
     "BOUNDS",
@@ -51,6 +52,11 @@ class WindowCondition(Document):
     batches: int = Field(default=14, ge=1)
     max_z: float = Field(default=3.0, gt=0)
     min_batches: int = Field(default=5, ge=2)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_no_truth_values(cls, content: Any) -> Any:
+        return _without_truth_values(content, where="window")
 
     @model_validator(mode="after")
     def _can_be_reached(self) -> Self:
@@ -103,6 +109,11 @@ class Rule(Document):
     """Decided by interval or by the number alone; None: changes by interval where one can be had, `min` and `max` by the number."""
     description: str | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _has_no_truth_values(cls, content: Any) -> Any:
+        return _without_truth_values(content)
+
     @model_validator(mode="after")
     def _decides_something(self) -> Self:
         if not any(getattr(self, bound) is not None for bound in BOUNDS):
@@ -113,6 +124,7 @@ class Rule(Document):
             )
         self._check_scope()
         self._check_metric()
+        self._check_rates()
         if self.relative_below is not None and self.max_relative_drop is None:
             raise self._refusal(
                 "there is no relative bound that it could turn off",
@@ -175,6 +187,23 @@ class Rule(Document):
                 hint="Write direction: higher, or direction: lower (latency, memory, errors).",
             )
 
+    def _check_rates(self) -> None:
+        """Refuse percentages: a rate lies in 0 to 1, so that none falls by 2, and none reaches 60."""
+        if self.metric not in RATES or self.scope in {"profile", "supplied"}:
+            return
+        never_kept = [("min", self.min), ("min_gain", self.min_gain)]
+        never_broken = [("max", self.max), ("max_drop", self.max_drop)]
+        if self.better == "higher":
+            never_broken.append(("max_relative_drop", self.max_relative_drop))
+        for pairs, outcome in ((never_kept, "can keep"), (never_broken, "can break")):
+            for field, limit in pairs:
+                if limit is not None and limit > 1:
+                    raise self._refusal(
+                        f"{self.metric} lies in 0 to 1, so that none {outcome} a bound of {limit:g}",
+                        field=field,
+                        hint=f"Shares are written as numbers: {limit / 100:g} for {limit:g} %.",
+                    )
+
     def _refusal(
         self, reason: str, *, field: str | None = None, hint: str | None = None
     ) -> NucleusPolicyError:
@@ -194,6 +223,11 @@ class Policy(Document):
     """Draws of the bootstrap."""
     seed: int = Field(default=0, ge=0)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _has_no_truth_values(cls, content: Any) -> Any:
+        return _without_truth_values(content)
+
     @model_validator(mode="after")
     def _ids_are_unique(self) -> Self:
         ids = [rule.id for rule in self.rules]
@@ -207,6 +241,18 @@ class Policy(Document):
                     hint="Give each its own: it names the rule in verdicts, reports and lineage.",
                 )
         return self
+
+
+def _without_truth_values(content: Any, *, where: str | None = None) -> Any:
+    """Refuse `true` where a number belongs: it would count as 1, and a drop of 1 is allowed to everybody."""
+    for name, value in content.items() if isinstance(content, Mapping) else ():
+        if isinstance(value, bool):
+            raise NucleusPolicyError(
+                f"it is {str(value).lower()}, and no field of a policy is a truth value",
+                field=f"{where}.{name}" if where else str(name),
+                hint="Write the number, or leave the field out.",
+            )
+    return content
 
 
 def policy_digest(policy: Policy) -> str:

@@ -167,12 +167,17 @@ def _yaml(text: str, *, where: str) -> Any:
     def mapping(loader: Any, node: Any) -> dict[Any, Any]:
         lines: dict[Any, int] = {}
         result: dict[Any, Any] = {}
+        own = {id(key_node) for key_node, _ in node.value}
         loader.flatten_mapping(node)
         for key_node, value_node in node.value:
             key = loader.construct_object(key_node, deep=True)
             line = key_node.start_mark.line + 1
             if not isinstance(key, str):
                 key = str(getattr(key_node, "value", key))
+            if id(key_node) not in own:
+                # Merged from another mapping (`<<: *other`), which what stands here itself replaces.
+                result[key] = loader.construct_object(value_node, deep=True)
+                continue
             if key in lines:
                 raise NucleusPolicyError(
                     f"{key!r} stands there twice, in lines {lines[key]} and {line}",
@@ -191,6 +196,12 @@ def _yaml(text: str, *, where: str) -> Any:
     loader_class.add_constructor("tag:yaml.org,2002:bool", truth)
     try:
         return yaml.load(text, Loader=loader_class)  # ruff: ignore[unsafe-yaml-load] - a SafeLoader
+    except RecursionError as error:
+        raise NucleusPolicyError(
+            "it is nested too deeply to be read",
+            source=where,
+            hint="A policy is a list of rules, three levels deep.",
+        ) from error
     except yaml.YAMLError as error:
         raise NucleusPolicyError(
             f"it is no YAML: {' '.join(str(error).split())}",

@@ -1,7 +1,7 @@
 """Paired bootstrap over items: what a number, or its change, would have been on other draws of the same items.
 
-The draws are the engine's (`evaluation.readers.bootstrap.draw`): for the same items in the same order and the same seed, the intervals
-are those of `compare()` and of the server's comparison. Both sides are read on the same draws. A label is resampled on the items that
+The draws are the engine's (`evaluation.readers.bootstrap.draw`), over the items in the order of their names, whatever order they were
+uploaded in. Of items in this order and with the same seed, the intervals are those of `compare()` and of the server's comparison. Both sides are read on the same draws. A label is resampled on the items that
 have it, so that eighty labels cost little more than one.
 """
 
@@ -40,7 +40,9 @@ class PairedDraws:
     def __init__(
         self, candidate: Measurement, baseline: Measurement | None, *, replicates: int, seed: int
     ) -> None:
-        first = ItemCounts(candidate)
+        assert candidate.matches is not None
+        # An upload's items come in any order, and the draws are by place: sorted, the same data give the same interval again.
+        first = ItemCounts(candidate, items=sorted(candidate.matches.items))
         self._sides = [first] if baseline is None else [first, ItemCounts(baseline, items=first.items)]
         self._first = first
         self._replicates = replicates

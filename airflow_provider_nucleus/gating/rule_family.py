@@ -3,7 +3,7 @@
 A label is a pass by its own interval: for all of them to pass, each must, which no number of tests makes easier (intersection-union).
 An alarm is one of as many chances, so it must stand after the rule's control, too. A label between the two is open. Of many labels most
 are open one by one, too rare for any interval to be narrow; so where a rule names none of them, open labels are listed, and the mean over
-all labels must pass in their place.
+all labels must pass in their place. A label of which nothing is found any more, beyond its interval, stays open and counts.
 """
 
 from __future__ import annotations
@@ -83,10 +83,25 @@ def settled(rule: Rule, findings: Sequence[Finding], mean: Finding | None = None
         return result
     return [
         replace(each, counted=False)
-        if each.status == "insufficient" and each.by_interval and each.subject is not mean.subject
+        if each.status == "insufficient"
+        and each.by_interval
+        and each.subject is not mean.subject
+        and not _is_lost(rule, each)
         else each
         for each in result
     ]
+
+
+def _is_lost(rule: Rule, finding: Finding) -> bool:
+    """Return whether all of a label is gone, and more than its interval allows: no chance among many labels takes the last object."""
+    inequality = finding.inequality
+    return (
+        rule.better == "higher"
+        and finding.reading.value == 0
+        and (finding.before or 0) > 0
+        and inequality is not None
+        and decide(inequality, finding.interval) == "fail"
+    )
 
 
 def _decided(rule: Rule, finding: Finding, adjusted: float | None, *, tests: int) -> Finding:

@@ -44,11 +44,18 @@ def results_of(rule: Rule, policy: Policy, sides: Sides, source: IntervalSource)
         findings = [_nothing_there(rule, bound) for bound in bounds]
     else:
         looking = _Looking(rule, policy, sides, source)
-        findings = [each for bound in bounds for each in looking.at(bound, subjects)]
+        findings = [each for bound in bounds for each in _with_evidence(looking.at(bound, subjects))]
     if not any(each.counted for each in findings):
         # A rule none of whose subjects can be judged has no evidence at all.
         findings = [replace(each, counted=True) for each in findings]
     return [result_of(rule, each) for each in findings]
+
+
+def _with_evidence(findings: list[Finding]) -> list[Finding]:
+    """Count what is open where no subject of a bound could be judged: another bound of the rule is no evidence for this one."""
+    if any(each.counted for each in findings):
+        return findings
+    return [replace(each, counted=not each.off) for each in findings]
 
 
 class _Looking:
@@ -223,7 +230,8 @@ class _Looking:
             ]
             return replace(
                 finding,
-                counted=not others,
+                counted=not others and self._must_be_judged,
+                off=True,
                 text=f"{head} is not judged by a relative drop: {_against_text(rule)} has {number_text(before.value)}, "
                 f"below {number_text(rule.relative_below)}",
             )
@@ -232,7 +240,8 @@ class _Looking:
         inequality = change(finding.bound, limit, value=value, baseline=before.value, better=better)
         if inequality is None:
             return replace(
-                finding, text=f"{head} cannot be judged by a relative drop: {_against_text(rule)} has 0"
+                finding,
+                text=f"{head} cannot be judged by a relative drop: {_against_text(rule)} has {number_text(before.value)}",
             )
         finding = replace(finding, inequality=inequality)
         if rule.compare == "point":

@@ -10,6 +10,7 @@ import gzip
 import json
 import os
 import uuid
+import zlib
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,7 +52,7 @@ def read_bytes(place: Any) -> bytes:
             hint="Name a path, or an address whose provider package is installed where tasks run "
             "(apache-airflow-providers-amazon[s3fs] for s3).",
         ) from error
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise NucleusSourceError(str(error).rstrip(".") or type(error).__name__, source=text) from error
     except Exception as error:
         raise NucleusSourceError(
@@ -79,7 +80,7 @@ def read_json(place: Any) -> Any:
     content = read_bytes(place)
     try:
         return json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise NucleusConfigError(
             f"{place} is no JSON document: {error}.", hint="Was it written by a task of this package?"
         ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import pathlib
 import subprocess
@@ -333,6 +334,28 @@ def test_another_ground_truth_is_no_baseline(files, capsys):
     assert "candidate and baseline were measured against different objects (30-" in said
     assert "changed objects are not counted: the objects of the two matches cannot be compared" in said
     assert "'0' (car) on item '0'" in said or "'0' (van) on item '0'" in said
+
+
+def test_a_verdict_is_printed_where_its_evidence_cannot_be_kept(files, capsys):
+    """What was judged is said, what was left is said, and the status is not that of a pass."""
+    (files / "taken").write_text("a file")
+    sides = ["--candidate", "good.json", "--baseline", "good.json", "--ground-truth", "gt.json"]
+    assert gate(*sides, "--json", "kept.json", "--report", "taken") == 65
+    printed = capsys.readouterr()
+    assert "PASS" in printed.out
+    assert "judgement: kept.json" in printed.out
+    assert "not all of the evidence was kept: taken" in printed.err
+
+
+@pytest.mark.parametrize("damage", ["packed", "nested"])
+def test_a_damaged_document_is_named(files, capsys, damage):
+    """Whichever part of the reader finds it."""
+    content = bytearray(gzip.compress(json.dumps({"schema": "nucleus-measurement/1"}).encode()))
+    content[10] ^= 255
+    broken = files / "broken.json"
+    broken.write_bytes(bytes(content) if damage == "packed" else b"[" * 200_000)
+    assert gate("--candidate", "broken.json") == 65
+    assert "broken.json" in capsys.readouterr().err
 
 
 def test_quiet_prints_the_verdict_alone(files, capsys):

@@ -9,9 +9,10 @@ import pytest
 from pydantic import ValidationError
 
 from airflow_provider_nucleus.gating.judge import judge
-from airflow_provider_nucleus.gating.measurement import Measurement, Numbers
+from airflow_provider_nucleus.gating.measurement import MatchColumns, Measurement, Numbers
 from airflow_provider_nucleus.gating.policy import Policy, Rule
 from tests.unit.gating.measurements import measurement, numbers
+from tests.unit.gating.rows import match_columns, measured
 
 
 def _policy(**rule):
@@ -33,7 +34,7 @@ def test_a_nan_is_refused_at_the_door():
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize(
-    "bound", [{"min": -1e9}, {"max": 1e9}, {"max_drop": 0.1}, {"window": {"batches": 5}}]
+    "bound", [{"min": -1e9}, {"max": 1.0}, {"max_drop": 0.1}, {"window": {"batches": 5}}]
 )
 def test_what_is_not_finite_is_neither_0_nor_a_pass(number, bound):
     """Even where it slips past the document: insufficient, and the gate stops."""
@@ -141,3 +142,87 @@ def test_a_supplied_number_that_is_missing_is_missing():
 
     assert _only(judgement).status == "missing"
     assert "memory_mb" in _only(judgement).text
+
+
+@pytest.mark.parametrize("number", [True, "0.9", 10**400])
+def test_what_is_no_number_is_refused_when_it_is_read(number):
+    """`true` would be a recall of 1; a number that no float holds would end the gate in an error of Python's."""
+    for member in ({"overall": {"values": {"f1": number}}}, {"supplied": {"ms": number}}):
+        with pytest.raises(ValidationError):
+            Measurement.model_validate({"fingerprint": {"data": "d"}, **member})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"truth": [0]},
+        {"item": [0, 5]},
+        {"item": [-1, 0]},
+        {"truth": [9, None]},
+        {"groups": {"k": {"v": [3]}}},
+    ],
+)
+def test_rows_that_are_no_table_are_refused_when_they_are_read(wrong):
+    """Changed objects and intervals are counted from them: a negative place would be another item, quietly."""
+    columns = {
+        "items": ["i", "j"], "labels": ["a"], "item": [0, 1], "truth": [0, None], "predicted": [None, 0], "iou": [0.0, 0.0],
+        "confidence": [None, 0.5], "truth_id": ["t", None], "prediction_id": [None, "p"], "agrees": [False, False],
+    }  # fmt: skip
+    MatchColumns.model_validate(columns)
+    with pytest.raises(ValidationError, match="column"):
+        MatchColumns.model_validate(columns | wrong)
+
+
+def _two_labels(found, *, items, objects, of=("a", "b")):
+    """Return the measurement of a model that finds shares of the objects of each label, spread over the first *items* items."""
+    rows = []
+    for label, share in zip(of, found, strict=True):
+        count = objects[label]
+        for number in range(count):
+            hit = number < round(share * count)
+            rows.append((
+                f"i{number % items[label]:03}",
+                label,
+                label if hit else None,
+                0.9 if hit else 0.0,
+                hit,
+            ))
+    return measured(match_columns(rows, items=[f"i{place:03}" for place in range(200)], labels=list(of)))
+
+
+def test_a_label_that_is_found_no_more_is_not_chance():
+    """Of eighty labels one is lost altogether, on eight items: no multiplicity explains that away, and no mean over the others."""
+    of = tuple(f"l{number:02}" for number in range(80))
+    items = {label: 8 if label == "l00" else 100 for label in of}
+    objects = {label: 24 if label == "l00" else 100 for label in of}
+    before = _two_labels([0.9] * 80, items=items, objects=objects, of=of)
+    now = _two_labels([0.0] + [0.9] * 79, items=items, objects=objects, of=of)
+    verdict = judge(_policy(metric="recall", scope="per_label", max_drop=0.05), now, before).verdict
+
+    lost = next(each for each in verdict.results if each.subject == "label l00")
+    assert lost.status in {"fail", "insufficient"}
+    assert lost.counted
+    assert verdict.status != "pass"
+
+
+def test_each_bound_of_a_rule_needs_evidence_of_its_own():
+    """Labels on four items each: their floor is kept, and of their drop nothing can be said; that is no pass."""
+    sides = [
+        _two_labels(found, items={"a": 4, "b": 4}, objects={"a": 40, "b": 40})
+        for found in ([0.5, 0.5], [0.9, 0.9])
+    ]
+    verdict = judge(_policy(metric="recall", scope="per_label", min=0.3, max_drop=0.05), *sides).verdict
+
+    assert verdict.status == "inconclusive"
+    assert {each.status for each in verdict.results if each.bound == "min"} == {"pass"}
+
+
+def test_one_label_below_the_relative_bound_does_not_stop_the_others():
+    """The rule turned its bound off for it: it is listed. Where that leaves nothing, the rule is open."""
+    rule = _policy(
+        metric="recall", scope="per_label", max_relative_drop=0.1, relative_below=0.2, compare="point"
+    )
+    sides = measurement(labels={"a": numbers(recall=0.9), "b": numbers(recall=0.05)})
+    assert judge(rule, sides, sides).verdict.status == "pass"
+    only = measurement(labels={"b": numbers(recall=0.05)})
+    assert judge(rule, only, only).verdict.status == "inconclusive"

@@ -25,7 +25,7 @@ LABELS = ["a", "b", "c"]
 def columns_of(matches, images):
     """Return the rows that a server lists of a match of the engine."""
     truth, found = matches.ground_truth, matches.predictions
-    names = [f"item {image}" for image in range(images)]
+    names = [f"item {image:02}" for image in range(images)]
     rows = []
     for row in range(len(found)):
         other = matches.match[row]
@@ -90,7 +90,7 @@ def random_pair(seed, *, items=40, groups=None):
     rng = np.random.default_rng(seed)
     sides = []
     truths = [
-        (f"i{place}", LABELS[rng.choice(3, p=[0.6, 0.35, 0.05])])
+        (f"i{place:02}", LABELS[rng.choice(3, p=[0.6, 0.35, 0.05])])
         for place in range(items)
         for _ in range(rng.poisson(3))
     ]
@@ -104,11 +104,11 @@ def random_pair(seed, *, items=40, groups=None):
                 rows += [(item, label, LABELS[rng.integers(3)], rng.random() / 2.1, False)]
             else:
                 rows.append((item, label, None, 0.0, False))
-        rows += [(f"i{rng.integers(items)}", None, LABELS[rng.integers(3)], 0.0, False) for _ in range(20)]
+        rows += [(f"i{rng.integers(items):02}", None, LABELS[rng.integers(3)], 0.0, False) for _ in range(20)]
         sides.append(
             measured(
                 match_columns(
-                    rows, items=[f"i{place}" for place in range(items)], labels=LABELS, groups=groups
+                    rows, items=[f"i{place:02}" for place in range(items)], labels=LABELS, groups=groups
                 )
             )
         )
@@ -223,16 +223,9 @@ def test_items_in_another_order_on_the_other_side_are_the_same_items():
 WITHOUT = {
     "no rows": (lambda side: {"matches": None}, "without the rows of its match"),
     "other items": (
-        lambda side: {"matches": side.matches.model_copy(update={"items": ["x", *side.matches.items[1:]]})},
-        "1 items were measured for the candidate only",
+        lambda side: {"matches": side.matches.model_copy(update={"items": [*side.matches.items, "x"]})},
+        "0 items were measured for the candidate only, 1 for the baseline only",
     ),
-    "other ground truth": (
-        lambda side: {
-            "matches": side.matches.model_copy(update={"truth_id": ["new", *side.matches.truth_id[1:]]})
-        },
-        "different ground truth",
-    ),
-    "another overlap": (lambda side: {"iou_threshold": 0.75}, "counted at different overlaps"),
     "other numbers": (
         lambda side: {
             "overall": side.overall.model_copy(update={"values": {**side.overall.values, "f1": 0.123}})
@@ -254,6 +247,70 @@ def test_where_no_interval_can_be_had_the_numbers_are_compared_and_the_rule_says
     assert result.method is result.low is None
     assert "compared without an interval" in result.text
     assert reason in result.text
+
+
+PROOFS = {
+    "other ground truth": (
+        lambda side: {
+            "matches": side.matches.model_copy(update={"truth_id": ["new", *side.matches.truth_id[1:]]})
+        },
+        "different ground truth",
+    ),
+    "another overlap": (
+        lambda side: {"iou_threshold": 0.75},
+        "overlap: the candidate has 0.5, baseline has 0.75",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PROOFS)
+def test_what_the_rows_prove_to_be_another_measurement_is_not_compared(case):
+    """Equal fingerprints state less than the documents do: nothing passes on other objects, or at another overlap."""
+    change, reason = PROOFS[case]
+    candidate, baseline = random_pair(2)
+    baseline = baseline.model_copy(update=change(baseline))
+    (result,) = results(Policy(rules=[rule("f1", max_drop=0.9)]), candidate, baseline).values()
+
+    assert result.status == "insufficient"
+    assert reason in result.text
+
+
+def test_an_interval_does_not_depend_on_the_order_of_an_upload():
+    """Items arrive in parallel requests, in another order every time; the same data have the same verdict, to the last digit."""
+    sides = random_pair(9, groups={"weather": {"fog": [3, 7, 11, 19, 21, 30, 33], "sun": [0, 1, 2, 4, 5, 6]}})
+    rules = [
+        rule("f1"),
+        rule("mean_iou"),
+        rule("recall", scope="per_label"),
+        rule("precision", scope="per_slice", slice_key="weather"),
+    ]
+    policy = Policy(rules=rules, replicates=200)
+    ends = [
+        [(each.subject, each.status, each.low, each.high) for each in judge(policy, *both).verdict.results]
+        for both in (sides, [uploaded_otherwise(side, seed) for seed, side in enumerate(sides)])
+    ]
+
+    assert all(low is not None for _, _, low, _ in ends[0])
+    for first, second in zip(*ends, strict=True):
+        assert first[:2] == second[:2]
+        assert first[2:] == pytest.approx(second[2:], abs=1e-12)
+
+
+def uploaded_otherwise(side, seed):
+    """Return the same measurement with its items in another order."""
+    rows = side.matches
+    order = np.random.default_rng(seed).permutation(len(rows.items)).tolist()
+    place = {old: new for new, old in enumerate(order)}
+    groups = {
+        key: {value: [place[each] for each in places] for value, places in values.items()}
+        for key, values in rows.groups.items()
+    }
+    moved = {
+        "items": [rows.items[each] for each in order],
+        "item": [place[each] for each in rows.item],
+        "groups": groups,
+    }
+    return side.model_copy(update={"matches": rows.model_copy(update=moved)})
 
 
 def test_numbers_that_rows_do_not_give_are_compared_without():

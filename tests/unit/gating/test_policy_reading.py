@@ -168,3 +168,38 @@ def test_the_digest_is_of_what_is_decided():
     assert policy_digest(first) == policy_digest(again)
     assert policy_digest(first) != policy_digest(stricter)
     assert policy_digest(first)[:11] != "sha256:5e0c"
+
+
+@pytest.mark.parametrize("field", ["min", "max_drop", "min_gain", "min_support", "level"])
+def test_a_truth_value_is_no_number(field):
+    """`max_drop: true` would be a drop of 1, which every model keeps."""
+    with pytest.raises(NucleusPolicyError, match=rf"{field}: it is true"):
+        read_policy({"rules": [{"id": "a", "metric": "recall", "min": 0.1, field: True}]})
+
+
+@pytest.mark.parametrize("field", ["min", "max", "max_drop", "max_relative_drop", "min_gain"])
+def test_percentages_of_a_rate_are_refused(field):
+    """A drop of 2 is allowed to everybody where a rate lies in 0 to 1; a number of the user's has any unit."""
+    with pytest.raises(NucleusPolicyError, match="recall lies in 0 to 1") as caught:
+        read_policy({"rules": [{"id": "a", "metric": "recall", field: 2}]})
+    assert "0.02 for 2 %" in caught.value.hint
+    read_policy({
+        "rules": [
+            {"id": "a", "metric": "latency", "scope": "supplied", "direction": "lower", field: 2},
+            {"id": "b", "metric": "fp", field: 2},
+        ]
+    })
+
+
+def test_a_merged_mapping_may_be_changed_where_it_is_merged():
+    """What `<<` is for; a key that stands there twice is refused still."""
+    text = "rules:\n- &base {id: a, metric: recall, min: 0.1}\n- <<: *base\n  id: b\n  min: 0.2\n"
+    assert [(rule.id, rule.min) for rule in read_policy(text).rules] == [("a", 0.1), ("b", 0.2)]
+    with pytest.raises(NucleusPolicyError, match="'min' stands there twice"):
+        read_policy(text + "  min: 0.3\n")
+
+
+def test_a_policy_nested_without_end_is_refused():
+    """As a policy, not as a crash of the reader."""
+    with pytest.raises(NucleusPolicyError, match="nested too deeply"):
+        read_policy("rules: " + "[" * 3000 + "\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_nucleus.gating.bounds import Interval
@@ -178,6 +178,15 @@ def test_a_worse_candidate_never_passes_where_a_better_one_fails(seed, lost):
     width=st.floats(0, 0.5),
     bound=st.sampled_from(["max_drop", "max_relative_drop", "min_gain"]),
     direction=st.sampled_from(["higher", "lower"]),
+)
+@example(
+    value=0.0,
+    worse=1.0,
+    baseline=2.3e-308,
+    limit=0.0,
+    width=0.0,
+    bound="max_relative_drop",
+    direction="higher",
 )
 @settings(max_examples=300, deadline=None)
 def test_a_worse_number_does_no_better(value, worse, baseline, limit, width, bound, direction):
