@@ -154,6 +154,8 @@ class _Looking:
         )
         if wanted is None:
             return None
+        if coverage.items == 0:
+            return f"there are no items, and the policy asks for ground truth on {share_text(wanted)} of them"
         share = coverage.share
         if share is None:
             return f"it is not known how many of the items have ground truth, and the policy asks for {share_text(wanted)} of them"

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from airflow_provider_nucleus.gating.judge import judge
-from airflow_provider_nucleus.gating.measurement import MatchColumns, Measurement, Numbers
+from airflow_provider_nucleus.gating.measurement import Coverage, MatchColumns, Measurement, Numbers
 from airflow_provider_nucleus.gating.policy import Policy, Rule
 from tests.unit.gating.measurements import measurement, numbers
 from tests.unit.gating.rows import match_columns, measured
@@ -226,3 +226,11 @@ def test_one_label_below_the_relative_bound_does_not_stop_the_others():
     assert judge(rule, sides, sides).verdict.status == "pass"
     only = measurement(labels={"b": numbers(recall=0.05)})
     assert judge(rule, only, only).verdict.status == "inconclusive"
+
+
+def test_an_empty_batch_is_not_an_unknown_one():
+    """Coverage of no items is open, and the sentence says that there are none."""
+    empty = measurement(recall=0.9, coverage=Coverage(items=0, with_ground_truth=0))
+    result = _only(judge(_policy(metric="recall", min=0.5, min_coverage=0.5), empty))
+    assert result.status == "insufficient"
+    assert "there are no items" in result.text
