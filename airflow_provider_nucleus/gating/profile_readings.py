@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.gating.measurement import Measurement
     from airflow_provider_nucleus.gating.policy import Rule
 
-__all__ = ["needs_reference", "read_profile"]
+__all__ = ["needs_reference", "profile_differences", "read_profile"]
 
 
 def needs_reference(rule: Rule) -> bool:
@@ -41,3 +41,17 @@ def read_profile(rule: Rule, side: Measurement, reference: Measurement | None) -
         value,
         undefined=None if value is not None else numbers.undefined.get(rule.metric, "no reason is given"),
     )
+
+
+def profile_differences(candidate: Measurement, other: Measurement) -> list[str]:
+    """Return why numbers of two profiles cannot be compared: the predictions of one were cut at another confidence."""
+    if candidate.profile is None or other.profile is None:
+        return []
+    try:
+        cuts = [sorted(Profile.model_validate(side.profile).cuts) for side in (candidate, other)]
+    except ValueError:  # Reading the number says so.
+        return []
+    if cuts[0] == cuts[1]:
+        return []
+    here, there = (", ".join(f"{cut:g}" for cut in each) or "none" for each in cuts)
+    return [f"least confidence of the predictions: {here} here, {there} there"]

@@ -12,7 +12,11 @@ from airflow_provider_nucleus.gating.findings import Finding, result_of
 from airflow_provider_nucleus.gating.fingerprint import measurement_differences
 from airflow_provider_nucleus.gating.interval_source import NoInterval
 from airflow_provider_nucleus.gating.policy import BOUNDS, CHANGE_BOUNDS
-from airflow_provider_nucleus.gating.profile_readings import needs_reference, read_profile
+from airflow_provider_nucleus.gating.profile_readings import (
+    needs_reference,
+    profile_differences,
+    read_profile,
+)
 from airflow_provider_nucleus.gating.readings import ABSENT, Reading, RuleSubject, read, subjects_of
 from airflow_provider_nucleus.gating.rule_family import mean_of, settled
 from airflow_provider_nucleus.gating.sentences import (
@@ -74,6 +78,8 @@ class _Looking:
             if self._against is not None and rule.scope in _MEASURED
             else []
         )
+        if self._against is not None and rule.scope == "profile":
+            self._differences = profile_differences(sides.candidate, self._against)
         self._window = sides.window() if rule.window is not None else []
         self._must_be_judged = rule.named or rule.scope not in {"per_label", "per_slice"}
         """Too little behind one of many labels leaves it out; behind what the rule is about it leaves the rule open."""
@@ -134,7 +140,7 @@ class _Looking:
     def _missing(self, finding: Finding, what: str) -> Finding:
         head = self._head(finding)
         was = self._baseline_reading(finding)
-        if not self._rule.named and was.value is None and was.support == 0:
+        if not self._rule.named and was.support == 0:
             # A label that the other side alone predicted, and that nobody was looking for, has not vanished.
             return replace(
                 finding,

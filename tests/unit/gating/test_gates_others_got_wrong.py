@@ -8,9 +8,11 @@ import math
 import pytest
 from pydantic import ValidationError
 
+from airflow_provider_nucleus.gating.column_bins import CONFIDENCE_UNITS
 from airflow_provider_nucleus.gating.judge import judge
 from airflow_provider_nucleus.gating.measurement import Coverage, MatchColumns, Measurement, Numbers
 from airflow_provider_nucleus.gating.policy import Policy, Rule
+from airflow_provider_nucleus.gating.profile import Profile
 from tests.unit.gating.measurements import measurement, numbers
 from tests.unit.gating.rows import match_columns, measured
 
@@ -234,3 +236,37 @@ def test_an_empty_batch_is_not_an_unknown_one():
     result = _only(judge(_policy(metric="recall", min=0.5, min_coverage=0.5), empty))
     assert result.status == "insufficient"
     assert "there are no items" in result.text
+
+
+def test_profiles_cut_at_different_confidences_are_not_compared():
+    """The mean confidence of what is left above a cut is no baseline for that of everything."""
+    whole, cut = (
+        measurement().model_copy(
+            update={
+                "profile": Profile(
+                    objects=100,
+                    confidence=[0] * 12 + [100] + [0] * 7,
+                    confidence_sum=60 * CONFIDENCE_UNITS,
+                    cuts=cuts,
+                ).to_dict()
+            }
+        )
+        for cuts in ([], [0.5])
+    )
+    policy = _policy(metric="mean_confidence", scope="profile", max_drop=0.05, direction="higher")
+    assert judge(policy, whole, whole).verdict.status == "pass"
+    result = _only(judge(policy, whole, cut))
+    assert result.status == "insufficient"
+    assert "none here, 0.5 there" in result.text
+
+
+@pytest.mark.parametrize("metric", ["recall", "f1", "precision"])
+def test_a_label_that_nobody_was_looking_for_has_not_vanished(metric):
+    """The baseline alone predicted it, wrongly: its F1 and precision are 0, its recall is not defined; it is listed, and stops nothing."""
+    known = {"a": numbers(recall=0.9, f1=0.9, precision=0.9)}
+    wrong = numbers(ground_truth=0, recall=None, f1=0.0, precision=0.0)
+    rule = _policy(metric=metric, scope="per_label", max_drop=0.05, compare="point")
+    verdict = judge(rule, measurement(labels=known), measurement(labels={**known, "b": wrong})).verdict
+
+    assert verdict.status == "pass"
+    assert [each.subject for each in verdict.results if not each.counted] == ["label b"]
