@@ -27,6 +27,7 @@ TESTS_2_11 := tests/unit/operators tests/unit/hooks tests/unit/triggers tests/un
     tests/airflow/test_examples.py::test_below_3_1_a_regression_fails_with_the_reason
 # What the declared lower bounds are held by: the client and the engine, the server through the official client, an example DAG.
 TESTS_LOWEST := tests/unit/client tests/unit/sources tests/unit/schema tests/unit/evaluation \
+    tests/unit/gating/test_intervals.py tests/unit/gating/test_policy_reading.py \
     tests/local/test_server.py tests/local/test_official_client.py tests/local/test_box_rows.py tests/local/test_pages.py \
     tests/airflow/test_examples.py::test_evaluate_inference_batch
 INSTALL := $(UV) pip install --python $(BIN)/python --constraints $(CONSTRAINTS) --build-constraints constraints/build.txt --quiet
