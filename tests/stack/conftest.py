@@ -19,10 +19,13 @@ EXAMPLES = ("nucleus_evaluate_inference_batch", "nucleus_late_labels")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark everything in this folder."""
+    """Mark everything in this folder; what needs the session's Airflow stays on one worker, beside the rest on another."""
     for item in items:
-        if "tests/stack/" in item.path.as_posix():
-            item.add_marker(pytest.mark.stack)
+        if "tests/stack/" not in item.path.as_posix():
+            continue
+        item.add_marker(pytest.mark.stack)
+        if {"running_world", "stack"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group("stack"))
 
 
 @pytest.fixture(scope="session")
