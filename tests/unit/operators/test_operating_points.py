@@ -120,7 +120,7 @@ def test_an_evaluation_gives_exact_cuts(ids, tmp_path):
             task_id="evaluate",
             model_id=model,
             dataset_id=dataset,
-            benchmark="streets",
+            benchmark="exact cuts",
             deferrable=False,
             report=str(tmp_path / "evaluation.json"),
         )
