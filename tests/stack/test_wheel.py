@@ -68,28 +68,41 @@ ARGUMENTS = {
     "evaluate": ["--ground-truth", "truth.json", "--predictions", "results.json"],
     "check": ["rows.parquet"],
     "keys": ["list", "--data-dir", "data"],
+    "gate": ["--policy", "policy.json", "--candidate", "measurement.json"],
+    "operating-point": ["measurement.json"],
+    "baseline": ["show", "record.json"],
 }
+FILES = {
+    "rows.parquet": b"PAR1" + bytes(8) + b"PAR1",
+    "policy.json": b'{"rules": [{"id": "floor", "metric": "f1", "min": 0.5}]}',
+    "measurement.json": b'{"schema": "nucleus-measurement/1", "fingerprint": {"data": "d"}}',
+}
+NEEDS_NO_EXTRA = {"baseline"}
 
 
 def test_each_command_names_the_extra_that_it_lacks(bare: Path, tmp_path: Path):
-    """One sentence, status 2, and nothing is left behind; help needs no extra."""
+    """One sentence, status 2 (64 of a gate, whose 2 is a verdict), and nothing is left behind; help needs no extra."""
     listed = run(bare / "nucleus-local", "--help", cwd=tmp_path)
     assert listed.returncode == 0, listed.stderr
     found = re.search(r"\{([a-z,-]+)\}", listed.stdout)
     assert found is not None
-    (tmp_path / "rows.parquet").write_bytes(b"PAR1" + bytes(8) + b"PAR1")
+    for name, content in FILES.items():
+        (tmp_path / name).write_bytes(content)
     said = {}
     for command in found[1].split(","):
         assert run(bare / "nucleus-local", command, "--help", cwd=tmp_path).returncode == 0, command
         done = run(bare / "nucleus-local", command, *ARGUMENTS.get(command, []), cwd=tmp_path)
-        said[command] = (done.returncode, done.stderr.strip())
+        if command in NEEDS_NO_EXTRA:
+            assert done.returncode == 0, done.stderr
+        else:
+            said[command] = (done.returncode, done.stderr.strip())
 
     for command, (status, message) in said.items():
-        assert status == 2, (command, message)
+        assert status == (64 if command == "gate" else 2), (command, message)
         assert "\n" not in message, message
         assert "airflow-provider-nucleus[" in message, (command, message)
-    assert {"serve", "demo", "evaluate"} <= said.keys()
-    assert [path.name for path in tmp_path.iterdir()] == ["rows.parquet"]
+    assert {"serve", "demo", "evaluate", "gate"} <= said.keys()
+    assert {path.name for path in tmp_path.iterdir()} == FILES.keys()
 
 
 READ = """
