@@ -58,18 +58,13 @@ def query_ground_truth_page(
     dataset_id: str, query: str = "", *, page_size: int = 10_000
 ) -> Call[Page[dict[str, Any]]]:
     """List the ground truth on the items a query selects, page by page, as the server gives it."""
-    return Call(
-        "POST",
-        f"dataset/{path_segment(dataset_id)}/queryObjectsPage",
-        lambda payload: read_page(payload, "items", lambda each: dict(require_object(each, "an object"))),
+    return _objects_page(
         f"query the ground truth of dataset {dataset_id}",
-        body={
-            "pageToken": None,
-            "pageSize": page_size,
-            "query": query,
-            "patch_mode": "ground_truth_only",
-            "model_run_id": None,
-        },
+        _as_given,
+        dataset_id,
+        query,
+        mode="ground_truth_only",
+        page_size=page_size,
     )
 
 
@@ -77,19 +72,19 @@ def query_predicted_page(
     dataset_id: str, query: str = "", *, model_run_id: str, page_size: int = 10_000
 ) -> Call[Page[dict[str, Any]]]:
     """List the predictions of a model run on the items a query selects, page by page, as the server gives them: with their ids."""
-    return Call(
-        "POST",
-        f"dataset/{path_segment(dataset_id)}/queryObjectsPage",
-        lambda payload: read_page(payload, "items", lambda each: dict(require_object(each, "an object"))),
+    return _objects_page(
         f"query the predictions of run {model_run_id}",
-        body={
-            "pageToken": None,
-            "pageSize": page_size,
-            "query": query,
-            "patch_mode": "predictions_only",
-            "model_run_id": model_run_id,
-        },
+        _as_given,
+        dataset_id,
+        query,
+        mode="predictions_only",
+        model_run_id=model_run_id,
+        page_size=page_size,
     )
+
+
+def _as_given(payload: object) -> dict[str, Any]:
+    return dict(require_object(payload, "an object"))
 
 
 def query_objects_page(
@@ -106,11 +101,32 @@ def query_objects_page(
     """
     if model_run_id is None and mode != "ground_truth_only":
         raise NucleusValidationError("model_run_id", f"is missing, and mode {mode!r} needs it")
+    return _objects_page(
+        f"query the objects of dataset {dataset_id} ({mode})",
+        _READERS[mode],
+        dataset_id,
+        query,
+        mode=mode,
+        model_run_id=model_run_id,
+        page_size=page_size,
+    )
+
+
+def _objects_page(
+    name: str,
+    reader: Callable[[Any], Any],
+    dataset_id: str,
+    query: str,
+    *,
+    mode: PatchMode,
+    model_run_id: str | None = None,
+    page_size: int,
+) -> Call[Page[Any]]:
     return Call(
         "POST",
         f"dataset/{path_segment(dataset_id)}/queryObjectsPage",
-        lambda payload: read_page(payload, "items", _READERS[mode]),
-        f"query the objects of dataset {dataset_id} ({mode})",
+        lambda payload: read_page(payload, "items", reader),
+        name,
         body={
             "pageToken": None,
             "pageSize": page_size,
