@@ -47,9 +47,10 @@ def run(request: dict, dags: Path) -> dict:
         from airflow.models.dagbag import DagBag
 
     os.environ.update(request.get("env") or {})
-    for old in dags.glob("*.py"):
-        old.unlink()
-    shutil.copy(request["file"], dags)
+    # With its bytecode, which Python takes for that of a new file of the same name, size and second.
+    shutil.rmtree(dags)
+    dags.mkdir()
+    shutil.copy2(request["file"], dags)
     bag = DagBag(dag_folder=dags)
     if bag.import_errors:
         return {"error": "\n".join(bag.import_errors.values())}
