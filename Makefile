@@ -19,8 +19,10 @@ GROUPS ?= --group test --group check --group s3
 TESTS_3 := tests/airflow/test_examples.py::test_evaluate_inference_batch \
     tests/airflow/test_examples.py::test_a_batch_without_events_is_what_the_params_say tests/airflow/test_readme.py \
     tests/stack/test_examples.py
+# A branch inside a mapped task group is followed up to 3.1, and refused on 3.2 and 3.3.
+TESTS_3.0 := tests/airflow/test_mapped_gates.py::test_a_branch_inside_a_mapped_group_is_followed
 # What waits for people does so by a trigger on 3.1 and 3.2, and by a state of its own from 3.3 on: once each.
-TESTS_3.1 := tests/stack/test_judged.py::test_people_approve_and_reject_within_a_mapped_group
+TESTS_3.1 := $(TESTS_3.0) tests/stack/test_judged.py::test_people_approve_and_reject_within_a_mapped_group
 # What runs on 2.11: waiting and deferred, an example DAG and an evaluation. Task state and retry policies come with 3.3.
 TESTS_2_11 := tests/unit/operators tests/unit/hooks tests/unit/triggers tests/unit/sensors tests/unit/tasks tests/unit/links tests/unit/test_outages.py \
     tests/airflow/test_examples.py::test_evaluate_inference_batch \

@@ -82,7 +82,7 @@ class NucleusGateOperator(NucleusAnnouncingOperator, BranchMixIn):
     :param baseline_asset: asset whose state holds the baseline record instead (Airflow 3.3); it becomes an inlet of this task
     :param confirm: who accepts a proposal: `promotion` (NucleusPromoteModelOperator, or an approval), or `auto`, the gate itself
     :param outcome: what a stopping verdict does: `fail` the task, `skip` it (with what needs its success), or `branch` to `on_stop`. A
-        branch is refused inside mapped task groups on Airflow 3.0 to 3.3, which would run what was not chosen
+        branch is refused inside mapped task groups on Airflow 3.2 and 3.3, which would run what was not chosen
     :param on_pass: task ids to go on with, of a branch
     :param on_stop: task ids to go on with where the policy stops, of a branch
     :param fail_on: in place of the policy's: `error`, `warn` or `never` (templated)

@@ -5,7 +5,7 @@ before the judgement is written, the proposal recorded and the result pushed, so
 whatever becomes of the task.
 
 `outcome="skip"` raises AirflowSkipException in the task itself. Skipping what comes after it in any other way (`@task.branch`,
-`@task.short_circuit`) does not hold inside a mapped task group on Airflow 3.0 to 3.3: the rejected model's next task runs.
+`@task.short_circuit`) does not hold inside a mapped task group on Airflow 3.2 and 3.3: the rejected model's next task runs.
 """
 
 from __future__ import annotations
