@@ -50,8 +50,10 @@ class NucleusReportOperator(NucleusAnnouncingOperator):
     """Write the report of a judgement: `report.html`, `metrics.json` and `report.md`.
 
     A task of its own, after the gate, that runs whatever the gate said (`trigger_rule="all_done"`). It reads what the gate left before
-    it failed. If the gate left nothing, because it failed early or never ran, the report says so and is inconclusive. Where the run would
-    be a success although a task right before this one failed, because this task is the last one, it fails after the report is written.
+    it failed. If the gate left nothing, because it failed early or never ran, the report says so and is inconclusive.
+
+    Where the run would be a success although a task right before this one failed, because this task is the last one, it fails after the
+    report is written, and Airflow emits no event for its outlets. `as_teardown()` prevents that: a run is not as its teardowns are.
 
     Returns `report`, `metrics` and `summary` (places), `url` (address of the page, null without `public_url`), `verdict`, `stopped`,
     `pictures`, `left_out` (sentences) and `remarks` (what could not be done).
@@ -261,5 +263,6 @@ class NucleusReportOperator(NucleusAnnouncingOperator):
             verdict=verdict.status,
             reasons=list(verdict.reasons),
             judgement=result["metrics"],
-            hint="Put what must not run behind the gate, beside the report, and the run fails by itself.",
+            hint="Put what must not run behind the gate, beside the report, or make the report a teardown, .as_teardown(): the run fails by itself "
+            "then, and this task emits its events.",
         )

@@ -87,24 +87,34 @@ def missing_reason(states: Mapping[str, str | None]) -> str:
 def hides_failure(task: Any, states: Mapping[str, str | None]) -> str | None:
     """Return the task before that ended badly where the DAG run would be a success all the same, else None.
 
-    A run is as its last tasks are. If this task is one, and none of the others comes after what failed, nobody would see it.
+    A run is as its last tasks are. If this task is one, and none of the others comes after what failed, nobody would see it. Teardowns
+    are none, and do not count as what comes after a task: where the report is one, the gate itself is the last.
     """
     failed = [task_id for task_id, state in states.items() if state in _ENDED_BADLY]
     dag = getattr(task, "dag", None) if getattr(task, "has_dag", lambda: False)() else None
-    if not failed or dag is None or task.downstream_task_ids:
+    if not failed or dag is None or not _is_last(dag, task):
         return None
     for task_id in failed:
         after = dag.get_task(task_id).get_flat_relative_ids(upstream=False)
         ends = [
             dag.get_task(other)
             for other in after
-            if other != task.task_id and not dag.get_task(other).downstream_task_ids
+            if other != task.task_id and _is_last(dag, dag.get_task(other))
         ]
         if not any(
             str(getattr(end.trigger_rule, "value", end.trigger_rule)) not in _GREEN_ANYWAY for end in ends
         ):
             return task_id
     return None
+
+
+def _is_last(dag: Any, task: Any) -> bool:
+    """Return whether the state of a DAG run depends on this task, as Airflow has it."""
+
+    def is_ignored(one: Any) -> bool:
+        return one.is_teardown and not one.on_failure_fail_dagrun
+
+    return not is_ignored(task) and all(is_ignored(dag.get_task(after)) for after in task.downstream_task_ids)
 
 
 def earlier_batches(result: Any, judgement: Judgement) -> list[Measurement]:

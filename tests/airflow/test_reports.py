@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.gating.measurement import Coverage, Fingerprint, Measurement, Numbers, Subject
@@ -10,6 +13,8 @@ from airflow_provider_nucleus.gating.measurement import Coverage, Fingerprint, M
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from tests.airflow.harness import PrivateAirflow
 
 
 def measured(f1: float, model: str) -> dict[str, Any]:
@@ -28,6 +33,7 @@ def measured(f1: float, model: str) -> dict[str, Any]:
 HEAD = """
     import json
     from airflow.providers.common.compat.sdk import dag, task, task_group
+    from airflow_provider_nucleus.assets.factories import evaluated
     from airflow_provider_nucleus.operators.gate import NucleusGateOperator
     from airflow_provider_nucleus.operators.report import NucleusReportOperator
 
@@ -45,10 +51,27 @@ STOPPED = (
     @dag(schedule=None)
     def stopped():
         gate = NucleusGateOperator(task_id="gate", candidate=MODELS[0], policy=POLICY, judgement=FOLDER + "/judgement.json.gz")
-        report = NucleusReportOperator(task_id="report", judgement=gate.output, folder=FOLDER + "/{{{{ ds_nodash | default('none') }}}}", public_url="https://reports.example")
+        report = NucleusReportOperator(task_id="report", judgement=gate.output, folder=FOLDER + "/{{{{ ds_nodash | default('none') }}}}", public_url="https://reports.example", outlets=[evaluated(dataset="street", model="beside")])
         gate >> [deploy(), report]
 
     stopped()
+"""
+)
+
+NOTHING_BESIDE = (
+    HEAD
+    + """
+    @dag(schedule=None)
+    def nothing_beside():
+        @task_group
+        def judged(candidate):
+            gate = NucleusGateOperator(task_id="gate", candidate=candidate, policy=POLICY)
+            report = NucleusReportOperator(task_id="report", judgement=gate.output, folder=FOLDER, outlets=[evaluated(dataset="street", model="teardown")])
+            gate >> report.as_teardown()
+
+        judged.expand(candidate=MODELS)
+
+    nothing_beside()
 """
 )
 
@@ -90,8 +113,23 @@ def source(text: str, folder: Path, *models: dict[str, Any]) -> str:
     return text.format(folder=str(folder), models=json.dumps(models))
 
 
-def test_a_report_is_made_of_a_gate_that_stopped(run_dag: Callable[..., Any], tmp_path: Path):
-    """The gate fails, what is behind it does not run, the report is there with the gate's reasons, and the run has failed."""
+def announced(airflow: PrivateAirflow, uri: str) -> dict[int, tuple[str, bool]]:
+    """Return verdict and `stopped` of the events of an asset, by the map index of the task that emitted them."""
+    asset = "dataset" if version("apache-airflow").startswith("2.") else "asset"
+    with contextlib.closing(sqlite3.connect(airflow.home / "airflow.db")) as database:
+        rows = database.execute(
+            f"SELECT source_map_index, {asset}_event.extra FROM {asset}_event JOIN {asset} ON {asset}.id = {asset}_id WHERE uri = ?",
+            [uri],
+        ).fetchall()
+    told = {index: json.loads(extra) for index, extra in rows}
+    assert len(told) == len(rows)
+    return {index: (extra["verdict"], extra["stopped"]) for index, extra in told.items()}
+
+
+def test_a_report_is_made_of_a_gate_that_stopped(
+    run_dag: Callable[..., Any], private_airflow: PrivateAirflow, tmp_path: Path
+):
+    """The gate fails, what is behind it does not run, the report is there with the gate's reasons and told to others, and the run has failed."""
     folder = tmp_path / "reports"
     run = run_dag(source(STOPPED, folder, measured(0.5, "b")), "stopped")
     left = run.tasks["report"].value
@@ -107,6 +145,27 @@ def test_a_report_is_made_of_a_gate_that_stopped(run_dag: Callable[..., Any], tm
     written = json.loads((folder / left["metrics"].rsplit("/", 2)[-2] / "metrics.json").read_text())
     assert written["verdict"]["results"][0]["value"] == 0.5
     assert written["extras"]["origin"]["gate_state"] == "gate: failed"
+    assert announced(private_airflow, "nucleus://evaluated/street/beside") == {-1: ("fail", True)}
+
+
+def test_with_nothing_beside_it_a_report_is_a_teardown(
+    run_dag: Callable[..., Any], private_airflow: PrivateAirflow, tmp_path: Path
+):
+    """So the run is as the gate is, and others are told of every model that was judged."""
+    models = measured(0.9, "good"), measured(0.1, "bad")
+    run = run_dag(source(NOTHING_BESIDE, tmp_path / "reports", *models), "nothing_beside")
+
+    assert {name: task.state for name, task in run.tasks.items()} == {
+        "judged.gate[0]": "success",
+        "judged.report[0]": "success",
+        "judged.gate[1]": "failed",
+        "judged.report[1]": "success",
+    }
+    assert run.state == "failed"
+    assert announced(private_airflow, "nucleus://evaluated/street/teardown") == {
+        0: ("pass", False),
+        1: ("fail", True),
+    }
 
 
 def test_a_report_says_that_the_gate_never_ran_and_hides_no_failure(
