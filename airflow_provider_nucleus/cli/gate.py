@@ -125,6 +125,8 @@ class _Judged:
     inputs: GateInputs
     changes: ObjectChanges | None
     notes: list[str]
+    record: BaselineRecord | None = None
+    """The record that the candidate was held against."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -214,7 +216,7 @@ def _judged(args: argparse.Namespace, policy: Policy, record: BaselineRecord | N
             notes.append(f"changed objects are not counted: {error}")
         else:
             judgement = judgement.model_copy(update={"changes": changes.counts})
-    return _Judged(judgement, inputs, changes, notes)
+    return _Judged(judgement, inputs, changes, notes, record)
 
 
 def _with_numbers(measurement: Measurement, numbers: list[tuple[str, float]]) -> Measurement:
@@ -243,7 +245,7 @@ def _record(place: str | None) -> BaselineRecord | None:
         raise EvidenceError(f"{place}: {error}") from None
 
 
-def _proposed(args: argparse.Namespace, judgement: Judgement) -> list[str]:
+def _proposed(args: argparse.Namespace, judgement: Judgement, record: BaselineRecord | None) -> list[str]:
     """Put the candidate forward where it passed; say so, or why not."""
     from airflow_provider_nucleus.gating.baseline import measurement_id, propose
     from airflow_provider_nucleus.tasks.baselines import FileBaseline
@@ -252,13 +254,14 @@ def _proposed(args: argparse.Namespace, judgement: Judgement) -> list[str]:
         return [f"not proposed in {args.record}: the verdict is {judgement.verdict.status}"]
     evidence = str(args.json or (args.report / "metrics.json" if args.report else "")) or None
     FileBaseline(args.record).change(
-        lambda record: propose(
-            record,
+        lambda newest: propose(
+            newest,
             judgement.candidate,
             by=args.propose,
             at=_now(),
             verdict="pass",
             evidence=evidence,
+            judged_with=record,
         )
     )
     return [f"proposed {measurement_id(judgement.candidate)} in {args.record}"]
@@ -275,7 +278,7 @@ def _write(args: argparse.Namespace, judged: _Judged, written: list[str]) -> Non
         found = write_report(args.report, judged.judgement, changes=judged.changes, files=judged.inputs.files)
         written += [f"{name}: {path}" for name, path in found.items()]
     if args.propose is not None:
-        written += _proposed(args, judged.judgement)
+        written += _proposed(args, judged.judgement, judged.record)
 
 
 def _print(judged: _Judged, written: list[str], *, quiet: bool) -> None:

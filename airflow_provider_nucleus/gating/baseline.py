@@ -16,13 +16,16 @@ repeats the step. How a record is written small is in `baseline_file`.
 from __future__ import annotations
 
 import hashlib
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import Field
 
 from airflow_provider_nucleus.gating.fingerprint import differences, window_class
-from airflow_provider_nucleus.gating.measurement import Document, Measurement
+from airflow_provider_nucleus.gating.measurement import Document, Measurement, Numbers
 from airflow_provider_nucleus.gating.verdict import VerdictStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = [
     "BASELINE_SCHEMA",
@@ -38,6 +41,8 @@ __all__ = [
     "propose",
     "record_before",
     "reject",
+    "rounded",
+    "without_accepted",
 ]
 
 BASELINE_SCHEMA: Final = "nucleus-baseline/1"
@@ -45,6 +50,7 @@ HISTORY: Final = 30
 """Accepted measurements that are remembered: twice the batches that a window rule looks at by default."""
 _PROPOSALS: Final = 8
 _DECISIONS: Final = 40
+_DIGITS: Final = 9
 
 
 class BaselineError(ValueError):
@@ -125,12 +131,15 @@ def propose(
     verdict: VerdictStatus | None = None,
     evidence: str | None = None,
     note: str | None = None,
+    judged_with: BaselineRecord | None = None,
 ) -> BaselineRecord:
     """Put a measurement forward, under *proposal_id* or its own id; who confirms it names that.
 
-    The same measurement proposed again changes nothing, another one under the same id takes its place. At most 8 wait at a
+    *judged_with* is the record that it was held against, where that was read before this one. The same measurement proposed again
+    changes nothing, unless it was held against another one now; another one under the same id takes its place. At most 8 wait at a
     time: the oldest gives way, and the decisions say so.
     """
+    held_against = (judged_with or record).accepted
     entry = BaselineEntry(
         id=proposal_id or measurement_id(measurement),
         measurement=_small(measurement),
@@ -139,10 +148,11 @@ def propose(
         by=by,
         at=at,
         note=note,
-        before=None if record.accepted is None else record.accepted.id,
+        before=None if held_against is None else held_against.id,
     )
-    known = [*record.proposals, *([] if record.accepted is None else [record.accepted])]
-    if any(old.id == entry.id and old.measurement == entry.measurement for old in known):
+    if _is_same(entry, record.accepted) or any(
+        _is_same(entry, old) and entry.before == old.before for old in record.proposals
+    ):
         return record
     waiting = [each for each in record.proposals if each.id != entry.id]
     decisions = [BaselineDecision(action="propose", id=entry.id, by=by, at=at, evidence=evidence, note=note)]
@@ -191,7 +201,7 @@ def confirm(
             )
         )  # fmt: skip
     past = record.history
-    if record.accepted is not None:
+    if record.accepted is not None and record.accepted.id != entry.id:
         past = [*map(_without_profile, past), record.accepted]
     return _next(
         record,
@@ -199,7 +209,7 @@ def confirm(
         reference=reference,
         accepted=entry,
         proposals=[each for each in record.proposals if each.id != entry.id],
-        history=past[-HISTORY:],
+        history=[each for each in past if each.id != entry.id][-HISTORY:],
     )
 
 
@@ -298,6 +308,11 @@ def record_before(record: BaselineRecord, measurement: Measurement) -> BaselineR
     )
 
 
+def without_accepted(record: BaselineRecord, entry_id: str) -> BaselineRecord:
+    """Return the record without a measurement among those accepted before: one that was taken back is no batch of a window."""
+    return record.model_copy(update={"history": [each for each in record.history if each.id != entry_id]})
+
+
 def _waiting(record: BaselineRecord, proposal: str | None) -> BaselineEntry:
     """Return the proposal that is meant."""
     ids = [entry.id for entry in record.proposals]
@@ -322,8 +337,37 @@ def _since(record: BaselineRecord, entry: BaselineEntry, note: str | None) -> st
     return changed if note is None else f"{note} ({changed})"
 
 
+def _is_same(entry: BaselineEntry, old: BaselineEntry | None) -> bool:
+    return old is not None and entry.id == old.id and entry.measurement == old.measurement
+
+
 def _small(measurement: Measurement) -> Measurement:
-    return measurement.model_copy(update={"matches": None})
+    """Return what is kept of a measurement: no matches, and numbers as its file has them, so that a retry finds its own."""
+    return measurement.model_copy(
+        update={
+            "matches": None,
+            "overall": _rounded(measurement.overall),
+            "per_label": _all_rounded(measurement.per_label),
+            "slices": {key: _all_rounded(values) for key, values in measurement.slices.items()},
+        }
+    )
+
+
+def rounded(value: float | None) -> float | int | None:
+    """Return a number as a record has it: whole, or with 9 significant digits."""
+    if value is None:
+        return None
+    return int(value) if value == int(value) else float(f"{value:.{_DIGITS}g}")
+
+
+def _rounded(numbers: Numbers) -> Numbers:
+    return numbers.model_copy(
+        update={"values": {name: rounded(value) for name, value in numbers.values.items()}}
+    )
+
+
+def _all_rounded(rows: Mapping[str, Numbers]) -> dict[str, Numbers]:
+    return {name: _rounded(numbers) for name, numbers in rows.items()}
 
 
 def _without_profile(entry: BaselineEntry) -> BaselineEntry:

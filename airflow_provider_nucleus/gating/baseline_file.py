@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
-from airflow_provider_nucleus.gating.baseline import BaselineEntry, BaselineError, BaselineRecord
+from airflow_provider_nucleus.gating.baseline import BaselineEntry, BaselineError, BaselineRecord, rounded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +23,6 @@ __all__ = ["SOFT_LIMIT", "dump_record", "fit_record", "parse_record", "record_fr
 
 SOFT_LIMIT: Final = 60_000
 """Bytes of a record where none is chosen: Airflow asks for at most 64 kB in the state of an asset."""
-_DIGITS: Final = 9
 _SUPPORT: Final = ("items", "ground_truth", "predictions")
 
 
@@ -117,13 +116,7 @@ def _with_rows(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _rounded(numbers: dict[str, Any]) -> dict[str, Any]:
-    return {**numbers, "values": {name: _short(value) for name, value in numbers.get("values", {}).items()}}
-
-
-def _short(value: float | None) -> float | int | None:
-    if value is None:
-        return None
-    return int(value) if value == int(value) else float(f"{value:.{_DIGITS}g}")
+    return {**numbers, "values": {name: rounded(value) for name, value in numbers.get("values", {}).items()}}
 
 
 def _columns(rows: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
@@ -132,7 +125,7 @@ def _columns(rows: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     names = list(dict.fromkeys(name for row in rows.values() for name in row.get("values", {})))
     result: dict[str, Any] = {"names": labels, "values": {}}
     for name in names:
-        result["values"][name] = [_short(rows[label].get("values", {}).get(name)) for label in labels]
+        result["values"][name] = [rounded(rows[label].get("values", {}).get(name)) for label in labels]
         absent = [place for place, label in enumerate(labels) if name not in rows[label].get("values", {})]
         if absent:
             result.setdefault("absent", {})[name] = absent

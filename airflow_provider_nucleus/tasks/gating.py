@@ -207,7 +207,7 @@ def decide(
     judgement = _with_changes(judgement, compared)
     log.info("%s", "\n".join(rule_lines(judgement.verdict)))
     written = _written(judgement, place)
-    proposal = _proposed(judgement, store, request.confirm, context, evidence=written["judgement"])
+    proposal = _proposed(judgement, store, request.confirm, context, record, evidence=written["judgement"])
     _count(judgement)
     return judgement, _result(judgement, written=written, proposal=proposal, store=store)
 
@@ -290,17 +290,29 @@ def _proposed(
     store: BaselineStore | None,
     confirming: Confirm,
     context: Mapping[str, Any],
+    judged_with: BaselineRecord,
     *,
     evidence: str | None,
 ) -> str | None:
-    """Put a candidate that passed forward as the next baseline, and accept it where the gate is to; return its id in the record."""
+    """Put a candidate that passed forward as the next baseline, and accept it where the gate is to; return its id in the record.
+
+    Raises NucleusSourceError instead of accepting it where another was accepted since *judged_with* was read.
+    """
     if store is None or judgement.verdict.status != "pass":
         return None
     candidate, by, at = judgement.candidate, task_name(context), judgement.judged_at or _now()
     proposal = measurement_id(candidate)
 
     def step(record: BaselineRecord) -> BaselineRecord:
-        record = propose(record, candidate, by=by, at=at, verdict="pass", evidence=evidence)
+        if confirming == "auto" and _accepted_id(record) not in {_accepted_id(judged_with), proposal}:
+            raise NucleusSourceError(
+                f"{_accepted_id(record) or 'nothing'} was accepted while {proposal} was held against {_accepted_id(judged_with) or 'nothing'}",
+                source=store.place,
+                hint="Nothing was changed; a retry judges it against what is accepted now.",
+            )
+        record = propose(
+            record, candidate, by=by, at=at, verdict="pass", evidence=evidence, judged_with=judged_with
+        )
         if confirming == "auto":
             record = confirm(record, proposal, by=by, at=at)
         return record
@@ -314,6 +326,10 @@ def _proposed(
         raise
     log.info("%s %s in %s", "Accepted" if confirming == "auto" else "Proposed", proposal, store.place)
     return proposal
+
+
+def _accepted_id(record: BaselineRecord) -> str | None:
+    return None if record.accepted is None else record.accepted.id
 
 
 def _result(

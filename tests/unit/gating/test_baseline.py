@@ -140,6 +140,38 @@ def test_steps_that_are_tried_again_change_nothing():
     assert reject(rejected, "ev_2/slc_2", **WHO) is rejected
 
 
+def test_a_worker_that_died_behind_its_step_duplicates_nothing():
+    """The retry measures with all digits and finds those of the file: no second decision, proposal or batch of a window."""
+    measurement = measured(1, f1=2 / 3, labels=2, slices={"weather": {"fog": Numbers(values={"f1": 1 / 3})}})
+    proposed = parse_record(dump_record(propose(EMPTY, measurement, **WHO)))
+    confirmed = parse_record(dump_record(confirm(proposed, "ev_1/slc_1", **WHO)))
+
+    assert propose(proposed, measurement, **WHO) is proposed
+    assert propose(confirmed, measurement, **WHO) is confirmed
+
+
+def test_a_batch_that_is_accepted_again_is_one_batch_of_the_window():
+    """Measured anew under the same id, or accepted again after another one."""
+    record = accepted(accepted(EMPTY, measured(1)), measured(2))
+    anew = accepted(record, measured(2, f1=0.9))
+    back = accepted(anew, measured(1))
+
+    assert [entry.id for entry in anew.history] == ["ev_1/slc_1"]
+    assert ([entry.id for entry in back.history], back.accepted.id) == (["ev_2/slc_2"], "ev_1/slc_1")
+
+
+def test_a_gate_that_runs_again_says_what_it_was_held_against_now():
+    """Else a promotion refuses for ever what was judged anew, or lets pass what was held against another baseline."""
+    judged_with = accepted(EMPTY, measured(1))
+    record = accepted(propose(judged_with, measured(2), **WHO), measured(3))
+
+    late = propose(record, measured(4), judged_with=judged_with, **WHO)
+    again = propose(record, measured(2), **WHO)
+
+    assert {entry.id: entry.before for entry in late.proposals}["ev_4/slc_4"] == "ev_1/slc_1"
+    assert [(entry.id, entry.before) for entry in again.proposals] == [("ev_2/slc_2", "ev_3/slc_3")]
+
+
 def test_a_batch_measured_anew_takes_the_place_of_its_proposal():
     """Late labels: the numbers of the same id are others now."""
     record = propose(propose(EMPTY, measured(1), **WHO), measured(1, f1=0.9), **WHO)

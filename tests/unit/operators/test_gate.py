@@ -19,11 +19,13 @@ from airflow_provider_nucleus.exceptions import (
     NucleusPolicyError,
     NucleusSourceError,
 )
+from airflow_provider_nucleus.gating.judge import judge
 from airflow_provider_nucleus.gating.measurement import Coverage, Fingerprint, Measurement, Numbers, Subject
 from airflow_provider_nucleus.gating.profile import Profile
 from airflow_provider_nucleus.gating.verdict import Judgement
 from airflow_provider_nucleus.operators.gate import NucleusGateOperator
 from airflow_provider_nucleus.operators.items import NucleusAppendItemsOperator
+from airflow_provider_nucleus.tasks import gating
 from airflow_provider_nucleus.tasks.baselines import FileBaseline
 from airflow_provider_nucleus.tasks.gating import GateStoppedError
 from airflow_provider_nucleus.tasks.results import MAX_XCOM_BYTES, json_size
@@ -424,6 +426,32 @@ def test_a_gate_that_runs_again_is_not_held_against_its_own_candidate(tmp_path):
     for _ in range(2):  # nothing was there to be held against, the second time as the first
         found, _ = run(measured(0.8), policy=POLICY, confirm="auto", **lenient)
         assert found["baseline"] is None
+
+
+@pytest.mark.parametrize("confirm", ["auto", "promotion"])
+def test_what_was_accepted_while_a_gate_judged_is_not_what_it_was_held_against(
+    tmp_path, monkeypatch, confirm
+):
+    """Accepted by the gate itself it would replace what it never met; a retry judges it anew. Proposed, it says what it met."""
+    record = FileBaseline(str(tmp_path / "baseline.json"))
+    run(measured(0.7, job="job_0"), baseline_record=record.file, confirm="auto")
+
+    def slow(*arguments: Any, **named: Any) -> Judgement:
+        monkeypatch.undo()
+        run(measured(0.9, job="other"), baseline_record=record.file, confirm="auto")
+        return judge(*arguments, **named)
+
+    monkeypatch.setattr(gating, "judge", slow)
+    arguments = {"policy": POLICY, "baseline_record": record.file, "confirm": confirm}
+    found, _ = run(measured(0.7), **arguments)
+
+    assert record.read().accepted.id == "other"
+    if confirm == "auto":
+        assert isinstance(found, NucleusSourceError)
+        assert "other was accepted while job_1 was held against job_0" in str(found)
+        assert isinstance(run(measured(0.7), **arguments)[0], NucleusGateError)
+    else:
+        assert [(each.id, each.before) for each in record.read().proposals] == [("job_1", "job_0")]
 
 
 def test_a_record_out_of_reach_leaves_the_verdict(tmp_path, monkeypatch):
