@@ -6,7 +6,7 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusMetricsError
-from airflow_provider_nucleus.gating.baseline import confirm, measurement_id, propose
+from airflow_provider_nucleus.gating.baseline import confirm, measurement_id, propose, without_accepted
 from airflow_provider_nucleus.links.nucleus import NucleusModelLink
 from airflow_provider_nucleus.operators.base import NucleusOperator
 from airflow_provider_nucleus.operators.tag_moves import TagFamily, move_tag
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NucleusPromoteModelOperator"]
 
-_DONE: Final = {"propose": "proposed", "confirm": "accepted", "reject": "rejected", "pin": "pinned"}
+_DONE: Final = {"propose": "proposed", "confirm": "accepted", "reject": "rejected"}
 
 
 class NucleusPromoteModelOperator(NucleusOperator):
@@ -189,17 +189,27 @@ class NucleusPromoteModelOperator(NucleusOperator):
     def _require_current(
         self, record: BaselineRecord, proposal: str, *, approved: bool, store: BaselineStore
     ) -> None:
-        """Raise GateStoppedError if the candidate was rejected, or another was accepted since its gate judged."""
+        """Raise GateStoppedError if the candidate was rejected, or another was accepted since its gate judged.
+
+        Who approved it knew what was accepted then; what was decided since stands.
+        """
         accepted = None if record.accepted is None else record.accepted.id
-        if accepted == proposal or approved:
+        if accepted == proposal:
             return
-        last = next((each for each in reversed(record.decisions) if each.id == proposal), None)
+        last = next(
+            (each for each in reversed(record.decisions) if each.id == proposal and each.action != "pin"),
+            None,
+        )
         entry = next((each for each in record.proposals if each.id == proposal), None)
         reason = None
-        if entry is not None and entry.before != accepted:
-            reason = f"{accepted} was accepted after it was judged, against {entry.before or 'nothing'}"
-        elif entry is None and last is not None:
-            reason = f"it was {_DONE[last.action]} by {last.by}, and waits no more"
+        if entry is not None:
+            if entry.before != accepted and not approved:
+                reason = f"{accepted} was accepted after it was judged, against {entry.before or 'nothing'}"
+        elif last is not None:
+            reason = f"it was {_DONE[last.action]} by {last.by} and waits no more, and {accepted or 'nothing'} is accepted"
+        elif self._was_proposed(proposal, store):
+            # So long ago that the record has forgotten what became of it.
+            reason = f"it waits no more, and {accepted or 'nothing'} is accepted"
         if reason is not None:
             raise GateStoppedError(
                 f"{proposal} is not promoted: {reason}.",
@@ -208,6 +218,15 @@ class NucleusPromoteModelOperator(NucleusOperator):
                 hint=f"The record is {store.place}; tag {self.tag!r} stays where it is. Clear the gate to have the model judged against what is "
                 "accepted now.",
             )
+
+    def _was_proposed(self, proposal: str, store: BaselineStore) -> bool:
+        """Return whether the gate says that it put the candidate forward in this record."""
+        found: Any = self.gate
+        return (
+            isinstance(found, dict)
+            and found.get("proposal") == proposal
+            and found.get("baseline_record") == store.place
+        )
 
     def _accept(
         self, store: BaselineStore, judgement: Judgement, evidence: str | None, context: Context
@@ -279,6 +298,12 @@ class NucleusPromoteModelOperator(NucleusOperator):
                 return record
             past = [each for each in record.history if each.measurement.subject.model_id == previous]
             if not past:
+                self.log.warning(
+                    "%s remembers no measurement of model %s: %s stays accepted; confirm another one there",
+                    store.place,
+                    previous,
+                    record.accepted.id,
+                )
                 return record
             entry, note = past[-1], f"the promotion of {model_id} was taken back"
             again = propose(
@@ -291,7 +316,7 @@ class NucleusPromoteModelOperator(NucleusOperator):
                 evidence=entry.evidence,
                 note=note,
             )
-            return confirm(again, entry.id, by=by, at=at, note=note)
+            return without_accepted(confirm(again, entry.id, by=by, at=at, note=note), record.accepted.id)
 
         store.change(step)
 

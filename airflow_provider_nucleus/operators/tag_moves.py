@@ -88,10 +88,13 @@ def move_tag(hook: NucleusHook, family: TagFamily, model_id: str, *, evidence: s
     moved = family.tag not in model.tags
     if moved:
         hook.tag_model(model_id, [family.tag])
+    if holders:
+        # Before the next are marked: a retry must not find two generations, and not know which of them had it last.
+        _forget_previous(hook, family, [model_id, *(holder.id for holder in holders)])
     for holder in holders:
         _hand_over(hook, family, holder)
     _settle(hook, family, model_id)
-    _mark(hook, family, model_id, holders, evidence)
+    _mark(hook, family, model_id, evidence)
     previous = holders or family.tagged(hook, family.previous_tag, besides=model_id)
     return TagMove(model_id=model_id, moved=moved, previous=tuple(each.id for each in previous))
 
@@ -137,16 +140,16 @@ def _settle(hook: NucleusHook, family: TagFamily, model_id: str) -> None:
     )
 
 
-def _mark(
-    hook: NucleusHook, family: TagFamily, model_id: str, holders: list[Model], evidence: str | None
-) -> None:
-    """Leave `previous` on those that had the tag last, and the evidence on the one that has it now."""
+def _forget_previous(hook: NucleusHook, family: TagFamily, besides: list[str]) -> None:
+    """Take the mark of those that had the tag before from all but some."""
+    for older in family.tagged(hook, family.previous_tag):
+        if older.id not in besides:
+            _untag(hook, older.id, [family.previous_tag])
+
+
+def _mark(hook: NucleusHook, family: TagFamily, model_id: str, evidence: str | None) -> None:
+    """Leave the evidence on the model that has the tag now."""
     model = hook.get_model(model_id)
-    if holders:
-        last = {holder.id for holder in holders}
-        for older in family.tagged(hook, family.previous_tag, besides=model_id):
-            if older.id not in last:
-                _untag(hook, older.id, [family.previous_tag])
     wanted = [] if evidence is None else [f"{family.evidence_prefix}{evidence}"]
     outdated = [tag for tag in _evidence_of(family, model) if tag not in wanted]
     if family.previous_tag in model.tags:

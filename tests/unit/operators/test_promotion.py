@@ -9,6 +9,7 @@ import pytest
 
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusMetricsError
 from airflow_provider_nucleus.gating.baseline import reject
+from airflow_provider_nucleus.operators import tag_moves
 from airflow_provider_nucleus.operators.promotion import NucleusPromoteModelOperator
 from airflow_provider_nucleus.operators.tag_moves import TagFamily, move_tag
 from airflow_provider_nucleus.tasks.baselines import FileBaseline
@@ -101,6 +102,22 @@ def test_a_promotion_that_died_is_finished_by_its_retry(hook, models, monkeypatc
     assert tags(hook, models, "a", "b") == [{"champion:previous"}, {"champion", "champion:evidence:job_b"}]
 
 
+def test_a_promotion_that_died_before_its_marks_leaves_one_previous(hook, models, monkeypatch):
+    """Between the tag and the marks: the one before the last is previous no more, and the retry knows which gets it back."""
+    for name in "ab":
+        promote(verdict(models, name))
+    gate = verdict(models, "c")
+    with monkeypatch.context() as patch:
+        patch.setattr(tag_moves, "_settle", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            promote(gate)
+
+    again = promote(gate)
+    assert again["previous"] == [models["b"]]
+    assert tags(hook, models, "a", "b") == [set(), {"champion:previous"}]
+    assert promote(undo=again)["model_id"] == models["b"]
+
+
 @pytest.mark.parametrize("status", ["fail", "inconclusive"])
 def test_what_did_not_pass_is_refused(hook, models, status):
     """With the reasons of the verdict; a gate that lets it go on does not make it a champion."""
@@ -183,6 +200,51 @@ def test_a_proposal_that_was_rejected_is_not_promoted(hook, models, tmp_path):
         promote(gate)
 
     assert tags(hook, models, "a") == [set()]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_an_old_promotion_that_is_cleared_is_refused(hook, models, tmp_path, whole):
+    """A month later, when the record's decisions do not reach back so far: what was accepted and replaced does not come back."""
+    record = FileBaseline(str(tmp_path / "baseline.json"))
+    place = {"judgement": str(tmp_path / "old.json")} if whole else {}
+    old = verdict(models, "a", baseline_record=record.file, **place)
+    promote(old)
+    for day in range(45):
+        verdict(models, "b", job=f"job_{day}", baseline_record=record.file, confirm="auto")
+    promote(verdict(models, "b", job="job_44", baseline_record=record.file))
+
+    with pytest.raises(
+        GateStoppedError, match="job_a is not promoted: it waits no more, and job_44 is accepted"
+    ):
+        promote(old)
+    assert tags(hook, models, "b") == [{"champion", "champion:evidence:job_44"}]
+    assert record.read().accepted.id == "job_44"
+
+
+def test_an_old_approval_that_is_cleared_is_refused(hook, models, tmp_path):
+    """A person accepted it then; somebody accepted another since."""
+    record = FileBaseline(str(tmp_path / "baseline.json"))
+    gate = verdict(models, "a", f1=0.4, judgement=str(tmp_path / "old.json"), baseline_record=record.file)
+    approval = {"decision": "approved", "by": "ada", "judgement": gate["judgement"]}
+    promote(gate, approval=approval)
+    promote(verdict(models, "b", baseline_record=record.file))
+
+    with pytest.raises(
+        GateStoppedError, match=r"job_a is not promoted: it was accepted by .* and waits no more, and job_b"
+    ):
+        promote(gate, approval=approval)
+    assert record.read().accepted.id == "job_b"
+
+
+def test_a_promotion_that_was_taken_back_is_no_batch_of_the_window(models, tmp_path):
+    """Nor is the one that gets the baseline back there twice."""
+    record = FileBaseline(str(tmp_path / "baseline.json"))
+    for name in "ab":
+        promote(verdict(models, name, baseline_record=record.file))
+    promote(undo=promote(verdict(models, "c", baseline_record=record.file)))
+
+    found = record.read()
+    assert ([each.id for each in found.history], found.accepted.id) == (["job_a"], "job_b")
 
 
 def test_a_promotion_is_taken_back(hook, models, tmp_path):
