@@ -115,7 +115,10 @@ def _replace(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.part")
     try:
-        part.write_bytes(content)
+        with part.open("wb") as unfinished:
+            unfinished.write(content)
+            unfinished.flush()
+            os.fsync(unfinished.fileno())  # else a machine that dies may leave an empty file under the name
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

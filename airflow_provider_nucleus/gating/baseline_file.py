@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
-from airflow_provider_nucleus.gating.baseline import BaselineEntry, BaselineError, BaselineRecord, rounded
+from airflow_provider_nucleus.gating.baseline import (
+    BASELINE_SCHEMA,
+    BaselineEntry,
+    BaselineError,
+    BaselineRecord,
+    rounded,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +29,7 @@ __all__ = ["SOFT_LIMIT", "dump_record", "fit_record", "parse_record", "record_fr
 
 SOFT_LIMIT: Final = 60_000
 """Bytes of a record where none is chosen: Airflow asks for at most 64 kB in the state of an asset."""
+_SCHEMAS: Final = BASELINE_SCHEMA.rpartition("/")[0] + "/"
 _SUPPORT: Final = ("items", "ground_truth", "predictions")
 
 
@@ -54,6 +61,11 @@ def record_to_json(record: BaselineRecord) -> dict[str, Any]:
 
 def record_from_json(value: Any) -> BaselineRecord:
     """Read what `record_to_json` returned. Raises BaselineError that names the place."""
+    schema = value.get("schema") if isinstance(value, dict) else None
+    if isinstance(schema, str) and schema != BASELINE_SCHEMA and schema.startswith(_SCHEMAS):
+        raise BaselineError(
+            f"not a baseline record: schema: {schema!r} takes a later version of this package, this one knows {BASELINE_SCHEMA!r}"
+        )
     try:
         return BaselineRecord.model_validate(_with_rows(json.loads(json.dumps(value))))
     except ValidationError as error:
@@ -140,6 +152,8 @@ def _columns(rows: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
 
 def _rows(columns: dict[str, Any]) -> dict[str, dict[str, Any]]:
     rows: list[dict[str, Any]] = [{"values": {}, "undefined": {}} for _ in columns["names"]]
+    if len(set(columns["names"])) < len(rows):
+        raise ValueError("a label is there twice")
     for name, values in columns["values"].items():
         absent = set(columns.get("absent", {}).get(name, ()))
         for place, (row, value) in enumerate(zip(rows, values, strict=True)):
@@ -148,9 +162,9 @@ def _rows(columns: dict[str, Any]) -> dict[str, dict[str, Any]]:
     for reason, names in columns.get("undefined", {}).items():
         for name, places in names.items():
             for place in places:
-                rows[place]["undefined"][name] = reason
+                rows[range(len(rows)).index(place)]["undefined"][name] = reason
     for part in _SUPPORT:
-        for row, value in zip(rows, columns.get(part, ()), strict=False):
+        for row, value in zip(rows, columns.get(part, [None] * len(rows)), strict=True):
             row[part] = value
     return dict(zip(columns["names"], rows, strict=True))
 

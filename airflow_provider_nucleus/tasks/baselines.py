@@ -65,6 +65,8 @@ _TRIES = 8
 _LOCK_AGE = 120.0
 _LOCK_PATIENCE = 150.0
 """Longer than a lock lasts: after a task that died the next one goes on, without a retry."""
+_LOCK_WATCH = 5.0
+"""Longer than a step takes: clocks of workers differ, and an old lock may be a new one of a slow clock."""
 _PAUSE = 0.05
 
 
@@ -141,11 +143,13 @@ class FileBaseline(BaselineStore):
 
     def _changed(self, step: Callable[[BaselineRecord], BaselineRecord]) -> BaselineRecord:
         for _ in range(_TRIES):
-            with self._lock():
+            with self._lock() as is_held:
                 before = self.read()
                 after = self._step(step, before)
                 if after.revision == before.revision:
                     return after
+                if not is_held():  # a worker that stood still: another has changed the record meanwhile
+                    continue
                 document = record_to_json(after)
                 write_json(self.file, document)
                 # Only where the store makes no file exclusively can another's be there.
@@ -154,12 +158,15 @@ class FileBaseline(BaselineStore):
         raise _contested(self.place)
 
     @contextlib.contextmanager
-    def _lock(self) -> Generator[None]:
-        """Hold the lock file; raises NucleusSourceError when another task holds it for too long."""
+    def _lock(self) -> Generator[Callable[[], bool]]:
+        """Hold the lock file, and lend the question whether it is ours still; raises NucleusSourceError when another task holds it for too long."""
         name, token = f"{self.file}.lock", f"{uuid.uuid4().hex} {self.clock()}"
-        waited = 0.0
+        waited = since = 0.0
+        seen = None
         while not self._made(name, token):
-            if self._stale(name, waited):
+            if (text := _text(name)) != seen:
+                seen, since = text, waited
+            if text is not None and self._stale(text, waited - since):
                 log.warning("Removing %s: the task that made it has not removed it in %g s", name, _LOCK_AGE)
                 _remove(name)
                 continue
@@ -172,7 +179,7 @@ class FileBaseline(BaselineStore):
             self.sleep(pause := min(1.0, _PAUSE + waited / 10))
             waited += pause
         try:
-            yield
+            yield lambda: _text(name) == token
         finally:
             self._release(name, token)
 
@@ -192,16 +199,17 @@ class FileBaseline(BaselineStore):
             return False
         return _text(name) == token
 
-    def _stale(self, name: str, waited: float) -> bool:
-        """Return whether the lock belonged to a task that died; one without its time is as old as we have waited for it."""
-        text = _text(name)
-        if text is None:
-            return False
-        made = text.partition(" ")[2]
+    def _stale(self, text: str, watched: float) -> bool:
+        """Return whether a lock, the same for *watched* seconds, belonged to a task that died.
+
+        Its age is by the clock of the machine that made it. Where that is ahead of ours, or not there (just made and not yet written, or
+        never), it is as old as we have watched it; where that is behind, a task at work is done while we watch.
+        """
         try:
-            return self.clock() - float(made) > _LOCK_AGE
+            age = self.clock() - float(text.partition(" ")[2])
         except ValueError:
-            return waited > _LOCK_AGE  # just made, and not yet written; or never
+            age = -1.0
+        return age > _LOCK_AGE and watched >= _LOCK_WATCH if age >= 0 else watched > _LOCK_AGE
 
 
 @dataclass(frozen=True)
@@ -244,7 +252,13 @@ class AssetBaseline(BaselineStore):
         if value is None:
             return BaselineRecord(), None
         if isinstance(value, str):  # put there by hand, in the interface
-            value = json.loads(value)
+            try:
+                value = json.loads(value.removeprefix("\ufeff"))
+            except (ValueError, RecursionError) as error:
+                raise NucleusConfigError(
+                    f"{self.place}: the state {ASSET_STATE_KEY!r} is no JSON: {error}.",
+                    hint="Delete it or mend it.",
+                ) from error
         if not isinstance(value, dict):
             raise NucleusConfigError(
                 f"{self.place}: the state {ASSET_STATE_KEY!r} is no object.", hint="Delete it or mend it."
@@ -335,8 +349,13 @@ def _create(name: str, text: str) -> None:
     local = local_document(name)
     if local is not None:
         local.parent.mkdir(parents=True, exist_ok=True)
-        with local.open("x") as file:
-            file.write(text)
+        file = local.open("x")
+        try:
+            with file:
+                file.write(text)
+        except BaseException:
+            local.unlink(missing_ok=True)  # a full disk: nobody is to wait for it
+            raise
         return
     path = ObjectStoragePath(name)
     try:

@@ -115,7 +115,10 @@ def write_json(place: Any, value: Any) -> None:
     # A name of its own: two tasks that write the same document at once must not share the unfinished one.
     part = local.with_name(f".{local.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.part")
     try:
-        part.write_bytes(content)
+        with part.open("wb") as unfinished:
+            unfinished.write(content)
+            unfinished.flush()
+            os.fsync(unfinished.fileno())  # else a machine that dies may leave an empty file under the name
         part.replace(local)
     finally:
         part.unlink(missing_ok=True)

@@ -183,16 +183,83 @@ def test_the_next_task_goes_on_after_one_that_died(tmp_path):
 
 
 def test_the_lock_of_another_task_is_left_alone(tmp_path):
-    """One that took too long finds its lock taken over."""
+    """One that stood still for too long finds its lock taken over: it waits for the other one, and repeats its step on what that left."""
     place, lock = tmp_path / "baseline.json", tmp_path / "baseline.json.lock"
+    seen = []
 
     def slow(record: BaselineRecord) -> BaselineRecord:
-        lock.write_text("another 1")
+        if not seen:
+            lock.unlink()
+            FileBaseline(str(place)).change(put_forward("the other's"))
+            lock.write_text("another 1")
+        seen.append(lock.read_text())
         return put_forward("evalv2_1")(record)
 
-    FileBaseline(str(place)).change(slow)
+    def sleep(_: float) -> None:
+        assert lock.read_text() == "another 1"
+        lock.unlink()
 
-    assert lock.read_text() == "another 1"
+    store = FileBaseline(str(place), sleep=sleep, clock=lambda: 2.0)
+    store.change(slow)
+
+    assert {one.id for one in store.read().proposals} == {"the other's", "evalv2_1"}
+    assert len(seen) == 2
+
+
+def test_clocks_of_workers_differ(tmp_path):
+    """A lock of a slow clock is as old as one that was left behind, and in use; one of a fast clock that was left behind is not waited for till then."""
+    lock, now = tmp_path / "baseline.json.lock", [1000.0]
+    place = lock.with_suffix("")
+    lock.write_text("slow 800.0")
+
+    def release(seconds: float) -> None:
+        now[0] += seconds
+        if now[0] > 1002:
+            FileBaseline(str(place.with_name("other.json"))).change(put_forward("evalv2_0"))
+            lock.unlink(missing_ok=True)
+        else:
+            assert lock.exists()
+
+    FileBaseline(str(place), sleep=release, clock=lambda: now[0]).change(put_forward("evalv2_1"))
+    assert 1002 < now[0] < 1005
+
+    lock.write_text("fast 5000.0")
+
+    def wait(seconds: float) -> None:
+        now[0] += seconds
+
+    FileBaseline(str(place), sleep=wait, clock=lambda: now[0]).change(put_forward("evalv2_2"))
+    assert [one.id for one in FileBaseline(str(place)).read().proposals] == ["evalv2_1", "evalv2_2"]
+
+
+_FULL = """
+import resource, signal, sys
+from tests.unit.tasks.test_baselines import FileBaseline, put_forward
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
+try:
+    FileBaseline(sys.argv[1]).change(put_forward("evalv2_2"))
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.parametrize("room", [0, 100])
+def test_a_full_disk_leaves_the_record_and_no_lock(tmp_path, room):
+    """Whether the lock had room or not; the next task does not wait for a lock that nobody holds."""
+    place = tmp_path / "baseline.json"
+    FileBaseline(str(place)).change(put_forward("evalv2_1"))
+    before = place.read_bytes()
+
+    done = subprocess.run(
+        [sys.executable, "-c", _FULL, str(place), str(room)],
+        capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3],
+    )  # fmt: skip
+
+    assert done.stdout.startswith("NucleusSourceError")
+    assert "File too large" in done.stdout
+    assert place.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["baseline.json"]
 
 
 def test_a_lock_that_is_held_is_waited_for_and_then_named(tmp_path):
@@ -212,9 +279,27 @@ def test_a_lock_that_is_held_is_waited_for_and_then_named(tmp_path):
     assert (tmp_path / "baseline.json.lock").exists()
 
 
-@pytest.mark.parametrize("content", ["[]", '{"schema": "other/1"}', '{"accepted": 3}', "{"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[]",
+        '{"schema": "other/1"}',
+        '{"accepted": 3}',
+        "{",
+        "",
+        "[" * 50_000,
+        '{"schema": "nucleus-baseline/2"}',
+    ],
+    ids=["list", "other", "numbers", "cut", "empty", "deep", "later"],
+)
 def test_what_is_no_record_is_left_alone(tmp_path, content):
-    """It may be anything: a report, a measurement."""
+    """It may be anything: a report, a measurement, what an editor left of a record, the record of a later version."""
+    state = State()
+    state.set("nucleus.baseline", content)
+    with pytest.raises(NucleusConfigError, match=r"asset:street: "):
+        AssetBaseline("street", state).change(put_forward("evalv2_1"))
+    assert state.get("nucleus.baseline") == content
+
     place = tmp_path / "baseline.json"
     place.write_text(content)
     with pytest.raises(NucleusConfigError, match=r"baseline\.json"):
