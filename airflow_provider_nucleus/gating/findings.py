@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_nucleus.gating.policy import CHANGE_BOUNDS
 from airflow_provider_nucleus.gating.readings import ABSENT, Reading, RuleSubject
+from airflow_provider_nucleus.gating.rule_table import one_line
 from airflow_provider_nucleus.gating.verdict import RuleResult
 
 if TYPE_CHECKING:
@@ -67,5 +68,5 @@ def result_of(rule: Rule, finding: Finding) -> RuleResult:
         passes=inequality.passes if inequality else None,
         support=finding.reading.support,
         counted=finding.counted,
-        text=finding.text,
+        text=one_line(finding.text),
     )

@@ -10,13 +10,25 @@ if TYPE_CHECKING:
 
     from airflow_provider_nucleus.gating.verdict import RuleResult, RuleStatus, Verdict
 
-__all__ = ["STATUS_ORDER", "reason_of", "rule_lines", "worst_first"]
+__all__ = ["STATUS_ORDER", "one_line", "reason_of", "rule_lines", "worst_first"]
 
 STATUS_ORDER: Final[Sequence[RuleStatus]] = ("fail", "missing", "error", "insufficient", "warn", "pass")
 """Statuses, the worst first: what is bad, what is not there, what could not be computed, what has too little support."""
 
+_JOINERS: Final = {"\u200c", "\u200d"}
+"""Characters without a shape that scripts and emoji need."""
 _MOST_DETAILS = 10
 _WIDTH = 200
+
+
+def one_line(text: str) -> str:
+    """Return text as a log and a terminal may have it: labels come from files, and may hold line ends, escapes, marks that turn a line."""
+    return "".join(
+        character
+        if character.isprintable() or character in _JOINERS
+        else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
 
 
 def worst_first(results: Iterable[RuleResult]) -> list[RuleResult]:
@@ -50,7 +62,7 @@ def rule_lines(verdict: Verdict, *, width: int = _WIDTH) -> list[str]:
         lines += [f"{'':<12}  - {result.text}" for result in open_results[:_MOST_DETAILS]]
         if len(open_results) > _MOST_DETAILS:
             lines.append(f"{'':<12}  - and {len(open_results) - _MOST_DETAILS} more")
-    return [line if len(line) <= width else f"{line[: width - 1]}…" for line in lines]
+    return [line if len(line) <= width else f"{line[: width - 1]}…" for line in map(one_line, lines)]
 
 
 def _headline(verdict: Verdict, rules: int) -> str:

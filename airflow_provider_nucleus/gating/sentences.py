@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airflow_provider_nucleus.gating.rule_table import one_line
+
 if TYPE_CHECKING:
     from airflow_provider_nucleus.gating.bounds import Decision, Inequality, Interval
     from airflow_provider_nucleus.gating.policy import Rule
     from airflow_provider_nucleus.gating.readings import RuleSubject
 
-__all__ = ["decided", "number_text", "objects_text", "share_text", "subject_text", "undecided_labels"]
+__all__ = [
+    "decided",
+    "number_text",
+    "objects_text",
+    "share_text",
+    "subject_text",
+    "undecided_labels",
+]
 
 
 def number_text(value: float) -> str:
@@ -69,7 +78,7 @@ def undecided_labels(rule: Rule, subjects: list[str], *, reason: str) -> str:
     more = f" and {len(subjects) - 8} more" if len(subjects) > 8 else ""
     what = "labels" if rule.scope == "per_label" else "slices"
     count = f"{len(subjects)} {what}" if len(subjects) > 1 else f"1 {what[:-1]}"
-    return f"{count} of rule {rule.id} {reason}: {named}{more}"
+    return one_line(f"{count} of rule {rule.id} {reason}: {named}{more}")
 
 
 def _what_is(inequality: Inequality, *, value: float, baseline: float | None) -> str:

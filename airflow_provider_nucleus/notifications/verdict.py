@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import BaseHook, BaseNotifier
 
 from airflow_provider_nucleus.notifications.webhooks import Webhook, webhook_of
 from airflow_provider_nucleus.schema.texts import storable
-from airflow_provider_nucleus.tasks.judgements import judgement_of, links_of
+from airflow_provider_nucleus.tasks.judgements import judgement_or_summary, links_of
 from airflow_provider_nucleus.tasks.rendered_values import is_blank
 from airflow_provider_nucleus.tasks.verdict_text import verdict_markdown, web_links
 
@@ -106,7 +106,9 @@ class NucleusVerdictNotifier(BaseNotifier):
         if value is None:
             lines.append(f"No verdict yet: {run['dag_id']}, run {run['run_id']}.")
         else:
-            judgement = judgement_of(value)
+            judgement, remark = judgement_or_summary(value)
+            if remark:
+                log.info("The message is of what the gate's result says: %s", remark)
             lines.append(verdict_markdown(judgement, links=links_of(value) | links))
             verdict = judgement.verdict
             facts |= {"verdict": verdict.status, "stopped": verdict.stopped, "reasons": verdict.reasons[:5]}

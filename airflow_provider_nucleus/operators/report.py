@@ -16,7 +16,7 @@ from airflow_provider_nucleus.reporting.limits import DOCUMENT_NAME, PAGE_NAME, 
 from airflow_provider_nucleus.tasks.arguments import DOCUMENT, FOLDER, OBJECT, TEXT, required
 from airflow_provider_nucleus.tasks.gate_inputs import measurement_of
 from airflow_provider_nucleus.tasks.gating import GateStoppedError
-from airflow_provider_nucleus.tasks.judgements import judgement_of
+from airflow_provider_nucleus.tasks.judgements import judgement_or_summary
 from airflow_provider_nucleus.tasks.labels import MAP_LABEL, short_label
 from airflow_provider_nucleus.tasks.rendered_values import is_blank
 from airflow_provider_nucleus.tasks.report_evidence import (
@@ -210,12 +210,11 @@ class NucleusReportOperator(NucleusAnnouncingOperator):
         reason = missing_reason(states)
         if not is_blank(self.judgement):
             try:
-                return judgement_of(self.judgement), []
+                judgement, remark = judgement_or_summary(self.judgement)
             except (NucleusError, OSError) as error:
                 reason = f"The judgement cannot be read: {error}"
-                if isinstance(self.judgement, dict) and self.judgement.get("judgement"):
-                    # The gate's own result has the verdict and the worst of its rules.
-                    return judgement_of({**self.judgement, "judgement": None}), [reason]
+            else:
+                return judgement, [remark] if remark else []
         candidate = None
         try:
             candidate = measurement_of(self.candidate, name="candidate")
@@ -246,7 +245,10 @@ class NucleusReportOperator(NucleusAnnouncingOperator):
     def _address(self, folder: str, context: Context) -> str | None:
         """Return where a browser finds the page, None where that is not known."""
         root = folder_for_instance(self.public_url, context) if self.public_url else folder
-        return f"{root}/{PAGE_NAME}" if root.startswith(("http://", "https://")) else None
+        if not root.startswith(("http://", "https://")):
+            return None
+        # Ids of runs have the offset of a time zone; S3 takes a plus in an address for a blank, and finds nothing.
+        return f"{root}/{PAGE_NAME}".replace("+", "%2B").replace(" ", "%20")
 
     def _refuse_to_hide(
         self, context: Context, states: Mapping[str, str | None], judgement: Judgement, result: dict[str, Any]

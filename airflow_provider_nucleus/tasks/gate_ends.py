@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 
 from airflow_provider_nucleus.exceptions import NucleusGateError
+from airflow_provider_nucleus.gating.rule_table import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,7 +58,7 @@ def _message(judgement: Judgement) -> str:
         or subject.benchmark_name
         or subject.dataset_name
     )
-    whom = f"{model} on {batch}" if batch else str(model)
+    whom = one_line(f"{model} on {batch}" if batch else str(model))
     reasons = "; ".join(reason.rstrip(".") for reason in verdict.reasons[:_REASONS]) or "no rule was met"
     more = len(verdict.reasons) - _REASONS
     tail = f"; and {more} more" if more > 0 else ""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from airflow_provider_nucleus.exceptions import NucleusConfigError
+from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusError
 from airflow_provider_nucleus.gating.measurement import Fingerprint, Measurement, Numbers, Subject
 from airflow_provider_nucleus.gating.verdict import ChangeCounts, Judgement, RuleResult, Verdict
 from airflow_provider_nucleus.tasks.documents import read_json
@@ -14,7 +14,7 @@ from airflow_provider_nucleus.tasks.documents import read_json
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["is_whole", "judgement_of", "links_of"]
+__all__ = ["is_whole", "judgement_of", "judgement_or_summary", "links_of"]
 
 _UNKNOWN = "unknown"
 
@@ -43,6 +43,16 @@ def judgement_of(value: Any) -> Judgement:
     if isinstance(place := value.get("judgement"), str):
         return judgement_of(place)
     return _from_result(value)
+
+
+def judgement_or_summary(value: Any) -> tuple[Judgement, str | None]:
+    """Return the judgement, and None; of a gate's result whose document is out of reach what the result says, and why it is no more."""
+    try:
+        return judgement_of(value), None
+    except (NucleusError, OSError) as error:
+        if not isinstance(value, dict) or not value.get("judgement"):
+            raise
+        return judgement_of({**value, "judgement": None}), f"The judgement cannot be read: {error}"
 
 
 def is_whole(judgement: Judgement) -> bool:

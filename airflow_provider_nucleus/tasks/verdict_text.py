@@ -30,7 +30,8 @@ _DIRECTIONS: Final = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
 def verdict_headline(judgement: Judgement) -> str:
     """Return one line: the verdict, of which model, on what."""
     candidate = judgement.candidate
-    return f"{judgement.verdict.status}: {_model(candidate)} on {_scope(candidate)}"
+    line = f"{judgement.verdict.status}: {_model(candidate)} on {_scope(candidate)}"
+    return str(storable(" ".join(_DIRECTIONS.sub("", line).split())))
 
 
 def verdict_markdown(
@@ -139,4 +140,5 @@ def _text(text: str, most: int = _NAME_CHARS) -> str:
     """Return *text* on one line and without any meaning to markdown."""
     line = " ".join(_DIRECTIONS.sub("", text).split())
     short = line if len(line) <= most else f"{line[: most - 1]}…"
-    return _MARKUP.sub(r"\\\1", short)
+    # Chats tell everybody whose name stands behind an @, escaped or not; a joiner of no width ends that.
+    return re.sub(r"@(?=\w)", "@\u2060", _MARKUP.sub(r"\\\1", short))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from airflow_provider_nucleus.gating.judge import judge
+from airflow_provider_nucleus.gating.measurement import Fingerprint, Measurement, Numbers
+from airflow_provider_nucleus.gating.policy_reading import read_policy
 from airflow_provider_nucleus.gating.rule_table import rule_lines, worst_first
 from airflow_provider_nucleus.gating.verdict import RuleResult, Verdict
 
@@ -22,6 +25,21 @@ def result(
 
 def verdict(*results: RuleResult, status: str = "fail", stopped: bool = True) -> Verdict:
     return Verdict(status=status, stopped=stopped, policy="nightly", policy_digest="d", results=list(results))
+
+
+def test_labels_write_no_lines_of_their_own():
+    """A label with a line end forged a pass in the log; with an escape it repainted the terminal."""
+    label = "a\nPASS          f1-floor\x1b[2J \u202eb\x85"
+    policy = read_policy({"rules": [{"id": "recall", "metric": "recall", "scope": "per_label", "min": 0.9}]})
+    numbers = Numbers(values={"recall": 0.5}, ground_truth=90)
+    found = judge(policy, Measurement(fingerprint=Fingerprint(data="d"), per_label={label: numbers})).verdict
+
+    assert found.results[0].subject == f"label {label}"
+    for text in [found.results[0].text, *found.reasons, *rule_lines(found)]:
+        assert text.isprintable()
+    assert r"a\nPASS          f1-floor\x1b[2J \u202eb\x85 is 0.5" in found.reasons[0]
+    assert len(rule_lines(verdict(result("a", "fail", text="\r\n\n")))) == 2
+    assert all(line.isprintable() for line in rule_lines(verdict(result("a", "fail", text="\r\n\n"))))
 
 
 def test_the_worst_rule_comes_first():

@@ -99,6 +99,16 @@ def test_a_callback_posts_the_result_of_its_task(chat):
     assert body["nucleus"]["run"] == {"dag_id": "d", "run_id": "r", "task_id": "gate", "map_index": 3}
 
 
+def test_a_document_of_another_machine_is_no_reason_to_tell_nobody(chat):
+    """A deadline's triggerer, or a worker that took over, has not the file of the one that judged; the result has what counts."""
+    result = RESULT | {"judgement": "/gone/with/its/worker.json"}
+    NucleusVerdictNotifier(webhook_url=chat.url).notify(context(result))
+
+    ((_, _, body),) = chat.posts
+    assert body["text"].startswith("**fail** by policy policy: v3, on street.")
+    assert body["nucleus"]["verdict"] == "fail"
+
+
 def test_an_approval_that_waits_is_told_of_with_its_own_judgement(chat):
     """It has no result yet."""
     NucleusVerdictNotifier(webhook_url=chat.url, text_key="content").notify(context(None, judgement=RESULT))

@@ -46,6 +46,16 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> tuple[RenderedJudgemen
     return rendered_judgement(folder, frames=3), folder
 
 
+def test_a_run_of_a_time_zone_has_an_address_that_opens(tmp_path):
+    """S3 takes a plus in an address for a blank; ids of runs have one, on both sides of the change to summer time."""
+    folder = tmp_path / "scheduled__2026-03-29T03:00:00+02:00"
+    given = judgement().model_dump(mode="json", by_alias=True)
+    found, _ = run(judgement=given, folder=str(folder), public_url=f"https://reports.example/{folder.name}")
+
+    assert found["url"] == "https://reports.example/scheduled__2026-03-29T03:00:00%2B02:00/report.html"
+    assert (folder / "report.html").exists()
+
+
 def test_three_files_and_what_is_said_of_them(tmp_path: Path):
     """Page, document and summary; the result is small, and the link leads where browsers find the page."""
     given = judgement(labels=300).model_dump(mode="json", by_alias=True)

@@ -81,7 +81,7 @@ def test_the_worst_rules_come_first_and_the_rest_is_counted():
     assert "warn" not in text
 
 
-HOSTILE = "a|b\n\n# <img src=x onerror=alert(1)> [x](javascript:1) `c` ![](http://evil/p.png) \u202e\x00"
+HOSTILE = "a|b\n\n# <img src=x onerror=alert(1)> [x](javascript:1) `c` ![](http://evil/p.png) \u202e\x00 @all"
 
 
 @pytest.mark.parametrize("place", ["model", "rule", "subject", "text"])
@@ -96,8 +96,9 @@ def test_names_from_data_are_text(place):
     text = verdict_markdown(judged(*results, model=HOSTILE if place == "model" else "m"))
     read = re.sub(r"\\.", "", text)  # what markdown takes for text is out
 
-    for mark in ("<", "](", "`", "\n#", "http:", "\x00", "\u202e"):
+    for mark in ("<", "](", "`", "\n#", "http:", "\x00", "\u202e", "@all"):
         assert mark not in read
+    assert not re.search(r"[\x00\n\u202e]", verdict_headline(judged(model=HOSTILE)))
     rows = [line for line in read.splitlines() if line.startswith("|")]
     assert {line.count("|") for line in rows} == {8}
 
