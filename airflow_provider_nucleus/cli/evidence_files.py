@@ -17,15 +17,18 @@ from airflow_provider_nucleus.gating.profile import PROFILE_SCHEMA
 from airflow_provider_nucleus.gating.verdict import VERDICT_SCHEMA, Judgement
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow_provider_nucleus.gating.measurement import Document
 
 __all__ = [
     "EvidenceError",
     "MissingEvidenceError",
+    "document_bytes",
     "measurement_of_document",
     "read_evidence",
-    "write_bytes",
     "write_document",
+    "write_together",
 ]
 
 _SHOWN = 3
@@ -94,34 +97,43 @@ def measurement_of_document(value: Any, *, place: str | Path) -> Measurement | N
 
 def write_document(document: Document | Any, path: Path) -> Path:
     """Write a document and return its path; the folder is made, and an unfinished file is never seen. Raises EvidenceError."""
+    write_together({path: document_bytes(document, path)})
+    return path
+
+
+def document_bytes(document: Document | Any, path: Path) -> bytes:
+    """Return a document as the file *path* has it, but for gzip."""
     value = document.model_dump(mode="json", by_alias=True) if hasattr(document, "model_dump") else document
     # Packed files are for programs, and most of a measurement is columns of its matches.
     indent = None if path.name.endswith(".gz") else 2
     text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
     # Half a surrogate pair in a label is no reason to lose the evidence.
-    return write_bytes(text.encode(errors="replace"), path)
+    return text.encode(errors="replace")
 
 
-def write_bytes(content: bytes, path: Path) -> Path:
-    """Write a file in the same way. Raises EvidenceError."""
+def write_together(files: Mapping[Path, bytes]) -> None:
+    """Write files that belong together, those named `.gz` packed: all are there before the first takes its place. Raises EvidenceError."""
+    parts: dict[Path, Path] = {}
+    path = None
     try:
-        _replace(path, gzip.compress(content, mtime=0) if path.name.endswith(".gz") else content)
+        for path, content in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            parts[path] = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.part")
+            _write(parts[path], gzip.compress(content, mtime=0) if path.name.endswith(".gz") else content)
+        for path, part in parts.items():
+            part.replace(path)
     except OSError as error:
         raise EvidenceError(f"{path} cannot be written: {error.strerror or error}") from None
-    return path
-
-
-def _replace(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        with part.open("wb") as unfinished:
-            unfinished.write(content)
-            unfinished.flush()
-            os.fsync(unfinished.fileno())  # else a machine that dies may leave an empty file under the name
-        part.replace(path)
     finally:
-        part.unlink(missing_ok=True)
+        for part in parts.values():
+            part.unlink(missing_ok=True)
+
+
+def _write(part: Path, content: bytes) -> None:
+    with part.open("wb") as unfinished:
+        unfinished.write(content)
+        unfinished.flush()
+        os.fsync(unfinished.fileno())  # else a machine that dies may leave an empty file under the name
 
 
 def _content(place: str) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_nucleus.cli.evidence_files import write_bytes, write_document
+from airflow_provider_nucleus.cli.evidence_files import document_bytes, write_together
 from airflow_provider_nucleus.reporting.evidence import MOST_CHANGED
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def write_report(
     changes: ObjectChanges | None = None,
     files: Mapping[str, FileMeasurement] | None = None,
 ) -> dict[str, Path]:
-    """Write the evidence into *folder* and return the files by what they are. Raises EvidenceError where it cannot be written."""
+    """Write the evidence into *folder*, the page last, and return the files by what they are. Raises EvidenceError where it cannot be written."""
     from airflow_provider_nucleus.reporting.evidence import changes_as_rows, cuts_as_rows
     from airflow_provider_nucleus.reporting.extras import Extras
     from airflow_provider_nucleus.reporting.files import make_report
@@ -64,19 +64,17 @@ def write_report(
         if "candidate" in points
         else None,
     )
-    written = {
-        _PARTS.get(name, name): write_bytes(content, folder / name)
-        for name, content in make_report(judgement, extras).files.items()
+    documents: dict[str, tuple[Any, str]] = {
+        "changed objects": (None if changes is None else changes_document(changes), "changed_objects.json"),
+        "operating points": (points.get("candidate"), "operating_points.json"),
     }
-    if changes is not None:
-        written["changed objects"] = write_document(
-            changes_document(changes), folder / "changed_objects.json"
-        )
-    if "candidate" in points:
-        written["operating points"] = write_document(points["candidate"], folder / "operating_points.json")
     for part, each in (files or {}).items():
-        written[f"measurement of the {part}"] = write_document(each.measurement, folder / f"{part}.json.gz")
-    return written
+        documents[f"measurement of the {part}"] = (each.measurement, f"{part}.json.gz")
+    beside = {name: (value, folder / file) for name, (value, file) in documents.items() if value is not None}
+    made = {folder / name: content for name, content in make_report(judgement, extras).files.items()}
+    write_together({path: document_bytes(value, path) for value, path in beside.values()} | made)
+    report = {_PARTS.get(path.name, path.name): path for path in made}
+    return report | {name: path for name, (_, path) in beside.items()}
 
 
 def _points(judgement: Judgement, files: Mapping[str, FileMeasurement]) -> dict[str, OperatingPoints]:

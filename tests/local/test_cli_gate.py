@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -72,6 +73,32 @@ def test_a_worse_model_is_stopped(files, capsys):
     assert lines[0] == "Policy policy: FAIL, stops the pipeline; 1 rule, 1 result: 1 fail"
     assert lines[1].startswith("FAIL          recall  recall fell by 0.3333, from 1 to 0.6667")
     assert lines[2] == "Objects: 10 broken, 0 fixed, 0 missed by both, 20 found by both"
+
+
+_FULL = """
+import resource, signal, sys
+from airflow_provider_nucleus.cli.main import main
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (16_000, resource.RLIM_INFINITY))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_full_disk_leaves_the_report_of_before(files):
+    """All of it: the page of one model beside the numbers of another would be no evidence."""
+    sides = ["gate", "--policy", "policy.json", *FILES, "--report", "report", "--baseline", "good.json"]
+    main([*sides, "--candidate", "good.json"])
+    before = {path: path.read_bytes() for path in pathlib.Path("report").iterdir()}
+    assert len(before[pathlib.Path("report/report.html")]) > 16_000
+
+    done = subprocess.run(
+        [sys.executable, "-c", _FULL, *sides, "--candidate", "bad.json"],
+        capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": str(pathlib.Path(__file__).parents[2])},
+    )  # fmt: skip
+
+    assert done.returncode == 65
+    assert "report/report.html cannot be written: File too large" in done.stderr
+    assert {path: path.read_bytes() for path in pathlib.Path("report").iterdir()} == before
 
 
 def test_a_better_model_goes_on(files, capsys):
