@@ -10,16 +10,17 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
-from airflow_provider_nucleus.gating.measurement import MEASUREMENT_SCHEMA, Fingerprint, Measurement
-from airflow_provider_nucleus.gating.profile import PROFILE_SCHEMA
-from airflow_provider_nucleus.gating.verdict import VERDICT_SCHEMA, Judgement
+from airflow_provider_nucleus.exceptions import NucleusConfigError
+from airflow_provider_nucleus.gating.baseline import BaselineError
+from airflow_provider_nucleus.gating.baseline_file import record_from_json
+from airflow_provider_nucleus.gating.side_reading import SideReader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_nucleus.gating.measurement import Document
+    from airflow_provider_nucleus.gating.baseline import BaselineRecord
+    from airflow_provider_nucleus.gating.confidence_cut import Cut
+    from airflow_provider_nucleus.gating.measurement import Document, Measurement
 
 __all__ = [
     "EvidenceError",
@@ -27,11 +28,15 @@ __all__ = [
     "document_bytes",
     "measurement_of_document",
     "read_evidence",
+    "read_record",
     "write_document",
     "write_together",
 ]
 
-_SHOWN = 3
+_FORMS = (
+    "`nucleus-local evaluate --measurements` and `report=` of the operators write measurements; COCO result lists are measured with "
+    "--ground-truth."
+)
 
 
 class EvidenceError(Exception):
@@ -63,36 +68,26 @@ def read_evidence(place: str | Path) -> Any:
         raise EvidenceError(f"{place} cannot be read: {error.strerror or error}") from None
 
 
-def measurement_of_document(value: Any, *, place: str | Path) -> Measurement | None:
-    """Return the measurement that a document is, or that a judgement has as its candidate, or that has a profile alone; None for a list, which is no document.
+def read_record(place: str | Path) -> BaselineRecord:
+    """Return the baseline record in a file. Raises EvidenceError."""
+    try:
+        return record_from_json(read_evidence(place))
+    except BaselineError as error:
+        raise EvidenceError(f"{place}: {error}") from None
 
-    Raises EvidenceError that names the members that are wrong.
+
+def measurement_of_document(value: Any, *, place: str | Path, cut: Cut = None) -> Measurement | None:
+    """Return the measurement that a document is or has (`gating.side_reading`), above *cut*; None for a list, which is no document.
+
+    Raises EvidenceError that names what is wrong.
     """
     if isinstance(value, list):
         return None
-    schema = value.get("schema") if isinstance(value, dict) else None
-    if schema == PROFILE_SCHEMA:
-        # As for the gate's task: a batch without ground truth has a profile, and no numbers.
-        return Measurement(fingerprint=Fingerprint(data="unknown"), profile=value)
+    reader = SideReader(read=lambda inner, _: read_evidence(inner), hint=_FORMS)
     try:
-        if schema == VERDICT_SCHEMA:
-            return Judgement.model_validate(value).candidate
-        if schema == MEASUREMENT_SCHEMA:
-            return Measurement.model_validate(value)
-    except ValidationError as error:
-        wrong = [
-            f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}"
-            for each in error.errors(include_url=False, include_input=False)
-        ]
-        more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
-        raise EvidenceError(
-            f"{place} is not a measurement as this version knows it: {'; '.join(wrong[:_SHOWN])}{more}"
-        ) from None
-    raise EvidenceError(
-        f"{place} is neither a measurement ({MEASUREMENT_SCHEMA}) nor a judgement ({VERDICT_SCHEMA}), a profile ({PROFILE_SCHEMA}) or a COCO result list"
-        + (f"; its schema is {schema!r}" if schema else "")
-        + ": `nucleus-local evaluate --measurements` and `report=` of the operators write measurements"
-    )
+        return reader.document(value, str(place), cut=cut)
+    except NucleusConfigError as error:
+        raise EvidenceError(str(error)) from None
 
 
 def write_document(document: Document | Any, path: Path) -> Path:

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.cli.gate_inputs import GateInputs
     from airflow_provider_nucleus.gating.baseline import BaselineRecord
     from airflow_provider_nucleus.gating.changed_objects import ObjectChanges
-    from airflow_provider_nucleus.gating.measurement import Measurement
     from airflow_provider_nucleus.gating.policy import Policy
     from airflow_provider_nucleus.gating.verdict import Judgement
 
@@ -125,7 +125,7 @@ class _Judged:
     inputs: GateInputs
     changes: ObjectChanges | None
     notes: list[str]
-    record: BaselineRecord | None = None
+    record: BaselineRecord
     """The record that the candidate was held against."""
 
 
@@ -144,8 +144,7 @@ def run(args: argparse.Namespace) -> int:
     if args.propose is not None and args.record is None:
         return _refused("--propose is about a baseline record: name it with --record", WRONG_USE)
     try:
-        record = _record(args.record)
-        judged = _judged(args, policy, record)
+        judged = _judged(args, policy)
     except EvidenceError as error:
         return _refused(error, NOT_USABLE)
     except OSError as error:
@@ -165,13 +164,16 @@ def run(args: argparse.Namespace) -> int:
     return FAILED if verdict.status == "fail" else INCONCLUSIVE
 
 
-def _judged(args: argparse.Namespace, policy: Policy, record: BaselineRecord | None) -> _Judged:
+def _judged(args: argparse.Namespace, policy: Policy) -> _Judged:
+    from airflow_provider_nucleus.cli.evidence_files import MissingEvidenceError, read_record
     from airflow_provider_nucleus.cli.gate_inputs import given_intervals, read_inputs
-    from airflow_provider_nucleus.gating.baseline import accepted_before, record_before
-    from airflow_provider_nucleus.gating.changed_objects import UncomparableError, changes_of
-    from airflow_provider_nucleus.gating.fingerprint import unstated
-    from airflow_provider_nucleus.gating.judge import judge
+    from airflow_provider_nucleus.gating.gate import assemble_gate, judge_gate
 
+    record = None
+    if args.record is not None:
+        # As for the operator: a record begins with the first proposal.
+        with contextlib.suppress(MissingEvidenceError):
+            record = read_record(args.record)
     parts = ("candidate", "baseline", "reference", "accepted")
     inputs = read_inputs(
         {part: getattr(args, part) for part in parts if getattr(args, part) is not None},
@@ -179,73 +181,30 @@ def _judged(args: argparse.Namespace, policy: Policy, record: BaselineRecord | N
         options=file_options(args),
         cut=args.confidence,
     )
-    measured = dict(inputs.measurements)
-    candidate = _with_numbers(measured["candidate"], args.number)
-    if record is not None:
-        record = record_before(record, candidate)
-        for part, kept in (
-            ("reference", record.reference_measurement),
-            ("accepted", record.accepted_measurement),
-        ):
-            if kept is not None:
-                measured.setdefault(part, kept)
-    baseline = measured.get("baseline", measured.get("accepted"))
-    if baseline is not None:
-        baseline = _with_numbers(baseline, args.baseline_number)
+    given = inputs.measurements
+    gate = assemble_gate(
+        policy,
+        given["candidate"],
+        given.get("baseline"),
+        reference=given.get("reference"),
+        accepted=given.get("accepted"),
+        record=record,
+        numbers=dict(args.number),
+        baseline_numbers=dict(args.baseline_number),
+    )
     intervals, notes = given_intervals(inputs, policy)
-    if record is not None and not record.revision:
+    if args.record is not None and (record is None or not record.revision):
         notes.append(
             f"{args.record} is empty or does not exist yet: there is no reference and nothing accepted"
         )
-    judgement = judge(
-        policy,
-        candidate,
-        baseline,
-        reference=measured.get("reference"),
-        accepted=measured.get("accepted"),
-        history=[] if record is None else accepted_before(record, candidate),
-        intervals=intervals,
-        judged_at=_now(),
-    )
-    changes = None
-    if baseline is not None:
-        notes += unstated(candidate.fingerprint, baseline.fingerprint)
-        try:
-            changes = changes_of(candidate, baseline)
-        except UncomparableError as error:
-            notes.append(f"changed objects are not counted: {error}")
-        else:
-            judgement = judgement.model_copy(update={"changes": changes.counts})
-    return _Judged(judgement, inputs, changes, notes, record)
+    judged = judge_gate(gate, judged_at=_now(), intervals=intervals)
+    notes += gate.notes
+    if judged.uncounted is not None:
+        notes.append(f"changed objects are not counted: {judged.uncounted}")
+    return _Judged(judged.judgement, inputs, judged.changes, notes, gate.record)
 
 
-def _with_numbers(measurement: Measurement, numbers: list[tuple[str, float]]) -> Measurement:
-    if not numbers:
-        return measurement
-    return measurement.model_copy(update={"supplied": {**measurement.supplied, **dict(numbers)}})
-
-
-def _record(place: str | None) -> BaselineRecord | None:
-    if place is None:
-        return None
-    from airflow_provider_nucleus.cli.evidence_files import (
-        EvidenceError,
-        MissingEvidenceError,
-        read_evidence,
-    )
-    from airflow_provider_nucleus.gating.baseline import BaselineError, BaselineRecord
-    from airflow_provider_nucleus.gating.baseline_file import record_from_json
-
-    try:
-        return record_from_json(read_evidence(place))
-    except MissingEvidenceError:
-        # As for the operator: a record begins with the first proposal.
-        return BaselineRecord()
-    except BaselineError as error:
-        raise EvidenceError(f"{place}: {error}") from None
-
-
-def _proposed(args: argparse.Namespace, judgement: Judgement, record: BaselineRecord | None) -> list[str]:
+def _proposed(args: argparse.Namespace, judgement: Judgement, record: BaselineRecord) -> list[str]:
     """Put the candidate forward where it passed; say so, or why not."""
     from airflow_provider_nucleus.gating.baseline import measurement_id, propose
     from airflow_provider_nucleus.tasks.baselines import FileBaseline

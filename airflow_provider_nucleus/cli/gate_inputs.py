@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.cli.evidence_files import EvidenceError, measurement_of_document, read_evidence
 from airflow_provider_nucleus.gating.bounds import Interval
-from airflow_provider_nucleus.gating.confidence_cut import BEST, at_cut
+from airflow_provider_nucleus.gating.confidence_cut import BEST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,11 +45,11 @@ def read_inputs(
     """
     measurements, results = {}, {}
     for part, place in places.items():
-        found = measurement_of_document(read_evidence(place), place=place)
+        found = measurement_of_document(read_evidence(place), place=place, cut=cut)
         if found is None:
             results[part] = Path(place)
         else:
-            measurements[part] = _cut(found, cut, place)
+            measurements[part] = found
     files: dict[str, FileMeasurement] = {}
     if results:
         if ground_truth is None:
@@ -89,13 +89,6 @@ def given_intervals(
             method = f"paired bootstrap over items, {difference.replicates} draws"
             found[name, "overall"] = Interval(low, high, level=level, method=method)
     return found, []
-
-
-def _cut(measurement: Measurement, cut: Cut, place: str) -> Measurement:
-    try:
-        return at_cut(measurement, cut)
-    except ValueError as error:
-        raise EvidenceError(f"{place}: {error}") from None
 
 
 def _measured(

@@ -8,9 +8,12 @@ A number that is not defined is None, with its reason in `undefined`; a number t
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = [
     "MEASUREMENT_SCHEMA",
@@ -22,6 +25,7 @@ __all__ = [
     "Numbers",
     "Subject",
     "Unannotated",
+    "numbers_of",
 ]
 
 MEASUREMENT_SCHEMA: Final = "nucleus-measurement/1"
@@ -122,6 +126,21 @@ class Numbers(Document):
     items: int | None = None
     ground_truth: int | None = None
     predictions: int | None = None
+
+
+def numbers_of(counts: Mapping[str, Any], *, items: int | None = None) -> Numbers:
+    """Return counts and ratios, as `MatchCounts.to_dict` gives them, as numbers with their support."""
+    return Numbers(
+        values={
+            name: value
+            for name, value in counts.items()
+            if name not in {"predictions", "ground_truth", "undefined"}
+        },
+        undefined=dict(counts.get("undefined") or {}),
+        items=items,
+        ground_truth=counts.get("ground_truth"),
+        predictions=counts.get("predictions"),
+    )
 
 
 class MatchColumns(Document):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-__all__ = ["read_policy"]
+__all__ = ["override_policy", "read_policy"]
 
 _TRUTHS = {"yes", "no", "on", "off", "y", "n"}
 
@@ -45,6 +45,14 @@ def read_policy(source: Policy | Mapping[str, Any] | str | Path, *, name: str | 
             f"the file cannot be read: {error}", source=str(path), hint="Name a YAML or JSON file."
         ) from error
     return _policy(_yaml(text, where=str(path)), where=str(path), name=name or path.stem)
+
+
+def override_policy(policy: Policy, overrides: Mapping[str, Any]) -> Policy:
+    """Return *policy* with choices that are in place of its own, as `fail_on`; those that are None leave its own. As `read_policy` raises."""
+    given = {name: each for name, each in overrides.items() if each is not None}
+    if not given:
+        return policy
+    return read_policy({**{name: getattr(policy, name) for name in Policy.model_fields}, **given})
 
 
 def _policy(value: Any, *, where: str, name: str | None) -> Policy:

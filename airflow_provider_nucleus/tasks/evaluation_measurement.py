@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_nucleus.gating.measurement import Measurement, Numbers
+from airflow_provider_nucleus.gating.measurement import Measurement, Numbers, numbers_of
 from airflow_provider_nucleus.match_summary import MatchCounts
-from airflow_provider_nucleus.tasks.measurements import numbers_of
 from airflow_provider_nucleus.undefined_reasons import NO_GROUND_TRUTH, NO_PREDICTIONS, no_ground_truth
 
 if TYPE_CHECKING:

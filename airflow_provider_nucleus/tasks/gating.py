@@ -22,31 +22,15 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusSourceError
-from airflow_provider_nucleus.gating.baseline import (
-    BaselineRecord,
-    accepted_before,
-    confirm,
-    measurement_id,
-    propose,
-    record_before,
-)
-from airflow_provider_nucleus.gating.changed_objects import UncomparableError, changes_of
-from airflow_provider_nucleus.gating.fingerprint import unstated
-from airflow_provider_nucleus.gating.judge import judge
-from airflow_provider_nucleus.gating.policy import Policy
-from airflow_provider_nucleus.gating.policy_reading import read_policy
+from airflow_provider_nucleus.gating.baseline import confirm, measurement_id, propose
+from airflow_provider_nucleus.gating.gate import assemble_gate, judge_gate
+from airflow_provider_nucleus.gating.policy_reading import override_policy, read_policy
 from airflow_provider_nucleus.gating.rule_table import rule_lines, worst_first
 from airflow_provider_nucleus.tasks.baselines import baseline_store
 from airflow_provider_nucleus.tasks.current_task import task_name
 from airflow_provider_nucleus.tasks.documents import local_document, read_bytes, write_json
 from airflow_provider_nucleus.tasks.gate_ends import GateStoppedError, stop
-from airflow_provider_nucleus.tasks.gate_inputs import (
-    at_confidence,
-    measurement_of,
-    require_labels,
-    with_numbers,
-    with_profile,
-)
+from airflow_provider_nucleus.tasks.gate_inputs import measurement_of, profile_of
 from airflow_provider_nucleus.tasks.rendered_values import ArgumentError, decoded, is_blank
 from airflow_provider_nucleus.tasks.reports import check_place, path_for_instance
 from airflow_provider_nucleus.tasks.results import checked_xcom, shrink_to_xcom
@@ -54,12 +38,14 @@ from airflow_provider_nucleus.tasks.results import checked_xcom, shrink_to_xcom
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from airflow_provider_nucleus.gating.baseline import BaselineRecord
     from airflow_provider_nucleus.gating.bounds import Interval
     from airflow_provider_nucleus.gating.confidence_cut import Cut
     from airflow_provider_nucleus.gating.measurement import Measurement
+    from airflow_provider_nucleus.gating.policy import Policy
+    from airflow_provider_nucleus.gating.side_reading import Measure
     from airflow_provider_nucleus.gating.verdict import ChangeCounts, Judgement
     from airflow_provider_nucleus.tasks.baselines import BaselineStore
-    from airflow_provider_nucleus.tasks.gate_inputs import Measure
 
 __all__ = ["GateRequest", "GateStoppedError", "ServerComparison", "decide", "gate", "policy_of", "stop"]
 
@@ -166,48 +152,57 @@ def decide(
     place = path_for_instance(request.judgement, context)
     check_place(place, name="judgement")
     store = baseline_store(request.baseline_record, request.baseline_asset, context)
-    record = BaselineRecord() if store is None else store.read()
-    candidate = measurement_of(request.candidate, name="candidate", measure=measure)
+    record = None if store is None else store.read()
+    candidate = measurement_of(
+        request.candidate, name="candidate", measure=measure, confidence=request.confidence
+    )
     if candidate is None:
         raise NucleusConfigError(
             "candidate is empty.",
             field="candidate",
             hint="If it is a template, look at what it renders to in the task's Rendered tab; task.output is the result of another task.",
         )
-    candidate = at_confidence(candidate, request.confidence, name="candidate")
-    candidate = with_profile(candidate, request.profile, name="profile")
-    candidate = with_numbers(candidate, request.numbers, name="numbers")
-    record = record_before(record, candidate)
-    baseline = measurement_of(request.baseline, name="baseline", measure=measure)
-    if baseline is not None:
-        baseline = at_confidence(baseline, request.confidence, name="baseline")
-    elif record.accepted_measurement is not None:
-        log.info(
-            "No baseline was given: changes are measured from the last accepted measurement of %s",
-            store and store.place,
-        )
-        baseline = record.accepted_measurement
-    if baseline is not None:
-        baseline = with_numbers(baseline, request.baseline_numbers, name="baseline_numbers")
-        require_labels(baseline, policy, name="baseline")
-        for note in unstated(candidate.fingerprint, baseline.fingerprint):
-            log.warning("%s", note)
-    require_labels(candidate, policy, name="candidate")
-    compared = None if compare is None or baseline is None else compare(candidate, baseline)
-    judgement = judge(
+    baseline = measurement_of(
+        request.baseline, name="baseline", measure=measure, confidence=request.confidence
+    )
+    assembled = assemble_gate(
         policy,
         candidate,
         baseline,
-        reference=record.reference_measurement,
-        accepted=record.accepted_measurement,
-        history=accepted_before(record, candidate),
-        intervals=None if compared is None else compared.intervals,
-        judged_at=_now(),
+        record=record,
+        profile=profile_of(request.profile, name="profile"),
+        numbers=None if is_blank(request.numbers) else request.numbers,
+        baseline_numbers=None if is_blank(request.baseline_numbers) else request.baseline_numbers,
     )
-    judgement = _with_changes(judgement, compared)
+    sides = assembled.sides
+    if store is not None and baseline is None and sides.baseline is not None:
+        log.info(
+            "No baseline was given: changes are measured from the last accepted measurement of %s",
+            store.place,
+        )
+    for note in assembled.notes:
+        log.warning("%s", note)
+    compared = None if compare is None or sides.baseline is None else compare(sides.candidate, sides.baseline)
+    judged = judge_gate(
+        assembled,
+        judged_at=_now(),
+        intervals=None if compared is None else compared.intervals,
+        changes=None if compared is None else compared.changes,
+    )
+    judgement = judged.judgement
+    if judged.uncounted is not None:
+        log.info("Changed objects are not counted: %s", judged.uncounted)
+    if judgement.changes is not None:
+        log.info(
+            "Objects that the baseline missed and the candidate found: %d; the other way round: %d",
+            judgement.changes.fixed,
+            judgement.changes.broken,
+        )
     log.info("%s", "\n".join(rule_lines(judgement.verdict)))
     written = _written(judgement, place)
-    proposal = _proposed(judgement, store, request.confirm, context, record, evidence=written["judgement"])
+    proposal = _proposed(
+        judgement, store, request.confirm, context, assembled.record, evidence=written["judgement"]
+    )
     _count(judgement)
     return judgement, _result(judgement, written=written, proposal=proposal, store=store)
 
@@ -217,11 +212,9 @@ def policy_of(value: Any, overrides: Mapping[str, Any] | None = None) -> Policy:
 
     Raises NucleusPolicyError naming rule and field.
     """
-    policy = _policy(value)
-    given = {name: each for name, each in (overrides or {}).items() if not is_blank(each)}
-    if not given:
-        return policy
-    return read_policy({**{name: getattr(policy, name) for name in Policy.model_fields}, **given})
+    return override_policy(
+        _policy(value), {name: None if is_blank(each) else each for name, each in (overrides or {}).items()}
+    )
 
 
 def _policy(value: Any) -> Policy:
@@ -249,27 +242,6 @@ def _policy_at(url: str) -> Policy:
     except FileNotFoundError:
         raise NucleusConfigError(f"There is no policy at {url}.", field="policy") from None
     return read_policy(f"{text}\n", name=PurePosixPath(url).stem)
-
-
-def _with_changes(judgement: Judgement, compared: ServerComparison | None) -> Judgement:
-    """Return the judgement with the counts of changed objects, where both sides have their matches on the same ground truth."""
-    if judgement.baseline is None:
-        return judgement
-    try:
-        counts = (
-            changes_of(judgement.candidate, judgement.baseline).counts
-            if compared is None
-            else compared.changes
-        )
-    except UncomparableError as error:
-        log.info("Changed objects are not counted: %s", error)
-        return judgement
-    log.info(
-        "Objects that the baseline missed and the candidate found: %d; the other way round: %d",
-        counts.fixed,
-        counts.broken,
-    )
-    return judgement.model_copy(update={"changes": counts})
 
 
 def _written(judgement: Judgement, place: Any) -> dict[str, str | None]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_nucleus.gating.measurement import Coverage, Measurement, Numbers
+from airflow_provider_nucleus.gating.measurement import Coverage, Measurement, numbers_of
 from airflow_provider_nucleus.match_summary import CountsByLabel, MatchCounting
 from airflow_provider_nucleus.tasks.match_columns import MOST_ROWS, MatchRecorder
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.gating.measurement import (
         Fingerprint,
         MatchColumns,
+        Numbers,
         Subject,
         Unannotated,
     )
@@ -28,9 +29,8 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.schema.matches import EvaluationMatch
     from airflow_provider_nucleus.tasks.population import Population
 
-__all__ = ["MeasuredMatches", "match_measurement", "measure_matches", "numbers_of"]
+__all__ = ["MeasuredMatches", "match_measurement", "measure_matches"]
 
-_SUPPORT: Final = ("predictions", "ground_truth")
 _NO_VALUE: Final = "n/a"
 
 
@@ -212,17 +212,6 @@ def _too_many_rows(coverage: Coverage) -> dict[str, Any]:
         "text": f"The match has more rows than a measurement keeps ({rows:,} objects): it has the numbers, and no rows for intervals and "
         "changed objects.",
     }
-
-
-def numbers_of(counts: Mapping[str, Any], *, items: int | None = None) -> Numbers:
-    """Return counts and ratios, as `MatchCounts.to_dict` gives them, as numbers with their support."""
-    return Numbers(
-        values={name: value for name, value in counts.items() if name not in {*_SUPPORT, "undefined"}},
-        undefined=dict(counts.get("undefined") or {}),
-        items=items,
-        ground_truth=counts.get("ground_truth"),
-        predictions=counts.get("predictions"),
-    )
 
 
 def match_measurement(

@@ -272,11 +272,14 @@ def test_policies_come_in_all_forms(form, tmp_path, memory_store):
     ("arguments", "message"),
     [
         ({"candidate": ""}, r"candidate is empty"),
-        ({"candidate": {"a": 1}}, r"candidate has no numbers: it has a\."),
-        ({"candidate": {"schema": "nucleus-event/1"}}, r"document 'nucleus-event/1', not a measurement"),
+        ({"candidate": {"a": 1}}, r"candidate is neither a measurement .*; it has a\."),
+        (
+            {"candidate": {"schema": "nucleus-event/1"}},
+            r"neither a measurement .*; its schema is 'nucleus-event/1'",
+        ),
         (
             {"candidate": {"schema": "nucleus-measurement/1"}},
-            r"candidate is no measurement: fingerprint: Field required",
+            r"candidate is not a measurement as this version knows it: fingerprint: Field required",
         ),
         ({"candidate": measured(0.7), "baseline": {"overall": {}}}, r"no numbers with a fingerprint"),
         ({"candidate": measured(0.7), "policy": {"rules": []}}, r"there are no rules"),

@@ -9,10 +9,11 @@ import pytest
 from airflow_provider_nucleus.exceptions import NucleusConfigError
 from airflow_provider_nucleus.gating.fingerprint import ground_truth_of
 from airflow_provider_nucleus.gating.measurement import Fingerprint, Measurement, Subject
+from airflow_provider_nucleus.gating.side_reading import measurement_of_result
 from airflow_provider_nucleus.match_summary import summarize_matches
 from airflow_provider_nucleus.schema.matches import EvaluationMatch
 from airflow_provider_nucleus.tasks.batch_scope import BatchScope
-from airflow_provider_nucleus.tasks.measured_results import measurement_of_result, result_members
+from airflow_provider_nucleus.tasks.measured_results import result_members
 from airflow_provider_nucleus.tasks.measurements import match_measurement, measure_matches
 from airflow_provider_nucleus.tasks.population import GroundTruth, Population, read_ground_truth
 
