@@ -34,7 +34,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="show or change a record of baselines",
         description=(
             "Show or change a record of baselines, the file that `baseline_record=` of the gate's operator and `nucleus-local gate --record` "
-            "name. Steps of several people and tasks at once do not overwrite each other. Exits with 2 when a step cannot be made."
+            "name. Steps of several people and tasks at once do not overwrite each other. Exits with 2 when a step cannot be made, and when there is no record to show."
         ),
     )
     steps = parser.add_subparsers(dest="step", required=True)
@@ -56,19 +56,23 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    """Make the step, print the record, and return 0, or 2 when the step cannot be made."""
-    from airflow_provider_nucleus.cli.evidence_files import EvidenceError
+    """Make the step, print the record, and return 0, or 2 when the step cannot be made or there is no record to show."""
+    from airflow_provider_nucleus.cli.evidence_files import EvidenceError, read_record
     from airflow_provider_nucleus.exceptions import NucleusError
-    from airflow_provider_nucleus.tasks.baselines import FileBaseline
 
-    store = FileBaseline(args.record)
     try:
-        record = store.read() if args.step == "show" else store.change(_step(args))
+        record = read_record(args.record) if args.step == "show" else _changed(args)
     except (EvidenceError, NucleusError, OSError, ValueError) as error:
         print(f"nucleus-local: {error}", file=sys.stderr)
         return 2
     print("\n".join(_lines(record, args.record)))
     return 0
+
+
+def _changed(args: argparse.Namespace) -> BaselineRecord:
+    from airflow_provider_nucleus.tasks.baselines import FileBaseline
+
+    return FileBaseline(args.record).change(_step(args))
 
 
 def _step(args: argparse.Namespace) -> Callable[[BaselineRecord], BaselineRecord]:

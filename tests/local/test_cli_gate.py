@@ -449,6 +449,16 @@ def test_baselines_are_changed_step_by_step(files, capsys):
     assert parse_record((files / "r.json").read_text()).reference.by == "anna"
 
 
+def test_a_record_that_is_not_there_cannot_be_shown(files, capsys):
+    """Nothing is printed as if it were one, and the status is that of a step that cannot be made."""
+    (files / "odd.json").write_text('{"schema": "nucleus-measurement/1"}')
+
+    assert main(["baseline", "show", "none.json"]) == 2
+    assert capsys.readouterr() == ("", "nucleus-local: none.json cannot be read: No such file or directory\n")
+    assert main(["baseline", "show", "odd.json"]) == 2
+    assert "odd.json: not a baseline record: schema" in capsys.readouterr().err
+
+
 def test_operating_points_are_written_for_the_inference_job(files, capsys):
     """From files exactly, from a measurement approximately; a target that is not reached has no cut."""
     main(["evaluate", "--ground-truth", "gt.json", "--predictions", "bad.json", "--measurements", "m"])
