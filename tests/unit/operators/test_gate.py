@@ -19,7 +19,7 @@ from airflow_provider_nucleus.exceptions import (
     NucleusPolicyError,
     NucleusSourceError,
 )
-from airflow_provider_nucleus.gating.judge import judge
+from airflow_provider_nucleus.gating.gate import JudgedGate, judge_gate
 from airflow_provider_nucleus.gating.measurement import Coverage, Fingerprint, Measurement, Numbers, Subject
 from airflow_provider_nucleus.gating.profile import Profile
 from airflow_provider_nucleus.gating.verdict import Judgement
@@ -439,12 +439,12 @@ def test_what_was_accepted_while_a_gate_judged_is_not_what_it_was_held_against(
     record = FileBaseline(str(tmp_path / "baseline.json"))
     run(measured(0.7, job="job_0"), baseline_record=record.file, confirm="auto")
 
-    def slow(*arguments: Any, **named: Any) -> Judgement:
+    def slow(*arguments: Any, **named: Any) -> JudgedGate:
         monkeypatch.undo()
         run(measured(0.9, job="other"), baseline_record=record.file, confirm="auto")
-        return judge(*arguments, **named)
+        return judge_gate(*arguments, **named)
 
-    monkeypatch.setattr(gating, "judge", slow)
+    monkeypatch.setattr(gating, "judge_gate", slow)
     arguments = {"policy": POLICY, "baseline_record": record.file, "confirm": confirm}
     found, _ = run(measured(0.7), **arguments)
 
