@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from airflow_provider_nucleus.gating.fingerprint import measurement_differences
+from airflow_provider_nucleus.gating.rule_table import one_line
 
 if TYPE_CHECKING:
     import argparse
@@ -115,7 +116,8 @@ def _lines(record: BaselineRecord, place: str) -> list[str]:
         lines.append(
             f"{step.at}  {step.by}  {step.action}  {step.id}{f'  ({step.note})' if step.note else ''}"
         )
-    return [*lines, *(f"Left out: {sentence}" for sentence in record.cut)]
+    lines += [f"Left out: {sentence}" for sentence in record.cut]
+    return [one_line(line) for line in lines]
 
 
 def _since_reference(record: BaselineRecord) -> list[str]:

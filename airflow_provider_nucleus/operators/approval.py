@@ -162,18 +162,18 @@ class NucleusApprovalOperator(NucleusAnnouncingOperator):
         self, context: Context, event: Any = None, digest: str | None = None
     ) -> dict[str, Any]:
         """Go on with the answer."""
+        answer = read_answer(event)
+        if digest is not None:
+            # Before the judgement is read again: where it is out of reach, a retry finishes with this answer.
+            self._keep(context, answer, digest)
         judgement = judgement_of(self.judgement)
         self.lineage = judgement_facts(judgement)
-        answer = read_answer(event)
-        if digest is not None and digest != _digest(judgement):
+        if digest is None:
+            self._keep(context, answer, _digest(judgement))
+        elif digest != _digest(judgement):
             raise NucleusConfigError(
                 f"{answer.by or 'Nobody'} answered for another verdict than the one that is there now ({verdict_headline(judgement)}).",
                 hint="The gate ran again in the meantime. Nothing was accepted; start another run of the DAG.",
-            )
-        if (state := task_state(context)) is not None:
-            state.set(
-                _STATE_KEY,
-                {"clear_count": clear_count(context), "digest": _digest(judgement), "answer": asdict(answer)},
             )
         return self._decide(context, judgement, answer, self._store(context, judgement))
 
@@ -235,6 +235,13 @@ class NucleusApprovalOperator(NucleusAnnouncingOperator):
         """Id of the candidate in the baseline record, where the gate has put it forward."""
         found = self.judgement.get("proposal") if isinstance(self.judgement, dict) else None
         return found if isinstance(found, str) else None
+
+    def _keep(self, context: Context, answer: HumanAnswer, digest: str) -> None:
+        """Keep the answer to what *digest* stands for, where Airflow has a place for it."""
+        if (state := task_state(context)) is not None:
+            state.set(
+                _STATE_KEY, {"clear_count": clear_count(context), "digest": digest, "answer": asdict(answer)}
+            )
 
     def _answered(self, context: Context, judgement: Judgement) -> HumanAnswer | None:
         """Return the answer that an earlier try got for the same verdict, unless the task was cleared since."""

@@ -231,6 +231,21 @@ def test_a_retry_finishes_with_the_answer_that_is_there(people, tmp_path):
     assert len(people.questions) == 2
 
 
+def test_an_answer_outlives_a_judgement_that_is_out_of_reach(people, tmp_path):
+    """Hours later the store does not answer: who answered is not asked again, and what comes back is what was shown."""
+    place, store = tmp_path / "judgement.json", StateStore()
+    place.write_text(json.dumps(judged()))
+    task = approval(judgement=str(place))
+    kwargs = park(task, running(task, store=store)).kwargs
+    hidden = place.rename(tmp_path / "gone.json")
+    with pytest.raises(NucleusConfigError, match="There is no judgement"):
+        task.execute_complete(running(task, store=store), answer("Approve"), **kwargs)
+
+    hidden.rename(place)
+    assert task.execute(running(task, store=store))["by"] == "ada"
+    assert len(people.questions) == 1
+
+
 def test_a_record_out_of_reach_is_found_before_anybody_is_asked(people, tmp_path):
     """Nobody answers in vain."""
     (tmp_path / "baseline.json").write_text("{not json")
