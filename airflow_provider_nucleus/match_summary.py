@@ -1,22 +1,8 @@
 """Counts, precision, recall, F1 and mean IoU, overall and per label, from the matches the server made.
 
 The server's stored matches have no IoU threshold: a pair counts as associated however small its overlap. The summary
-applies one, stated with the result:
-
-==================================  =========================================================================
-row                                 counts as
-==================================  =========================================================================
-true positive, IoU >= threshold     one TP, under the ground truth's label
-true positive, IoU < threshold      one FP under the prediction's label and one FN under the ground truth's
-pair with labels that do not match  the same FP and FN, and one `mislabelled` under the ground truth's label
-prediction without ground truth     one FP under its label
-ground truth without prediction     one FN under its label
-==================================  =========================================================================
-
-So TP + FN is the number of ground-truth objects and TP + FP the number of predictions, whatever the threshold. A pair is
-a true positive when the server says so or its two labels are equal, as in the official client. F1 is
-`2 TP / (2 TP + FP + FN)`; mean IoU is over the true positives. A number whose denominator is zero is None, with the
-reason beside it, never 0 and never NaN.
+applies one, stated with the result; `pair_counts` has the rules. A pair is a true positive when the server says so or
+its two labels are equal, as in the official client.
 
 Categories of whole items have no overlap. The embedded server names the family of each row, so theirs are counted
 apart, by label alone, under `categories`; a server that does not name it is taken to list shapes only.
@@ -30,19 +16,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_nucleus.rates import (
-    f1_terms,
-    mean_overlap_terms,
-    precision_terms,
-    quotient,
-    recall_terms,
-)
-from airflow_provider_nucleus.undefined_reasons import (
-    NO_GROUND_TRUTH,
-    NO_OBJECTS,
-    NO_PREDICTIONS,
-    NO_TRUE_POSITIVES,
-)
+from airflow_provider_nucleus.pair_counts import CountsByLabel, MatchCounts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,81 +24,13 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.schema.matches import EvaluationMatch
 
 __all__ = [
-    "CountsByLabel",
     "MatchCounting",
-    "MatchCounts",
     "MatchSummary",
     "is_category",
     "labels_agree",
     "pair_id",
     "summarize_matches",
 ]
-
-
-@dataclass(slots=True)
-class MatchCounts:
-    """The counts of one label, or of all of them."""
-
-    tp: int = 0
-    fp: int = 0
-    fn: int = 0
-    mislabelled: int = 0
-    iou_sum: float = 0.0
-    """Sum of the overlaps of the true positives."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return counts and ratios as JSON-ready values; `undefined` says why a number is None."""
-        predictions, ground_truth = self.tp + self.fp, self.tp + self.fn
-        undefined: dict[str, str] = {}
-        if not predictions:
-            undefined["precision"] = NO_PREDICTIONS
-        if not ground_truth:
-            undefined["recall"] = NO_GROUND_TRUTH
-        if not predictions and not ground_truth:
-            undefined["f1"] = NO_OBJECTS
-        if not self.tp:
-            undefined["mean_iou"] = NO_TRUE_POSITIVES
-        result: dict[str, Any] = {
-            "tp": self.tp,
-            "fp": self.fp,
-            "fn": self.fn,
-            "mislabelled": self.mislabelled,
-            "predictions": predictions,
-            "ground_truth": ground_truth,
-            "precision": quotient(*precision_terms(self.tp, predictions)),
-            "recall": quotient(*recall_terms(self.tp, ground_truth)),
-            "f1": quotient(*f1_terms(self.tp, predictions, ground_truth)),
-            "mean_iou": quotient(*mean_overlap_terms(self.iou_sum, self.tp)),
-        }
-        if undefined:
-            result["undefined"] = undefined
-        return result
-
-
-@dataclass(slots=True)
-class CountsByLabel:
-    """Counts overall and per label."""
-
-    overall: MatchCounts = field(default_factory=MatchCounts)
-    per_label: dict[str, MatchCounts] = field(default_factory=dict)
-
-    def of(self, label: str | None) -> tuple[MatchCounts, MatchCounts]:
-        """Return what an object with *label* counts in: everything, and its label."""
-        # A row without any label still is an object; it must not vanish from the totals.
-        name = "" if label is None else label
-        return self.overall, self.per_label.setdefault(name, MatchCounts())
-
-    def to_dict(self, *, max_labels: int | None = None) -> dict[str, Any]:
-        """Return the counts as JSON-ready values, labels in alphabetical order, at most the *max_labels* busiest."""
-        names = sorted(self.per_label)
-        if max_labels is not None and len(names) > max_labels:
-            busiest = sorted(names, key=lambda name: (-_objects(self.per_label[name]), name))[:max_labels]
-            names = sorted(busiest)
-        return {
-            "overall": self.overall.to_dict(),
-            "labels": len(self.per_label),
-            "per_label": {name: self.per_label[name].to_dict() for name in names},
-        }
 
 
 @dataclass(slots=True)
@@ -203,7 +109,7 @@ class MatchCounting:
 
 
 class _Counter:
-    """Applies the table of the module docstring, row by row."""
+    """Counts row by row; a pair with labels that do not match, which a server may list twice, once."""
 
     def __init__(self, counts: CountsByLabel, *, threshold: float) -> None:
         self._counts = counts
@@ -211,16 +117,16 @@ class _Counter:
         self._seen_pairs: set[tuple[str | None, str | None]] = set()
 
     def pair(self, row: EvaluationMatch) -> None:
-        truth, predicted = row.ground_truth_annotation_label, row.model_prediction_label
-        if not labels_agree(row):
+        agrees = labels_agree(row)
+        if not agrees:
             self._seen_pairs.add(pair_id(row))
-            self._miss(truth, predicted, mislabelled=True)
-        elif row.iou < self._threshold:
-            self._miss(truth, predicted)
-        else:
-            for counts in self._counts.of(truth if truth is not None else predicted):
-                counts.tp += 1
-                counts.iou_sum += row.iou
+        self._counts.pair(
+            row.ground_truth_annotation_label,
+            row.model_prediction_label,
+            overlap=row.iou,
+            threshold=self._threshold,
+            agrees=agrees,
+        )
 
     def unmatched(self, row: EvaluationMatch) -> None:
         truth, predicted = row.ground_truth_annotation_label, row.model_prediction_label
@@ -228,19 +134,9 @@ class _Counter:
             if not labels_agree(row) and pair_id(row) not in self._seen_pairs:
                 self.pair(row)
         elif predicted is not None:
-            self._add(predicted, fp=1)
+            self._counts.add(predicted, fp=1)
         else:
-            self._add(truth, fn=1)
-
-    def _miss(self, truth: str | None, predicted: str | None, *, mislabelled: bool = False) -> None:
-        self._add(predicted, fp=1)
-        self._add(truth, fn=1, mislabelled=int(mislabelled))
-
-    def _add(self, label: str | None, *, fp: int = 0, fn: int = 0, mislabelled: int = 0) -> None:
-        for counts in self._counts.of(label):
-            counts.fp += fp
-            counts.fn += fn
-            counts.mislabelled += mislabelled
+            self._counts.add(truth, fn=1)
 
 
 def labels_agree(row: EvaluationMatch) -> bool:
@@ -252,10 +148,6 @@ def labels_agree(row: EvaluationMatch) -> bool:
 def pair_id(row: EvaluationMatch) -> tuple[str | None, str | None]:
     """Return the ids of both sides of a row."""
     return row.model_prediction_id, row.ground_truth_annotation_id
-
-
-def _objects(counts: MatchCounts) -> int:
-    return 2 * counts.tp + counts.fp + counts.fn
 
 
 def is_category(row: EvaluationMatch) -> bool:

@@ -7,30 +7,18 @@ quotients of counts, AP among them, are left out, and so is the profile.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from airflow_provider_nucleus.gating.measurement import MatchColumns, Measurement, Numbers
+from airflow_provider_nucleus.gating.measurement import MatchColumns, Measurement, Numbers, numbers_of
 from airflow_provider_nucleus.gating.operating_point import operating_points_of
-from airflow_provider_nucleus.rates import (
-    f1_terms,
-    mean_overlap_terms,
-    precision_terms,
-    quotient,
-    recall_terms,
-)
-from airflow_provider_nucleus.undefined_reasons import (
-    NO_GROUND_TRUTH,
-    NO_OBJECTS,
-    NO_PREDICTIONS,
-    NO_TRUE_POSITIVES,
-)
+from airflow_provider_nucleus.pair_counts import CountsByLabel
+from airflow_provider_nucleus.undefined_reasons import NO_PREDICTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from airflow_provider_nucleus.gating.operating_point import OperatingPoint
+    from airflow_provider_nucleus.pair_counts import MatchCounts
 
 __all__ = ["BEST", "Cut", "above_confidence", "at_cut", "own_cut", "rows_above"]
 
@@ -79,12 +67,14 @@ def above_confidence(measurement: Measurement, least: float) -> Measurement:
     after = sum(each is not None for each in kept.predicted)
     slices = {
         key: {
-            value: _numbers(kept, measurement.iou_threshold, items=set(places)).overall(items=len(places))
+            value: _numbers(
+                _counts(kept, measurement.iou_threshold, items=set(places)).overall, items=len(places)
+            )
             for value, places in values.items()
         }
         for key, values in kept.groups.items()
     }
-    counted = _numbers(kept, measurement.iou_threshold)
+    counted = _counts(kept, measurement.iou_threshold)
     note = {
         "note": "confidence_cut",
         "count": before - after,
@@ -97,8 +87,8 @@ def above_confidence(measurement: Measurement, least: float) -> Measurement:
                 update={"predictions": measurement.coverage.predictions - (before - after)}
             ),
             "confidence_threshold": least,
-            "overall": counted.overall(items=measurement.overall.items),
-            "per_label": counted.per_label(),
+            "overall": _numbers(counted.overall, items=measurement.overall.items),
+            "per_label": {label: _numbers(counted.per_label[label]) for label in sorted(counted.per_label)},
             "slices": slices,
             "profile": None,
             "notes": [*measurement.notes, note],
@@ -134,69 +124,31 @@ _COLUMNS = (
 )
 
 
-@dataclass(slots=True)
-class _PairSums:
-    """Counts of everything or of one label."""
-
-    hits: int = 0
-    predictions: int = 0
-    truths: int = 0
-    overlap: float = 0.0
-
-    def numbers(self, *, items: int | None = None) -> Numbers:
-        undefined = {}
-        if not self.predictions:
-            undefined["precision"] = NO_PREDICTIONS
-        if not self.truths:
-            undefined["recall"] = NO_GROUND_TRUTH
-        if not self.predictions and not self.truths:
-            undefined["f1"] = NO_OBJECTS
-        if not self.hits:
-            undefined["mean_iou"] = NO_TRUE_POSITIVES
-        return Numbers(
-            values={
-                "tp": self.hits,
-                "fp": self.predictions - self.hits,
-                "fn": self.truths - self.hits,
-                "precision": quotient(*precision_terms(self.hits, self.predictions)),
-                "recall": quotient(*recall_terms(self.hits, self.truths)),
-                "f1": quotient(*f1_terms(self.hits, self.predictions, self.truths)),
-                "mean_iou": quotient(*mean_overlap_terms(self.overlap, self.hits)),
-            },
-            undefined=undefined,
-            items=items,
-            ground_truth=self.truths,
-            predictions=self.predictions,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Counted:
-    total: _PairSums
-    by_label: dict[str, _PairSums]
-
-    def overall(self, *, items: int | None) -> Numbers:
-        return self.total.numbers(items=items)
-
-    def per_label(self) -> dict[str, Numbers]:
-        return {label: self.by_label[label].numbers() for label in sorted(self.by_label)}
-
-
-def _numbers(matches: MatchColumns, threshold: float, *, items: Collection[int] | None = None) -> _Counted:
-    counted = _Counted(_PairSums(), defaultdict(_PairSums))
+def _counts(
+    matches: MatchColumns, threshold: float, *, items: Collection[int] | None = None
+) -> CountsByLabel:
+    counts = CountsByLabel()
     rows = zip(matches.item, matches.truth, matches.predicted, matches.iou, matches.agrees, strict=True)
     for item, truth, predicted, overlap, agrees in rows:
         if items is not None and item not in items:
             continue
-        hit = agrees and truth is not None and predicted is not None and overlap >= threshold
-        if truth is not None:
-            for sums in (counted.total, counted.by_label[matches.labels[truth]]):
-                sums.truths += 1
-                sums.hits += hit
-                sums.overlap += overlap if hit else 0.0
-        if predicted is not None:
-            # A true positive counts for its ground truth's label.
-            label = matches.labels[truth if hit and truth is not None else predicted]
-            for sums in (counted.total, counted.by_label[label]):
-                sums.predictions += 1
-    return counted
+        if truth is None:
+            if predicted is not None:
+                counts.add(matches.labels[predicted], fp=1)
+        elif predicted is None:
+            counts.add(matches.labels[truth], fn=1)
+        else:
+            counts.pair(
+                matches.labels[truth],
+                matches.labels[predicted],
+                overlap=overlap,
+                threshold=threshold,
+                agrees=agrees,
+            )
+    return counts
+
+
+def _numbers(counts: MatchCounts, *, items: int | None = None) -> Numbers:
+    known = counts.to_dict()
+    del known["mislabelled"]
+    return numbers_of(known, items=items)

@@ -148,7 +148,7 @@ class MatchColumns(Document):
 
     A row with both sides is a pair; one with `predicted` None is ground truth that nothing was paired with; one with `truth` None a
     prediction without a partner. `item`, `truth` and `predicted` are places in `items` and `labels`. Pairs below the overlap threshold
-    are still pairs here (`rates.py`, `match_summary.py` say how they count).
+    are still pairs here (`rates.py`, `pair_counts.py` say how they count).
     """
 
     items: list[str]

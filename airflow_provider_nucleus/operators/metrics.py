@@ -63,7 +63,7 @@ class NucleusCalculateMetricsOperator(NucleusStartingOperator, NucleusAnnouncing
     alone, read from the same matches; with both, of the items of the slice that the query selects.
 
     Returns counts (TP, FP, FN), precision, recall, F1 and mean IoU, overall and per label, at `iou_threshold`; how each row
-    counts is written in `airflow_provider_nucleus.match_summary`. A number that cannot be calculated is null, with the
+    counts is written in `airflow_provider_nucleus.pair_counts`. A number that cannot be calculated is null, with the
     reason beside it. `coverage` says what the numbers rest on: `items`, how many of them have ground truth (`with_ground_truth`,
     `without_ground_truth`), objects on each side (`ground_truth`, `predictions`), and `predictions_left_out`. `fingerprint` says
     what they are numbers of: data, batch, a digest of the ground truth, and the choices in the definition. Labels beyond what an XCom

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.gating.measurement import Measurement, Numbers, numbers_of
-from airflow_provider_nucleus.match_summary import MatchCounts
+from airflow_provider_nucleus.pair_counts import MatchCounts
 from airflow_provider_nucleus.undefined_reasons import NO_GROUND_TRUTH, NO_PREDICTIONS, no_ground_truth
 
 if TYPE_CHECKING:

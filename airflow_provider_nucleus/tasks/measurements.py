@@ -1,6 +1,6 @@
 """Measurements from the rows of a match, as a server lists them. Pure: rows in, documents out.
 
-`overall` and `per_label` are the numbers of objects with a shape, as `match_summary` counts them; where there are categories of
+`overall` and `per_label` are the numbers of objects with a shape, as `pair_counts` counts them; where there are categories of
 whole items and no shape at all, they are those of the categories, and the option `objects` of the fingerprint says so.
 """
 
@@ -12,7 +12,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.gating.measurement import Coverage, Measurement, numbers_of
-from airflow_provider_nucleus.match_summary import CountsByLabel, MatchCounting
+from airflow_provider_nucleus.match_summary import MatchCounting
 from airflow_provider_nucleus.tasks.match_columns import MOST_ROWS, MatchRecorder
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Unannotated,
     )
     from airflow_provider_nucleus.match_summary import MatchSummary
+    from airflow_provider_nucleus.pair_counts import CountsByLabel
     from airflow_provider_nucleus.schema.matches import EvaluationMatch
     from airflow_provider_nucleus.tasks.population import Population
 

@@ -15,7 +15,7 @@ from airflow_provider_nucleus.demo.verdict_lines import verdict_lines
 from airflow_provider_nucleus.gating.judge import judge
 from airflow_provider_nucleus.gating.measurement import Coverage, Fingerprint, Measurement, Numbers
 from airflow_provider_nucleus.gating.policy import Policy, Rule
-from airflow_provider_nucleus.match_summary import MatchCounts
+from airflow_provider_nucleus.pair_counts import MatchCounts
 
 if TYPE_CHECKING:
     from pathlib import Path

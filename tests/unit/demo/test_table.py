@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from airflow_provider_nucleus.demo.table import batch_table, comparison
-from airflow_provider_nucleus.match_summary import MatchCounts
+from airflow_provider_nucleus.pair_counts import MatchCounts
 
 
 def tally(tp: int, fp: int, fn: int) -> dict:

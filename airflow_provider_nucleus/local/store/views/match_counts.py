@@ -1,6 +1,6 @@
 """Counts of a calculation at an overlap threshold, overall, per label and of some items, and what was taken for what.
 
-The rules are those of the summary that the provider leaves in XCom (`match_summary.py`), so that page and task show
+The rules are those of the summary that the provider leaves in XCom (`pair_counts.py`), so that page and task show
 the same numbers:
 
 ==================================  ==============================================================================
