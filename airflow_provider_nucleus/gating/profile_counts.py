@@ -8,13 +8,20 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections import Counter
+from operator import add
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_nucleus.gating.column_bins import CONFIDENCE_BINS, STEPS, count_confidences, count_sizes
-from airflow_provider_nucleus.gating.profile import AREA_EDGES, ASPECT_EDGES, OBJECTS_EDGES, Profile
+from airflow_provider_nucleus.gating.column_bins import (
+    AREA_BINS,
+    ASPECT_BINS,
+    CONFIDENCE_BINS,
+    count_confidences,
+    count_sizes,
+)
+from airflow_provider_nucleus.gating.profile import OBJECTS_EDGES, Profile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 __all__ = ["ProfileCounts"]
@@ -33,11 +40,11 @@ class ProfileCounts:
         self._labels: Counter[str] = Counter()
         self._other_labels: set[int] = set()
         self._other_objects = 0
-        self._confidence: Counter[int] = Counter()
+        self._confidence = [0] * CONFIDENCE_BINS
         self._confidence_sum = 0
         self._least = 1.0
-        self._areas: Counter[int] = Counter()
-        self._aspects: Counter[int] = Counter()
+        self._areas = [0] * AREA_BINS
+        self._aspects = [0] * ASPECT_BINS
 
     def add_boxes(
         self,
@@ -48,13 +55,32 @@ class ProfileCounts:
         confidences: Sequence[float] | None,
     ) -> None:
         """Add boxes a column at a time: x, y, width and height in pixels, the item of each; confidences are 0 to 1, or there are none."""
-        self._objects += len(labels)
-        self._shapes["box"] += len(labels)
+        self.add_counted_boxes(
+            Counter(labels),
+            sides[2:],
+            items=Counter(items),
+            confidences=confidences or None,
+            least=min(confidences) if confidences else None,
+        )
+
+    def add_counted_boxes(
+        self,
+        labels: Mapping[str, int],
+        extents: tuple[Sequence[float], Sequence[float]],
+        *,
+        items: Mapping[str, int],
+        confidences: Sequence[float] | None,
+        least: float | None,
+    ) -> None:
+        """Add boxes whose labels and items are counted already: width and height in pixels; *least* is the least of the confidences."""
+        boxes = len(extents[0])
+        self._objects += boxes
+        self._shapes["box"] += boxes
         self._add_labels(labels)
         self._items.add(items)
-        self._add_sizes(sides[2], sides[3])
-        if confidences is not None:
-            self._add_confidences(confidences)
+        self._add_sizes(*extents)
+        if confidences is not None and least is not None:
+            self._add_confidences(confidences, least)
 
     def add_rows(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Add predictions of any type, as they travel; each is one object, a mask too, which has the labels of its segments."""
@@ -82,15 +108,16 @@ class ProfileCounts:
                 ys = [vertex["y"] for vertex in row["geometry"]["vertices"]]
                 widths.append(max(xs) - min(xs))
                 heights.append(max(ys) - min(ys))
-        self._add_labels(labels)
-        self._items.add(items)
+        self._add_labels(Counter(labels))
+        self._items.add(Counter(items))
         self._add_sizes(widths, heights)
-        self._add_confidences(confidences)
+        if confidences:
+            self._add_confidences(confidences, min(confidences))
 
     def profile(self, *, cuts: Sequence[float] = (), left_out: int = 0) -> Profile:
         """Return the profile of all that was added; how many items the batch has is not known here."""
         per_item, items = self._items.histogram()
-        known = sum(self._confidence.values())
+        known = sum(self._confidence)
         return Profile(
             items_with_predictions=items,
             objects=self._objects,
@@ -99,18 +126,17 @@ class ProfileCounts:
             labels=dict(sorted(self._labels.items())),
             other_labels=len(self._other_labels),
             other_objects=self._other_objects,
-            confidence=_confidence_bins(self._confidence),
+            confidence=list(self._confidence),
             without_confidence=self._objects - known,
             confidence_sum=self._confidence_sum,
             least_confidence=self._least if known else None,
             cuts=sorted(set(cuts)),
             left_out=left_out,
-            area=_area_bins(self._areas),
-            aspect=_aspect_bins(self._aspects),
+            area=list(self._areas),
+            aspect=list(self._aspects),
         )
 
-    def _add_labels(self, labels: Sequence[str]) -> None:
-        counts = Counter(labels)
+    def _add_labels(self, counts: Mapping[str, int]) -> None:
         if len(self._labels) + len(counts) <= MAX_LABELS:
             self._labels.update(counts)
             return
@@ -122,94 +148,92 @@ class ProfileCounts:
                 if len(self._other_labels) < MAX_LABELS:
                     self._other_labels.add(hash(label))
 
-    def _add_confidences(self, confidences: Sequence[float]) -> None:
-        if not confidences:
-            return
+    def _add_confidences(self, confidences: Sequence[float], least: float) -> None:
         counts, total = count_confidences(confidences)
-        self._confidence.update(counts)
+        self._confidence = _added(self._confidence, counts)
         self._confidence_sum += total
-        self._least = min(self._least, min(confidences))  # ruff: ignore[nested-min-max] - the inner one is C over a column
+        self._least = min(self._least, least)
 
     def _add_sizes(self, widths: Sequence[float], heights: Sequence[float]) -> None:
         areas, aspects = count_sizes(widths, heights)
-        self._areas.update(areas)
-        self._aspects.update(aspects)
+        self._areas = _added(self._areas, areas)
+        self._aspects = _added(self._aspects, aspects)
 
 
-def _confidence_bins(counts: Counter[int]) -> list[int]:
-    bins = [counts[at] for at in range(CONFIDENCE_BINS)]
-    bins[-1] += counts[CONFIDENCE_BINS]
-    return bins
-
-
-def _area_bins(counts: Counter[int]) -> list[int]:
-    """Sum the steps of an octave; step 0 is an area of 4, and the first bin ends at 8."""
-    bins = [0] * (len(AREA_EDGES) + 1)
-    for step, count in counts.items():
-        bins[min(step // STEPS, len(bins) - 1)] += count
-    return bins
-
-
-def _aspect_bins(counts: Counter[int]) -> list[int]:
-    """Sum the steps of half an octave around each power of the root of two; step 127 is a square, in the middle bin."""
-    bins = [0] * (len(ASPECT_EDGES) + 1)
-    half, middle = STEPS // 2, len(bins) // 2
-    for step, count in counts.items():
-        away = min((abs(step - 127) + half // 2) // half, middle)
-        bins[middle + away if step > 127 else middle - away] += count
-    return bins
+def _added(one: list[int], other: list[int]) -> list[int]:
+    return list(map(add, one, other))
 
 
 class _ItemCounts:
-    """Objects per item in bounded memory: a hash and a count for each item of each batch, spread over buckets, on disk if they are many."""
+    """Objects per item in bounded memory: a hash and a count for each item of each block of rows, spread over buckets if they are many.
+
+    An item that goes on in the next block is one entry, so that rows in the order of their items have an entry an item.
+    """
 
     BUCKETS = 64
-    IN_MEMORY = 500_000
-    """Items kept before they go to disk: 12 bytes each."""
+    IN_MEMORY = 200_000
+    """Entries kept before they go to disk, 12 bytes each, and put together at once."""
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
-        self._hashes = [array("q") for _ in range(self.BUCKETS)]
-        self._counts = [array("I") for _ in range(self.BUCKETS)]
-        self._held = 0
+        self._hashes, self._counts = array("q"), array("I")
         self._spilled = False
 
-    def add(self, items: Iterable[str]) -> None:
-        """Add one object for each name."""
-        counts = Counter(items)
-        hashes, numbers, buckets = self._hashes, self._counts, self.BUCKETS
-        for item, count in counts.items():
-            value = hash(item)
-            bucket = value % buckets
-            hashes[bucket].append(value)
-            numbers[bucket].append(count)
-        self._held += len(counts)
-        if self._held > self.IN_MEMORY and self._folder is not None:
+    def add(self, items: Mapping[str, int]) -> None:
+        """Add the objects of each name, names in the order of their first object."""
+        before = len(self._hashes)
+        self._hashes.extend(map(hash, items))
+        self._counts.extend(items.values())
+        if 0 < before < len(self._hashes) and self._hashes[before] == self._hashes[before - 1]:
+            self._counts[before - 1] += self._counts[before]
+            del self._hashes[before], self._counts[before]
+        if len(self._hashes) > self.IN_MEMORY and self._folder is not None:
             self._spill(self._folder)
 
     def histogram(self) -> tuple[list[int], int]:
         """Return the items by their number of objects, and how many items there are."""
         counts, items = [0] * (len(OBJECTS_EDGES) + 1), 0
-        for bucket in range(self.BUCKETS):
-            per_item: dict[int, int] = {}
-            for value, count in zip(*self._bucket(bucket), strict=True):
-                per_item[value] = per_item.get(value, 0) + count
+        for part in self._parts():
+            per_item = _summed(*part)
             items += len(per_item)
             for objects, number in Counter(per_item.values()).items():
                 counts[bisect_right(OBJECTS_EDGES, objects)] += number
         return counts, items
 
-    def _bucket(self, number: int) -> tuple[array[int], array[int]]:
-        hashes, counts = array("q"), array("I")
-        if self._spilled and self._folder is not None:
-            hashes.frombytes((self._folder / f"items-{number:02d}").read_bytes())
-            counts.frombytes((self._folder / f"counts-{number:02d}").read_bytes())
-        return hashes + self._hashes[number], counts + self._counts[number]
+    def _parts(self) -> Iterator[tuple[array[int], array[int]]]:
+        """Yield all entries, those of an item together."""
+        if len(self._hashes) <= self.IN_MEMORY and not self._spilled:
+            yield self._hashes, self._counts
+            return
+        for number, (hashes, counts) in enumerate(self._buckets()):
+            if self._spilled and self._folder is not None:
+                hashes.frombytes((self._folder / f"items-{number:02d}").read_bytes())
+                counts.frombytes((self._folder / f"counts-{number:02d}").read_bytes())
+            yield hashes, counts
+
+    def _buckets(self) -> list[tuple[array[int], array[int]]]:
+        """Return the entries in memory, spread by their hashes."""
+        buckets = [(array("q"), array("I")) for _ in range(self.BUCKETS)]
+        for value, count in zip(self._hashes, self._counts, strict=True):
+            hashes, counts = buckets[value % self.BUCKETS]
+            hashes.append(value)
+            counts.append(count)
+        return buckets
 
     def _spill(self, folder: Path) -> None:
-        for number, (hashes, counts) in enumerate(zip(self._hashes, self._counts, strict=True)):
-            for name, values in (("items", hashes), ("counts", counts)):
+        for number, bucket in enumerate(self._buckets()):
+            for name, values in zip(("items", "counts"), bucket, strict=True):
                 with (folder / f"{name}-{number:02d}").open("ab") as file:
                     values.tofile(file)
-                del values[:]
-        self._held, self._spilled = 0, True
+        del self._hashes[:], self._counts[:]
+        self._spilled = True
+
+
+def _summed(hashes: array[int], counts: array[int]) -> dict[int, int]:
+    """Return the sum of the counts of each hash."""
+    per_item = dict(zip(hashes, counts, strict=True))
+    if len(per_item) < len(hashes):
+        per_item = dict.fromkeys(per_item, 0)
+        for value, count in zip(hashes, counts, strict=True):
+            per_item[value] += count
+    return per_item

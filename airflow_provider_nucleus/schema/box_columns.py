@@ -7,9 +7,12 @@ may be timid but never wrong; a property test holds it equal to the schema's own
 
 from __future__ import annotations
 
+import sys
+from array import array
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, nan
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +25,7 @@ except ImportError:  # the base install has no orjson
     orjson = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from airflow_provider_nucleus.schema.batches import Tree
 
@@ -35,6 +38,11 @@ _OF_PREDICTIONS = frozenset({"confidence", "class_pdf"})
 _SIDES = ("x", "y", "width", "height")
 _NUMBERS = frozenset({int, float})
 _NOTHING = frozenset({type(None)})
+_TOP = slice(7, None, 8) if sys.byteorder == "little" else slice(0, None, 8)
+"""The bytes of doubles that hold the sign and the higher part of the exponent."""
+_SMALL = bytes(range(0x43))
+"""Top bytes of numbers from 0 to 2**49, which every coordinate is that means something; what is no finite number has another."""
+_SMALL_OF_EITHER_SIGN = _SMALL + bytes(range(0x80, 0xC3))
 _TEXT = frozenset({str})
 _STRIPPED: Callable[[str], str] = str.strip
 
@@ -43,7 +51,9 @@ _STRIPPED: Callable[[str], str] = str.strip
 class BoxColumns:
     """Boxes that passed every check, a field at a time; what is None is unset in all of them.
 
-    `sides` are x, y, width and height. `verbatim` says that no text needs an escape in JSON.
+    `sides` are x, y, width and height; `extents` the last two once more, as doubles. `verbatim` says that no text needs an escape
+    in JSON. What the checks had to count and compare anyway is kept for who counts on: how often each label and each item
+    occurs, in the order of their first rows, and the least confidence.
     """
 
     labels: Sequence[str]
@@ -51,9 +61,13 @@ class BoxColumns:
     references: Sequence[str]
     ids: Sequence[str]
     verbatim: bool
+    extents: tuple[array[float], array[float]]
+    label_counts: Counter[str]
+    reference_counts: Counter[str]
     metadata: Sequence[dict[str, Any]] | None = None
     confidences: Sequence[float] | None = None
     class_pdfs: Sequence[dict[str, float]] | None = None
+    least_confidence: float | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -103,23 +117,24 @@ def _checked(columns: Mapping[str, Any]) -> BoxColumns | None:
     if set(columns["type"]) != {"box"} or not all(_absent(columns.get(name)) for name in _NEVER):
         return None
     xs, ys, widths, heights = (geometry[side] for side in _SIDES)
-    limit = COORDINATE_LIMIT
-    if not (
-        _numbers(xs, -limit, limit)
-        and _numbers(ys, -limit, limit)
-        and _numbers(widths, 0, limit)
-        and _numbers(heights, 0, limit)
-    ):
+    if _doubles(xs, signed=True) is None or _doubles(ys, signed=True) is None:
+        return None
+    across, up = _doubles(widths, signed=False), _doubles(heights, signed=False)
+    if across is None or up is None:
         return None
     ids = _given(columns, "annotation_id")
     if ids is None:
         decimals = (_decimals(side) for side in (xs, ys, widths, heights))
         ids = list(map("-".join, zip(labels, *decimals, references, strict=True)))
-    joined = [_plain_texts(texts) for texts in (labels, references, ids)]
-    if "" in joined or not (DOT_IDS.isdisjoint(references) and DOT_IDS.isdisjoint(ids)):
+    if not (_are_texts(labels) and _are_texts(references) and _are_texts(ids)):
+        return None
+    label_counts, reference_counts = Counter(labels), Counter(references)
+    joined = [_plain_texts(texts) for texts in (label_counts, reference_counts, ids)]
+    if "" in joined or not (DOT_IDS.isdisjoint(reference_counts) and DOT_IDS.isdisjoint(ids)):
         return None
     confidences = _given(columns, "confidence")
-    if confidences is not None and not _numbers(confidences, 0, 1):
+    least = None if confidences is None else _shares(confidences)
+    if confidences is not None and least is None:
         return None
     return BoxColumns(
         labels,
@@ -127,9 +142,13 @@ def _checked(columns: Mapping[str, Any]) -> BoxColumns | None:
         references,
         ids,
         all(map(_verbatim, joined)),
+        (across, up),
+        label_counts,
+        reference_counts,
         _metadata(_given(columns, "metadata")),
         confidences,
         _distributions(_given(columns, "class_pdf")),
+        least,
     )
 
 
@@ -143,14 +162,29 @@ def _absent(values: Sequence[Any] | None) -> bool:
     return values is None or set(map(type, values)) <= _NOTHING
 
 
-def _numbers(values: Sequence[Any], low: float, high: float) -> bool:
-    """Say whether all are plain finite numbers in a closed range."""
-    return (
-        _NUMBERS.issuperset(map(type, values))
-        and isfinite(sum(values))  # what hides from a comparison, NaN, does not hide from a sum
-        and low <= min(values)
-        and max(values) <= high
-    )
+def _doubles(values: Sequence[float], *, signed: bool) -> array[float] | None:
+    """Return plain coordinates, or extents, as doubles; None where one is out of range."""
+    if not _NUMBERS.issuperset(map(type, values)):
+        return None
+    doubles = array("d", values)
+    if doubles.tobytes()[_TOP].translate(None, _SMALL_OF_EITHER_SIGN if signed else _SMALL):
+        low = -COORDINATE_LIMIT if signed else 0
+        if not (_least(values) >= low and max(values) <= COORDINATE_LIMIT):
+            return None
+    return doubles
+
+
+def _shares(values: Sequence[float]) -> float | None:
+    """Return the least of plain numbers from 0 to 1; None where one is not that."""
+    if not _NUMBERS.issuperset(map(type, values)):
+        return None
+    least = _least(values)
+    return least if least >= 0 and max(values) <= 1 else None
+
+
+def _least(values: Sequence[float]) -> float:
+    """Return the least of numbers, NaN where one is not finite: what hides from a comparison does not hide from a sum."""
+    return min(values) if isfinite(sum(values)) else nan
 
 
 def _decimals(values: Sequence[float]) -> Sequence[str]:
@@ -162,10 +196,12 @@ def _decimals(values: Sequence[float]) -> Sequence[str]:
     return list(map(str, values))
 
 
-def _plain_texts(values: Sequence[Any]) -> str:
-    """Return the texts as one if all are text nobody can object to, else nothing."""
-    if set(map(type, values)) != _TEXT:
-        return ""
+def _are_texts(values: Sequence[Any]) -> bool:
+    return set(map(type, values)) == _TEXT
+
+
+def _plain_texts(values: Iterable[str]) -> str:
+    """Return the texts as one if nobody can object to any, else nothing."""
     joined = "".join(values)
     return joined if joined.isascii() and all(map(_STRIPPED, values)) else ""
 

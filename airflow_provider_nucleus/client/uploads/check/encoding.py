@@ -119,7 +119,13 @@ class EncodedBatch:
     def count_in(self, counts: ProfileCounts) -> None:
         """Add the good rows to a profile."""
         if (boxes := self.boxes) is not None:
-            counts.add_boxes(boxes.labels, boxes.sides, items=boxes.references, confidences=boxes.confidences)
+            counts.add_counted_boxes(
+                boxes.label_counts,
+                boxes.extents,
+                items=boxes.reference_counts,
+                confidences=boxes.confidences,
+                least=boxes.least_confidence,
+            )
         else:
             counts.add_rows(self.wires)
 
