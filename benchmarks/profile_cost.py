@@ -1,21 +1,27 @@
-"""Time uploads with and without the profile, in turn, on the same embedded server, and write Markdown.
+"""Time uploads with and without the profile, in turn, by the same process on the same embedded server, and write Markdown.
 
-    python benchmarks/profile_cost.py                    # 300,000 predictions from JSONL, Parquet and COCO, 7 pairs each
+    python benchmarks/profile_cost.py                    # 100,000 predictions from JSONL, Parquet and COCO, 5 x 8 pairs each
 
-Each pair is two processes that upload the same rows to fresh models, one taking the profile and one not, in an order that alternates;
-the ratio is taken pair by pair, which keeps it when the machine's speed drifts. Rows a second are those until the server has stored the last row;
-processor time is that of the uploading process. What a run without profile does is what uploads did before there was one.
+An uploading process is started five times, each with a fresh server and the same rows. It uploads once unmeasured, so that everything is
+imported and allocated, and then eight pairs, each upload to a fresh model: one that takes the profile and one that does not, in an order that alternates.
+Ratios are taken pair by pair, which keeps them when the machine's speed drifts, and the median is taken of all; in brackets are the values
+between which it lies with 95 % confidence, by the order of the pairs alone. Rows a second are those until the server has stored the last row; processor time, user and system, is that of the
+uploading process until it has handed over the last row (what it needs to ask for the job's state every hundredth of a second depends on how long the server
+takes), and says more where others use the machine. A run without profile does everything but count: what the check counts for its own
+purposes, it counts in both.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from math import comb
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -53,42 +59,52 @@ def make_coco(folder: Path) -> None:
 
 
 def worker(arguments: list[str]) -> None:
-    """Upload in this process, with the profile or without it, and print what it took."""
-    url, key, dataset_id, model_id, path, profiled = arguments
-    import pyarrow.parquet  # ruff: ignore[unused-import] - imported before the time is counted
-
+    """Upload in this process, with the profile and without it in turn, and print what each pair took."""
+    url, key, dataset_id, path, count, pairs = arguments
+    from airflow_provider_nucleus.client.calls.models import create_model
     from airflow_provider_nucleus.client.uploads import Upload, UploadOptions, UploadTarget
     from airflow_provider_nucleus.client.uploads import upload as module
     from airflow_provider_nucleus.sources import open_rows
 
-    if profiled == "no":
-        checked = module.validate_input
-        module.validate_input = lambda *given, **named: checked(*given, **(named | {"profiled": False}))
+    nucleus = plain.client(url, key)
     truth = Path(path).with_name("truth.json") if path.endswith(".json") else None
-    upload = Upload(
-        plain.client(url, key),
-        UploadTarget("predictions", dataset_id, model_id),
-        lambda: open_rows(path, kind="predictions", images=truth, categories=truth),
-        UploadOptions(poll_interval=0.02, spool=str(Path(path).parent)),
-    )
-    begun, processor = time.perf_counter(), time.process_time()
-    summary = upload.run()
-    done = {"seconds": time.perf_counter() - begun, "processor": time.process_time() - processor}
-    print(json.dumps({**done, "rows": summary.processed, "profile": bool(summary.profile)}))
+    checked = module.validate_input
+
+    def run(*, profiled: bool, name: str) -> dict[str, float]:
+        model = nucleus.send(create_model(name=name, reference_id=name))
+        module.validate_input = lambda *given, **named: checked(*given, **(named | {"profiled": profiled}))
+        upload = Upload(
+            nucleus,
+            UploadTarget("predictions", dataset_id, getattr(model, "id", model)),
+            lambda: open_rows(path, kind="predictions", images=truth, categories=truth),
+            UploadOptions(poll_interval=0.01, spool=str(Path(path).parent)),
+        )
+        gc.collect()
+        begun, processor = time.perf_counter(), time.process_time()
+        started = upload.start()
+        done = {"processor": time.process_time() - processor}
+        summary = upload.collect(upload.wait(started))
+        done["seconds"] = time.perf_counter() - begun
+        if summary.processed != int(count) or bool(summary.profile) != profiled:
+            raise SystemExit(f"{path}: {summary}")
+        return done
+
+    run(profiled=True, name="first")
+    for number in range(int(pairs)):
+        order = (False, True) if number % 2 else (True, False)
+        took = {profiled: run(profiled=profiled, name=f"{number}-{profiled}") for profiled in order}
+        print(json.dumps((took[False], took[True])), flush=True)
 
 
-def run_one(form: str, folder: Path, count: int, *, profiled: str) -> dict:
-    """Upload once to a fresh server."""
+def run_pairs(form: str, folder: Path, count: int, pairs: int) -> list[list[dict[str, float]]]:
+    """Let a fresh process upload to a fresh server."""
     from airflow_provider_nucleus.local.testing import LocalNucleus
 
     with tempfile.TemporaryDirectory(dir=folder) as data, LocalNucleus(Path(data) / "data") as server:
-        dataset_id, model_id = plain.prepare_server(server.url, server.api_key, count)
-        command = [sys.executable, __file__, "worker", server.url, server.api_key, dataset_id, model_id, str(folder / FORMS[form]), profiled]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-    result = json.loads(done.stdout.strip().splitlines()[-1])
-    if result["rows"] != count or result["profile"] != (profiled == "yes"):
-        raise SystemExit(f"{form}: {result}")
-    return result
+        dataset_id, _ = plain.prepare_server(server.url, server.api_key, count)
+        command = [sys.executable, __file__, "worker", server.url, server.api_key, dataset_id, str(folder / FORMS[form]), str(count), str(pairs)]  # fmt: skip
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def main() -> None:
@@ -98,19 +114,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rows", type=int, default=300_000)
-    parser.add_argument("--pairs", type=int, default=7)
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--pairs", type=int, default=8, help="of one process")
+    parser.add_argument("--processes", type=int, default=5)
     parser.add_argument("--forms", default=",".join(FORMS))
     parser.add_argument("--output", type=Path, default=plain.HERE / "results" / "profile-cost.md")
     options = parser.parse_args()
     lines = [
         "# Profiles: what they cost an upload",
         "",
-        f"{plain.machine()}. {options.rows:,} predictions by job, {options.pairs} pairs each.",
+        f"{plain.machine()}. {options.rows:,} predictions by job, {options.processes} x {options.pairs} pairs each.",
         "",
-        "How it is measured: see the head of `benchmarks/profile_cost.py`. Ratios are medians of the pairs, with the middle half in brackets.",
+        "How it is measured: see the head of `benchmarks/profile_cost.py`. Medians of the pairs, between which bounds they lie with 95 % confidence in brackets.",
         "",
-        "| source | rows/s without | rows/s with | with / without, rows/s | processor ns a row without | added by the profile |",
+        "| source | rows/s without | rows/s, with / without | processor ns a row without | added by the profile | processor time, with / without |",
         "|---|---:|---:|---:|---:|---:|",
     ]
     with tempfile.TemporaryDirectory() as name:
@@ -118,29 +135,33 @@ def main() -> None:
         plain.make_rows(folder, options.rows)
         make_coco(folder)
         for form in options.forms.split(","):
-            pairs = []
-            for number in range(options.pairs):
-                order = ("no", "yes") if number % 2 else ("yes", "no")
-                runs = {
-                    profiled: run_one(form, folder, options.rows, profiled=profiled) for profiled in order
-                }
-                pairs.append((runs["no"], runs["yes"]))
+            pairs = [
+                pair
+                for _ in range(options.processes)
+                for pair in run_pairs(form, folder, options.rows, options.pairs)
+            ]
             lines.append(row(form, pairs, options.rows))
             print(lines[-1], flush=True)
     options.output.write_text("\n".join([*lines, ""]))
 
 
-def row(form: str, pairs: list[tuple[dict, dict]], count: int) -> str:
+def row(form: str, pairs: list[list[dict[str, float]]], count: int) -> str:
     """Return the line of one kind of source."""
-    before, after = ([count / pair[side]["seconds"] for pair in pairs] for side in (0, 1))
-    ratios = sorted(pair[0]["seconds"] / pair[1]["seconds"] for pair in pairs)
-    quarter = len(ratios) // 4
-    base = statistics.median(pair[0]["processor"] for pair in pairs) / count * 1e9
-    added = statistics.median(pair[1]["processor"] - pair[0]["processor"] for pair in pairs) / count * 1e9
-    return (
-        f"| {form} | {statistics.median(before):,.0f} | {statistics.median(after):,.0f} "
-        f"| {statistics.median(ratios):.3f} [{ratios[quarter]:.3f}, {ratios[-1 - quarter]:.3f}] | {base:,.0f} | {added:,.0f} |"
-    )
+    ratios = [without["seconds"] / profiled["seconds"] for without, profiled in pairs]
+    shares = [profiled["processor"] / without["processor"] for without, profiled in pairs]
+    added = [(profiled["processor"] - without["processor"]) / count * 1e9 for without, profiled in pairs]
+    speed = statistics.median(count / without["seconds"] for without, _ in pairs)
+    base = statistics.median(without["processor"] for without, _ in pairs) / count * 1e9
+    return f"| {form} | {speed:,.0f} | {median(ratios, '.3f')} | {base:,.0f} | {median(added, '.0f')} | {median(shares, '.3f')} |"
+
+
+def median(values: list[float], form: str) -> str:
+    """Return the median, and the two values between which that of all possible pairs lies with 95 % confidence (the sign test)."""
+    ordered, size, outside, at = sorted(values), len(values), 0.0, 0
+    while (outside := outside + 2 * comb(size, at) / 2**size) < 0.05:
+        at += 1
+    low, high = ordered[max(at - 1, 0)], ordered[-max(at, 1)]
+    return f"{statistics.median(ordered):{form}} [{low:{form}}, {high:{form}}]"
 
 
 if __name__ == "__main__":

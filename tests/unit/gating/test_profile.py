@@ -5,17 +5,23 @@ from __future__ import annotations
 import json
 import math
 import random
+import subprocess
+import sys
+import tempfile
 from bisect import bisect_right
 from collections import Counter
 from functools import reduce
 from itertools import starmap
+from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from airflow_provider_nucleus.gating.column_bins import side_steps
+from airflow_provider_nucleus.gating import column_bins
+from airflow_provider_nucleus.gating.column_bins import AREA_BINS, ASPECT_BINS, CONFIDENCE_BINS, side_steps
 from airflow_provider_nucleus.gating.profile import (
     AREA_EDGES,
     ASPECT_EDGES,
@@ -25,7 +31,7 @@ from airflow_provider_nucleus.gating.profile import (
     Profile,
     merge_profiles,
 )
-from airflow_provider_nucleus.gating.profile_counts import ProfileCounts
+from airflow_provider_nucleus.gating.profile_counts import ProfileCounts, _ItemCounts
 
 SIDES = st.one_of(
     st.integers(0, 300_000),
@@ -103,11 +109,44 @@ def eighths(side):
     return math.floor(8 * math.log2(rounded / 2))
 
 
+@pytest.mark.parametrize("library", [None, "numpy"])
 @settings(deadline=None)
-@given(BOXES)
-def test_columns_are_counted_as_a_plain_loop_counts_them(boxes):
-    """The steps on bytes are an optimisation of the definition, not another definition."""
-    assert expected(boxes) == counted(boxes)
+@given(boxes=BOXES)
+def test_columns_are_counted_as_a_plain_loop_counts_them(library, boxes):
+    """The steps on bytes are an optimisation of the definition, not another definition; those of NumPy are another of the same."""
+    loaded = None if library is None else pytest.importorskip(library)
+    with mock.patch.object(column_bins, "_loaded_numpy", return_value=loaded):
+        assert expected(boxes) == counted(boxes)
+
+
+@settings(deadline=None)
+@given(blocks=st.lists(BOXES, max_size=6), most=st.sampled_from([0, 3, 10, 1_000]), on_disk=st.booleans())
+def test_it_does_not_show_where_one_block_of_rows_ended(blocks, most, on_disk):
+    """Items that go on in the next block, or come again later, count once, in memory and on disk."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mock.patch.object(_ItemCounts, "IN_MEMORY", most),
+        mock.patch.object(_ItemCounts, "BUCKETS", 3),
+    ):
+        counts = ProfileCounts(Path(folder) if on_disk else None)
+        for labels, widths, heights, items, confidences in (
+            zip(*block, strict=True) for block in blocks if block
+        ):
+            counts.add_boxes(labels, (widths, heights, widths, heights), items=items, confidences=confidences)
+        profile = counts.profile()
+
+    assert profile == expected([box for block in blocks for box in block])
+
+
+def test_numpy_is_not_loaded_to_count():
+    """It would take longer than it saves, and workers without it count as well."""
+    code = (
+        "import sys; from airflow_provider_nucleus.gating.profile_counts import ProfileCounts; counts = ProfileCounts(); "
+        "counts.add_boxes(['a'], ([1], [1], [9], [9]), items=['i'], confidences=[0.5]); print(counts.profile().objects, 'numpy' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == ["1", "False"]
 
 
 @settings(deadline=None)
@@ -144,6 +183,13 @@ def test_powers_of_two_lie_on_their_edge(side):
     area = counted([("cat", side, side, "a", 0.5)]).area
 
     assert area[bisect_right(AREA_EDGES, side * side)] == 1
+
+
+def test_there_are_as_many_bins_as_edges_make():
+    """Counting knows the bins by number, the document by their edges."""
+    bins = [len(edges) + 1 for edges in (AREA_EDGES, ASPECT_EDGES, CONFIDENCE_EDGES)]
+
+    assert bins == [AREA_BINS, ASPECT_BINS, CONFIDENCE_BINS]
 
 
 def test_values_on_an_edge_of_confidence_belong_to_the_bin_above():

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_nucleus.exceptions import NucleusValidationError
 from airflow_provider_nucleus.schema.annotation_table import parse_annotation, parse_prediction
 from airflow_provider_nucleus.schema.batches import ColumnRows
 from airflow_provider_nucleus.schema.box_columns import check_box_columns, gather_columns
@@ -78,6 +82,26 @@ def test_columns_are_never_taken_for_good_wrongly(predictions, dropped, changed)
         assert (boxes.confidences or [None] * 3) == [wire.get("confidence") for wire in wires]
         assert (boxes.class_pdfs or [None] * 3) == [wire.get("class_pdf") for wire in wires]
         assert len(boxes) == 3
+        assert [list(extent) for extent in boxes.extents] == [list(side) for side in boxes.sides[2:]]
+        assert list(boxes.label_counts.items()) == list(Counter(boxes.labels).items())
+        assert list(boxes.reference_counts.items()) == list(Counter(boxes.references).items())
+        assert boxes.least_confidence == (min(boxes.confidences) if boxes.confidences else None)
+
+
+@pytest.mark.parametrize("name", SIDES)
+@pytest.mark.parametrize("value", [0, -0.0, 5e-324, 2.0**49, 2**49 - 1, 2.0**53, 2**53, 2**53 + 1, 2.0**54, math.nan, math.inf, 10**400])  # fmt: skip
+@pytest.mark.parametrize("sign", [1, -1])
+def test_sides_pass_that_the_schema_lets_pass(name, value, sign):
+    """The bytes of a number say at once that it is small; of others its value decides, as in the schema."""
+    columns = columns_of(3)
+    columns["geometry"][name][1] = sign * value
+    try:
+        parse_prediction(ColumnRows(columns, 3)[1])
+        good = True
+    except NucleusValidationError:
+        good = False
+
+    assert (check_box_columns(columns, predictions=True) is not None) == good
 
 
 @pytest.mark.parametrize("predictions", [True, False])
