@@ -3,18 +3,21 @@
     python benchmarks/profile_cost.py                    # 100,000 predictions from JSONL, Parquet and COCO, 5 x 8 pairs each
 
 An uploading process is started five times, each with a fresh server and the same rows. It uploads once unmeasured, so that everything is
-imported and allocated, and then eight pairs, each upload to a fresh model: one that takes the profile and one that does not, in an order that alternates.
-Ratios are taken pair by pair, which keeps them when the machine's speed drifts, and the median is taken of all; in brackets are the values
-between which it lies with 95 % confidence, by the order of the pairs alone. Rows a second are those until the server has stored the last row; processor time, user and system, is that of the
-uploading process until it has handed over the last row (what it needs to ask for the job's state every hundredth of a second depends on how long the server
-takes), and says more where others use the machine. A run without profile does everything but count: what the check counts for its own
-purposes, it counts in both.
+imported and allocated, and then eight pairs, each upload to a fresh model: one that takes the profile and one that does not, in an order that
+alternates. After each pair come four of the check alone (`validate_only`), which is all that a profile is taken in.
+
+Ratios and differences are taken pair by pair, which keeps them when the machine's speed drifts, and the median is taken of all; in brackets are the values
+between which the median of all possible pairs lies with 95 % confidence. Rows a second are those until the server has stored the last row. Processor time,
+user and system, is that of the uploading process until it has handed over the last row (what it needs to ask for the job's state every hundredth of
+a second depends on how long the server takes), and says more where others use the machine. A run without profile does everything but count:
+what the check counts for its own purposes, it counts in both.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import itertools
 import json
 import statistics
 import subprocess
@@ -27,6 +30,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import upload as plain
 
+CHECKS = 4
 FORMS = {"jsonl": "rows.jsonl", "parquet": "rows.parquet", "coco": "coco.json"}
 
 
@@ -70,14 +74,15 @@ def worker(arguments: list[str]) -> None:
     truth = Path(path).with_name("truth.json") if path.endswith(".json") else None
     checked = module.validate_input
 
-    def run(*, profiled: bool, name: str) -> dict[str, float]:
-        model = nucleus.send(create_model(name=name, reference_id=name))
+    def run(*, profiled: bool, sent: bool = True) -> dict[str, float]:
+        name = f"model {next(numbers)}"
+        model = nucleus.send(create_model(name=name, reference_id=name)) if sent else "prj_none"
         module.validate_input = lambda *given, **named: checked(*given, **(named | {"profiled": profiled}))
         upload = Upload(
             nucleus,
             UploadTarget("predictions", dataset_id, getattr(model, "id", model)),
             lambda: open_rows(path, kind="predictions", images=truth, categories=truth),
-            UploadOptions(poll_interval=0.01, spool=str(Path(path).parent)),
+            UploadOptions(poll_interval=0.01, spool=str(Path(path).parent), validate_only=not sent),
         )
         gc.collect()
         begun, processor = time.perf_counter(), time.process_time()
@@ -85,18 +90,28 @@ def worker(arguments: list[str]) -> None:
         done = {"processor": time.process_time() - processor}
         summary = upload.collect(upload.wait(started))
         done["seconds"] = time.perf_counter() - begun
-        if summary.processed != int(count) or bool(summary.profile) != profiled:
+        if summary.rows != int(count) or summary.rejected or bool(summary.profile) != profiled:
+            raise SystemExit(f"{path}: {summary}")
+        if sent and summary.processed != int(count):
             raise SystemExit(f"{path}: {summary}")
         return done
 
-    run(profiled=True, name="first")
-    for number in range(int(pairs)):
+    def pair(number: int, *, sent: bool) -> list[dict[str, float]]:
         order = (False, True) if number % 2 else (True, False)
-        took = {profiled: run(profiled=profiled, name=f"{number}-{profiled}") for profiled in order}
-        print(json.dumps((took[False], took[True])), flush=True)
+        took = {profiled: run(profiled=profiled, sent=sent) for profiled in order}
+        return [took[False], took[True]]
+
+    numbers = itertools.count()
+    run(profiled=True)
+    for number in range(int(pairs)):
+        took = {
+            "uploads": [pair(number, sent=True)],
+            "checks": [pair(at, sent=False) for at in range(CHECKS)],
+        }
+        print(json.dumps(took), flush=True)
 
 
-def run_pairs(form: str, folder: Path, count: int, pairs: int) -> list[list[dict[str, float]]]:
+def run_pairs(form: str, folder: Path, count: int, pairs: int) -> list[dict[str, list]]:
     """Let a fresh process upload to a fresh server."""
     from airflow_provider_nucleus.local.testing import LocalNucleus
 
@@ -127,32 +142,40 @@ def main() -> None:
         "",
         "How it is measured: see the head of `benchmarks/profile_cost.py`. Medians of the pairs, between which bounds they lie with 95 % confidence in brackets.",
         "",
-        "| source | rows/s without | rows/s, with / without | processor ns a row without | added by the profile | processor time, with / without |",
-        "|---|---:|---:|---:|---:|---:|",
+        "| source | rows/s without | rows/s, with / without | processor ns a row without | added by the profile | in the check alone | of the upload |",
+        "|---|---:|---:|---:|---:|---:|---:|",
     ]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         plain.make_rows(folder, options.rows)
         make_coco(folder)
         for form in options.forms.split(","):
-            pairs = [
-                pair
+            done = [
+                line
                 for _ in range(options.processes)
-                for pair in run_pairs(form, folder, options.rows, options.pairs)
+                for line in run_pairs(form, folder, options.rows, options.pairs)
             ]
-            lines.append(row(form, pairs, options.rows))
+            uploads, checks = (
+                [pair for line in done for pair in line[kind]] for kind in ("uploads", "checks")
+            )
+            lines.append(row(form, uploads, checks, options.rows))
             print(lines[-1], flush=True)
     options.output.write_text("\n".join([*lines, ""]))
 
 
-def row(form: str, pairs: list[list[dict[str, float]]], count: int) -> str:
+def row(form: str, uploads: list, checks: list, count: int) -> str:
     """Return the line of one kind of source."""
-    ratios = [without["seconds"] / profiled["seconds"] for without, profiled in pairs]
-    shares = [profiled["processor"] / without["processor"] for without, profiled in pairs]
-    added = [(profiled["processor"] - without["processor"]) / count * 1e9 for without, profiled in pairs]
-    speed = statistics.median(count / without["seconds"] for without, _ in pairs)
-    base = statistics.median(without["processor"] for without, _ in pairs) / count * 1e9
-    return f"| {form} | {speed:,.0f} | {median(ratios, '.3f')} | {base:,.0f} | {median(added, '.0f')} | {median(shares, '.3f')} |"
+    ratios = [without["seconds"] / profiled["seconds"] for without, profiled in uploads]
+    speed = statistics.median(count / without["seconds"] for without, _ in uploads)
+    base = statistics.median(without["processor"] for without, _ in uploads) / count * 1e9
+    of_uploads, of_checks = (
+        [(profiled["processor"] - without["processor"]) / count * 1e9 for without, profiled in pairs]
+        for pairs in (uploads, checks)
+    )
+    return (
+        f"| {form} | {speed:,.0f} | {median(ratios, '.3f')} | {base:,.0f} | {median(of_uploads, '.0f')} "
+        f"| {median(of_checks, '.0f')} | {statistics.median(of_checks) / base:.1%} |"
+    )
 
 
 def median(values: list[float], form: str) -> str:
