@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
+from airflow_provider_nucleus.gating.accepted_batches import older_batches
 from airflow_provider_nucleus.gating.baseline import (
     BASELINE_SCHEMA,
     BaselineEntry,
     BaselineError,
     BaselineRecord,
-    rounded,
 )
+from airflow_provider_nucleus.gating.kept_numbers import rounded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -205,7 +206,8 @@ def _without_old_labels(record: BaselineRecord, _: int) -> BaselineRecord | None
 def _without_old_batches(record: BaselineRecord, _: int) -> BaselineRecord | None:
     if not record.history:
         return None
-    return _noted(record, "older accepted batches were left out", history=record.history[1:])
+    parts = older_batches(record, record.history[1:], record.accepted)
+    return _noted(record, "older accepted batches were left out", **parts)
 
 
 def _without_old_proposals(record: BaselineRecord, _: int) -> BaselineRecord | None:

@@ -6,7 +6,8 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusMetricsError
-from airflow_provider_nucleus.gating.baseline import confirm, measurement_id, propose, without_accepted
+from airflow_provider_nucleus.gating.accepted_batches import is_last
+from airflow_provider_nucleus.gating.baseline import accept_again, confirm, measurement_id
 from airflow_provider_nucleus.links.nucleus import NucleusModelLink
 from airflow_provider_nucleus.operators.base import NucleusOperator
 from airflow_provider_nucleus.operators.tag_moves import TagFamily, move_tag
@@ -193,8 +194,12 @@ class NucleusPromoteModelOperator(NucleusOperator):
 
         Who approved it knew what was accepted then; what was decided since stands.
         """
-        accepted = None if record.accepted is None else record.accepted.id
-        if accepted == proposal:
+        current = record.accepted
+        accepted = None if current is None else current.id
+        model_id = None if current is None else current.measurement.subject.model_id
+        if accepted == proposal or any(
+            each.id == proposal and each.measurement.subject.model_id == model_id for each in record.history
+        ):
             return
         last = next(
             (each for each in reversed(record.decisions) if each.id == proposal and each.action != "pin"),
@@ -205,6 +210,8 @@ class NucleusPromoteModelOperator(NucleusOperator):
         if entry is not None:
             if entry.before != accepted and not approved:
                 reason = f"{accepted} was accepted after it was judged, against {entry.before or 'nothing'}"
+            elif entry.measurement.subject.model_id != model_id and not is_last(record, entry):
+                reason = f"{accepted}, which is accepted, is of another model on a later batch"
         elif last is not None:
             reason = f"it was {_DONE[last.action]} by {last.by} and waits no more, and {accepted or 'nothing'} is accepted"
         elif self._was_proposed(proposal, store):
@@ -306,17 +313,7 @@ class NucleusPromoteModelOperator(NucleusOperator):
                 )
                 return record
             entry, note = past[-1], f"the promotion of {model_id} was taken back"
-            again = propose(
-                record,
-                entry.measurement,
-                by=by,
-                at=at,
-                proposal_id=entry.id,
-                verdict=entry.verdict,
-                evidence=entry.evidence,
-                note=note,
-            )
-            return without_accepted(confirm(again, entry.id, by=by, at=at, note=note), record.accepted.id)
+            return accept_again(record, entry, by=by, at=at, note=note)
 
         store.change(step)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.gating.measurement import Coverage, Fingerprint, Measurement, Numbers, Subject
@@ -115,10 +114,9 @@ def source(text: str, folder: Path, *models: dict[str, Any]) -> str:
 
 def announced(airflow: PrivateAirflow, uri: str) -> dict[int, tuple[str, bool]]:
     """Return verdict and `stopped` of the events of an asset, by the map index of the task that emitted them."""
-    asset = "dataset" if version("apache-airflow").startswith("2.") else "asset"
     with contextlib.closing(sqlite3.connect(airflow.home / "airflow.db")) as database:
         rows = database.execute(
-            f"SELECT source_map_index, {asset}_event.extra FROM {asset}_event JOIN {asset} ON {asset}.id = {asset}_id WHERE uri = ?",
+            "SELECT source_map_index, asset_event.extra FROM asset_event JOIN asset ON asset.id = asset_id WHERE uri = ?",
             [uri],
         ).fetchall()
     told = {index: json.loads(extra) for index, extra in rows}

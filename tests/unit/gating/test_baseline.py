@@ -151,13 +151,13 @@ def test_a_worker_that_died_behind_its_step_duplicates_nothing():
 
 
 def test_a_batch_that_is_accepted_again_is_one_batch_of_the_window():
-    """Measured anew under the same id, or accepted again after another one."""
+    """Measured anew under the same id, or accepted again after another one: a batch that is older is not accepted last."""
     record = accepted(accepted(EMPTY, measured(1)), measured(2))
     anew = accepted(record, measured(2, f1=0.9))
     back = accepted(anew, measured(1))
 
     assert [entry.id for entry in anew.history] == ["ev_1/slc_1"]
-    assert ([entry.id for entry in back.history], back.accepted.id) == (["ev_2/slc_2"], "ev_1/slc_1")
+    assert ([entry.id for entry in back.history], back.accepted.id) == (["ev_1/slc_1"], "ev_2/slc_2")
 
 
 def test_a_gate_that_runs_again_says_what_it_was_held_against_now():

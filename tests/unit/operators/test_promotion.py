@@ -33,11 +33,19 @@ def models(hook, request):
 
 
 def verdict(
-    models: dict[str, str], name: str, *, f1: float = 0.7, job: str | None = None, **arguments: Any
+    models: dict[str, str],
+    name: str,
+    *,
+    f1: float = 0.7,
+    job: str | None = None,
+    batch: str | None = None,
+    **arguments: Any,
 ) -> dict[str, Any]:
     """Return what a gate leaves for a model."""
     document = measured(f1, model=models[name], job=job or f"job_{name}")
     document["subject"]["dataset_id"] = models["dataset"]
+    if batch is not None:
+        document["fingerprint"] |= {"scope": f"slice:{batch}", "ground_truth": job}
     found, xcoms = judged(document, **arguments)
     return found if isinstance(found, dict) else xcoms["return_value"]
 
@@ -245,6 +253,30 @@ def test_a_promotion_that_was_taken_back_is_no_batch_of_the_window(models, tmp_p
 
     found = record.read()
     assert ([each.id for each in found.history], found.accepted.id) == (["job_a"], "job_b")
+
+
+def test_late_labels_of_an_older_batch_move_no_tag_to_another_model(hook, models, tmp_path):
+    """Of the model that has the tag they are accepted, twice the same; of another one they are refused."""
+    record = FileBaseline(str(tmp_path / "baseline.json"))
+    passes = {
+        "baseline_record": record.file,
+        "policy": {"rules": [{"id": "f1", "metric": "f1", "min": 0.6, "min_support": 0}]},
+    }
+    promote(verdict(models, "a", job="job_1", batch="slc_1", **passes))
+    promote(verdict(models, "b", job="job_2", batch="slc_1", **passes))
+    promote(verdict(models, "b", job="job_3", batch="slc_2", **passes))
+
+    own = verdict(models, "b", job="job_4", batch="slc_1", **passes)
+    assert [promote(own)["moved"] for _ in range(2)] == [False, False]
+    with pytest.raises(
+        GateStoppedError, match=r"job_3/slice:slc_2, which is accepted, is of another model on a later batch"
+    ):
+        promote(verdict(models, "a", job="job_5", batch="slc_1", **passes))
+
+    found = record.read()
+    assert tags(hook, models, "a") == [{"champion:previous"}]
+    assert [one.id for one in found.history] == ["job_1/slice:slc_1", "job_4/slice:slc_1"]
+    assert found.accepted.id == "job_3/slice:slc_2"
 
 
 def test_a_promotion_is_taken_back(hook, models, tmp_path):
