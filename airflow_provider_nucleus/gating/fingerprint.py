@@ -23,7 +23,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from airflow_provider_nucleus.gating.measurement import Fingerprint, MatchColumns, Measurement
 
@@ -31,11 +31,14 @@ __all__ = [
     "data_name",
     "differences",
     "digest_ground_truth",
+    "digest_text",
     "engine_release",
     "ground_truth_of",
     "lineage",
+    "listed_object",
     "measurement_differences",
     "same_ground_truth",
+    "summed_digests",
     "unstated",
     "window_class",
     "window_differences",
@@ -43,6 +46,8 @@ __all__ = [
 
 _VERSION = re.compile(r"\bv?(\d+)(?:\.(\d+))?(?:\.[0-9A-Za-z.+-]+)?\b")
 _BITS = 256
+_CROWD_FIELDS = ("iscrowd", "ignore")
+"""Members of an object's metadata that decide what counts."""
 
 
 def data_name(kind: str, object_id: str, *, version: str | int | None = None) -> str:
@@ -132,11 +137,41 @@ def unstated(first: Fingerprint, second: Fingerprint) -> list[str]:
 
 def digest_ground_truth(objects: Iterable[tuple[str | None, ...]]) -> str:
     """Return a digest of the objects to be found, each as texts (item, label, id), in any order and memory of one."""
+    return digest_text(*summed_digests(objects))
+
+
+def summed_digests(objects: Iterable[tuple[str | None, ...]]) -> tuple[int, int]:
+    """Return how many objects there are, and the sum of their digests; sums of disjoint parts add up to that of the whole."""
     total = count = 0
     for each in objects:
         total += int.from_bytes(hashlib.sha256(_canonical(each).encode()).digest(), "big")
         count += 1
+    return count, total % (1 << _BITS)
+
+
+def digest_text(count: int, total: int) -> str:
+    """Return the digest of a number of objects from the sum of theirs."""
     return f"{count}-{total % (1 << _BITS):064x}"
+
+
+def listed_object(wire: Mapping[str, Any]) -> tuple[str | None, ...]:
+    """Return an object as a server lists it (parsed JSON) as the texts of its digest: item, label, id, and what else decides its match."""
+    return (
+        str(wire.get("reference_id")),
+        *(None if (value := wire.get(name)) is None else str(value) for name in ("label", "annotation_id")),
+        _shape(wire),
+    )
+
+
+def _shape(wire: Mapping[str, Any]) -> str:
+    metadata = wire.get("metadata") or {}
+    parts = {name: wire.get(name) for name in ("type", "geometry", "annotations", "taxonomy_name", "labels")}
+    if isinstance(url := wire.get("mask_url"), str):
+        # The host is that of whoever asks, a signature changes with the hour.
+        parts["mask"] = url.partition("?")[0].partition("://")[2].partition("/")[2]
+    if isinstance(metadata, dict):
+        parts |= {name: metadata[name] for name in _CROWD_FIELDS if name in metadata}
+    return json.dumps({name: value for name, value in parts.items() if value is not None}, sort_keys=True)
 
 
 def ground_truth_of(matches: MatchColumns) -> str:

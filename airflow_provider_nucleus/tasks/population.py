@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_nucleus.gating.fingerprint import digest_ground_truth
+from airflow_provider_nucleus.gating.fingerprint import digest_ground_truth, listed_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 __all__ = ["GroundTruth", "Population", "read_ground_truth"]
-
-_CROWD_FIELDS: Final = ("iscrowd", "ignore")
-"""Members of an object's metadata that decide what counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,25 +53,8 @@ def read_ground_truth(objects: Iterable[Mapping[str, Any]]) -> GroundTruth:
         nonlocal count
         for each in objects:
             count += 1
-            reference = str(each.get("reference_id"))
-            references.add(reference)
-            yield reference, _text(each.get("label")), _text(each.get("annotation_id")), _shape(each)
+            references.add(str(each.get("reference_id")))
+            yield listed_object(each)
 
     digest = digest_ground_truth(texts())
     return GroundTruth(references=frozenset(references), objects=count, digest=digest)
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
-
-
-def _shape(wire: Mapping[str, Any]) -> str:
-    """Return what an object's match depends on, beside its label, as text."""
-    metadata = wire.get("metadata") or {}
-    parts = {name: wire.get(name) for name in ("type", "geometry", "annotations", "taxonomy_name", "labels")}
-    if isinstance(url := wire.get("mask_url"), str):
-        # The host is that of whoever asks, a signature changes with the hour.
-        parts["mask"] = url.partition("?")[0].partition("://")[2].partition("/")[2]
-    if isinstance(metadata, dict):
-        parts |= {name: metadata[name] for name in _CROWD_FIELDS if name in metadata}
-    return json.dumps({name: value for name, value in parts.items() if value is not None}, sort_keys=True)

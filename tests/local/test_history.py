@@ -236,5 +236,5 @@ def test_history_goes_with_its_run(tmp_path):
         api.ok("DELETE", f"dataset/{dataset}")
         api.close()
     with duckdb.connect(str(tmp_path / "data" / "nucleus.duckdb"), read_only=True) as store:
-        for table in ("match_sets", "match_counts", "match_truths", "matches"):
+        for table in ("match_sets", "kept_counts", "kept_truths", "matches"):
             assert store.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table

@@ -18,8 +18,28 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+def to_layout_4(folder: Path) -> None:
+    """Write out what layout 5 keeps once: each calculation had its counts on its own, and the ground truth had another digest."""
+    with duckdb.connect(str(folder / "nucleus.duckdb")) as store:
+        store.execute(
+            """CREATE TABLE match_counts AS SELECT match_set_no, item_no, truth_label, prediction_label, row_count, correct_overlaps
+            FROM kept_counts k JOIN match_sets m ON k.line_no = m.line_no AND k.first_place <= m.place AND k.until_place > m.place"""
+        )
+        store.execute(
+            """CREATE TABLE match_truths AS SELECT match_set_no, item_no, objects, state AS digest FROM kept_truths k JOIN match_sets m
+            ON k.truth_set_no = m.truth_set_no AND k.first_place <= m.truth_place AND k.until_place > m.truth_place"""
+        )
+        for table in ("kept_counts", "kept_truths"):
+            store.execute(f"DROP TABLE {table}")
+        for column in ("line_no", "place", "truth_place"):
+            store.execute(f"ALTER TABLE match_sets DROP COLUMN {column}")
+        store.execute("DELETE FROM store_version")
+        store.execute("INSERT INTO store_version VALUES (4)")
+
+
 def to_layout_3(folder: Path) -> None:
     """Take away what layout 4 has added: it kept the rows of the current calculation, and no counts."""
+    to_layout_4(folder)
     with duckdb.connect(str(folder / "nucleus.duckdb")) as store:
         store.execute(
             "DELETE FROM matches WHERE match_set_no IN (SELECT match_set_no FROM match_sets WHERE NOT current)"

@@ -20,11 +20,12 @@ from airflow_provider_nucleus.local.engine.ignored_regions import CROWD
 from airflow_provider_nucleus.local.engine.masks import MaskFamily
 from airflow_provider_nucleus.local.engine.shape_families import SHAPE_FAMILIES
 from airflow_provider_nucleus.local.matching.objects import ObjectFamily
-from airflow_provider_nucleus.local.store.catalog import matches
+from airflow_provider_nucleus.local.store.catalog import kept_counts, matches
 from airflow_provider_nucleus.local.store.ids import ITEM, numbered
 from airflow_provider_nucleus.local.store.views.category_counts import category_counts
 from airflow_provider_nucleus.local.store.views.match_counts import totals_on_grid
 from airflow_provider_nucleus.local.store.views.match_coverage import coverage
+from airflow_provider_nucleus.local.store.views.objects import parsed_objects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -62,7 +63,7 @@ def calculate(
     ]
     left_out = _LeftOut()
     written = 0
-    with db.read() as snapshot:
+    with db.session() as session, db.read() as snapshot:
         work = [(family, span) for family in families for span in family.spans(snapshot, sets)]
         for done, (family, span) in enumerate(work, start=1):
             part = family.match(snapshot, sets, span=span, options=match_set.options, first=written)
@@ -76,21 +77,23 @@ def calculate(
         summary["notes"] = [note.to_dict() for note in _notes(snapshot, match_set, summary, left_out)]
         if found := category_counts(snapshot, match_set.sets, match_set.options):
             summary["categories"] = [dataclasses.asdict(each) for each in found]
-        with db.write() as cursor:
-            matches.insert_truths(cursor, match_set, snapshot=snapshot)
-            summary["coverage"] = coverage(cursor, match_set)
-    failure = _mask_failure(summary)
-    if failure is not None:
-        summary["final_error"] = failure
-    with db.write() as cursor:
-        summary["rows"] = matches.tally(cursor, match_set)
-        if failure is not None and not _others_compared(summary):
-            # There would be nothing to read but zeros.
-            matches.discard(cursor, match_set)
-        elif not matches.publish(
-            cursor, match_set, summary, totals=totals_on_grid(cursor, match_set), kept=kept
-        ):
-            summary["superseded"] = "A later request was calculated first; its matches are the current ones."
+        failure = _mask_failure(summary)
+        if failure is not None:
+            summary["final_error"] = failure
+        kept_counts.stage(session, match_set, snapshot=snapshot, listing=parsed_objects)
+        totals = totals_on_grid(session)
+        with db.write(session) as cursor:
+            matches.require(cursor, match_set)
+            placed = kept_counts.keep(cursor, match_set, snapshot=snapshot, listing=parsed_objects)
+            summary["coverage"] = coverage(cursor, placed)
+            summary["rows"] = matches.tally(cursor, match_set)
+            if failure is not None and not _others_compared(summary):
+                # There would be nothing to read but zeros.
+                matches.discard(cursor, match_set)
+            elif not matches.publish(cursor, match_set, summary, totals=totals, kept=kept):
+                summary["superseded"] = (
+                    "A later request was calculated first; its matches are the current ones."
+                )
     log.info("match set %s of object set %s is done: %s rows", match_set.number, sets.predictions, written)
     return summary
 

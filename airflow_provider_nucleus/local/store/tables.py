@@ -14,12 +14,12 @@ from __future__ import annotations
 from typing import Final
 
 from airflow_provider_nucleus.local.store.tables_evaluations import EVALUATION_TABLES
-from airflow_provider_nucleus.local.store.tables_matches import MATCH_TABLES, TO_LAYOUT_4
+from airflow_provider_nucleus.local.store.tables_matches import MATCH_TABLES, TO_LAYOUT_4, TO_LAYOUT_5
 from airflow_provider_nucleus.local.store.tables_slices import SLICE_TABLES
 
 __all__ = ["ADDED_COLUMNS", "SCHEMA_VERSION", "TABLES", "UPDATES"]
 
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 
 _CORE: Final = (
     # The next number of each kind of row; changed in the transaction that uses the numbers, so never used twice.
@@ -95,8 +95,9 @@ TABLES: Final = (*_CORE, *MATCH_TABLES, *SLICE_TABLES, *EVALUATION_TABLES)
 ADDED_COLUMNS: Final = (
     ("items", "phash", "VARCHAR"), ("uploads", "file", "VARCHAR"), ("jobs", "requested_by", "VARCHAR"),
     ("match_sets", "published_at", "TIMESTAMP"), ("match_sets", "rows_kept", "BOOLEAN"), ("match_sets", "totals", "VARCHAR"),
+    ("match_sets", "line_no", "BIGINT"), ("match_sets", "place", "BIGINT"), ("match_sets", "truth_place", "BIGINT"),
 )  # fmt: skip
 """Columns (table, name, type) that stores of former layouts lack: null in the rows they have."""
 
-UPDATES: Final[dict[int, tuple[str, ...]]] = {4: TO_LAYOUT_4}
+UPDATES: Final[dict[int, tuple[str, ...]]] = {4: TO_LAYOUT_4, 5: TO_LAYOUT_5}
 """Statements by the layout that a store of a former one is brought to with them, after its tables and columns are there."""

@@ -13,10 +13,10 @@ import orjson
 from airflow_provider_nucleus.local.errors import NotFoundError
 from airflow_provider_nucleus.local.requests.match_options import MatchOptions
 from airflow_provider_nucleus.local.store import timestamps
+from airflow_provider_nucleus.local.store.catalog import kept_counts
 from airflow_provider_nucleus.local.store.catalog.compared_sets import ComparedSets
 from airflow_provider_nucleus.local.store.database import one, rows
 from airflow_provider_nucleus.local.store.sequences import reserve
-from airflow_provider_nucleus.local.store.tables_matches import COUNTS_OF_ROWS
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -32,13 +32,13 @@ __all__ = [
     "current",
     "discard",
     "insert_rows",
-    "insert_truths",
     "is_stale",
     "listing",
     "objects_by_type",
     "of_job",
     "publish",
     "remove_match_sets",
+    "require",
     "tally",
 ]
 
@@ -51,6 +51,7 @@ NO_OPTIONS: Final = MatchOptions()
 class MatchSet:
     """The result of one calculation, or one that is still being made.
 
+    `line`, `place` and `truth_place` say which rows of what is kept are its own (`kept_counts.py`); 0 until it has ended.
     `current` is true of the one that queries read. `totals` are counts at usual thresholds (`views/match_counts.py`), None where a
     former layout kept none. `requested_by` is the task of Airflow that requested it, None where it did not say.
     """
@@ -61,6 +62,9 @@ class MatchSet:
     summary: dict[str, Any]
     job_no: int
     created_at: datetime
+    line: int = 0
+    place: int = 0
+    truth_place: int = 0
     job_id: str = ""
     current: bool = False
     rows_kept: bool = True
@@ -80,8 +84,7 @@ def begin(
     left = cursor.execute(
         "SELECT match_set_no FROM match_sets WHERE job_no = ? AND published_at IS NULL", [job_no]
     ).fetchall()
-    for (number,) in left:
-        _remove(cursor, number)
+    _remove(cursor, [number for (number,) in left])
     made = MatchSet(
         number=reserve(cursor, "match_set"),
         sets=sets,
@@ -91,7 +94,7 @@ def begin(
         created_at=timestamps.now(),
     )
     cursor.execute(
-        "INSERT INTO match_sets VALUES (?, ?, ?, ?, ?, false, ?, '{}', ?, NULL, true, NULL)",
+        "INSERT INTO match_sets VALUES (?, ?, ?, ?, ?, false, ?, '{}', ?, NULL, true, NULL, NULL, NULL, NULL)",
         [
             made.number,
             sets.predictions,
@@ -106,26 +109,17 @@ def begin(
 
 
 def insert_rows(cursor: Cursor, match_set: MatchSet, table: pa.Table) -> None:
-    """Append match rows (the columns of `matches` without the first) of whole items to a match set, and their counts."""
+    """Append match rows (the columns of `matches` without the first) to a match set."""
     cursor.register("new_matches", table)
     cursor.execute("INSERT INTO matches SELECT ?, * FROM new_matches", [match_set.number])
-    cursor.execute(COUNTS_OF_ROWS.format(int(match_set.number), "new_matches"))
     cursor.unregister("new_matches")
 
 
-_TRUTHS: Final = """SELECT item_no, count(*)::INTEGER AS objects, bit_xor(md5_number_lower(what)) AS digest FROM (
-    SELECT item_no, concat_ws('|', annotation_id, type, label, x, y, w, h, geometry, metadata ->> '$.iscrowd') AS what
-        FROM objects WHERE set_no = ?
-    UNION ALL SELECT item_no, concat_ws('|', annotation_id, mask_url, blob, segments) FROM masks WHERE set_no = ?)
-    GROUP BY item_no ORDER BY item_no"""
-
-
-def insert_truths(cursor: Cursor, match_set: MatchSet, *, snapshot: Cursor) -> None:
-    """Record the ground truth that a calculation saw in its snapshot, by item."""
-    found = snapshot.sql(_TRUTHS, params=[match_set.sets.truth, match_set.sets.truth]).to_arrow_table()
-    cursor.register("new_truths", found)
-    cursor.execute("INSERT INTO match_truths SELECT ?, * FROM new_truths", [match_set.number])
-    cursor.unregister("new_truths")
+def require(cursor: Cursor, match_set: MatchSet) -> None:
+    """Raise `NotFoundError` if the run or the dataset was deleted since the calculation began."""
+    found = cursor.execute("SELECT 1 FROM match_sets WHERE match_set_no = ?", [match_set.number]).fetchone()
+    if found is None:
+        raise NotFoundError("the model run, its predictions or the dataset were deleted while the job ran.")
 
 
 def publish(
@@ -141,17 +135,13 @@ def publish(
     If a later request was faster its matches stay the ones that readers see. Of all match sets of the run the newest `kept`, at
     least 1, keep their rows. Raises `NotFoundError` if the run or the dataset was deleted meanwhile.
     """
-    found = cursor.execute("SELECT 1 FROM match_sets WHERE match_set_no = ?", [match_set.number]).fetchone()
-    if found is None:
-        raise NotFoundError("the model run, its predictions or the dataset were deleted while the job ran.")
+    require(cursor, match_set)
     before = cursor.execute(
         "SELECT match_set_no, job_no FROM match_sets WHERE set_no = ? AND published_at IS NOT NULL",
         [match_set.sets.predictions],
     ).fetchall()
-    for number, job_no in before:
-        if job_no == match_set.job_no:
-            # The job was interrupted after it had come this far, and began again.
-            _remove(cursor, number)
+    # The job may have been interrupted after it had come this far, and begun again.
+    _remove(cursor, [number for number, job_no in before if job_no == match_set.job_no])
     newest = all(job_no <= match_set.job_no for _, job_no in before)
     if newest:
         cursor.execute(
@@ -186,7 +176,7 @@ def _forget_rows(cursor: Cursor, set_no: int, *, kept: int) -> None:
 
 _MATCH_SET: Final = (
     "SELECT match_set_no, set_no, truth_set_no, options, summary, job_no, c.created_at, job_id, current, rows_kept, totals, "
-    "requested_by FROM match_sets c LEFT JOIN jobs j USING (job_no) WHERE published_at IS NOT NULL"
+    "requested_by, line_no, place, truth_place FROM match_sets c LEFT JOIN jobs j USING (job_no) WHERE published_at IS NOT NULL"
 )
 
 
@@ -198,6 +188,9 @@ def _match_set(row: dict[str, Any]) -> MatchSet:
         summary=orjson.loads(row["summary"]),
         job_no=row["job_no"],
         created_at=row["created_at"],
+        line=row["line_no"] or 0,
+        place=row["place"] or 0,
+        truth_place=row["truth_place"] or 0,
         job_id=row["job_id"] or "",
         current=row["current"],
         rows_kept=row["rows_kept"],
@@ -226,7 +219,7 @@ def listing(cursor: Cursor, set_no: int, *, limit: int) -> list[MatchSet]:
 
 def discard(cursor: Cursor, match_set: MatchSet) -> None:
     """Remove a match set that is not to be published."""
-    _remove(cursor, match_set.number)
+    _remove(cursor, [match_set.number])
 
 
 def remove_match_sets(cursor: Cursor, set_nos: list[int]) -> None:
@@ -236,8 +229,7 @@ def remove_match_sets(cursor: Cursor, set_nos: list[int]) -> None:
         "OR truth_set_no IN (SELECT unnest(?::INTEGER[]))",
         [set_nos, set_nos],
     ).fetchall()
-    for (number,) in found:
-        _remove(cursor, number)
+    _remove(cursor, [number for (number,) in found])
 
 
 def tally(cursor: Cursor, match_set: MatchSet) -> dict[str, int]:
@@ -280,6 +272,10 @@ def is_stale(cursor: Cursor, match_set: MatchSet, sets: ComparedSets) -> bool:
     return then != objects_by_type(cursor, sets)
 
 
-def _remove(cursor: Cursor, number: int) -> None:
-    for table in ("matches", "match_counts", "match_truths", "match_sets"):
-        cursor.execute(f"DELETE FROM {table} WHERE match_set_no = ?", [number])
+def _remove(cursor: Cursor, numbers: list[int]) -> None:
+    if not numbers:
+        return
+    places = kept_counts.places_of(cursor, numbers)
+    for table in ("matches", "match_sets"):
+        cursor.execute(f"DELETE FROM {table} WHERE match_set_no IN (SELECT unnest(?::BIGINT[]))", [numbers])
+    kept_counts.forget(cursor, places)

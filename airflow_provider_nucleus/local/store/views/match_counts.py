@@ -12,7 +12,7 @@ prediction without ground truth     one FP under its label
 ground truth without prediction     one FN under its label
 ==================================  ==============================================================================
 
-They are counted from `match_counts`, which every calculation keeps, so that a former one has the numbers it had; only what was
+They are counted from `kept_counts`, which has them of every calculation, so that a former one has the numbers it had; only what was
 taken for what needs the rows themselves.
 """
 
@@ -23,6 +23,7 @@ from itertools import starmap
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_nucleus.local.requests.query.compile import EVERYTHING
+from airflow_provider_nucleus.local.store.catalog.kept_counts import COUNTS_AT
 from airflow_provider_nucleus.rates import (
     f1_terms,
     mean_overlap_terms,
@@ -32,7 +33,7 @@ from airflow_provider_nucleus.rates import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from airflow_provider_nucleus.local.requests.query.compile import Fragment
     from airflow_provider_nucleus.local.store.catalog.matches import MatchSet
@@ -98,7 +99,7 @@ class ConfusionCount:
 
 _LABELS: Final = """WITH m AS (
         SELECT truth_label, prediction_label, row_count, coalesce(list_filter(correct_overlaps, lambda overlap: overlap >= ?), []) AS found
-        FROM match_counts WHERE match_set_no = ?{}),
+        FROM kept_counts WHERE line_no = ? AND first_place <= ? AND until_place > ?{}),
     h AS (SELECT truth_label, prediction_label, len(found) AS hits, row_count - len(found) AS others, list_sum(found) AS overlap FROM m)
     SELECT label, sum(tp)::BIGINT, sum(fp)::BIGINT, sum(fn)::BIGINT, sum(overlap)::DOUBLE FROM (
         SELECT truth_label AS label, hits AS tp, 0 AS fp, 0 AS fn, overlap FROM h WHERE hits > 0
@@ -115,22 +116,23 @@ def label_counts(
     if items != EVERYTHING:
         chosen = f" AND item_no IN (SELECT i.item_no FROM items i WHERE {items.sql})"
         parameters = list(items.parameters)
-    found = cursor.execute(_LABELS.format(chosen), [iou, match_set.number, *parameters]).fetchall()
+    found = cursor.execute(
+        _LABELS.format(chosen), [iou, match_set.line, match_set.place, match_set.place, *parameters]
+    ).fetchall()
     return list(starmap(ThresholdCounts, found))
 
 
-def totals_on_grid(cursor: Cursor, match_set: MatchSet) -> dict[str, Any]:
-    """Return the counts of all labels together at each threshold of `GRID`, to be kept with a calculation."""
-    found = cursor.execute(
-        """WITH o AS (SELECT unnest(correct_overlaps) AS overlap FROM match_counts WHERE match_set_no = $set)
+def totals_on_grid(session: Cursor) -> dict[str, Any]:
+    """Return the counts of all labels together of a staged calculation at each threshold of `GRID`, to be kept with it."""
+    found = session.execute(
+        """WITH o AS (SELECT unnest(correct_overlaps) AS overlap FROM new_counts)
         SELECT t, (SELECT count(*) FROM o WHERE overlap >= t), (SELECT coalesce(sum(overlap), 0) FROM o WHERE overlap >= t)
         FROM (SELECT unnest($grid::DOUBLE[]) AS t) ORDER BY t""",
-        {"set": match_set.number, "grid": list(GRID)},
+        {"grid": list(GRID)},
     ).fetchall()
-    sides = cursor.execute(
+    sides = session.execute(
         "SELECT coalesce(sum(row_count) FILTER (prediction_label IS NOT NULL), 0)::BIGINT, "
-        "coalesce(sum(row_count) FILTER (truth_label IS NOT NULL), 0)::BIGINT FROM match_counts WHERE match_set_no = ?",
-        [match_set.number],
+        "coalesce(sum(row_count) FILTER (truth_label IS NOT NULL), 0)::BIGINT FROM new_counts"
     ).fetchone()
     predictions, truth = sides or (0, 0)
     return {
@@ -140,11 +142,35 @@ def totals_on_grid(cursor: Cursor, match_set: MatchSet) -> dict[str, Any]:
     }
 
 
-def whole_counts(cursor: Cursor, match_set: MatchSet, *, iou: float) -> ThresholdCounts:
-    """Return the counts of all labels together: at once where they are kept, else by counting."""
+# Rows of the same stretch of calculations are added up first: a year of calculations is one scan.
+_WHOLE: Final = f"""WITH s AS (SELECT match_set_no, line_no, place FROM match_sets WHERE match_set_no IN (SELECT unnest($sets::BIGINT[]))),
+    c AS (
+        SELECT line_no, first_place, until_place, truth_label, prediction_label, row_count,
+            coalesce(list_filter(correct_overlaps, lambda overlap: overlap >= $iou), []) AS found
+        FROM kept_counts WHERE line_no IN (SELECT line_no FROM s) AND first_place <= (SELECT max(place) FROM s)),
+    k AS (
+        SELECT line_no, first_place, until_place, sum(len(found)) AS tp,
+            coalesce(sum(row_count - len(found)) FILTER (prediction_label IS NOT NULL), 0) AS fp,
+            coalesce(sum(row_count - len(found)) FILTER (truth_label IS NOT NULL), 0) AS fn, coalesce(sum(list_sum(found)), 0) AS overlap
+        FROM c GROUP BY ALL)
+    SELECT s.match_set_no, sum(tp)::BIGINT, sum(fp)::BIGINT, sum(fn)::BIGINT, sum(overlap)::DOUBLE
+    FROM s JOIN k ON {COUNTS_AT.format("s")} GROUP BY s.match_set_no"""
+
+
+def whole_counts(cursor: Cursor, match_sets: Sequence[MatchSet], *, iou: float) -> list[ThresholdCounts]:
+    """Return the counts of all labels together of each calculation: at once where they are kept, else by counting."""
+    known = {each.number: _kept_total(each, iou) for each in match_sets}
+    others = [number for number, counts in known.items() if counts is None]
+    if others:
+        for number, *counts in cursor.execute(_WHOLE, {"sets": others, "iou": iou}).fetchall():
+            known[number] = ThresholdCounts("", *counts)
+    return [known[each.number] or ThresholdCounts("", 0, 0, 0, 0.0) for each in match_sets]
+
+
+def _kept_total(match_set: MatchSet, iou: float) -> ThresholdCounts | None:
     kept = match_set.totals
-    if kept is None or (found := kept["found"].get(f"{iou:g}")) is None or iou not in GRID:
-        return total(label_counts(cursor, match_set, iou=iou))
+    if kept is None or iou not in GRID or (found := kept["found"].get(f"{iou:g}")) is None:
+        return None
     hits, overlap = found
     return ThresholdCounts("", hits, kept["predictions"] - hits, kept["ground_truth"] - hits, overlap)
 

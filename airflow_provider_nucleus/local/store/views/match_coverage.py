@@ -1,40 +1,41 @@
-"""Coverage of a calculation, or of some of its items: how many had ground truth, and which ground truth that was."""
+"""Coverage of a calculation: how many items had ground truth, and which ground truth that was."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_nucleus.local.requests.query.compile import EVERYTHING
+from airflow_provider_nucleus.local.store.catalog.kept_counts import TRUTH_SUMS, TRUTHS_AT, truth_digest
+from airflow_provider_nucleus.local.store.database import rows
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.requests.query.compile import Fragment
     from airflow_provider_nucleus.local.store.catalog.matches import MatchSet
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = ["coverage"]
 
+_COVERAGE: Final = f"""WITH s AS (SELECT * FROM match_sets WHERE match_set_no = $1),
+        chosen AS (SELECT i.item_no FROM items i JOIN s ON i.dataset_no = s.dataset_no WHERE i.created_at <= s.created_at),
+        t AS (SELECT {TRUTH_SUMS} FROM kept_truths k JOIN s ON {TRUTHS_AT.format("s")} WHERE k.item_no IN (SELECT item_no FROM chosen))
+    SELECT t.*, (SELECT count(*) FROM chosen) AS items,
+        (SELECT sum(row_count) FROM new_counts WHERE truth_label IS NOT NULL AND item_no IN (SELECT item_no FROM chosen)) AS truth,
+        (SELECT sum(row_count) FROM new_counts WHERE prediction_label IS NOT NULL AND item_no IN (SELECT item_no FROM chosen))
+            AS predictions
+    FROM t"""
 
-def coverage(cursor: Cursor, match_set: MatchSet, *, items: Fragment = EVERYTHING) -> dict[str, Any]:
+
+def coverage(session: Cursor, match_set: MatchSet) -> dict[str, Any]:
     """Return items with and without ground truth, the objects that were compared, and a digest of the ground truth.
 
-    Items are those of the dataset that were there when the calculation began; `items` is a condition on them (`i`). Ground truth are objects with a
-    shape; regions in which nothing is counted make an item one with ground truth, and are no object to be found.
+    `session` is the one in which the calculation was counted; it has its places. Items are those of the dataset that were there when it
+    began. Ground truth are objects with a shape; regions in which nothing is counted make an item one with ground truth, and are no object
+    to be found. The digest is of everything that a listing of the ground truth has, categories too.
     """
-    known, with_truth, truths, digest, truth, predictions = cursor.execute(
-        f"""WITH chosen AS (SELECT i.item_no FROM items i JOIN match_sets c ON c.dataset_no = i.dataset_no AND c.match_set_no = ?
-                WHERE i.created_at <= c.created_at AND {items.sql}),
-            t AS (SELECT * FROM match_truths WHERE match_set_no = ? AND item_no IN (SELECT item_no FROM chosen)),
-            m AS (SELECT * FROM match_counts WHERE match_set_no = ? AND item_no IN (SELECT item_no FROM chosen))
-        SELECT (SELECT count(*) FROM chosen), (SELECT count(*) FROM t), (SELECT sum(objects) FROM t), (SELECT bit_xor(digest) FROM t),
-            (SELECT sum(row_count) FROM m WHERE truth_label IS NOT NULL),
-            (SELECT sum(row_count) FROM m WHERE prediction_label IS NOT NULL)""",
-        [match_set.number, *items.parameters, match_set.number, match_set.number],
-    ).fetchall()[0]
+    (found,) = rows(session, _COVERAGE, [match_set.number])
     return {
-        "items": known,
-        "with_ground_truth": with_truth,
-        "without_ground_truth": known - with_truth,
-        "ground_truth": int(truth or 0),
-        "predictions": int(predictions or 0),
-        "ground_truth_digest": f"{int(truths or 0)}-{int(digest or 0):016x}",
+        "items": found["items"],
+        "with_ground_truth": found["with_truth"],
+        "without_ground_truth": found["items"] - found["with_truth"],
+        "ground_truth": int(found["truth"] or 0),
+        "predictions": int(found["predictions"] or 0),
+        "ground_truth_digest": truth_digest(found),
     }

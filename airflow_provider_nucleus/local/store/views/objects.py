@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -9,7 +10,7 @@ import orjson
 from airflow_provider_nucleus.local.annotation_table import EXPORT_KEYS, STORED_TYPES
 from airflow_provider_nucleus.local.errors import NotFoundError
 from airflow_provider_nucleus.local.store.database import rows
-from airflow_provider_nucleus.local.store.ids import ANNOTATION, ITEM, PREDICTION, SCENE, numbered
+from airflow_provider_nucleus.local.store.ids import ANNOTATION, ITEM, PREDICTION, SCENE, number_of, numbered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = [
-    "by_type", "object_by_path", "objects_of_items", "objects_of_set", "objects_where", "predicted_item_at", "predictions_of_run",
-    "run_free_predictions",
+    "by_type", "object_by_path", "objects_of_items", "objects_of_set", "objects_where", "parsed_objects", "predicted_item_at",
+    "predictions_of_run", "run_free_predictions",
 ]  # fmt: skip
 
 _OBJECTS: Final = """SELECT o.object_no, o.item_no, i.reference_id, o.type, o.label, o.annotation_id, o.task_id, o.confidence,
@@ -82,6 +83,20 @@ def _named_objects(
 def objects_of_set(cursor: Cursor, set_no: int | None, *, truth: bool) -> Iterator[dict[str, Any]]:
     """Yield every object of a set (None: none), as wire objects."""
     return objects_where(cursor, "o.set_no = ?", [set_no], truth=truth)
+
+
+def parsed_objects(cursor: Cursor, set_no: int, item_nos: list[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield every object of ground truth on some items (ascending), with the number of its item, as a client has read it."""
+    found = objects_where(
+        cursor,
+        "o.set_no = ? AND o.item_no BETWEEN ? AND ? AND o.item_no IN (SELECT unnest(?::BIGINT[]))",
+        [set_no, item_nos[0], item_nos[-1], item_nos],
+        truth=True,
+    )
+    for wire in found:
+        number = number_of(ITEM, wire["dataset_item_id"])
+        assert number is not None
+        yield number, json.loads(orjson.dumps(wire))
 
 
 def predictions_of_run(cursor: Cursor, run: Run) -> Iterator[dict[str, Any]]:

@@ -5,6 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_provider_nucleus.local.store.catalog.kept_counts import (
+    COUNTS_AT,
+    TRUTH_SUMS,
+    TRUTHS_AT,
+    truth_digest,
+)
+from airflow_provider_nucleus.local.store.database import rows
 from airflow_provider_nucleus.local.store.views.match_counts import ThresholdCounts
 
 if TYPE_CHECKING:
@@ -27,27 +34,30 @@ class SliceCounts:
     coverage: dict[str, Any]
 
 
-_COUNTS: Final = """WITH members AS (
+# Rows of the same stretch of calculations are added up first: a year of calculations is one scan.
+_COUNTS: Final = f"""WITH members AS (
         SELECT slice_no, item_no FROM slice_items WHERE slice_no IN (SELECT unnest($slices::INTEGER[])) AND item_no IS NOT NULL
         UNION SELECT e.slice_no, m.item_no FROM slice_items e JOIN items m ON m.scene_no = e.scene_no
             WHERE e.slice_no IN (SELECT unnest($slices::INTEGER[]))),
-    sets AS (SELECT match_set_no, dataset_no, created_at FROM match_sets WHERE match_set_no IN (SELECT unnest($sets::BIGINT[]))),
+    s AS (SELECT * FROM match_sets WHERE match_set_no IN (SELECT unnest($sets::BIGINT[]))),
     seen AS (
-        SELECT s.match_set_no, m.slice_no, count(*) AS items, count(t.item_no) AS with_truth, sum(t.objects) AS objects,
-            bit_xor(t.digest) AS digest
-        FROM sets s JOIN items i ON i.dataset_no = s.dataset_no AND i.created_at <= s.created_at JOIN members m USING (item_no)
-        LEFT JOIN match_truths t ON t.match_set_no = s.match_set_no AND t.item_no = i.item_no GROUP BY ALL),
+        SELECT s.match_set_no, m.slice_no, count(*) AS items, {TRUTH_SUMS}
+        FROM s JOIN items i ON i.dataset_no = s.dataset_no AND i.created_at <= s.created_at JOIN members m USING (item_no)
+        LEFT JOIN kept_truths k ON k.item_no = i.item_no AND {TRUTHS_AT.format("s")} GROUP BY s.match_set_no, m.slice_no),
     c AS (
-        SELECT match_set_no, item_no, truth_label, prediction_label, row_count,
+        SELECT line_no, first_place, until_place, item_no, truth_label, prediction_label, row_count,
             coalesce(list_filter(correct_overlaps, lambda overlap: overlap >= $iou), []) AS found
-        FROM match_counts WHERE match_set_no IN (SELECT unnest($sets::BIGINT[])) AND item_no IN (SELECT item_no FROM members)),
-    counts AS (
-        SELECT match_set_no, slice_no, sum(len(found)) AS tp,
+        FROM kept_counts WHERE line_no IN (SELECT line_no FROM s) AND item_no IN (SELECT item_no FROM members)),
+    k AS (
+        SELECT line_no, first_place, until_place, slice_no, sum(len(found)) AS tp,
             sum(row_count - len(found)) FILTER (prediction_label IS NOT NULL) AS fp,
             sum(row_count - len(found)) FILTER (truth_label IS NOT NULL) AS fn, sum(list_sum(found)) AS overlap
-        FROM c JOIN members USING (item_no) GROUP BY ALL)
-    SELECT match_set_no, slice_no, items, with_truth, coalesce(objects, 0)::BIGINT, coalesce(digest, 0), coalesce(tp, 0)::BIGINT,
-        coalesce(fp, 0)::BIGINT, coalesce(fn, 0)::BIGINT, coalesce(overlap, 0)::DOUBLE
+        FROM c JOIN members USING (item_no) GROUP BY ALL),
+    counts AS (
+        SELECT s.match_set_no, k.slice_no, sum(tp) AS tp, sum(fp) AS fp, sum(fn) AS fn, sum(overlap) AS overlap
+        FROM s JOIN k ON {COUNTS_AT.format("s")} GROUP BY s.match_set_no, k.slice_no)
+    SELECT match_set_no, slice_no, items, with_truth, objects, former, state, listed, parts, coalesce(tp, 0)::BIGINT AS tp,
+        coalesce(fp, 0)::BIGINT AS fp, coalesce(fn, 0)::BIGINT AS fn, coalesce(overlap, 0)::DOUBLE AS overlap
     FROM seen LEFT JOIN counts USING (match_set_no, slice_no) ORDER BY match_set_no, slice_no"""
 
 
@@ -62,18 +72,18 @@ def slice_counts(
         return []
     sets = {each.number: each for each in match_sets}
     chosen = {each.number: each for each in slices}
-    found = cursor.execute(_COUNTS, {"slices": list(chosen), "sets": list(sets), "iou": iou}).fetchall()
     result = []
-    for set_no, slice_no, items, with_truth, objects, digest, tp, fp, fn, overlap in found:
-        recorded = sets[set_no].coverage is not None
+    for row in rows(cursor, _COUNTS, {"slices": list(chosen), "sets": list(sets), "iou": iou}):
+        match_set = sets[row["match_set_no"]]
+        recorded = match_set.coverage is not None
+        counts = ThresholdCounts("", row["tp"], row["fp"], row["fn"], row["overlap"])
         coverage = {
-            "items": items,
-            "with_ground_truth": with_truth if recorded else None,
-            "without_ground_truth": items - with_truth if recorded else None,
-            "ground_truth": tp + fn,
-            "predictions": tp + fp,
-            "ground_truth_digest": f"{objects}-{digest:016x}" if recorded else None,
+            "items": row["items"],
+            "with_ground_truth": row["with_truth"] if recorded else None,
+            "without_ground_truth": row["items"] - row["with_truth"] if recorded else None,
+            "ground_truth": counts.ground_truth,
+            "predictions": counts.predictions,
+            "ground_truth_digest": truth_digest(row) if recorded else None,
         }
-        counts = ThresholdCounts("", tp, fp, fn, overlap)
-        result.append(SliceCounts(sets[set_no], chosen[slice_no], counts, coverage))
+        result.append(SliceCounts(match_set, chosen[row["slice_no"]], counts, coverage))
     return result

@@ -89,9 +89,10 @@ def runs_where(cursor: Cursor, condition: str, parameters: list[Any]) -> list[Ru
 
 def calculation_points(cursor: Cursor, run: RunInTrend, *, iou: float, limit: int) -> list[TrendPoint]:
     """Return a point for each calculation of a run, on the whole dataset as it was."""
+    found = matches.listing(cursor, run.set_no, limit=limit)
     return [
-        _of_calculation(run, each, whole_counts(cursor, each, iou=iou), kind="calculation", iou=iou)
-        for each in matches.listing(cursor, run.set_no, limit=limit)
+        _of_calculation(run, each, counts, kind="calculation", iou=iou)
+        for each, counts in zip(found, whole_counts(cursor, found, iou=iou), strict=True)
     ]
 
 
