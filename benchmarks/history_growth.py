@@ -219,25 +219,19 @@ class Code:
         self._process.wait()
 
 
-def report(days: list[tuple[dict[str, Any], dict[str, Any]]], images: int) -> Iterator[str]:
-    """Yield the lines of a table: the days at which everything was measured, before and after."""
-    yield "| day | objects | | before | after | before / after |"
-    yield "|---:|---:|---|---:|---:|---:|"
-    span = 10
-    for day, (before, after) in enumerate(days, 1):
-        if "bytes of history" not in before:
-            continue
-        for name in before:
-            one, other = before[name], after[name]
-            ratio = one / other
-            if name.startswith("calculation"):
-                pairs = days[max(0, day - span) : day]
-                one, other = (statistics.median(pair[side][name] for pair in pairs) for side in (0, 1))
-                ratio = statistics.median(first[name] / second[name] for first, second in pairs)
-            form = "{:,.3f} s" if isinstance(one, float) else "{:,}"
-            yield (
-                f"| {day} | {day * images * OBJECTS:,} | {name} | {form.format(one)} | {form.format(other)} | {ratio:.2f} |"
-            )
+def lines(days: list[tuple[dict[str, Any], dict[str, Any]]], images: int, *, span: int = 10) -> Iterator[str]:
+    """Yield the lines of the newest day, before and after; calculations are medians over the newest `span` days, and so is their ratio."""
+    before, after = days[-1]
+    for name in before:
+        one, other = before[name], after[name]
+        ratio = one / other
+        if name.startswith("calculation"):
+            pairs = days[-span:]
+            one, other = (statistics.median(pair[side][name] for pair in pairs) for side in (0, 1))
+            ratio = statistics.median(first[name] / second[name] for first, second in pairs)
+        form = "{:,.3f} s" if isinstance(one, float) else "{:,}"
+        objects = len(days) * images * OBJECTS
+        yield f"| {len(days)} | {objects:,} | {name} | {form.format(one)} | {form.format(other)} | {ratio:.2f} |"
 
 
 def main() -> None:
@@ -254,7 +248,9 @@ def main() -> None:
         worker(options.images)
         return
     here = Path(__file__).resolve().parents[1]
-    days = []
+    days: list[tuple[dict[str, Any], dict[str, Any]]] = []
+    print("| day | objects | | before | after | before / after |")
+    print("|---:|---:|---|---:|---:|---:|")
     with ExitStack() as stack:
         codes = [
             stack.enter_context(Code(checkout, options.images))
@@ -265,8 +261,9 @@ def main() -> None:
             order = codes if day % 2 else codes[::-1]
             answers = {id(code): code.ask(question) for code in order}
             days.append((answers[id(codes[0])], answers[id(codes[1])]))
+            if question == "trend":
+                print(*lines(days, options.images), sep="\n", flush=True)
         same = codes[0].ask("numbers") == codes[1].ask("numbers")
-    print(*report(days, options.images), sep="\n")
     print(f"\nEvery number of every day at an overlap of 0.503 is the same: {'yes' if same else 'NO'}.")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 from typing import Any
 
@@ -11,8 +12,10 @@ import pytest
 
 from airflow_provider_nucleus.local.testing import LocalNucleus
 from airflow_provider_nucleus.requesting_task import TASK_HEADER, task_header
+from airflow_provider_nucleus.tasks.population import read_ground_truth
 from tests.local.conftest import Api
 from tests.local.story import annotate, box, calculate, make_model, objects, predict
+from tests.pictures import picture
 
 TASK = {"dag_id": "daily", "run_id": "scheduled__2026-11-24", "task_id": "calculate", "map_index": 2}
 
@@ -211,6 +214,73 @@ def test_corrected_ground_truth_is_another_digest(api: Api):
     digests = [point["fingerprint"]["ground_truth"] for point in series["points"]]
     assert digests[0] == digests[1] != digests[2]
     assert series["varies"] == ["ground_truth"]
+
+
+def test_the_digest_of_a_trend_is_that_of_measurements(api: Api):
+    """What operators digest, reading the ground truth as clients do, is the number of the trend: of everything and of a slice."""
+    dataset, model = api.dataset("a", "bä/b", "c"), make_model(api)
+    corners = [{"x": 0, "y": 1e-7}, {"x": 10.0, "y": 123456789.125}, {"x": 3, "y": 1e15}]
+    polygon = {
+        "type": "polygon",
+        "label": "Fußgänger",
+        "reference_id": "bä/b",
+        "geometry": {"vertices": corners},
+    }
+    category = {
+        "type": "category",
+        "label": "night",
+        "reference_id": "c",
+        "geometry": {},
+    }
+    segments = [{"label": "road", "index": 3, "metadata": {"a": 1.0}}]
+    mask = {
+        "type": "mask",
+        "reference_id": "a",
+        "mask_url": "s3://bucket/mask.png?v=1",
+        "annotations": segments,
+    }
+    rows = (
+        box("a", "car", 0.1, metadata={"iscrowd": 1, "note": "x"}),
+        box("bä/b", "car", 1e-7),
+        box("bä/b", "car", 10.0, metadata={"ignore": True}),
+        box("c", "bus", 2.5, name='id "quoted"'),
+    )
+    annotate(api, dataset, *rows, polygon | {"annotation_id": "p"}, category)
+    api.ok("POST", f"dataset/{dataset}/annotate", json={"segmentations": [mask], "update": False})
+    uploaded = {"segmentations": [mask | {"reference_id": "c", "mask_url": "c.png"}], "update": False}
+    files = [
+        ("serialized_request", (None, json.dumps(uploaded), "application/json")),
+        ("mask", ("c.png", picture(), "image/png")),
+    ]
+    assert api.ok("POST", f"dataset/{dataset}/annotate", files=files)["annotations_processed"] == 1
+    predict(api, dataset, model, box("a", "car", 0))
+    body = {"name": "day", "reference_ids": ["a", "c"]}
+    day = api.ok("POST", f"dataset/{dataset}/create_slice", json=body)["slice_id"]
+    calculate(api, dataset, model)
+
+    whole = read_ground_truth(objects(api, dataset, "ground_truth_only"))
+    part = read_ground_truth(
+        each for each in objects(api, dataset, "ground_truth_only") if each["reference_id"] in {"a", "c"}
+    )
+
+    def digest(path: str) -> str:
+        (series,) = (each for each in ui(api, path)["series"] if each["kind"] == "calculation")
+        return str(series["points"][-1]["fingerprint"]["ground_truth"])
+
+    assert (whole.objects, part.objects) == (8, 5)
+    assert digest(f"datasets/{dataset}/trend") == whole.digest
+    assert digest(f"slices/{day}/trend") == part.digest
+    # Metadata that decides nothing leaves it as it was; a region in which nothing is counted does not.
+    annotate(api, dataset, rows[0] | {"metadata": {"iscrowd": 1, "note": "y"}}, update=True)
+    calculate(api, dataset, model)
+    assert digest(f"datasets/{dataset}/trend") == whole.digest
+    annotate(api, dataset, rows[0] | {"metadata": {"iscrowd": 0}}, update=True)
+    calculate(api, dataset, model)
+    assert (
+        digest(f"datasets/{dataset}/trend")
+        == read_ground_truth(objects(api, dataset, "ground_truth_only")).digest
+        != whole.digest
+    )
 
 
 def test_a_calculation_that_is_not_there(api: Api):

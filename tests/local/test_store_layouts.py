@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import requests
@@ -104,6 +104,60 @@ def test_a_store_of_layout_2_goes_on(tmp_path: Path):
     with duckdb.connect(str(tmp_path / "data" / "nucleus.duckdb"), read_only=True) as store:
         assert store.execute("SELECT max(version) FROM store_version").fetchone() == (SCHEMA_VERSION,)
     assert not list((tmp_path / "data" / "not-in-the-store").rglob("*.ndjson"))
+
+
+def test_a_store_of_layout_4_goes_on(tmp_path: Path):
+    """Each of its calculations has the numbers it had, at any overlap, of all items and of a slice; the next ones are kept beside them."""
+    server = LocalNucleus(tmp_path / "data").start()
+    api = Api(server)
+    dataset, model = api.dataset("a", "b"), story.make_model(api)
+    story.annotate(api, dataset, story.box("a", "car", 0), story.box("b", "bus", 0))
+    body = {"name": "day", "reference_ids": ["a"]}
+    day = api.ok("POST", f"dataset/{dataset}/create_slice", json=body)["slice_id"]
+    # The counts of item a come, go and come again.
+    for x in (2, 300, 2, 2, 4):
+        predictions = (story.box("a", "car", x, name="p"), story.box("b", "bus", 1, name="q"))
+        story.predict(api, dataset, model, *predictions, update=True)
+        for options in ({}, {"class_agnostic": True}):
+            story.calculate(api, dataset, model, **options)
+
+    def numbers() -> list[tuple[str, list[tuple[str, Any]]]]:
+        root = server.url.removesuffix("/v1/nucleus")
+        found = []
+        for subject in (f"datasets/{dataset}", f"slices/{day}"):
+            for iou in ("0.5", "0.6789", "0.8"):
+                answer = api.session.get(f"{root}/ui/api/{subject}/trend?iouThreshold={iou}", timeout=60)
+                for each in answer.json()["series"]:
+                    points = [(point["calculation"], point["values"]) for point in each["points"]]
+                    found.append((f"{subject} {iou} {each['options']}", points))
+        return sorted(found, key=str)
+
+    before = numbers()
+    api.close()
+    server.stop()
+    to_layout_4(tmp_path / "data")
+
+    server.start()
+
+    api = Api(server)
+    assert numbers() == before
+    assert {len(points) for _, points in before} == {1, 5}
+    root = server.url.removesuffix("/v1/nucleus")
+    story.calculate(api, dataset, model)
+    answer = api.session.get(f"{root}/ui/api/slices/{day}/trend", timeout=60).json()
+    (series,) = (each for each in answer["series"] if not each["options"]["class_agnostic"])
+    assert series["points"][-1]["values"] == series["points"][-2]["values"]
+    # The digests of former layouts are others.
+    former, new = (point["fingerprint"]["ground_truth"] for point in series["points"][-2:])
+    assert (len(former), len(new)) == (len("1-") + 16, len("1-") + 64)
+    api.ok("DELETE", f"dataset/{dataset}")
+    api.close()
+    server.stop()
+    with duckdb.connect(str(tmp_path / "data" / "nucleus.duckdb"), read_only=True) as store:
+        tables = {name for (name,) in store.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+        assert not tables & {"match_counts", "match_truths"}
+        for table in ("match_sets", "kept_counts", "kept_truths"):
+            assert store.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
 
 
 def test_a_store_of_layout_3_goes_on(tmp_path: Path):

@@ -80,12 +80,16 @@ def calculate(
         failure = _mask_failure(summary)
         if failure is not None:
             summary["final_error"] = failure
-        kept_counts.stage(session, match_set, snapshot=snapshot, listing=parsed_objects)
+        kept_counts.stage(
+            session, match_set.number, truth=sets.truth, snapshot=snapshot, listing=parsed_objects
+        )
         totals = totals_on_grid(session)
         with db.write(session) as cursor:
             matches.require(cursor, match_set)
-            placed = kept_counts.keep(cursor, match_set, snapshot=snapshot, listing=parsed_objects)
-            summary["coverage"] = coverage(cursor, placed)
+            kept_counts.keep(
+                cursor, match_set.number, truth=sets.truth, snapshot=snapshot, listing=parsed_objects
+            )
+            summary["coverage"] = coverage(cursor, match_set)
             summary["rows"] = matches.tally(cursor, match_set)
             if failure is not None and not _others_compared(summary):
                 # There would be nothing to read but zeros.

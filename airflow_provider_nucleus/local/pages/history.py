@@ -84,7 +84,7 @@ def history(
 ) -> History:
     """Gather the history of a comparison; `address` is that of the page at the job of a calculation, `job_id` the one it was asked for."""
     found = matches.listing(cursor, comparison.sets.predictions, limit=_MOST + 1)
-    shown = found[:_MOST]
+    newest = found[:_MOST]
     batches = [each for each in slices.listing(cursor, dataset=comparison.dataset) if each.type != OBJECTS]
     counted = [] if chosen is None else slice_counts(cursor, [chosen], batches[-_MOST:], iou=iou)
     return History(
@@ -104,7 +104,7 @@ def history(
                 _options(each.options),
                 "" if each.requested_by is None else task_text(each.requested_by),
             )
-            for each, counts in zip(shown, whole_counts(cursor, shown, iou=iou), strict=True)
+            for each, counts in zip(newest, whole_counts(cursor, newest, iou=iou), strict=True)
         ),
         note=f"the newest {_MOST} are listed" if len(found) > _MOST else "",
         batches=tuple(

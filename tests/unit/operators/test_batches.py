@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import requests
 
 from airflow_provider_nucleus.client.paging import Page
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusMetricsError, NucleusRequestError
@@ -49,6 +50,23 @@ def days(tmp_path):
         make_day(tmp_path / name, name, seed=seed, unlabelled=unlabelled)
         for seed, (name, unlabelled) in enumerate((("monday", 0), ("tuesday", 4), ("wednesday", 0)))
     ]
+
+
+def test_the_trend_of_an_embedded_nucleus_has_the_digest_of_the_measurement(ids, days, nucleus):
+    """What a task writes of a slice, or of everything, is the point of the trend: one number for one ground truth."""
+    slices = {day.name: upload(ids, day) for day in days[:2]}
+    whole = calculate(ids)
+    parts = {name: calculate(ids, slice_id=slice_id) for name, slice_id in slices.items()}
+
+    root = nucleus.url.removesuffix("/v1/nucleus")
+    address = f"{root}/ui/api/datasets/{ids['dataset_id']}/trend"
+    answer = requests.get(address, auth=(nucleus.api_key, ""), timeout=60).json()
+
+    newest = {each["kind"]: each["points"] for each in answer["series"]}
+    found = {point["slice_name"]: point["fingerprint"]["ground_truth"] for point in newest["batch"]}
+    assert found == {name: part["fingerprint"]["ground_truth"] for name, part in parts.items()}
+    digests = {point["fingerprint"]["ground_truth"] for point in newest["calculation"]}
+    assert digests == {whole["fingerprint"]["ground_truth"]}
 
 
 def test_each_day_has_its_own_numbers(ids, days, tmp_path):

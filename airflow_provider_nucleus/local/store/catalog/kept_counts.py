@@ -9,7 +9,6 @@ away what no calculation has any more.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
@@ -18,7 +17,6 @@ from airflow_provider_nucleus.gating.fingerprint import digest_text, listed_obje
 from airflow_provider_nucleus.local.store.tables_matches import COUNTS_OF_ROWS, OPEN
 
 if TYPE_CHECKING:
-    from airflow_provider_nucleus.local.store.catalog.matches import MatchSet
     from airflow_provider_nucleus.local.store.database import Cursor
 
 __all__ = [
@@ -57,22 +55,21 @@ _SAME: Final = " AND ".join(
 )
 
 
-def stage(session: Cursor, match_set: MatchSet, *, snapshot: Cursor, listing: ListTruth) -> None:
-    """Count the rows of a calculation, and the ground truth that it saw in its snapshot, into temporary tables of a session."""
-    counted = COUNTS_OF_ROWS.format("", f"WHERE match_set_no = {int(match_set.number)}")
+def stage(session: Cursor, number: int, *, truth: int | None, snapshot: Cursor, listing: ListTruth) -> None:
+    """Count the rows of a match set, and the ground truth (a set) that it saw in its snapshot, into temporary tables of a session."""
+    counted = COUNTS_OF_ROWS.format("", f"WHERE match_set_no = {int(number)}")
     session.execute(f"CREATE OR REPLACE TEMP TABLE new_counts AS {counted}")
-    truths = snapshot.sql(_TRUTHS, params=[match_set.sets.truth]).to_arrow_table()
+    truths = snapshot.sql(_TRUTHS, params=[truth]).to_arrow_table()
     session.register("seen_truths", truths)
     session.execute("CREATE OR REPLACE TEMP TABLE new_truths AS SELECT * FROM seen_truths")
     session.unregister("seen_truths")
     parts = ", ".join(f"part_{part} UBIGINT" for part in _PARTS)
     session.execute(f"CREATE OR REPLACE TEMP TABLE new_digests (item_no BIGINT, listed INTEGER, {parts})")
-    _digest(session, match_set, snapshot=snapshot, listing=listing)
+    _digest(session, truth, snapshot=snapshot, listing=listing)
 
 
-def _digest(session: Cursor, match_set: MatchSet, *, snapshot: Cursor, listing: ListTruth) -> None:
+def _digest(session: Cursor, truth: int | None, *, snapshot: Cursor, listing: ListTruth) -> None:
     """Digest the ground truth of the items on which the newest calculation saw another, or none."""
-    truth = match_set.sets.truth
     if truth is None:
         return
     wanted = session.execute(
@@ -110,17 +107,17 @@ def _portions(wanted: list[tuple[int, int]]) -> Iterator[list[int]]:
         yield items
 
 
-def keep(cursor: Cursor, match_set: MatchSet, *, snapshot: Cursor, listing: ListTruth) -> MatchSet:
-    """Give a calculation its places and keep what was staged for it, in the writer's transaction; returns it with its places.
+def keep(cursor: Cursor, number: int, *, truth: int | None, snapshot: Cursor, listing: ListTruth) -> None:
+    """Give a match set its places and keep what was staged for it, in the writer's transaction.
 
     `cursor` is the session in which it was staged.
     """
     # What has ended since it was staged may have changed what is known.
-    _digest(cursor, match_set, snapshot=snapshot, listing=listing)
-    line, place, truth_place = _next_places(cursor, match_set)
+    _digest(cursor, truth, snapshot=snapshot, listing=listing)
+    line, place, truth_place = _next_places(cursor, number)
     cursor.execute(
         "UPDATE match_sets SET line_no = ?, place = ?, truth_place = ? WHERE match_set_no = ?",
-        [line, place, truth_place, match_set.number],
+        [line, place, truth_place, number],
     )
     newest = f"line_no = $1 AND until_place = {OPEN}"
     cursor.execute(
@@ -133,9 +130,8 @@ def keep(cursor: Cursor, match_set: MatchSet, *, snapshot: Cursor, listing: List
         f"(SELECT * FROM kept_counts WHERE {newest}) o ON o.item_no = n.item_no AND {_SAME} ORDER BY n.item_no",
         [line, place],
     )
-    if match_set.sets.truth is not None:
-        _keep_truths(cursor, match_set.sets.truth, truth_place)
-    return replace(match_set, line=line, place=place, truth_place=truth_place)
+    if truth is not None:
+        _keep_truths(cursor, truth, truth_place)
 
 
 def _keep_truths(cursor: Cursor, truth: int, place: int) -> None:
@@ -152,15 +148,15 @@ def _keep_truths(cursor: Cursor, truth: int, place: int) -> None:
     )
 
 
-def _next_places(cursor: Cursor, match_set: MatchSet) -> tuple[int, int, int]:
+def _next_places(cursor: Cursor, number: int) -> tuple[int, int, int]:
     line, place, truth_place = cursor.execute(
         """WITH own AS (SELECT * FROM match_sets WHERE match_set_no = ?),
             line AS (SELECT m.line_no, m.place FROM match_sets m JOIN own USING (set_no, options) WHERE m.place IS NOT NULL)
         SELECT (SELECT min(line_no) FROM line), (SELECT max(place) FROM line),
             (SELECT max(m.truth_place) FROM match_sets m JOIN own USING (truth_set_no))""",
-        [match_set.number],
+        [number],
     ).fetchall()[0]
-    return match_set.number if line is None else line, (place or 0) + 1, (truth_place or 0) + 1
+    return number if line is None else line, (place or 0) + 1, (truth_place or 0) + 1
 
 
 Places = tuple[int | None, int | None, int | None, int | None]

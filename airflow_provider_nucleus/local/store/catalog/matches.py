@@ -51,7 +51,7 @@ NO_OPTIONS: Final = MatchOptions()
 class MatchSet:
     """The result of one calculation, or one that is still being made.
 
-    `line`, `place` and `truth_place` say which rows of what is kept are its own (`kept_counts.py`); 0 until it has ended.
+    `line` and `place` say which of the kept counts are its own (`kept_counts.py`); 0 until it has ended.
     `current` is true of the one that queries read. `totals` are counts at usual thresholds (`views/match_counts.py`), None where a
     former layout kept none. `requested_by` is the task of Airflow that requested it, None where it did not say.
     """
@@ -64,7 +64,6 @@ class MatchSet:
     created_at: datetime
     line: int = 0
     place: int = 0
-    truth_place: int = 0
     job_id: str = ""
     current: bool = False
     rows_kept: bool = True
@@ -176,7 +175,7 @@ def _forget_rows(cursor: Cursor, set_no: int, *, kept: int) -> None:
 
 _MATCH_SET: Final = (
     "SELECT match_set_no, set_no, truth_set_no, options, summary, job_no, c.created_at, job_id, current, rows_kept, totals, "
-    "requested_by, line_no, place, truth_place FROM match_sets c LEFT JOIN jobs j USING (job_no) WHERE published_at IS NOT NULL"
+    "requested_by, line_no, place FROM match_sets c LEFT JOIN jobs j USING (job_no) WHERE published_at IS NOT NULL"
 )
 
 
@@ -190,7 +189,6 @@ def _match_set(row: dict[str, Any]) -> MatchSet:
         created_at=row["created_at"],
         line=row["line_no"] or 0,
         place=row["place"] or 0,
-        truth_place=row["truth_place"] or 0,
         job_id=row["job_id"] or "",
         current=row["current"],
         rows_kept=row["rows_kept"],
