@@ -3,6 +3,7 @@
     python -m benchmarks.history [--calculations 365] [--rows 1820000]
 
 The rows are shaped as those of a COCO-sized run: 5,000 items, 80 labels, 36,781 objects to be found, and the rest predictions nobody needs.
+Those of each calculation differ from those of the one before, so that nothing is shared; `benchmarks/history_growth.py` is the usual day.
 """
 
 from __future__ import annotations
@@ -19,17 +20,15 @@ import numpy as np
 import pyarrow as pa
 
 from airflow_provider_nucleus.local.requests.match_options import MatchOptions
-from airflow_provider_nucleus.local.store.catalog import matches
+from airflow_provider_nucleus.local.store.catalog import kept_counts, matches
 from airflow_provider_nucleus.local.store.catalog.compared_sets import ComparedSets
 from airflow_provider_nucleus.local.store.database import Database
-from airflow_provider_nucleus.local.store.tables_matches import COUNTS_OF_ROWS
 from airflow_provider_nucleus.local.store.views import match_counts
+from airflow_provider_nucleus.local.store.views.objects import parsed_objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_COUNTED = 5
-"""Calculations whose counts are timed on their own as well."""
 ITEMS, LABELS, TRUTHS = 5_000, 80, 36_781
 
 
@@ -95,33 +94,36 @@ def measured(folder: Path, calculations: int, *, rows: int) -> dict[str, Any]:
     """Return the numbers; the rows of the newest calculation are kept."""
     path = folder / "nucleus.duckdb"
     db = Database(path, memory_limit="2GB", spill=folder)
-    seconds: dict[str, list[float]] = {"rows and counts": [], "counts of them": [], "publish": []}
+    seconds: dict[str, list[float]] = {"rows": [], "counts of them": [], "publish": []}
     sizes: list[int] = []
     for number in range(1, calculations + 1):
         with db.write() as cursor:
             made = matches.begin(
-                cursor, ComparedSets(1, 2), dataset_no=1, options=MatchOptions(), job_no=number
+                cursor, ComparedSets(None, 2), dataset_no=1, options=MatchOptions(), job_no=number
             )
-        writing = counting = 0.0
+        writing = 0.0
         for table in spans(rows, number % 3, items=ITEMS):
             began = time.perf_counter()
             with db.write() as cursor:
                 matches.insert_rows(cursor, made, table)
             writing += time.perf_counter() - began
-            if number <= _COUNTED:
-                counting += counted(db, table)
-        if number <= _COUNTED:
-            seconds["counts of them"].append(counting)
-        seconds["rows and counts"].append(writing)
-        began = time.perf_counter()
-        with db.write() as cursor:
-            totals = match_counts.totals_on_grid(cursor, made)
-            matches.publish(cursor, made, {"engine": "benchmark"}, totals=totals, kept=1)
-        seconds["publish"].append(time.perf_counter() - began)
+        seconds["rows"].append(writing)
+        with db.session() as session, db.read() as snapshot:
+            began = time.perf_counter()
+            kept_counts.stage(session, made.number, truth=None, snapshot=snapshot, listing=parsed_objects)
+            totals = match_counts.totals_on_grid(session)
+            seconds["counts of them"].append(time.perf_counter() - began)
+            began = time.perf_counter()
+            with db.write(session) as cursor:
+                kept_counts.keep(cursor, made.number, truth=None, snapshot=snapshot, listing=parsed_objects)
+                matches.publish(cursor, made, {"engine": "benchmark"}, totals=totals, kept=1)
+            seconds["publish"].append(time.perf_counter() - began)
         sizes.append(bytes_of(db))
+    (made,) = newest_of(db)
     with db.read() as cursor:
         shape = cursor.execute(
-            "SELECT count(*), sum(row_count) FROM match_counts WHERE match_set_no = ?", [made.number]
+            "SELECT count(*) FROM kept_counts WHERE line_no = ? AND first_place <= ? AND until_place > ?",
+            [made.line, made.place, made.place],
         ).fetchone()
         reading = {
             "labels of one calculation": median(lambda: match_counts.label_counts(cursor, made, iou=0.5)),
@@ -147,22 +149,15 @@ def measured(folder: Path, calculations: int, *, rows: int) -> dict[str, Any]:
     }
 
 
-def counted(db: Database, table: pa.Table) -> float:
-    """Return how many seconds the counts of a span take, written and taken back."""
-    with db.session() as cursor:
-        cursor.register("new_matches", table)
-        cursor.execute("BEGIN")
-        began = time.perf_counter()
-        cursor.execute(COUNTS_OF_ROWS.format(0, "new_matches"))
-        taken = time.perf_counter() - began
-        cursor.execute("ROLLBACK")
-    return taken
+def newest_of(db: Database) -> list[matches.MatchSet]:
+    """Return the newest calculation, with the places of what is kept of it."""
+    with db.read() as cursor:
+        return matches.listing(cursor, 2, limit=1)
 
 
 def points(cursor: Any, iou: float, *, limit: int = 1000) -> None:
     """Read the headline counts of the newest calculations."""
-    for each in matches.listing(cursor, 2, limit=limit):
-        match_counts.whole_counts(cursor, each, iou=iou)
+    match_counts.whole_counts(cursor, matches.listing(cursor, 2, limit=limit), iou=iou)
 
 
 def median(question: Any, *, times: int = 5) -> float:
