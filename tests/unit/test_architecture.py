@@ -15,7 +15,8 @@ PACKAGE = Path(airflow_provider_nucleus.__file__).parent
 PAGES = ["docs/architecture.md", "docs/glossary.md", "CONTRIBUTING.md", "SECURITY.md"]
 MAP = (ROOT / "docs/architecture.md").read_text()
 PLACEHOLDER = re.compile(r"<\w+>")
-CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+CONTRACTS = PROJECT["tool"]["importlinter"]["contracts"]
 
 
 def _named(text: str) -> set[str]:
@@ -107,3 +108,11 @@ def test_targets_that_contributors_are_told_exist():
     }
 
     assert told - targets == set()
+
+
+def test_the_extra_all_is_all_extras():
+    """Whoever asks for all of it gets each."""
+    extras = PROJECT["project"]["optional-dependencies"]
+    (everything,) = extras["all"]
+
+    assert everything == f"airflow-provider-nucleus[{','.join(name for name in extras if name != 'all')}]"
