@@ -12,12 +12,14 @@ from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusMetri
 from airflow_provider_nucleus.gating.fingerprint import differences
 from airflow_provider_nucleus.gating.measurement import Fingerprint, Measurement
 from airflow_provider_nucleus.operators import metrics as metrics_module
+from airflow_provider_nucleus.operators.gate import NucleusGateOperator
 from airflow_provider_nucleus.operators.items import NucleusAppendItemsOperator
 from airflow_provider_nucleus.operators.metrics import NucleusCalculateMetricsOperator
 from airflow_provider_nucleus.operators.uploads import (
     NucleusUploadAnnotationsOperator,
     NucleusUploadPredictionsOperator,
 )
+from airflow_provider_nucleus.tasks.baselines import FileBaseline
 from tests.airflow.days import make_day, numbers
 from tests.unit.operators.fakes import run
 
@@ -160,6 +162,41 @@ def test_labels_that_come_late_change_numbers_and_fingerprint(hook, ids, days, t
     assert differences(prints[0], prints[1])
     assert differences(prints[1], prints[3])
     assert Measurement.model_validate_json((tmp_path / "r.json").read_text()).fingerprint == prints[1]
+
+
+def test_a_batch_whose_labels_come_late_is_judged_again_and_counts_once(ids, days, tmp_path):
+    """Its numbers on all labels take the place of those on the first half, and the newest day stays what was accepted last."""
+    record = FileBaseline(str(tmp_path / "baseline.json"))
+    lines = days[0].ground_truth.read_text().splitlines(keepends=True)
+    half = tmp_path / "half.jsonl"
+    half.write_text("".join(lines[: len(lines) // 2]))
+
+    def judge(slice_id):
+        gate = NucleusGateOperator(
+            task_id="gate",
+            candidate=calculate(ids, slice_id=slice_id),
+            policy={"rules": [{"id": "some", "metric": "tp", "min": 0, "min_support": 0}]},
+            baseline_record=record.file,
+            confirm="auto",
+        )
+        return run(gate)["verdict"]
+
+    slices = {day.name: upload(ids, day, truth=day is not days[0]) for day in days}
+    run(
+        NucleusUploadAnnotationsOperator(task_id="h", source=str(half), dataset_id=ids["dataset_id"], **QUICK)
+    )
+    verdicts = [judge(slices[day.name]) for day in days]
+    upload(ids, days[0])
+    verdicts.append(judge(slices["monday"]))
+
+    found = record.read()
+    assert verdicts == ["pass"] * 4
+    assert [one.measurement.subject.slice_id for one in [*found.history, found.accepted]] == list(
+        slices.values()
+    )
+    late = found.history[0].measurement
+    assert numbers(late.overall.values) == pytest.approx(numbers(days[0].measured().overall.values))
+    assert found.reference_measurement.overall == late.overall
 
 
 def test_numbers_by_metadata_add_up(ids, days, tmp_path):
