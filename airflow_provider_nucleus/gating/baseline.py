@@ -94,8 +94,9 @@ def propose(
         note=note,
         before=None if held_against is None else held_against.id,
     )
-    if any(_is_same(entry, old) for old in accepted_entries(record)) or any(
-        _is_same(entry, old) and entry.before == old.before for old in record.proposals
+    is_cut = bool(record.cut)
+    if any(_is_same(entry, old, is_cut=is_cut) for old in accepted_entries(record)) or any(
+        _is_same(entry, old, is_cut=is_cut) and entry.before == old.before for old in record.proposals
     ):
         return record
     waiting = [each for each in record.proposals if each.id != entry.id]
@@ -259,11 +260,18 @@ def _since(record: BaselineRecord, entry: BaselineEntry, note: str | None) -> st
     return changed if note is None else f"{note} ({changed})"
 
 
-def _is_same(entry: BaselineEntry, old: BaselineEntry) -> bool:
-    """Return whether an entry is there already; those of the history have no profile."""
-    if old.measurement.profile is None:
+def _is_same(entry: BaselineEntry, old: BaselineEntry, *, is_cut: bool) -> bool:
+    """Return whether an entry is there already, as far as a record that was cut has it still; those of the history have no profile."""
+    if entry.id != old.id:
+        return False
+    kept = old.measurement
+    if kept.profile is None:
         entry = _without_profile(entry)
-    return entry.id == old.id and entry.measurement == old.measurement
+    new = entry.measurement
+    if is_cut:
+        labels = {label: numbers for label, numbers in new.per_label.items() if label in kept.per_label}
+        new = new.model_copy(update={"per_label": labels, "slices": new.slices if kept.slices else {}})
+    return new == kept
 
 
 def _without_profile(entry: BaselineEntry) -> BaselineEntry:

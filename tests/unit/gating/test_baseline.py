@@ -150,6 +150,27 @@ def test_a_worker_that_died_behind_its_step_duplicates_nothing():
     assert propose(confirmed, measurement, **WHO) is confirmed
 
 
+def test_a_retry_finds_its_own_in_a_record_that_was_cut():
+    """A copy of each of its days would push the batches of the window out of an asset's state."""
+    parts = {
+        "labels": 80,
+        "slices": {"weather": {"fog": Numbers(values={"f1": 1 / 3})}},
+        "profile": {"a": ["b"] * 900},
+    }
+    record = EMPTY
+    for day in range(12):
+        record = fit_record(propose(record, measured(day, **parts), **WHO))
+        assert propose(record, measured(day, **parts), **WHO) is record
+        record = fit_record(confirm(record, f"ev_{day}/slc_{day}", **WHO))
+        assert propose(record, measured(day, **parts), **WHO) is record
+
+    assert (len(record.history), record.proposals, len(record.cut)) == (11, [], 2)
+    assert propose(record, measured(11, f1=0.7, **parts), **WHO).proposals
+    least = fit_record(propose(EMPTY, measured(1, **parts), **WHO), limit=5_000)
+    assert 0 < len(least.proposals[0].measurement.per_label) < 80
+    assert propose(least, measured(1, **parts), **WHO) is least
+
+
 def test_a_batch_that_is_accepted_again_is_one_batch_of_the_window():
     """Measured anew under the same id, or accepted again after another one: a batch that is older is not accepted last."""
     record = accepted(accepted(EMPTY, measured(1)), measured(2))
