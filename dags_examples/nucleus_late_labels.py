@@ -9,16 +9,16 @@ trigger it by hand then, and it evaluates all batches.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from typing import Any
 
-from airflow.providers.common.compat.sdk import Param, dag, task
+from airflow.providers.common.compat.sdk import AirflowFailException, Param, dag, task
 
 from airflow_provider_nucleus.assets.factories import annotated
 from airflow_provider_nucleus.hooks.nucleus import NucleusHook
 from airflow_provider_nucleus.operators.datasets import NucleusCreateDatasetOperator
 from airflow_provider_nucleus.operators.metrics import NucleusCalculateMetricsOperator
 from airflow_provider_nucleus.operators.models import NucleusCreateModelOperator
-from airflow_provider_nucleus.operators.slices import NucleusCreateSliceOperator
 from airflow_provider_nucleus.operators.uploads import NucleusUploadAnnotationsOperator
 
 DATASET = "inference-batch"
@@ -43,17 +43,23 @@ COMMON: dict[str, Any] = {
 )
 def nucleus_upload_labels() -> None:
     """Upload the ground truth of one batch, and say which batch it was."""
+
+    @task
+    def find_batch(dataset_id: str, batch: str) -> str:
+        """Return the slice of that name. One that is not there is a name that was misspelt: nothing is uploaded."""
+        slices = {one.name: one.id for one in NucleusHook().dataset_slices(dataset_id)}
+        if batch not in slices:
+            near = get_close_matches(batch, [name for name in slices if name]) or ["none like it"]
+            raise AirflowFailException(
+                f"There is no batch {batch!r} in {DATASET!r}; there is {', '.join(near)}."
+            )
+        return slices[batch]
+
     dataset = NucleusCreateDatasetOperator(task_id="find_dataset", name=DATASET)
-    batch = NucleusCreateSliceOperator(
-        task_id="find_batch",
-        dataset_id=dataset.output["dataset_id"],
-        name="{{ params.batch }}",
-        reference_ids=[],
-    )
     NucleusUploadAnnotationsOperator(
         task_id="upload_labels",
         dataset_id=dataset.output["dataset_id"],
-        slice_id=batch.output["slice_id"],
+        slice_id=find_batch(dataset.output["dataset_id"], "{{ params.batch }}"),
         source="{{ params.ground_truth }}",
         outlets=[LABELS],
     )

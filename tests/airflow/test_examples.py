@@ -389,6 +389,9 @@ def test_late_labels(run_dag: Callable[..., Any], tmp_path: Path) -> None:
     )
     labels = {"batch": "late", "ground_truth": str(day.ground_truth)}
     uploaded = run_dag(EXAMPLES / "nucleus_late_labels.py", "nucleus_upload_labels", conf=labels)
+    misspelt = run_dag(
+        EXAMPLES / "nucleus_late_labels.py", "nucleus_upload_labels", conf=labels | {"batch": "lates"}
+    )
     again = run_dag(
         EXAMPLES / "nucleus_late_labels.py",
         "nucleus_reevaluate_batches",
@@ -397,8 +400,13 @@ def test_late_labels(run_dag: Callable[..., Any], tmp_path: Path) -> None:
 
     for run in (first, uploaded, again):
         assert run.state == "success", run.log[-6000:]
+    assert [misspelt.tasks[name].state for name in ("find_batch", "upload_labels")] == [
+        "failed",
+        "upstream_failed",
+    ]
+    assert "There is no batch 'lates' in 'inference-batch'; there is late" in misspelt.log
     batch = first.tasks["append_items"].value["slice_id"]
     assert first.tasks["calculate_metrics"].value["coverage"]["with_ground_truth"] == 0
-    assert uploaded.tasks["find_batch"].value["slice_id"] == batch
+    assert uploaded.tasks["find_batch"].value == batch
     found = {task.value["slice_id"]: task.value for name, task in again.tasks.items() if "metrics[" in name}
     assert numbers(found[batch]["overall"]) == pytest.approx(numbers(day.measured().overall.values))
