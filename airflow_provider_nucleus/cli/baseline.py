@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_nucleus.gating.fingerprint import measurement_differences
 from airflow_provider_nucleus.gating.rule_table import one_line
+from airflow_provider_nucleus.number_texts import column_text
 
 if TYPE_CHECKING:
     import argparse
@@ -138,5 +139,7 @@ def _entry(entry: BaselineEntry | None) -> str:
     if entry is None:
         return "none"
     values = entry.measurement.overall.values
-    numbers = ", ".join(f"{name} {values[name]:.3f}" for name in _NUMBERS if values.get(name) is not None)
+    numbers = ", ".join(
+        f"{name} {column_text(values[name])}" for name in _NUMBERS if values.get(name) is not None
+    )
     return f"{entry.id}  {numbers or 'no numbers'}  by {entry.by} at {entry.at}"

@@ -14,6 +14,7 @@ from airflow_provider_nucleus.cli.arguments import (
     evaluation_options,
     file_options,
 )
+from airflow_provider_nucleus.number_texts import MISSING, column_text
 
 if TYPE_CHECKING:
     import argparse
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser", "run"]
 
-MISSING = "n/a"
 MOST_CLASSES = 20
 
 
@@ -118,7 +118,8 @@ def render(report: Mapping[str, Any]) -> str:
         f"COCO metrics (by size: {', '.join(f'{name[0]} = {name}' for name in areas)})",
         "",
         *_table(
-            ["model", *numbers], [[name, *(_number(m[key]) for key in numbers)] for name, m in models.items()]
+            ["model", *numbers],
+            [[name, *(column_text(m[key]) for key in numbers)] for name, m in models.items()],
         ),
         "",
         f"Nucleus matches, one to one, equal labels, IoU >= {options['nucleus']['iou_threshold']:g}",
@@ -154,11 +155,11 @@ def _classes(models: Mapping[str, Any]) -> list[str]:
             rows.append([
                 label if index == 0 else "",
                 name,
-                _number(row["AP"]),
-                _number(row["AP50"]),
+                column_text(row["AP"]),
+                column_text(row["AP50"]),
                 *(str(counts[key]) for key in ("tp", "fp", "fn")),
-                _number(counts["precision"]),
-                _number(counts["recall"]),
+                column_text(counts["precision"]),
+                column_text(counts["recall"]),
             ])
     if not rows:
         return []
@@ -198,11 +199,7 @@ def _occurs(row: Mapping[str, Any]) -> bool:
 
 def _counts(counts: Mapping[str, Any]) -> list[str]:
     ratios = ("precision", "recall", "f1", "mean_iou")
-    return [*(str(counts[key]) for key in ("tp", "fp", "fn")), *(_number(counts[key]) for key in ratios)]
-
-
-def _number(value: float | None) -> str:
-    return MISSING if value is None else f"{value:.3f}"
+    return [*(str(counts[key]) for key in ("tp", "fp", "fn")), *(column_text(counts[key]) for key in ratios)]
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, texts: int = 1) -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_nucleus.cli.arguments import add_file_arguments, file_options, share, whole_number
 from airflow_provider_nucleus.gating.operating_point import MIN_SUPPORT, TOLERANCE
+from airflow_provider_nucleus.number_texts import column_text
 
 if TYPE_CHECKING:
     import argparse
@@ -126,13 +127,7 @@ def _lines(points: OperatingPoints) -> list[str]:
 
 
 def _row(label: str, point: OperatingPoint, width: int) -> str:
-    plateau = "" if point.plateau is None else f"{point.plateau[0]:.3f}-{point.plateau[1]:.3f}"
-    numbers = "  ".join(_number(value, 5) for value in (point.precision, point.recall, point.f1))
-    line = (
-        f"{label:<{width}}  {_number(point.confidence, 6)}  {plateau:>13}  {numbers}  {point.ground_truth:>7}"
-    )
+    plateau = "" if point.plateau is None else "-".join(map(column_text, point.plateau))
+    numbers = "  ".join(column_text(value).rjust(5) for value in (point.precision, point.recall, point.f1))
+    line = f"{label:<{width}}  {column_text(point.confidence):>6}  {plateau:>13}  {numbers}  {point.ground_truth:>7}"
     return line if point.reason is None else f"{line}  {point.reason}"
-
-
-def _number(value: float | None, width: int) -> str:
-    return f"{'n/a' if value is None else f'{value:.3f}':>{width}}"

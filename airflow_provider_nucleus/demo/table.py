@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from airflow_provider_nucleus.number_texts import column_text
+
 __all__ = ["MOST_CLASSES", "Metrics", "batch_table", "comparison"]
 
 Metrics = Mapping[str, Any]
@@ -101,10 +103,7 @@ def _average_precision(coco: Mapping[str, Mapping[str, Any]] | None, model: str)
 
 def _coco_table(coco: Mapping[str, Mapping[str, Any]]) -> list[str]:
     numbers = [name for name in next(iter(coco.values())) if name.startswith(("AP", "AR"))]
-    cells = {
-        model: ["n/a" if of[name] is None else f"{of[name]:.3f}" for name in numbers]
-        for model, of in coco.items()
-    }
+    cells = {model: [column_text(of[name]) for name in numbers] for model, of in coco.items()}
     left = [max(len("model"), *map(len, cells))]
     right = [max(len(name), 5) for name in numbers]
     head = _line(["model"], numbers, left, right)
@@ -172,6 +171,4 @@ def _cell(tally: Mapping[str, Any], key: str) -> str:
     if not tally:
         return "-"
     value = tally[key]
-    if value is None:
-        return "n/a"
-    return str(value) if isinstance(value, int | str) else f"{value:.3f}"
+    return str(value) if isinstance(value, int | str) else column_text(value)

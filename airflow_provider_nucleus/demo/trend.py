@@ -10,6 +10,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, Request, build_opener
 
 from airflow_provider_nucleus.demo.errors import DemoError
+from airflow_provider_nucleus.number_texts import column_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,6 +51,6 @@ def trend_lines(series: Mapping[str, Sequence[tuple[str, float | None]]]) -> lis
     for model, points in series.items():
         for number, (batch, value) in enumerate(points):
             name = "" if number else model
-            text, bar = ("n/a", "") if value is None else (f"{value:.3f}", "#" * round(value * _WIDTH))
-            lines.append(f"  {name:<{width}}  {batch}  {text}  {bar}".rstrip())
+            bar = "#" * round((value or 0) * _WIDTH)
+            lines.append(f"  {name:<{width}}  {batch}  {column_text(value)}  {bar}".rstrip())
     return lines

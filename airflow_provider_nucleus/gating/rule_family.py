@@ -16,7 +16,8 @@ from airflow_provider_nucleus.gating.bounds import decide
 from airflow_provider_nucleus.gating.findings import Finding
 from airflow_provider_nucleus.gating.multiplicity import adjusted_levels
 from airflow_provider_nucleus.gating.readings import Reading, RuleSubject
-from airflow_provider_nucleus.gating.sentences import decided, number_text
+from airflow_provider_nucleus.gating.sentences import decided
+from airflow_provider_nucleus.number_texts import plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,7 +114,7 @@ def _decided(rule: Rule, finding: Finding, adjusted: float | None, *, tests: int
     if decision == "fail" and adjusted is not None:
         alarm = (1 - rule.level) / 2
         control = "Holm" if rule.multiplicity == "holm" else "Benjamini-Hochberg"
-        remark += f" ({control} over {tests}: {number_text(adjusted)}, alarm at {number_text(alarm)})"
+        remark += f" ({control} over {tests}: {plain_text(adjusted)}, alarm at {plain_text(alarm)})"
         decision = decision if adjusted <= alarm else "chance"
     return replace(
         finding,

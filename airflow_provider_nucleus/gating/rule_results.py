@@ -20,12 +20,11 @@ from airflow_provider_nucleus.gating.profile_readings import (
 from airflow_provider_nucleus.gating.readings import ABSENT, Reading, RuleSubject, read, subjects_of
 from airflow_provider_nucleus.gating.rule_family import mean_of, settled
 from airflow_provider_nucleus.gating.sentences import (
-    number_text,
     objects_text,
-    share_text,
     subject_text,
 )
 from airflow_provider_nucleus.gating.window import spread_of
+from airflow_provider_nucleus.number_texts import plain_share_text, plain_text
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.gating.interval_source import IntervalSource
@@ -147,9 +146,7 @@ class _Looking:
                 counted=False,
                 text=f"{head} is not judged: {what}, and there are no objects to be found",
             )
-        before = (
-            f"; {_against_text(self._rule)} has {number_text(was.value)}" if was.value is not None else ""
-        )
+        before = f"; {_against_text(self._rule)} has {plain_text(was.value)}" if was.value is not None else ""
         return replace(finding, status="missing", text=f"{head} is missing: {what}{before}")
 
     def _coverage_lacking(self) -> str | None:
@@ -161,14 +158,14 @@ class _Looking:
         if wanted is None:
             return None
         if coverage.items == 0:
-            return f"there are no items, and the policy asks for ground truth on {share_text(wanted)} of them"
+            return f"there are no items, and the policy asks for ground truth on {plain_share_text(wanted)} of them"
         share = coverage.share
         if share is None:
-            return f"it is not known how many of the items have ground truth, and the policy asks for {share_text(wanted)} of them"
+            return f"it is not known how many of the items have ground truth, and the policy asks for {plain_share_text(wanted)} of them"
         if share < wanted:
             return (
-                f"{coverage.with_ground_truth:,} of {coverage.items:,} items have ground truth ({share_text(share)}), "
-                f"the policy asks for {share_text(wanted)}"
+                f"{coverage.with_ground_truth:,} of {coverage.items:,} items have ground truth ({plain_share_text(share)}), "
+                f"the policy asks for {plain_share_text(wanted)}"
             )
         return None
 
@@ -205,7 +202,7 @@ class _Looking:
         return replace(
             finding,
             counted=self._must_be_judged,
-            text=f"{self._head(finding)} is {number_text(finding.reading.value or 0.0)} and cannot be judged: {interval.reason}",
+            text=f"{self._head(finding)} is {plain_text(finding.reading.value or 0.0)} and cannot be judged: {interval.reason}",
         )
 
     def _change(self, finding: Finding) -> Finding:
@@ -240,8 +237,8 @@ class _Looking:
                 finding,
                 counted=not others and self._must_be_judged,
                 off=True,
-                text=f"{head} is not judged by a relative drop: {_against_text(rule)} has {number_text(before.value)}, "
-                f"below {number_text(rule.relative_below)}",
+                text=f"{head} is not judged by a relative drop: {_against_text(rule)} has {plain_text(before.value)}, "
+                f"below {plain_text(rule.relative_below)}",
             )
         better = rule.better
         assert better is not None
@@ -249,7 +246,7 @@ class _Looking:
         if inequality is None:
             return replace(
                 finding,
-                text=f"{head} cannot be judged by a relative drop: {_against_text(rule)} has {number_text(before.value)}",
+                text=f"{head} cannot be judged by a relative drop: {_against_text(rule)} has {plain_text(before.value)}",
             )
         finding = replace(finding, inequality=inequality)
         if rule.compare == "point":
@@ -279,8 +276,8 @@ class _Looking:
                 return replace(finding, inequality=inequality)
             return replace(
                 finding,
-                text=f"{head} is {number_text(value)}; the last {spread.batches} accepted batches all have "
-                f"{number_text(spread.median)}: there is no spread to measure the distance by",
+                text=f"{head} is {plain_text(value)}; the last {spread.batches} accepted batches all have "
+                f"{plain_text(spread.median)}: there is no spread to measure the distance by",
             )
         reach = window.max_z * spread.deviation
         above = rule.better == "higher" or (rule.better is None and value < spread.median)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_nucleus.gating.rule_table import one_line
+from airflow_provider_nucleus.number_texts import plain_share_text, plain_text
 
 if TYPE_CHECKING:
     from airflow_provider_nucleus.gating.bounds import Decision, Inequality, Interval
@@ -13,24 +14,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "decided",
-    "number_text",
     "objects_text",
-    "share_text",
     "subject_text",
     "undecided_labels",
 ]
-
-
-def number_text(value: float) -> str:
-    """Return a number as people read it: four digits, counts whole, no minus zero."""
-    if abs(value) < 5e-13:
-        return "0"
-    return f"{value:,.0f}" if value == round(value) and abs(value) >= 1000 else f"{value:.4g}"
-
-
-def share_text(value: float) -> str:
-    """Return a share as percent: 0.95 as `95 %`."""
-    return f"{number_text(100 * value)} %"
 
 
 def objects_text(count: int | None) -> str:
@@ -65,10 +52,10 @@ def decided(
     """Return the sentence of a bound that could be looked at."""
     text = f"{subject_text(rule, subject)} {_what_is(inequality, value=value, baseline=baseline)}"
     relative = inequality.bound == "max_relative_drop"
-    show = share_text if relative else number_text
+    show = plain_share_text if relative else plain_text
     if interval is not None:
         of = "" if baseline is None else " of the change"
-        text += f" ({share_text(interval.level)} interval{of} {show(interval.low)} to {show(interval.high)}, {interval.method})"
+        text += f" ({plain_share_text(interval.level)} interval{of} {show(interval.low)} to {show(interval.high)}, {interval.method})"
     return f"{text}; {_wanted(rule, inequality)}: {_outcome(decision)}{remark}"
 
 
@@ -83,30 +70,30 @@ def undecided_labels(rule: Rule, subjects: list[str], *, reason: str) -> str:
 
 def _what_is(inequality: Inequality, *, value: float, baseline: float | None) -> str:
     if baseline is None:
-        return f"is {number_text(value)}"
+        return f"is {plain_text(value)}"
     gap = value - baseline
-    if number_text(gap) == "0":
-        return f"is unchanged at {number_text(value)}"
-    size = number_text(abs(gap))
+    if plain_text(gap) == "0":
+        return f"is unchanged at {plain_text(value)}"
+    size = plain_text(abs(gap))
     if inequality.bound == "max_relative_drop":
-        size += f" ({share_text(abs(inequality.value))})"
-    return f"{'rose' if gap > 0 else 'fell'} by {size}, from {number_text(baseline)} to {number_text(value)}"
+        size += f" ({plain_share_text(abs(inequality.value))})"
+    return f"{'rose' if gap > 0 else 'fell'} by {size}, from {plain_text(baseline)} to {plain_text(value)}"
 
 
 def _wanted(rule: Rule, inequality: Inequality) -> str:
-    limit = number_text(inequality.limit)
+    limit = plain_text(inequality.limit)
     if inequality.bound == "min":
         return f"at least {limit} is wanted"
     if inequality.bound == "max":
         return f"at most {limit} is wanted"
     if inequality.bound == "window":
         side = "least" if inequality.passes == "above" else "most"
-        return f"at {side} {number_text(inequality.at)} is wanted, {limit} deviations from the median"
+        return f"at {side} {plain_text(inequality.at)} is wanted, {limit} deviations from the median"
     worse, better = ("drop", "gain") if rule.better == "higher" else ("rise", "fall")
     if inequality.bound == "min_gain":
         return f"a {better} of at least {limit} is wanted"
     if inequality.bound == "max_relative_drop":
-        limit = share_text(inequality.limit)
+        limit = plain_share_text(inequality.limit)
     return f"no {worse} is allowed" if inequality.limit == 0 else f"a {worse} of {limit} is allowed"
 
 

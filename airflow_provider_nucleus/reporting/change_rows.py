@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from airflow_provider_nucleus.reporting.numbers import number_text
+from airflow_provider_nucleus.number_texts import number_text
 from airflow_provider_nucleus.reporting.texts import shortened
 
 if TYPE_CHECKING:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from airflow_provider_nucleus.number_texts import MISSING, count_text
 from airflow_provider_nucleus.reporting.limits import PageLimits
-from airflow_provider_nucleus.reporting.numbers import MISSING, count_text
 from airflow_provider_nucleus.reporting.page import report_page
-from airflow_provider_nucleus.reporting.texts import cell_text, prose, shortened
+from airflow_provider_nucleus.reporting.texts import cell_text, markdown_table, prose, shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from airflow_provider_nucleus.gating.verdict import Judgement
     from airflow_provider_nucleus.reporting.extras import Extras
     from airflow_provider_nucleus.reporting.number_rows import GroupTable
@@ -72,16 +70,11 @@ def _address(url: str) -> str:
     )
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, numbers_from: int) -> list[str]:
-    marks = ["---" if place < numbers_from else "---:" for place in range(len(heads))]
-    return ["", *(f"| {' | '.join(cells)} |" for cells in (heads, marks, *rows))]
-
-
 def _rules(page: ReportPage) -> list[str]:
     if not page.rules and not page.passed:
         return ["", "No rule was evaluated."]
     chosen = [*page.rules, *page.passed][:_RULES]
-    lines = _table(
+    lines = markdown_table(
         ["Result", "Rule", "Number", "Value", "Bound", "Baseline", "Change", "Interval"],
         [
             [
@@ -106,8 +99,10 @@ def _numbers(page: ReportPage) -> list[str]:
     if not rows:
         return []
     if not page.has_baseline:
-        return _table(["Number", "Value"], [[prose(row.name), row.candidate] for row in rows], numbers_from=1)
-    return _table(
+        return markdown_table(
+            ["Number", "Value"], [[prose(row.name), row.candidate] for row in rows], numbers_from=1
+        )
+    return markdown_table(
         ["Number", "Candidate", "Baseline", "Change"],
         [[prose(row.name), row.candidate, row.baseline, row.difference] for row in rows],
         numbers_from=1,
@@ -124,6 +119,6 @@ def _labels(table: GroupTable, *, with_baseline: bool) -> list[str]:
     if with_baseline:
         heads += [f"{first} baseline", "Change"]
         cells = [[*cell, row.pairs[0][1], row.difference] for cell, row in zip(cells, rows, strict=True)]
-    lines = _table(heads, cells, numbers_from=1)
+    lines = markdown_table(heads, cells, numbers_from=1)
     rest = table.total - len(rows)
     return [*lines, *(["", f"{count_text(rest)} more labels are in the report."] if rest else [])]

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from markupsafe import Markup
 
-from airflow_provider_nucleus.reporting.charts import difference_bar, pair_bars
-from airflow_provider_nucleus.reporting.limits import PageLimits, first_rows
-from airflow_provider_nucleus.reporting.numbers import (
+from airflow_provider_nucleus.number_texts import (
     COUNTS,
     MISSING,
     count_text,
@@ -17,6 +15,8 @@ from airflow_provider_nucleus.reporting.numbers import (
     number_text,
     signed_text,
 )
+from airflow_provider_nucleus.reporting.charts import difference_bar, pair_bars
+from airflow_provider_nucleus.reporting.limits import PageLimits, first_rows
 from airflow_provider_nucleus.reporting.rule_rows import metric_title
 from airflow_provider_nucleus.reporting.texts import is_cut, shortened
 

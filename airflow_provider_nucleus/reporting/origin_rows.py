@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from airflow_provider_nucleus.reporting.numbers import MISSING, count_text, share_text, short_text
+from airflow_provider_nucleus.number_texts import MISSING, count_text, share_text, short_text
 from airflow_provider_nucleus.reporting.texts import shortened
 
 if TYPE_CHECKING:

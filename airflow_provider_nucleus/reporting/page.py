@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from airflow_provider_nucleus.gating.fingerprint import measurement_differences
 from airflow_provider_nucleus.gating.rule_table import STATUS_ORDER, reason_of, worst_first
+from airflow_provider_nucleus.number_texts import count_text, number_text, share_text
 from airflow_provider_nucleus.reporting.change_rows import KINDS, change_card, spread
 from airflow_provider_nucleus.reporting.charts import ChartPoint, share_bar, status_icon, trend_chart
 from airflow_provider_nucleus.reporting.extras import Extras, Omission
@@ -22,7 +23,6 @@ from airflow_provider_nucleus.reporting.number_rows import (
     slice_tables,
     supplied_rows,
 )
-from airflow_provider_nucleus.reporting.numbers import count_text, number_text, share_text
 from airflow_provider_nucleus.reporting.origin_rows import (
     TwoSides,
     batch_title,

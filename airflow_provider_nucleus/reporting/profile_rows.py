@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from airflow_provider_nucleus.number_texts import count_text, decimals_apart, number_text, short_text
 from airflow_provider_nucleus.reporting.charts import Bar, step_chart
-from airflow_provider_nucleus.reporting.numbers import count_text, decimals_apart, number_text, short_text
 from airflow_provider_nucleus.reporting.texts import shortened
 
 if TYPE_CHECKING:

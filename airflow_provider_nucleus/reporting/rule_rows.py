@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from markupsafe import Markup
 
-from airflow_provider_nucleus.reporting.charts import bound_chart, status_icon
-from airflow_provider_nucleus.reporting.numbers import (
+from airflow_provider_nucleus.number_texts import (
     count_text,
     decimals_apart,
     number_text,
@@ -17,6 +16,7 @@ from airflow_provider_nucleus.reporting.numbers import (
     short_text,
     signed_text,
 )
+from airflow_provider_nucleus.reporting.charts import bound_chart, status_icon
 from airflow_provider_nucleus.reporting.texts import shortened
 
 if TYPE_CHECKING:

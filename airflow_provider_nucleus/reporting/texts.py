@@ -9,11 +9,24 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from markupsafe import Markup, escape
 
-__all__ = ["MOST_CHARS", "broken", "cell_text", "code_span", "is_cut", "prose", "shortened", "visible"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = [
+    "MOST_CHARS",
+    "broken",
+    "cell_text",
+    "code_span",
+    "is_cut",
+    "markdown_table",
+    "prose",
+    "shortened",
+    "visible",
+]
 
 MOST_CHARS: Final = 64
 """Longest label or name that is written whole."""
@@ -112,3 +125,9 @@ def prose(text: str) -> str:
 def cell_text(text: str, most: int = MOST_CHARS) -> str:
     """Return a label for a cell of a Markdown table, shortened."""
     return code_span(shortened(text, most))
+
+
+def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, numbers_from: int) -> list[str]:
+    """Return the lines of a table, below an empty one; cells are Markdown already, columns from *numbers_from* on are aligned to the right."""
+    marks = ["---" if place < numbers_from else "---:" for place in range(len(heads))]
+    return ["", *(f"| {' | '.join(cells)} |" for cells in (heads, marks, *rows))]

@@ -9,6 +9,9 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from airflow_provider_nucleus.gating.rule_table import worst_first
+from airflow_provider_nucleus.number_texts import MISSING
+from airflow_provider_nucleus.reporting.rule_rows import rule_row
+from airflow_provider_nucleus.reporting.texts import markdown_table
 from airflow_provider_nucleus.schema.texts import storable
 
 if TYPE_CHECKING:
@@ -52,12 +55,11 @@ def verdict_markdown(
         f"{len(open_results)} of {len(counted)} results are no pass{_aside(rare)}. {_coverage(judgement.candidate)}".rstrip(),
     ]
     if open_results:
-        lines += [
-            "",
-            "| | rule | of | candidate | baseline | difference | bound |",
-            "|---|---|---|---|---|---|---|",
-            *(_row(one) for one in open_results[:most]),
-        ]
+        lines += markdown_table(
+            ["", "rule", "of", "candidate", "baseline", "difference", "bound"],
+            map(_cells, open_results[:most]),
+            numbers_from=3,
+        )
         if len(open_results) > most:
             lines += ["", f"And {len(open_results) - most} more."]
     if without := [one for one in open_results if one.value is None][:most]:
@@ -85,31 +87,18 @@ def _aside(rare: int) -> str:
     return f" ({rare} more are too rare to count alone)" if rare else ""
 
 
-def _row(result: RuleResult) -> str:
-    limit = "" if result.limit is None else f" {result.limit:g}"
-    cells = (
+def _cells(result: RuleResult) -> list[str]:
+    """Return a result as the report writes it."""
+    row = rule_row(result, with_chart=False)
+    interval = f" \\[{row.interval}\\]" if row.interval else ""
+    return [
         result.status if result.severity == "error" else f"{result.status} (warns only)",
         _text(result.rule_id),
         _text(result.subject if result.subject != "overall" else result.metric),
-        _number(result.value),
-        _number(result.baseline),
-        _difference(result),
-        f"{_text(result.bound)}{limit}",
-    )
-    return f"| {' | '.join(cells)} |"
-
-
-def _difference(result: RuleResult) -> str:
-    if result.difference is None:
-        return ""
-    interval = (
-        "" if result.low is None or result.high is None else f" \\[{result.low:+.4f}, {result.high:+.4f}\\]"
-    )
-    return f"{result.difference:+.4f}{interval}"
-
-
-def _number(value: float | None) -> str:
-    return "none" if value is None else f"{value:.4g}"
+        row.value,
+        *("" if text == MISSING else text for text in (row.baseline, f"{row.difference}{interval}")),
+        row.bound,
+    ]
 
 
 def _coverage(candidate: Measurement) -> str:

@@ -299,7 +299,7 @@ def test_the_result_of_a_gate_is_enough(people, tmp_path):
     park(task, running(task))
 
     assert people.questions[0].body == people.questions[1].body
-    assert "| fail | f1 | f1 | 0.51 |" in people.questions[2].body
+    assert "| fail | f1 | f1 | 0.510 |" in people.questions[2].body
     assert "[crops](https://c/1)" in people.questions[2].body
 
 

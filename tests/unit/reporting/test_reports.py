@@ -10,6 +10,14 @@ from typing import Any
 import pytest
 
 from airflow_provider_nucleus.gating.verdict import Judgement
+from airflow_provider_nucleus.number_texts import (
+    count_text,
+    number_text,
+    percent_text,
+    share_text,
+    short_text,
+    signed_text,
+)
 from airflow_provider_nucleus.reporting.document import (
     metrics_json,
     missing_judgement,
@@ -20,14 +28,6 @@ from airflow_provider_nucleus.reporting.extras import Extras
 from airflow_provider_nucleus.reporting.html import report_html
 from airflow_provider_nucleus.reporting.limits import MOST_BYTES
 from airflow_provider_nucleus.reporting.markdown import MOST_LINES, report_markdown
-from airflow_provider_nucleus.reporting.numbers import (
-    count_text,
-    number_text,
-    percent_text,
-    share_text,
-    short_text,
-    signed_text,
-)
 from tests.judgements import HOSTILE, extras, judgement
 
 CASES = {

@@ -8,6 +8,8 @@ import pytest
 
 from airflow_provider_nucleus.gating.measurement import Coverage, Fingerprint, Measurement, Subject
 from airflow_provider_nucleus.gating.verdict import ChangeCounts, Judgement, RuleResult, Verdict
+from airflow_provider_nucleus.reporting.extras import Extras
+from airflow_provider_nucleus.reporting.markdown import report_markdown
 from airflow_provider_nucleus.tasks.verdict_text import verdict_headline, verdict_markdown, web_links
 
 
@@ -56,18 +58,28 @@ def test_the_difference_is_shown_with_its_interval_and_its_bound():
     assert (
         "1 of 2 results are no pass. 40 of 50 items have ground truth: 344 objects, 261 predictions." in text
     )
-    assert r"| fail | f1 | f1 | 0.51 | 0.62 | -0.1100 \[-0.1500, -0.0700\] | max\_drop 0.02 |" in text
+    assert r"| fail | f1 | f1 | 0.510 | 0.620 | −0.110 \[−0.150 to −0.070\] | drop at most 0.02 |" in text
     assert "recall" not in text
     assert "3 fixed, 12 broken, 7 missed by both" in text
     assert text.endswith("[report](https://r/x)")
     assert verdict_headline(judged()) == "fail: detector v3 on street, day 2"
 
 
+def test_numbers_are_those_of_the_report():
+    """One result in the question to people and in the report's summary: the same texts, also where rounding would hide the difference."""
+    close = drop(value=0.79964, baseline=0.8, difference=-0.00036, low=None, high=None, limit=0.0001)
+    asked, summary = verdict_markdown(judged(close)), report_markdown(judged(close), Extras())
+
+    for number in ("0.7996", "0.8000", "−0.0004", "drop at most 0.0001"):
+        assert number in asked
+        assert number in summary
+
+
 def test_a_rule_that_could_not_be_judged_says_why():
     """It has no numbers to show, and is no pass."""
     missing = drop(status="missing", value=None, difference=None, low=None, high=None)
 
-    assert "| missing | f1 | f1 | none | 0.62 |  | max\\_drop 0.02 |" in verdict_markdown(judged(missing))
+    assert "| missing | f1 | f1 | n/a | 0.620 |  | drop at most 0.02 |" in verdict_markdown(judged(missing))
     assert "\n- why" in verdict_markdown(judged(missing))
 
 

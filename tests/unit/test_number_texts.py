@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_nucleus.reporting.numbers import (
+from airflow_provider_nucleus.number_texts import (
     decimals_apart,
     number_text,
     percent_text,

@@ -1,7 +1,9 @@
-"""Numbers as readers see them: one text for one number, in HTML, in Markdown and in charts.
+"""Numbers as readers see them: one text for one number, wherever it is written.
 
-Rates have three decimals, counts none, other numbers four significant digits. Where two numbers that differ would be the same text
-(0.7996 against a bound of 0.8), both get as many decimals more as it takes. Thresholds and limits alone are as short as they can be written.
+In tables, pages, charts and messages rates have three decimals, counts none, other numbers four significant digits. Where two numbers
+that differ would be the same text (0.7996 against a bound of 0.8), both get as many decimals more as it takes. Thresholds and limits alone
+are as short as they can be written. Sentences have four significant digits (`plain_text`), with the signs of a keyboard, for they are kept
+in documents, printed and searched for; columns of a terminal have three decimals and nothing else (`column_text`).
 """
 
 from __future__ import annotations
@@ -16,10 +18,13 @@ if TYPE_CHECKING:
 __all__ = [
     "COUNTS",
     "MISSING",
+    "column_text",
     "count_text",
     "decimals_apart",
     "number_text",
     "percent_text",
+    "plain_share_text",
+    "plain_text",
     "share_text",
     "short_text",
     "signed_text",
@@ -102,3 +107,20 @@ def decimals_apart(values: Iterable[float | None], name: str = "") -> int:
         if len({number_text(value, name, decimals=decimals) for value in different}) == len(different):
             return decimals
     return _MOST_DECIMALS
+
+
+def plain_text(value: float) -> str:
+    """Return a number for a sentence: four digits, counts whole, no minus zero."""
+    if abs(value) < 5e-13:
+        return "0"
+    return f"{value:,.0f}" if value == round(value) and abs(value) >= 1000 else f"{value:.4g}"
+
+
+def plain_share_text(value: float) -> str:
+    """Return a share as percent for a sentence: 0.95 as `95 %`."""
+    return f"{plain_text(100 * value)} %"
+
+
+def column_text(value: float | None) -> str:
+    """Return a number for a column of a terminal: three decimals, whatever its size."""
+    return MISSING if value is None else f"{value:.3f}"
