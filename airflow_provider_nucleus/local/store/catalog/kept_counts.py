@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 
 from airflow_provider_nucleus.gating.fingerprint import digest_text, listed_object, summed_digests
+from airflow_provider_nucleus.local.store.catalog.box_digests import box_digests, other_objects
 from airflow_provider_nucleus.local.store.tables_matches import COUNTS_OF_ROWS, OPEN
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ __all__ = [
 ]  # fmt: skip
 
 ListTruth = Callable[["Cursor", int, list[int]], Iterator[tuple[int, Mapping[str, Any]]]]
-"""Lists the objects of a set on some items (ascending), each with the number of its item, as parsed JSON of what clients read."""
+"""Lists some objects of a set by number (ascending), each with the number of its item, as parsed JSON of what clients read."""
 
 COUNTS_AT: Final = "k.line_no = {0}.line_no AND k.first_place <= {0}.place AND k.until_place > {0}.place"
 """Condition on rows `k` of `kept_counts`: those of a calculation (a row of `match_sets`)."""
@@ -35,7 +36,8 @@ TRUTH_SUMS: Final = """count(*) FILTER (k.objects > 0) AS with_truth, coalesce(s
     [sum(k.part_0), sum(k.part_1), sum(k.part_2), sum(k.part_3)] AS parts"""
 """What a query of rows `k` of `kept_truths` has of them together; `truth_digest` reads it."""
 
-_OBJECTS_AT_ONCE: Final = 20_000
+_OBJECTS_AT_ONCE: Final = 200_000
+_LISTED_AT_ONCE: Final = 20_000
 _PARTS: Final = range(4)
 _TRUTHS: Final = """SELECT item_no, count(*) FILTER (shaped)::INTEGER AS objects, bit_xor(md5_number_lower(what)) AS state, count(*) AS all_objects
     FROM (
@@ -78,10 +80,14 @@ def _digest(session: Cursor, truth: int | None, *, snapshot: Cursor, listing: Li
         [truth],
     ).fetchall()
     for items in _portions(wanted):
-        objects: dict[int, list[Mapping[str, Any]]] = {item: [] for item in items}
-        for item, wire in listing(snapshot, truth, items):
-            objects[item].append(wire)
-        sums = [summed_digests(map(listed_object, each)) for each in objects.values()]
+        found = box_digests(snapshot, truth, items)
+        others = other_objects(snapshot, truth, items)
+        for begin in range(0, len(others), _LISTED_AT_ONCE):
+            for item, wire in listing(snapshot, truth, others[begin : begin + _LISTED_AT_ONCE]):
+                count, total = found.get(item, (0, 0))
+                one, digest = summed_digests([listed_object(wire)])
+                found[item] = count + one, total + digest
+        sums = [found.get(item, (0, 0)) for item in items]
         columns: dict[str, Any] = {
             "item_no": pa.array(items, pa.int64()),
             "listed": pa.array([count for count, _ in sums], pa.int32()),

@@ -85,18 +85,18 @@ def objects_of_set(cursor: Cursor, set_no: int | None, *, truth: bool) -> Iterat
     return objects_where(cursor, "o.set_no = ?", [set_no], truth=truth)
 
 
-def parsed_objects(cursor: Cursor, set_no: int, item_nos: list[int]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield every object of ground truth on some items (ascending), with the number of its item, as a client has read it."""
+def parsed_objects(cursor: Cursor, set_no: int, numbers: list[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield some objects of ground truth by number (ascending), with the number of their item, as a client has read them."""
     found = objects_where(
         cursor,
-        "o.set_no = ? AND o.item_no BETWEEN ? AND ? AND o.item_no IN (SELECT unnest(?::BIGINT[]))",
-        [set_no, item_nos[0], item_nos[-1], item_nos],
+        "o.set_no = ? AND o.object_no BETWEEN ? AND ? AND o.object_no IN (SELECT unnest(?::BIGINT[]))",
+        [set_no, numbers[0], numbers[-1], numbers],
         truth=True,
     )
     for wire in found:
-        number = number_of(ITEM, wire["dataset_item_id"])
-        assert number is not None
-        yield number, json.loads(orjson.dumps(wire))
+        item_no = number_of(ITEM, wire["dataset_item_id"])
+        assert item_no is not None
+        yield item_no, json.loads(orjson.dumps(wire))
 
 
 def predictions_of_run(cursor: Cursor, run: Run) -> Iterator[dict[str, Any]]:
