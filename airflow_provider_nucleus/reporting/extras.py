@@ -123,6 +123,8 @@ class Omission(Document):
     left: int
     of: int
     where: str = "metrics.json"
+    there: int | None = None
+    """Number of those that are there, where it has not all of them either."""
 
 
 class Extras(Document):

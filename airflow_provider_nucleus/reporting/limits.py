@@ -58,11 +58,18 @@ class PageLimits:
 
 
 def first_rows(
-    rows: Sequence[_Row], most: int, what: str, left_out: list[Omission], *, total: int | None = None
+    rows: Sequence[_Row],
+    most: int,
+    what: str,
+    left_out: list[Omission],
+    *,
+    total: int | None = None,
+    there: int | None = None,
 ) -> Sequence[_Row]:
-    """Return the first *most* rows, and add to *left_out* how many are not among them."""
+    """Return the first *most* rows, and add to *left_out* how many are not among them; the document has *there* of them, or all."""
     of = max(total or 0, len(rows))
     kept = rows[:most]
     if len(kept) < of:
-        left_out.append(Omission(what=what, left=of - len(kept), of=of))
+        partly = there if there is not None and there < of else None
+        left_out.append(Omission(what=what, left=of - len(kept), of=of, there=partly))
     return kept

@@ -220,7 +220,8 @@ def _with_left_out(page: ReportPage, left_out: list[Omission]) -> ReportPage:
     return replace(
         page,
         left_out=tuple(
-            f"{count_text(each.left)} of {count_text(each.of)} {each.what}: all are in {each.where}"
+            f"{count_text(each.left)} of {count_text(each.of)} {each.what}: "
+            f"{'all' if each.there is None else f'the first {count_text(each.there)}'} are in {each.where}"
             for each in left_out
         ),
     )
@@ -279,6 +280,7 @@ def _cards(
         "changed objects",
         left_out,
         total=max(extras.changed_total or 0, len(extras.changed)),
+        there=len(extras.changed),
     )
     pictures, reasons = (crops.pictures, crops.reasons) if crops else ({}, {})
     return tuple(

@@ -25,6 +25,7 @@ from airflow_provider_nucleus.reporting.document import (
     writable,
 )
 from airflow_provider_nucleus.reporting.extras import Extras
+from airflow_provider_nucleus.reporting.files import make_report
 from airflow_provider_nucleus.reporting.html import report_html
 from airflow_provider_nucleus.reporting.limits import MOST_BYTES
 from airflow_provider_nucleus.reporting.markdown import MOST_LINES, report_markdown
@@ -274,6 +275,14 @@ def test_what_is_left_out_is_said():
     assert "400 changed objects: all are in metrics.json" in said
     assert re.search(r"[\d]+ of [\d]+ results", said)
     assert "Nothing:" in rendered("passed")[0]
+
+
+def test_what_is_left_out_of_the_document_too_is_said():
+    """It has the first of very many changed objects, and not all of them."""
+    many = extras(changed=400).model_copy(update={"changed_total": 10_000})
+    said = make_report(judgement(labels=1), many).page.left_out
+
+    assert "of 10,000 changed objects: the first 400 are in metrics.json" in " ".join(said)
 
 
 def test_a_smaller_page_leaves_more_out():
