@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BranchMixIn
@@ -205,24 +206,8 @@ class NucleusGateOperator(NucleusAnnouncingOperator, BranchMixIn):
             and (reason := branch_refusal(self, mapped=context["ti"].map_index)) is not None
         ):
             raise NucleusConfigError(reason, conn_id=self.nucleus_conn_id, field="outcome")
-        request = GateRequest(
-            candidate=self._side(self.candidate),
-            policy=self.policy,
-            baseline=self._side(self.baseline),
-            numbers=self.numbers,
-            baseline_numbers=self.baseline_numbers,
-            profile=self.profile,
-            confidence=self.confidence,
-            judgement=self.judgement,
-            baseline_record=self.baseline_record,
-            baseline_asset=self.baseline_asset,
-            confirm=self.confirm,
-            overrides={
-                "fail_on": self.fail_on,
-                "on_inconclusive": self.on_inconclusive,
-                "on_missing_baseline": self.on_missing_baseline,
-            },
-        )
+        request = GateRequest(**{each.name: getattr(self, each.name) for each in fields(GateRequest)})
+        request = replace(request, candidate=self._side(self.candidate), baseline=self._side(self.baseline))
         judgement, result = decide(request, context, measure=self._measured, compare=self._compared)
         self.lineage = judgement_facts(
             judgement, results=(result["judgement"],) if result["judgement"] else ()

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
@@ -53,6 +53,7 @@ log = logging.getLogger(__name__)
 
 Confirm = Literal["promotion", "auto"]
 
+_OVERRIDES: Final = ("fail_on", "on_inconclusive", "on_missing_baseline")
 _REASONS: Final = 10
 _REASON_CHARS: Final = 300
 
@@ -83,7 +84,9 @@ class GateRequest:
     baseline_record: Any = None
     baseline_asset: Any = None
     confirm: Confirm = "promotion"
-    overrides: Mapping[str, Any] = field(default_factory=dict)
+    fail_on: str | None = None
+    on_inconclusive: str | None = None
+    on_missing_baseline: str | None = None
 
 
 def gate(
@@ -122,11 +125,9 @@ def gate(
         baseline_record=baseline_record,
         baseline_asset=baseline_asset,
         confirm=confirm,
-        overrides={
-            "fail_on": fail_on,
-            "on_inconclusive": on_inconclusive,
-            "on_missing_baseline": on_missing_baseline,
-        },
+        fail_on=fail_on,
+        on_inconclusive=on_inconclusive,
+        on_missing_baseline=on_missing_baseline,
     )
     if outcome not in {"fail", "skip", "return"}:
         raise ValueError(f"outcome must be 'fail', 'skip' or 'return', not {outcome!r}")
@@ -148,7 +149,7 @@ def decide(
 
     *measure* reads a model's numbers from a server; *compare* may have intervals of the differences from there. Raises NucleusConfigError for arguments that are wrong, before anything is stored.
     """
-    policy = policy_of(request.policy, request.overrides)
+    policy = policy_of(request.policy, {name: getattr(request, name) for name in _OVERRIDES})
     place = path_for_instance(request.judgement, context)
     check_place(place, name="judgement")
     store = baseline_store(request.baseline_record, request.baseline_asset, context)
