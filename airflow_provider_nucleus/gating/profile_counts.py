@@ -8,7 +8,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections import Counter
-from operator import add
+from operator import add, itemgetter
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_nucleus.gating.column_bins import (
@@ -28,6 +28,8 @@ __all__ = ["ProfileCounts"]
 
 MAX_LABELS = 10_000
 """Labels counted one by one; what comes after so many different ones is summed."""
+
+_TYPE, _SIDES, _X, _Y = itemgetter("type"), itemgetter("width", "height"), itemgetter("x"), itemgetter("y")
 
 
 class ProfileCounts:
@@ -82,37 +84,30 @@ class ProfileCounts:
         if confidences is not None and least is not None:
             self._add_confidences(confidences, least)
 
-    def add_rows(self, rows: Iterable[Mapping[str, Any]]) -> None:
+    def add_rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Add predictions of any type, as they travel; each is one object, a mask too, which has the labels of its segments."""
-        labels: list[str] = []
-        items: list[str] = []
-        confidences: list[float] = []
-        widths: list[float] = []
-        heights: list[float] = []
-        for row in rows:
-            self._objects += 1
-            shape = row["type"]
-            self._shapes[shape] += 1
-            items.append(row.get("reference_id") or f"\x00{row.get('item_id')}")
-            if (label := row.get("label")) is not None:
-                labels.append(label)
-            else:
-                labels += row.get("labels") or [segment["label"] for segment in row.get("annotations", ())]
-            if (confidence := row.get("confidence")) is not None:
-                confidences.append(confidence)
-            if shape == "box":
-                widths.append(row["geometry"]["width"])
-                heights.append(row["geometry"]["height"])
-            elif shape == "polygon":
-                xs = [vertex["x"] for vertex in row["geometry"]["vertices"]]
-                ys = [vertex["y"] for vertex in row["geometry"]["vertices"]]
-                widths.append(max(xs) - min(xs))
-                heights.append(max(ys) - min(ys))
-        self._add_labels(Counter(labels))
-        self._items.add(Counter(items))
-        self._add_sizes(widths, heights)
+        shapes = Counter(map(_TYPE, rows))
+        self._objects += len(rows)
+        self._shapes.update(shapes)
+        self._items.add(Counter([row.get("reference_id") or f"\x00{row.get('item_id')}" for row in rows]))
+        labels: Counter[Any] = Counter([row.get("label") for row in rows])
+        if labels.pop(None, 0):
+            labels.update(label for row in rows if row.get("label") is None for label in _labels(row))
+        self._add_labels(labels)
+        confidences = [confidence for row in rows if (confidence := row.get("confidence")) is not None]
         if confidences:
             self._add_confidences(confidences, min(confidences))
+        if shapes["box"]:
+            self._add_sizes(
+                *zip(*[_SIDES(row["geometry"]) for row in rows if row["type"] == "box"], strict=True)
+            )
+        if shapes["polygon"]:
+            self._add_sizes(
+                *zip(
+                    *[_extent(row["geometry"]["vertices"]) for row in rows if row["type"] == "polygon"],
+                    strict=True,
+                )
+            )
 
     def profile(self, *, cuts: Sequence[float] = (), left_out: int = 0) -> Profile:
         """Return the profile of all that was added; how many items the batch has is not known here."""
@@ -158,6 +153,17 @@ class ProfileCounts:
         areas, aspects = count_sizes(widths, heights)
         self._areas = _added(self._areas, areas)
         self._aspects = _added(self._aspects, aspects)
+
+
+def _labels(row: Mapping[str, Any]) -> Iterable[str]:
+    """Return the labels of an object that has not one."""
+    return row.get("labels") or [segment["label"] for segment in row.get("annotations", ())]
+
+
+def _extent(vertices: Sequence[Mapping[str, float]]) -> tuple[float, float]:
+    """Return width and height of the bounding box of a polygon."""
+    xs, ys = list(map(_X, vertices)), list(map(_Y, vertices))
+    return max(xs) - min(xs), max(ys) - min(ys)
 
 
 def _added(one: list[int], other: list[int]) -> list[int]:
