@@ -26,6 +26,7 @@ __all__ = [
     "LEAST_SIDE",
     "count_confidences",
     "count_sizes",
+    "leading_bytes",
     "side_steps",
 ]
 
@@ -71,13 +72,18 @@ _IS_WITHIN = bytes(255 if byte == 0x40 else 0 for byte in range(256))
 _IF_ABOVE = bytes(_MOST if 0x40 < byte < 0x80 else 0 for byte in range(256))
 
 
-def side_steps(sides: Sequence[float]) -> bytes:
+def leading_bytes(sides: Sequence[float]) -> tuple[bytes, bytes]:
+    """Return the highest bytes of numbers as doubles, and those after them: sign and exponent, and four binary digits."""
+    raw = _bytes(array("d", sides))
+    return raw[7::8], raw[6::8]
+
+
+def side_steps(leading: tuple[bytes, bytes]) -> bytes:
     """Return log2(side / 2) of each side in steps of an eighth, rounded down, 0 to 127; sides are in pixels and not negative.
 
     The side is first rounded down to five binary digits, so that a step lies up to 1/16 of its value above its edge.
     """
-    raw = _bytes(array("d", sides))
-    high, steps = raw[7::8], raw[6::8].translate(_STEP_OF)
+    high, steps = leading[0], leading[1].translate(_STEP_OF)
     if high.count(0x40) == len(high):
         return steps
     return _lanes(
@@ -85,8 +91,8 @@ def side_steps(sides: Sequence[float]) -> bytes:
     )
 
 
-def count_sizes(widths: Sequence[float], heights: Sequence[float]) -> tuple[list[int], list[int]]:
-    """Return how many boxes are in each bin of width x height, and in each of width / height."""
+def count_sizes(widths: tuple[bytes, bytes], heights: tuple[bytes, bytes]) -> tuple[list[int], list[int]]:
+    """Return how many boxes are in each bin of width x height, and in each of width / height; of sides the leading bytes."""
     across, up = side_steps(widths), side_steps(heights)
     first, size = _number(across), len(across)
     areas = _lanes(first + _number(up), size)

@@ -17,6 +17,7 @@ from airflow_provider_nucleus.gating.column_bins import (
     CONFIDENCE_BINS,
     count_confidences,
     count_sizes,
+    leading_bytes,
 )
 from airflow_provider_nucleus.gating.profile import OBJECTS_EDGES, Profile
 
@@ -59,7 +60,7 @@ class ProfileCounts:
         """Add boxes a column at a time: x, y, width and height in pixels, the item of each; confidences are 0 to 1, or there are none."""
         self.add_counted_boxes(
             Counter(labels),
-            sides[2:],
+            (leading_bytes(sides[2]), leading_bytes(sides[3])),
             items=Counter(items),
             confidences=confidences or None,
             least=min(confidences) if confidences else None,
@@ -68,19 +69,19 @@ class ProfileCounts:
     def add_counted_boxes(
         self,
         labels: Mapping[str, int],
-        extents: tuple[Sequence[float], Sequence[float]],
+        extents: tuple[tuple[bytes, bytes], tuple[bytes, bytes]],
         *,
         items: Mapping[str, int],
         confidences: Sequence[float] | None,
         least: float | None,
     ) -> None:
-        """Add boxes whose labels and items are counted already: width and height in pixels; *least* is the least of the confidences."""
-        boxes = len(extents[0])
+        """Add boxes whose labels and items are counted already: of width and height in pixels the `leading_bytes`; *least* is the least of the confidences."""
+        boxes = len(extents[0][0])
         self._objects += boxes
         self._shapes["box"] += boxes
         self._add_labels(labels)
         self._items.add(items)
-        self._add_sizes(*extents)
+        self._add_sizes(extents)
         if confidences is not None and least is not None:
             self._add_confidences(confidences, least)
 
@@ -98,16 +99,11 @@ class ProfileCounts:
         if confidences:
             self._add_confidences(confidences, min(confidences))
         if shapes["box"]:
-            self._add_sizes(
-                *zip(*[_SIDES(row["geometry"]) for row in rows if row["type"] == "box"], strict=True)
-            )
+            self._add_extents([_SIDES(row["geometry"]) for row in rows if row["type"] == "box"])
         if shapes["polygon"]:
-            self._add_sizes(
-                *zip(
-                    *[_extent(row["geometry"]["vertices"]) for row in rows if row["type"] == "polygon"],
-                    strict=True,
-                )
-            )
+            self._add_extents([
+                _extent(row["geometry"]["vertices"]) for row in rows if row["type"] == "polygon"
+            ])
 
     def profile(self, *, cuts: Sequence[float] = (), left_out: int = 0) -> Profile:
         """Return the profile of all that was added; how many items the batch has is not known here."""
@@ -149,8 +145,12 @@ class ProfileCounts:
         self._confidence_sum += total
         self._least = min(self._least, least)
 
-    def _add_sizes(self, widths: Sequence[float], heights: Sequence[float]) -> None:
-        areas, aspects = count_sizes(widths, heights)
+    def _add_extents(self, extents: Sequence[tuple[float, float]]) -> None:
+        widths, heights = zip(*extents, strict=True)
+        self._add_sizes((leading_bytes(widths), leading_bytes(heights)))
+
+    def _add_sizes(self, extents: tuple[tuple[bytes, bytes], tuple[bytes, bytes]]) -> None:
+        areas, aspects = count_sizes(*extents)
         self._areas = _added(self._areas, areas)
         self._aspects = _added(self._aspects, aspects)
 

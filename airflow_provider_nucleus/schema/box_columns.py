@@ -38,8 +38,12 @@ _OF_PREDICTIONS = frozenset({"confidence", "class_pdf"})
 _SIDES = ("x", "y", "width", "height")
 _NUMBERS = frozenset({int, float})
 _NOTHING = frozenset({type(None)})
-_TOP = slice(7, None, 8) if sys.byteorder == "little" else slice(0, None, 8)
-"""The bytes of doubles that hold the sign and the higher part of the exponent."""
+_TOP, _NEXT = (
+    (slice(at, None, 8) for at in (7, 6))
+    if sys.byteorder == "little"
+    else (slice(at, None, 8) for at in (0, 1))
+)
+"""The bytes of doubles that hold the sign and the higher part of the exponent, and those after them."""
 _SMALL = bytes(range(0x43))
 """Top bytes of numbers from 0 to 2**49, which every coordinate is that means something; what is no finite number has another."""
 _SMALL_OF_EITHER_SIGN = _SMALL + bytes(range(0x80, 0xC3))
@@ -51,7 +55,7 @@ _STRIPPED: Callable[[str], str] = str.strip
 class BoxColumns:
     """Boxes that passed every check, a field at a time; what is None is unset in all of them.
 
-    `sides` are x, y, width and height; `extents` the last two once more, as doubles. `verbatim` says that no text needs an escape
+    `sides` are x, y, width and height; `extents` the leading two bytes of the last two as doubles, the highest apart. `verbatim` says that no text needs an escape
     in JSON. What the checks had to count and compare anyway is kept for who counts on: how often each label and each item
     occurs, in the order of their first rows, and the least confidence.
     """
@@ -61,7 +65,7 @@ class BoxColumns:
     references: Sequence[str]
     ids: Sequence[str]
     verbatim: bool
-    extents: tuple[array[float], array[float]]
+    extents: tuple[tuple[bytes, bytes], tuple[bytes, bytes]]
     label_counts: Counter[str]
     reference_counts: Counter[str]
     metadata: Sequence[dict[str, Any]] | None = None
@@ -117,9 +121,9 @@ def _checked(columns: Mapping[str, Any]) -> BoxColumns | None:
     if set(columns["type"]) != {"box"} or not all(_absent(columns.get(name)) for name in _NEVER):
         return None
     xs, ys, widths, heights = (geometry[side] for side in _SIDES)
-    if _doubles(xs, signed=True) is None or _doubles(ys, signed=True) is None:
+    if _leading_bytes(xs, signed=True) is None or _leading_bytes(ys, signed=True) is None:
         return None
-    across, up = _doubles(widths, signed=False), _doubles(heights, signed=False)
+    across, up = _leading_bytes(widths, signed=False), _leading_bytes(heights, signed=False)
     if across is None or up is None:
         return None
     ids = _given(columns, "annotation_id")
@@ -162,16 +166,17 @@ def _absent(values: Sequence[Any] | None) -> bool:
     return values is None or set(map(type, values)) <= _NOTHING
 
 
-def _doubles(values: Sequence[float], *, signed: bool) -> array[float] | None:
-    """Return plain coordinates, or extents, as doubles; None where one is out of range."""
+def _leading_bytes(values: Sequence[float], *, signed: bool) -> tuple[bytes, bytes] | None:
+    """Return the leading bytes of plain coordinates, or extents, as doubles; None where one is out of range."""
     if not _NUMBERS.issuperset(map(type, values)):
         return None
-    doubles = array("d", values)
-    if doubles.tobytes()[_TOP].translate(None, _SMALL_OF_EITHER_SIGN if signed else _SMALL):
+    doubles = array("d", values).tobytes()
+    leading = doubles[_TOP], doubles[_NEXT]
+    if leading[0].translate(None, _SMALL_OF_EITHER_SIGN if signed else _SMALL):
         low = -COORDINATE_LIMIT if signed else 0
         if not (_least(values) >= low and max(values) <= COORDINATE_LIMIT):
             return None
-    return doubles
+    return leading
 
 
 def _shares(values: Sequence[float]) -> float | None:

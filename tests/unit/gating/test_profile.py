@@ -21,7 +21,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from airflow_provider_nucleus.gating import column_bins
-from airflow_provider_nucleus.gating.column_bins import AREA_BINS, ASPECT_BINS, CONFIDENCE_BINS, side_steps
+from airflow_provider_nucleus.gating.column_bins import (
+    AREA_BINS,
+    ASPECT_BINS,
+    CONFIDENCE_BINS,
+    leading_bytes,
+    side_steps,
+)
 from airflow_provider_nucleus.gating.profile import (
     AREA_EDGES,
     ASPECT_EDGES,
@@ -178,7 +184,7 @@ def test_parts_add_up_to_the_whole_in_any_order(parts, order):
 @pytest.mark.parametrize("side", [2, 4, 64, 1024, 65_536])
 def test_powers_of_two_lie_on_their_edge(side):
     """A box of 32 x 32 pixels is in the octave that begins at 1,024."""
-    assert side_steps([side])[0] == 8 * (side.bit_length() - 2)
+    assert side_steps(leading_bytes([side]))[0] == 8 * (side.bit_length() - 2)
 
     area = counted([("cat", side, side, "a", 0.5)]).area
 

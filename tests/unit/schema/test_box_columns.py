@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_nucleus.exceptions import NucleusValidationError
+from airflow_provider_nucleus.gating.column_bins import leading_bytes
 from airflow_provider_nucleus.schema.annotation_table import parse_annotation, parse_prediction
 from airflow_provider_nucleus.schema.batches import ColumnRows
 from airflow_provider_nucleus.schema.box_columns import check_box_columns, gather_columns
@@ -82,7 +83,7 @@ def test_columns_are_never_taken_for_good_wrongly(predictions, dropped, changed)
         assert (boxes.confidences or [None] * 3) == [wire.get("confidence") for wire in wires]
         assert (boxes.class_pdfs or [None] * 3) == [wire.get("class_pdf") for wire in wires]
         assert len(boxes) == 3
-        assert [list(extent) for extent in boxes.extents] == [list(side) for side in boxes.sides[2:]]
+        assert list(boxes.extents) == list(map(leading_bytes, boxes.sides[2:]))
         assert list(boxes.label_counts.items()) == list(Counter(boxes.labels).items())
         assert list(boxes.reference_counts.items()) == list(Counter(boxes.references).items())
         assert boxes.least_confidence == (min(boxes.confidences) if boxes.confidences else None)
