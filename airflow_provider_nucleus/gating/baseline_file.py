@@ -44,20 +44,23 @@ def dump_record(record: BaselineRecord, *, limit: int | None = SOFT_LIMIT) -> st
 
 def record_to_json(record: BaselineRecord) -> dict[str, Any]:
     """Return the record as JSON values, in the form of its file."""
-    value = record.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
-    value = {"schema": record.schema_, "revision": record.revision, **value}
+    value = {"schema": record.schema_, "revision": record.revision, **_plain(record)}
     for entry in _entries_of(value):
-        measurement = entry["measurement"]
-        measurement["overall"] = _rounded(measurement.get("overall", {}))
-        if labels := measurement.pop("per_label", None):
-            measurement["labels"] = _columns(labels)
-        measurement["slices"] = {
-            key: _columns(values) for key, values in measurement.get("slices", {}).items()
-        }
-        for part in ("overall", "slices"):
-            if not measurement[part]:
-                del measurement[part]
+        _entry_to_json(entry)
     return value
+
+
+def _entry_to_json(entry: dict[str, Any]) -> dict[str, Any]:
+    """Turn the numbers of an entry into columns, in place."""
+    measurement = entry["measurement"]
+    measurement["overall"] = _rounded(measurement.get("overall", {}))
+    if labels := measurement.pop("per_label", None):
+        measurement["labels"] = _columns(labels)
+    measurement["slices"] = {key: _columns(values) for key, values in measurement.get("slices", {}).items()}
+    for part in ("overall", "slices"):
+        if not measurement[part]:
+            del measurement[part]
+    return entry
 
 
 def record_from_json(value: Any) -> BaselineRecord:
@@ -91,8 +94,9 @@ def fit_record(record: BaselineRecord, *, limit: int = SOFT_LIMIT) -> BaselineRe
 
     Raises BaselineError when even the least of it is larger.
     """
+    sizes = _Sizes()
     for step in _STEPS:
-        while (over := len(_text(record).encode()) - limit) > 0:
+        while (over := sizes.of(record) - limit) > 0:
             smaller = step(record, over)
             if smaller is None:
                 break
@@ -106,7 +110,44 @@ def fit_record(record: BaselineRecord, *, limit: int = SOFT_LIMIT) -> BaselineRe
 
 
 def _text(record: BaselineRecord) -> str:
-    return json.dumps(record_to_json(record), ensure_ascii=False, separators=(",", ":"))
+    return _compact(record_to_json(record))
+
+
+def _compact(value: dict[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+class _Sizes:
+    """Bytes that records take, which differ in few of their entries: each entry is written once, however often it is counted."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[BaselineEntry, int]] = {}
+        """By identity, with the entry itself, so that no other takes its place in memory."""
+
+    def of(self, record: BaselineRecord) -> int:
+        """Return the bytes of a record as JSON."""
+        bare = record.model_copy(update={"reference": None, "accepted": None, "proposals": [], "history": []})
+        total = len(_text(bare).encode())
+        for name in ("reference", "accepted"):
+            entry = getattr(record, name)
+            if entry is not None:
+                total += len(f',"{name}":') + self._of_entry(entry)
+        for name in ("proposals", "history"):
+            entries = getattr(record, name)
+            if entries:
+                total += len(f',"{name}":[]') + len(entries) - 1 + sum(map(self._of_entry, entries))
+        return total
+
+    def _of_entry(self, entry: BaselineEntry) -> int:
+        known = self._known.get(id(entry))
+        if known is None:
+            known = entry, len(_compact(_entry_to_json(_plain(entry))).encode())
+            self._known[id(entry)] = known
+        return known[1]
+
+
+def _plain(document: BaselineRecord | BaselineEntry) -> dict[str, Any]:
+    return document.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
 
 
 def _entries_of(value: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -181,7 +222,7 @@ def _with_numbers(entry: BaselineEntry, **parts: object) -> BaselineEntry:
 
 def _without_slices(record: BaselineRecord, _: int) -> BaselineRecord | None:
     def bare(entry: BaselineEntry | None) -> BaselineEntry | None:
-        return None if entry is None else _with_numbers(entry, slices={})
+        return entry if entry is None or not entry.measurement.slices else _with_numbers(entry, slices={})
 
     parts = {
         "reference": bare(record.reference),
@@ -218,7 +259,9 @@ def _without_old_proposals(record: BaselineRecord, _: int) -> BaselineRecord | N
 
 def _without_profiles(record: BaselineRecord, _: int) -> BaselineRecord | None:
     def bare(entry: BaselineEntry | None) -> BaselineEntry | None:
-        return None if entry is None else _with_numbers(entry, profile=None)
+        if entry is None or entry.measurement.profile is None:
+            return entry
+        return _with_numbers(entry, profile=None)
 
     parts = {
         "reference": bare(record.reference),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_nucleus.gating import baseline_file
 from airflow_provider_nucleus.gating.baseline import (
     HISTORY,
     BaselineError,
@@ -424,6 +426,45 @@ def test_a_record_stays_below_the_limit_and_says_what_was_left_out(labels):
         assert set(again.accepted_measurement.per_label) == kept
         assert "label number 299" in kept
         assert "label number 000" not in kept
+
+
+@pytest.mark.parametrize("steps", ["", "p", "pc", "pcp", "pcpcpp", "pcpcpcpr"])
+def test_a_record_of_just_the_limit_is_left_whole(steps):
+    """And one byte less is too little: the size that is reckoned with is that of the text, whatever it holds."""
+    record = EMPTY.model_copy(update={"name": "Straße \N{SNOWMAN}"})
+    for number, step in enumerate(steps):
+        slices = {"Wetter": {"Nebel ö": Numbers(values={"f1": 0.5})}} if number % 2 else {}
+        found = measured(number, labels=number, slices=slices, profile={"größe": list(range(300))})
+        if step == "p":
+            record = propose(record, found, note="ä", **WHO)
+        else:
+            record = (confirm if step == "c" else reject)(record, **WHO)
+    size = len(dump_record(record, limit=None).encode())
+
+    assert fit_record(record, limit=size) is record
+    if steps:
+        assert len(dump_record(record, limit=size - 1).encode()) < size
+    else:
+        with pytest.raises(BaselineError, match=f"is {size} bytes at the least"):
+            fit_record(record, limit=size - 1)
+
+
+def test_entries_that_stay_are_not_written_again(monkeypatch):
+    """Each entry once, and once more where it was made smaller: thirty batches took thirty times as long as one."""
+    written = []
+    plain = baseline_file._entry_to_json
+    monkeypatch.setattr(
+        baseline_file, "_entry_to_json", lambda entry: written.append(entry["id"]) or plain(entry)
+    )
+    record = EMPTY
+    for number in range(31):
+        record = accepted(record, measured(number, labels=80))
+
+    smaller = fit_record(record)
+
+    assert sum(not each.measurement.per_label for each in smaller.history) > 10
+    assert max(Counter(written).values()) <= 3  # the reference is in the history, too
+    assert len(written) <= 2 * 32
 
 
 def test_without_a_limit_nothing_is_left_out():
