@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from functools import partial
+from contextlib import ExitStack
+from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
@@ -14,6 +15,7 @@ from airflow_provider_nucleus.cloud import is_scale
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusMetricsError, NucleusRequestError
 from airflow_provider_nucleus.gating.fingerprint import data_name
 from airflow_provider_nucleus.gating.measurement import Fingerprint, Measurement, Subject
+from airflow_provider_nucleus.hooks.listing_ahead import ListingAhead
 from airflow_provider_nucleus.tasks.batch_scope import BatchScope
 from airflow_provider_nucleus.tasks.measurements import match_measurement, measure_matches
 from airflow_provider_nucleus.tasks.population import Population, read_ground_truth
@@ -63,27 +65,30 @@ def measure(
     scope = BatchScope(slice_id=slice_id, query=query)
     run_id = model_run_id or hook.find_model_run(dataset_id, str(model_id))
     named = _named(hook, dataset_id, model_id, scope) | {"model_run_id": run_id}
-    population = read_population(hook, dataset_id, scope, model_run_id=run_id, with_metadata=bool(slice_keys))
+    items = _items(hook, dataset_id, scope, model_run_id=run_id, with_metadata=bool(slice_keys))
 
-    listed_by = scope if population.condition else BatchScope()
+    def listings() -> dict[_Mode, ListingAhead[EvaluationMatch]]:
+        return {mode: _matches(hook, dataset_id, run_id, mode, items.listed_by) for mode in get_args(_Mode)}
 
-    def read() -> MeasuredMatches:
-        listed = {
-            mode: _selected(partial(_matches, hook, dataset_id, run_id, mode), listed_by)
-            for mode in get_args(_Mode)
-        }
-        return measure_matches(
-            listed["iou"],
-            false_positives=listed["false_positive"],
-            false_negatives=listed["false_negative"],
-            population=population,
-            iou_threshold=iou_threshold,
-            unannotated=unannotated,
-            slice_keys=slice_keys,
-            keep_rows=keep_rows,
-        )
+    with ExitStack() as threads:
+        # What is counted first is under way while the ground truth is read; the server works on one page while another is counted.
+        ahead = [_entered(threads, listings())]
+        population = _population(hook, dataset_id, items)
 
-    measured = _undisturbed(read)
+        def read() -> MeasuredMatches:
+            listed = ahead.pop() if ahead else _entered(threads, listings())
+            return measure_matches(
+                listed["iou"],
+                false_positives=listed["false_positive"],
+                false_negatives=listed["false_negative"],
+                population=population,
+                iou_threshold=iou_threshold,
+                unannotated=unannotated,
+                slice_keys=slice_keys,
+                keep_rows=keep_rows,
+            )
+
+        measured = _undisturbed(read)
     return match_measurement(
         measured,
         subject=(subject or subject_now()).model_copy(update=named),
@@ -105,9 +110,20 @@ def measure(
 
 
 def _matches(
-    hook: NucleusHook, dataset_id: str, run_id: str, mode: _Mode, query: str
-) -> Iterator[EvaluationMatch]:
-    return hook.iter_matches(dataset_id, run_id, mode=mode, query=query)
+    hook: NucleusHook, dataset_id: str, run_id: str, mode: _Mode, scope: BatchScope
+) -> ListingAhead[EvaluationMatch]:
+    def listing(query: str) -> Iterator[EvaluationMatch]:
+        return hook.iter_matches(dataset_id, run_id, mode=mode, query=query)
+
+    return ListingAhead(_selected(listing, scope), name=mode)
+
+
+def _entered(
+    threads: ExitStack, listed: dict[_Mode, ListingAhead[EvaluationMatch]]
+) -> dict[_Mode, ListingAhead[EvaluationMatch]]:
+    for each in listed.values():
+        threads.enter_context(each)
+    return listed
 
 
 def _undisturbed(read: Callable[[], MeasuredMatches]) -> MeasuredMatches:
@@ -157,6 +173,22 @@ def read_population(
     with_metadata: bool = False,
 ) -> Population:
     """Read the items of a batch and the ground truth on them."""
+    items = _items(hook, dataset_id, scope, model_run_id=model_run_id, with_metadata=with_metadata)
+    return _population(hook, dataset_id, items)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Items:
+    """Items of a batch, and the scope by which a server lists what is on them: an empty one where it cannot select them."""
+
+    names: dict[str, str]
+    metadata: dict[str, Any]
+    listed_by: BatchScope
+
+
+def _items(
+    hook: NucleusHook, dataset_id: str, scope: BatchScope, *, model_run_id: str | None, with_metadata: bool
+) -> _Items:
     if scope.query is not None:
         # Only a query about predictions depends on the run, and only one that there are several of.
         run_id = model_run_id if "predictions." in scope.query else None
@@ -178,12 +210,26 @@ def read_population(
         names[item.dataset_item_id] = str(item.reference_id)
         if with_metadata:
             metadata[item.dataset_item_id] = item.metadata or {}
-    references = set(names.values())
-    if not _lists_by_slice(hook, dataset_id, scope, names):
-        scope = BatchScope()
-    objects = _selected(lambda condition: hook.iter_ground_truth(dataset_id, condition), scope)
-    ground_truth = read_ground_truth(each for each in objects if str(each.get("reference_id")) in references)
-    return Population(names=names, ground_truth=ground_truth, metadata=metadata, condition=scope.condition)
+    listed_by = scope if _lists_by_slice(hook, dataset_id, scope, names) else BatchScope()
+    return _Items(names=names, metadata=metadata, listed_by=listed_by)
+
+
+def _population(hook: NucleusHook, dataset_id: str, items: _Items) -> Population:
+    references = set(items.names.values())
+
+    def listing(condition: str) -> Iterator[dict[str, Any]]:
+        return hook.iter_ground_truth(dataset_id, condition)
+
+    with ListingAhead(_selected(listing, items.listed_by), name="ground_truth") as objects:
+        ground_truth = read_ground_truth(
+            each for each in objects if str(each.get("reference_id")) in references
+        )
+    return Population(
+        names=items.names,
+        ground_truth=ground_truth,
+        metadata=items.metadata,
+        condition=items.listed_by.condition,
+    )
 
 
 def _lists_by_slice(hook: NucleusHook, dataset_id: str, scope: BatchScope, names: Mapping[str, str]) -> bool:

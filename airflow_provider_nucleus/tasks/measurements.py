@@ -103,6 +103,7 @@ class _RowReader:
         self._names, self._annotated = population.names, population.annotated
         self._unannotated: Unannotated = unannotated
         self._counting = MatchCounting(iou_threshold=iou_threshold)
+        self._readers = (self._counting,) if recorder is None else (self._counting, recorder)
         self._values = {
             item: [(key, _value(population.metadata.get(item, {}).get(key))) for key in slice_keys]
             for item in (population.names if slice_keys else ())
@@ -123,10 +124,11 @@ class _RowReader:
             self._on_unannotated += 1
             if self._unannotated == "leave_out":
                 return
-        for counting in (self._counting, *(self._slices[each] for each in self._values.get(item, ()))):
+        for reader in self._readers:
+            (reader.pair if paired else reader.unmatched)(row)
+        for each in self._values.get(item, ()):
+            counting = self._slices[each]
             (counting.pair if paired else counting.unmatched)(row)
-        if self._recorder is not None:
-            (self._recorder.pair if paired else self._recorder.unmatched)(row)
 
     def result(self) -> MeasuredMatches:
         summary = self._counting.summary

@@ -172,6 +172,13 @@ def test_the_digest_counts_what_is_there_twice():
     assert digest_ground_truth([("ab", "c")]) != digest_ground_truth([("a", "bc")])
 
 
+def test_a_digest_stays_what_it_was():
+    """Baselines of years rest on it: of odd texts and of none, written down when it was first made."""
+    odd = [('a"\\\n\x7f\N{LINE SEPARATOR}é☃', None, "1"), ("b", "car", '{"x": 1.0}')]
+
+    assert digest_ground_truth(odd) == "2-d5bcfdce8cee7cfdbf9263c52b49735405b72b311a7ab58d41df11dd69693507"
+
+
 def match(*truths, predictions=1):
     """Return rows of a match: objects that were missed, and predictions without a partner."""
     count = len(truths)

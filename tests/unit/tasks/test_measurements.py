@@ -205,6 +205,20 @@ def test_the_digest_of_ground_truth_follows_what_numbers_depend_on():
     )
 
 
+def test_the_digest_of_what_a_server_lists_stays_what_it_was():
+    """Text for text: a baseline of an earlier release is held against today's measurements."""
+    box = {"y": 0.5, "x": 1.0, "width": 3, "height": 1e-7}
+    objects = [
+        {"reference_id": "A", "annotation_id": "1", "label": "Straße", "type": "box", "geometry": box, "metadata": {"iscrowd": 1, "by": "x"}},
+        {"reference_id": "B\N{LINE SEPARATOR}", "labels": ["é", "f"], "taxonomy_name": "w", "type": "multicategory"},
+    ]  # fmt: skip
+
+    assert (
+        read_ground_truth(objects).digest
+        == "2-a3bdd74fdc505f123e1d70e7d8d22257e5e83822e1679655aa35f04d573552a3"
+    )
+
+
 @pytest.mark.parametrize(
     ("scope", "condition"),
     [
