@@ -43,6 +43,8 @@ class Interval:
     method: str = "given"
     worse: float | None = None
     """Level at which the data speak for the wrong side of the bound: a one-sided p-value, small where the bound is broken."""
+    fallen: float | None = None
+    """Level at which the data speak for a change to the worse at all, however much of it is allowed: small where there is one."""
     enough: bool = True
     """Whether the objects are enough to see a drop as large as is allowed; where they are not, a narrow interval proves nothing."""
 

@@ -214,7 +214,14 @@ def _from_outside(
     width = abs(baseline) if inequality.bound == "max_relative_drop" else 1.0
     low, high = given.low / width, given.high / width
     deviation = (high - low) / 2 / NormalDist().inv_cdf((1 + given.level) / 2)
-    return Interval(low, high, given.level, given.method, worse=_worse(inequality, deviation))
+    return Interval(
+        low,
+        high,
+        given.level,
+        given.method,
+        worse=_worse(inequality, deviation),
+        fallen=_worse(replace(inequality, at=0.0), deviation),
+    )
 
 
 def _worse(inequality: Inequality, deviation: float) -> float:
@@ -265,12 +272,14 @@ def _interval(
     ends = percentiles(drawn, level=rule.level)
     if ends is None:
         return NoInterval("it is not defined in most of the draws", decides=False)
+    above = inequality.passes == "above"
     worse = draws.tail(
         rule.metric,
         key,
         at=inequality.at,
         relative=inequality.bound == "max_relative_drop",
         alone=alone,
-        above=inequality.passes == "above",
+        above=above,
     )
-    return Interval(*ends, rule.level, draws.method, worse=worse)
+    fallen = None if alone else draws.tail(rule.metric, key, at=0.0, relative=False, alone=False, above=above)
+    return Interval(*ends, rule.level, draws.method, worse=worse, fallen=fallen)

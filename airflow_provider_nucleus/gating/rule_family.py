@@ -3,14 +3,15 @@
 A label is a pass by its own interval: for all of them to pass, each must, which no number of tests makes easier (intersection-union).
 An alarm is one of as many chances, so it must stand after the rule's control, too. A label between the two is open. Of many labels most
 are open one by one, too rare for any interval to be narrow; so where a rule names none of them, open labels are listed, and the mean over
-all labels must pass in their place. A label of which nothing is found any more, beyond its interval, stays open and counts.
+all labels must pass in their place. Of those that are beyond the bound by their own interval two kinds stay open and count: what has fallen at
+all, by the same control (where nothing changed, there is such a label in `1 - level` of the gates at most), and what is found no more.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal
 
 from airflow_provider_nucleus.gating.bounds import decide
 from airflow_provider_nucleus.gating.findings import Finding
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from airflow_provider_nucleus.gating.policy import Rule
 
 __all__ = ["mean_of", "settled"]
+
+_CONTROL: Final = {"holm": "Holm", "benjamini_hochberg": "Benjamini-Hochberg", "none": "without control"}
 
 
 def mean_of(rule: Rule, findings: Sequence[Finding], source: IntervalSource) -> Finding | None:
@@ -65,44 +68,52 @@ def mean_of(rule: Rule, findings: Sequence[Finding], source: IntervalSource) -> 
 def settled(rule: Rule, findings: Sequence[Finding], mean: Finding | None = None) -> list[Finding]:
     """Decide the findings that have all they need; with the *mean* over them, those that stay open are not counted."""
     every = [*findings, mean] if mean is not None else list(findings)
-    levels = {
-        place: each.interval.worse
-        for place, each in enumerate(every)
-        if not each.text
-        and each.by_interval
-        and each.interval is not None
-        and each.interval.worse is not None
-    }
-    adjusted: dict[int, float] = {}
-    if len(levels) > 1 and rule.multiplicity != "none":
-        adjusted = dict(zip(levels, adjusted_levels(list(levels.values()), rule.multiplicity), strict=True))
+    levels = _levels(every, "worse")
+    adjusted = _adjusted(rule, levels)
     result = [
         each if each.text else _decided(rule, each, adjusted.get(place), tests=len(levels))
         for place, each in enumerate(every)
     ]
     if mean is None:
         return result
+    # Of the mean it is not asked: where no label fell it did not either, and it is decided by its interval.
+    alone = _levels(findings, "fallen")
+    fallen = alone | _adjusted(rule, alone)
     return [
-        replace(each, counted=False)
-        if each.status == "insufficient"
-        and each.by_interval
-        and each.subject is not mean.subject
-        and not _is_lost(rule, each)
-        else each
-        for each in result
+        each
+        if each.status != "insufficient" or not each.by_interval or each.subject is mean.subject
+        else _open(rule, each, fallen.get(place, 1.0), tests=len(fallen))
+        for place, each in enumerate(result)
     ]
 
 
-def _is_lost(rule: Rule, finding: Finding) -> bool:
-    """Return whether all of a label is gone, and more than its interval allows: no chance among many labels takes the last object."""
+def _levels(findings: Sequence[Finding], name: Literal["worse", "fallen"]) -> dict[int, float]:
+    """Return the levels of the findings that an interval decides, by place."""
+    found = {
+        place: getattr(each.interval, name)
+        for place, each in enumerate(findings)
+        if not each.text and each.by_interval and each.interval is not None
+    }
+    return {place: level for place, level in found.items() if level is not None}
+
+
+def _adjusted(rule: Rule, levels: dict[int, float]) -> dict[int, float]:
+    if len(levels) < 2 or rule.multiplicity == "none":
+        return {}
+    return dict(zip(levels, adjusted_levels(list(levels.values()), rule.multiplicity), strict=True))
+
+
+def _open(rule: Rule, finding: Finding, fallen: float, *, tests: int) -> Finding:
+    """Return an open label as one that is only listed, unless it lies beyond its interval's bound and has fallen at all, or is lost."""
     inequality = finding.inequality
-    return (
-        rule.better == "higher"
-        and finding.reading.value == 0
-        and (finding.before or 0) > 0
-        and inequality is not None
-        and decide(inequality, finding.interval) == "fail"
-    )
+    if inequality is None or decide(inequality, finding.interval) != "fail":
+        return replace(finding, counted=False)
+    if fallen <= 1 - rule.level:
+        control = f"{_CONTROL[rule.multiplicity]} over {tests}: {plain_text(fallen)}"
+        return replace(finding, text=f"{finding.text}, but not that it is worse at all ({control})")
+    # No chance among many labels takes the last object.
+    lost = rule.better == "higher" and finding.reading.value == 0 and (finding.before or 0) > 0
+    return finding if lost else replace(finding, counted=False)
 
 
 def _decided(rule: Rule, finding: Finding, adjusted: float | None, *, tests: int) -> Finding:
@@ -113,8 +124,7 @@ def _decided(rule: Rule, finding: Finding, adjusted: float | None, *, tests: int
     remark = finding.remark
     if decision == "fail" and adjusted is not None:
         alarm = (1 - rule.level) / 2
-        control = "Holm" if rule.multiplicity == "holm" else "Benjamini-Hochberg"
-        remark += f" ({control} over {tests}: {plain_text(adjusted)}, alarm at {plain_text(alarm)})"
+        remark += f" ({_CONTROL[rule.multiplicity]} over {tests}: {plain_text(adjusted)}, alarm at {plain_text(alarm)})"
         decision = decision if adjusted <= alarm else "chance"
     return replace(
         finding,

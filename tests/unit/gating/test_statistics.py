@@ -81,3 +81,37 @@ def test_labels_too_rare_to_lose_anything_visibly_are_no_pass():
 
     assert total > 100
     assert passed / total <= 0.025
+
+
+def test_one_label_of_eighty_that_loses_much_is_no_pass():
+    """Some 70 objects lose 0.25 of their recall where 0.05 is allowed, and the mean over eighty hardly moves."""
+    policy = Policy(
+        rules=[Rule(id="labels", metric="recall", scope="per_label", max_drop=0.05)], replicates=200
+    )
+    worse = statuses(policy, Scenario(drop=0.25, only_label=9))
+
+    assert worse["labels", "pass"] <= 0.3 * PAIRS
+    assert worse["labels", "fail"] >= 0.3 * PAIRS
+
+
+@pytest.mark.parametrize("bound", ["max_drop", "max_relative_drop"])
+def test_a_label_left_open_says_that_it_has_fallen(bound):
+    """It is counted, named with its numbers, and the control that found it is told; those that are only listed are not."""
+    opened = []
+    for seed in range(6):
+        policy = Policy(
+            rules=[Rule(id="labels", metric="recall", scope="per_label", **{bound: 0.1})], replicates=200
+        )
+        verdict = judge(policy, *simulated_pair(Scenario(drop=0.3, only_label=9), seed)).verdict
+        found = [each for each in verdict.results if each.status == "insufficient" and each.counted]
+        opened += found
+        assert all(each.subject == "label label 9" for each in found)
+        if found and all(each.status != "fail" for each in verdict.results):
+            assert verdict.status == "inconclusive"
+            assert verdict.stopped
+            assert verdict.reasons[0] == f"labels: {found[0].text}"
+    assert opened
+    for each in opened:
+        assert each.difference < -0.1
+        assert "looks like that by chance (Holm over " in each.text
+        assert "but not that it is worse at all (Holm over " in each.text
