@@ -8,6 +8,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections import Counter
+from itertools import islice
 from operator import add, itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,9 @@ __all__ = ["ProfileCounts"]
 
 MAX_LABELS = 10_000
 """Labels counted one by one; what comes after so many different ones is summed."""
+
+_BLOCK = 10_000
+"""Rows that are counted at once."""
 
 _TYPE, _SIDES, _X, _Y = itemgetter("type"), itemgetter("width", "height"), itemgetter("x"), itemgetter("y")
 
@@ -85,8 +89,13 @@ class ProfileCounts:
         if confidences is not None and least is not None:
             self._add_confidences(confidences, least)
 
-    def add_rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
+    def add_rows(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Add predictions of any type, as they travel; each is one object, a mask too, which has the labels of its segments."""
+        given = iter(rows)
+        while block := list(islice(given, _BLOCK)):
+            self._add_block(block)
+
+    def _add_block(self, rows: Sequence[Mapping[str, Any]]) -> None:
         shapes = Counter(map(_TYPE, rows))
         self._objects += len(rows)
         self._shapes.update(shapes)
