@@ -78,7 +78,7 @@ def test_people_approve_and_reject_within_a_mapped_group(stack: AirflowStack, tm
     question = stack.question("approvals", run, "judged.approve/0")
 
     assert question["subject"] == "Accept it? fail: detector 0.5 on stack"
-    assert "| fail | f1-least | f1 | 0.5 |" in question["body"]
+    assert "| fail | f1-least | f1 | 0.500 |" in question["body"]
     assert "Without an answer within 10 minutes it is rejected." in question["body"]
 
     # Not in the same second: Airflow may take a task that wakes up before its executor has reported its pause for one that died.

@@ -76,6 +76,7 @@ FILES = {
     "rows.parquet": b"PAR1" + bytes(8) + b"PAR1",
     "policy.json": b'{"rules": [{"id": "floor", "metric": "f1", "min": 0.5}]}',
     "measurement.json": b'{"schema": "nucleus-measurement/1", "fingerprint": {"data": "d"}}',
+    "record.json": b'{"schema": "nucleus-baseline/1"}',
 }
 NEEDS_NO_EXTRA = {"baseline"}
 
