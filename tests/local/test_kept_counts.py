@@ -262,6 +262,25 @@ def test_a_calculation_that_goes_takes_what_only_it_had(runs: Runs):
     assert check_all(runs) == 3
 
 
+def test_the_last_calculations_of_another_run_take_no_place_of_the_next(runs: Runs):
+    """The run goes that saw ground truth change last: the next calculation of another stands where they stood, with its own alone."""
+    item = runs.add_item()
+    for set_no in (TRUTH, 2, 3):
+        runs.add_object(set_no, item)
+    for set_no in (2, 3):
+        runs.calculate(set_no)
+    runs.add_object(TRUTH, item)
+    for _ in range(2):
+        runs.calculate(3)
+    with runs.db.write() as cursor:
+        matches.remove_match_sets(cursor, [3])
+
+    for _ in range(3):
+        coverage = runs.end(runs.begin(2, OPTIONS[0]))["coverage"]
+        assert coverage["ground_truth_digest"] == runs.truth_now()
+        assert (coverage["with_ground_truth"], coverage["without_ground_truth"]) == (1, 0)
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path

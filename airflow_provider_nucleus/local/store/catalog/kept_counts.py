@@ -215,6 +215,12 @@ def _forget(
                 f"DELETE FROM {table} WHERE {line} = ? AND first_place > ? AND first_place < ? AND until_place <= ?",
                 [number, before, after, after],
             )
+            if after == OPEN:
+                # The next calculation takes the place after the last one that is left: what had ended further on is none of its own.
+                cursor.execute(
+                    f"UPDATE {table} SET until_place = ? WHERE {line} = ? AND until_place > ? AND until_place < ?",
+                    [before + 1, number, before + 1, after],
+                )
 
 
 def truth_digest(sums: Mapping[str, Any]) -> str:
