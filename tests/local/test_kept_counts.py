@@ -281,6 +281,38 @@ def test_the_last_calculations_of_another_run_take_no_place_of_the_next(runs: Ru
         assert (coverage["with_ground_truth"], coverage["without_ground_truth"]) == (1, 0)
 
 
+BOX = {"annotation_id": "a", "label": "car", "x": 0, "metadata": "{}"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        # What two tasks have drawn alike, under one id, is twice there; it cancels nothing out.
+        ([BOX, BOX], [BOX | {"x": 5}, BOX | {"x": 5}]),
+        ([BOX | {"annotation_id": "a|box"}], [BOX | {"label": "box|car"}]),
+        ([BOX | {"metadata": '{"iscrowd": true}'}], [BOX | {"metadata": '{"iscrowd": "true"}'}]),
+    ],
+)
+def test_another_digest_is_noticed_whatever_objects_are_called(
+    runs: Runs, before: list[dict[str, Any]], after: list[dict[str, Any]]
+):
+    """The digest of an item is made again where anything that it follows from is another."""
+    item = runs.add_item()
+    digests = []
+    for objects in (before, after):
+        with runs.db.write() as cursor:
+            cursor.execute("DELETE FROM objects")
+            for number, each in enumerate(objects, 1):
+                cursor.execute(
+                    "INSERT INTO objects VALUES ($number, 1, $item, $annotation_id, $task, 'box', $label, NULL, $x, 0, 10, 10, NULL, "
+                    "$metadata, NULL, NULL, NULL)",
+                    each | {"number": number, "item": item, "task": f"task {number}"},
+                )
+        digests.append(runs.truth_now())
+        assert runs.end(runs.begin(2, OPTIONS[0]))["coverage"]["ground_truth_digest"] == digests[-1]
+    assert digests[0] != digests[1]
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path

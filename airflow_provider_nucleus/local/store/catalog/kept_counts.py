@@ -39,14 +39,17 @@ TRUTH_SUMS: Final = """count(*) FILTER (k.objects > 0) AS with_truth, coalesce(s
 _OBJECTS_AT_ONCE: Final = 200_000
 _LISTED_AT_ONCE: Final = 20_000
 _PARTS: Final = range(4)
-_TRUTHS: Final = """SELECT item_no, count(*) FILTER (shaped)::INTEGER AS objects, bit_xor(md5_number_lower(what)) AS state, count(*) AS all_objects
+_TRUTHS: Final = """SELECT item_no, count(*) FILTER (shaped)::INTEGER AS objects,
+        (sum(md5_number_lower(what)::HUGEINT) % (1::HUGEINT << 64))::UBIGINT AS state, count(*) AS all_objects
     FROM (
-        SELECT item_no, true AS shaped, concat_ws('|', annotation_id, type, label, x, y, w, h, geometry, 'c' || (metadata ->> '$.iscrowd'),
-            'i' || (metadata ->> '$.ignore')) AS what FROM objects WHERE set_no = $1
-        UNION ALL SELECT item_no, true, concat_ws('|', annotation_id, mask_url, blob, segments) FROM masks WHERE set_no = $1
-        UNION ALL SELECT item_no, false, concat_ws('|', object_no, type, label, 'l' || labels, 't' || taxonomy_name, metadata) FROM categories
-            WHERE set_no = $1 AND item_no IS NOT NULL)
+        SELECT item_no, true AS shaped, concat_ws('|', length(annotation_id), annotation_id, type, length(label), label, x, y, w, h, geometry,
+            'c' || json_extract(metadata, '$.iscrowd'), 'i' || json_extract(metadata, '$.ignore')) AS what FROM objects WHERE set_no = $1
+        UNION ALL SELECT item_no, true, concat_ws('|', length(annotation_id), annotation_id, length(mask_url), mask_url, blob, segments)
+            FROM masks WHERE set_no = $1
+        UNION ALL SELECT item_no, false, concat_ws('|', object_no, type, length(label), label, 'l' || labels, length(taxonomy_name),
+            taxonomy_name, metadata) FROM categories WHERE set_no = $1 AND item_no IS NOT NULL)
     GROUP BY item_no ORDER BY item_no"""
+# A sum and lengths: equal objects of two tasks are two, and no name looks like two parts.
 _KNOWN: Final = (
     f"(SELECT item_no, state FROM kept_truths WHERE truth_set_no = $1 AND until_place = {OPEN} AND listed IS NOT NULL) o "
     "ON o.item_no = n.item_no AND o.state = n.state"
