@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from airflow_provider_nucleus.gating.baseline_record import measurement_id
+from airflow_provider_nucleus.gating.baseline_record import DIGEST, measurement_id
 from airflow_provider_nucleus.gating.batch_identity import (
     batch_name,
     is_measured_later,
     is_one_batch,
     is_one_model,
+    is_same_source,
 )
 from airflow_provider_nucleus.gating.fingerprint import window_class
 
@@ -60,13 +61,14 @@ def accepted_before(record: BaselineRecord, measurement: Measurement) -> list[Me
 def record_before(record: BaselineRecord, measurement: Measurement) -> BaselineRecord:
     """Return the record as it was before *measurement* was accepted; as it is where another one is accepted, or none.
 
-    A gate that runs again, after a clear or because its worker died, finds its own candidate accepted: held against itself anything
-    would pass.
+    A gate that runs again, after a clear or because its worker died, finds its own candidate accepted, or pinned: held against itself
+    anything would pass.
     """
     own = measurement_id(measurement)
-    if record.accepted is None or record.accepted.id != own:
-        return record
     pinned = None if record.reference is None or record.reference.id == own else record.reference
+    if record.accepted is None or record.accepted.id != own:
+        # Files have no ids: those of the same numbers may be another model's.
+        return record if own.startswith(DIGEST) else record.model_copy(update={"reference": pinned})
     past = [each for each in record.history if each.id != own]
     return record.model_copy(
         update={"reference": pinned, "accepted": past[-1] if past else None, "history": past[:-1]}
@@ -98,17 +100,22 @@ def with_batch(record: BaselineRecord, entry: BaselineEntry) -> list[BaselineEnt
     """Return all that is accepted together with *entry*; without it where its batch fell out of the history."""
     known = accepted_entries(record)
     name = batch_name(entry.measurement)
-    if known and name in record.passed and all(name != batch_name(each.measurement) for each in known):
+    is_gone = name in record.passed and all(name != batch_name(each.measurement) for each in known)
+    if known and is_gone and _newest_state(known, entry) is None:
         return known
-    return _placed(known, entry, [old for old in known if _is_superseded(old, entry)])
+    return _placed(known, entry, [old for old in known if _is_superseded(old, entry)], is_known=is_gone)
 
 
 def _placed(
-    known: list[BaselineEntry], entry: BaselineEntry, again: list[BaselineEntry]
+    known: list[BaselineEntry],
+    entry: BaselineEntry,
+    again: list[BaselineEntry],
+    *,
+    is_known: bool = False,
 ) -> list[BaselineEntry]:
     """Return entries with *entry* among them: last of its batch, in place of those that are it *again*; at the end where the batch is new.
 
-    Numbers that were measured before those of the same model that are there are left out.
+    Numbers that were measured before those of the same model that are there are left out. *is_known* says that the batch was there once.
     """
     if any(_is_later(old, entry) and _is_again(entry.measurement, old) for old in known):
         return known
@@ -119,11 +126,22 @@ def _placed(
         if old in again or (name is not None and name == batch_name(old.measurement))
     ]
     end = places[-1] if places else len(known)
+    if (places or is_known) and (newest := _newest_state(known, entry)) is not None:
+        end = newest
 
     def rest(entries: Iterable[BaselineEntry]) -> list[BaselineEntry]:
         return [old for old in entries if old not in again]
 
     return [*rest(known[: end + 1]), entry, *rest(known[end + 1 :])]
+
+
+def _newest_state(known: list[BaselineEntry], entry: BaselineEntry) -> int | None:
+    """Return the last place of what changes, and has no names for its states, where an entry was measured after all of them; else None.
+
+    A data set from which items were deleted has as many as once before, and is no older for that.
+    """
+    places = [place for place, old in enumerate(known) if is_same_source(entry.measurement, old.measurement)]
+    return places[-1] if places and all(_is_later(entry, known[place]) for place in places) else None
 
 
 def _is_again(measurement: Measurement, entry: BaselineEntry) -> bool:

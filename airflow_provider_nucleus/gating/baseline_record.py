@@ -12,6 +12,7 @@ from airflow_provider_nucleus.gating.verdict import VerdictStatus
 
 __all__ = [
     "BASELINE_SCHEMA",
+    "DIGEST",
     "BaselineDecision",
     "BaselineEntry",
     "BaselineError",
@@ -20,6 +21,8 @@ __all__ = [
 ]
 
 BASELINE_SCHEMA: Final = "nucleus-baseline/1"
+DIGEST: Final = "sha256:"
+"""Beginning of the ids of measurements that are of no evaluation and no job."""
 
 
 class BaselineError(ValueError):
@@ -89,4 +92,4 @@ def measurement_id(measurement: Measurement) -> str:
     if known is not None:
         return known if scope is None else f"{known}/{scope}"
     numbers = measurement.model_dump_json(include={"fingerprint", "overall", "per_label", "supplied"})
-    return f"sha256:{hashlib.sha256(numbers.encode()).hexdigest()[:16]}"
+    return f"{DIGEST}{hashlib.sha256(numbers.encode()).hexdigest()[:16]}"

@@ -17,7 +17,7 @@ from airflow_provider_nucleus.gating.fingerprint import differences, lineage, wi
 if TYPE_CHECKING:
     from airflow_provider_nucleus.gating.measurement import Measurement
 
-__all__ = ["batch_name", "is_measured_later", "is_one_batch", "is_one_model"]
+__all__ = ["batch_name", "is_measured_later", "is_one_batch", "is_one_model", "is_same_source"]
 
 _NAME_CHARS = 10
 
@@ -41,6 +41,12 @@ def is_one_batch(first: Measurement, second: Measurement) -> bool:
     if (name := batch_name(first)) is None:
         return not differences(one, other)
     return name == batch_name(second) and not window_differences(one, other)
+
+
+def is_same_source(first: Measurement, second: Measurement) -> bool:
+    """Return whether two measurements are of one whole data set, or of what one query finds, however many items that was."""
+    one, other = first.fingerprint, second.fingerprint
+    return not _is_named(first) and (one.data, one.scope) == (other.data, other.scope)
 
 
 def is_one_model(first: Measurement, second: Measurement) -> bool | None:

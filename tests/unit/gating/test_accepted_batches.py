@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_nucleus.gating.accepted_batches import is_last
 from airflow_provider_nucleus.gating.baseline import (
     HISTORY,
     BaselineRecord,
@@ -17,6 +18,7 @@ from airflow_provider_nucleus.gating.baseline import (
     confirm,
     measurement_id,
     propose,
+    record_before,
 )
 from airflow_provider_nucleus.gating.baseline_file import dump_record, fit_record, parse_record
 from airflow_provider_nucleus.gating.judge import judge
@@ -34,12 +36,17 @@ def measured(
     """Return the numbers of a batch of which so many items were labelled; each calculation is a job of its own."""
     made = {"scope": f"slice:slc_{batch}"} | parts.pop("made", {})
     return Measurement(
-        subject=Subject(model_id=model, job_id=f"job_{batch}_{labels}_{f1}_{model}", **parts.pop("subject", {})),
+        subject=Subject(**{"model_id": model, "job_id": f"job_{batch}_{labels}_{f1}_{model}"} | parts.pop("subject", {})),
         fingerprint=Fingerprint(**{"data": "dataset:ds_1", "ground_truth": f"{labels}-ab", **made}),
         coverage=Coverage(items=parts.pop("items", 10), with_ground_truth=labels, ground_truth=labels),
         overall=Numbers(values={"f1": f1}, ground_truth=labels),
         **parts,
     )  # fmt: skip
+
+
+def on(day: int) -> dict[str, str]:
+    """Return the time of a measurement."""
+    return {"measured_at": f"2026-03-{day:02}T00:00:00+00:00"}
 
 
 def accepted(record: BaselineRecord, *measurements: Measurement) -> BaselineRecord:
@@ -129,6 +136,18 @@ def test_a_waiting_proposal_gives_way_to_the_same_batch_with_more_labels():
     assert record.decisions[-1].note.endswith("is in no window: later numbers of it stand, or later batches")
 
 
+def test_what_is_pinned_is_not_held_against_itself():
+    """Its gate runs again when others were accepted: it has no reference, as it had none. A file of the same numbers may be of another model."""
+    record = accepted(EMPTY, measured(1), measured(2))
+    late = accepted(record, measured(1, 2, f1=0.5))
+    files = [measured(number, f1=number / 10, subject={"job_id": None}) for number in (1, 2)]
+
+    assert record_before(record, measured(1)).reference is None
+    assert record_before(late, measured(1, 2, f1=0.5)).reference is None
+    assert record_before(record, measured(3)).reference == record.reference
+    assert record_before(accepted(EMPTY, *files), files[0]).reference is not None
+
+
 def test_another_model_on_an_older_batch_is_not_accepted_last():
     """It stands beside the model that was judged there; on the newest batch it is what was accepted last."""
     record = accepted(EMPTY, measured(1), measured(2))
@@ -185,6 +204,23 @@ def test_a_data_set_that_grows_is_another_batch_every_day(items, batches):
     days = [measured(1, n, items=count, made={"scope": None}) for n, count in enumerate(items, 1)]
 
     assert len(shown(accepted(EMPTY, *days))) == batches
+
+
+@pytest.mark.parametrize("scope", [None, "query:day 1"])
+def test_a_data_set_that_shrinks_to_a_former_size_is_accepted_last(scope):
+    """Ten items came and went: what is measured now is no older batch. What was measured then is, and so is a query of another day."""
+    parts = {"made": {"scope": scope}}
+    days = [measured("all", day, items=items, subject=on(day), **parts) for day, items in ((1, 100), (2, 110), (3, 100))]  # fmt: skip
+    record = accepted(EMPTY, *days)
+    assert [one.overall.ground_truth for one in accepted_before(record, measured("next"))] == [2, 3]
+    assert record.accepted.measurement.overall.ground_truth == 3
+
+    record = propose(record, measured("all", 4, items=110, model="prj_2", subject=on(4), **parts), **WHO)
+    assert is_last(record, record.proposals[0])
+    late = accepted(record, measured("all", 5, items=110, model="prj_3", subject=on(1), **parts))
+    assert late.accepted == record.accepted
+    other = accepted(record, measured("other", 6, made={"scope": "query:day 2"}, subject=on(6)))
+    assert accepted(other, measured("all", 7, items=100, subject=on(7), **parts)).accepted == other.accepted
 
 
 @pytest.mark.parametrize(
