@@ -32,12 +32,14 @@ from airflow_provider_nucleus.gating.accepted_batches import (
 )
 from airflow_provider_nucleus.gating.baseline_record import (
     BASELINE_SCHEMA,
+    DIGEST,
     BaselineDecision,
     BaselineEntry,
     BaselineError,
     BaselineRecord,
     measurement_id,
 )
+from airflow_provider_nucleus.gating.batch_identity import is_measured_later
 from airflow_provider_nucleus.gating.kept_numbers import kept
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ __all__ = [
     "accept_again",
     "accepted_before",
     "confirm",
+    "is_left_out",
     "measurement_id",
     "pin",
     "propose",
@@ -63,6 +66,8 @@ __all__ = [
 
 _PROPOSALS: Final = 8
 _DECISIONS: Final = 40
+_READER: Final = ("dag_id", "run_id", "task_id", "map_index", "measured_at")
+_LEFT_OUT: Final = "is in no window: later numbers of it stand, or later batches"
 
 
 def propose(
@@ -95,9 +100,16 @@ def propose(
         before=None if held_against is None else held_against.id,
     )
     is_cut = bool(record.cut)
-    if any(_is_same(entry, old, is_cut=is_cut) for old in accepted_entries(record)) or any(
-        _is_same(entry, old, is_cut=is_cut) and entry.before == old.before for old in record.proposals
-    ):
+    if any(_is_same(entry, old, is_cut=is_cut) and entry.before == old.before for old in record.proposals):
+        return record
+    for old in accepted_entries(record):
+        # Numbers without an id that are back after others are no retry.
+        is_back = entry.id.startswith(DIGEST) and old is not record.accepted
+        if _is_same(entry, old, is_cut=is_cut) and not (
+            is_back and is_measured_later(measurement, old.measurement)
+        ):
+            return record
+    if is_left_out(record, entry.id) and entry not in with_batch(record, entry):
         return record
     waiting = [each for each in record.proposals if each.id != entry.id]
     decisions = [BaselineDecision(action="propose", id=entry.id, by=by, at=at, evidence=evidence, note=note)]
@@ -122,21 +134,19 @@ def confirm(
 ) -> BaselineRecord:
     """Accept a proposal; *proposal_id* may be left out where only one waits. The first that is accepted is pinned as well.
 
-    What is accepted already stays so. Of a batch that is there the entry takes the place, of the same model instead of the one before;
+    What is accepted already, beside all windows too, stays so. Of a batch that is there the entry takes the place, of the same model instead of the one before;
     where the pinned measurement is the one before, on other ground truth, the entry is pinned. Numbers that were measured earlier than those
     that are there change nothing but the decisions, nor do those of a batch that fell out of the history.
     Raises BaselineError when no such proposal waits.
     """
     waits = any(entry.id == proposal_id for entry in record.proposals)
-    if not waits and any(entry.id == proposal_id for entry in accepted_entries(record)):
+    if not waits and (
+        any(entry.id == proposal_id for entry in accepted_entries(record)) or is_left_out(record, proposal_id)
+    ):
         return record
     entry = _waiting(record, proposal_id)
     *past, last = with_batch(record, entry)
-    left_out = (
-        ""
-        if entry in (*past, last)
-        else f"{entry.id} is in no window: later numbers of it stand, or later batches"
-    )
+    left_out = "" if entry in (*past, last) else f"{entry.id} {_LEFT_OUT}"
     decisions = [
         BaselineDecision(
             action="confirm",
@@ -219,6 +229,14 @@ def pin(
     return _next(record, decision, reference=entry)
 
 
+def is_left_out(record: BaselineRecord, proposal_id: str | None) -> bool:
+    """Return whether the last decision on a proposal accepted it beside all windows: later numbers of its batch stand, or later batches."""
+    last = next(
+        (each for each in reversed(record.decisions) if each.id == proposal_id and each.action != "pin"), None
+    )
+    return last is not None and last.action == "confirm" and (last.note or "").endswith(_LEFT_OUT)
+
+
 def accept_again(
     record: BaselineRecord, entry: BaselineEntry, *, by: str, at: str, note: str | None = None
 ) -> BaselineRecord:
@@ -267,7 +285,11 @@ def _is_same(entry: BaselineEntry, old: BaselineEntry, *, is_cut: bool) -> bool:
     kept = old.measurement
     if kept.profile is None:
         entry = _without_profile(entry)
-    new = entry.measurement
+    # Numbers that are read again are the same, whichever task has read them, and when.
+    reader = {name: getattr(kept.subject, name) for name in _READER}
+    new = entry.measurement.model_copy(
+        update={"subject": entry.measurement.subject.model_copy(update=reader)}
+    )
     if is_cut:
         labels = {label: numbers for label, numbers in new.per_label.items() if label in kept.per_label}
         new = new.model_copy(update={"per_label": labels, "slices": new.slices if kept.slices else {}})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusMetricsError
 from airflow_provider_nucleus.gating.accepted_batches import is_last
-from airflow_provider_nucleus.gating.baseline import accept_again, confirm, measurement_id
+from airflow_provider_nucleus.gating.baseline import accept_again, confirm, is_left_out, measurement_id
 from airflow_provider_nucleus.links.nucleus import NucleusModelLink
 from airflow_provider_nucleus.operators.base import NucleusOperator
 from airflow_provider_nucleus.operators.tag_moves import TagFamily, move_tag
@@ -138,7 +138,9 @@ class NucleusPromoteModelOperator(NucleusOperator):
         evidence = self._evidence(judgement)
         store = self._store(context)
         if store is not None and evidence is not None:
-            self._require_current(store.read(), evidence, approved=approved_by is not None, store=store)
+            self._require_current(
+                store.read(), evidence, of=subject.model_id, approved=approved_by is not None, store=store
+            )
         family = self._family(self.dataset_id or subject.dataset_id)
         self.link_to(context, model_id=model.id)
         move = move_tag(self.hook, family, model.id, evidence=evidence)
@@ -188,7 +190,13 @@ class NucleusPromoteModelOperator(NucleusOperator):
         )
 
     def _require_current(
-        self, record: BaselineRecord, proposal: str, *, approved: bool, store: BaselineStore
+        self,
+        record: BaselineRecord,
+        proposal: str,
+        *,
+        of: str | None,
+        approved: bool,
+        store: BaselineStore,
     ) -> None:
         """Raise GateStoppedError if the candidate was rejected, or another was accepted since its gate judged.
 
@@ -200,6 +208,8 @@ class NucleusPromoteModelOperator(NucleusOperator):
         if accepted == proposal or any(
             each.id == proposal and each.measurement.subject.model_id == model_id for each in record.history
         ):
+            return
+        if of == model_id and is_left_out(record, proposal):
             return
         last = next(
             (each for each in reversed(record.decisions) if each.id == proposal and each.action != "pin"),

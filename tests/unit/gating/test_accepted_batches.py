@@ -136,6 +136,44 @@ def test_a_waiting_proposal_gives_way_to_the_same_batch_with_more_labels():
     assert record.decisions[-1].note.endswith("is in no window: later numbers of it stand, or later batches")
 
 
+def test_what_stands_in_no_window_is_accepted_once():
+    """A retry of the step that accepted earlier numbers, or a batch of long ago, finds that done; measured anew it is judged anew."""
+    late, early = (measured(1, labels, subject=on(labels)) for labels in (2, 1))
+    record = accepted(EMPTY, late, early)
+    assert record.decisions[-1].note.endswith("later batches")
+
+    assert confirm(record, measurement_id(early), **WHO) is record
+    assert propose(record, early, **WHO) is record
+    anew = measured(1, 1, subject=on(3))
+    assert shown(accepted(record, anew)) == [("slice:slc_1", "1-ab")]
+
+
+@pytest.mark.parametrize("model", ["prj_1", None])
+def test_numbers_that_are_read_again_are_the_same(model):
+    """Another task reads the numbers of the same calculation, or of the same model on the same items, at another time."""
+    first, again = (
+        measured(1, subject=on(day) | {"task_id": f"read_{day}", "job_id": None}, model=model)
+        for day in (1, 2)
+    )
+    proposed = propose(EMPTY, first, **WHO)
+    confirmed = accepted(proposed, first)
+
+    assert propose(proposed, again, **WHO) is proposed
+    assert propose(confirmed, again, **WHO) is confirmed
+
+
+def test_a_model_file_that_is_back_is_accepted_last():
+    """The numbers of before, measured after others: a benchmark has no job, and the model is taken back."""
+    old, new, back = (
+        measured(1, f1=f1, model=None, subject=on(day) | {"model_name": "net", "job_id": None})
+        for day, f1 in ((1, 0.8), (2, 0.7), (3, 0.8))
+    )
+    record = accepted(EMPTY, old, new)
+
+    assert propose(record, old, **WHO) is record
+    assert accepted(record, back).accepted_measurement.overall.values["f1"] == 0.8
+
+
 def test_what_is_pinned_is_not_held_against_itself():
     """Its gate runs again when others were accepted: it has no reference, as it had none. A file of the same numbers may be of another model."""
     record = accepted(EMPTY, measured(1), measured(2))

@@ -279,6 +279,27 @@ def test_late_labels_of_an_older_batch_move_no_tag_to_another_model(hook, models
     assert found.accepted.id == "job_3/slice:slc_2"
 
 
+def test_a_promotion_with_a_batch_of_long_ago_can_be_tried_again(hook, models, tmp_path):
+    """Its labels came when thirty others had been accepted: it is in no window, and the retry finds it done."""
+    record = FileBaseline(str(tmp_path / "baseline.json"))
+    passes = {
+        "baseline_record": record.file,
+        "policy": {"rules": [{"id": "f1", "metric": "f1", "min": 0.6, "min_support": 0}]},
+    }
+    for day in range(33):
+        verdict(models, "a", job=f"job_{day}", batch=f"slc_{day}", confirm="auto", **passes)
+    late = verdict(
+        models, "a", job="job_late", batch="slc_1", judgement=str(tmp_path / "late.json"), **passes
+    )
+    promote(late)
+    found = record.read()
+
+    assert promote(late)["moved"] is False
+    assert record.read() == found
+    assert (found.accepted.id, found.proposals) == ("job_32/slice:slc_32", [])
+    assert tags(hook, models, "a") == [{"champion", "champion:evidence:job_late/slice:slc_1"}]
+
+
 def test_a_promotion_is_taken_back(hook, models, tmp_path):
     """Tag and baseline; twice is once; and not when another promotion came after it."""
     record = FileBaseline(str(tmp_path / "baseline.json"))
