@@ -282,7 +282,8 @@ def _is_same(entry: BaselineEntry, old: BaselineEntry, *, is_cut: bool) -> bool:
     """Return whether an entry is there already, as far as a record that was cut has it still; those of the history have no profile."""
     if entry.id != old.id:
         return False
-    kept = old.measurement
+    # Records of former versions have details.
+    kept = old.measurement.model_copy(update={"details": {}})
     if kept.profile is None:
         entry = _without_profile(entry)
     # Numbers that are read again are the same, whichever task has read them, and when.

@@ -1,4 +1,4 @@
-"""Numbers as a baseline record keeps them: without matches, with 9 significant digits, so that a retry finds its own."""
+"""Numbers as a baseline record keeps them: without matches and charts, with 9 significant digits, so that a retry finds its own."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ def kept(measurement: Measurement) -> Measurement:
     return measurement.model_copy(
         update={
             "matches": None,
+            "details": {},
             "overall": _rounded(measurement.overall),
             "per_label": _all_rounded(measurement.per_label),
             "slices": {key: _all_rounded(values) for key, values in measurement.slices.items()},

@@ -339,6 +339,19 @@ def test_matches_are_not_kept():
     assert record.history[0].measurement.profile is None
 
 
+def test_charts_of_an_evaluation_are_not_kept():
+    """Those of many labels are larger than the state of an asset; a former version kept them, and a retry finds its own there."""
+    measurement = measured(
+        1, details={"charts": {"confusion_matrix": [["car", "bus", n] for n in range(6400)]}}
+    )
+    record = accepted(EMPTY, measurement)
+    entry = record.accepted.model_copy(update={"measurement": measurement})
+
+    assert fit_record(record) == record
+    former = record.model_copy(update={"accepted": entry})
+    assert propose(former, measurement, **WHO) is former
+
+
 def test_large_profiles_give_way_before_labels():
     """And it is said."""
     record = accepted(EMPTY, measured(1, labels=80, profile={"bins": list(range(20_000))}))
