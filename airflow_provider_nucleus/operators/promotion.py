@@ -224,7 +224,7 @@ class NucleusPromoteModelOperator(NucleusOperator):
                 reason = f"{accepted}, which is accepted, is of another model on a later batch"
         elif last is not None:
             reason = f"it was {_DONE[last.action]} by {last.by} and waits no more, and {accepted or 'nothing'} is accepted"
-        elif self._was_proposed(proposal, store):
+        elif any(each.id == proposal for each in record.history) or self._was_proposed(proposal, store):
             # So long ago that the record has forgotten what became of it.
             reason = f"it waits no more, and {accepted or 'nothing'} is accepted"
         if reason is not None:

@@ -229,6 +229,25 @@ def test_an_old_promotion_that_is_cleared_is_refused(hook, models, tmp_path, who
     assert record.read().accepted.id == "job_44"
 
 
+def test_an_old_document_that_is_promoted_again_is_refused(hook, models, tmp_path):
+    """The record remembers what it had accepted longer than who decided it; a document does not say that it was put forward."""
+    record = FileBaseline(str(tmp_path / "baseline.json"))
+    old = verdict(models, "a", baseline_record=record.file, judgement=str(tmp_path / "old.json"))
+    promote(old)
+    for day in range(25):
+        verdict(
+            models, "b", job=f"job_{day}", f1=0.7 + day / 1000, baseline_record=record.file, confirm="auto"
+        )
+    promote(verdict(models, "b", job="job_24", f1=0.724, baseline_record=record.file))
+    assert "job_a" in {one.id for one in record.read().history} - {one.id for one in record.read().decisions}
+
+    with pytest.raises(
+        GateStoppedError, match="job_a is not promoted: it waits no more, and job_24 is accepted"
+    ):
+        promote(old["judgement"], baseline_record=record.file)
+    assert tags(hook, models, "b") == [{"champion", "champion:evidence:job_24"}]
+
+
 def test_an_old_approval_that_is_cleared_is_refused(hook, models, tmp_path):
     """A person accepted it then; somebody accepted another since."""
     record = FileBaseline(str(tmp_path / "baseline.json"))
