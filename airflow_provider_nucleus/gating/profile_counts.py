@@ -1,4 +1,4 @@
-"""Counting of a profile while predictions stream by: bulk steps on whole columns, in bounded memory, without NumPy.
+"""Counting of a profile while predictions stream by: bulk steps on whole columns, in bounded memory, without need of NumPy.
 
 Items are told apart by a 64-bit hash of their name; where there are many, hashes and counts go to files.
 """
@@ -54,23 +54,6 @@ class ProfileCounts:
         self._aspects = [0] * ASPECT_BINS
 
     def add_boxes(
-        self,
-        labels: Sequence[str],
-        sides: tuple[Sequence[float], Sequence[float], Sequence[float], Sequence[float]],
-        *,
-        items: Sequence[str],
-        confidences: Sequence[float] | None,
-    ) -> None:
-        """Add boxes a column at a time: x, y, width and height in pixels, the item of each; confidences are 0 to 1, or there are none."""
-        self.add_counted_boxes(
-            Counter(labels),
-            (leading_bytes(sides[2]), leading_bytes(sides[3])),
-            items=Counter(items),
-            confidences=confidences or None,
-            least=min(confidences) if confidences else None,
-        )
-
-    def add_counted_boxes(
         self,
         labels: Mapping[str, int],
         extents: tuple[tuple[bytes, bytes], tuple[bytes, bytes]],

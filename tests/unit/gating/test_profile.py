@@ -56,15 +56,23 @@ BOXES = st.lists(
 )
 
 
+def add(counts, labels, widths, heights, *, items, confidences):
+    """Add boxes a column at a time, counted as the check of an upload counts them."""
+    counts.add_boxes(
+        Counter(labels),
+        (leading_bytes(widths), leading_bytes(heights)),
+        items=Counter(items),
+        confidences=confidences,
+        least=None if confidences is None else min(confidences),
+    )
+
+
 def counted(boxes, *, at_once=True):
     counts = ProfileCounts()
     if at_once:
         labels, widths, heights, items, confidences = zip(*boxes, strict=True) if boxes else ((),) * 5
         if boxes:
-            nothing = (0.0,) * len(boxes)
-            counts.add_boxes(
-                labels, (nothing, nothing, widths, heights), items=items, confidences=confidences
-            )
+            add(counts, labels, widths, heights, items=items, confidences=confidences)
     else:
         counts.add_rows(list(starmap(wire, boxes)))
     return counts.profile()
@@ -138,7 +146,7 @@ def test_it_does_not_show_where_one_block_of_rows_ended(blocks, most, on_disk):
         for labels, widths, heights, items, confidences in (
             zip(*block, strict=True) for block in blocks if block
         ):
-            counts.add_boxes(labels, (widths, heights, widths, heights), items=items, confidences=confidences)
+            add(counts, labels, widths, heights, items=items, confidences=confidences)
         profile = counts.profile()
 
     assert profile == expected([box for block in blocks for box in block])
@@ -148,7 +156,8 @@ def test_numpy_is_not_loaded_to_count():
     """It would take longer than it saves, and workers without it count as well."""
     code = (
         "import sys; from airflow_provider_nucleus.gating.profile_counts import ProfileCounts; counts = ProfileCounts(); "
-        "counts.add_boxes(['a'], ([1], [1], [9], [9]), items=['i'], confidences=[0.5]); print(counts.profile().objects, 'numpy' in sys.modules)"
+        "counts.add_rows([{'type': 'box', 'label': 'a', 'reference_id': 'i', 'confidence': 0.5, 'geometry': {'width': 9, 'height': 9}}]); "
+        "print(counts.profile().objects, 'numpy' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
@@ -248,7 +257,7 @@ def test_shapes_without_a_box_are_counted_apart():
 def test_boxes_without_confidence_are_said():
     """They are objects in every other number."""
     counts = ProfileCounts()
-    counts.add_boxes(["a", "b"], ((1, 1), (1, 1), (9, 9), (9, 9)), items=["i", "j"], confidences=None)
+    add(counts, ["a", "b"], (9, 9), (9, 9), items=["i", "j"], confidences=None)
 
     profile = counts.profile()
 

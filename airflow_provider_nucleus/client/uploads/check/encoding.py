@@ -119,7 +119,7 @@ class EncodedBatch:
     def count_in(self, counts: ProfileCounts) -> None:
         """Add the good rows to a profile."""
         if (boxes := self.boxes) is not None:
-            counts.add_counted_boxes(
+            counts.add_boxes(
                 boxes.label_counts,
                 boxes.extents,
                 items=boxes.reference_counts,
