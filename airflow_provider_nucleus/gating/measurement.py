@@ -136,7 +136,7 @@ def numbers_of(counts: Mapping[str, Any], *, items: int | None = None) -> Number
             for name, value in counts.items()
             if name not in {"predictions", "ground_truth", "undefined"}
         },
-        undefined=dict(counts.get("undefined") or {}),
+        undefined=counts.get("undefined") or {},
         items=items,
         ground_truth=counts.get("ground_truth"),
         predictions=counts.get("predictions"),

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from airflow_provider_nucleus.exceptions import NucleusConfigError
 from airflow_provider_nucleus.gating.confidence_cut import at_cut
@@ -67,8 +67,7 @@ class SideReader:
         """Return the measurement that *value* is or names, above *cut*."""
         if isinstance(value, Measurement):
             return self._above(value, cut, name)
-        if not isinstance(value, Mapping | str) and isinstance(value, Sequence):
-            value = _joined(value, name)
+        value = self._joined(value, name)
         return self.document(
             value if isinstance(value, Mapping) else self.read(str(value), name), name, cut=cut
         )
@@ -82,22 +81,12 @@ class SideReader:
         try:
             found = self._of_object(value, name)
         except ValidationError as error:
-            wrong = [
-                f"{'.'.join(map(str, each['loc'])) or 'it'}: {each['msg']}"
-                for each in error.errors(include_url=False, include_input=False)
-            ]
-            more = f" and {len(wrong) - _MOST} more" if len(wrong) > _MOST else ""
-            raise NucleusConfigError(
-                f"{name} is not a measurement as this version knows it: {'; '.join(wrong[:_MOST])}{more}.",
-                field=name,
-                hint=self.hint,
-            ) from error
+            raise self._unknown(error, name, "a measurement") from error
         return self._above(found, cut, name)
 
     def profile(self, value: Any, name: str) -> dict[str, Any]:
         """Return the profile that *value* is, that an upload or the uploads of all shards returned, or that is at a place."""
-        if not isinstance(value, Mapping | str) and isinstance(value, Sequence):
-            value = _joined(value, name)
+        value = self._joined(value, name)
         found = value if isinstance(value, Mapping) else self.read(str(value), name)
         if isinstance(found, Mapping) and "schema" not in found:
             found = found.get("profile")
@@ -108,6 +97,27 @@ class SideReader:
                 hint="Give what NucleusUploadPredictionsOperator returned, its profile or its profile_file.",
             )
         return dict(found)
+
+    def _joined(self, value: Any, name: str) -> Any:
+        """Return the uploads of all shards as one, anything but a list as it is."""
+        if isinstance(value, Mapping | str) or not isinstance(value, Sequence):
+            return value
+        try:
+            return _one_upload(value, name)
+        except ValidationError as error:
+            raise self._unknown(error, name, "a list of uploads") from error
+
+    def _unknown(self, error: ValidationError, name: str, kind: str) -> NucleusConfigError:
+        wrong = [
+            f"{'.'.join(map(str, each['loc'])) or 'it'}: {each['msg']}"
+            for each in error.errors(include_url=False, include_input=False)
+        ]
+        more = f" and {len(wrong) - _MOST} more" if len(wrong) > _MOST else ""
+        return NucleusConfigError(
+            f"{name} is not {kind} as this version knows it: {'; '.join(wrong[:_MOST])}{more}.",
+            field=name,
+            hint=self.hint,
+        )
 
     def _of_object(self, value: Mapping[str, Any], name: str) -> Measurement:
         schema = value.get("schema")
@@ -145,38 +155,50 @@ class SideReader:
             ) from error
 
 
+class _Result(BaseModel):
+    """What a measurement needs of the result of a measuring task, which anybody may have written by hand."""
+
+    overall: dict[str, Any]
+    fingerprint: Fingerprint
+    coverage: Coverage | None = None
+    iou_threshold: Any = None
+    per_class_ap: dict[str, Any] | None = None
+    per_label: dict[str, dict[str, Any]] | None = None
+    labels: int | None = None
+    notes: list[dict[str, Any]] | None = None
+
+
 def measurement_of_result(result: Mapping[str, Any]) -> Measurement:
     """Return the measurement in what a measuring task returned, without rows; a note says how many labels the result lacks.
 
-    Raises NucleusConfigError when the result is not one of a task that measures.
+    Raises NucleusConfigError when the result is not one of a task that measures, pydantic's ValidationError when a member of it is wrong.
     """
     if not isinstance(result.get("fingerprint"), dict) or not isinstance(result.get("overall"), dict):
         raise NucleusConfigError(
             "The result of a task has no numbers with a fingerprint.",
             hint="Give what NucleusCalculateMetricsOperator or NucleusEvaluateModelOperator returned, or the place of a measurement.",
         )
+    read = _Result.model_validate(result)
     # Precision over classes has one number a label.
-    per_label = {
-        label: Numbers(values={"ap": value}) for label, value in (result.get("per_class_ap") or {}).items()
-    }
-    per_label |= {label: numbers_of(counts) for label, counts in (result.get("per_label") or {}).items()}
-    notes = [dict(note) for note in result.get("notes") or ()]
-    missing = int(result.get("labels") or 0) - len(per_label)
+    per_label = {label: Numbers(values={"ap": value}) for label, value in (read.per_class_ap or {}).items()}
+    per_label |= {label: numbers_of(counts) for label, counts in (read.per_label or {}).items()}
+    notes = list(read.notes or ())
+    missing = (read.labels or 0) - len(per_label)
     if missing > 0:
         notes.append({
             "note": LABELS_LEFT_OUT,
             "count": missing,
             "text": f"{missing} labels are not in the task's result, which was too small for them; its report has all.",
         })
-    coverage = Coverage.model_validate(result.get("coverage") or {})
+    coverage = read.coverage or Coverage()
     return Measurement(
         subject=Subject(**{
             name: result[name] for name in Subject.model_fields if result.get(name) is not None
         }),
-        fingerprint=Fingerprint.model_validate(result["fingerprint"]),
+        fingerprint=read.fingerprint,
         coverage=coverage,
-        iou_threshold=result.get("iou_threshold"),
-        overall=numbers_of(result["overall"], items=coverage.items),
+        iou_threshold=read.iou_threshold,
+        overall=numbers_of(read.overall, items=coverage.items),
         per_label=per_label,
         notes=notes,
     )
@@ -191,11 +213,11 @@ def _of_upload(value: Mapping[str, Any]) -> Measurement:
             data=data_name("dataset", str(dataset_id)) if dataset_id else "unknown",
             scope=f"slice:{slice_id}" if slice_id else None,
         ),
-        profile=dict(value["profile"]),
+        profile=value["profile"],
     )
 
 
-def _joined(results: Sequence[Any], name: str) -> dict[str, Any]:
+def _one_upload(results: Sequence[Any], name: str) -> dict[str, Any]:
     """Return what one upload of all shards would have returned, as far as a gate reads it.
 
     Each shard of a slice was told how many items the whole slice has: they count once.

@@ -30,6 +30,8 @@ def files(tmp_path, monkeypatch):
         (["--candidate", "old.json"], "its schema is 'nucleus-measurement/9'"),
         (["--candidate", "odd.json"], "odd.json is not a measurement as this version knows it: fingerprint: Field required"),
         (["--candidate", "good.json", *FILES, "--record", "old.json"], "not a baseline record: schema"),
+        (["--candidate", "result.json"], "result.json is not a measurement as this version knows it: per_label.car: Input should be"),
+        (["--candidate", "upload.json"], "upload.json is not a measurement as this version knows it: profile: Input should be"),
     ],
 )  # fmt: skip
 def test_evidence_that_cannot_be_used_is_no_verdict(files, capsys, arguments, said):
@@ -37,6 +39,9 @@ def test_evidence_that_cannot_be_used_is_no_verdict(files, capsys, arguments, sa
     (files / "cut.json").write_text('[{"image_id"')
     (files / "old.json").write_text('{"schema": "nucleus-measurement/9"}')
     (files / "odd.json").write_text('{"schema": "nucleus-measurement/1"}')
+    result = {"overall": {}, "fingerprint": {"data": "dataset:ds_1"}, "per_label": {"car": 5}}
+    (files / "result.json").write_text(json.dumps(result))
+    (files / "upload.json").write_text('{"profile": 5}')
 
     assert gate(*arguments) == 65
     assert said in capsys.readouterr().err

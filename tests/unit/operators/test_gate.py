@@ -542,6 +542,10 @@ def test_the_uploads_of_all_shards_are_one_profile(shards, empty):
     [
         ([_shard(0), _shard(1, model_id="prj_2")], "2 different model_id: prj_1, prj_2"),
         ([_shard(0), {"overall": {}}], "a list of 2 of which 1 have a profile"),
+        (
+            [_shard(0), {"profile": {"objects": "many"}}],
+            "candidate is not a list of uploads as this version knows it: objects: ",
+        ),
     ],
 )
 def test_a_list_of_anything_else_is_refused(shards, words):
