@@ -17,7 +17,7 @@ from airflow_provider_nucleus.gating.fingerprint import differences, lineage, wi
 if TYPE_CHECKING:
     from airflow_provider_nucleus.gating.measurement import Measurement
 
-__all__ = ["batch_name", "is_measured_later", "is_one_batch", "is_one_model", "is_same_source"]
+__all__ = ["batch_name", "is_later", "is_measured_later", "is_one_batch", "is_one_model", "is_same_source"]
 
 _NAME_CHARS = 10
 
@@ -65,7 +65,12 @@ def is_one_model(first: Measurement, second: Measurement) -> bool | None:
 
 def is_measured_later(first: Measurement, second: Measurement) -> bool:
     """Return whether *first* was measured after *second*; False where they do not say when."""
-    one, other = (_instant(each.subject.measured_at) for each in (first, second))
+    return is_later(first.subject.measured_at, second.subject.measured_at)
+
+
+def is_later(first: str | None, second: str | None) -> bool:
+    """Return whether an instant (ISO 8601, UTC without an offset) is after another; False where one of them is none."""
+    one, other = _instant(first), _instant(second)
     return one is not None and other is not None and one > other
 
 
@@ -80,6 +85,6 @@ def _is_named(measurement: Measurement) -> bool:
 def _instant(text: str | None) -> dt.datetime | None:
     try:
         found = dt.datetime.fromisoformat(text or "")
-    except ValueError:
+    except (TypeError, ValueError):
         return None
     return found.replace(tzinfo=found.tzinfo or dt.UTC)

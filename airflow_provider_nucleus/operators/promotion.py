@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from airflow_provider_nucleus.exceptions import NucleusConfigError, NucleusMetricsError
 from airflow_provider_nucleus.gating.accepted_batches import is_last
 from airflow_provider_nucleus.gating.baseline import accept_again, confirm, is_left_out, measurement_id
+from airflow_provider_nucleus.gating.batch_identity import is_later
 from airflow_provider_nucleus.links.nucleus import NucleusModelLink
 from airflow_provider_nucleus.operators.base import NucleusOperator
 from airflow_provider_nucleus.operators.tag_moves import TagFamily, move_tag
@@ -138,9 +139,7 @@ class NucleusPromoteModelOperator(NucleusOperator):
         evidence = self._evidence(judgement)
         store = self._store(context)
         if store is not None and evidence is not None:
-            self._require_current(
-                store.read(), evidence, of=subject.model_id, approved=approved_by is not None, store=store
-            )
+            self._require_current(store.read(), judgement, evidence, store=store)
         family = self._family(self.dataset_id or subject.dataset_id)
         self.link_to(context, model_id=model.id)
         move = move_tag(self.hook, family, model.id, evidence=evidence)
@@ -190,51 +189,52 @@ class NucleusPromoteModelOperator(NucleusOperator):
         )
 
     def _require_current(
-        self,
-        record: BaselineRecord,
-        proposal: str,
-        *,
-        of: str | None,
-        approved: bool,
-        store: BaselineStore,
+        self, record: BaselineRecord, judgement: Judgement, proposal: str, *, store: BaselineStore
     ) -> None:
         """Raise GateStoppedError if the candidate was rejected, or another was accepted since its gate judged.
 
         Who approved it knew what was accepted then; what was decided since stands.
         """
-        current = record.accepted
+        if (reason := self._outdated(record, judgement, proposal, store=store)) is not None:
+            raise GateStoppedError(
+                f"{proposal} is not promoted: {reason}.",
+                verdict=judgement.verdict.status,
+                judgement=self._place,
+                hint=f"The record is {store.place}; tag {self.tag!r} stays where it is. Clear the gate to have the model judged against what is "
+                "accepted now; a measurement that was accepted once has to be made anew before.",
+            )
+
+    def _outdated(
+        self, record: BaselineRecord, judgement: Judgement, proposal: str, *, store: BaselineStore
+    ) -> str | None:
+        """Return why the candidate cannot be accepted any more, None where it can or is."""
+        current, approved = record.accepted, judgement.verdict.status != "pass"
         accepted = None if current is None else current.id
         model_id = None if current is None else current.measurement.subject.model_id
-        if accepted == proposal or any(
-            each.id == proposal and each.measurement.subject.model_id == model_id for each in record.history
-        ):
-            return
-        if of == model_id and is_left_out(record, proposal):
-            return
+        is_of_current = judgement.candidate.subject.model_id == model_id
+        past = [each.measurement.subject.model_id for each in record.history if each.id == proposal]
+        if accepted == proposal or model_id in past or (is_of_current and is_left_out(record, proposal)):
+            return None
         last = next(
             (each for each in reversed(record.decisions) if each.id == proposal and each.action != "pin"),
             None,
         )
         entry = next((each for each in record.proposals if each.id == proposal), None)
-        reason = None
         if entry is not None:
             if entry.before != accepted and not approved:
-                reason = f"{accepted} was accepted after it was judged, against {entry.before or 'nothing'}"
-            elif entry.measurement.subject.model_id != model_id and not is_last(record, entry):
-                reason = f"{accepted}, which is accepted, is of another model on a later batch"
+                return f"{accepted} was accepted after it was judged, against {entry.before or 'nothing'}"
+            if entry.measurement.subject.model_id != model_id and not is_last(record, entry):
+                return f"{accepted}, which is accepted, is of another model on a later batch"
         elif last is not None:
-            reason = f"it was {_DONE[last.action]} by {last.by} and waits no more, and {accepted or 'nothing'} is accepted"
-        elif any(each.id == proposal for each in record.history) or self._was_proposed(proposal, store):
+            return f"it was {_DONE[last.action]} by {last.by} and waits no more, and {accepted or 'nothing'} is accepted"
+        elif past or self._was_proposed(proposal, store):
             # So long ago that the record has forgotten what became of it.
-            reason = f"it waits no more, and {accepted or 'nothing'} is accepted"
-        if reason is not None:
-            raise GateStoppedError(
-                f"{proposal} is not promoted: {reason}.",
-                verdict="pass",
-                judgement=self._place,
-                hint=f"The record is {store.place}; tag {self.tag!r} stays where it is. Clear the gate to have the model judged against what is "
-                "accepted now.",
-            )
+            return f"it waits no more, and {accepted or 'nothing'} is accepted"
+        elif current is not None and not is_of_current:
+            decided = self.approval.get("at") if approved else judgement.judged_at
+            if is_later(current.at, decided):
+                return f"{accepted}, which is accepted, is of another model that came later, at {current.at}"
+        return None
 
     def _was_proposed(self, proposal: str, store: BaselineStore) -> bool:
         """Return whether the gate says that it put the candidate forward in this record."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from typing import Any
 
@@ -229,23 +230,34 @@ def test_an_old_promotion_that_is_cleared_is_refused(hook, models, tmp_path, who
     assert record.read().accepted.id == "job_44"
 
 
-def test_an_old_document_that_is_promoted_again_is_refused(hook, models, tmp_path):
-    """The record remembers what it had accepted longer than who decided it; a document does not say that it was put forward."""
+@pytest.mark.parametrize("f1", [0.7, 0.4])
+@pytest.mark.parametrize(
+    ("days", "why"),
+    [
+        (25, "it waits no more, and job_24"),
+        (45, "job_44, which is accepted, is of another model that came later"),
+    ],
+)
+def test_what_the_record_has_forgotten_is_refused_by_its_time(hook, models, tmp_path, f1, days, why):
+    """A verdict by its place, or one that a person approved: the gate does not say that it put this forward."""
     record = FileBaseline(str(tmp_path / "baseline.json"))
-    old = verdict(models, "a", baseline_record=record.file, judgement=str(tmp_path / "old.json"))
-    promote(old)
-    for day in range(25):
-        verdict(
-            models, "b", job=f"job_{day}", f1=0.7 + day / 1000, baseline_record=record.file, confirm="auto"
+    place, then = tmp_path / "old.json", "2026-01-01T00:00:00+00:00"
+    verdict(models, "a", f1=f1, judgement=str(place), baseline_record=record.file)
+    place.write_text(json.dumps(json.loads(place.read_text()) | {"judged_at": then}))
+    approval = (
+        {"decision": "approved", "by": "ada", "at": then, "judgement": str(place)} if f1 < 0.6 else None
+    )
+    promote(str(place), approval=approval, baseline_record=record.file)
+    for day in range(days):
+        gate = verdict(
+            models, "b", f1=0.7 + day / 1000, job=f"job_{day}", baseline_record=record.file, confirm="auto"
         )
-    promote(verdict(models, "b", job="job_24", f1=0.724, baseline_record=record.file))
-    assert "job_a" in {one.id for one in record.read().history} - {one.id for one in record.read().decisions}
+    promote(gate)
 
-    with pytest.raises(
-        GateStoppedError, match="job_a is not promoted: it waits no more, and job_24 is accepted"
-    ):
-        promote(old["judgement"], baseline_record=record.file)
-    assert tags(hook, models, "b") == [{"champion", "champion:evidence:job_24"}]
+    with pytest.raises(GateStoppedError, match=f"job_a is not promoted: {why}") as refused:
+        promote(str(place), approval=approval, baseline_record=record.file)
+    assert refused.value.verdict == ("fail" if approval else "pass")
+    assert [("champion" in each) for each in tags(hook, models, "a", "b")] == [False, True]
 
 
 def test_an_old_approval_that_is_cleared_is_refused(hook, models, tmp_path):
