@@ -14,6 +14,7 @@ from airflow_provider_nucleus.cli.arguments import (
     evaluation_options,
     file_options,
 )
+from airflow_provider_nucleus.gating.rule_table import one_line
 from airflow_provider_nucleus.number_texts import MISSING, column_text
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def render(report: Mapping[str, Any]) -> str:
         notes += [f"{name}: {note['text']}" for note in model["notes"]]
         notes += [f"{name}: {text}" for text in _undefined(model["undefined"])]
     if notes:
-        lines += ["", "Notes", "", *(f"- {note}" for note in notes)]
+        lines += ["", "Notes", "", *(f"- {one_line(note)}" for note in notes)]
     lines += ["", f"Computed by {report['engine']}."]
     return "\n".join(lines)
 
@@ -153,7 +154,7 @@ def _classes(models: Mapping[str, Any]) -> list[str]:
             row = model["per_class"][label]
             counts = row["nucleus"]
             rows.append([
-                label if index == 0 else "",
+                one_line(label) if index == 0 else "",
                 name,
                 column_text(row["AP"]),
                 column_text(row["AP50"]),

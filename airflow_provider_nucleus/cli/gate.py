@@ -241,13 +241,13 @@ def _write(args: argparse.Namespace, judged: _Judged, written: list[str]) -> Non
 
 
 def _print(judged: _Judged, written: list[str], *, quiet: bool) -> None:
-    from airflow_provider_nucleus.gating.rule_table import rule_lines
+    from airflow_provider_nucleus.gating.rule_table import one_line, rule_lines
 
     lines = rule_lines(judged.judgement.verdict)
     if quiet:
         print(lines[0])
         return
-    print("\n".join([*lines, *_beside(judged), *(f"Wrote {each}" for each in written)]))
+    print("\n".join([*lines, *map(one_line, _beside(judged)), *(f"Wrote {each}" for each in written)]))
 
 
 def _beside(judged: _Judged) -> list[str]:

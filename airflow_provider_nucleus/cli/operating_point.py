@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_nucleus.cli.arguments import add_file_arguments, file_options, share, whole_number
 from airflow_provider_nucleus.gating.operating_point import MIN_SUPPORT, TOLERANCE
+from airflow_provider_nucleus.gating.rule_table import one_line
 from airflow_provider_nucleus.number_texts import column_text
 
 if TYPE_CHECKING:
@@ -115,7 +116,8 @@ def _lines(points: OperatingPoints) -> list[str]:
     """Return a table: over all, then the classes by their ground truth."""
     aim = "the best F1" if points.target is None else f"{points.aim} {points.target:g}"
     rows = [("(all)", points.overall)]
-    rows += sorted(points.per_label.items(), key=lambda row: (-row[1].ground_truth, row[0]))
+    labels = sorted(points.per_label.items(), key=lambda row: (-row[1].ground_truth, row[0]))
+    rows += [(one_line(label), point) for label, point in labels]
     width = max(len(label) for label, _ in rows)
     head = f"{'class':<{width}}  {'cut':>6}  {'plateau':>13}  {'P':>5}  {'R':>5}  {'F1':>5}  {'objects':>7}"
     return [

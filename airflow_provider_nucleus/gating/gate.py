@@ -16,6 +16,7 @@ from airflow_provider_nucleus.gating.baseline import BaselineRecord, accepted_be
 from airflow_provider_nucleus.gating.changed_objects import UncomparableError, changes_of
 from airflow_provider_nucleus.gating.fingerprint import unstated
 from airflow_provider_nucleus.gating.judge import judge
+from airflow_provider_nucleus.gating.rule_table import one_line
 from airflow_provider_nucleus.gating.side_reading import LABELS_LEFT_OUT
 from airflow_provider_nucleus.gating.sides import Sides
 
@@ -111,7 +112,7 @@ def judge_gate(
         try:
             objects = changes_of(sides.candidate, sides.baseline)
         except UncomparableError as error:
-            return JudgedGate(judgement, uncounted=str(error))
+            return JudgedGate(judgement, uncounted=one_line(str(error)))
         changes = objects.counts
     return JudgedGate(judgement.model_copy(update={"changes": changes}), objects)
 

@@ -152,6 +152,22 @@ def test_another_ground_truth_is_no_baseline(files, capsys):
     assert "'0' (car) on item '0'" in said or "'0' (van) on item '0'" in said
 
 
+def test_a_label_writes_no_line_of_its_own_into_tables_and_notes(files, capsys):
+    """Of classes, of cuts, and where the objects are not the same and the first that differs is named."""
+    truth = json.loads((files / "gt.json").read_text())
+    evaluate = ["evaluate", "--ground-truth", "gt.json", "--predictions", "good.json", "--measurements"]
+    for folder, label in (("plain", "car"), ("odd", "a\nPASS  everything")):
+        truth["categories"][0]["name"] = label
+        (files / "gt.json").write_text(json.dumps(truth))
+        assert main([*evaluate, folder]) == 0
+    assert main(["operating-point", "odd/good.json.gz"]) == 0
+
+    assert gate("--candidate", "odd/good.json.gz", "--baseline", "plain/good.json.gz") == 2
+    said = capsys.readouterr().out
+    assert said.count("a\\nPASS  everything") == 3
+    assert not [line for line in said.splitlines() if line.startswith("PASS")]
+
+
 @pytest.mark.parametrize("damage", ["packed", "nested"])
 def test_a_damaged_document_is_named(files, capsys, damage):
     """Whichever part of the reader finds it."""
