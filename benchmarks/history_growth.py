@@ -247,6 +247,8 @@ def main() -> None:
     if options.worker:
         worker(options.images)
         return
+    if options.before is None:
+        parser.error("give the checkout to compare with as --before")
     here = Path(__file__).resolve().parents[1]
     days: list[tuple[dict[str, Any], dict[str, Any]]] = []
     print("| day | objects | | before | after | before / after |")
