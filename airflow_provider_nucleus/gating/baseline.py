@@ -164,14 +164,13 @@ def confirm(
     if pinned is not None:
         reference = entry
         decisions.append(BaselineDecision(action="pin", id=entry.id, by=by, at=at, note=pinned))
-    kept_past = [*map(_without_profile, past[:-1]), *past[-1:]]
     return _next(
         record,
         *decisions,
         reference=reference,
         accepted=last,
         proposals=[each for each in record.proposals if each.id != entry.id],
-        **older_batches(record, kept_past, last),
+        **older_batches(record, past, last),
     )
 
 
@@ -279,7 +278,7 @@ def _since(record: BaselineRecord, entry: BaselineEntry, note: str | None) -> st
 
 
 def _is_same(entry: BaselineEntry, old: BaselineEntry, *, is_cut: bool) -> bool:
-    """Return whether an entry is there already, as far as a record that was cut has it still; those of the history have no profile."""
+    """Return whether an entry is there already, as far as a record that was cut has it still."""
     if entry.id != old.id:
         return False
     # Records of former versions have details.

@@ -1,8 +1,9 @@
 """The baseline record as text: JSON that stays below a size, and says what was left out for it.
 
 The numbers of labels are columns, not objects, and rounded to 9 significant digits: 80 labels with nine numbers each are 9 kB instead of
-30. Where a record is still too large, what matters least goes first: numbers by metadata slice, then labels of the history from its
-oldest entry on, then the history's oldest entries, then the oldest proposals, then profiles, and last the labels with the least ground truth.
+30. Where a record is still too large, what matters least goes first: numbers by metadata slice, then profiles and after them labels of the
+history from its oldest entry on, then the history's oldest entries, then the oldest proposals, then profiles, and last the labels with the
+least ground truth.
 """
 
 from __future__ import annotations
@@ -235,6 +236,15 @@ def _without_slices(record: BaselineRecord, _: int) -> BaselineRecord | None:
     return _noted(record, "numbers by metadata slice were left out", **parts)
 
 
+def _without_old_profiles(record: BaselineRecord, _: int) -> BaselineRecord | None:
+    place = next((n for n, entry in enumerate(record.history) if entry.measurement.profile is not None), None)
+    if place is None:
+        return None
+    history = list(record.history)
+    history[place] = _with_numbers(history[place], profile=None)
+    return _noted(record, "profiles of older accepted batches were left out", history=history)
+
+
 def _without_old_labels(record: BaselineRecord, _: int) -> BaselineRecord | None:
     place = next((n for n, entry in enumerate(record.history) if entry.measurement.per_label), None)
     if place is None:
@@ -306,6 +316,7 @@ def _support(numbers: Numbers) -> int:
 
 _STEPS: Final[tuple[Callable[[BaselineRecord, int], BaselineRecord | None], ...]] = (
     _without_slices,
+    _without_old_profiles,
     _without_old_labels,
     _without_old_batches,
     _without_old_proposals,

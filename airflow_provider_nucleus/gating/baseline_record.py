@@ -30,7 +30,7 @@ class BaselineError(ValueError):
 
 
 class BaselineEntry(Document):
-    """A measurement without its matches and details, and where it came from; in the history the last one alone has its profile."""
+    """A measurement without its matches and details, and where it came from."""
 
     id: str
     """Of its evaluation or job where it has one, else a digest (`measurement_id`)."""

@@ -156,7 +156,7 @@ class SideReader:
 
 
 class _Result(BaseModel):
-    """What a measurement needs of the result of a measuring task, which anybody may have written by hand."""
+    """Result of a measuring task, as far as a measurement needs it; anybody may have written it by hand."""
 
     overall: dict[str, Any]
     fingerprint: Fingerprint

@@ -24,6 +24,7 @@ from airflow_provider_nucleus.gating.baseline_file import dump_record, fit_recor
 from airflow_provider_nucleus.gating.judge import judge
 from airflow_provider_nucleus.gating.measurement import Coverage, Fingerprint, Measurement, Numbers, Subject
 from airflow_provider_nucleus.gating.policy_reading import read_policy
+from airflow_provider_nucleus.gating.profile import Profile
 from airflow_provider_nucleus.tasks.baselines import AssetBaseline, FileBaseline
 
 EMPTY = BaselineRecord()
@@ -115,6 +116,28 @@ def test_a_window_rule_counts_a_batch_once():
 
     assert len(record.history) == 4
     assert found.status == "fail"
+
+
+def test_a_window_rule_over_profiles_has_the_profiles_of_all_batches():
+    """Also after the record was a file; the older ones had none, and such a rule stayed open for ever."""
+    policy = read_policy({
+        "rules": [{"id": "usual", "scope": "profile", "metric": "objects_per_item", "window": {}}]
+    })
+
+    def predicted(day: int, objects: int) -> Measurement:
+        profile = Profile(
+            items=100, items_with_predictions=90, objects=objects, objects_per_item=[90] + [0] * 9
+        )
+        return measured(day).model_copy(update={"profile": profile.to_dict()})
+
+    record = accepted(EMPTY, *(predicted(day, 300 + day) for day in range(6)))
+    past = parse_record(dump_record(record))
+    verdicts = {}
+    for objects in (304, 120):
+        new = predicted(9, objects)
+        verdicts[objects] = judge(policy, new, history=accepted_before(past, new)).verdict.status
+
+    assert verdicts == {304: "pass", 120: "fail"}
 
 
 def test_a_waiting_proposal_gives_way_to_the_same_batch_with_more_labels():

@@ -166,7 +166,7 @@ def test_a_retry_finds_its_own_in_a_record_that_was_cut():
         record = fit_record(confirm(record, f"ev_{day}/slc_{day}", **WHO))
         assert propose(record, measured(day, **parts), **WHO) is record
 
-    assert (len(record.history), record.proposals, len(record.cut)) == (11, [], 2)
+    assert (len(record.history), record.proposals, len(record.cut)) == (11, [], 3)
     assert propose(record, measured(11, f1=0.7, **parts), **WHO).proposals
     least = fit_record(propose(EMPTY, measured(1, **parts), **WHO), limit=5_000)
     assert 0 < len(least.proposals[0].measurement.per_label) < 80
@@ -328,15 +328,13 @@ def test_ids_without_an_evaluation():
 
 
 def test_matches_are_not_kept():
-    """The record is small; what was matched is in the evidence. Profiles are kept of what batches are held against."""
+    """The record is small; what was matched is in the evidence. Profiles are kept, those of the history for windows."""
     record = propose(EMPTY, measured(1, matches=NO_MATCHES, profile={"a": 1}), **WHO)
-    record = accepted(confirm(record, **WHO), measured(2))
+    record = accepted(accepted(confirm(record, **WHO), measured(2)), measured(3))
 
     assert record.reference_measurement.matches is None
     assert record.reference_measurement.profile == {"a": 1}
-    assert record.history[0].measurement.profile == {"a": 1}  # what a gate that runs again is held against
-    record = accepted(record, measured(3))
-    assert record.history[0].measurement.profile is None
+    assert record.history[0].measurement.profile == {"a": 1}
 
 
 def test_charts_of_an_evaluation_are_not_kept():
@@ -350,6 +348,20 @@ def test_charts_of_an_evaluation_are_not_kept():
     assert fit_record(record) == record
     former = record.model_copy(update={"accepted": entry})
     assert propose(former, measurement, **WHO) is former
+
+
+def test_profiles_of_older_batches_give_way_first():
+    """The oldest first, and no more of them than the size asks for."""
+    record = EMPTY
+    for number in range(9):
+        record = accepted(record, measured(number, labels=80, profile={"bins": [number] * 1500}))
+    size = len(dump_record(record, limit=None).encode())
+
+    smaller = fit_record(record, limit=size - 5000)
+
+    assert [entry.measurement.profile is None for entry in smaller.history] == [True] * 2 + [False] * 6
+    assert smaller.cut == ["profiles of older accepted batches were left out"]
+    assert all(len(entry.measurement.per_label) == 80 for entry in smaller.history)
 
 
 def test_large_profiles_give_way_before_labels():
