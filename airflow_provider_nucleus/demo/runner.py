@@ -244,7 +244,7 @@ def _report(days: Sequence[JudgedDay], batches: Sequence[Batch], server: Server)
         "",
         "Trend of F1, from the server's history",
         "",
-        *trend_lines(batch_series(server, str(dataset_id))),
+        *trend_lines(batch_series(server, str(dataset_id)), models),
         "",
         f"The {len(days)} days together",
         "",

@@ -44,12 +44,15 @@ def batch_series(server: Server, dataset_id: str) -> dict[str, list[tuple[str, f
     }
 
 
-def trend_lines(series: Mapping[str, Sequence[tuple[str, float | None]]]) -> list[str]:
-    """Return the lines of a drawing: a bar for each batch, a block for each model."""
-    width = max((len(model) for model in series), default=0)
+def trend_lines(series: Mapping[str, Sequence[tuple[str, float | None]]], models: Sequence[str]) -> list[str]:
+    """Return the lines of a drawing: a bar for each batch, a block for each of the models, in their order.
+
+    The server's order is that of the first uploads, and of mapped tasks any may be the first.
+    """
+    width = max(map(len, models), default=0)
     lines = []
-    for model, points in series.items():
-        for number, (batch, value) in enumerate(points):
+    for model in models:
+        for number, (batch, value) in enumerate(series.get(model, ())):
             name = "" if number else model
             bar = "#" * round((value or 0) * _WIDTH)
             lines.append(f"  {name:<{width}}  {batch}  {column_text(value)}  {bar}".rstrip())

@@ -106,7 +106,8 @@ def test_a_verdict_is_a_line_for_each_rule():
 
 def test_the_trend_is_drawn():
     """A bar for each batch; a number that does not exist has none."""
-    lines = trend_lines({"a": [("Monday", 0.5), ("Tuesday", None)], "longer": [("Monday", 1.0)]})
+    series = {"longer": [("Monday", 1.0)], "a": [("Monday", 0.5), ("Tuesday", None)]}
+    lines = trend_lines(series, ["a", "longer"])
 
     assert lines == [
         f"  a       Monday  0.500  {'#' * 20}",
