@@ -58,7 +58,7 @@ test: $(VENV)/.test  ## Unit tests, the local server, the official client, DAGs 
 
 .PHONY: test-stack
 test-stack: $(VENV)/.test  ## Fuzz the embedded server; a quarter of the fault matrix; kill the parts of a whole Airflow while they upload
-	@$(BIN)/python -m pytest -q -n 3 --dist loadgroup tests/stack
+	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup tests/stack
 
 .PHONY: test-pages
 test-pages: $(VENV)/.pages  ## Open reports in Debian's Chromium, under the policy of strict hosts (SCREENSHOTS=<folder> leaves pictures)
