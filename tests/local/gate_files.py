@@ -32,6 +32,13 @@ def write_files(folder):
     policy(DROP, folder / "policy.json")
 
 
+def write_measurements():
+    """Measure both models into the folder `m` of the current one; return the status."""
+    return main([
+        "evaluate", "--ground-truth", "gt.json", "--predictions", "bad.json", "good.json", "--measurements", "m",
+    ])  # fmt: skip
+
+
 def policy(rules, name="policy.json"):
     """Write a policy into the current folder."""
     with pathlib.Path(name).open("w") as file:

@@ -8,12 +8,11 @@ import sys
 
 import pytest
 
-from airflow_provider_nucleus.cli.main import main
 from airflow_provider_nucleus.gating.judge import judge
 from airflow_provider_nucleus.gating.measurement import Measurement
 from airflow_provider_nucleus.gating.policy_reading import read_policy
 from airflow_provider_nucleus.gating.verdict import Judgement
-from tests.local.gate_files import FILES, gate, policy, write_files
+from tests.local.gate_files import FILES, gate, policy, write_files, write_measurements
 from tests.shared_data import shared_data
 
 
@@ -88,16 +87,7 @@ def test_a_wrong_policy_is_wrong_use(files, capsys):
 
 def test_the_verdict_is_that_of_the_library(files):
     """The command only reads and prints."""
-    main([
-        "evaluate",
-        "--ground-truth",
-        "gt.json",
-        "--predictions",
-        "bad.json",
-        "good.json",
-        "--measurements",
-        "m",
-    ])
+    assert write_measurements() == 0
     gate("--candidate", "m/bad.json.gz", "--baseline", "m/good.json.gz", "--json", "j.json")
     import gzip
 

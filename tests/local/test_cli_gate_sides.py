@@ -8,7 +8,7 @@ import json
 import pytest
 
 from airflow_provider_nucleus.cli.main import main
-from tests.local.gate_files import DROP, FILES, gate, policy, write_files
+from tests.local.gate_files import DROP, FILES, gate, policy, write_files, write_measurements
 
 
 @pytest.fixture
@@ -49,19 +49,7 @@ def test_evidence_that_cannot_be_used_is_no_verdict(files, capsys, arguments, sa
 
 def test_measurements_are_judged_as_their_files_are(files):
     """`evaluate --measurements`, then a gate without any ground truth: the same document but for AP's interval and the time."""
-    assert (
-        main([
-            "evaluate",
-            "--ground-truth",
-            "gt.json",
-            "--predictions",
-            "bad.json",
-            "good.json",
-            "--measurements",
-            "m",
-        ])
-        == 0
-    )
+    assert write_measurements() == 0
     gate("--candidate", "bad.json", "--baseline", "good.json", *FILES, "--json", "one.json")
 
     status = gate("--candidate", "m/bad.json.gz", "--baseline", "m/good.json.gz", "--json", "two.json")
@@ -96,16 +84,7 @@ def test_a_least_confidence_is_stated(files, capsys, confidence, found):
 
 def test_measurements_are_cut_as_well(files, capsys):
     """By their pairs, which is said; AP is not among their numbers then."""
-    main([
-        "evaluate",
-        "--ground-truth",
-        "gt.json",
-        "--predictions",
-        "bad.json",
-        "good.json",
-        "--measurements",
-        "m",
-    ])
+    assert write_measurements() == 0
     sides = ["--candidate", "m/good.json.gz", "--baseline", "m/bad.json.gz", "--confidence", "0.65"]
     policy({"rules": [{"id": "tp", "metric": "tp", "min": 15, "direction": "higher"}]})
     capsys.readouterr()
